@@ -1,0 +1,124 @@
+//! Load, by `wrk`.
+
+use std::{fmt::Write, fs, net::SocketAddr, path::PathBuf, process::Command};
+
+use crate::{Result, args::Options, http, scenario::Scenario};
+
+/// What one run of `wrk` saw.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Answers.
+    pub requests: f64,
+    /// Answers a second.
+    pub rate: f64,
+    /// The middle latency, in milliseconds.
+    pub p50: f64,
+    /// The latency that one in a hundred exceeds, in milliseconds.
+    pub p99: f64,
+}
+
+/// A script for `wrk`, gone with this value.
+#[derive(Debug)]
+pub struct Script {
+    path: PathBuf,
+}
+
+impl Script {
+    /// Asks every body of a scenario in turn.
+    pub fn new(scenario: &Scenario) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("savannah-bench-{}-{:?}.lua", std::process::id(), scenario.kind));
+        let mut lua = String::from("local bodies = {\n");
+        for body in &scenario.bodies {
+            // Writing to a string cannot fail. JSON never holds the mark that ends such a text.
+            let _ = writeln!(lua, "[==[{body}]==],");
+        }
+        lua.push_str("}\nlocal headers = {}\n");
+        for (name, value) in http::HEADERS {
+            let _ = writeln!(lua, "headers[\"{name}\"] = \"{value}\"");
+        }
+        lua.push_str(STEPS);
+        fs::write(&path, lua).map_err(|why| format!("cannot write {}: {why}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Loads a server. The warm-up also looks into every answer.
+    pub fn run(&self, options: &Options, address: SocketAddr, warm_up: bool) -> Result<Seen> {
+        let seconds = if warm_up { options.seconds.min(2) } else { options.seconds };
+        let output = Command::new("wrk")
+            .arg(format!("-t{}", options.threads))
+            .arg(format!("-c{}", options.connections.max(options.threads)))
+            .arg(format!("-d{seconds}s"))
+            .args(["--timeout", "30s", "--latency", "-s"])
+            .arg(&self.path)
+            .arg(format!("http://{address}/graphql"))
+            .env("BENCH_LOOK", if warm_up { "1" } else { "" })
+            .output()
+            .map_err(|why| format!("wrk cannot be run: {why}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().find_map(|line| line.strip_prefix("SEEN "));
+        let numbers: Vec<f64> = line.into_iter().flat_map(str::split_whitespace).flat_map(str::parse).collect();
+        let &[requests, micros, p50, p99, errors, bad] = &*numbers else {
+            return Err(format!("wrk failed: {}{}", text.trim(), String::from_utf8_lossy(&output.stderr).trim()));
+        };
+        if requests < 1.0 || errors + bad > 0.0 {
+            return Err(format!("of {requests} answers under load {errors} failed and {bad} were not whole"));
+        }
+        Ok(Seen { requests, rate: requests / micros * 1e6, p50: p50 / 1e3, p99: p99 / 1e3 })
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // It lies in the folder for temporary files.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Says how to get `wrk` if it is not there.
+pub fn is_there() -> Result<()> {
+    let found = Command::new("wrk").arg("-v").output().is_ok();
+    if found { Ok(()) } else { Err("wrk is not installed; `apt-get install wrk` brings it".to_owned()) }
+}
+
+/// Each thread has a Lua of its own; `done` runs in yet another and sees only the threads' globals. Requests are put
+/// together once, because `wrk` and the servers share the cores.
+const STEPS: &str = r#"
+local threads, requests, turn = {}, {}, 0
+bad = 0
+
+function setup(thread)
+    thread:set("number", #threads)
+    table.insert(threads, thread)
+end
+
+function init()
+    for at, body in ipairs(bodies) do
+        requests[at] = wrk.format("POST", nil, headers, body)
+    end
+    turn = number * 37
+end
+
+function request()
+    turn = turn + 1
+    return requests[turn % #requests + 1]
+end
+
+if os.getenv("BENCH_LOOK") == "1" then
+    function response(status, headers, body)
+        if status ~= 200 or body:sub(1, 8) ~= '{"data":' or body:find('"errors":', 1, true) then
+            bad = bad + 1
+        end
+    end
+end
+
+function done(summary, latency)
+    local missing = 0
+    for _, thread in ipairs(threads) do
+        missing = missing + thread:get("bad")
+    end
+    local e = summary.errors
+    local errors = e.connect + e.read + e.write + e.status + e.timeout
+    io.write(string.format("SEEN %d %d %d %d %d %d\n", summary.requests, summary.duration,
+        latency:percentile(50), latency:percentile(99), errors, missing))
+end
+"#;

@@ -1,0 +1,27 @@
+//! The database's schema: one file per domain, then one per change, in the order in which they are applied.
+//!
+//! Migrations only expand, and contract later: the previous version of the shop keeps running while the next one starts.
+
+pub use sea_orm_migration::prelude::*;
+
+mod dialect;
+mod m20261101_000001_ground;
+mod m20261101_000002_catalog;
+mod m20261101_000003_inventory;
+mod m20261101_000004_search;
+
+/// All migrations, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261101_000001_ground::Migration),
+            Box::new(m20261101_000002_catalog::Migration),
+            Box::new(m20261101_000003_inventory::Migration),
+            Box::new(m20261101_000004_search::Migration),
+        ]
+    }
+}

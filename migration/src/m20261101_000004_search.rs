@@ -1,0 +1,56 @@
+//! What a search looks through: one row a product, and the words of all of them.
+
+use sea_orm_migration::prelude::*;
+
+use crate::dialect;
+
+#[derive(Debug, DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, UP).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, DOWN).await
+    }
+}
+
+/// Both databases are handed the same folded words, so that they find the same things. `search_word` is the vocabulary
+/// that a mistyped word is compared with.
+const UP: &str = "
+pg:CREATE EXTENSION IF NOT EXISTS pg_trgm
+--
+pg:CREATE TABLE product_search (
+pg:    product_id BIGINT PRIMARY KEY REFERENCES product (id) ON DELETE CASCADE,
+pg:    name TSVECTOR NOT NULL,
+pg:    document TSVECTOR NOT NULL
+pg:)
+--
+pg:CREATE INDEX product_search_document ON product_search USING gin (document)
+--
+lite:CREATE VIRTUAL TABLE product_search USING fts5 (
+lite:    name, rest, content = '', contentless_delete = 1, detail = 'column', prefix = '2 3', tokenize = \"unicode61 remove_diacritics 0 categories 'L* N* Co M*'\"
+lite:)
+--
+lite:CREATE TRIGGER product_search_drop AFTER DELETE ON product BEGIN
+lite:    DELETE FROM product_search WHERE rowid = OLD.id;
+lite:END
+--
+CREATE TABLE search_word (
+    word TEXT {bytewise} PRIMARY KEY
+)
+--
+pg:CREATE INDEX search_word_alike ON search_word USING gin (word gin_trgm_ops)
+";
+
+/// The extension stays: another program may use it.
+const DOWN: &str = "
+DROP TABLE search_word
+--
+lite:DROP TRIGGER product_search_drop
+--
+DROP TABLE product_search
+";

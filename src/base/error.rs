@@ -1,0 +1,142 @@
+//! One error, two kinds: what a caller can put right, and what is our fault.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something was not done.
+///
+/// It has no `Display` on purpose: a fault must never reach an answer by being formatted. Ask [`Error::public`] for
+/// what a caller may read, [`Error::log`] for what an operator should.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// The caller can put it right.
+    User(Problem),
+    /// Ours: logged once at the edge and never shown.
+    Fault(Fault),
+}
+
+/// What a caller did that cannot be, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// For programs.
+    pub code: Code,
+    /// The path of the input it is about; empty when it is about the whole.
+    pub field: Vec<String>,
+    /// For people: what is wrong and what would be right.
+    pub message: String,
+}
+
+/// The kinds of problem, as programs know them (`extensions.code`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// An argument that cannot be.
+    BadUserInput,
+    /// More than one request may ask for.
+    QueryTooComplex,
+    /// Too busy, or cut off from the database, just now.
+    Unavailable,
+    /// Our fault.
+    Internal,
+}
+
+impl Code {
+    /// The word that travels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// Something that broke, with what it was doing.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    doing: &'static str,
+    cause: Arc<dyn StdError + Send + Sync>,
+}
+
+impl Error {
+    /// An argument that cannot be: `field` is its path.
+    pub fn bad_input(field: &str, message: impl Into<String>) -> Self {
+        let field = field.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Self::User(Problem { code: Code::BadUserInput, field, message: message.into() })
+    }
+
+    /// More work than one request may cause.
+    pub fn too_complex(message: impl Into<String>) -> Self {
+        Self::User(Problem { code: Code::QueryTooComplex, field: Vec::new(), message: message.into() })
+    }
+
+    /// Our fault, with what was being done.
+    pub fn fault(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Fault(Fault { doing, cause: Arc::from(cause.into()) })
+    }
+
+    /// What the caller may know.
+    #[must_use]
+    pub fn public(&self) -> Problem {
+        match self {
+            Self::User(problem) => problem.clone(),
+            Self::Fault(fault) if fault.is_outage() => Problem {
+                code: Code::Unavailable,
+                field: Vec::new(),
+                message: "The shop cannot answer just now; please try again.".into(),
+            },
+            Self::Fault(_) => {
+                Problem { code: Code::Internal, field: Vec::new(), message: "Something went wrong on our side.".into() }
+            }
+        }
+    }
+
+    /// The whole story in one line, for logs and terminals.
+    #[must_use]
+    pub fn log(&self) -> String {
+        match self {
+            Self::User(problem) if problem.field.is_empty() => problem.message.clone(),
+            Self::User(problem) => format!("{}: {}", problem.field.join("."), problem.message),
+            Self::Fault(fault) => fault.to_string(),
+        }
+    }
+
+    /// Whether the database refused a row because another one like it is there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        let Self::Fault(fault) = self else { return false };
+        let cause = fault.cause.downcast_ref::<sea_orm::DbErr>();
+        matches!(cause.and_then(sea_orm::DbErr::sql_err), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+    }
+}
+
+impl Fault {
+    /// Whether the database could not be reached or had no connection to spare, so that trying again may help.
+    fn is_outage(&self) -> bool {
+        matches!(
+            self.cause.downcast_ref::<sea_orm::DbErr>(),
+            Some(sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_))
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.cause)?;
+        let mut cause = self.cause.source();
+        while let Some(deeper) = cause {
+            write!(f, ": {deeper}")?;
+            cause = deeper.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::fault("asking the database", error)
+    }
+}

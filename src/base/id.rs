@@ -1,0 +1,84 @@
+//! Opaque global ids: what a thing is and its key, as one word that clients only hand back.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{Error, Result};
+
+/// What an id can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A category of the tree.
+    Category,
+    /// A product.
+    Product,
+    /// A product's variant.
+    Variant,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Category, Self::Product, Self::Variant];
+
+    /// The name of its type in the schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Category => "Category",
+            Self::Product => "Product",
+            Self::Variant => "ProductVariant",
+        }
+    }
+}
+
+/// A typed id as the API shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GlobalId {
+    /// What it names.
+    pub kind: Kind,
+    /// The key in its table.
+    pub key: i64,
+}
+
+impl GlobalId {
+    /// The id of `key` among all things of this kind.
+    #[must_use]
+    pub const fn new(kind: Kind, key: i64) -> Self {
+        Self { kind, key }
+    }
+
+    /// The word that travels.
+    #[must_use]
+    pub fn encode(self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{}:{}", self.kind.name(), self.key))
+    }
+
+    /// Reads an id of any kind; `field` is where it stood.
+    ///
+    /// # Errors
+    /// When it is not an id of this shop.
+    pub fn decode(text: &str, field: &str) -> Result<Self> {
+        Self::read(text).ok_or_else(|| Error::bad_input(field, "this is not an id; use one that the shop gave out"))
+    }
+
+    /// Reads the key of an id that must be of one kind; `field` is where it stood.
+    ///
+    /// # Errors
+    /// When it is no id, or the id of something else.
+    pub fn key(text: &str, kind: Kind, field: &str) -> Result<i64> {
+        let id = Self::decode(text, field)?;
+        if id.kind == kind {
+            return Ok(id.key);
+        }
+        let message = format!("this is the id of a {}; the id of a {} is needed", id.kind.name(), kind.name());
+        Err(Error::bad_input(field, message))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (name, key) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
+        let key = key.parse().ok()?;
+        // One thing has one id: "+7" and "07" are not other names of 7.
+        let id = Self::new(kind, key);
+        (key > 0 && id.encode() == text).then_some(id)
+    }
+}

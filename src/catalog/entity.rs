@@ -1,0 +1,108 @@
+//! The catalog's tables as rows. Relations stay out: what belongs to many rows is loaded in one statement by `loader`.
+
+/// `category`
+pub mod category {
+    use sea_orm::entity::prelude::*;
+
+    /// One row.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "category")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub parent_id: Option<i64>,
+        pub name: String,
+        pub name_key: String,
+        pub slug: String,
+        pub description: Option<String>,
+        pub position: i32,
+        pub path: String,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+        pub deleted_at: Option<DateTimeUtc>,
+    }
+
+    /// None: see above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `product`
+pub mod product {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: what a listing shows. The descriptions have a table of their own, so that a listing does not read them.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "product")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub slug: String,
+        pub name: String,
+        pub name_key: String,
+        pub vendor: Option<String>,
+        pub vendor_key: Option<String>,
+        pub category_id: i64,
+        pub status: super::Status,
+        pub featured: bool,
+        pub image: Option<String>,
+        pub sku: String,
+        pub price: i64,
+        pub sale_price: Option<i64>,
+        pub price_now: i64,
+        pub price_max: i64,
+        pub in_stock: bool,
+        pub reprice_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+        pub deleted_at: Option<DateTimeUtc>,
+    }
+
+    /// None: see above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `variant`
+pub mod variant {
+    use sea_orm::entity::prelude::*;
+
+    /// One row.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "variant")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub product_id: i64,
+        pub sku: String,
+        pub name: String,
+        pub option_key: String,
+        pub price: i64,
+        pub sale_price: Option<i64>,
+        pub sale_starts_at: Option<DateTimeUtc>,
+        pub sale_ends_at: Option<DateTimeUtc>,
+        pub weight_grams: Option<i64>,
+        pub image: Option<String>,
+        pub barcode: Option<String>,
+        pub track_stock: bool,
+        pub position: i32,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+        pub deleted_at: Option<DateTimeUtc>,
+    }
+
+    /// None: see above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub use super::draft::Status;

@@ -1,0 +1,251 @@
+//! Which products a caller wants, as conditions of one statement.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+
+use super::{search, tree::Tree};
+use crate::{
+    base::{Error, Result, page, text},
+    infra::Sql,
+};
+
+/// What everybody may see. The partial indexes are written in the same words, so that they serve.
+pub const VISIBLE: &str = "p.status = 'active' AND p.deleted_at IS NULL";
+/// The most values in one list of a filter.
+const LIST_LIMIT: usize = 100;
+
+/// What a caller asks for. What is `None` or empty does not narrow.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// A category by key; everything below it counts.
+    pub category: Option<i64>,
+    /// Words to search for.
+    pub search: Option<String>,
+    /// What a buyer pays now, in minor units, both ends included.
+    pub price: (Option<i64>, Option<i64>),
+    /// Something of it can be bought now.
+    pub in_stock: Option<bool>,
+    /// It is cheaper than usual now.
+    pub on_sale: Option<bool>,
+    /// Shown first.
+    pub featured: Option<bool>,
+    /// One of these makers.
+    pub vendors: Vec<String>,
+    /// At least one of these tags.
+    pub tags: Vec<String>,
+    /// One variant that has, of each option, one of the values.
+    pub options: Vec<(String, Vec<String>)>,
+    /// Made in this time: from, up to but not including.
+    pub created: Span,
+    /// Last changed in this time.
+    pub updated: Span,
+}
+
+/// A span of time, open where nothing is said.
+pub type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+/// One part of a filter, which a facet leaves out to count its own alternatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Except {
+    /// Leave out nothing.
+    Nothing,
+    /// The price.
+    Price,
+    /// The makers.
+    Vendors,
+    /// The tags.
+    Tags,
+    /// One option, by its folded name.
+    Option(String),
+}
+
+/// A filter that was checked and understood: ready to become SQL.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The keys of the category and all below it; `None` for the whole shop.
+    pub categories: Option<Vec<i64>>,
+    /// Where the category is in the tree.
+    pub category: Option<usize>,
+    /// The search, understood.
+    pub query: Option<search::Query>,
+    filter: Filter,
+    /// Nothing can match.
+    pub nothing: bool,
+}
+
+impl Filter {
+    /// Checks the filter and understands its words: one statement if it searches, none otherwise.
+    ///
+    /// # Errors
+    /// When it asks for what cannot be.
+    pub async fn understand(self, db: &impl ConnectionTrait, tree: &Tree) -> Result<Wanted> {
+        self.check()?;
+        let query = match &self.search {
+            Some(typed) => Some(search::Query::read(db, typed).await?),
+            None => None,
+        };
+        let category = self.category.map(|key| tree.find(key));
+        let place = category.flatten();
+        Ok(Wanted {
+            categories: place.map(|place| tree.subtree(place).iter().map(|node| node.id).collect()),
+            category: place,
+            // A category that is gone, or a search without a word, finds nothing.
+            nothing: category == Some(None) || query == Some(None),
+            query: query.flatten(),
+            filter: Self { options: merge(self.options), ..self },
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.search.as_ref().is_some_and(|typed| typed.chars().count() > search::TEXT_LIMIT) {
+            let message = format!("a search has at most {} characters", search::TEXT_LIMIT);
+            return Err(Error::bad_input("filter.search", message));
+        }
+        if let (Some(min), Some(max)) = self.price
+            && min > max
+        {
+            return Err(Error::bad_input("filter.price", "`min` is above `max`"));
+        }
+        let lists = [
+            ("filter.vendors", self.vendors.len()),
+            ("filter.tags", self.tags.len()),
+            ("filter.options", self.options.len()),
+        ];
+        let values = self.options.iter().map(|(_, values)| ("filter.options.values", values.len()));
+        for (field, count) in lists.into_iter().chain(values) {
+            if count > LIST_LIMIT {
+                return Err(Error::bad_input(field, format!("at most {LIST_LIMIT} values; there are {count}")));
+            }
+        }
+        for (field, (from, to)) in [("filter.createdAt", self.created), ("filter.updatedAt", self.updated)] {
+            if [from, to].iter().flatten().any(|at| !page::in_range(at)) {
+                return Err(Error::bad_input(field, "the year must be from 1 to 9999"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same option twice means one of all its values.
+fn merge(options: Vec<(String, Vec<String>)>) -> Vec<(String, Vec<String>)> {
+    let mut merged: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, values) in options.into_iter().filter(|(_, values)| !values.is_empty()) {
+        let (name, values) = (text::key(&name), values.iter().map(|value| text::key(value)));
+        match merged.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => known.extend(values),
+            None => merged.push((name, values.collect())),
+        }
+    }
+    merged
+}
+
+impl Wanted {
+    /// Whether nothing but the category narrows it.
+    #[must_use]
+    pub fn is_only_category(&self) -> bool {
+        self.query.is_none() && Filter { category: None, ..self.filter.clone() } == Filter::default()
+    }
+
+    /// Whether it searches.
+    #[must_use]
+    pub fn searches(&self) -> bool {
+        self.query.is_some()
+    }
+
+    /// The folded names of the options it asks for.
+    pub fn option_names(&self) -> impl Iterator<Item = &str> {
+        self.filter.options.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// ` FROM product AS p … WHERE …` for everything but the category.
+    pub fn from(&self, sql: &mut Sql, except: &Except) {
+        sql.push(" FROM product AS p");
+        if let Some(query) = &self.query {
+            if sql.postgres() {
+                sql.push(" JOIN product_search AS s ON s.product_id = p.id AND s.document @@ ");
+                sql.bind(query.expression(sea_orm::DbBackend::Postgres)).push("::text::tsquery");
+            } else {
+                sql.push(" JOIN product_search AS s ON s.rowid = p.id AND product_search MATCH ");
+                sql.bind(query.expression(sea_orm::DbBackend::Sqlite));
+            }
+        }
+        sql.push(" WHERE ").push(VISIBLE);
+        self.conditions(sql, except);
+    }
+
+    /// ` AND p.category_id …`, if it asks for a category.
+    pub fn and_category(&self, sql: &mut Sql) {
+        match self.categories.as_deref() {
+            None => {}
+            Some([one]) => {
+                sql.push(" AND p.category_id = ").bind(*one);
+            }
+            Some(many) => {
+                sql.push(" AND ").any("p.category_id", many.iter().copied());
+            }
+        }
+    }
+
+    fn conditions(&self, sql: &mut Sql, except: &Except) {
+        let Filter {
+            category: _,
+            search: _,
+            price,
+            in_stock,
+            on_sale,
+            featured,
+            vendors,
+            tags,
+            options,
+            created,
+            updated,
+        } = &self.filter;
+        if *except != Except::Price {
+            range(sql, "p.price_now", *price, "<=");
+        }
+        for (column, flag) in
+            [("p.in_stock", in_stock), ("p.sale_price IS NOT NULL", on_sale), ("p.featured", featured)]
+        {
+            match flag {
+                Some(true) => sql.push(" AND (").push(column).push(")"),
+                Some(false) => sql.push(" AND NOT (").push(column).push(")"),
+                None => sql,
+            };
+        }
+        let keys = |texts: &[String]| texts.iter().map(|text| text::key(text)).collect::<Vec<_>>();
+        if !vendors.is_empty() && *except != Except::Vendors {
+            sql.push(" AND ").any_text("p.vendor_key", keys(vendors).iter().map(String::as_str));
+        }
+        if !tags.is_empty() && *except != Except::Tags {
+            sql.push(" AND EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
+            sql.any_text("t.tag_key", keys(tags).iter().map(String::as_str)).push(")");
+        }
+        Self::options(sql, options, except);
+        range(sql, "p.created_at", *created, "<");
+        range(sql, "p.updated_at", *updated, "<");
+    }
+
+    /// One living variant has, of each option asked for, one of the values.
+    fn options(sql: &mut Sql, options: &[(String, Vec<String>)], except: &Except) {
+        let left_out = |name: &String| matches!(except, Except::Option(out) if out == name);
+        let mut asked = options.iter().filter(|(name, _)| !left_out(name)).peekable();
+        if asked.peek().is_none() {
+            return;
+        }
+        sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
+        for (name, values) in asked {
+            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS o WHERE o.variant_id = v.id AND o.name_key = ");
+            sql.bind(name.as_str()).push(" AND ").any_text("o.value_key", values.iter().map(String::as_str)).push(")");
+        }
+        sql.push(")");
+    }
+}
+
+fn range<T: Into<sea_orm::Value>>(sql: &mut Sql, column: &str, (from, to): (Option<T>, Option<T>), below: &str) {
+    if let Some(from) = from {
+        sql.push(" AND ").push(column).push(" >= ").bind(from);
+    }
+    if let Some(to) = to {
+        sql.push(" AND ").push(column).push(" ").push(below).push(" ").bind(to);
+    }
+}

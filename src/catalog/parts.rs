@@ -1,0 +1,147 @@
+//! The lists that hang on a product: texts, pictures, tags, options. Compared first, so that an import of what is there
+//! already writes nothing.
+
+use sea_orm::ConnectionTrait;
+use serde_json::{Value, json};
+
+use super::{
+    html, loader,
+    merge::{Merged, Parts},
+    save::Batch,
+};
+use crate::{
+    base::{Result, text},
+    infra::Tx,
+};
+
+/// Marks which parts of each product differ from what is there. Three statements.
+pub(super) async fn compare(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
+    let there: Vec<i64> =
+        all.iter().filter(|(_, merged)| !merged.is_new).map(|(_, merged)| merged.product.id).collect();
+    let (descriptions, tags, images) = if there.is_empty() {
+        Default::default()
+    } else {
+        (loader::descriptions(tx, &there).await?, loader::tags(tx, &there).await?, loader::images(tx, &there).await?)
+    };
+    for (draft, merged) in all {
+        let key = merged.product.id;
+        let texts = draft.description_html.as_deref().map(html::sanitise);
+        let known = descriptions.get(&key).and_then(|texts| texts.first()).map(|texts| texts.html.as_str());
+        let known_tags: Vec<String> = tags.get(&key).into_iter().flatten().map(|tag| text::key(tag)).collect();
+        let known_images = images.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let said_images = || draft.images.iter().map(|image| (image.url.as_str(), image.alt.as_deref()));
+        let parts = Parts {
+            description: texts.is_some_and(|html| html != known.unwrap_or_default()),
+            tags: draft.tags.as_ref().is_some_and(|said| {
+                let mut keys = tag_keys(said).map(|(key, _)| key).collect::<Vec<_>>();
+                keys.sort();
+                keys != known_tags
+            }),
+            images: !draft.images.is_empty()
+                && !said_images().eq(known_images.iter().map(|image| (image.url.as_str(), image.alt.as_deref()))),
+        };
+        merged.differs(parts, tx.now());
+    }
+    Ok(())
+}
+
+/// The tags by key, each once.
+fn tag_keys(tags: &[String]) -> impl Iterator<Item = (String, &str)> {
+    let mut seen = std::collections::HashSet::new();
+    tags.iter()
+        .map(|tag| (text::key(tag), tag.trim()))
+        .filter(move |(key, _)| !key.is_empty() && seen.insert(key.clone()))
+}
+
+/// Writes the parts that differ. At most ten statements, however many products.
+pub(super) async fn replace(tx: &Tx, all: &Batch<'_>) -> Result<()> {
+    let some = |wanted: fn(&Parts) -> bool| all.iter().filter(move |(_, merged)| wanted(&merged.parts));
+    let described: Vec<Value> = some(|parts| parts.description)
+        .map(|(draft, merged)| {
+            let html = html::sanitise(draft.description_html.as_deref().unwrap_or_default());
+            json!([merged.product.id, html, html::plain(&html)])
+        })
+        .collect();
+    let columns = [("product_id", "bigint"), ("html", "text"), ("text", "text")];
+    renew(tx, "product_description", "product_id", keys(some(|parts| parts.description)), &columns, described).await?;
+
+    let tags: Vec<Value> = some(|parts| parts.tags)
+        .flat_map(|(draft, merged)| {
+            tag_keys(draft.tags.as_deref().unwrap_or_default()).map(|(key, tag)| json!([merged.product.id, key, tag]))
+        })
+        .collect();
+    let columns = [("product_id", "bigint"), ("tag_key", "text"), ("tag", "text")];
+    renew(tx, "product_tag", "product_id", keys(some(|parts| parts.tags)), &columns, tags).await?;
+
+    let images: Vec<Value> = some(|parts| parts.images)
+        .flat_map(|(draft, merged)| {
+            let numbered = draft.images.iter().enumerate();
+            numbered.map(|(number, image)| json!([merged.product.id, number, image.url, image.alt]))
+        })
+        .collect();
+    let columns = [("product_id", "bigint"), ("position", "int"), ("url", "text"), ("alt", "text")];
+    renew(tx, "product_image", "product_id", keys(some(|parts| parts.images)), &columns, images).await?;
+    options(tx, all).await
+}
+
+fn keys<'a>(some: impl Iterator<Item = &'a (&'a super::draft::ProductDraft, Merged)>) -> Vec<i64> {
+    some.map(|(_, merged)| merged.product.id).collect()
+}
+
+/// The options of the products whose variants changed, and what each of those variants chose.
+async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
+    let (mut products, mut names, mut variants, mut choices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (draft, merged) in all {
+        let product = merged.product.id;
+        let touched: Vec<_> =
+            merged.said.iter().zip(&merged.sources).filter(|((place, _), _)| merged.is_touched(*place)).collect();
+        if merged.options.is_empty() || touched.is_empty() {
+            continue;
+        }
+        products.push(product);
+        names.extend(merged.options.iter().enumerate().map(|(number, name)| json!([product, number, name])));
+        for ((place, _), source) in touched {
+            let variant = merged.variants[*place].id;
+            variants.push(variant);
+            let values = merged.options.iter().zip(&draft.variants[*source].options).enumerate();
+            choices.extend(values.map(|(number, (name, value))| {
+                json!([variant, number, product, name, text::key(name), value, text::key(value)])
+            }));
+        }
+    }
+    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text")];
+    renew(tx, "product_option", "product_id", products, &columns, names).await?;
+    let columns = [
+        ("variant_id", "bigint"),
+        ("position", "int"),
+        ("product_id", "bigint"),
+        ("name", "text"),
+        ("name_key", "text"),
+        ("value", "text"),
+        ("value_key", "text"),
+    ];
+    renew(tx, "variant_option", "variant_id", variants, &columns, choices).await
+}
+
+/// Replaces the rows of some owners.
+async fn renew(
+    tx: &Tx,
+    table: &str,
+    owner: &str,
+    owners: Vec<i64>,
+    columns: &[(&str, &str)],
+    rows: Vec<Value>,
+) -> Result<()> {
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let mut sql = tx.sql();
+    sql.push("DELETE FROM ").push(table).push(" WHERE ").any(owner, owners);
+    tx.execute_raw(sql.statement()).await?;
+    if !rows.is_empty() {
+        let mut sql = tx.sql();
+        sql.insert(table, columns, rows);
+        tx.execute_raw(sql.statement()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! Making and changing products, many at a time: drafts are matched with what is there, and the result is written in a
+//! number of statements that does not depend on how many they are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use iso_currency::Currency;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+use serde::Serialize;
+
+use super::{
+    category::{Book, UNSORTED},
+    draft::ProductDraft,
+    entity::{product, variant},
+    merge::{Known, Merged, merge},
+    parts, search,
+};
+use crate::{
+    base::{Error, Result},
+    infra::{Tx, outbox::Event},
+};
+
+/// Products have been made or changed.
+#[derive(Debug, Serialize)]
+pub struct ProductsChanged {
+    /// Their keys.
+    pub products: Vec<i64>,
+}
+
+impl Event for ProductsChanged {
+    const KIND: &'static str = "ProductsChanged";
+
+    fn aggregate(&self) -> String {
+        // Many at once: the order among batches is what counts.
+        "catalog:1".into()
+    }
+}
+
+/// What has become of the drafts.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// New products.
+    pub made: usize,
+    /// Products that were there.
+    pub kept: usize,
+    /// Variants that were said, with the stock that was said of them.
+    pub variants: Vec<(i64, Option<i64>)>,
+    /// What was done differently from what was said, with the variant's line.
+    pub warnings: Vec<(u64, String)>,
+    /// What could not be done, with the variant's line.
+    pub refused: Vec<(u64, String)>,
+}
+
+/// Writes drafts of different slugs, in the transaction and all or nothing.
+///
+/// Matched by slug and sku: what is there is changed, what is not is made, nothing is removed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn save(tx: &Tx, currency: Currency, drafts: &[ProductDraft]) -> Result<Saved> {
+    let mut book = Book::open(tx).await?;
+    let mut saved = Saved::default();
+    let mut categories = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        categories.push(match &draft.category {
+            Some(path) if !path.is_empty() => match book.ensure(path).await {
+                Ok(category) => Some(category),
+                Err(Error::User(problem)) => {
+                    let line = draft.variants.first().map_or(0, |variant| variant.line);
+                    saved.warnings.push((line, format!("{}; `{}` stays unsorted", problem.message, draft.slug)));
+                    None
+                }
+                Err(fault) => return Err(fault),
+            },
+            _ => None,
+        });
+    }
+    let mut known = Known::load(tx, drafts).await?;
+    if drafts
+        .iter()
+        .zip(&categories)
+        .any(|(draft, category)| category.is_none() && known.product(&draft.slug).is_none())
+    {
+        let unsorted = book.ensure(&[UNSORTED.to_owned()]).await?;
+        categories.iter_mut().for_each(|category| *category = category.or(Some(unsorted)));
+    }
+    book.close().await?;
+
+    let mut all = Vec::with_capacity(drafts.len());
+    for (draft, category) in drafts.iter().zip(categories) {
+        let keep_category = draft.category.is_none() && known.product(&draft.slug).is_some();
+        let category = category.filter(|_| !keep_category);
+        let merged = merge(&mut known, draft, category, (currency, tx.now()), &mut saved);
+        all.extend(merged.map(|merged| (draft, merged)));
+    }
+    parts::compare(tx, &mut all).await?;
+    number(tx, &mut all).await?;
+    write(tx, &all).await?;
+    for (_, merged) in &all {
+        *(if merged.is_new { &mut saved.made } else { &mut saved.kept }) += 1;
+        saved.variants.extend(merged.said.iter().map(|(place, stock)| (merged.variants[*place].id, *stock)));
+    }
+    Ok(saved)
+}
+
+/// Drafts beside what becomes of them.
+pub(super) type Batch<'a> = [(&'a ProductDraft, Merged)];
+
+/// Gives keys to what is new.
+async fn number(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
+    let new_products = all.iter().filter(|(_, merged)| merged.is_new).count();
+    let mut keys = tx.keys("product", new_products).await?;
+    let new_variants = all.iter().flat_map(|(_, merged)| &merged.variants).filter(|variant| variant.id == 0).count();
+    let mut variant_keys = tx.keys("variant", new_variants).await?;
+    for (_, merged) in all {
+        if merged.is_new {
+            merged.product.id = keys.next().unwrap_or_default();
+        }
+        for variant in &mut merged.variants {
+            variant.product_id = merged.product.id;
+            if variant.id == 0 {
+                variant.id = variant_keys.next().unwrap_or_default();
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write(tx: &Tx, all: &Batch<'_>) -> Result<()> {
+    let products: Vec<_> =
+        all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
+    upsert_products(tx, &products).await?;
+    let variants: Vec<_> = all.iter().flat_map(|(_, merged)| merged.changed_variants()).collect();
+    upsert_variants(tx, &variants).await?;
+    parts::replace(tx, all).await?;
+    let changed: Vec<i64> = products.iter().map(|product| product.id).collect();
+    if !changed.is_empty() {
+        reindex(tx, &changed).await?;
+        tx.emit(ProductsChanged { products: changed }).await?;
+    }
+    Ok(())
+}
+
+/// How many rows one statement carries: far from the limit on values of either database.
+pub(super) const ROWS: usize = 500;
+
+async fn upsert_products(tx: &Tx, rows: &[&product::Model]) -> Result<()> {
+    use product::Column as C;
+    let columns = [
+        C::Slug,
+        C::Name,
+        C::NameKey,
+        C::Vendor,
+        C::VendorKey,
+        C::CategoryId,
+        C::Status,
+        C::Featured,
+        C::Image,
+        C::Sku,
+        C::Price,
+        C::SalePrice,
+        C::PriceNow,
+        C::PriceMax,
+        C::InStock,
+        C::RepriceAt,
+        C::UpdatedAt,
+        C::DeletedAt,
+    ];
+    for rows in rows.chunks(ROWS) {
+        let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
+        let update = OnConflict::column(C::Id).update_columns(columns).to_owned();
+        product::Entity::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
+    use variant::Column as C;
+    let columns = [
+        C::Sku,
+        C::Name,
+        C::OptionKey,
+        C::Price,
+        C::SalePrice,
+        C::SaleStartsAt,
+        C::SaleEndsAt,
+        C::WeightGrams,
+        C::Image,
+        C::Barcode,
+        C::TrackStock,
+        C::Position,
+        C::UpdatedAt,
+        C::DeletedAt,
+    ];
+    for rows in rows.chunks(ROWS) {
+        let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
+        let update = OnConflict::column(C::Id).update_columns(columns).to_owned();
+        variant::Entity::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+/// Makes products findable as they are now. Reads what it needs, so that whoever changes a part calls only this.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reindex(tx: &Tx, products: &[i64]) -> Result<()> {
+    let mut documents: BTreeMap<i64, search::Document> = BTreeMap::new();
+    let rows = product::Entity::find().filter(product::Column::Id.is_in(products.iter().copied())).all(tx).await?;
+    for row in rows {
+        let document = documents.entry(row.id).or_default();
+        document.name(&row.name);
+        document.rest(row.vendor.as_deref().unwrap_or_default());
+    }
+    let variants = super::loader::variants(tx, products).await?;
+    let tags = super::loader::tags(tx, products).await?;
+    let options = super::loader::options(tx, products).await?;
+    let descriptions = super::loader::descriptions(tx, products).await?;
+    for (key, document) in &mut documents {
+        variants.get(key).into_iter().flatten().for_each(|variant| document.rest(&variant.sku));
+        tags.get(key).into_iter().flatten().for_each(|tag| document.rest(tag));
+        for option in options.get(key).into_iter().flatten() {
+            option.values.iter().for_each(|value| document.rest(value));
+        }
+        descriptions.get(key).into_iter().flatten().for_each(|description| document.rest(&description.text));
+    }
+    search::store(tx, &documents).await
+}
+
+/// The skus that are taken, of those that drafts want; grows as drafts take more.
+#[derive(Debug, Default)]
+pub(super) struct Skus {
+    owners: HashMap<String, i64>,
+    claimed: HashSet<String>,
+}
+
+impl Skus {
+    /// Reads who owns the skus that are wanted, and their numbered followers.
+    pub(super) async fn load(tx: &Tx, wanted: BTreeSet<&str>) -> Result<Self> {
+        let mut sql = tx.sql();
+        sql.push("SELECT sku, id FROM variant WHERE ").any_text("sku", wanted);
+        let mut owners = HashMap::new();
+        for row in sea_orm::ConnectionTrait::query_all_raw(tx, sql.statement()).await? {
+            owners.insert(row.try_get("", "sku")?, row.try_get("", "id")?);
+        }
+        Ok(Self { owners, claimed: HashSet::new() })
+    }
+
+    /// Takes a sku for a variant (0 for a new one), or the first of `sku-2`, `sku-3`, … that is free.
+    pub(super) fn claim(&mut self, sku: &str, variant: i64) -> String {
+        let free = |sku: &str, skus: &Self| {
+            let owned = skus.owners.get(sku).is_some_and(|owner| *owner != variant);
+            !owned && !skus.claimed.contains(sku)
+        };
+        let numbered = (2..=FOLLOWERS).map(|n| format!("{sku}-{n}"));
+        let tries = std::iter::once(sku.to_owned()).chain(numbered);
+        // So many of one sku that its followers are used up: the count of all that were taken is unused too.
+        let last = format!("{sku}-{variant}-{}", self.claimed.len());
+        let found = tries.into_iter().find(|sku| free(sku, self)).unwrap_or(last);
+        self.claimed.insert(found.clone());
+        found
+    }
+}
+
+/// How many numbered followers of a sku are looked at.
+pub(super) const FOLLOWERS: usize = 9;

@@ -1,0 +1,127 @@
+//! The commands. Each says in one sentence what went wrong, and ends non-zero if anything did.
+
+mod data;
+mod progress;
+mod schema;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use migration::{Migrator, MigratorTrait};
+
+use crate::{
+    base::Clock,
+    infra::{Config, Db, telemetry},
+};
+
+/// A shop in one command: a GraphQL-first commerce backend.
+#[derive(Debug, Parser)]
+#[command(
+    name = "savannah",
+    version,
+    about,
+    after_help = "Example:\n  savannah                 run the shop (the same as `savannah serve`)\n  savannah import products shopify.csv\n\nSettings come from the environment and from savannah.toml; config.example.toml explains each."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the shop (the default).
+    #[command(after_help = "Example:\n  BIND_ADDR=0.0.0.0:8000 savannah serve")]
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date.
+    #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah migrate")]
+    Migrate(MigrateArgs),
+    /// Make a large, plausible catalog: the same every time.
+    #[command(after_help = "Example:\n  savannah seed --products 100000 --categories 1000")]
+    Seed(data::SeedArgs),
+    /// Bring in catalogs of other systems.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  savannah import categories taxonomy.txt\n  savannah import products shopify.csv woocommerce.csv"
+    )]
+    Import(data::Import),
+    /// Write the catalog to a file.
+    #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
+    Export(data::Export),
+    /// Print the GraphQL schema.
+    #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
+    Schema(schema::SchemaArgs),
+}
+
+/// What `serve` takes.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Serve the API alone; leave what runs by the clock to other instances.
+    #[arg(long)]
+    no_worker: bool,
+    /// Do not fill an empty development shop with the demo catalog.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+/// What `migrate` takes.
+#[derive(Debug, Args)]
+struct MigrateArgs {
+    /// Undo so many of the newest changes instead. Their data is lost.
+    #[arg(long, value_name = "STEPS", num_args = 0..=1, default_missing_value = "1")]
+    down: Option<u32>,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// A sentence for the person who typed it.
+    pub async fn run(self) -> Result<ExitCode, String> {
+        let command = self.command.unwrap_or(Command::Serve(ServeArgs::default()));
+        if let Command::Schema(args) = &command {
+            return schema::run(args);
+        }
+        let config = Config::load()?;
+        telemetry::start(&config.log)?;
+        match command {
+            Command::Serve(args) => serve::run(config, &args).await?,
+            Command::Migrate(args) => migrate(&config, args.down).await?,
+            Command::Seed(args) => data::seed(&config, &args).await?,
+            Command::Import(args) => return data::import(&config, args).await,
+            Command::Export(args) => data::export(&config, args).await?,
+            Command::Schema(_) => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn migrate(config: &Config, down: Option<u32>) -> Result<(), String> {
+    let db = open(config, false).await?;
+    let said = |why: sea_orm::DbErr| format!("the database's schema could not be changed: {why}");
+    match down {
+        Some(steps) => Migrator::down(db.owner(), Some(steps)).await.map_err(said)?,
+        None => Migrator::up(db.owner(), None).await.map_err(said)?,
+    }
+    let left = Migrator::get_pending_migrations(db.owner()).await.map_err(said)?;
+    let all = Migrator::migrations().len();
+    println!("{} of {all} migrations are applied", all - left.len());
+    db.close().await;
+    Ok(())
+}
+
+/// Opens the database; `served` when requests will be answered from it, whose statements are limited in time.
+async fn open(config: &Config, served: bool) -> Result<Db, String> {
+    let mut database = config.database.clone();
+    if !served {
+        database.statement_timeout = std::time::Duration::ZERO;
+    }
+    Db::open(&database, Clock::default()).await
+}
+
+/// Opens the database with its schema up to date and its currency agreed on.
+async fn open_ready(config: &Config, served: bool) -> Result<Db, String> {
+    let db = open(config, served).await?;
+    crate::infra::shop::make_ready(&db, config).await?;
+    Ok(db)
+}

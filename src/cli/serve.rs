@@ -1,0 +1,155 @@
+//! `savannah serve`: the api, and beside it what runs by the clock.
+
+use std::{io::Write, path::Path, sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use sea_orm::{EntityTrait, PaginatorTrait};
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{ServeArgs, open_ready};
+use crate::{
+    catalog::{self, Forest},
+    exchange::{
+        Progress,
+        import::{DEMO, Import},
+    },
+    graphql::context::Shared,
+    http::{self, App},
+    infra::{Config, Db, config::Mode},
+};
+
+/// How often the clock's work is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> {
+    // Before anything slow: a port that is taken is said at once.
+    let bind = config.server.bind;
+    let listener = TcpListener::bind(bind).await.map_err(|why| match why.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{bind} is taken: stop what listens there, or set BIND_ADDR to another")
+        }
+        _ => format!("cannot listen on {bind}: {why}"),
+    })?;
+    let db = open_ready(&config, true).await?;
+    if config.shop.mode == Mode::Development && !args.no_demo {
+        fill(&db, &config).await?;
+    }
+    let forest = Forest::load(&db).await.map_err(|why| why.log())?;
+    let grace = config.server.shutdown_grace;
+    let name = config.shop.name.clone();
+    let shared = Arc::new(Shared { db: db.clone(), forest, config });
+    let app = App::new(Arc::clone(&shared));
+    let (stop, stopped) = watch::channel(false);
+    let clock = (!args.no_worker).then(|| tokio::spawn(tick(Arc::clone(&shared), stopped.clone())));
+    // The tree must be fresh even where another instance does the clock's work.
+    let fresh = args.no_worker.then(|| tokio::spawn(refresh(shared, stopped.clone())));
+
+    let address = listener.local_addr().map_err(|why| why.to_string())?;
+    greet(&name, &address.to_string());
+    let mut ending = stopped;
+    let router = http::router(&app).into_make_service();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // The sender lives until after the server, so this ends when it says so.
+        let _ = ending.wait_for(|stop| *stop).await;
+    });
+    let mut serving = std::pin::pin!(serving.into_future());
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(|why| format!("the server broke: {why}")),
+        () = signal() => {}
+    }
+    tracing::info!(grace_seconds = grace.as_secs(), "stopping: running requests may finish");
+    app.stopping.store(true, Ordering::Relaxed);
+    stop.send_replace(true);
+    if tokio::time::timeout(grace, serving).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    for task in [clock, fresh].into_iter().flatten() {
+        if let Err(why) = task.await {
+            tracing::warn!(error = %why, "the clock's work ended badly");
+        }
+    }
+    db.close().await;
+    Ok(())
+}
+
+/// What a person who has just started the shop wants to know. On a terminal only; the log says it too.
+fn greet(name: &str, address: &str) {
+    tracing::info!(address, "{name} is open");
+    let mut out = std::io::stdout().lock();
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(out, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
+}
+
+/// An empty development shop gets the demo catalog.
+async fn fill(db: &Db, config: &Config) -> Result<(), String> {
+    let there = catalog::product::Entity::find().count(db).await.map_err(|why| why.to_string())?;
+    if there > 0 {
+        return Ok(());
+    }
+    let mut tell = |remark| tracing::warn!(?remark, "the demo catalog");
+    let mut import =
+        Import { db, currency: config.shop.currency, dry_run: false, progress: Progress::default(), tell: &mut tell };
+    let outcome = import.products_from(DEMO, Path::new("the demo catalog")).await.map_err(|why| why.log())?;
+    tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
+    Ok(())
+}
+
+/// What must happen by the clock, every second: sales that begin and end, and a tree that others have changed.
+async fn tick(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let mut well = true;
+    while !pause(&mut stopped).await {
+        let outcome = match shared.forest.refresh(&shared.db).await {
+            Ok(()) => catalog::reprice(&shared.db).await.map(|_| ()),
+            Err(why) => Err(why),
+        };
+        report(&mut well, outcome.map_err(|why| why.log()));
+    }
+}
+
+async fn refresh(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let mut well = true;
+    while !pause(&mut stopped).await {
+        report(&mut well, shared.forest.refresh(&shared.db).await.map_err(|why| why.log()));
+    }
+}
+
+/// Waits for the next tick; says whether it is time to stop.
+async fn pause(stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(TICK) => false,
+        _ = stopped.wait_for(|stop| *stop) => true,
+    }
+}
+
+/// One line when it begins to fail and one when it is well again, not one a second.
+fn report(well: &mut bool, outcome: Result<(), String>) {
+    match outcome {
+        Err(why) if *well => tracing::warn!(error = why, "the clock's work failed; it is tried every second"),
+        Ok(()) if !*well => tracing::info!("the clock's work goes on"),
+        _ => return,
+    }
+    *well = !*well;
+}
+
+/// Until somebody asks the process to end.
+async fn signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut asked) => {
+                asked.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,165 @@
+//! Categories: the tree comes from memory, only counts, products and texts from the database.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{
+    context::{Scope, scope},
+    loader::{CategoryText, CountOf},
+    product::Product,
+};
+use crate::{
+    base::{Error, GlobalId, Result, id::Kind, page},
+    catalog::{Tree, loader::Slice, tree::Node},
+};
+
+/// How far `offset` may skip.
+const OFFSET_LIMIT: i32 = 10_000;
+
+/// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
+#[derive(Debug, Clone)]
+pub struct Category {
+    tree: Arc<Tree>,
+    place: usize,
+}
+
+impl Category {
+    /// The category at a place of the tree.
+    #[must_use]
+    pub fn at(tree: &Arc<Tree>, place: usize) -> Self {
+        Self { tree: Arc::clone(tree), place }
+    }
+
+    /// The category of a key, if it is in the tree.
+    #[must_use]
+    pub fn find(tree: &Arc<Tree>, key: i64) -> Option<Self> {
+        tree.find(key).map(|place| Self::at(tree, place))
+    }
+
+    fn node(&self) -> &Node {
+        self.tree.node(self.place)
+    }
+
+    fn all(&self, places: impl Iterator<Item = usize>) -> Vec<Self> {
+        places.map(|place| Self::at(&self.tree, place)).collect()
+    }
+}
+
+/// A list of categories, paid for.
+fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<Vec<Category>> {
+    scope.spend(ctx, list.len())?;
+    Ok(list)
+}
+
+/// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
+#[Object]
+impl Category {
+    /// The lasting id.
+    pub async fn id(&self) -> ID {
+        GlobalId::new(Kind::Category, self.node().id).encode().into()
+    }
+
+    /// What shoppers read.
+    async fn name(&self) -> &str {
+        &self.node().name
+    }
+
+    /// The category's lasting name in addresses; unique in the shop.
+    async fn slug(&self) -> &str {
+        &self.node().slug
+    }
+
+    /// A text about the category, if it has one. One statement for any number of categories.
+    async fn description(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        scope(ctx).loads.load_one(CategoryText(self.node().id)).await
+    }
+
+    /// How deep it lies: 0 for a root.
+    async fn level(&self) -> usize {
+        self.node().level
+    }
+
+    /// Its place among its siblings, from 0.
+    async fn position(&self) -> i32 {
+        self.node().position
+    }
+
+    /// The category it lies in; null for a root.
+    async fn parent(&self) -> Option<Self> {
+        self.node().parent.map(|place| Self::at(&self.tree, place))
+    }
+
+    /// The categories that lie directly in it, in order.
+    async fn children(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+        paid(scope(ctx), ctx, self.all(self.tree.children(self.place)))
+    }
+
+    /// The way from the root to its parent: a breadcrumb. Empty for a root.
+    async fn ancestors(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+        paid(scope(ctx), ctx, self.all(self.tree.ancestors(self.place).into_iter()))
+    }
+
+    /// Everything below it on all levels, parents before their children.
+    async fn descendants(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+        let places = self.place + 1..self.place + self.node().size;
+        paid(scope(ctx), ctx, self.all(places))
+    }
+
+    /// The products in it and in everything below it, featured ones first, then the newest. For long lists, filters and
+    /// orders use `products(filter: { category: … })`. One statement for any number of categories.
+    #[graphql(complexity = "usize::try_from(limit.unwrap_or(20)).unwrap_or(0) * child_complexity")]
+    async fn products(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from 0 to 100; 20 when not said.")] limit: Option<i32>,
+        #[graphql(desc = "How many to skip, from 0 to 10,000; none when not said.")] offset: Option<i32>,
+    ) -> Result<Vec<Product>> {
+        let limit = page::size("limit", limit)?;
+        let offset = offset.unwrap_or(0);
+        let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= OFFSET_LIMIT) else {
+            let message =
+                format!("`offset` must be from 0 to {OFFSET_LIMIT}; go further with `products` and its cursors");
+            return Err(Error::bad_input("offset", message));
+        };
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let slice = Slice { category: self.node().id, limit, offset };
+        let rows = scope(ctx).loads.load_one(slice).await?.unwrap_or_default();
+        Ok(rows.into_iter().map(Product::from).collect())
+    }
+
+    /// How many products there are in it and in everything below it. One statement for any number of categories.
+    async fn product_count(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(scope(ctx).loads.load_one(CountOf(self.node().id)).await?.unwrap_or(0))
+    }
+}
+
+/// The categories' part of the query root.
+#[derive(Debug, Default)]
+pub struct CategoryQuery;
+
+#[Object]
+impl CategoryQuery {
+    /// One category, by its id or by its slug; null when it is not there.
+    async fn category(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The category's id.")] id: Option<ID>,
+        #[graphql(desc = "The category's slug.")] slug: Option<String>,
+    ) -> Result<Option<Category>> {
+        let tree = &scope(ctx).tree;
+        match (id, slug) {
+            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(&id, Kind::Category, "id")?)),
+            (None, Some(slug)) => Ok(tree.find_slug(&slug).map(|place| Category::at(tree, place))),
+            _ => Err(Error::bad_input("", "give the `id` or the `slug` of a category, one of the two")),
+        }
+    }
+
+    /// The roots of the category tree, in order.
+    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+        let scope = scope(ctx);
+        paid(scope, ctx, scope.tree.roots().map(|place| Category::at(&scope.tree, place)).collect())
+    }
+}

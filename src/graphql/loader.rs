@@ -1,0 +1,122 @@
+//! DataLoaders: a key and a query each. Made anew for every request.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::dataloader::Loader;
+
+use crate::{
+    base::{Error, Result},
+    catalog::{
+        Tree, category, loader,
+        loader::{Choice, Choices, Description, Image, Slice},
+        product, variant,
+    },
+    infra::Db,
+    inventory::{self, Stock},
+};
+
+/// Loads for one request.
+#[derive(Debug)]
+pub struct Loads {
+    /// The request's database.
+    pub db: Db,
+    /// The request's tree.
+    pub tree: Arc<Tree>,
+}
+
+/// Declares a key that owns a list and the query that finds the lists of many.
+macro_rules! list {
+    ($(#[$doc:meta])* $key:ident, $value:ty, $query:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $key(pub i64);
+
+        impl Loader<$key> for Loads {
+            type Value = Arc<[$value]>;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
+                let found = $query(&self.db, &keys.iter().map(|key| key.0).collect::<Vec<_>>()).await?;
+                Ok(found.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
+            }
+        }
+    };
+}
+
+list!(
+    /// The variants of a product.
+    VariantsOf, variant::Model, loader::variants
+);
+list!(
+    /// A variant, as a list of at most one.
+    VariantKey, variant::Model, loader::variants_by_key
+);
+list!(
+    /// A product, as a list of at most one.
+    ProductKey, product::Model, loader::products_by_key
+);
+list!(
+    /// The texts of a product, as a list of at most one.
+    DescriptionOf, Description, loader::descriptions
+);
+list!(
+    /// The pictures of a product.
+    ImagesOf, Image, loader::images
+);
+list!(
+    /// The tags of a product.
+    TagsOf, String, loader::tags
+);
+list!(
+    /// The options of a product.
+    OptionsOf, Choices, loader::options
+);
+list!(
+    /// What a variant is, option by option.
+    ChoicesOf, Choice, loader::choices
+);
+
+/// Declares a key that owns one thing and the query that finds it for many.
+macro_rules! single {
+    ($(#[$doc:meta])* $key:ident, $value:ty, |$loads:ident, $keys:ident| $query:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $key(pub i64);
+
+        impl Loader<$key> for Loads {
+            type Value = $value;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
+                let ($loads, $keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
+                Ok($query.await?.into_iter().map(|(key, value)| ($key(key), value)).collect())
+            }
+        }
+    };
+}
+
+single!(
+    /// The stock of a product's variants together.
+    ProductStock, Stock, |loads, keys| inventory::of_products(&loads.db, &keys)
+);
+single!(
+    /// The stock of a variant.
+    VariantStock, Stock, |loads, keys| inventory::of_variants(&loads.db, &keys)
+);
+single!(
+    /// How many products lie in and below a category.
+    CountOf, i64, |loads, keys| loader::counts(&loads.db, &loads.tree, &keys)
+);
+single!(
+    /// The text of a category.
+    CategoryText, String, |loads, keys| category::descriptions(&loads.db, &keys)
+);
+
+impl Loader<Slice> for Loads {
+    type Value = Vec<product::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Slice]) -> Result<HashMap<Slice, Self::Value>> {
+        loader::slices(&self.db, &self.tree, keys).await
+    }
+}

@@ -1,0 +1,79 @@
+//! The graph: every type of the schema, in one room where siblings may name each other.
+
+pub mod context;
+pub mod error;
+pub mod limits;
+pub mod loader;
+pub mod node;
+pub mod shop;
+pub mod category;
+pub mod product;
+pub mod variant;
+pub mod filter;
+pub mod facets;
+pub mod connection;
+
+use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, ValidationMode};
+
+use crate::infra::Config;
+
+/// The root of every read.
+#[derive(Debug, Default, MergedObject)]
+#[graphql(name = "Query")]
+pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery);
+
+/// The whole schema.
+pub type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
+
+/// The schema twice: once with every rule, and once for requests that have passed them before.
+#[derive(Clone)]
+pub struct Graphs {
+    /// Checks everything.
+    pub strict: Graph,
+    /// Checks cost and safety only.
+    pub fast: Graph,
+}
+
+impl Graphs {
+    /// Builds both.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { strict: build(config, ValidationMode::Strict), fast: build(config, ValidationMode::Fast) }
+    }
+}
+
+impl std::fmt::Debug for Graphs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graphs").finish_non_exhaustive()
+    }
+}
+
+/// What may nest in one operation by way of fragments; its fields and depth are limited before this is looked at.
+const RECURSION: usize = 128;
+/// More directives on one field serve nobody.
+const DIRECTIVES: usize = 8;
+
+fn build(config: &Config, mode: ValidationMode) -> Graph {
+    let mut builder = Schema::build(Query::default(), EmptyMutation, EmptySubscription)
+        .register_output_type::<node::Node>()
+        .validation_mode(mode)
+        .limit_complexity(config.graphql.max_complexity)
+        .limit_recursive_depth(RECURSION)
+        .limit_directives(DIRECTIVES);
+    if !config.graphql.introspection.on(config.shop.mode) {
+        // A suggestion would tell what the schema may not.
+        builder = builder.disable_introspection().disable_suggestions();
+    }
+    builder.finish()
+}
+
+/// The contract, as it is checked in.
+#[must_use]
+pub fn sdl() -> String {
+    let schema =
+        Schema::build(Query::default(), EmptyMutation, EmptySubscription).register_output_type::<node::Node>().finish();
+    let sdl = schema.sdl();
+    let mut text = sdl.trim().to_owned();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,50 @@
+//! The one shape of REST answers: `{"data", "meta"}` or `{"error", "meta"}`.
+
+use std::any::Any;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    http::{Response as HttpResponse, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::request_id::RequestId;
+use crate::base::Clock;
+
+/// A good answer.
+#[must_use]
+pub fn data(status: StatusCode, id: &str, data: &Value) -> Response {
+    (status, Json(json!({ "data": data, "meta": meta(id) }))).into_response()
+}
+
+/// A bad one.
+#[must_use]
+pub fn error(status: StatusCode, id: &str, code: &str, message: &str) -> Response {
+    let error = json!({ "code": code, "message": message, "details": null });
+    (status, Json(json!({ "error": error, "meta": meta(id) }))).into_response()
+}
+
+fn meta(id: &str) -> Value {
+    json!({ "timestamp": Clock::default().now(), "request_id": id })
+}
+
+/// There is nothing at this path.
+pub async fn not_found(Extension(RequestId(id)): Extension<RequestId>) -> Response {
+    let message = "There is nothing here. The API is at /graphql, its explorer at /graphiql.";
+    error(StatusCode::NOT_FOUND, &id, "NOT_FOUND", message)
+}
+
+/// This path does not do that.
+pub async fn method_not_allowed(Extension(RequestId(id)): Extension<RequestId>) -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, &id, "METHOD_NOT_ALLOWED", "This path is for GET.")
+}
+
+/// Something broke that should not have. The panic itself has been logged by its hook.
+#[must_use]
+pub fn panicked(cause: Box<dyn Any + Send + 'static>) -> HttpResponse<Body> {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    tracing::error!(cause = text.unwrap_or("unknown"), "a request panicked");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "", "INTERNAL", "Something went wrong on our side.")
+}

@@ -1,0 +1,81 @@
+// Starts GraphiQL on the page. A file of its own, because the page's security policy allows no inline script.
+'use strict';
+
+const root = document.getElementById('graphiql');
+
+// One address speaks it all: queries by POST, subscriptions by WebSocket.
+const graph = new URL('/graphql', location.href);
+const socket = new URL(graph);
+socket.protocol = graph.protocol === 'https:' ? 'wss:' : 'ws:';
+
+const fetcher = GraphiQL.createFetcher({
+  url: graph.href,
+  subscriptionUrl: socket.href,
+  headers: { accept: 'application/graphql-response+json, application/json' },
+  enableIncrementalDelivery: false,
+});
+
+// GraphiQL remembers in the browser's storage. It is told to forget headers, but its history keeps them all the same,
+// and someone's token must not outlive the tab.
+const HISTORY = ['graphiql:queries', 'graphiql:favorites'];
+const storage = {
+  getItem: (key) => localStorage.getItem(key),
+  setItem: (key, value) => localStorage.setItem(key, HISTORY.includes(key) ? withoutHeaders(value) : value),
+  removeItem: (key) => localStorage.removeItem(key),
+  clear: () => ownKeys().forEach((key) => localStorage.removeItem(key)),
+  get length() {
+    return ownKeys().length;
+  },
+};
+
+function ownKeys() {
+  return Object.keys(localStorage).filter((key) => key.startsWith('graphiql:'));
+}
+
+function withoutHeaders(history) {
+  return JSON.stringify(JSON.parse(history), (key, value) => (key === 'headers' ? null : value));
+}
+
+// Without the examples the page still works: GraphiQL then shows its own words of welcome.
+async function examples() {
+  try {
+    const answer = await fetch(root.dataset.examples);
+    return answer.ok ? [{ query: await answer.text() }] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// With the cursor in the first operation, Ctrl-Enter runs it at once.
+function pointAtFirstOperation() {
+  const editor = root.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror;
+  if (!editor) {
+    requestAnimationFrame(pointAtFirstOperation);
+    return;
+  }
+  const line = editor.getValue().split('\n').findIndex((text) => /^(query|mutation|subscription|\{)/.test(text));
+  editor.setCursor({ line: Math.max(line, 0), ch: 0 });
+  editor.focus();
+}
+
+async function start() {
+  const { createElement } = React;
+  const logo = createElement(GraphiQL.Logo, null, createElement('span', { className: 'savannah' }, 'Savannah'));
+  const page = createElement(
+    GraphiQL,
+    {
+      fetcher,
+      storage,
+      defaultTabs: await examples(),
+      shouldPersistHeaders: false,
+      inputValueDeprecation: true,
+      schemaDescription: true,
+    },
+    logo,
+  );
+  root.replaceChildren();
+  ReactDOM.createRoot(root).render(page);
+  pointAtFirstOperation();
+}
+
+start();

@@ -1,0 +1,89 @@
+//! The door: every path on one page.
+
+pub mod envelope;
+pub mod request_id;
+pub mod negotiate;
+pub mod documents;
+pub mod graphql;
+pub mod graphiql;
+pub mod health;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware,
+    routing::{any, get},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
+    cors::{AllowOrigin, Any, CorsLayer},
+};
+
+use crate::{
+    graphql::{Graphs, context::Shared},
+    infra::config::{Mode, ServerConfig},
+};
+
+/// Smaller answers are not worth compressing. Bytes.
+const COMPRESS_FROM: u64 = 1024;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// The shop.
+    pub shared: Arc<Shared>,
+    /// The schema.
+    pub graphs: Graphs,
+    /// Documents that were parsed before.
+    pub documents: documents::Documents,
+    /// Whether the server is on its way out.
+    pub stopping: std::sync::atomic::AtomicBool,
+}
+
+impl App {
+    /// Everything a server needs.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Arc<Self> {
+        let graphs = Graphs::new(&shared.config);
+        let documents = documents::Documents::new(shared.config.graphql.document_cache);
+        Arc::new(Self { shared, graphs, documents, stopping: false.into() })
+    }
+}
+
+/// All paths.
+pub fn router(app: &Arc<App>) -> Router {
+    let config = &app.shared.config;
+    Router::new()
+        .route("/graphql", any(graphql::handle))
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .with_state(Arc::clone(app))
+        .merge(graphiql::router())
+        .fallback(envelope::not_found)
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(DefaultBodyLimit::max(config.server.body_limit))
+        .layer(CatchPanicLayer::custom(envelope::panicked))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM).and(DefaultPredicate::new())))
+        .layer(cors(&config.server, config.shop.mode))
+        .layer(middleware::from_fn(request_id::give))
+}
+
+/// Which pages of other origins may call. The API uses no cookies, so no credentials go with such a call.
+fn cors(config: &ServerConfig, mode: Mode) -> CorsLayer {
+    let every = config.cors_origins.iter().any(|origin| origin == "*");
+    let all = every || (config.cors_origins.is_empty() && mode == Mode::Development);
+    let listed = config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let origins = if all { AllowOrigin::from(Any) } else { AllowOrigin::list(listed) };
+    let exposed: [HeaderName; 2] = [request_id::HEADER, HeaderName::from_static("server-timing")];
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::HEADER])
+        .expose_headers(exposed)
+        .max_age(std::time::Duration::from_hours(1))
+}

@@ -1,0 +1,292 @@
+//! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+
+use config::{File, FileFormat, Map, Source, Value, ValueKind};
+use iso_currency::Currency;
+use serde::{Deserialize, Deserializer, de};
+
+/// The defaults, and the list of what can be set.
+pub const DEFAULTS: &str = include_str!("../../config.example.toml");
+
+/// Variables with a name of their own.
+const NAMED: [(&str, &str); 3] =
+    [("DATABASE_URL", "database.url"), ("BIND_ADDR", "server.bind"), ("RUST_LOG", "log.filter")];
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    /// The shop itself.
+    pub shop: ShopConfig,
+    /// Where it keeps its data.
+    pub database: DatabaseConfig,
+    /// How it is reached.
+    pub server: ServerConfig,
+    /// The GraphQL edge.
+    pub graphql: GraphqlConfig,
+    /// What it writes down.
+    pub log: LogConfig,
+}
+
+/// `[shop]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct ShopConfig {
+    /// What it is called.
+    pub name: String,
+    /// What its prices are in.
+    #[serde(deserialize_with = "parsed")]
+    pub currency: Currency,
+    /// Whether strangers are about.
+    pub mode: Mode,
+}
+
+/// Where the shop runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// On a developer's machine.
+    Development,
+    /// In front of shoppers.
+    Production,
+}
+
+/// `[database]`
+#[derive(Clone, Deserialize)]
+pub struct DatabaseConfig {
+    /// May hold a password: it is never shown.
+    pub url: String,
+    /// 0: by the number of cores.
+    pub connections: u32,
+    /// For a statement of a request.
+    #[serde(deserialize_with = "seconds")]
+    pub statement_timeout: Duration,
+    /// For a free connection.
+    #[serde(deserialize_with = "seconds")]
+    pub acquire_timeout: Duration,
+}
+
+impl std::fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerConfig {
+    /// Where to listen.
+    #[serde(deserialize_with = "parsed")]
+    pub bind: SocketAddr,
+    /// For a whole request.
+    #[serde(deserialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// For what still runs at the end.
+    #[serde(deserialize_with = "seconds")]
+    pub shutdown_grace: Duration,
+    /// Whose pages may call.
+    pub cors_origins: Vec<String>,
+    /// Bytes.
+    pub body_limit: usize,
+}
+
+/// `[graphql]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct GraphqlConfig {
+    /// The `Server-Timing` header.
+    pub timing: Switch,
+    /// `__schema` and `__type`.
+    pub introspection: Switch,
+    /// Nesting.
+    pub max_depth: usize,
+    /// Fields once fragments are spread.
+    pub max_fields: usize,
+    /// Fields times page sizes.
+    pub max_complexity: usize,
+    /// Values in one answer.
+    pub max_values: usize,
+    /// Documents kept.
+    pub document_cache: u64,
+}
+
+/// On, off, or by the shop's mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// On in development.
+    Auto,
+    /// Decided.
+    Set(bool),
+}
+
+impl Switch {
+    /// Whether it is on in this mode.
+    #[must_use]
+    pub fn on(self, mode: Mode) -> bool {
+        match self {
+            Self::Auto => mode == Mode::Development,
+            Self::Set(on) => on,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "auto" => Ok(Self::Auto),
+            "true" => Ok(Self::Set(true)),
+            "false" => Ok(Self::Set(false)),
+            other => Err(de::Error::custom(format!("`{other}` is none of auto, true, false"))),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct LogConfig {
+    /// Which lines.
+    pub filter: String,
+    /// In what shape.
+    pub format: LogFormat,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// For machines.
+    Json,
+}
+
+fn parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|why| de::Error::custom(format!("`{text}` will not do: {why}")))
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_secs)
+}
+
+impl Config {
+    /// Reads `savannah.toml` (if it is there) and the environment over the defaults.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that is unknown or wrong.
+    pub fn load() -> Result<Self, String> {
+        Self::read(Path::new("savannah.toml"), std::env::vars_os())
+    }
+
+    /// The same, from a file and variables of one's own.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that is unknown or wrong.
+    pub fn read(
+        file: &Path,
+        vars: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Result<Self, String> {
+        let defaults = File::from_str(DEFAULTS, FileFormat::Toml);
+        let known = flat(&defaults.collect().map_err(|why| why.to_string())?);
+        let file_name = file.display().to_string();
+        let over = File::from(file).format(FileFormat::Toml).required(false);
+        for key in flat(&over.collect().map_err(|why| format!("{file_name}: {why}"))?).keys() {
+            if !known.contains_key(key) {
+                return Err(unknown(key, &file_name, known.keys(), str::to_owned));
+            }
+        }
+        let set = environment(vars, &known)?;
+        let mut builder = config::Config::builder().add_source(defaults).add_source(over);
+        for (key, (_, value)) in &set {
+            builder = builder.set_override(key, value.as_str()).map_err(|why| why.to_string())?;
+        }
+        let named = |key: &str| set.get(key).map_or_else(|| format!("{key} in {file_name}"), |(name, _)| name.clone());
+        let all = builder.build().map_err(|why| why.to_string())?;
+        all.try_deserialize::<Self>().map_err(|why| explain(&why, &named)).and_then(Self::check)
+    }
+
+    /// What is well formed but cannot be.
+    fn check(self) -> Result<Self, String> {
+        let url = &self.database.url;
+        if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
+        }
+        for origin in &self.server.cors_origins {
+            if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
+                return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What the environment sets: the key, the variable that said so, and its value.
+fn environment(
+    vars: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    known: &BTreeMap<String, ValueKind>,
+) -> Result<BTreeMap<String, (String, String)>, String> {
+    let mut set = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    for (name, value) in vars {
+        let Ok(name) = name.into_string() else { continue };
+        let own = NAMED.iter().find(|(own, _)| *own == name);
+        if own.is_none() && !name.starts_with("SAVANNAH_") {
+            continue;
+        }
+        let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
+        if let Some((_, key)) = own {
+            named.insert((*key).to_owned(), (name, value));
+            continue;
+        }
+        // SAVANNAH_GRAPHIQL_DIR and SAVANNAH_TEST_... speak to the build and the tests, not to the shop.
+        let Some((section, key)) = name["SAVANNAH_".len()..].split_once("__") else { continue };
+        let key = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
+        if !known.contains_key(&key) {
+            let spell = |key: &str| format!("SAVANNAH_{}", key.replace('.', "__").to_uppercase());
+            return Err(unknown(&spell(&key), "the environment", known.keys(), spell));
+        }
+        set.insert(key, (name, value));
+    }
+    set.append(&mut named);
+    Ok(set)
+}
+
+fn unknown<'a>(
+    name: &str,
+    place: &str,
+    known: impl Iterator<Item = &'a String>,
+    spell: impl Fn(&str) -> String,
+) -> String {
+    let nearest = known
+        .map(|key| spell(key))
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+    let hint = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+    format!("unknown setting {name} in {place}{hint}")
+}
+
+/// The crate's message, with the place a person would look for.
+fn explain(why: &config::ConfigError, named: &impl Fn(&str) -> String) -> String {
+    match why {
+        config::ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", named(key)),
+        config::ConfigError::Type { key: Some(key), unexpected, expected, .. } => {
+            format!("{}: {unexpected} will not do, {expected} is needed", named(key))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// `section.key` of everything in it.
+fn flat(map: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
+    let mut out = BTreeMap::new();
+    for (section, value) in map {
+        match &value.kind {
+            ValueKind::Table(inner) => {
+                out.extend(inner.iter().map(|(key, value)| (format!("{section}.{key}"), value.kind.clone())));
+            }
+            other => {
+                out.insert(section.clone(), other.clone());
+            }
+        }
+    }
+    out
+}

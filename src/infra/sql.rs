@@ -1,0 +1,121 @@
+//! SQL by hand, for statements that an ORM would only get in the way of: text and values grow together, so a value can
+//! never become text.
+
+use sea_orm::{DbBackend, Statement, Value, sea_query::ArrayType};
+
+/// A statement being written.
+#[derive(Debug, Clone)]
+pub struct Sql {
+    backend: DbBackend,
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    /// An empty statement for one kind of database.
+    #[must_use]
+    pub fn new(backend: DbBackend) -> Self {
+        Self { backend, text: String::with_capacity(512), values: Vec::with_capacity(8) }
+    }
+
+    /// Whether it is for PostgreSQL.
+    #[must_use]
+    pub fn postgres(&self) -> bool {
+        self.backend == DbBackend::Postgres
+    }
+
+    /// Adds words of our own.
+    pub fn push(&mut self, words: &str) -> &mut Self {
+        self.text.push_str(words);
+        self
+    }
+
+    /// Adds a value, as the next placeholder. Both databases know `$1`.
+    pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.place(self.values.len())
+    }
+
+    /// Adds the placeholder of a value that is there already.
+    pub fn place(&mut self, number: usize) -> &mut Self {
+        self.text.push('$');
+        self.text.push_str(&number.to_string());
+        self
+    }
+
+    /// How many values it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Adds `column` is one of `keys`. The text is the same for any number of them, so it is prepared once.
+    pub fn any(&mut self, column: &str, keys: impl IntoIterator<Item = i64>) -> &mut Self {
+        self.push(column);
+        if self.postgres() {
+            self.push(" = ANY(").ints(keys).push(")")
+        } else {
+            self.push(" IN (SELECT value FROM json_each(").ints(keys).push("))")
+        }
+    }
+
+    /// The same for words.
+    pub fn any_text<'a>(&mut self, column: &str, keys: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        self.push(column);
+        if self.postgres() {
+            self.push(" = ANY(").texts(keys).push(")")
+        } else {
+            self.push(" IN (SELECT value FROM json_each(").texts(keys).push("))")
+        }
+    }
+
+    /// Binds a list of numbers: an array on PostgreSQL, JSON text on SQLite.
+    pub fn ints(&mut self, keys: impl IntoIterator<Item = i64>) -> &mut Self {
+        let list = keys.into_iter();
+        if self.postgres() {
+            let list = list.map(|key| Value::BigInt(Some(key))).collect();
+            return self.bind(Value::Array(ArrayType::BigInt, Some(Box::new(list))));
+        }
+        let list: Vec<i64> = list.collect();
+        self.bind(serde_json::json!(list).to_string())
+    }
+
+    /// Binds a list of words in the same way.
+    pub fn texts<'a>(&mut self, keys: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let list = keys.into_iter();
+        if self.postgres() {
+            let list = list.map(|key| Value::String(Some(key.to_owned()))).collect();
+            return self.bind(Value::Array(ArrayType::String, Some(Box::new(list))));
+        }
+        let list: Vec<&str> = list.collect();
+        self.bind(serde_json::json!(list).to_string())
+    }
+
+    /// `INSERT INTO table (columns) SELECT …` of rows given as JSON arrays: one text for any number of rows, so it is
+    /// prepared once. The columns come with the types that PostgreSQL is to read them as.
+    pub fn insert(&mut self, table: &str, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") SELECT ");
+        let postgres = self.postgres();
+        for (number, (_, kind)) in columns.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            let cell = if postgres {
+                format!("{comma}(row ->> {number})::{kind}")
+            } else {
+                format!("{comma}value ->> {number}")
+            };
+            self.push(&cell);
+        }
+        let rows = serde_json::Value::Array(rows);
+        if postgres {
+            return self.push(" FROM jsonb_array_elements(").bind(rows).push(") AS row");
+        }
+        self.push(" FROM json_each(").bind(rows.to_string()).push(") WHERE true")
+    }
+
+    /// The finished statement.
+    #[must_use]
+    pub fn statement(self) -> Statement {
+        Statement::from_sql_and_values(self.backend, self.text, self.values)
+    }
+}
