@@ -1,1 +1,56 @@
-fn main() {}
+//! Stories told to a running shop, each on a database of its own: on SQLite always, on PostgreSQL when
+//! `TEST_DATABASE_URL` names a server on which databases may be made.
+
+mod shop;
+
+mod architecture;
+mod schema;
+mod browse;
+mod listing;
+mod search;
+mod importing;
+mod edge;
+mod process;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Conclusion, Trial};
+use shop::{Backend, Story};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let stories = [
+        ("browse", browse::stories()),
+        ("listing", listing::stories()),
+        ("search", search::stories()),
+        ("importing", importing::stories()),
+        ("edge", edge::stories()),
+        ("process", process::stories()),
+    ];
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(architecture::trials());
+    trials.extend(schema::trials());
+    for (file, stories) in stories {
+        for story in stories {
+            trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));
+        }
+    }
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    shop::clear_up();
+    if Backend::Postgres.is_here() {
+        println!("tested on SQLite and on PostgreSQL");
+    } else {
+        println!("tested on SQLite only: set TEST_DATABASE_URL=postgres://... to tell every story on PostgreSQL too");
+    }
+    conclusion.exit_code()
+}
+
+/// One story on one kind of database; ignored, and said to be, where that is not here.
+fn trial(file: &str, story: Story, backend: Backend) -> Trial {
+    let Story { name, tell } = story;
+    let run = move || {
+        shop::runtime().block_on(tell(backend));
+        Ok(())
+    };
+    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!backend.is_here())
+}

@@ -2,14 +2,13 @@
 
 use std::{
     path::Path,
-    process::Command,
     str::FromStr,
     time::{Duration, Instant},
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
-use crate::{Result, args::Options};
+use crate::{Result, args::Options, process};
 
 /// A filled database.
 #[derive(Debug)]
@@ -80,9 +79,9 @@ fn beside(url: &str, name: &str) -> Result<String> {
 }
 
 fn savannah(server: &Path, url: &str, arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new(server);
+    let mut command = process::savannah(server, url);
     // What the shop says while it works is news, not a result.
-    command.args(arguments).env("DATABASE_URL", url).env("RUST_LOG", "warn").stdout(std::io::stderr());
+    command.args(arguments).env("RUST_LOG", "warn").stdout(std::io::stderr());
     let status = command.status().map_err(|why| format!("{} cannot be run: {why}", server.display()))?;
     let what = arguments[0];
     if status.success() { Ok(()) } else { Err(format!("`savannah {what}` failed: {status}")) }

@@ -29,11 +29,14 @@ pub fn run(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return Err("this build is not optimised, so it would compare nothing; run it with --release".to_owned());
     }
-    load::is_there()?;
+    if !options.explain {
+        load::is_there()?;
+    }
     let server = match &options.server {
         Some(path) => path.clone(),
         None => build()?,
     };
+    let server = server.canonicalize().map_err(|why| format!("{} cannot be run: {why}", server.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| format!("tokio cannot start: {why}"))?;
     let mut reports = Vec::new();

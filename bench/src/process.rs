@@ -113,11 +113,17 @@ impl Drop for Server {
     }
 }
 
-fn shop(program: &Path, url: &str, address: SocketAddr, log: &str) -> Command {
+/// The shop's program, out of reach of a `savannah.toml` that lies about.
+pub fn savannah(program: &Path, url: &str) -> Command {
     let mut command = Command::new(program);
+    command.current_dir(std::env::temp_dir()).env("DATABASE_URL", url);
+    command
+}
+
+fn shop(program: &Path, url: &str, address: SocketAddr, log: &str) -> Command {
+    let mut command = savannah(program, url);
     command
         .args(["serve", "--no-worker"])
-        .env("DATABASE_URL", url)
         .env("BIND_ADDR", address.to_string())
         .env("SAVANNAH_SHOP__MODE", "production")
         .env("RUST_LOG", log)

@@ -13,7 +13,8 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 
-use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, ValidationMode};
+use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
+use rust_decimal::Decimal;
 
 use crate::infra::Config;
 
@@ -53,9 +54,16 @@ const RECURSION: usize = 128;
 /// More directives on one field serve nobody.
 const DIRECTIVES: usize = 8;
 
-fn build(config: &Config, mode: ValidationMode) -> Graph {
-    let mut builder = Schema::build(Query::default(), EmptyMutation, EmptySubscription)
+fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
+    Schema::build(Query::default(), EmptyMutation, EmptySubscription)
         .register_output_type::<node::Node>()
+        .override_output_type_description::<Decimal>(
+            "An exact decimal number, as a string: `\"1250.00\"`. Never a float.",
+        )
+}
+
+fn build(config: &Config, mode: ValidationMode) -> Graph {
+    let mut builder = builder()
         .validation_mode(mode)
         .limit_complexity(config.graphql.max_complexity)
         .limit_recursive_depth(RECURSION)
@@ -70,10 +78,7 @@ fn build(config: &Config, mode: ValidationMode) -> Graph {
 /// The contract, as it is checked in.
 #[must_use]
 pub fn sdl() -> String {
-    let schema =
-        Schema::build(Query::default(), EmptyMutation, EmptySubscription).register_output_type::<node::Node>().finish();
-    let sdl = schema.sdl();
-    let mut text = sdl.trim().to_owned();
+    let mut text = builder().finish().sdl().trim().to_owned();
     text.push('\n');
     text
 }

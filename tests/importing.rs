@@ -1,0 +1,5 @@
+//! Catalogs in and out.
+
+use crate::stories;
+
+stories![];

@@ -1,0 +1,5 @@
+//! The binary as a person runs it: settings, signals, crashes, GraphiQL in a browser.
+
+use crate::stories;
+
+stories![];

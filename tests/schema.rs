@@ -1,0 +1,74 @@
+//! The contract: checked in, current, described to the last argument.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+use savannah::{graphql, http::graphiql};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("schema::schema_graphql_is_current", || {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
+            let there = fs::read_to_string(file).unwrap_or_default();
+            if there == graphql::sdl() {
+                return Ok(());
+            }
+            Err("schema.graphql is not current: run `cargo run -- schema --write schema.graphql`".into())
+        }),
+        Trial::test("schema::everything_has_a_description", || {
+            let bare = undescribed(&graphql::sdl());
+            if bare.is_empty() { Ok(()) } else { Err(bare.join("\n").into()) }
+        }),
+        Trial::test("schema::the_examples_of_graphiql_are_valid", || {
+            let config = savannah::infra::Config::read(std::path::Path::new("/nowhere"), std::iter::empty())?;
+            let graph = graphql::Graphs::new(&config).strict;
+            let document = async_graphql::parser::parse_query(graphiql::EXAMPLES)?;
+            for (name, _) in document.operations.iter() {
+                let name = name.ok_or("an example has no name")?;
+                // Validated like any request, but only introspection would be executed: nothing here is.
+                let request = async_graphql::Request::new(graphiql::EXAMPLES).operation_name(name.as_str());
+                let checked = graph.execute(request.only_introspection());
+                let answer = crate::shop::runtime().block_on(checked);
+                let wrong: Vec<_> = answer.errors.iter().filter(|error| error.path.is_empty()).collect();
+                if !wrong.is_empty() {
+                    return Err(format!("{name}: {wrong:?}").into());
+                }
+            }
+            Ok(())
+        }),
+    ]
+}
+
+/// Every line of the SDL that defines something and has no description above it, nor before it on its line.
+fn undescribed(sdl: &str) -> Vec<String> {
+    let mut bare = Vec::new();
+    let mut described = false;
+    let mut inside = false;
+    for line in sdl.lines().map(str::trim) {
+        if line.starts_with("\"\"\"") || inside {
+            if line.matches("\"\"\"").count() == 1 {
+                inside = !inside;
+            }
+            described = true;
+            continue;
+        }
+        let structure = line.is_empty()
+            || line.starts_with(['}', ')', '#'])
+            || line.starts_with("schema")
+            || line.starts_with("directive")
+            || line.starts_with("query:");
+        if !structure && !described {
+            bare.push(format!("no description: {line}"));
+        }
+        // Arguments on the field's own line carry their descriptions there.
+        if let Some((_, arguments)) = line.split_once('(') {
+            let count = arguments.matches(": ").count();
+            let told = arguments.matches("\"\"\"").count() / 2;
+            if !structure && told + 1 < count.saturating_sub(told) {
+                bare.push(format!("an argument without description: {line}"));
+            }
+        }
+        described = false;
+    }
+    bare
+}

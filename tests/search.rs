@@ -1,0 +1,5 @@
+//! Searching.
+
+use crate::stories;
+
+stories![];

@@ -1,0 +1,223 @@
+//! A shop to tell stories to: a real server on a port of its own, on a database of its own.
+
+mod database;
+
+use std::{
+    future::Future,
+    io::Cursor,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use chrono::{DateTime, Utc};
+use savannah::{
+    base::Clock,
+    catalog::{self, Forest},
+    exchange::{
+        Progress, export,
+        import::{DEMO, Import, Outcome, Remark},
+    },
+    graphql::context::Shared,
+    http::{App, router},
+    infra::{Config, Db, shop::make_ready},
+};
+use serde_json::{Value, json};
+
+pub use database::{Backend, clear_up};
+
+/// A story: its name, and how to tell it on a kind of database.
+#[derive(Clone, Copy)]
+pub struct Story {
+    pub name: &'static str,
+    pub tell: fn(Backend) -> Telling,
+}
+
+/// A story being told.
+pub type Telling = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Lists the stories of a file. One that is not listed is unused code, which the lints refuse.
+#[macro_export]
+macro_rules! stories {
+    ($($name:ident),* $(,)?) => {
+        pub fn stories() -> Vec<$crate::shop::Story> {
+            vec![$($crate::shop::Story { name: stringify!($name), tell: |backend| Box::pin($name(backend)) }),*]
+        }
+    };
+}
+
+/// All stories share one runtime.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime"));
+    &RUNTIME
+}
+
+/// A running shop.
+pub struct Shop {
+    pub db: Db,
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    pub clock: Clock,
+    http: reqwest::Client,
+    _database: database::Own,
+}
+
+/// An answer of the GraphQL API with what it cost.
+#[derive(Debug)]
+pub struct Answer {
+    pub body: Value,
+    pub statements: u64,
+}
+
+impl Answer {
+    /// The data at a JSON pointer; the story fails when there are errors.
+    pub fn at(&self, pointer: &str) -> &Value {
+        assert!(self.body.get("errors").is_none(), "errors in {}", self.body);
+        self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", self.body))
+    }
+
+    /// The strings of one field of every element of a list.
+    pub fn texts(&self, pointer: &str, field: &str) -> Vec<String> {
+        let list = self.at(pointer).as_array().expect("a list");
+        list.iter().map(|one| one[field].as_str().unwrap_or("null").to_owned()).collect()
+    }
+
+    /// The first error.
+    pub fn error(&self) -> &Value {
+        &self.body["errors"][0]
+    }
+}
+
+impl Shop {
+    /// An empty shop with the default settings.
+    pub async fn open(backend: Backend) -> Self {
+        Self::open_with(backend, &[]).await
+    }
+
+    /// An empty shop with settings of its own: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
+    pub async fn open_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let database = database::Own::make(backend).await;
+        let set = settings.iter().copied().chain([("DATABASE_URL", database.url())]);
+        let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
+        let mut config = Config::read(Path::new("/nowhere/savannah.toml"), vars.into_iter()).expect("settings");
+        config.database.connections = config.database.connections.max(4);
+        let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
+        let db = Db::open(&config.database, clock.clone()).await.expect("a database");
+        make_ready(&db, &config).await.expect("a ready database");
+        let forest = Forest::load(&db).await.expect("a tree");
+        let app = App::new(Arc::new(Shared { db: db.clone(), forest, config }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(axum::serve(listener, router(&app)).into_future());
+        Self { db, app, address, clock, http: reqwest::Client::new(), _database: database }
+    }
+
+    /// A shop with the demo catalog.
+    pub async fn demo(backend: Backend) -> Self {
+        let shop = Self::open(backend).await;
+        let (_, remarks) = shop.import(DEMO).await;
+        assert_eq!(remarks, []);
+        shop
+    }
+
+    /// Brings in a CSV of products; its outcome, and what was said of its lines.
+    pub async fn import(&self, csv: impl AsRef<[u8]>) -> (Outcome, Vec<Remark>) {
+        let csv = Cursor::new(csv.as_ref().to_vec());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let mut tell = |remark| heard.lock().expect("remarks").push(remark);
+        let outcome = self.importing(&mut tell, false).products_from(csv, Path::new("test.csv")).await;
+        let outcome = outcome.unwrap_or_else(|why| panic!("the import stopped: {}", why.log()));
+        self.tick().await;
+        let remarks = heard.lock().expect("remarks").drain(..).collect();
+        (outcome, remarks)
+    }
+
+    /// An import into this shop.
+    pub fn importing<'a>(&'a self, tell: &'a mut (dyn FnMut(Remark) + Send), dry_run: bool) -> Import<'a> {
+        let currency = self.app.shared.config.shop.currency;
+        Import { db: &self.db, currency, dry_run, progress: Progress::default(), tell }
+    }
+
+    /// The whole catalog as CSV.
+    pub async fn export(&self) -> String {
+        let mut out = Vec::new();
+        let currency = self.app.shared.config.shop.currency;
+        export::products(&self.db, currency, &mut out, &Progress::default()).await.expect("an export");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    /// What the server does by the clock every second, now.
+    pub async fn tick(&self) {
+        self.app.shared.forest.refresh(&self.db).await.expect("a fresh tree");
+        catalog::reprice(&self.db).await.expect("fresh prices");
+    }
+
+    /// Asks the API, over HTTP.
+    pub async fn ask(&self, query: &str) -> Answer {
+        self.ask_with(query, json!({})).await
+    }
+
+    /// Asks the API with variables.
+    pub async fn ask_with(&self, query: &str, variables: Value) -> Answer {
+        let response = self.post(json!({ "query": query, "variables": variables })).await;
+        let timing = response.headers().get("server-timing").map(|value| value.to_str().expect("text").to_owned());
+        let statements = timing.as_deref().and_then(|timing| timing.split('"').nth(1)?.split(' ').next()?.parse().ok());
+        let body = response.json().await.expect("JSON");
+        Answer { body, statements: statements.unwrap_or(0) }
+    }
+
+    /// Sends a GraphQL request as it is.
+    pub async fn post(&self, body: Value) -> reqwest::Response {
+        self.http.post(self.url("/graphql")).json(&body).send().await.expect("an answer")
+    }
+
+    /// Any request to the shop.
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Runs SQL of the story's own, which both databases understand.
+    pub async fn sql(&self, sql: &str) -> Result<u64, sea_orm::DbErr> {
+        use sea_orm::ConnectionTrait;
+        self.db.owner().execute_unprepared(sql).await.map(|done| done.rows_affected())
+    }
+
+    /// The one number that a query of the story's own answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        use sea_orm::ConnectionTrait;
+        let statement =
+            sea_orm::Statement::from_string(self.db.backend(), format!("SELECT CAST(({sql}) AS BIGINT) AS n"));
+        let row = self.db.owner().query_one_raw(statement).await.expect("an answer").expect("a row");
+        row.try_get("", "n").expect("a number")
+    }
+
+    /// Fails when anything that the catalog derives is not what its parts say.
+    pub async fn settle(&self) {
+        let wrong_tally = "SELECT count(*) FROM category AS c LEFT JOIN category_tally AS t ON t.category_id = c.id \
+            WHERE COALESCE(t.products, 0) <> (SELECT count(*) FROM product AS p \
+            WHERE p.category_id = c.id AND p.status = 'active' AND p.deleted_at IS NULL)";
+        assert_eq!(self.number(wrong_tally).await, 0, "categories whose tally is wrong");
+        let wrong_stock = "SELECT count(*) FROM product AS p WHERE in_stock <> EXISTS (SELECT 1 FROM variant AS v \
+            LEFT JOIN inventory AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
+            AND (NOT v.track_stock OR i.on_hand > i.reserved))";
+        assert_eq!(self.number(wrong_stock).await, 0, "products that do not know whether they are in stock");
+        let wrong_price = "SELECT count(*) FROM product AS p WHERE price_now > (SELECT min(v.price) FROM variant AS v \
+            WHERE v.product_id = p.id AND v.deleted_at IS NULL)";
+        assert_eq!(self.number(wrong_price).await, 0, "products dearer than their cheapest variant");
+        let alone =
+            "SELECT count(*) FROM product AS p WHERE NOT EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id)";
+        assert_eq!(self.number(alone).await, 0, "products without a variant");
+    }
+}
+
+/// A moment.
+pub fn moment(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a moment")
+}
