@@ -45,7 +45,7 @@ pub fn run(options: &Options, server: &Path, url: &str, questions: &Questions) -
                 plans += 1;
             }
         }
-        println!("{plans} statements.\n");
+        println!("Statements: {plans}\n");
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Lists of products: every order, both directions, from any cursor. One statement a page.
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 
@@ -84,7 +86,7 @@ impl By {
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The product.
-    pub product: product::Model,
+    pub product: Arc<product::Model>,
     /// How well it fits the search; 0 where nothing is searched.
     pub score: i32,
 }
@@ -92,7 +94,7 @@ pub struct Row {
 impl Row {
     fn read(row: &QueryResult, scored: bool) -> Result<Self> {
         let score = if scored { row.try_get("", "score")? } else { 0 };
-        Ok(Self { product: product::Model::from_query_result(row, "")?, score })
+        Ok(Self { product: Arc::new(product::Model::from_query_result(row, "")?), score })
     }
 
     /// The cursor of this row in an order.

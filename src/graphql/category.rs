@@ -72,7 +72,7 @@ impl Category {
 
     /// A text about the category, if it has one. One statement for any number of categories.
     async fn description(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        scope(ctx).loads.load_one(CategoryText(self.node().id)).await
+        scope(ctx).load(CategoryText(self.node().id)).await
     }
 
     /// How deep it lies: 0 for a root.
@@ -126,13 +126,13 @@ impl Category {
             return Ok(Vec::new());
         }
         let slice = Slice { category: self.node().id, limit, offset };
-        let rows = scope(ctx).loads.load_one(slice).await?.unwrap_or_default();
+        let rows = scope(ctx).load(slice).await?.unwrap_or_default();
         Ok(rows.into_iter().map(Product::from).collect())
     }
 
     /// How many products there are in it and in everything below it. One statement for any number of categories.
     async fn product_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(scope(ctx).loads.load_one(CountOf(self.node().id)).await?.unwrap_or(0))
+        Ok(scope(ctx).load(CountOf(self.node().id)).await?.unwrap_or(0))
     }
 }
 

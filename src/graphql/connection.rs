@@ -1,5 +1,7 @@
 //! A page of products, and what can be said about the whole list.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object, SimpleObject};
 use tokio::sync::OnceCell;
 
@@ -83,13 +85,14 @@ impl ProductConnection {
     /// The products of the page. One statement for the page, whatever is asked of it.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Product>> {
         let page = self.page(scope(ctx)).await?;
-        Ok(page.rows.iter().map(|row| Product::from(row.product.clone())).collect())
+        Ok(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect())
     }
 
     /// The products of the page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<ProductEdge>> {
         let page = self.page(scope(ctx)).await?;
-        let edge = |row: &Row| ProductEdge { cursor: row.cursor(self.order), node: Product::from(row.product.clone()) };
+        let edge =
+            |row: &Row| ProductEdge { cursor: row.cursor(self.order), node: Product::from(Arc::clone(&row.product)) };
         Ok(page.rows.iter().map(edge).collect())
     }
 

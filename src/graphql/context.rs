@@ -1,11 +1,17 @@
 //! What a resolver may reach for: the shop it serves and the request it answers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use async_graphql::{Context, SelectionField, dataloader::DataLoader};
+use async_graphql::{
+    Context, SelectionField,
+    dataloader::{DataLoader, Loader},
+};
 use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
@@ -39,7 +45,7 @@ pub struct Scope {
     /// The tree as it was when the request came: one request sees one tree.
     pub tree: Arc<Tree>,
     /// What hangs on many things at once.
-    pub loads: DataLoader<Loads>,
+    loads: DataLoader<Loads>,
     left: AtomicUsize,
 }
 
@@ -62,6 +68,21 @@ impl Scope {
             .max_batch_size(usize::MAX);
         let left = AtomicUsize::new(shared.config.graphql.max_values);
         (Self { shared: Arc::clone(shared), db, tree, loads, left }, meter, waiting)
+    }
+
+    /// Loads one thing together with all others of its kind that the request asks for.
+    ///
+    /// Boxed, because every field's future is as large as the largest of its type: what is at hand should not pay for
+    /// what must be loaded.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loads as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loads: Loader<K, Error = Error>,
+    {
+        Box::pin(self.loads.load_one(key))
     }
 
     /// Pays for a list that has no pages, before it is made: its length times what is asked of each.

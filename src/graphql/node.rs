@@ -59,11 +59,11 @@ async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     Ok(match id.kind {
         Kind::Category => Category::find(&scope.tree, id.key).map(Node::Category),
         Kind::Product => {
-            let found = scope.loads.load_one(ProductKey(id.key)).await?;
+            let found = scope.load(ProductKey(id.key)).await?;
             found.and_then(|found| found.first().cloned()).map(|row| Node::Product(Product::from(row)))
         }
         Kind::Variant => {
-            let found = scope.loads.load_one(VariantKey(id.key)).await?;
+            let found = scope.load(VariantKey(id.key)).await?;
             found.and_then(|found| found.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
     })

@@ -25,6 +25,12 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Product(Arc<product::Model>);
 
+impl From<Arc<product::Model>> for Product {
+    fn from(row: Arc<product::Model>) -> Self {
+        Self(row)
+    }
+}
+
 impl From<product::Model> for Product {
     fn from(row: product::Model) -> Self {
         Self(Arc::new(row))
@@ -117,7 +123,7 @@ impl Product {
 
     /// Free words that it is found by, by the alphabet. One statement for any number of products.
     async fn tags(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
-        let tags = scope(ctx).loads.load_one(TagsOf(self.0.id)).await?;
+        let tags = scope(ctx).load(TagsOf(self.0.id)).await?;
         Ok(tags.map(|tags| tags.to_vec()).unwrap_or_default())
     }
 
@@ -138,7 +144,7 @@ impl Product {
             return Ok(category);
         }
         // Its category was made after this request's tree was read.
-        scope.shared.forest.refresh(&scope.db).await?;
+        Box::pin(scope.shared.forest.refresh(&scope.db)).await?;
         let fresh = scope.shared.forest.current();
         let missing = || Error::fault("finding a product's category", "it is not in the tree");
         Category::find(&fresh, self.0.category_id).ok_or_else(missing)
@@ -172,7 +178,7 @@ impl Product {
 
     /// All its pictures, in order. One statement for any number of products.
     async fn images(&self, ctx: &Context<'_>) -> Result<Vec<ImageNode>> {
-        let images = scope(ctx).loads.load_one(ImagesOf(self.0.id)).await?;
+        let images = scope(ctx).load(ImagesOf(self.0.id)).await?;
         let node = |image: &loader::Image| ImageNode { url: image.url.clone(), alt: image.alt.clone() };
         Ok(images.iter().flat_map(|images| images.iter()).map(node).collect())
     }
@@ -190,7 +196,7 @@ impl Product {
 
     /// What a shopper chooses by, in order; empty for a simple product. One statement for any number of products.
     async fn options(&self, ctx: &Context<'_>) -> Result<Vec<ProductOption>> {
-        let options = scope(ctx).loads.load_one(OptionsOf(self.0.id)).await?;
+        let options = scope(ctx).load(OptionsOf(self.0.id)).await?;
         let node = |one: &loader::Choices| ProductOption { name: one.name.clone(), values: one.values.clone() };
         Ok(options.iter().flat_map(|options| options.iter()).map(node).collect())
     }
@@ -204,7 +210,7 @@ impl Product {
     ) -> Result<Vec<Variant>> {
         let scope = scope(ctx);
         let first = page::size("first", first.or(Some(100)))?;
-        let rows = scope.loads.load_one(VariantsOf(self.0.id)).await?;
+        let rows = scope.load(VariantsOf(self.0.id)).await?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
         let variants: Vec<_> = rows.map(|row| Variant::of(row.clone(), self.clone())).collect();
         scope.spend(ctx, variants.len())?;
@@ -224,12 +230,12 @@ impl Product {
 
 impl Product {
     async fn texts(&self, scope: &Scope) -> Result<Option<loader::Description>> {
-        let texts = scope.loads.load_one(DescriptionOf(self.0.id)).await?;
+        let texts = scope.load(DescriptionOf(self.0.id)).await?;
         Ok(texts.and_then(|texts| texts.first().cloned()).filter(|texts| !texts.html.is_empty()))
     }
 
     async fn stock(&self, scope: &Scope) -> Result<Option<Stock>> {
-        scope.loads.load_one(ProductStock(self.0.id)).await
+        scope.load(ProductStock(self.0.id)).await
     }
 }
 

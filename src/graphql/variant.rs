@@ -72,7 +72,7 @@ impl Variant {
         if let Some(product) = &self.product {
             return Ok(product.clone());
         }
-        let found = scope(ctx).loads.load_one(ProductKey(self.row.product_id)).await?;
+        let found = scope(ctx).load(ProductKey(self.row.product_id)).await?;
         let missing = || Error::fault("finding a variant's product", "it is not there");
         found.and_then(|found| found.first().cloned()).map(Product::from).ok_or_else(missing)
     }
@@ -104,20 +104,20 @@ impl Variant {
 
     /// What each option is, in the product's order. One statement for any number of variants.
     async fn options(&self, ctx: &Context<'_>) -> Result<Vec<SelectedOption>> {
-        let choices = scope(ctx).loads.load_one(ChoicesOf(self.row.id)).await?;
+        let choices = scope(ctx).load(ChoicesOf(self.row.id)).await?;
         let node = |one: &loader::Choice| SelectedOption { name: one.name.clone(), value: one.value.clone() };
         Ok(choices.iter().flat_map(|choices| choices.iter()).map(node).collect())
     }
 
     /// Whether it can be bought now. One statement for any number of variants.
     async fn in_stock(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(scope(ctx).loads.load_one(VariantStock(self.row.id)).await?.is_some_and(|stock| stock.buyable))
+        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.is_some_and(|stock| stock.buyable))
     }
 
     /// How many can be bought: what is on hand and not reserved; 0 when its stock is not counted. Costs nothing beside
     /// `inStock`.
     async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(scope(ctx).loads.load_one(VariantStock(self.row.id)).await?.map_or(0, |stock| stock.available))
+        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| stock.available))
     }
 
     /// What it weighs, in grams.
