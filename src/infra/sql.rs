@@ -92,25 +92,28 @@ impl Sql {
     }
 
     /// `INSERT INTO table (columns) SELECT …` of rows given as JSON arrays: one text for any number of rows, so it is
-    /// prepared once. The columns come with the types that PostgreSQL is to read them as.
+    /// prepared once. The columns come with the types that PostgreSQL is to have them in; there each travels as one
+    /// array, which it takes in several times faster than rows.
     pub fn insert(&mut self, table: &str, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") SELECT ");
-        let postgres = self.postgres();
+        let comma = |number: usize| if number == 0 { "" } else { ", " };
+        if !self.postgres() {
+            for number in 0..columns.len() {
+                self.push(comma(number)).push(&format!("value ->> {number}"));
+            }
+            let rows = serde_json::Value::Array(rows).to_string();
+            return self.push(" FROM json_each(").bind(rows).push(") WHERE true");
+        }
+        for (number, (name, kind)) in columns.iter().enumerate() {
+            self.push(comma(number)).push(name).push("::").push(kind);
+        }
+        self.push(" FROM unnest(");
         for (number, (_, kind)) in columns.iter().enumerate() {
-            let comma = if number == 0 { "" } else { ", " };
-            let cell = if postgres {
-                format!("{comma}(row ->> {number})::{kind}")
-            } else {
-                format!("{comma}value ->> {number}")
-            };
-            self.push(&cell);
+            let cells = rows.iter().map(|row| &row[number]);
+            self.push(comma(number)).bind(column(kind, cells));
         }
-        let rows = serde_json::Value::Array(rows);
-        if postgres {
-            return self.push(" FROM jsonb_array_elements(").bind(rows).push(") AS row");
-        }
-        self.push(" FROM json_each(").bind(rows.to_string()).push(") WHERE true")
+        self.push(") AS row (").push(&names.join(", ")).push(")")
     }
 
     /// The finished statement.
@@ -118,4 +121,14 @@ impl Sql {
     pub fn statement(self) -> Statement {
         Statement::from_sql_and_values(self.backend, self.text, self.values)
     }
+}
+
+/// One column of JSON rows as an array. What is neither a number nor a flag travels as text, and is cast.
+fn column<'a>(kind: &str, cells: impl Iterator<Item = &'a serde_json::Value>) -> Value {
+    let (of, cells): (ArrayType, Vec<Value>) = match kind {
+        "bigint" | "int" => (ArrayType::BigInt, cells.map(|cell| Value::BigInt(cell.as_i64())).collect()),
+        "boolean" => (ArrayType::Bool, cells.map(|cell| Value::Bool(cell.as_bool())).collect()),
+        _ => (ArrayType::String, cells.map(|cell| Value::String(cell.as_str().map(str::to_owned))).collect()),
+    };
+    Value::Array(of, Some(Box::new(cells)))
 }
