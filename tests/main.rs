@@ -6,7 +6,10 @@ mod shop;
 mod architecture;
 mod schema;
 mod browse;
+mod pricing;
+mod cost;
 mod listing;
+mod filtering;
 mod search;
 mod importing;
 mod edge;
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let stories = [
         ("browse", browse::stories()),
+        ("pricing", pricing::stories()),
+        ("cost", cost::stories()),
         ("listing", listing::stories()),
+        ("filtering", filtering::stories()),
         ("search", search::stories()),
         ("importing", importing::stories()),
         ("edge", edge::stories()),

@@ -18,7 +18,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Both databases are handed the same folded words, so that they find the same things. `search_word` is the vocabulary
+/// Both databases are handed the same folded words, so that they find the same things: SQLite's plainest tokenizer cuts
+/// them at blanks and nowhere else. `search_word` is the vocabulary
 /// that a mistyped word is compared with.
 const UP: &str = "
 pg:CREATE EXTENSION IF NOT EXISTS pg_trgm
@@ -32,7 +33,7 @@ pg:)
 pg:CREATE INDEX product_search_document ON product_search USING gin (document)
 --
 lite:CREATE VIRTUAL TABLE product_search USING fts5 (
-lite:    name, rest, content = '', contentless_delete = 1, detail = 'column', prefix = '2 3', tokenize = \"unicode61 remove_diacritics 0 categories 'L* N* Co M*'\"
+lite:    name, rest, content = '', contentless_delete = 1, detail = 'column', prefix = '2 3', tokenize = 'ascii'
 lite:)
 --
 lite:CREATE TRIGGER product_search_drop AFTER DELETE ON product BEGIN

@@ -88,10 +88,10 @@ async fn rows(db: &impl ConnectionTrait, wanted: &Wanted, sql: Sql) -> Result<Ve
 pub async fn options(db: &impl ConnectionTrait, wanted: &Wanted, first: usize) -> Result<Vec<OptionCount>> {
     let mut sql = Sql::new(db.get_database_backend());
     let asked: Vec<String> = wanted.option_names().map(str::to_owned).collect();
-    option_counts(&mut sql, wanted, &Except::Nothing, &asked);
+    option_counts(&mut sql, wanted, &asked, None);
     for name in &asked {
         sql.push(" UNION ALL ");
-        option_counts(&mut sql, wanted, &Except::Option(name.clone()), std::slice::from_ref(name));
+        option_counts(&mut sql, wanted, &asked, Some(name));
     }
     sql.push(" ORDER BY name_key, many DESC, value_key");
     let mut options: Vec<(String, OptionCount)> = Vec::new();
@@ -110,15 +110,20 @@ pub async fn options(db: &impl ConnectionTrait, wanted: &Wanted, first: usize) -
     Ok(options.into_iter().map(|(_, option)| option).collect())
 }
 
-/// The values of all options but the `names` asked for; or, when one of these is the exception, of that one.
-fn option_counts(sql: &mut Sql, wanted: &Wanted, except: &Except, names: &[String]) {
+/// The values of all options but those `asked` for; or of one of these alone. A value counts where a variant has it
+/// together with everything else that was asked for: that is what choosing it too would leave.
+fn option_counts(sql: &mut Sql, wanted: &Wanted, asked: &[String], alone: Option<&str>) {
     sql.push("SELECT o.name_key, o.value_key, MIN(o.name) AS name, MIN(o.value) AS value, COUNT(DISTINCT o.product_id) AS many");
-    sql.push(" FROM variant_option AS o WHERE o.product_id IN (SELECT p.id");
-    wanted.from(sql, except);
+    sql.push(" FROM variant_option AS o JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL");
+    sql.push(" WHERE o.product_id IN (SELECT p.id");
+    wanted.from(sql, &Except::Options);
     wanted.and_category(sql);
-    sql.push(") AND ");
-    sql.push(if matches!(except, Except::Option(_)) { "" } else { "NOT " });
-    sql.push("(").any_text("o.name_key", names.iter().map(String::as_str)).push(")");
+    sql.push(")");
+    wanted.and_choices(sql, alone);
+    match alone {
+        Some(name) => sql.push(" AND o.name_key = ").bind(name),
+        None => sql.push(" AND NOT (").any_text("o.name_key", asked.iter().map(String::as_str)).push(")"),
+    };
     sql.push(" GROUP BY o.name_key, o.value_key");
 }
 

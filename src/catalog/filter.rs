@@ -13,6 +13,8 @@ use crate::{
 pub const VISIBLE: &str = "p.status = 'active' AND p.deleted_at IS NULL";
 /// The most values in one list of a filter.
 const LIST_LIMIT: usize = 100;
+/// The most options in a filter: each is looked for anew in every facet of the others.
+const OPTION_LIMIT: usize = 10;
 
 /// What a caller asks for. What is `None` or empty does not narrow.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,8 +57,8 @@ pub enum Except {
     Vendors,
     /// The tags.
     Tags,
-    /// One option, by its folded name.
-    Option(String),
+    /// The options.
+    Options,
 }
 
 /// A filter that was checked and understood: ready to become SQL.
@@ -101,20 +103,15 @@ impl Filter {
             let message = format!("a search has at most {} characters", search::TEXT_LIMIT);
             return Err(Error::bad_input("filter.search", message));
         }
-        if let (Some(min), Some(max)) = self.price
-            && min > max
-        {
-            return Err(Error::bad_input("filter.price", "`min` is above `max`"));
-        }
         let lists = [
-            ("filter.vendors", self.vendors.len()),
-            ("filter.tags", self.tags.len()),
-            ("filter.options", self.options.len()),
+            ("filter.vendors", self.vendors.len(), LIST_LIMIT),
+            ("filter.tags", self.tags.len(), LIST_LIMIT),
+            ("filter.options", self.options.len(), OPTION_LIMIT),
         ];
-        let values = self.options.iter().map(|(_, values)| ("filter.options.values", values.len()));
-        for (field, count) in lists.into_iter().chain(values) {
-            if count > LIST_LIMIT {
-                return Err(Error::bad_input(field, format!("at most {LIST_LIMIT} values; there are {count}")));
+        let values = self.options.iter().map(|(_, values)| ("filter.options.values", values.len(), LIST_LIMIT));
+        for (field, count, limit) in lists.into_iter().chain(values) {
+            if count > limit {
+                return Err(Error::bad_input(field, format!("at most {limit}; there are {count}")));
             }
         }
         for (field, (from, to)) in [("filter.createdAt", self.created), ("filter.updatedAt", self.updated)] {
@@ -220,24 +217,21 @@ impl Wanted {
             sql.push(" AND EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
             sql.any_text("t.tag_key", keys(tags).iter().map(String::as_str)).push(")");
         }
-        Self::options(sql, options, except);
+        if !options.is_empty() && *except != Except::Options {
+            sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
+            self.and_choices(sql, None);
+            sql.push(")");
+        }
         range(sql, "p.created_at", *created, "<");
         range(sql, "p.updated_at", *updated, "<");
     }
 
-    /// One living variant has, of each option asked for, one of the values.
-    fn options(sql: &mut Sql, options: &[(String, Vec<String>)], except: &Except) {
-        let left_out = |name: &String| matches!(except, Except::Option(out) if out == name);
-        let mut asked = options.iter().filter(|(name, _)| !left_out(name)).peekable();
-        if asked.peek().is_none() {
-            return;
+    /// ` AND …`: the variant `v` has, of each option asked for but the one named here, one of the values.
+    pub fn and_choices(&self, sql: &mut Sql, but: Option<&str>) {
+        for (name, values) in self.filter.options.iter().filter(|(name, _)| but != Some(name)) {
+            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_key = ");
+            sql.bind(name.as_str()).push(" AND ").any_text("c.value_key", values.iter().map(String::as_str)).push(")");
         }
-        sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
-        for (name, values) in asked {
-            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS o WHERE o.variant_id = v.id AND o.name_key = ");
-            sql.bind(name.as_str()).push(" AND ").any_text("o.value_key", values.iter().map(String::as_str)).push(")");
-        }
-        sql.push(")");
     }
 }
 

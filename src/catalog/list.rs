@@ -139,7 +139,7 @@ pub async fn page(db: &impl ConnectionTrait, wanted: &Wanted, order: Order, wind
     let shape = || order.by.shape();
     let cursor =
         window.cursor.as_deref().map(|text| Cursor::decode(text, order.by.tag(), &shape(), field)).transpose()?;
-    if wanted.nothing || window.size == 0 {
+    if wanted.nothing {
         return Ok(Page { rows: Vec::new(), has_next: false, has_previous: false });
     }
     let mut sql = Sql::new(db.get_database_backend());
@@ -230,7 +230,7 @@ impl Select<'_> {
 
 /// How well a product's name fits: 4 it is the sku or the name, 3 the name begins so, 2 all words are in the name.
 fn score(sql: &mut Sql, query: &super::search::Query) {
-    sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND lower(x.sku) = ");
+    sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
     sql.bind(query.key.as_str());
     let key = sql.count();
     sql.push(") OR p.name_key = ").place(key).push(" THEN 4 WHEN substr(p.name_key, 1, length(").place(key);

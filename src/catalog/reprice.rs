@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{entity::product, loader, price, save::ProductsChanged};
 use crate::{
@@ -43,6 +43,12 @@ async fn due(db: &Db, now: chrono::DateTime<chrono::Utc>) -> Result<Vec<i64>> {
 
 async fn again(tx: &Tx, mut products: Vec<i64>) -> Result<()> {
     products.sort_unstable();
+    if tx.sql().postgres() {
+        // Whoever is changing their variants changes them too: what is read next must be what came of that.
+        let mut sql = tx.sql();
+        sql.push("SELECT id FROM product WHERE ").any("id", products.iter().copied()).push(" ORDER BY id FOR UPDATE");
+        tx.execute_raw(sql.statement()).await?;
+    }
     let mut variants: HashMap<i64, Vec<_>> = loader::variants(tx, &products).await?;
     for key in &products {
         let derived = price::derive(&variants.remove(key).unwrap_or_default(), tx.now());

@@ -89,11 +89,17 @@ async fn nearest(db: &impl ConnectionTrait, words: &[String]) -> Result<HashMap<
     let mut sql = Sql::new(db.get_database_backend());
     // The last letter there is closes the range of all words with one beginning.
     if sql.postgres() {
-        sql.push("SELECT w.word AS typed, k.word AS known FROM unnest(").texts(words.iter().map(String::as_str)).push(
-            ") AS w (word) CROSS JOIN LATERAL (SELECT word FROM search_word WHERE word % w.word \
-             ORDER BY similarity(word, w.word) DESC, word LIMIT 20) AS k WHERE NOT EXISTS (SELECT 1 FROM search_word AS p \
-             WHERE p.word >= w.word COLLATE \"C\" AND p.word < (w.word || chr(1114111)) COLLATE \"C\")",
-        );
+        // Two letters that changed places leave a short word hardly a trigram: its first letter finds it too.
+        sql.push("SELECT w.word AS typed, k.word AS known FROM (SELECT word FROM unnest(")
+            .texts(words.iter().map(String::as_str))
+            .push(
+                ") AS t (word) WHERE NOT EXISTS (SELECT 1 FROM search_word AS p \
+             WHERE p.word >= t.word COLLATE \"C\" AND p.word < (t.word || chr(1114111)) COLLATE \"C\") OFFSET 0) AS w \
+             CROSS JOIN LATERAL ((SELECT word FROM search_word WHERE word % w.word \
+             ORDER BY similarity(word, w.word) DESC, word LIMIT 20) UNION SELECT word FROM search_word \
+             WHERE word >= left(w.word, 1) COLLATE \"C\" AND word < (left(w.word, 1) || chr(1114111)) COLLATE \"C\" \
+             AND length(word) BETWEEN length(w.word) - 2 AND length(w.word) + 2) AS k",
+            );
     } else {
         // SQLite has no similarity; words of about that length with the same first or second letter are compared here.
         sql.push("SELECT w.value AS typed, k.word AS known FROM json_each(")

@@ -8,6 +8,7 @@ use super::{
     context::{Scope, scope},
     loader::{CategoryText, CountOf},
     product::Product,
+    surplus,
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind, page},
@@ -150,10 +151,13 @@ impl CategoryQuery {
         #[graphql(desc = "The category's slug.")] slug: Option<String>,
     ) -> Result<Option<Category>> {
         let tree = &scope(ctx).tree;
-        match (id, slug) {
-            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(&id, Kind::Category, "id")?)),
-            (None, Some(slug)) => Ok(tree.find_slug(&slug).map(|place| Category::at(tree, place))),
-            _ => Err(Error::bad_input("", "give the `id` or the `slug` of a category, one of the two")),
+        match (&id, &slug) {
+            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(id, Kind::Category, "id")?)),
+            (None, Some(slug)) => Ok(tree.find_slug(slug).map(|place| Category::at(tree, place))),
+            _ => {
+                let given = [("id", id.is_some()), ("slug", slug.is_some())];
+                Err(Error::bad_input(surplus(given), "give the `id` or the `slug` of a category, one of the two"))
+            }
         }
     }
 

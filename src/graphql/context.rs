@@ -4,8 +4,9 @@ use std::{
     hash::Hash,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Poll, Wake, Waker, ready},
 };
 
 use async_graphql::{
@@ -16,7 +17,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 use super::loader::Loads;
 use crate::{
@@ -47,10 +48,15 @@ pub struct Scope {
     /// What hangs on many things at once.
     loads: DataLoader<Loads>,
     left: AtomicUsize,
+    fresh: OnceCell<Arc<Tree>>,
 }
 
 /// Loads that were asked for and wait to be run.
-pub type Waiting = mpsc::UnboundedReceiver<BoxFuture<'static, ()>>;
+#[derive(Debug)]
+pub struct Waiting {
+    loads: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    meter: Arc<Meter>,
+}
 
 impl Scope {
     /// A scope, its meter, and where its loads wait. [`drive`] runs them.
@@ -58,7 +64,7 @@ impl Scope {
     pub fn open(shared: &Arc<Shared>) -> (Self, Arc<Meter>, Waiting) {
         let (db, meter) = shared.db.metered();
         let tree = shared.forest.current();
-        let (sender, waiting) = mpsc::unbounded_channel();
+        let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
             // Nobody waits for the loads of a request that has ended.
             let _ = sender.send(load);
@@ -66,8 +72,21 @@ impl Scope {
         let loads = DataLoader::new(Loads { db: db.clone(), tree: Arc::clone(&tree) }, spawn)
             .delay(std::time::Duration::ZERO)
             .max_batch_size(usize::MAX);
+        let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
-        (Self { shared: Arc::clone(shared), db, tree, loads, left }, meter, waiting)
+        (Self { shared: Arc::clone(shared), db, tree, loads, left, fresh: OnceCell::new() }, meter, waiting)
+    }
+
+    /// The tree as it is now, for what was made after the request came. Looked at once, whoever asks.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn fresh_tree(&self) -> Result<&Arc<Tree>> {
+        let read = || async {
+            self.shared.forest.refresh(&self.db).await?;
+            Ok(self.shared.forest.current())
+        };
+        self.fresh.get_or_try_init(read).await
     }
 
     /// Loads one thing together with all others of its kind that the request asks for.
@@ -115,24 +134,51 @@ pub fn scope<'a>(ctx: &Context<'a>) -> &'a Scope {
 
 /// Runs an operation and, whenever it can go no further, all loads that it waits for.
 ///
-/// The loads run only when everything that could ask has asked, so what belongs together is always one batch, however
-/// busy the machine is: the number of statements depends on the operation alone.
+/// A round of loads begins only when everything that could ask has asked: the operation has nothing left to do, no
+/// statement of its own is being answered, and the round before has ended. So what belongs together is always one
+/// batch, however busy the machine is: the number of statements depends on the operation alone.
 pub async fn drive<T>(operation: impl Future<Output = T>, mut waiting: Waiting) -> T {
     let mut operation = std::pin::pin!(operation);
-    let mut running = FuturesUnordered::new();
+    let mut round = FuturesUnordered::new();
     std::future::poll_fn(move |task| {
+        let bell = Arc::new(Bell { task: task.waker().clone(), rung: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&bell));
         loop {
-            if let std::task::Poll::Ready(answer) = operation.as_mut().poll(task) {
-                return std::task::Poll::Ready(answer);
+            bell.rung.store(false, Ordering::Relaxed);
+            if let Poll::Ready(answer) = operation.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+                return Poll::Ready(answer);
             }
-            while let Ok(load) = waiting.try_recv() {
-                running.push(load);
+            // It stopped only to let others have their turn, and comes back.
+            if bell.rung.load(Ordering::Relaxed) {
+                return Poll::Pending;
             }
-            // Each load that ends may have given the operation something to go on with.
-            if !matches!(running.poll_next_unpin(task), std::task::Poll::Ready(Some(()))) {
-                return std::task::Poll::Pending;
+            if round.is_empty() && !waiting.meter.is_busy() {
+                while let Ok(load) = waiting.loads.try_recv() {
+                    round.push(load);
+                }
             }
+            if round.is_empty() {
+                return Poll::Pending;
+            }
+            while ready!(round.poll_next_unpin(task)).is_some() {}
         }
     })
     .await
+}
+
+/// Wakes the task, and remembers that it did.
+struct Bell {
+    task: Waker,
+    rung: AtomicBool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Relaxed);
+        self.task.wake_by_ref();
+    }
 }

@@ -33,7 +33,7 @@ pub struct ProductFilter {
     vendors: Option<Vec<String>>,
     /// Has at least one of these tags. Case does not matter. At most 100.
     tags: Option<Vec<String>>,
-    /// One and the same variant has, of each option named here, one of its values. At most 100.
+    /// One and the same variant has, of each option named here, one of its values. At most 10.
     options: Option<Vec<OptionFilter>>,
     /// Made in this time.
     created_at: Option<TimeFilter>,
@@ -157,6 +157,9 @@ impl PriceFilter {
             let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor));
             money.ok_or_else(|| Error::bad_input(field, "a price is from 0 to 10000000000000"))
         };
+        if matches!((self.min, self.max), (Some(min), Some(max)) if min > max) {
+            return Err(Error::bad_input("filter.price", "`min` is above `max`"));
+        }
         let min = read("filter.price.min", self.min, RoundingStrategy::ToPositiveInfinity)?;
         Ok((min, read("filter.price.max", self.max, RoundingStrategy::ToNegativeInfinity)?))
     }

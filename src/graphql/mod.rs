@@ -49,6 +49,16 @@ impl std::fmt::Debug for Graphs {
     }
 }
 
+/// Which of several arguments that stand for each other is one too many; the first when none was given.
+fn surplus<const N: usize>(given: [(&'static str, bool); N]) -> &'static str {
+    given.iter().filter(|(_, given)| *given).nth(1).or(given.first()).map_or("", |(name, _)| name)
+}
+
+/// `Int` has 32 bits: what is larger is told as the largest.
+fn int(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
+}
+
 /// What may nest in one operation by way of fragments; its fields and depth are limited before this is looked at.
 const RECURSION: usize = 128;
 /// More directives on one field serve nobody.

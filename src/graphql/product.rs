@@ -11,8 +11,10 @@ use super::{
     connection::{self, ProductConnection},
     context::{Scope, scope},
     filter::{ProductFilter, ProductOrder},
+    int,
     loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, TagsOf, VariantsOf},
     shop::CurrencyCode,
+    surplus,
     variant::Variant,
 };
 use crate::{
@@ -144,10 +146,8 @@ impl Product {
             return Ok(category);
         }
         // Its category was made after this request's tree was read.
-        Box::pin(scope.shared.forest.refresh(&scope.db)).await?;
-        let fresh = scope.shared.forest.current();
         let missing = || Error::fault("finding a product's category", "it is not in the tree");
-        Category::find(&fresh, self.0.category_id).ok_or_else(missing)
+        Category::find(Box::pin(scope.fresh_tree()).await?, self.0.category_id).ok_or_else(missing)
     }
 
     /// The regular price of the variant that costs least now, before any sale.
@@ -190,8 +190,8 @@ impl Product {
 
     /// How many can be bought, all variants together: what is on hand and not reserved. Variants whose stock is not
     /// counted add nothing. Costs nothing beside `inStock`.
-    async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(self.stock(scope(ctx)).await?.map_or(0, |stock| stock.available))
+    async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(self.stock(scope(ctx)).await?.map_or(0, |stock| int(stock.available)))
     }
 
     /// What a shopper chooses by, in order; empty for a simple product. One statement for any number of products.
@@ -260,7 +260,8 @@ impl ProductQuery {
             (None, None, Some(sku)) => list::Named::Sku(sku),
             _ => {
                 let message = "give the `id`, the `slug` or a `sku` of a product, one of the three";
-                return Err(Error::bad_input("", message));
+                let given = [("id", id.is_some()), ("slug", slug.is_some()), ("sku", sku.is_some())];
+                return Err(Error::bad_input(surplus(given), message));
             }
         };
         Ok(catalog::list::find(&scope(ctx).db, named).await?.map(Product::from))

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::{
     context::scope,
+    int,
     loader::{ChoicesOf, ProductKey, VariantStock},
     product::Product,
     shop::CurrencyCode,
@@ -33,6 +34,10 @@ impl Variant {
     #[must_use]
     pub fn of(row: variant::Model, product: Product) -> Self {
         Self { row, product: Some(product) }
+    }
+
+    fn sale_is_over(&self, ctx: &Context<'_>) -> bool {
+        self.row.sale_ends_at.is_some_and(|ends| ends <= scope(ctx).db.now())
     }
 }
 
@@ -93,13 +98,13 @@ impl Variant {
     }
 
     /// When the present or next sale begins; null when it has always been on or there is none.
-    async fn sale_starts_at(&self) -> Option<DateTime<Utc>> {
-        self.row.sale_starts_at
+    async fn sale_starts_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
+        self.row.sale_starts_at.filter(|_| !self.sale_is_over(ctx))
     }
 
     /// When the present or next sale ends; null when it has no end or there is none.
-    async fn sale_ends_at(&self) -> Option<DateTime<Utc>> {
-        self.row.sale_ends_at
+    async fn sale_ends_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
+        self.row.sale_ends_at.filter(|_| !self.sale_is_over(ctx))
     }
 
     /// What each option is, in the product's order. One statement for any number of variants.
@@ -116,13 +121,13 @@ impl Variant {
 
     /// How many can be bought: what is on hand and not reserved; 0 when its stock is not counted. Costs nothing beside
     /// `inStock`.
-    async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| stock.available))
+    async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| int(stock.available)))
     }
 
     /// What it weighs, in grams.
-    async fn weight_grams(&self) -> Option<i64> {
-        self.row.weight_grams
+    async fn weight_grams(&self) -> Option<i32> {
+        self.row.weight_grams.map(int)
     }
 
     /// Its EAN, UPC or ISBN.

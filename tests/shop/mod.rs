@@ -1,6 +1,8 @@
 //! A shop to tell stories to: a real server on a port of its own, on a database of its own.
 
 mod database;
+mod shelf;
+pub mod model;
 
 use std::{
     future::Future,
@@ -26,6 +28,7 @@ use savannah::{
 use serde_json::{Value, json};
 
 pub use database::{Backend, clear_up};
+pub use shelf::{plant, simple};
 
 /// A story: its name, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
@@ -61,6 +64,7 @@ pub struct Shop {
     pub address: SocketAddr,
     pub clock: Clock,
     http: reqwest::Client,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
     _database: database::Own,
 }
 
@@ -88,6 +92,24 @@ impl Answer {
     pub fn error(&self) -> &Value {
         &self.body["errors"][0]
     }
+
+    /// Fails unless the first error says that the input is at fault, and where.
+    pub fn blames(&self, field: &str) {
+        let extensions = &self.error()["extensions"];
+        assert_eq!(extensions["code"], "BAD_USER_INPUT", "{}", self.body);
+        let path = extensions["field"].as_array().unwrap_or_else(|| panic!("no field in {}", self.body));
+        let path: Vec<_> = path.iter().filter_map(Value::as_str).collect();
+        assert_eq!(path.join("."), field, "{}", self.body);
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // A server has so many connections to give; a story that is told keeps none.
+        self.server.abort();
+        let db = self.db.clone();
+        runtime().spawn(db.close());
+    }
 }
 
 impl Shop {
@@ -110,8 +132,8 @@ impl Shop {
         let app = App::new(Arc::new(Shared { db: db.clone(), forest, config }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(axum::serve(listener, router(&app)).into_future());
-        Self { db, app, address, clock, http: reqwest::Client::new(), _database: database }
+        let server = tokio::spawn(axum::serve(listener, router(&app)).into_future());
+        Self { db, app, address, clock, http: reqwest::Client::new(), server, _database: database }
     }
 
     /// A shop with the demo catalog.
