@@ -12,6 +12,11 @@ mod listing;
 mod filtering;
 mod search;
 mod importing;
+mod refusals;
+mod exporting;
+mod real_files;
+mod interrupted;
+mod constraints;
 mod edge;
 mod process;
 
@@ -30,6 +35,11 @@ fn main() -> ExitCode {
         ("filtering", filtering::stories()),
         ("search", search::stories()),
         ("importing", importing::stories()),
+        ("refusals", refusals::stories()),
+        ("exporting", exporting::stories()),
+        ("real_files", real_files::stories()),
+        ("interrupted", interrupted::stories()),
+        ("constraints", constraints::stories()),
         ("edge", edge::stories()),
         ("process", process::stories()),
     ];
@@ -51,12 +61,12 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// One story on one kind of database; ignored, and said to be, where that is not here.
+/// One story on one kind of database; ignored, and said to be, where that or what it needs is not here.
 fn trial(file: &str, story: Story, backend: Backend) -> Trial {
-    let Story { name, tell } = story;
+    let Story { name, needs, tell } = story;
     let run = move || {
         shop::runtime().block_on(tell(backend));
         Ok(())
     };
-    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!backend.is_here())
+    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!backend.is_here() || !needs())
 }

@@ -15,6 +15,8 @@ use crate::{
 pub const UNSORTED: &str = "Uncategorised";
 /// The longest name.
 pub const NAME_LIMIT: usize = 200;
+/// The most levels of the tree: the way to a category is kept with it, in an index.
+pub const DEPTH_LIMIT: usize = 100;
 /// The longest slug, before what makes it unique.
 const SLUG_LIMIT: usize = 80;
 /// How many keys are taken at once, and rows written at once.
@@ -55,6 +57,9 @@ struct Place {
     path: String,
 }
 
+/// What of a category its book is made of: key, parent, folded name, slug, path, and when it was deleted.
+type Entry = (i64, Option<i64>, String, String, String, Option<chrono::DateTime<chrono::Utc>>);
+
 impl<'tx> Book<'tx> {
     /// Takes the tree's lock and reads all names.
     ///
@@ -64,20 +69,19 @@ impl<'tx> Book<'tx> {
         if tx.sql().postgres() {
             tx.execute_unprepared("SELECT version FROM category_tree FOR UPDATE").await?;
         }
-        let rows: Vec<(i64, Option<i64>, String, String, String, Option<chrono::DateTime<chrono::Utc>>)> =
-            category::Entity::find()
-                .select_only()
-                .columns([
-                    category::Column::Id,
-                    category::Column::ParentId,
-                    category::Column::NameKey,
-                    category::Column::Slug,
-                    category::Column::Path,
-                    category::Column::DeletedAt,
-                ])
-                .into_tuple()
-                .all(tx)
-                .await?;
+        let rows: Vec<Entry> = category::Entity::find()
+            .select_only()
+            .columns([
+                category::Column::Id,
+                category::Column::ParentId,
+                category::Column::NameKey,
+                category::Column::Slug,
+                category::Column::Path,
+                category::Column::DeletedAt,
+            ])
+            .into_tuple()
+            .all(tx)
+            .await?;
         let mut book = Self {
             tx,
             by_name: HashMap::with_capacity(rows.len()),
@@ -112,6 +116,12 @@ impl<'tx> Book<'tx> {
     /// # Errors
     /// When a name cannot be one, or the database refuses.
     pub async fn ensure(&mut self, path: &[String]) -> Result<i64> {
+        if path.len() > DEPTH_LIMIT {
+            let message = format!("a category is at most {DEPTH_LIMIT} levels deep; this one is {}", path.len());
+            return Err(Error::bad_input("category", message));
+        }
+        // All or none: a name that cannot be leaves no half of a path behind.
+        path.iter().try_for_each(|name| check_name(name))?;
         let mut at: Option<Place> = None;
         for name in path {
             let parent = at.as_ref().map(|place| place.id);
@@ -125,7 +135,6 @@ impl<'tx> Book<'tx> {
     }
 
     async fn make(&mut self, name: &str, key: String, above: Option<&Place>, path: &[String]) -> Result<Place> {
-        check_name(name)?;
         let parent_id = above.map(|above| above.id);
         let id = self.next_key().await?;
         let slug = self.free_slug(name, path);
@@ -208,7 +217,10 @@ fn check_name(name: &str) -> Result<()> {
     if length == 0 || length > NAME_LIMIT {
         return Err(Error::bad_input(
             "category",
-            format!("a category's name has 1 to {NAME_LIMIT} characters; `{name}` has {length}"),
+            format!(
+                "a category's name has 1 to {NAME_LIMIT} characters; `{}` has {length}",
+                name.trim().chars().take(40).collect::<String>()
+            ),
         ));
     }
     if text::key(name).is_empty() {

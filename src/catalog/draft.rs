@@ -23,6 +23,8 @@ pub enum Status {
 /// One product with its variants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProductDraft {
+    /// The line it was read from (0 when there is none).
+    pub line: u64,
     /// The product's lasting name in addresses (Shopify's handle). An import matches by it.
     pub slug: String,
     /// What shoppers read. Required when the product is new.

@@ -16,13 +16,34 @@ static NO_TAGS: LazyLock<Builder<'static>> = LazyLock::new(|| {
     rules
 });
 
+/// How many line breaks in a row at the start of a preformatted text are dropped.
+const PASSES: usize = 8;
+
 /// Tags after which a reader expects a blank.
 const BREAKS: [&str; 9] = ["<br", "</p", "</div", "</li", "</h", "</td", "</tr", "</ul", "</ol"];
 
-/// The HTML that a storefront may show as it is.
+/// The HTML that a storefront may show as it is. Sanitising that again gives the same.
 #[must_use]
 pub fn sanitise(html: &str) -> String {
-    SAFE.clean(html).to_string().trim().to_owned()
+    let mut safe = once(html);
+    // A parser drops the first line break of these, one each time.
+    if safe.contains("<pre") {
+        for _ in 0..PASSES {
+            let again = once(&safe);
+            if again == safe {
+                break;
+            }
+            safe = again;
+        }
+    }
+    safe
+}
+
+fn once(html: &str) -> String {
+    let clean = SAFE.clean(html).to_string();
+    // `&#13;` and its like have become characters that no file may hold.
+    let clean = clean.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "");
+    clean.trim().to_owned()
 }
 
 /// Its words alone. Takes sanitised HTML.
@@ -53,6 +74,21 @@ mod tests {
     fn scripts_and_handlers_go_words_stay() {
         let html = sanitise("<p onclick=x>Hot <b>mug</b><script>alert(1)</script></p><a href='javascript:x'>y</a>");
         assert_eq!(html, "<p>Hot <b>mug</b></p><a rel=\"noopener noreferrer nofollow\">y</a>");
+    }
+
+    #[test]
+    fn what_is_harmless_stays_as_it_is() {
+        for html in [
+            "<pre>\n\n\na</pre>",
+            "<p>a&#13;&#1;\u{85}b</p>",
+            "<p>open <b>tags",
+            "<a><a href=x>y</a></a>",
+            "<td>x<p><div>y",
+        ] {
+            let once = sanitise(html);
+            assert_eq!(sanitise(&once), once, "{html}");
+            assert!(!once.contains(['\r', '\u{1}']), "{once:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub mod filter;
 pub mod loader;
 pub mod list;
 pub mod facet;
+mod sku;
+mod lay;
 mod merge;
 mod parts;
 pub mod save;

@@ -25,13 +25,15 @@ pub(super) async fn compare(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
     };
     for (draft, merged) in all {
         let key = merged.product.id;
-        let texts = draft.description_html.as_deref().map(html::sanitise);
-        let known = descriptions.get(&key).and_then(|texts| texts.first()).map(|texts| texts.html.as_str());
-        let known_tags: Vec<String> = tags.get(&key).into_iter().flatten().map(|tag| text::key(tag)).collect();
+        let known = descriptions.get(&key).and_then(|texts| texts.first()).map_or("", |texts| texts.html.as_str());
+        // What is there was made harmless when it came.
+        let said = draft.description_html.as_deref().map(str::trim).filter(|html| *html != known);
+        let mut known_tags: Vec<String> = tags.get(&key).into_iter().flatten().map(|tag| text::key(tag)).collect();
+        known_tags.sort();
         let known_images = images.get(&key).map(Vec::as_slice).unwrap_or_default();
         let said_images = || draft.images.iter().map(|image| (image.url.as_str(), image.alt.as_deref()));
         let parts = Parts {
-            description: texts.is_some_and(|html| html != known.unwrap_or_default()),
+            description: said.map(html::sanitise).filter(|html| html != known),
             tags: draft.tags.as_ref().is_some_and(|said| {
                 let mut keys = tag_keys(said).map(|(key, _)| key).collect::<Vec<_>>();
                 keys.sort();
@@ -39,6 +41,7 @@ pub(super) async fn compare(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
             }),
             images: !draft.images.is_empty()
                 && !said_images().eq(known_images.iter().map(|image| (image.url.as_str(), image.alt.as_deref()))),
+            options: merged.parts.options,
         };
         merged.differs(parts, tx.now());
     }
@@ -56,14 +59,23 @@ fn tag_keys(tags: &[String]) -> impl Iterator<Item = (String, &str)> {
 /// Writes the parts that differ. At most ten statements, however many products.
 pub(super) async fn replace(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     let some = |wanted: fn(&Parts) -> bool| all.iter().filter(move |(_, merged)| wanted(&merged.parts));
-    let described: Vec<Value> = some(|parts| parts.description)
-        .map(|(draft, merged)| {
-            let html = html::sanitise(draft.description_html.as_deref().unwrap_or_default());
-            json!([merged.product.id, html, html::plain(&html)])
+    let described: Vec<Value> = all
+        .iter()
+        .filter_map(|(_, merged)| {
+            let html = merged.parts.description.as_deref()?;
+            Some(json!([merged.product.id, html, html::plain(html)]))
         })
         .collect();
     let columns = [("product_id", "bigint"), ("html", "text"), ("text", "text")];
-    renew(tx, "product_description", "product_id", keys(some(|parts| parts.description)), &columns, described).await?;
+    renew(
+        tx,
+        "product_description",
+        "product_id",
+        keys(some(|parts| parts.description.is_some())),
+        &columns,
+        described,
+    )
+    .await?;
 
     let tags: Vec<Value> = some(|parts| parts.tags)
         .flat_map(|(draft, merged)| {
@@ -85,25 +97,24 @@ pub(super) async fn replace(tx: &Tx, all: &Batch<'_>) -> Result<()> {
 }
 
 fn keys<'a>(some: impl Iterator<Item = &'a (&'a super::draft::ProductDraft, Merged)>) -> Vec<i64> {
-    some.map(|(_, merged)| merged.product.id).collect()
+    // Of a new product there is nothing to be replaced.
+    some.filter(|(_, merged)| !merged.is_new).map(|(_, merged)| merged.product.id).collect()
 }
 
-/// The options of the products whose variants changed, and what each of those variants chose.
+/// The options of the products that have others now, and what each variant that is chosen anew is chosen by.
 async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     let (mut products, mut names, mut variants, mut choices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (draft, merged) in all {
         let product = merged.product.id;
-        let touched: Vec<_> =
-            merged.said.iter().zip(&merged.sources).filter(|((place, _), _)| merged.is_touched(*place)).collect();
-        if merged.options.is_empty() || touched.is_empty() {
-            continue;
+        if merged.parts.options {
+            products.extend((!merged.is_new).then_some(product));
+            names.extend(merged.options.iter().enumerate().map(|(number, name)| json!([product, number, name])));
+            rename(tx, merged).await?;
         }
-        products.push(product);
-        names.extend(merged.options.iter().enumerate().map(|(number, name)| json!([product, number, name])));
-        for ((place, _), source) in touched {
-            let variant = merged.variants[*place].id;
-            variants.push(variant);
-            let values = merged.options.iter().zip(&draft.variants[*source].options).enumerate();
+        for said in merged.said.iter().filter(|said| merged.chosen_anew(said.place)) {
+            let variant = merged.variants[said.place].id;
+            variants.extend((!merged.is_new).then_some(variant));
+            let values = merged.options.iter().zip(&draft.variants[said.number].options).enumerate();
             choices.extend(values.map(|(number, (name, value))| {
                 json!([variant, number, product, name, text::key(name), value, text::key(value)])
             }));
@@ -123,7 +134,19 @@ async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     renew(tx, "variant_option", "variant_id", variants, &columns, choices).await
 }
 
-/// Replaces the rows of some owners.
+/// Calls the options of a product that was there by their new names. That is rare, and a product has few.
+async fn rename(tx: &Tx, merged: &Merged) -> Result<()> {
+    let options = merged.options.iter().zip(0_i32..).filter(|_| !merged.is_new);
+    for (name, position) in options {
+        let mut sql = tx.sql();
+        sql.push("UPDATE variant_option SET name = ").bind(name.as_str()).push(", name_key = ").bind(text::key(name));
+        sql.push(" WHERE product_id = ").bind(merged.product.id).push(" AND position = ").bind(position);
+        tx.execute_raw(sql.statement()).await?;
+    }
+    Ok(())
+}
+
+/// Writes rows, in place of those that their owners had.
 async fn renew(
     tx: &Tx,
     table: &str,
@@ -132,12 +155,11 @@ async fn renew(
     columns: &[(&str, &str)],
     rows: Vec<Value>,
 ) -> Result<()> {
-    if owners.is_empty() {
-        return Ok(());
+    if !owners.is_empty() {
+        let mut sql = tx.sql();
+        sql.push("DELETE FROM ").push(table).push(" WHERE ").any(owner, owners);
+        tx.execute_raw(sql.statement()).await?;
     }
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM ").push(table).push(" WHERE ").any(owner, owners);
-    tx.execute_raw(sql.statement()).await?;
     if !rows.is_empty() {
         let mut sql = tx.sql();
         sql.insert(table, columns, rows);

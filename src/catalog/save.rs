@@ -1,16 +1,20 @@
 //! Making and changing products, many at a time: drafts are matched with what is there, and the result is written in a
 //! number of statements that does not depend on how many they are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use iso_currency::Currency;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    QueryFilter, sea_query::OnConflict,
+};
 use serde::Serialize;
 
 use super::{
     category::{Book, UNSORTED},
     draft::ProductDraft,
     entity::{product, variant},
+    lay::Setting,
     merge::{Known, Merged, merge},
     parts, search,
 };
@@ -50,6 +54,16 @@ pub struct Saved {
     pub refused: Vec<(u64, String)>,
 }
 
+impl Saved {
+    pub(super) fn warn(&mut self, line: u64, reason: String) {
+        self.warnings.push((line, reason));
+    }
+
+    pub(super) fn refuse(&mut self, line: u64, reason: String) {
+        self.refused.push((line, reason));
+    }
+}
+
 /// Writes drafts of different slugs, in the transaction and all or nothing.
 ///
 /// Matched by slug and sku: what is there is changed, what is not is made, nothing is removed.
@@ -57,39 +71,15 @@ pub struct Saved {
 /// # Errors
 /// When the database refuses.
 pub async fn save(tx: &Tx, currency: Currency, drafts: &[ProductDraft]) -> Result<Saved> {
-    let mut book = Book::open(tx).await?;
     let mut saved = Saved::default();
-    let mut categories = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        categories.push(match &draft.category {
-            Some(path) if !path.is_empty() => match book.ensure(path).await {
-                Ok(category) => Some(category),
-                Err(Error::User(problem)) => {
-                    let line = draft.variants.first().map_or(0, |variant| variant.line);
-                    saved.warnings.push((line, format!("{}; `{}` stays unsorted", problem.message, draft.slug)));
-                    None
-                }
-                Err(fault) => return Err(fault),
-            },
-            _ => None,
-        });
-    }
+    // Opening the book takes the tree's lock, so what is known stays true until the transaction ends.
+    let book = Book::open(tx).await?;
     let mut known = Known::load(tx, drafts).await?;
-    if drafts
-        .iter()
-        .zip(&categories)
-        .any(|(draft, category)| category.is_none() && known.product(&draft.slug).is_none())
-    {
-        let unsorted = book.ensure(&[UNSORTED.to_owned()]).await?;
-        categories.iter_mut().for_each(|category| *category = category.or(Some(unsorted)));
-    }
-    book.close().await?;
-
+    let categories = categories(book, &known, drafts, &mut saved).await?;
     let mut all = Vec::with_capacity(drafts.len());
     for (draft, category) in drafts.iter().zip(categories) {
-        let keep_category = draft.category.is_none() && known.product(&draft.slug).is_some();
-        let category = category.filter(|_| !keep_category);
-        let merged = merge(&mut known, draft, category, (currency, tx.now()), &mut saved);
+        let setting = Setting { category, currency, now: tx.now() };
+        let merged = merge(&mut known, draft, &setting, &mut saved);
         all.extend(merged.map(|merged| (draft, merged)));
     }
     parts::compare(tx, &mut all).await?;
@@ -97,9 +87,37 @@ pub async fn save(tx: &Tx, currency: Currency, drafts: &[ProductDraft]) -> Resul
     write(tx, &all).await?;
     for (_, merged) in &all {
         *(if merged.is_new { &mut saved.made } else { &mut saved.kept }) += 1;
-        saved.variants.extend(merged.said.iter().map(|(place, stock)| (merged.variants[*place].id, *stock)));
+        saved.variants.extend(merged.said.iter().map(|said| (merged.variants[said.place].id, said.stock)));
     }
     Ok(saved)
+}
+
+/// The category of each draft, made where it is missing; `None` where the product stays where it is.
+async fn categories(
+    mut book: Book<'_>,
+    known: &Known,
+    drafts: &[ProductDraft],
+    saved: &mut Saved,
+) -> Result<Vec<Option<i64>>> {
+    let mut categories = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let said = match draft.category.as_deref().filter(|path| !path.is_empty()) {
+            None => None,
+            Some(path) => match book.ensure(path).await {
+                Ok(category) => Some(category),
+                Err(Error::User(problem)) => {
+                    saved
+                        .warn(draft.line, format!("{}; the category of `{}` is left out", problem.message, draft.slug));
+                    None
+                }
+                Err(fault) => return Err(fault),
+            },
+        };
+        let is_new = known.product(&draft.slug).is_none();
+        categories.push(if said.is_none() && is_new { Some(book.ensure(&[UNSORTED.to_owned()]).await?) } else { said });
+    }
+    book.close().await?;
+    Ok(categories)
 }
 
 /// Drafts beside what becomes of them.
@@ -130,7 +148,8 @@ async fn write(tx: &Tx, all: &Batch<'_>) -> Result<()> {
         all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
     upsert_products(tx, &products).await?;
     let variants: Vec<_> = all.iter().flat_map(|(_, merged)| merged.changed_variants()).collect();
-    upsert_variants(tx, &variants).await?;
+    free_options(tx, &variants).await?;
+    upsert_variants(tx, &variants.iter().map(|(row, _)| *row).collect::<Vec<_>>()).await?;
     parts::replace(tx, all).await?;
     let changed: Vec<i64> = products.iter().map(|product| product.id).collect();
     if !changed.is_empty() {
@@ -165,12 +184,7 @@ async fn upsert_products(tx: &Tx, rows: &[&product::Model]) -> Result<()> {
         C::UpdatedAt,
         C::DeletedAt,
     ];
-    for rows in rows.chunks(ROWS) {
-        let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
-        let update = OnConflict::column(C::Id).update_columns(columns).to_owned();
-        product::Entity::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
-    }
-    Ok(())
+    upsert::<product::Entity>(tx, rows, C::Id, &columns).await
 }
 
 async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
@@ -191,11 +205,55 @@ async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
         C::UpdatedAt,
         C::DeletedAt,
     ];
-    for rows in rows.chunks(ROWS) {
-        let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
-        let update = OnConflict::column(C::Id).update_columns(columns).to_owned();
-        variant::Entity::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+    upsert::<variant::Entity>(tx, rows, C::Id, &columns).await
+}
+
+/// Variants may take each other's options; a database looks at one row after the other, so they let go of theirs first.
+async fn free_options(tx: &Tx, changed: &[(&variant::Model, Option<&variant::Model>)]) -> Result<()> {
+    let moved = |(row, before): &&(&variant::Model, Option<&variant::Model>)| {
+        before.is_some_and(|before| before.option_key != row.option_key)
+    };
+    let keys: Vec<i64> = changed.iter().filter(moved).map(|(row, _)| row.id).collect();
+    if !keys.is_empty() {
+        let mut sql = tx.sql();
+        sql.push("UPDATE variant SET option_key = ").bind("\u{1f}\u{1f}").push(" || id WHERE ").any("id", keys);
+        tx.execute_raw(sql.statement()).await?;
     }
+    Ok(())
+}
+
+/// Writes rows by key: new ones whole, of others the columns that may change.
+///
+/// PostgreSQL takes each column as one array, in a statement whose text is the same for any number of rows. SQLite has
+/// no arrays, and no trip to save.
+async fn upsert<E>(tx: &Tx, rows: &[&E::Model], key: E::Column, columns: &[E::Column]) -> Result<()>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if !tx.sql().postgres() {
+        for rows in rows.chunks(ROWS) {
+            let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
+            let update = OnConflict::column(key).update_columns(columns.iter().copied()).to_owned();
+            E::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+        }
+        return Ok(());
+    }
+    let all: Vec<E::Column> = E::Column::iter().collect();
+    let names: Vec<&str> = all.iter().map(|column| column.as_str()).collect();
+    let mut sql = tx.sql();
+    sql.push("INSERT INTO ").push(E::default().table_name()).push(" (").push(&names.join(", "));
+    sql.push(") SELECT * FROM unnest(");
+    for (number, column) in all.iter().enumerate() {
+        sql.push(if number == 0 { "" } else { ", " }).array(rows.iter().map(|row| row.get(*column)));
+    }
+    let set: Vec<String> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
+    sql.push(") ON CONFLICT (").push(key.as_str()).push(") DO UPDATE SET ").push(&set.join(", "));
+    tx.execute_raw(sql.statement()).await?;
     Ok(())
 }
 
@@ -225,41 +283,3 @@ pub async fn reindex(tx: &Tx, products: &[i64]) -> Result<()> {
     }
     search::store(tx, &documents).await
 }
-
-/// The skus that are taken, of those that drafts want; grows as drafts take more.
-#[derive(Debug, Default)]
-pub(super) struct Skus {
-    owners: HashMap<String, i64>,
-    claimed: HashSet<String>,
-}
-
-impl Skus {
-    /// Reads who owns the skus that are wanted, and their numbered followers.
-    pub(super) async fn load(tx: &Tx, wanted: BTreeSet<&str>) -> Result<Self> {
-        let mut sql = tx.sql();
-        sql.push("SELECT sku, id FROM variant WHERE ").any_text("sku", wanted);
-        let mut owners = HashMap::new();
-        for row in sea_orm::ConnectionTrait::query_all_raw(tx, sql.statement()).await? {
-            owners.insert(row.try_get("", "sku")?, row.try_get("", "id")?);
-        }
-        Ok(Self { owners, claimed: HashSet::new() })
-    }
-
-    /// Takes a sku for a variant (0 for a new one), or the first of `sku-2`, `sku-3`, … that is free.
-    pub(super) fn claim(&mut self, sku: &str, variant: i64) -> String {
-        let free = |sku: &str, skus: &Self| {
-            let owned = skus.owners.get(sku).is_some_and(|owner| *owner != variant);
-            !owned && !skus.claimed.contains(sku)
-        };
-        let numbered = (2..=FOLLOWERS).map(|n| format!("{sku}-{n}"));
-        let tries = std::iter::once(sku.to_owned()).chain(numbered);
-        // So many of one sku that its followers are used up: the count of all that were taken is unused too.
-        let last = format!("{sku}-{variant}-{}", self.claimed.len());
-        let found = tries.into_iter().find(|sku| free(sku, self)).unwrap_or(last);
-        self.claimed.insert(found.clone());
-        found
-    }
-}
-
-/// How many numbered followers of a sku are looked at.
-pub(super) const FOLLOWERS: usize = 9;

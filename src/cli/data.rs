@@ -80,33 +80,20 @@ pub(super) async fn import(config: &Config, what: Import) -> Result<ExitCode, St
     let db = open_ready(config, false).await?;
     let progress = Progress::default();
     let noun = if products { "products" } else { "categories" };
-    let mut all = Outcome::default();
     let mut tell = |remark: Remark| {
         let kind = if remark.refused { "refused" } else { "warning" };
         eprintln!("{}:{}: {kind}: {}", remark.file.display(), remark.line, remark.reason);
     };
-    let work = async {
-        for file in &files {
-            let mut import = import::Import {
-                db: &db,
-                currency: config.shop.currency,
-                dry_run,
-                progress: progress.clone(),
-                tell: &mut tell,
-            };
-            let outcome = if products { import.products(file).await } else { import.categories(file).await };
-            let Outcome { made, kept, variants, refused, warned } =
-                outcome.map_err(|why| format!("{}: {}", file.display(), why.log()))?;
-            all.made += made;
-            all.kept += kept;
-            all.variants += variants;
-            all.refused += refused;
-            all.warned += warned;
-        }
-        Ok::<_, String>(())
+    let mut import = import::Import {
+        db: &db,
+        currency: config.shop.currency,
+        dry_run,
+        progress: progress.clone(),
+        tell: &mut tell,
     };
-    show(noun, Scale::Bytes(bytes), &progress, work).await?;
-    let Outcome { made, kept, variants, refused, warned } = all;
+    let work = async { if products { import.products(&files).await } else { import.categories(&files).await } };
+    let outcome = show(noun, Scale::Bytes(bytes), &progress, work).await;
+    let Outcome { made, kept, variants, refused, warned } = outcome.map_err(|why| why.log())?;
     let of = if products { format!(", {variants} variants") } else { String::new() };
     let undone = if dry_run { "; nothing was kept (--dry-run)" } else { "" };
     println!("{noun}: {made} new, {kept} there before{of}; {refused} lines refused, {warned} warnings{undone}");

@@ -1,6 +1,6 @@
 //! The numbers, dates and lists in the cells of both product formats.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use unicode_normalization::UnicodeNormalization;
@@ -14,6 +14,52 @@ pub(super) type Prices = (Option<Decimal>, Option<Option<Sale>>);
 /// What stands between the marks, blanks left out.
 pub(super) fn parts(text: &str, mark: char) -> Vec<String> {
     text.split(mark).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// What stands between the marks where a backslash lets a mark, or a backslash, be part of a name.
+pub(super) fn names(text: &str, mark: char) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let escaped = letters.next_if(|next| letter == '\\' && (*next == mark || *next == '\\'));
+        match (escaped, names.last_mut()) {
+            (None, _) if letter == mark => names.push(String::new()),
+            (escaped, Some(name)) => name.push(escaped.unwrap_or(letter)),
+            _ => {}
+        }
+    }
+    names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// A name as [`names`] reads it.
+pub(super) fn name(text: &str, mark: char) -> String {
+    text.replace('\\', "\\\\").replace(mark, &format!("\\{mark}"))
+}
+
+/// What a spreadsheet would take for the start of a formula.
+const FORMULA: [char; 4] = ['=', '+', '-', '@'];
+
+/// A text that no spreadsheet takes for a formula: an apostrophe before it, and before one that has it already.
+pub(super) fn guarded(text: &str) -> String {
+    let formula = text.trim_start_matches('\'').starts_with(FORMULA);
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
+/// A text as [`guarded`] found it.
+pub(super) fn unguarded(text: &str) -> &str {
+    let rest = text.strip_prefix('\'');
+    rest.filter(|rest| rest.trim_start_matches('\'').starts_with(FORMULA)).unwrap_or(text)
+}
+
+/// A code as [`code`] reads it.
+pub(super) fn guarded_code(text: &str) -> String {
+    if text.starts_with('\'') { format!("'{text}") } else { guarded(text) }
+}
+
+/// A SKU or a barcode: Shopify puts an apostrophe before a number that a spreadsheet would round.
+pub(super) fn code(text: &str) -> Option<String> {
+    let code = text.strip_prefix('\'').unwrap_or(text).trim();
+    (!code.is_empty()).then(|| code.to_owned())
 }
 
 /// A price that can be charged; `what` is its name in the reason.
@@ -90,7 +136,14 @@ pub(super) fn window(starts: Option<&str>, ends: Option<&str>) -> Result<[Option
     }
 }
 
+/// A moment that both databases can keep: `9999-12-31` stands for never, also where a day is added to it.
 fn moment(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
+    let last = NaiveDate::from_ymd_opt(9999, 12, 31)?.and_hms_opt(23, 59, 59)?.and_utc();
+    let found = unbounded(text, whole_day)?;
+    (found.year() >= 1 && found.year() <= 10_000).then_some(found.min(last))
+}
+
+fn unbounded(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
     if let Ok(date) = text.parse::<NaiveDate>() {
         return Some(date.checked_add_days(whole_day)?.and_time(NaiveTime::MIN).and_utc());
     }
@@ -106,7 +159,7 @@ fn moment(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
 /// What `WooCommerce` wrote: it puts an apostrophe before what a spreadsheet would take for a formula,
 /// and keeps the `&amp;` of its database.
 pub(super) fn plain(text: &str) -> String {
-    let bare = text.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@']));
+    let bare = text.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA));
     bare.unwrap_or(text).replace("&amp;", "&")
 }
 
@@ -125,4 +178,36 @@ pub(super) fn words(text: &str) -> String {
     let lower = kept.to_ascii_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        for text in ["plain", "a, b", "C:\\dir", "\\", "\\,", ",", "\\\\, x,"] {
+            assert_eq!(names(&name(text, ','), ','), [text]);
+        }
+        assert_eq!(names("a, b ,, AC\\DC", ','), ["a", "b", "AC\\DC"]);
+    }
+
+    #[test]
+    fn no_text_is_a_formula_and_none_is_changed() {
+        for text in ["=1+1", "'=1+1", "''-x", "@a", "'tis", "plain", "", "'"] {
+            let cell = guarded(text);
+            assert!(!cell.starts_with(FORMULA), "{cell}");
+            assert_eq!(unguarded(&cell), text);
+        }
+        for text in ["-5", "'x", "''", "0012"] {
+            assert_eq!(code(&guarded_code(text)).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_sale_without_end_ends_with_the_calendar() {
+        let [_, ends] = window(None, Some("9999-12-31")).expect("a window");
+        assert_eq!(ends.map(|ends| ends.to_rfc3339()).as_deref(), Some("9999-12-31T23:59:59+00:00"));
+        assert!(window(None, Some("+20000-01-01")).is_err());
+    }
 }

@@ -1,12 +1,16 @@
 //! Exports: the whole catalog as Shopify's product CSV with a few columns more, which imports back to the same.
 
-use std::{collections::HashMap, io::Write};
+use std::{borrow::Cow, collections::HashMap, io::Write};
 
+use chrono::{DateTime, Utc};
 use csv::Writer;
 use iso_currency::Currency;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
-use super::Progress;
+use super::{
+    Progress,
+    cell::{guarded, guarded_code, name},
+};
 use crate::{
     base::{Error, Money, Result},
     catalog::{Status, Tree, loader, product, variant},
@@ -15,25 +19,13 @@ use crate::{
 
 /// How many products are read at once.
 const BATCH: u64 = 500;
-/// How many options the format has columns for.
+/// How many options the format always has columns for.
 const OPTIONS: usize = 3;
 
-const HEADER: [&str; 27] = [
-    "Handle",
-    "Title",
-    "Body (HTML)",
-    "Vendor",
-    "Category",
-    "Tags",
-    "Published",
-    "Featured",
-    "Status",
-    "Option1 Name",
-    "Option1 Value",
-    "Option2 Name",
-    "Option2 Value",
-    "Option3 Name",
-    "Option3 Value",
+/// The columns before and after those of the options.
+const BEFORE: [&str; 9] =
+    ["Handle", "Title", "Body (HTML)", "Vendor", "Category", "Tags", "Published", "Featured", "Status"];
+const AFTER: [&str; 12] = [
     "Variant SKU",
     "Variant Grams",
     "Variant Inventory Tracker",
@@ -54,8 +46,13 @@ const HEADER: [&str; 27] = [
 /// When the database cannot be asked or the file cannot be written.
 pub async fn products(db: &Db, currency: Currency, to: impl Write, progress: &Progress) -> Result<u64> {
     let tree = Tree::load(db).await?;
+    let options = most_options(db).await?.max(OPTIONS);
+    let numbered = |number: usize| [format!("Option{number} Name"), format!("Option{number} Value")];
+    let own = |column: &str| column.to_owned();
+    let header: Vec<String> =
+        BEFORE.into_iter().map(own).chain((1..=options).flat_map(numbered)).chain(AFTER.into_iter().map(own)).collect();
     let mut out = Writer::from_writer(to);
-    out.write_record(HEADER).map_err(unwritten)?;
+    out.write_record(&header).map_err(unwritten)?;
     let mut last = 0;
     let mut all = 0;
     loop {
@@ -70,7 +67,10 @@ pub async fn products(db: &Db, currency: Currency, to: impl Write, progress: &Pr
         last = end.id;
         let batch = Batch::load(db, &rows).await?;
         for row in &rows {
-            write(&mut out, row, &batch, &tree, currency)?;
+            for mut line in batch.lines(row, &tree, currency) {
+                let cells = header.iter().map(|column| line.remove(column.as_str()).unwrap_or_default());
+                out.write_record(cells.collect::<Vec<_>>()).map_err(unwritten)?;
+            }
         }
         all += rows.len() as u64;
         progress.add(rows.len());
@@ -79,9 +79,21 @@ pub async fn products(db: &Db, currency: Currency, to: impl Write, progress: &Pr
     Ok(all)
 }
 
+/// How many options the product with the most has.
+async fn most_options(db: &Db) -> Result<usize> {
+    let mut sql = db.sql();
+    sql.push("SELECT CAST(COALESCE(MAX(position) + 1, 0) AS BIGINT) AS most FROM variant_option");
+    let row = db.query_one_raw(sql.statement()).await?;
+    let most: i64 = row.map_or(Ok(0), |row| row.try_get("", "most"))?;
+    Ok(usize::try_from(most).unwrap_or(0))
+}
+
 fn unwritten(why: csv::Error) -> Error {
     Error::fault("writing the export", why)
 }
+
+/// The cells of one line, by column.
+type Line = HashMap<Cow<'static, str>, String>;
 
 /// What hangs on a batch of products. Seven statements.
 struct Batch {
@@ -118,92 +130,78 @@ impl Batch {
             variants,
         })
     }
-}
-
-fn write<W: Write>(
-    out: &mut Writer<W>,
-    row: &product::Model,
-    batch: &Batch,
-    tree: &Tree,
-    currency: Currency,
-) -> Result<()> {
-    let of = |map: &HashMap<i64, Vec<loader::Image>>| map.get(&row.id).cloned().unwrap_or_default();
-    let images = of(&batch.images);
-    let variants = batch.variants.get(&row.id).map(Vec::as_slice).unwrap_or_default();
-    for number in 0..variants.len().max(images.len()) {
-        let mut line: HashMap<&str, String> = HashMap::from([("Handle", row.slug.clone())]);
-        if number == 0 {
-            about_product(&mut line, row, batch, tree);
-        }
-        if let Some(variant) = variants.get(number) {
-            let choices = batch.choices.get(&variant.id).map(Vec::as_slice).unwrap_or_default();
-            if choices.len() > OPTIONS {
-                let message = format!("the format has {OPTIONS} options, and `{}` has {}", row.slug, choices.len());
-                return Err(Error::bad_input("", message));
+    /// The lines of a product: one for each variant, and more where it has more pictures.
+    fn lines(&self, row: &product::Model, tree: &Tree, currency: Currency) -> Vec<Line> {
+        let images = self.images.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        let variants = self.variants.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        let line = |number: usize| {
+            let mut line = Line::from([("Handle".into(), row.slug.clone())]);
+            if number == 0 {
+                line.extend(self.about_product(row, tree).map(|(column, cell)| (column.into(), cell)));
             }
-            about_variant(&mut line, variant, choices, batch.on_hand.get(&variant.id), currency);
-        }
-        if let Some(image) = images.get(number) {
-            line.insert("Image Src", image.url.clone());
-            line.insert("Image Alt Text", image.alt.clone().unwrap_or_default());
-        }
-        let cells = HEADER.map(|column| line.remove(column).unwrap_or_default());
-        out.write_record(cells).map_err(unwritten)?;
+            if let Some(variant) = variants.get(number) {
+                line.extend(self.about_variant(variant, currency).map(|(column, cell)| (column.into(), cell)));
+                line.extend(self.about_options(variant));
+            }
+            if let Some(image) = images.get(number) {
+                line.insert("Image Src".into(), guarded(&image.url));
+                line.insert("Image Alt Text".into(), guarded(image.alt.as_deref().unwrap_or_default()));
+            }
+            line
+        };
+        (0..variants.len().max(images.len())).map(line).collect()
     }
-    Ok(())
-}
 
-fn about_product(line: &mut HashMap<&str, String>, row: &product::Model, batch: &Batch, tree: &Tree) {
-    let flag = |yes: bool| if yes { "TRUE" } else { "FALSE" }.to_owned();
-    let path = tree.find(row.category_id).map(|place| {
-        let names = tree.ancestors(place).into_iter().chain([place]).map(|place| tree.node(place).name.as_str());
-        names.collect::<Vec<_>>().join(" > ")
-    });
-    let status = match row.status {
-        Status::Draft => "draft",
-        Status::Active => "active",
-        Status::Archived => "archived",
-    };
-    let html = batch.descriptions.get(&row.id).and_then(|texts| texts.first()).map(|texts| texts.html.clone());
-    line.extend([
-        ("Title", row.name.clone()),
-        ("Body (HTML)", html.unwrap_or_default()),
-        ("Vendor", row.vendor.clone().unwrap_or_default()),
-        ("Category", path.unwrap_or_default()),
-        ("Tags", batch.tags.get(&row.id).map(|tags| tags.join(", ")).unwrap_or_default()),
-        ("Published", flag(row.status == Status::Active)),
-        ("Featured", flag(row.featured)),
-        ("Status", status.to_owned()),
-    ]);
-}
-
-fn about_variant(
-    line: &mut HashMap<&str, String>,
-    row: &variant::Model,
-    choices: &[loader::Choice],
-    on_hand: Option<&i64>,
-    currency: Currency,
-) {
-    let amount = |minor: i64| Money::new(minor, currency).decimal().to_string();
-    let time = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| at.to_rfc3339()).unwrap_or_default();
-    let columns =
-        [("Option1 Name", "Option1 Value"), ("Option2 Name", "Option2 Value"), ("Option3 Name", "Option3 Value")];
-    for ((name, value), choice) in columns.into_iter().zip(choices) {
-        line.insert(name, choice.name.clone());
-        line.insert(value, choice.value.clone());
+    fn about_product(&self, row: &product::Model, tree: &Tree) -> [(&'static str, String); 8] {
+        let flag = |yes: bool| if yes { "TRUE" } else { "FALSE" }.to_owned();
+        let path = tree.find(row.category_id).map(|place| {
+            let names = tree.ancestors(place).into_iter().chain([place]).map(|place| &tree.node(place).name);
+            names.map(|text| name(text, '>')).collect::<Vec<_>>().join(" > ")
+        });
+        let status = match row.status {
+            Status::Draft => "draft",
+            Status::Active => "active",
+            Status::Archived => "archived",
+        };
+        let html = self.descriptions.get(&row.id).and_then(|texts| texts.first()).map(|texts| guarded(&texts.html));
+        let tags = self.tags.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        let tags = tags.iter().map(|tag| name(tag, ',')).collect::<Vec<_>>().join(", ");
+        [
+            ("Title", guarded(&row.name)),
+            ("Body (HTML)", html.unwrap_or_default()),
+            ("Vendor", guarded(row.vendor.as_deref().unwrap_or_default())),
+            ("Category", guarded(&path.unwrap_or_default())),
+            ("Tags", guarded(&tags)),
+            ("Published", flag(row.status == Status::Active)),
+            ("Featured", flag(row.featured)),
+            ("Status", status.to_owned()),
+        ]
     }
-    line.extend([
-        ("Variant SKU", row.sku.clone()),
-        ("Variant Grams", row.weight_grams.map(|grams| grams.to_string()).unwrap_or_default()),
-        ("Variant Price", amount(row.sale_price.unwrap_or(row.price))),
-        ("Variant Compare At Price", row.sale_price.map(|_| amount(row.price)).unwrap_or_default()),
-        ("Sale Starts At", time(row.sale_starts_at)),
-        ("Sale Ends At", time(row.sale_ends_at)),
-        ("Variant Barcode", row.barcode.clone().unwrap_or_default()),
-        ("Variant Image", row.image.clone().unwrap_or_default()),
-    ]);
-    if row.track_stock {
-        line.insert("Variant Inventory Tracker", "savannah".to_owned());
-        line.insert("Variant Inventory Qty", on_hand.copied().unwrap_or(0).to_string());
+
+    fn about_options(&self, row: &variant::Model) -> impl Iterator<Item = (Cow<'static, str>, String)> {
+        let choices = self.choices.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        choices.iter().zip(1..).flat_map(|(choice, number)| {
+            let cell = |what: &str, text: &str| (format!("Option{number} {what}").into(), guarded(text));
+            [cell("Name", &choice.name), cell("Value", &choice.value)]
+        })
+    }
+
+    fn about_variant(&self, row: &variant::Model, currency: Currency) -> [(&'static str, String); 10] {
+        let amount = |minor: i64| Money::new(minor, currency).decimal().to_string();
+        let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339()).unwrap_or_default();
+        let text = |text: &Option<String>| guarded(text.as_deref().unwrap_or_default());
+        let on_hand = || self.on_hand.get(&row.id).copied().unwrap_or(0).to_string();
+        [
+            ("Variant SKU", guarded_code(&row.sku)),
+            ("Variant Grams", row.weight_grams.map(|grams| grams.to_string()).unwrap_or_default()),
+            ("Variant Inventory Tracker", if row.track_stock { "savannah" } else { "" }.to_owned()),
+            ("Variant Inventory Qty", if row.track_stock { on_hand() } else { String::new() }),
+            ("Variant Price", amount(row.sale_price.unwrap_or(row.price))),
+            ("Variant Compare At Price", row.sale_price.map(|_| amount(row.price)).unwrap_or_default()),
+            ("Sale Starts At", time(row.sale_starts_at)),
+            ("Sale Ends At", time(row.sale_ends_at)),
+            ("Variant Barcode", guarded_code(row.barcode.as_deref().unwrap_or_default())),
+            ("Variant Image", text(&row.image)),
+        ]
     }
 }

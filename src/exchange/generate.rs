@@ -62,6 +62,7 @@ impl Generator {
         let item = self.item(&mut dice, n, place);
         let vendor = &self.vendors[dice.rank(self.vendors.len())];
         ProductDraft {
+            line: 0,
             slug: slug(&[item.kind, item.noun, &item.model], n),
             name: Some(item.name(&mut dice)),
             description_html: Some(self.description(&mut dice, &item, vendor)),

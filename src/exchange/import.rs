@@ -81,12 +81,16 @@ impl std::fmt::Debug for Import<'_> {
 }
 
 impl Import<'_> {
-    /// Reads products from a CSV file of Shopify's or WooCommerce's.
+    /// Reads products from CSV files of Shopify's or WooCommerce's, one after the other.
     ///
     /// # Errors
-    /// When the file cannot be opened or recognised, or the database refuses; what was written before stays.
-    pub async fn products(&mut self, file: &Path) -> Result<Outcome> {
-        self.products_from(open(file)?, file).await
+    /// When a file cannot be opened or recognised, or the database refuses; what was written before stays.
+    pub async fn products(&mut self, files: &[PathBuf]) -> Result<Outcome> {
+        let mut sources = Vec::with_capacity(files.len());
+        for file in files {
+            sources.push((open(file)?, file.as_path()));
+        }
+        self.products_of(sources).await
     }
 
     /// The same from anything that can be read; `name` stands for the file in remarks.
@@ -94,19 +98,21 @@ impl Import<'_> {
     /// # Errors
     /// When it is not recognised, or the database refuses.
     pub async fn products_from(&mut self, from: impl Read + Send + 'static, name: &Path) -> Result<Outcome> {
-        let counted = Counted::new(from, std::sync::Arc::clone(&self.progress.bytes));
-        let mut entries = ahead(move |give| {
-            let catalog = source::read(counted).map_err(|why| Error::bad_input("", why))?;
-            for entry in catalog.entries {
-                give(entry)?;
-            }
-            Ok(())
-        });
+        self.products_of(vec![(from, name)]).await
+    }
+
+    async fn products_of(&mut self, sources: Vec<(impl Read + Send + 'static, &Path)>) -> Result<Outcome> {
         let (db, currency) = (self.db, self.currency);
         let mut outcome = Outcome::default();
         if self.dry_run {
+            // In one transaction, so that a file finds what the one before it has brought.
             let all = db.rehearse(async |tx| {
-                self.consume(&mut entries, name, &mut outcome, async |batch| store(tx, currency, batch).await).await
+                for (from, name) in sources {
+                    let mut entries = self.entries(from);
+                    let write = async |batch: &[ProductDraft]| store(tx, currency, batch).await;
+                    self.consume(&mut entries, name, &mut outcome, write).await.map_err(|why| in_file(name, why))?;
+                }
+                Ok(())
             });
             all.await?;
             return Ok(outcome);
@@ -119,8 +125,23 @@ impl Import<'_> {
                 other => other,
             }
         };
-        self.consume(&mut entries, name, &mut outcome, batch).await?;
+        for (from, name) in sources {
+            let mut entries = self.entries(from);
+            self.consume(&mut entries, name, &mut outcome, batch).await.map_err(|why| in_file(name, why))?;
+        }
         Ok(outcome)
+    }
+
+    /// What is in a file of products, read ahead.
+    fn entries(&self, from: impl Read + Send + 'static) -> Ahead<Entry> {
+        let counted = Counted::new(from, std::sync::Arc::clone(&self.progress.bytes));
+        ahead(move |give| {
+            let catalog = source::read(counted).map_err(|why| Error::bad_input("", why))?;
+            for entry in catalog.entries {
+                give(entry)?;
+            }
+            Ok(())
+        })
     }
 
     /// Gathers drafts into batches of different slugs.
@@ -136,16 +157,14 @@ impl Import<'_> {
         while let Some(entry) = entries.recv().await {
             match entry? {
                 Entry::Product { line, mut draft } => {
-                    if let Some(first) = draft.variants.first_mut().filter(|first| first.line == 0) {
-                        first.line = line;
-                    }
+                    draft.line = line;
                     // A slug that comes again is matched with what its first part has become.
                     if batch.len() >= BATCH || slugs.contains(&draft.slug) {
                         self.flush(&mut batch, file, outcome, &write).await?;
                         slugs.clear();
                     }
                     slugs.insert(draft.slug.clone());
-                    batch.push(draft);
+                    batch.push(*draft);
                 }
                 Entry::Refused { line, reason } => self.remark(outcome, file, line, true, reason),
                 Entry::Warning { line, reason } => self.remark(outcome, file, line, false, reason),
@@ -184,38 +203,37 @@ impl Import<'_> {
         (self.tell)(Remark { file: file.to_owned(), line, refused, reason });
     }
 
-    /// Reads categories from a taxonomy: a path on each line, parents before children.
+    /// Reads categories from taxonomies, one after the other: a path on each line, parents before children.
     ///
     /// # Errors
-    /// When the file cannot be opened, or the database refuses; what was written before stays.
-    pub async fn categories(&mut self, file: &Path) -> Result<Outcome> {
-        let counted = Counted::new(open(file)?, std::sync::Arc::clone(&self.progress.bytes));
-        let mut lines = ahead(move |give| taxonomy::read(counted).try_for_each(give));
+    /// When a file cannot be opened, or the database refuses; what was written before stays.
+    pub async fn categories(&mut self, files: &[PathBuf]) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut seen = HashMap::new();
         let db = self.db;
         if self.dry_run {
-            let all =
-                db.rehearse(async |tx| self.plant(tx, &mut lines, (file, usize::MAX), &mut seen, &mut outcome).await);
+            let all = db.rehearse(async |tx| {
+                for file in files {
+                    let mut taxonomy = Taxonomy::open(file, &self.progress)?;
+                    self.plant(tx, &mut taxonomy, usize::MAX, &mut outcome).await?;
+                }
+                Ok(())
+            });
             all.await?;
             return Ok(outcome);
         }
-        loop {
-            let batch =
-                db.write(async |tx| self.plant(tx, &mut lines, (file, CATEGORIES), &mut seen, &mut outcome).await);
-            if !batch.await? {
-                return Ok(outcome);
-            }
+        for file in files {
+            let mut taxonomy = Taxonomy::open(file, &self.progress)?;
+            while db.write(async |tx| self.plant(tx, &mut taxonomy, CATEGORIES, &mut outcome).await).await? {}
         }
+        Ok(outcome)
     }
 
     /// Plants at most so many lines; says whether there may be more.
     async fn plant(
         &mut self,
         tx: &Tx,
-        lines: &mut Ahead<Result<taxonomy::Line, source::Flaw>>,
-        (file, most): (&Path, usize),
-        seen: &mut HashMap<String, u64>,
+        Taxonomy { file, lines, seen }: &mut Taxonomy<'_>,
+        most: usize,
         outcome: &mut Outcome,
     ) -> Result<bool> {
         let mut book = Book::open(tx).await?;
@@ -241,6 +259,22 @@ impl Import<'_> {
         }
         book.close().await?;
         Ok(true)
+    }
+}
+
+/// A taxonomy being read.
+struct Taxonomy<'a> {
+    file: &'a Path,
+    lines: Ahead<Result<taxonomy::Line, source::Flaw>>,
+    /// The line of each path that was there before.
+    seen: HashMap<String, u64>,
+}
+
+impl<'a> Taxonomy<'a> {
+    fn open(file: &'a Path, progress: &Progress) -> Result<Self> {
+        let counted = Counted::new(open(file)?, std::sync::Arc::clone(&progress.bytes));
+        let lines = ahead(move |give| taxonomy::read(counted).try_for_each(give));
+        Ok(Self { file, lines, seen: HashMap::new() })
     }
 }
 
@@ -275,6 +309,14 @@ pub(super) async fn store(tx: &Tx, currency: Currency, batch: &[ProductDraft]) -
 
 fn open(file: &Path) -> Result<File> {
     File::open(file).map_err(|why| Error::bad_input("", format!("cannot open {}: {why}", file.display())))
+}
+
+/// What is wrong with a file as a whole, with its name.
+fn in_file(file: &Path, why: Error) -> Error {
+    match why {
+        Error::User(problem) => Error::bad_input("", format!("{}: {}", file.display(), problem.message)),
+        fault @ Error::Fault(_) => fault,
+    }
 }
 
 type Ahead<T> = mpsc::Receiver<Result<T>>;

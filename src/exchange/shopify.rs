@@ -5,16 +5,14 @@ use std::io::Read;
 
 use rust_decimal::Decimal;
 
-use super::cell::{Prices, parts, price, stock, truth, weight, window};
+use super::cell::{Prices, code, names, price, stock, truth, unguarded, weight, window};
 use super::source::{Entry, Flaw, Row, Rows};
 use crate::catalog::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
 
 /// The columns taken from a row in which a line break is a mistake: all but the body.
-pub(super) const ONE_LINE: &str = "Handle,Title,Vendor,Type,Category,Product Category,Tags,Status,\
-    Published,Featured,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Option3 Name,\
-    Option3 Value,Variant SKU,Variant Price,Variant Compare At Price,Variant Grams,Variant Barcode,\
-    Variant Inventory Qty,Variant Image,Image Src,Image Alt Text,Image Position,Sale Starts At,\
-    Sale Ends At";
+pub(super) const ONE_LINE: &str = "Handle|Title|Vendor|Type|Category|Product Category|Tags|Status|Published|Featured|Variant SKU|\
+    Variant Price|Variant Compare At Price|Variant Grams|Variant Barcode|Variant Inventory Qty|Variant Image|\
+    Image Src|Image Alt Text|Image Position|Sale Starts At|Sale Ends At";
 
 /// The name that a column had before Shopify renamed its columns in 2025.
 pub(super) fn lasting_name(name: String) -> String {
@@ -38,6 +36,8 @@ pub(super) fn lasting_name(name: String) -> String {
 /// The products of a file in their order, as they are asked for.
 pub(super) struct Products<R> {
     rows: Rows<R>,
+    /// How many options the file has columns for.
+    options: usize,
     open: Option<Open>,
     ready: VecDeque<Entry>,
 }
@@ -46,14 +46,15 @@ pub(super) struct Products<R> {
 struct Open {
     line: u64,
     draft: ProductDraft,
-    names: [String; 3],
+    names: Vec<String>,
     images: Vec<(i64, ImageDraft)>,
     some_refused: bool,
 }
 
 impl<R: Read> Products<R> {
     pub(super) fn new(rows: Rows<R>) -> Self {
-        Self { rows, open: None, ready: VecDeque::new() }
+        let options = rows.numbered("Option{} Value");
+        Self { rows, options, open: None, ready: VecDeque::new() }
     }
 
     fn take(&mut self, row: &Row) {
@@ -66,7 +67,7 @@ impl<R: Read> Products<R> {
         if self.open.as_ref().is_none_or(|open| open.draft.slug != slug) {
             self.close();
         }
-        let open = self.open.get_or_insert_with(|| Open::new(row, slug));
+        let open = self.open.get_or_insert_with(|| Open::new(row, slug, self.options));
         open.add(row, &mut self.ready);
     }
 
@@ -94,10 +95,10 @@ impl<R: Read> Iterator for Products<R> {
 }
 
 impl Open {
-    fn new(row: &Row, slug: String) -> Self {
+    fn new(row: &Row, slug: String, options: usize) -> Self {
         let draft = ProductDraft { slug, ..ProductDraft::default() };
-        let mut open =
-            Self { line: row.line, draft, names: Default::default(), images: Vec::new(), some_refused: false };
+        let names = vec![String::new(); options];
+        let mut open = Self { line: row.line, draft, names, images: Vec::new(), some_refused: false };
         // Without a title the row only adds to a product, and its empty cells say nothing of it.
         if row.said("Title").is_none() {
             open.describe(row, |column| row.said(column));
@@ -115,11 +116,11 @@ impl Open {
             warn(format!("status \"{status}\" is none of active, draft, archived and is left as it is"));
         }
         for (place, name) in self.names.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
-            row.said(&format!("Option{} Name", place + 1)).unwrap_or_default().clone_into(name);
+            row.said(&format!("Option{} Name", place + 1)).map_or("", unguarded).clone_into(name);
         }
         self.picture(row);
         let mut warnings = Vec::new();
-        match variant(row, &mut warnings) {
+        match variant(row, self.names.len(), &mut warnings) {
             Some(Ok(variant)) => self.draft.variants.push(variant),
             Some(Err(reason)) => {
                 self.some_refused = true;
@@ -136,28 +137,28 @@ impl Open {
     }
 
     fn describe<'a>(&mut self, row: &'a Row, cell: impl Fn(&str) -> Option<&'a str>) {
-        let text = |column: &str| cell(column).map(str::to_owned);
+        let text = |column: &str| cell(column).map(|text| unguarded(text).to_owned());
         let yes = |column: &str| cell(column).and_then(truth);
         let published = yes("Published").map(|yes| if yes { Status::Active } else { Status::Draft });
         let draft = &mut self.draft;
-        draft.name = row.said("Title").map(str::to_owned);
+        draft.name = row.said("Title").map(|name| unguarded(name).to_owned());
         draft.description_html = text("Body (HTML)");
         draft.vendor = text("Vendor");
         draft.category = category(row);
-        draft.tags = cell("Tags").map(|tags| parts(tags, ','));
+        draft.tags = cell("Tags").map(|tags| names(unguarded(tags), ','));
         draft.status = row.said("Status").map_or(published, status);
         draft.featured = yes("Featured");
     }
 
     fn picture(&mut self, row: &Row) {
-        let Some(url) = row.said("Image Src") else {
+        let Some(url) = row.said("Image Src").map(unguarded) else {
             return;
         };
         if self.images.iter().any(|(_, image)| image.url == url) {
             return;
         }
         let position = row.said("Image Position").and_then(|text| text.parse().ok());
-        let alt = row.said("Image Alt Text").map(str::to_owned);
+        let alt = row.said("Image Alt Text").map(|alt| unguarded(alt).to_owned());
         let image = ImageDraft { url: url.to_owned(), alt };
         self.images.push((position.unwrap_or(i64::MAX), image));
     }
@@ -172,15 +173,18 @@ impl Open {
         }
         images.sort_by_key(|(position, _)| *position);
         draft.images = images.into_iter().map(|(_, image)| image).collect();
-        ready.push_back(Entry::Product { line, draft });
+        ready.push_back(Entry::Product { line, draft: Box::new(draft) });
     }
 
     /// Drops the options that nothing is chosen by, names the others and refuses a variant that leaves one open.
     fn settle_options(&mut self, ready: &mut VecDeque<Entry>) {
         let Self { draft, names, .. } = self;
         let unnamed = names.iter().all(String::is_empty);
-        let titled = names[0] == "Title" || unnamed;
-        let plain = |variant: &VariantDraft| variant.options == ["Default Title", "", ""];
+        let titled = unnamed || names[0] == "Title";
+        let plain = |variant: &VariantDraft| match variant.options.split_first() {
+            Some((first, others)) => first == "Default Title" && others.iter().all(String::is_empty),
+            None => true,
+        };
         if titled && draft.variants.iter().all(plain) {
             draft.variants.iter_mut().for_each(|variant| variant.options.clear());
             return;
@@ -223,8 +227,8 @@ fn handle(text: &str) -> Result<String, String> {
 
 fn category(row: &Row) -> Option<Vec<String>> {
     let path = row.said("Category").or_else(|| row.said("Product Category"));
-    let path = path.map(|path| parts(path, '>')).filter(|path| !path.is_empty());
-    path.or_else(|| row.said("Type").map(|name| vec![name.to_owned()]))
+    let path = path.or_else(|| row.said("Type"));
+    path.map(|path| names(unguarded(path), '>')).filter(|path| !path.is_empty())
 }
 
 fn status(text: &str) -> Option<Status> {
@@ -236,11 +240,10 @@ fn status(text: &str) -> Option<Status> {
     }
 }
 
-/// The variant that a row holds, if any, with all three option values, the empty ones too.
-fn variant(row: &Row, warnings: &mut Vec<String>) -> Option<Result<VariantDraft, String>> {
-    let options: Vec<String> = ["Option1 Value", "Option2 Value", "Option3 Value"]
-        .map(|column| row.said(column).unwrap_or_default().to_owned())
-        .into();
+/// The variant that a row holds, if any, with a value for each of so many options, the empty ones too.
+fn variant(row: &Row, options: usize, warnings: &mut Vec<String>) -> Option<Result<VariantDraft, String>> {
+    let value = |number: usize| row.said(&format!("Option{number} Value")).map_or("", unguarded).to_owned();
+    let options: Vec<String> = (1..=options).map(value).collect();
     if row.said("Variant Price").or(row.said("Variant SKU")).is_none() && options.iter().all(String::is_empty) {
         return None;
     }
@@ -252,19 +255,16 @@ fn variant(row: &Row, warnings: &mut Vec<String>) -> Option<Result<VariantDraft,
         warnings.extend(warning);
         number
     };
-    // Shopify puts an apostrophe before a number that a spreadsheet would round.
-    let code = |column: &str| row.said(column).map(|text| text.strip_prefix('\'').unwrap_or(text));
-    let code = |column: &str| code(column).filter(|code| !code.is_empty()).map(str::to_owned);
     Some(Ok(VariantDraft {
         line: row.line,
-        sku: code("Variant SKU"),
+        sku: row.said("Variant SKU").and_then(code),
         options,
         price,
         sale,
         stock: row.said("Variant Inventory Qty").and_then(|text| heed(stock(text))),
         weight_grams: row.said("Variant Grams").and_then(|text| heed(weight(text, Decimal::ONE))),
-        image: row.said("Variant Image").map(str::to_owned),
-        barcode: code("Variant Barcode"),
+        image: row.said("Variant Image").map(|url| unguarded(url).to_owned()),
+        barcode: row.said("Variant Barcode").and_then(code),
     }))
 }
 

@@ -18,7 +18,7 @@ pub enum Entry {
         /// Where it begins.
         line: u64,
         /// What the file says of it.
-        draft: ProductDraft,
+        draft: Box<ProductDraft>,
     },
     /// Something that is not taken; the rest is.
     Refused {
@@ -251,6 +251,15 @@ impl<R: Read> Rows<R> {
         Ok((format, Self { csv, header: Arc::new(header), done: false }))
     }
 
+    /// How many columns of a numbered name there are: `{}` stands for the number, from 1.
+    pub(super) fn numbered(&self, name: &str) -> usize {
+        let has = |number: &usize| {
+            let name = name.replace("{}", &number.to_string());
+            self.header.names.iter().any(|column| column.eq_ignore_ascii_case(&name))
+        };
+        (1..=self.header.names.len()).take_while(has).count()
+    }
+
     fn checked(&mut self, line: u64, bytes: ByteRecord) -> Result<Row, String> {
         let watched = self.csv.get_ref();
         if watched.ended && watched.at == At::Quoted {
@@ -322,7 +331,13 @@ fn understood(first: ByteRecord) -> Result<(Format, Header), String> {
              a WooCommerce one has \"Type\", \"SKU\" and \"Name\""
         ));
     };
-    let in_one = |name: &String| one_line.split(',').any(|column| name.eq_ignore_ascii_case(column));
+    // Options and attributes are numbered; how many there are is the file's choice.
+    let in_one = |name: &String| {
+        let numbered = |word: &str| name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        numbered("Option")
+            || numbered("Attribute ")
+            || one_line.split('|').any(|column| name.eq_ignore_ascii_case(column))
+    };
     let one_line = names.iter().map(in_one).collect();
     Ok((format, Header { names, one_line }))
 }

@@ -12,10 +12,8 @@ use super::source::{Entry, Flaw, Row, Rows};
 use crate::catalog::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
 
 /// The columns taken from a row in which a line break is a mistake.
-pub(super) const ONE_LINE: &str = "ID,Type,SKU,Name,Published,Is featured?,Brands,Stock,Parent,\
-    Date sale price starts,Date sale price ends,Sale price,Regular price,Categories,Tags,Images,\
-    Attribute 1 name,Attribute 1 value(s),Attribute 2 name,Attribute 2 value(s),Attribute 3 name,\
-    Attribute 3 value(s)";
+pub(super) const ONE_LINE: &str = "ID|Type|SKU|GTIN, UPC, EAN, or ISBN|Name|Published|Is featured?|Brands|Stock|Parent|\
+    Date sale price starts|Date sale price ends|Sale price|Regular price|Categories|Tags|Images";
 
 type Taken = Result<(), String>;
 
@@ -126,7 +124,7 @@ impl Gathered {
         }
         draft.variants.push(variant);
         let line = row.line;
-        self.ready.push_back(Entry::Product { line, draft });
+        self.ready.push_back(Entry::Product { line, draft: Box::new(draft) });
         Ok(())
     }
 
@@ -208,7 +206,7 @@ impl Gathered {
             }
         }
         if !draft.variants.is_empty() {
-            self.ready.push_back(Entry::Product { line, draft });
+            self.ready.push_back(Entry::Product { line, draft: Box::new(draft) });
         }
     }
 
@@ -226,7 +224,7 @@ impl Gathered {
             draft.variants.push(own);
             let reason = "the variable product has no variations, so it is a simple one".into();
             self.ready.push_back(Entry::Warning { line, reason });
-            self.ready.push_back(Entry::Product { line, draft });
+            self.ready.push_back(Entry::Product { line, draft: Box::new(draft) });
         }
         let mut lost = BTreeMap::new();
         for (parent, variations) in mem::take(&mut self.orphans) {

@@ -111,9 +111,22 @@ impl Sql {
         self.push(" FROM unnest(");
         for (number, (_, kind)) in columns.iter().enumerate() {
             let cells = rows.iter().map(|row| &row[number]);
-            self.push(comma(number)).bind(column(kind, cells));
+            self.push(comma(number)).array(column(kind, cells));
         }
         self.push(") AS row (").push(&names.join(", ")).push(")")
+    }
+
+    /// Binds values of one kind as an array. For PostgreSQL.
+    pub fn array(&mut self, values: impl Iterator<Item = Value>) -> &mut Self {
+        let values: Vec<Value> = values.collect();
+        let of = match values.first() {
+            Some(Value::BigInt(_)) => ArrayType::BigInt,
+            Some(Value::Int(_)) => ArrayType::Int,
+            Some(Value::Bool(_)) => ArrayType::Bool,
+            Some(Value::ChronoDateTimeUtc(_)) => ArrayType::ChronoDateTimeUtc,
+            _ => ArrayType::String,
+        };
+        self.bind(Value::Array(of, Some(Box::new(values))))
     }
 
     /// The finished statement.
@@ -123,12 +136,11 @@ impl Sql {
     }
 }
 
-/// One column of JSON rows as an array. What is neither a number nor a flag travels as text, and is cast.
-fn column<'a>(kind: &str, cells: impl Iterator<Item = &'a serde_json::Value>) -> Value {
-    let (of, cells): (ArrayType, Vec<Value>) = match kind {
-        "bigint" | "int" => (ArrayType::BigInt, cells.map(|cell| Value::BigInt(cell.as_i64())).collect()),
-        "boolean" => (ArrayType::Bool, cells.map(|cell| Value::Bool(cell.as_bool())).collect()),
-        _ => (ArrayType::String, cells.map(|cell| Value::String(cell.as_str().map(str::to_owned))).collect()),
-    };
-    Value::Array(of, Some(Box::new(cells)))
+/// One column of JSON rows. What is neither a number nor a flag travels as text, and is cast.
+fn column<'a>(kind: &str, cells: impl Iterator<Item = &'a serde_json::Value>) -> impl Iterator<Item = Value> {
+    cells.map(move |cell| match kind {
+        "bigint" | "int" => Value::BigInt(cell.as_i64()),
+        "boolean" => Value::Bool(cell.as_bool()),
+        _ => Value::String(cell.as_str().map(str::to_owned)),
+    })
 }

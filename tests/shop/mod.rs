@@ -34,6 +34,8 @@ pub use shelf::{plant, simple};
 #[derive(Clone, Copy)]
 pub struct Story {
     pub name: &'static str,
+    /// What it needs beside a database; where that is not here it is ignored, and said to be.
+    pub needs: fn() -> bool,
     pub tell: fn(Backend) -> Telling,
 }
 
@@ -41,13 +43,25 @@ pub struct Story {
 pub type Telling = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Lists the stories of a file. One that is not listed is unused code, which the lints refuse.
+///
+/// `stories![needs a_check; one, other]` lists stories that are ignored where `a_check()` is false.
 #[macro_export]
 macro_rules! stories {
-    ($($name:ident),* $(,)?) => {
+    (needs $needs:path; $($name:ident),* $(,)?) => {
         pub fn stories() -> Vec<$crate::shop::Story> {
-            vec![$($crate::shop::Story { name: stringify!($name), tell: |backend| Box::pin($name(backend)) }),*]
+            vec![$($crate::shop::Story {
+                name: stringify!($name),
+                needs: $needs,
+                tell: |backend| Box::pin($name(backend)),
+            }),*]
         }
     };
+    ($($name:ident),* $(,)?) => { $crate::stories![needs $crate::shop::nothing; $($name),*]; };
+}
+
+/// What a story needs that needs nothing.
+pub fn nothing() -> bool {
+    true
 }
 
 /// All stories share one runtime.
@@ -65,7 +79,7 @@ pub struct Shop {
     pub clock: Clock,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
-    _database: database::Own,
+    database: database::Own,
 }
 
 /// An answer of the GraphQL API with what it cost.
@@ -133,7 +147,7 @@ impl Shop {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(axum::serve(listener, router(&app)).into_future());
-        Self { db, app, address, clock, http: reqwest::Client::new(), server, _database: database }
+        Self { db, app, address, clock, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.
@@ -200,9 +214,40 @@ impl Shop {
         self.http.request(method, self.url(path))
     }
 
+    /// The address of its database.
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Every row of every table, as it is.
+    pub async fn dump(&self) -> Vec<String> {
+        use sea_orm::{FromQueryResult, JsonValue, Statement};
+        const TABLES: [&str; 11] = [
+            "category",
+            "category_tally",
+            "product",
+            "product_description",
+            "product_option",
+            "product_tag",
+            "product_image",
+            "variant",
+            "variant_option",
+            "inventory",
+            "search_word",
+        ];
+        let mut all = Vec::new();
+        for table in TABLES {
+            let statement = Statement::from_string(self.db.backend(), format!("SELECT * FROM {table}"));
+            let rows = JsonValue::find_by_statement(statement).all(self.db.owner()).await.expect("rows");
+            all.extend(rows.iter().map(|row| format!("{table} {row}")));
+        }
+        all.sort();
+        all
     }
 
     /// Runs SQL of the story's own, which both databases understand.

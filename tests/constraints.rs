@@ -1,0 +1,54 @@
+//! What the database itself refuses, even if the code were wrong.
+
+use crate::{
+    shop::{Backend, Shop},
+    stories,
+};
+
+stories![the_database_has_rules_of_its_own];
+
+async fn the_database_has_rules_of_its_own(backend: Backend) {
+    let shop = Shop::demo(backend).await;
+    let before = shop.dump().await;
+    let wrong = [
+        "UPDATE variant SET price = -1 WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET sale_price = price + 1 WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET sale_price = -1 WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET sale_starts_at = created_at WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET sku = 'MUG-INDIGO' WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET sku = '' WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET option_key = 'indigo' WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET weight_grams = -1 WHERE sku = 'MUG-SAND'",
+        "UPDATE variant SET product_id = 0 WHERE sku = 'MUG-SAND'",
+        "UPDATE product SET price = -1, price_now = -1 WHERE slug = 'mug'",
+        "UPDATE product SET sale_price = price + 1, price_now = price + 1 WHERE slug = 'mug'",
+        "UPDATE product SET price_now = price - 1 WHERE slug = 'mug'",
+        "UPDATE product SET price_max = price_now - 1 WHERE slug = 'mug'",
+        "UPDATE product SET category_id = 0 WHERE slug = 'mug'",
+        "UPDATE product SET category_id = NULL WHERE slug = 'mug'",
+        "UPDATE product SET status = 'sold' WHERE slug = 'mug'",
+        "UPDATE product SET slug = 'market-basket' WHERE slug = 'mug'",
+        "UPDATE product SET name = '' WHERE slug = 'mug'",
+        "UPDATE product SET vendor = NULL WHERE slug = 'mug'",
+        "UPDATE inventory SET on_hand = -1",
+        "UPDATE inventory SET reserved = on_hand + 1",
+        "UPDATE inventory SET reserved = -1",
+        "UPDATE category SET parent_id = id WHERE slug = 'mugs'",
+        "UPDATE category SET parent_id = 0 WHERE slug = 'mugs'",
+        "UPDATE category SET name_key = 'boards & bowls' WHERE slug = 'mugs'",
+        "UPDATE category SET parent_id = NULL, name_key = 'crafts' WHERE slug = 'mugs'",
+        "DELETE FROM category WHERE slug = 'mugs'",
+        "UPDATE category_tally SET products = -1",
+        "UPDATE location SET is_default = true, id = 2; INSERT INTO location SELECT 3, name, true, created_at, updated_at FROM location",
+        "UPDATE shop SET id = 2",
+    ];
+    for sql in wrong {
+        assert!(shop.sql(sql).await.is_err(), "the database took: {sql}");
+    }
+    assert_eq!(shop.dump().await, before, "a refusal left something behind");
+
+    shop.sql("DELETE FROM product WHERE slug = 'mug'").await.expect("a deletion");
+    assert_eq!(shop.number("SELECT count(*) FROM variant WHERE sku LIKE 'MUG-SAND%'").await, 0);
+    shop.sql("UPDATE product SET status = 'draft' WHERE slug = 'market-basket'").await.expect("a change");
+    shop.settle().await;
+}
