@@ -238,10 +238,10 @@ async fn two_imports_at_once_make_each_product_once(backend: Backend) {
     let (one, other) = tokio::join!(shop.import(&text), shop.import(&text));
     assert_eq!((one.0.made + other.0.made, one.0.kept + other.0.kept), (700, 700));
     assert_eq!((one.1, other.1), (vec![], vec![]));
-    let (once, sold) = (Shop::open(backend).await, shop.export().await);
-    once.import(&text).await;
+    let (single, sold) = (Shop::open(backend).await, shop.export().await);
+    single.import(&text).await;
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(lines(&sold), lines(&once.export().await));
+    assert_eq!(lines(&sold), lines(&single.export().await));
     shop.settle().await;
 }
 

@@ -14,7 +14,7 @@ use crate::{
 stories![a_killed_import_is_begun_again];
 
 /// Longer than any machine takes for the first batch.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn catalog() -> String {
     let mut text =
