@@ -11,7 +11,10 @@ use async_graphql::{
 };
 use moka::sync::Cache;
 
-use crate::{graphql::limits, infra::config::GraphqlConfig};
+use crate::{
+    graphql::{limits, prepare::prepare},
+    infra::config::GraphqlConfig,
+};
 
 /// Longer documents are not kept: they are rare, and few of them would fill the memory.
 const LONGEST_KEPT: usize = 16 * 1024;
@@ -38,7 +41,7 @@ impl Documents {
         Self { parsed: Cache::new(most), passed: Cache::new(PASSED), hasher: RandomState::new() }
     }
 
-    /// The document of a text, parsed and within the limits.
+    /// The document of a text, parsed, within the limits and prepared.
     ///
     /// # Errors
     /// When it is no GraphQL, or too much of it.
@@ -46,8 +49,9 @@ impl Documents {
         if let Some(document) = self.parsed.get(text) {
             return Ok(document);
         }
-        let document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
+        let mut document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
         limits::check(&document, config).map_err(Refused::Limit)?;
+        prepare(&mut document);
         let document = Arc::new(document);
         if text.len() <= LONGEST_KEPT {
             self.parsed.insert(text.to_owned(), Arc::clone(&document));
