@@ -29,6 +29,8 @@ struct Measure<'a> {
     /// `None` while a fragment is being measured: meeting it again then is a circle.
     known: HashMap<&'a Name, Option<Size>>,
     parts: usize,
+    /// Where it asks about the schema.
+    introspects: Option<Pos>,
 }
 
 impl<'a> Measure<'a> {
@@ -40,6 +42,9 @@ impl<'a> Measure<'a> {
             let one = match &selection.node {
                 Selection::Field(field) => {
                     self.parts += field.node.arguments.len();
+                    if ["__schema", "__type"].contains(&field.node.name.node.as_str()) {
+                        self.introspects = Some(field.pos);
+                    }
                     let inner = self.selection(&field.node.selection_set, level + 1)?;
                     Size { fields: inner.fields.saturating_add(1), depth: inner.depth + 1, ..inner }
                 }
@@ -82,12 +87,12 @@ impl<'a> Measure<'a> {
     }
 }
 
-/// Refuses what is too large or too deep. Takes time in proportion to the document, not to what it spreads out to.
+/// Refuses what is too large or too deep, and questions about the schema where they are not answered. Takes time in proportion to the document, not to what it spreads out to.
 ///
 /// # Errors
 /// One that says which limit it is.
-pub fn check(document: &ExecutableDocument, limits: &GraphqlConfig) -> Result<(), ServerError> {
-    let mut measure = Measure { document, known: HashMap::new(), parts: document.fragments.len() };
+pub fn check(document: &ExecutableDocument, limits: &GraphqlConfig, introspection: bool) -> Result<(), ServerError> {
+    let mut measure = Measure { document, known: HashMap::new(), parts: document.fragments.len(), introspects: None };
     let too_many = || format!("The document has more than {} fields, its fragments spread out.", limits.max_fields);
     // Fragments that no operation uses are measured too: the validation walks them.
     for (name, fragment) in &document.fragments {
@@ -113,7 +118,10 @@ pub fn check(document: &ExecutableDocument, limits: &GraphqlConfig) -> Result<()
         let message = format!("The document has more than {PARTS} selections, arguments, directives and variables.");
         return Err(too_complex(message, Pos { line: 1, column: 1 }));
     }
-    Ok(())
+    match measure.introspects.filter(|_| !introspection) {
+        Some(pos) => Err(ServerError::new("This shop does not answer questions about its schema.", Some(pos))),
+        None => Ok(()),
+    }
 }
 
 fn too_complex(message: String, pos: Pos) -> ServerError {
@@ -176,17 +184,18 @@ mod tests {
         crate::infra::Config::read(std::path::Path::new("/nowhere.toml"), none).expect("the defaults").graphql
     }
 
+    fn many(count: usize, one: impl Fn(usize) -> String) -> String {
+        (0..count).map(one).collect::<Vec<_>>().concat()
+    }
+
     fn check_text(text: &str) -> Result<(), ServerError> {
-        check(&parse_query(text).expect("a document"), &limits())
+        check(&parse_query(text).expect("a document"), &limits(), true)
     }
 
     #[test]
     fn a_fragment_bomb_is_refused_at_once() {
-        let mut text = "query { ...f0 }".to_owned();
-        for n in 0..60 {
-            text.push_str(&format!(" fragment f{n} on Query {{ ...f{} ...f{} }}", n + 1, n + 1));
-        }
-        text.push_str(" fragment f60 on Query { __typename }");
+        let links = many(60, |n| format!("fragment f{n} on Query {{ ...f{} ...f{} }} ", n + 1, n + 1));
+        let text = format!("{{ ...f0 }} {links} fragment f60 on Query {{ __typename }}");
         assert!(check_text(&text).is_err_and(|error| error.message.contains("fields")));
     }
 
@@ -199,9 +208,9 @@ mod tests {
     #[test]
     fn a_chain_of_fragments_ends_somewhere() {
         let chain = |length: usize| {
-            let links = (0..length).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1));
+            let links = many(length, |n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1));
             let last = format!("fragment f{length} on Query {{ __typename }}");
-            format!("{{ ...f0 }} {}{last}", links.collect::<String>())
+            format!("{{ ...f0 }} {links}{last}")
         };
         assert!(check_text(&chain(20)).is_ok());
         assert!(check_text(&chain(5_000)).is_err_and(|error| error.message.contains("nest")));
@@ -212,23 +221,23 @@ mod tests {
 
     #[test]
     fn what_no_operation_uses_is_measured_too() {
-        let names: String = (0..60).map(|n| format!("b{n}: name ")).collect();
-        let shops: String = (0..60).map(|n| format!("a{n}: shop {{ ...F }} ")).collect();
+        let names = many(60, |n| format!("b{n}: name "));
+        let shops = many(60, |n| format!("a{n}: shop {{ ...F }} "));
         let text = format!("{{ __typename }} fragment U on Query {{ {shops} }} fragment F on Shop {{ {names} }}");
         assert!(check_text(&text).is_err_and(|error| error.message.contains("fields")));
     }
 
     #[test]
     fn arguments_and_variables_count() {
-        let arguments: String = (0..10_001).map(|_| "a: 1 ").collect();
+        let arguments = "a: 1 ".repeat(10_001);
         assert!(check_text(&format!("{{ product({arguments}) {{ id }} }}")).is_err());
-        let variables: String = (0..10_001).map(|n| format!("$v{n}: Int ")).collect();
+        let variables = many(10_001, |n| format!("$v{n}: Int "));
         assert!(check_text(&format!("query ({variables}) {{ __typename }}")).is_err());
     }
 
     #[test]
     fn aliases_of_typename_count() {
-        let fields: String = (0..2_001).map(|n| format!("a{n}: __typename ")).collect();
+        let fields = many(2_001, |n| format!("a{n}: __typename "));
         assert!(check_text(&format!("{{ {fields} }}")).is_err());
         assert!(check_text("{ a: __typename b: __typename }").is_ok());
     }

@@ -1,17 +1,24 @@
 //! A document made ready for the executor, once: what it would read wrongly said in other words, and marks left where
 //! [`super::order`] could not tell afterwards what an answer means.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Name, Positioned,
-    parser::types::{ExecutableDocument, Field, FragmentDefinition, InlineFragment, Selection, SelectionSet},
+    Name, Positioned, ServerError, Value,
+    parser::types::{
+        BaseType, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, Selection,
+        SelectionSet,
+    },
 };
 
 use super::order::{MARK, Types, named};
 
 /// Prepares a document that is within the limits. One that is not valid stays so.
-pub fn prepare(document: &mut ExecutableDocument) {
+///
+/// # Errors
+/// When a variable decides what is skipped and need not be true or false: the validation does not look there.
+pub fn prepare(document: &mut ExecutableDocument) -> Result<(), ServerError> {
+    decided(document)?;
     let types = Types::get();
     let mut sure = HashMap::new();
     for name in document.fragments.keys() {
@@ -23,14 +30,81 @@ pub fn prepare(document: &mut ExecutableDocument) {
         work.walk(&mut fragment.node.selection_set.node, &condition);
     }
     let operations: Vec<_> = match &mut document.operations {
-        async_graphql::parser::types::DocumentOperations::Single(one) => vec![one],
-        async_graphql::parser::types::DocumentOperations::Multiple(all) => all.values_mut().collect(),
+        DocumentOperations::Single(one) => vec![one],
+        DocumentOperations::Multiple(all) => all.values_mut().collect(),
     };
     for operation in operations {
         if let Some(root) = types.root(operation.node.ty) {
             work.walk(&mut operation.node.selection_set.node, root);
         }
     }
+    Ok(())
+}
+
+/// The document of one operation alone. The executor reads, and counts, the arguments of the others too, for which
+/// there may be no variables.
+#[must_use]
+pub fn alone(document: &ExecutableDocument, name: Option<&str>) -> ExecutableDocument {
+    let DocumentOperations::Multiple(all) = &document.operations else { return document.clone() };
+    let named = name.and_then(|name| all.get_key_value(name)).filter(|_| all.len() > 1);
+    let Some((name, operation)) = named else { return document.clone() };
+    let mut fragments: HashMap<Name, Positioned<FragmentDefinition>> = HashMap::new();
+    let mut sets = vec![&operation.node.selection_set.node];
+    while let Some(set) = sets.pop() {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => sets.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => {
+                    let found = document.fragments.get_key_value(&spread.node.fragment_name.node);
+                    if let Some((name, fragment)) = found.filter(|(name, _)| !fragments.contains_key(*name)) {
+                        fragments.insert(name.clone(), fragment.clone());
+                        sets.push(&fragment.node.selection_set.node);
+                    }
+                }
+            }
+        }
+    }
+    let operations = DocumentOperations::Multiple(HashMap::from([(name.clone(), operation.clone())]));
+    ExecutableDocument { operations, fragments }
+}
+
+/// Whether each variable that `@skip` or `@include` takes is true or false.
+fn decided(document: &ExecutableDocument) -> Result<(), ServerError> {
+    let mut deciding = HashSet::new();
+    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+    let mut sets: Vec<_> = fragments.chain(operations).collect();
+    while let Some(set) = sets.pop() {
+        for selection in set.items.iter().map(|selection| &selection.node) {
+            for directive in selection.directives() {
+                if let Some(value) = directive.node.get_argument("if") {
+                    // Only the name is wanted, and this is how a value gives it.
+                    let _ = value.node.clone().into_const_with(|name| {
+                        deciding.insert(name);
+                        Err(())
+                    });
+                }
+            }
+            match selection {
+                Selection::Field(field) => sets.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+    for variable in variables.filter(|variable| deciding.contains(&variable.node.name.node)) {
+        let ty = &variable.node.var_type.node;
+        let default = variable.node.default_value.as_ref();
+        let given = !ty.nullable || default.is_some_and(|default| default.node != Value::Null);
+        if !given || ty.base != BaseType::Named(Name::new("Boolean")) {
+            let name = &variable.node.name.node;
+            let message = format!("Variable \"${name}\" of type \"{ty}\" stands where \"Boolean!\" is expected.");
+            return Err(ServerError::new(message, Some(variable.pos)));
+        }
+    }
+    Ok(())
 }
 
 /// For each fragment, the type it is on, and whether it surely asks something of that.

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 
 use crate::{
     graphql::{limits, prepare::prepare},
-    infra::config::GraphqlConfig,
+    infra::{Config, config::GraphqlConfig},
 };
 
 /// Longer documents are not kept: they are rare, and few of them would fill the memory.
@@ -25,6 +25,7 @@ const PASSED: u64 = 20_000;
 pub struct Documents {
     parsed: Cache<String, Arc<ExecutableDocument>>,
     passed: Cache<u64, ()>,
+    introspection: bool,
     hasher: RandomState,
 }
 
@@ -35,10 +36,12 @@ impl std::fmt::Debug for Documents {
 }
 
 impl Documents {
-    /// Keeps at most so many.
+    /// As the settings want them.
     #[must_use]
-    pub fn new(most: u64) -> Self {
-        Self { parsed: Cache::new(most), passed: Cache::new(PASSED), hasher: RandomState::new() }
+    pub fn new(config: &Config) -> Self {
+        let introspection = config.graphql.introspection.on(config.shop.mode);
+        let parsed = Cache::new(config.graphql.document_cache);
+        Self { parsed, passed: Cache::new(PASSED), introspection, hasher: RandomState::new() }
     }
 
     /// The document of a text, parsed, within the limits and prepared.
@@ -50,8 +53,8 @@ impl Documents {
             return Ok(document);
         }
         let mut document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
-        limits::check(&document, config).map_err(Refused::Limit)?;
-        prepare(&mut document);
+        limits::check(&document, config, self.introspection).map_err(Refused::Limit)?;
+        prepare(&mut document).map_err(Refused::Limit)?;
         let document = Arc::new(document);
         if text.len() <= LONGEST_KEPT {
             self.parsed.insert(text.to_owned(), Arc::clone(&document));
@@ -82,6 +85,6 @@ impl Documents {
 pub enum Refused {
     /// It is no GraphQL.
     Parse(ServerError),
-    /// It is too much.
+    /// It is too much, or asks for what it may not.
     Limit(ServerError),
 }

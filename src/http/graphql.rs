@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_graphql::{
     Name, Response as Answer, ServerError, Value, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    parser::types::{BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 use axum::{
     Extension,
@@ -29,7 +29,7 @@ use crate::{
     graphql::{
         context::{Scope, drive},
         error::{Stage, finish},
-        limits, order,
+        limits, order, prepare,
     },
 };
 
@@ -187,11 +187,11 @@ async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(An
     let key = app.documents.request_key((&query, &name, Canonical(&variables)));
     let variables = Variables::from_json(serde_json::Value::Object(variables));
     refuse_null_bytes(&query, &document, &variables)?;
-    let variables = with_defaults(variables, operation);
+    let variables = with_defaults(variables, operation).map_err(|error| Refusal::graphql(Stage::Validate, error))?;
 
     let mut request = async_graphql::Request::new(String::new()).variables(variables.clone());
     request.operation_name = name;
-    request.set_parsed_query((*document).clone());
+    request.set_parsed_query(prepare::alone(&document, request.operation_name.as_deref()));
     let (scope, meter, waiting) = Scope::open(&app.shared);
     let passed = app.documents.has_passed(key);
     let graph = if passed { &app.graphs.fast } else { &app.graphs.strict };
@@ -260,8 +260,9 @@ fn refuse_null_bytes(text: &str, document: &ExecutableDocument, variables: &Vari
     Err(Refusal::graphql(Stage::Validate, error))
 }
 
-/// Puts the defaults of variables in their places, where `@skip` and `@include` look for them.
-fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> Variables {
+/// Puts the defaults of variables in their places, where `@skip` and `@include` look for them, and refuses what they
+/// would not see to be wrong: the rest is seen to by the validation.
+fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> Result<Variables, ServerError> {
     for definition in &operation.variable_definitions {
         let name: &Name = &definition.node.name.node;
         if let Some(default) = &definition.node.default_value
@@ -269,8 +270,19 @@ fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> V
         {
             variables.insert(name.clone(), default.node.clone());
         }
+        let ty = &definition.node.var_type.node;
+        let given = variables.get(name).unwrap_or(&Value::Null);
+        let right = match given {
+            Value::Null => ty.nullable,
+            Value::Boolean(_) => true,
+            _ => ty.base != BaseType::Named(Name::new("Boolean")),
+        };
+        if !right {
+            let message = format!("Variable \"${name}\" needs a value of type \"{ty}\".");
+            return Err(ServerError::new(message, Some(definition.pos)));
+        }
     }
-    variables
+    Ok(variables)
 }
 
 fn refuse(media: Media, refusal: Refusal, id: &str, well_formed: bool) -> Response {

@@ -48,7 +48,7 @@ impl App {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Arc<Self> {
         let graphs = Graphs::new(&shared.config);
-        let documents = documents::Documents::new(shared.config.graphql.document_cache);
+        let documents = documents::Documents::new(&shared.config);
         Arc::new(Self { shared, graphs, documents, stopping: false.into() })
     }
 }
