@@ -1,6 +1,8 @@
 //! A shop to tell stories to: a real server on a port of its own, on a database of its own.
 
+mod binary;
 mod database;
+mod reply;
 
 use std::{
     future::Future,
@@ -25,26 +27,47 @@ use savannah::{
 };
 use serde_json::{Value, json};
 
-pub use database::{Backend, clear_up};
+pub use binary::{Ended, Running, Workplace};
+pub use database::{Backend, Own, clear_up};
+pub use reply::Reply;
 
-/// A story: its name, and how to tell it on a kind of database.
+/// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
 pub struct Story {
     pub name: &'static str,
+    pub needs: fn() -> bool,
     pub tell: fn(Backend) -> Telling,
 }
 
 /// A story being told.
 pub type Telling = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Lists the stories of a file. One that is not listed is unused code, which the lints refuse.
+/// Lists the stories of a file. One that is not listed is unused code, which the lints refuse. Behind `needs(check):`
+/// stand those that are left out, visibly, where `check` says that something is missing.
 #[macro_export]
 macro_rules! stories {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident),* $(,)? $(; needs($needs:path): $($needy:ident),+ $(,)?)*) => {
         pub fn stories() -> Vec<$crate::shop::Story> {
-            vec![$($crate::shop::Story { name: stringify!($name), tell: |backend| Box::pin($name(backend)) }),*]
+            vec![
+                $($crate::stories!(@story $name, || true),)*
+                $($($crate::stories!(@story $needy, $needs)),+,)*
+            ]
         }
     };
+    (@story $name:ident, $needs:expr) => {
+        $crate::shop::Story { name: stringify!($name), needs: $needs, tell: |backend| Box::pin($name(backend)) }
+    };
+}
+
+/// Says once that stories are left out for want of something. Answers `false`, as their `needs` then do.
+pub fn is_missing(what: &str) -> bool {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().expect("what was said");
+    if !said.iter().any(|one| one == what) {
+        eprintln!("stories are left out: {what}");
+        said.push(what.to_owned());
+    }
+    false
 }
 
 /// All stories share one runtime.
@@ -61,6 +84,7 @@ pub struct Shop {
     pub address: SocketAddr,
     pub clock: Clock,
     http: reqwest::Client,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
     _database: database::Own,
 }
 
@@ -90,6 +114,15 @@ impl Answer {
     }
 }
 
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // A server has so many connections to give; a story that is told keeps none.
+        self.server.abort();
+        let db = self.db.clone();
+        runtime().spawn(db.close());
+    }
+}
+
 impl Shop {
     /// An empty shop with the default settings.
     pub async fn open(backend: Backend) -> Self {
@@ -110,8 +143,8 @@ impl Shop {
         let app = App::new(Arc::new(Shared { db: db.clone(), forest, config }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(axum::serve(listener, router(&app)).into_future());
-        Self { db, app, address, clock, http: reqwest::Client::new(), _database: database }
+        let server = tokio::spawn(axum::serve(listener, router(&app)).into_future());
+        Self { db, app, address, clock, http: reqwest::Client::new(), server, _database: database }
     }
 
     /// A shop with the demo catalog.
