@@ -10,14 +10,12 @@ use crate::{
     stories,
 };
 
-stories![needs here;
-    every_shopify_file_comes_in_whole,
+stories![; needs(here): every_shopify_file_comes_in_whole,
     woocommerces_samples_come_in_whole,
     googles_taxonomy_comes_in_whole,
     a_fashion_shop_is_on_show,
     a_fashion_shop_goes_out_and_comes_back,
-    files_are_rehearsed_together,
-];
+    files_are_rehearsed_together];
 
 /// Beside the project, unless `SAVANNAH_DATA` says where.
 fn folder() -> PathBuf {

@@ -75,6 +75,9 @@ pub(super) async fn import(config: &Config, what: Import) -> Result<ExitCode, St
     let mut bytes = 0;
     for file in &files {
         let about = std::fs::metadata(file).map_err(|why| format!("cannot open {}: {why}", file.display()))?;
+        if about.is_dir() {
+            return Err(format!("{} is a directory; name the file", file.display()));
+        }
         bytes += about.len();
     }
     let db = open_ready(config, false).await?;

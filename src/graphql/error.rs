@@ -1,6 +1,6 @@
 //! Errors on their way out: what callers may read, in one shape, and the rest for the log.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{ErrorExtensionValues, PathSegment, ServerError};
 
@@ -29,12 +29,29 @@ pub enum Stage {
     Execute,
 }
 
-/// Gives an error its code and the request's id; logs what is our fault.
-pub fn finish(error: &mut ServerError, stage: Stage, request_id: &str) {
-    if let Some(cause @ base::Error::Fault(_)) = error.source::<base::Error>() {
-        let path = path(&error.path);
-        tracing::error!(error = %cause.log(), path, "a field could not be answered");
+/// What is wrong with a document is told so many times; who has read these will not read more.
+const MOST_REFUSALS: usize = 20;
+
+/// Gives errors their codes and the request's id; logs what is our fault, each once.
+pub fn finish(errors: &mut Vec<ServerError>, stage: Stage, request_id: &str) {
+    if stage != Stage::Execute {
+        errors.truncate(MOST_REFUSALS);
     }
+    // One statement that fails is the fault of every field that waited for it.
+    let mut told = HashSet::new();
+    for error in errors {
+        if let Some(cause @ base::Error::Fault(_)) = error.source::<base::Error>() {
+            let cause = cause.log();
+            if !told.contains(&cause) {
+                tracing::error!(error = cause, path = path(&error.path), "a field could not be answered");
+                told.insert(cause);
+            }
+        }
+        give_code(error, stage, request_id);
+    }
+}
+
+fn give_code(error: &mut ServerError, stage: Stage, request_id: &str) {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         let code = match stage {
@@ -47,7 +64,7 @@ pub fn finish(error: &mut ServerError, stage: Stage, request_id: &str) {
         extensions.set("code", code);
     }
     extensions.set("requestId", request_id);
-    if stage == Stage::Parse {
+    if stage == Stage::Parse || error.message.contains('\n') {
         error.message = one_line(&error.message);
     }
 }

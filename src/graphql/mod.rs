@@ -3,6 +3,8 @@
 pub mod context;
 pub mod error;
 pub mod limits;
+pub mod order;
+pub mod prepare;
 pub mod loader;
 pub mod node;
 pub mod shop;

@@ -11,7 +11,10 @@ use async_graphql::{
 };
 use moka::sync::Cache;
 
-use crate::{graphql::limits, infra::config::GraphqlConfig};
+use crate::{
+    graphql::{limits, prepare::prepare},
+    infra::{Config, config::GraphqlConfig},
+};
 
 /// Longer documents are not kept: they are rare, and few of them would fill the memory.
 const LONGEST_KEPT: usize = 16 * 1024;
@@ -22,6 +25,7 @@ const PASSED: u64 = 20_000;
 pub struct Documents {
     parsed: Cache<String, Arc<ExecutableDocument>>,
     passed: Cache<u64, ()>,
+    introspection: bool,
     hasher: RandomState,
 }
 
@@ -32,13 +36,15 @@ impl std::fmt::Debug for Documents {
 }
 
 impl Documents {
-    /// Keeps at most so many.
+    /// As the settings want them.
     #[must_use]
-    pub fn new(most: u64) -> Self {
-        Self { parsed: Cache::new(most), passed: Cache::new(PASSED), hasher: RandomState::new() }
+    pub fn new(config: &Config) -> Self {
+        let introspection = config.graphql.introspection.on(config.shop.mode);
+        let parsed = Cache::new(config.graphql.document_cache);
+        Self { parsed, passed: Cache::new(PASSED), introspection, hasher: RandomState::new() }
     }
 
-    /// The document of a text, parsed and within the limits.
+    /// The document of a text, parsed, within the limits and prepared.
     ///
     /// # Errors
     /// When it is no GraphQL, or too much of it.
@@ -46,8 +52,9 @@ impl Documents {
         if let Some(document) = self.parsed.get(text) {
             return Ok(document);
         }
-        let document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
-        limits::check(&document, config).map_err(Refused::Limit)?;
+        let mut document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
+        limits::check(&document, config, self.introspection).map_err(Refused::Limit)?;
+        prepare(&mut document).map_err(Refused::Limit)?;
         let document = Arc::new(document);
         if text.len() <= LONGEST_KEPT {
             self.parsed.insert(text.to_owned(), Arc::clone(&document));
@@ -78,6 +85,6 @@ impl Documents {
 pub enum Refused {
     /// It is no GraphQL.
     Parse(ServerError),
-    /// It is too much.
+    /// It is too much, or asks for what it may not.
     Limit(ServerError),
 }

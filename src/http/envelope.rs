@@ -1,13 +1,15 @@
 //! The one shape of REST answers: `{"data", "meta"}` or `{"error", "meta"}`.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
 use axum::{
     Extension, Json,
-    body::Body,
-    http::{Response as HttpResponse, StatusCode},
+    extract::Request,
+    http::StatusCode,
+    middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::request_id::RequestId;
@@ -41,10 +43,16 @@ pub async fn method_not_allowed(Extension(RequestId(id)): Extension<RequestId>) 
     error(StatusCode::METHOD_NOT_ALLOWED, &id, "METHOD_NOT_ALLOWED", "This path is for GET.")
 }
 
-/// Something broke that should not have. The panic itself has been logged by its hook.
-#[must_use]
-pub fn panicked(cause: Box<dyn Any + Send + 'static>) -> HttpResponse<Body> {
-    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
-    tracing::error!(cause = text.unwrap_or("unknown"), "a request panicked");
-    error(StatusCode::INTERNAL_SERVER_ERROR, "", "INTERNAL", "Something went wrong on our side.")
+/// Answers for a handler that panicked. The panic itself has been told by its hook; the log gets the request's line.
+pub async fn catch(Extension(RequestId(id)): Extension<RequestId>, request: Request, next: Next) -> Response {
+    // Nothing of a request outlives it but the caches, whose writes are whole or not there.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(cause) => {
+            let text = cause.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
+            tracing::error!(cause = text.unwrap_or("unknown"), "a request panicked");
+            error(StatusCode::INTERNAL_SERVER_ERROR, &id, "INTERNAL", "Something went wrong on our side.")
+        }
+    }
 }

@@ -32,8 +32,14 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/graphiql", get(page)).route("/graphiql/", get(page)).route("/graphiql/{file}", get(file))
 }
 
+/// Whether this build has the page.
+#[must_use]
+pub fn is_here() -> bool {
+    !built::FILES.is_empty()
+}
+
 fn page() -> Response {
-    if built::FILES.is_empty() {
+    if !is_here() {
         // Not 200: the page asked for is not there, and whoever checks for it by machine should hear so.
         let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
         return (StatusCode::SERVICE_UNAVAILABLE, guards(), no_store, Html(page_without_files())).into_response();

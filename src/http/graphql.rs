@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use async_graphql::{
     Name, Response as Answer, ServerError, Value, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    parser::types::{BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 use axum::{
     Extension,
     body::Bytes,
     extract::{Query, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use crate::{
     graphql::{
         context::{Scope, drive},
         error::{Stage, finish},
-        limits,
+        limits, order, prepare,
     },
 };
 
@@ -46,7 +46,7 @@ struct Call {
 
 /// The same in an address: the parameters of a GET.
 #[derive(Debug, Deserialize)]
-pub struct Address {
+struct Address {
     query: Option<String>,
     #[serde(rename = "operationName")]
     operation: Option<String>,
@@ -81,14 +81,14 @@ pub async fn handle(
     Extension(RequestId(id)): Extension<RequestId>,
     method: Method,
     headers: HeaderMap,
-    address: Result<Query<Address>, axum::extract::rejection::QueryRejection>,
+    uri: Uri,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
     let Some(media) = Media::accepted(&headers) else {
         let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
         return refuse(Media::Json, Refusal::http(StatusCode::NOT_ACCEPTABLE, message), &id, false);
     };
-    let call = match read(&method, &headers, address, body) {
+    let call = match read(&method, &headers, &uri, body) {
         Ok(call) => call,
         Err(refusal) => return refuse(media, refusal, &id, false),
     };
@@ -112,12 +112,12 @@ pub async fn handle(
 fn read(
     method: &Method,
     headers: &HeaderMap,
-    address: Result<Query<Address>, axum::extract::rejection::QueryRejection>,
+    uri: &Uri,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Call, Refusal> {
     match *method {
         Method::POST => {}
-        Method::GET | Method::HEAD => return read_address(address),
+        Method::GET | Method::HEAD => return read_address(uri),
         _ => return Err(Refusal::http(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for queries.")),
     }
     if !negotiate::is_json(headers) {
@@ -141,10 +141,12 @@ fn read(
     })
 }
 
-fn read_address(address: Result<Query<Address>, axum::extract::rejection::QueryRejection>) -> Result<Call, Refusal> {
+fn read_address(uri: &Uri) -> Result<Call, Refusal> {
     let bad = |message: String| Refusal::http(StatusCode::BAD_REQUEST, message);
-    let Query(Address { query, operation, variables, extensions }) =
-        address.map_err(|_| bad("The address cannot be read: each parameter once, percent-encoded UTF-8.".into()))?;
+    let address = Query::try_from_uri(uri).ok().filter(|_| well_encoded(uri.query().unwrap_or_default()));
+    let Some(Query(Address { query, operation, variables, extensions })) = address else {
+        return Err(bad("The address cannot be read: each parameter once, percent-encoded UTF-8.".into()));
+    };
     let query = query.ok_or_else(|| bad("`query` is missing. Explore at /graphiql.".into()))?;
     let map = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
         Some(text) => serde_json::from_str(&text).map_err(|why| bad(format!("`{name}` is not a JSON object: {why}."))),
@@ -152,6 +154,19 @@ fn read_address(address: Result<Query<Address>, axum::extract::rejection::QueryR
     };
     let operation = operation.filter(|name| !name.is_empty());
     Ok(Call { query, operation, variables: map("variables", variables)?, extensions: map("extensions", extensions)? })
+}
+
+/// Whether every `%` begins a byte, and all bytes together are UTF-8. What is not would be read as something else.
+fn well_encoded(text: &str) -> bool {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return false };
+        bytes.push(byte);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// The cost of a request, for its header.
@@ -172,11 +187,11 @@ async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(An
     let key = app.documents.request_key((&query, &name, Canonical(&variables)));
     let variables = Variables::from_json(serde_json::Value::Object(variables));
     refuse_null_bytes(&query, &document, &variables)?;
-    let variables = with_defaults(variables, operation);
+    let variables = with_defaults(variables, operation).map_err(|error| Refusal::graphql(Stage::Validate, error))?;
 
-    let mut request = async_graphql::Request::new(String::new()).variables(variables);
+    let mut request = async_graphql::Request::new(String::new()).variables(variables.clone());
     request.operation_name = name;
-    request.set_parsed_query((*document).clone());
+    request.set_parsed_query(prepare::alone(&document, request.operation_name.as_deref()));
     let (scope, meter, waiting) = Scope::open(&app.shared);
     let passed = app.documents.has_passed(key);
     let graph = if passed { &app.graphs.fast } else { &app.graphs.strict };
@@ -191,13 +206,8 @@ async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(An
     if !passed {
         app.documents.pass(key);
     }
-    for error in &mut answer.errors {
-        finish(error, Stage::Execute, id);
-    }
-    if answer.data == Value::Null && answer.errors.is_empty() {
-        // Everything was skipped: that is an empty object.
-        answer.data = Value::Object(async_graphql::indexmap::IndexMap::new());
-    }
+    order::settle(&mut answer, &document, operation, &variables);
+    finish(&mut answer.errors, Stage::Execute, id);
     let timing = config.graphql.timing.on(config.shop.mode).then(|| {
         let statements = meter.statements();
         let millis = meter.time().as_secs_f64() * 1000.0;
@@ -250,8 +260,9 @@ fn refuse_null_bytes(text: &str, document: &ExecutableDocument, variables: &Vari
     Err(Refusal::graphql(Stage::Validate, error))
 }
 
-/// Puts the defaults of variables in their places, where `@skip` and `@include` look for them.
-fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> Variables {
+/// Puts the defaults of variables in their places, where `@skip` and `@include` look for them, and refuses what they
+/// would not see to be wrong: the rest is seen to by the validation.
+fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> Result<Variables, ServerError> {
     for definition in &operation.variable_definitions {
         let name: &Name = &definition.node.name.node;
         if let Some(default) = &definition.node.default_value
@@ -259,15 +270,24 @@ fn with_defaults(mut variables: Variables, operation: &OperationDefinition) -> V
         {
             variables.insert(name.clone(), default.node.clone());
         }
+        let ty = &definition.node.var_type.node;
+        let given = variables.get(name).unwrap_or(&Value::Null);
+        let right = match given {
+            Value::Null => ty.nullable,
+            Value::Boolean(_) => true,
+            _ => ty.base != BaseType::Named(Name::new("Boolean")),
+        };
+        if !right {
+            let message = format!("Variable \"${name}\" needs a value of type \"{ty}\".");
+            return Err(ServerError::new(message, Some(definition.pos)));
+        }
     }
-    variables
+    Ok(variables)
 }
 
 fn refuse(media: Media, refusal: Refusal, id: &str, well_formed: bool) -> Response {
     let Refusal { mut status, stage, mut errors } = refusal;
-    for error in &mut errors {
-        finish(error, stage, id);
-    }
+    finish(&mut errors, stage, id);
     let allow = status == StatusCode::METHOD_NOT_ALLOWED;
     if media == Media::Json && well_formed && status == StatusCode::BAD_REQUEST {
         status = StatusCode::OK;

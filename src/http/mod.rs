@@ -18,7 +18,6 @@ use axum::{
     routing::{any, get},
 };
 use tower_http::{
-    catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
     cors::{AllowOrigin, Any, CorsLayer},
 };
@@ -49,25 +48,31 @@ impl App {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Arc<Self> {
         let graphs = Graphs::new(&shared.config);
-        let documents = documents::Documents::new(shared.config.graphql.document_cache);
+        let documents = documents::Documents::new(&shared.config);
         Arc::new(Self { shared, graphs, documents, stopping: false.into() })
     }
 }
 
 /// All paths.
 pub fn router(app: &Arc<App>) -> Router {
-    let config = &app.shared.config;
-    Router::new()
+    let paths = Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::clone(app))
-        .merge(graphiql::router())
+        .merge(graphiql::router());
+    dressed(paths, app)
+}
+
+/// Paths with what goes for all of them: an id, limits, what to answer when something breaks.
+pub fn dressed(paths: Router, app: &App) -> Router {
+    let config = &app.shared.config;
+    paths
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(DefaultBodyLimit::max(config.server.body_limit))
-        .layer(CatchPanicLayer::custom(envelope::panicked))
+        .layer(middleware::from_fn(envelope::catch))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM).and(DefaultPredicate::new())))
         .layer(cors(&config.server, config.shop.mode))
         .layer(middleware::from_fn(request_id::give))

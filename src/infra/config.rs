@@ -37,17 +37,29 @@ pub struct ShopConfig {
     #[serde(deserialize_with = "parsed")]
     pub currency: Currency,
     /// Whether strangers are about.
+    #[serde(deserialize_with = "parsed")]
     pub mode: Mode,
 }
 
 /// Where the shop runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// On a developer's machine.
     Development,
     /// In front of shoppers.
     Production,
+}
+
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            _ => Err("it is development or production"),
+        }
+    }
 }
 
 /// `[database]`
@@ -145,12 +157,12 @@ pub struct LogConfig {
     /// Which lines.
     pub filter: String,
     /// In what shape.
+    #[serde(deserialize_with = "parsed")]
     pub format: LogFormat,
 }
 
 /// The shape of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people on a terminal, JSON elsewhere.
     Auto,
@@ -158,6 +170,19 @@ pub enum LogFormat {
     Human,
     /// For machines.
     Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err("it is auto, human or json"),
+        }
+    }
 }
 
 fn parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
@@ -190,7 +215,7 @@ impl Config {
         let known = flat(&defaults.collect().map_err(|why| why.to_string())?);
         let file_name = file.display().to_string();
         let over = File::from(file).format(FileFormat::Toml).required(false);
-        for key in flat(&over.collect().map_err(|why| format!("{file_name}: {why}"))?).keys() {
+        for key in flat(&over.collect().map_err(|why| one_line(&file_name, &why.to_string()))?).keys() {
             if !known.contains_key(key) {
                 return Err(unknown(key, &file_name, known.keys(), str::to_owned));
             }
@@ -198,7 +223,14 @@ impl Config {
         let set = environment(vars, &known)?;
         let mut builder = config::Config::builder().add_source(defaults).add_source(over);
         for (key, (_, value)) in &set {
-            builder = builder.set_override(key, value.as_str()).map_err(|why| why.to_string())?;
+            let value = match known.get(key) {
+                Some(ValueKind::Array(_)) => {
+                    let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+                    Value::from(parts.map(str::to_owned).collect::<Vec<_>>())
+                }
+                _ => Value::from(value.as_str()),
+            };
+            builder = builder.set_override(key, value).map_err(|why| why.to_string())?;
         }
         let named = |key: &str| set.get(key).map_or_else(|| format!("{key} in {file_name}"), |(name, _)| name.clone());
         let all = builder.build().map_err(|why| why.to_string())?;
@@ -273,6 +305,13 @@ fn explain(why: &config::ConfigError, named: &impl Fn(&str) -> String) -> String
         }
         other => other.to_string(),
     }
+}
+
+/// What is wrong with a file, without the picture of it that the parser draws.
+fn one_line(file: &str, why: &str) -> String {
+    let words = why.lines().filter(|line| !line.contains('|')).map(str::trim);
+    let words: Vec<_> = words.filter(|line| !line.is_empty() && *line != format!("in {file}")).collect();
+    format!("{file}: {}", words.join(": "))
 }
 
 /// `section.key` of everything in it.

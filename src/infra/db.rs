@@ -15,6 +15,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, prelude::async_trait,
 };
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Sql, config::DatabaseConfig};
 use crate::base::{Clock, Error, Result};
@@ -137,6 +138,7 @@ impl Db {
 }
 
 async fn open_postgres(config: &DatabaseConfig) -> Result<(DatabaseConnection, DatabaseConnection), String> {
+    knock(config).await?;
     let mut options = pool(config, &config.url);
     // Plans of short statements are never worth compiling.
     options.map_sqlx_postgres_opts(|options| options.options([("jit", "off")]));
@@ -145,6 +147,22 @@ async fn open_postgres(config: &DatabaseConfig) -> Result<(DatabaseConnection, D
     }
     let both = connect(options, &place(&config.url)).await?;
     Ok((both.clone(), both))
+}
+
+/// One connection before there is a pool: a pool tries again and again where nobody listens, and then can only say that
+/// it took too long.
+async fn knock(config: &DatabaseConfig) -> Result<(), String> {
+    let options = sqlx::postgres::PgConnectOptions::from_str(&config.url).map_err(|_| {
+        "DATABASE_URL is not one that PostgreSQL understands; write postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()
+    })?;
+    let outcome = tokio::time::timeout(config.acquire_timeout, options.connect()).await;
+    let failed = match outcome {
+        // It has said all it had to say; whether it says goodbye does not matter.
+        Ok(Ok(connection)) => return connection.close().await.or(Ok(())),
+        Ok(Err(why)) => why.to_string(),
+        Err(_) => "it does not answer".to_owned(),
+    };
+    Err(format!("cannot reach the database at {}: {failed}", place(&config.url)))
 }
 
 async fn open_sqlite(config: &DatabaseConfig) -> Result<(DatabaseConnection, DatabaseConnection), String> {

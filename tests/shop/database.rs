@@ -76,6 +76,18 @@ impl Own {
         }
     }
 
+    /// A database without any table. The one of SQLite lies in the folder that its user works in.
+    pub async fn empty(backend: Backend) -> Self {
+        if backend == Backend::Sqlite {
+            return Self { url: "sqlite://data/savannah.db".to_owned() };
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("savannah_test_{}_{number}", std::process::id());
+        on_server(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        MADE.lock().expect("names").push(name.clone());
+        Self { url: with_name(&name) }
+    }
+
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -1,6 +1,8 @@
 //! A shop to tell stories to: a real server on a port of its own, on a database of its own.
 
+mod binary;
 mod database;
+mod reply;
 mod shelf;
 pub mod model;
 
@@ -27,14 +29,15 @@ use savannah::{
 };
 use serde_json::{Value, json};
 
-pub use database::{Backend, clear_up};
+pub use binary::{Ended, Running, Workplace};
+pub use database::{Backend, Own, clear_up};
+pub use reply::Reply;
 pub use shelf::{plant, simple};
 
-/// A story: its name, and how to tell it on a kind of database.
+/// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
 pub struct Story {
     pub name: &'static str,
-    /// What it needs beside a database; where that is not here it is ignored, and said to be.
     pub needs: fn() -> bool,
     pub tell: fn(Backend) -> Telling,
 }
@@ -42,26 +45,32 @@ pub struct Story {
 /// A story being told.
 pub type Telling = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Lists the stories of a file. One that is not listed is unused code, which the lints refuse.
-///
-/// `stories![needs a_check; one, other]` lists stories that are ignored where `a_check()` is false.
+/// Lists the stories of a file. One that is not listed is unused code, which the lints refuse. Behind `needs(check):`
+/// stand those that are left out, visibly, where `check` says that something is missing.
 #[macro_export]
 macro_rules! stories {
-    (needs $needs:path; $($name:ident),* $(,)?) => {
+    ($($name:ident),* $(,)? $(; needs($needs:path): $($needy:ident),+ $(,)?)*) => {
         pub fn stories() -> Vec<$crate::shop::Story> {
-            vec![$($crate::shop::Story {
-                name: stringify!($name),
-                needs: $needs,
-                tell: |backend| Box::pin($name(backend)),
-            }),*]
+            vec![
+                $($crate::stories!(@story $name, || true),)*
+                $($($crate::stories!(@story $needy, $needs)),+,)*
+            ]
         }
     };
-    ($($name:ident),* $(,)?) => { $crate::stories![needs $crate::shop::nothing; $($name),*]; };
+    (@story $name:ident, $needs:expr) => {
+        $crate::shop::Story { name: stringify!($name), needs: $needs, tell: |backend| Box::pin($name(backend)) }
+    };
 }
 
-/// What a story needs that needs nothing.
-pub fn nothing() -> bool {
-    true
+/// Says once that stories are left out for want of something. Answers `false`, as their `needs` then do.
+pub fn is_missing(what: &str) -> bool {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().expect("what was said");
+    if !said.iter().any(|one| one == what) {
+        eprintln!("stories are left out: {what}");
+        said.push(what.to_owned());
+    }
+    false
 }
 
 /// All stories share one runtime.
