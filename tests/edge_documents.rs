@@ -135,7 +135,8 @@ async fn lists_within_lists_are_paid_for(backend: Backend) {
     assert!(data(&shop, &query, json!({ "n": 1 })).await["category"].is_object());
     let aliases: String = (0..30)
         .map(|n| format!("a{n}: products(first: 100) {{ nodes {{ id name sku slug price featured vendor }} }} "))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     is(&refused(&shop, &format!("{{ {aliases} }}")).await, TOO_COMPLEX, "pages side by side");
     // A number that cannot be costs nothing, and is refused for what it is.
     let reply = ask(&shop, "{ products(first: -1) { nodes { id } } }", json!({})).await;

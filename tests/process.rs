@@ -37,7 +37,7 @@ async fn count(shop: &Running) -> i64 {
 }
 
 async fn one_command_opens_a_shop(backend: Backend) {
-    let (place, _database) = new_place(backend, &[]).await;
+    let (place, database) = new_place(backend, &[]).await;
     let shop = place.open(&[]).await;
     let products = count(&shop).await;
     assert!(products > 20, "{products} products");
@@ -47,7 +47,7 @@ async fn one_command_opens_a_shop(backend: Backend) {
     assert_eq!(page.status().as_u16(), expected);
     assert!(shop.out().contains(&format!("http://{}/graphiql", shop.address)), "{}", shop.out());
     let gone = "UPDATE product SET status = 'archived' WHERE slug = 'mug'";
-    change(&place, backend, _database.url(), gone).await;
+    change(&place, backend, database.url(), gone).await;
     shop.signal("TERM");
     assert_eq!(shop.end().await.code, Some(0));
 
