@@ -244,7 +244,7 @@ where
         return Ok(());
     }
     let all: Vec<E::Column> = E::Column::iter().collect();
-    let names: Vec<&str> = all.iter().map(|column| column.as_str()).collect();
+    let names: Vec<&str> = all.iter().map(IdenStatic::as_str).collect();
     let mut sql = tx.sql();
     sql.push("INSERT INTO ").push(E::default().table_name()).push(" (").push(&names.join(", "));
     sql.push(") SELECT * FROM unnest(");

@@ -1,5 +1,7 @@
 //! Categories: the tree comes from memory, only counts, products and texts from the database.
 
+#![expect(clippy::unused_async, reason = "a resolver is an async function, also where nothing is waited for")]
+
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
