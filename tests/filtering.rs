@@ -111,10 +111,10 @@ fn options(facet: &Value, things: &[Thing], wish: &Wish) {
     let others: Vec<Thing> = open.of(things).into_iter().cloned().collect();
     let all = others.iter().flat_map(|thing| thing.variants.iter().flatten());
     for (name, value) in all.collect::<std::collections::BTreeSet<_>>() {
-        let mut with = Wish { options: wish.options.clone(), ..Wish::default() };
-        with.options.retain(|(other, _)| text::key(other) != *name);
-        with.options.push((name.clone(), vec![value.clone()]));
-        let left = with.of(&others).len();
+        let mut chosen = Wish { options: wish.options.clone(), ..Wish::default() };
+        chosen.options.retain(|(other, _)| text::key(other) != *name);
+        chosen.options.push((name.clone(), vec![value.clone()]));
+        let left = chosen.of(&others).len();
         if left > 0 {
             expected.entry(name.clone()).or_default().insert(value.clone(), left);
         }

@@ -1,7 +1,7 @@
 //! What things cost now, and whether they can be bought: by the clock and by the shelf.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use savannah::catalog::{ProductDraft, Sale, Status};
+use chrono::TimeDelta;
+use savannah::catalog::{ProductDraft, Sale, Status, filter::Span};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +17,7 @@ stories![
 ];
 
 /// A product of three sizes; the middle one may be on sale for a while.
-fn sized(sale: Option<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)>) -> ProductDraft {
+fn sized(sale: Option<Span>) -> ProductDraft {
     let base = simple("shirt", "Shirt", 0);
     let variant = |(size, price): (&str, i64)| {
         let mut one = base.variants[0].clone();

@@ -32,7 +32,7 @@ CREATE TABLE category (
     id {key},
     parent_id BIGINT REFERENCES category (id),
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-    name_key TEXT NOT NULL,
+    name_key TEXT {bytewise} NOT NULL,
     slug TEXT NOT NULL UNIQUE CHECK (slug <> ''),
     description TEXT,
     position INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE product (
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 500),
     name_key TEXT {bytewise} NOT NULL,
     vendor TEXT,
-    vendor_key TEXT,
+    vendor_key TEXT {bytewise},
     category_id BIGINT NOT NULL REFERENCES category (id),
     status TEXT NOT NULL CHECK (status IN ('draft', 'active', 'archived')),
     featured BOOLEAN NOT NULL,
@@ -107,7 +107,7 @@ CREATE TABLE product_option (
 )
 --
 CREATE TABLE product_tag (
-    tag_key TEXT NOT NULL CHECK (tag_key <> ''),
+    tag_key TEXT {bytewise} NOT NULL CHECK (tag_key <> ''),
     product_id BIGINT NOT NULL REFERENCES product (id) ON DELETE CASCADE,
     tag TEXT NOT NULL,
     PRIMARY KEY (tag_key, product_id)
@@ -128,7 +128,7 @@ CREATE TABLE variant (
     product_id BIGINT NOT NULL REFERENCES product (id) ON DELETE CASCADE,
     sku TEXT NOT NULL UNIQUE CHECK (length(sku) BETWEEN 1 AND 200),
     name TEXT NOT NULL,
-    option_key TEXT NOT NULL,
+    option_key TEXT {bytewise} NOT NULL,
     price BIGINT NOT NULL CHECK (price >= 0),
     sale_price BIGINT CHECK (sale_price >= 0 AND sale_price <= price),
     sale_starts_at {time},
@@ -156,9 +156,9 @@ CREATE TABLE variant_option (
     position INTEGER NOT NULL CHECK (position >= 0),
     product_id BIGINT NOT NULL REFERENCES product (id) ON DELETE CASCADE,
     name TEXT NOT NULL CHECK (name <> ''),
-    name_key TEXT NOT NULL,
+    name_key TEXT {bytewise} NOT NULL,
     value TEXT NOT NULL CHECK (value <> ''),
-    value_key TEXT NOT NULL,
+    value_key TEXT {bytewise} NOT NULL,
     PRIMARY KEY (variant_id, position)
 )
 --

@@ -97,9 +97,11 @@ pub(super) struct Parts {
 }
 
 impl Merged {
-    /// Whether the product's row differs from the one that is there.
+    /// Whether anything of the product differs from what is there.
     pub(super) fn changed(&self) -> bool {
         self.before.as_ref() != Some(&self.product)
+            || self.parts != Parts::default()
+            || self.changed_variants().next().is_some()
     }
 
     /// The variants whose rows differ from what is there, each with that.

@@ -144,8 +144,10 @@ async fn number(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
 }
 
 async fn write(tx: &Tx, all: &Batch<'_>) -> Result<()> {
-    let products: Vec<_> =
+    let mut products: Vec<_> =
         all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
+    // In the order in which everybody takes rows, so that writers never wait for each other in a circle.
+    products.sort_unstable_by_key(|product| product.id);
     upsert_products(tx, &products).await?;
     let variants: Vec<_> = all.iter().flat_map(|(_, merged)| merged.changed_variants()).collect();
     free_options(tx, &variants).await?;

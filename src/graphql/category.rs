@@ -1,6 +1,5 @@
 //! Categories: the tree comes from memory, only counts, products and texts from the database.
-
-#![expect(clippy::unused_async, reason = "a resolver is an async function, also where nothing is waited for")]
+#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Batched loads: a key and a query each. Made anew for every request.
+//! Data loaders: a key and a query each. Made anew for every request.
 
 use std::{collections::HashMap, sync::Arc};
 

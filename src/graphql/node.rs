@@ -13,7 +13,6 @@ use crate::base::{Error, GlobalId, Result, id::Kind, page};
 
 /// Anything that has an id of its own.
 #[derive(Debug, Interface)]
-#[expect(clippy::large_enum_variant, reason = "an interface is made of its types as they are, and lives for one field")]
 #[graphql(field(name = "id", ty = "ID", desc = "The lasting id, the same wherever the thing appears."))]
 pub enum Node {
     /// A category of the tree.

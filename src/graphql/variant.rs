@@ -1,5 +1,7 @@
 //! Variants: what can be bought.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -19,13 +21,13 @@ use crate::{
 /// One thing that can be bought: a product in one size, one colour.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    row: variant::Model,
+    row: Arc<variant::Model>,
     product: Option<Product>,
 }
 
 impl From<variant::Model> for Variant {
     fn from(row: variant::Model) -> Self {
-        Self { row, product: None }
+        Self { row: Arc::new(row), product: None }
     }
 }
 
@@ -33,7 +35,7 @@ impl Variant {
     /// A variant of a product that is at hand.
     #[must_use]
     pub fn of(row: variant::Model, product: Product) -> Self {
-        Self { row, product: Some(product) }
+        Self { row: Arc::new(row), product: Some(product) }
     }
 
     fn sale_is_over(&self, ctx: &Context<'_>) -> bool {

@@ -41,6 +41,8 @@ fn server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty())
 }
 
+/// One at a time: a template may not be copied twice at once.
+static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static FOLDER: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
@@ -65,8 +67,6 @@ impl Own {
                 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
                 let template = TEMPLATE.get_or_init(postgres_template).await;
                 let name = format!("{template}_{number}");
-                // One at a time: a template may not be copied twice at once.
-                static COPYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
                 let _copying = COPYING.lock().await;
                 let sql = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
                 on_server(&sql).await;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 /// A product.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a filter asks for")]
 pub struct Thing {
     /// Its number in the order of making.
     pub place: usize,
