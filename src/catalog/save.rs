@@ -249,12 +249,10 @@ where
     let names: Vec<&str> = all.iter().map(IdenStatic::as_str).collect();
     let mut sql = tx.sql();
     sql.push("INSERT INTO ").push(E::default().table_name()).push(" (").push(&names.join(", "));
-    sql.push(") SELECT * FROM unnest(");
-    for (number, column) in all.iter().enumerate() {
-        sql.push(if number == 0 { "" } else { ", " }).array(rows.iter().map(|row| row.get(*column)));
-    }
+    sql.push(") SELECT ");
+    sql.columns(all.iter().map(|column| rows.iter().map(|row| row.get(*column)).collect()).collect());
     let set: Vec<String> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
-    sql.push(") ON CONFLICT (").push(key.as_str()).push(") DO UPDATE SET ").push(&set.join(", "));
+    sql.push(" ON CONFLICT (").push(key.as_str()).push(") DO UPDATE SET ").push(&set.join(", "));
     tx.execute_raw(sql.statement()).await?;
     Ok(())
 }

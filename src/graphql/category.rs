@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, Value, parser::types::Field};
 
 use super::{
     context::{Scope, scope},
     loader::{CategoryText, CountOf},
     product::Product,
+    quick::{AtHand, Quick, text},
     surplus,
 };
 use crate::{
@@ -48,10 +49,23 @@ impl Category {
     }
 }
 
+impl AtHand for Category {
+    fn at_hand(&self, _: &Scope, field: &Field) -> Option<Value> {
+        let node = self.node();
+        Some(match field.name.node.as_str() {
+            "id" => text(GlobalId::new(Kind::Category, node.id).encode()),
+            "name" => text(&node.name),
+            "slug" => text(&node.slug),
+            "level" => Value::from(node.level),
+            _ => return None,
+        })
+    }
+}
+
 /// A list of categories, paid for.
-fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<Vec<Category>> {
+fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<Vec<Quick<Category>>> {
     scope.spend(ctx, list.len())?;
-    Ok(list)
+    Ok(list.into_iter().map(Quick).collect())
 }
 
 /// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
@@ -93,17 +107,17 @@ impl Category {
     }
 
     /// The categories that lie directly in it, in order.
-    async fn children(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+    async fn children(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
         paid(scope(ctx), ctx, self.all(self.tree.children(self.place)))
     }
 
     /// The way from the root to its parent: a breadcrumb. Empty for a root.
-    async fn ancestors(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+    async fn ancestors(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
         paid(scope(ctx), ctx, self.all(self.tree.ancestors(self.place).into_iter()))
     }
 
     /// Everything below it on all levels, parents before their children.
-    async fn descendants(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+    async fn descendants(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
         let places = self.place + 1..self.place + self.node().size;
         paid(scope(ctx), ctx, self.all(places))
     }
@@ -163,7 +177,7 @@ impl CategoryQuery {
     }
 
     /// The roots of the category tree, in order.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<Category>> {
+    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
         let scope = scope(ctx);
         paid(scope, ctx, scope.tree.roots().map(|place| Category::at(&scope.tree, place)).collect())
     }

@@ -10,6 +10,7 @@ use super::{
     facets::ProductFacets,
     filter::{ProductFilter, ProductOrder},
     product::Product,
+    quick::Quick,
 };
 use crate::{
     base::{
@@ -38,7 +39,7 @@ pub struct ProductEdge {
     /// Where the product stands in this order; the next page comes `after` it.
     cursor: String,
     /// The product.
-    node: Product,
+    node: Quick<Product>,
 }
 
 /// Where a page lies in its list.
@@ -83,16 +84,18 @@ impl ProductConnection {
 #[Object]
 impl ProductConnection {
     /// The products of the page. One statement for the page, whatever is asked of it.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Product>> {
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Product>>> {
         let page = self.page(scope(ctx)).await?;
-        Ok(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect())
+        Ok(page.rows.iter().map(|row| Quick(Product::from(Arc::clone(&row.product)))).collect())
     }
 
     /// The products of the page, each with its cursor.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<ProductEdge>> {
         let page = self.page(scope(ctx)).await?;
-        let edge =
-            |row: &Row| ProductEdge { cursor: row.cursor(self.order), node: Product::from(Arc::clone(&row.product)) };
+        let edge = |row: &Row| ProductEdge {
+            cursor: row.cursor(self.order),
+            node: Quick(Product::from(Arc::clone(&row.product))),
+        };
         Ok(page.rows.iter().map(edge).collect())
     }
 

@@ -6,6 +6,7 @@ pub mod limits;
 pub mod order;
 pub mod prepare;
 pub mod loader;
+pub mod quick;
 pub mod node;
 pub mod shop;
 pub mod category;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject, Value, parser::types::Field};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -13,6 +13,7 @@ use super::{
     filter::{ProductFilter, ProductOrder},
     int,
     loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, TagsOf, VariantsOf},
+    quick::{AtHand, Quick, object, text},
     shop::CurrencyCode,
     surplus,
     variant::Variant,
@@ -140,14 +141,14 @@ impl Product {
     }
 
     /// Where it belongs. Costs nothing: the tree is in memory.
-    async fn category(&self, ctx: &Context<'_>) -> Result<Category> {
+    async fn category(&self, ctx: &Context<'_>) -> Result<Quick<Category>> {
         let scope = scope(ctx);
         if let Some(category) = Category::find(&scope.tree, self.0.category_id) {
-            return Ok(category);
+            return Ok(Quick(category));
         }
         // Its category was made after this request's tree was read.
         let missing = || Error::fault("finding a product's category", "it is not in the tree");
-        Category::find(Box::pin(scope.fresh_tree()).await?, self.0.category_id).ok_or_else(missing)
+        Category::find(Box::pin(scope.fresh_tree()).await?, self.0.category_id).map(Quick).ok_or_else(missing)
     }
 
     /// The regular price of the variant that costs least now, before any sale.
@@ -207,12 +208,12 @@ impl Product {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only the first so many, from 0 to 100; up to 100 when not said.")] first: Option<i32>,
-    ) -> Result<Vec<Variant>> {
+    ) -> Result<Vec<Quick<Variant>>> {
         let scope = scope(ctx);
         let first = page::size("first", first.or(Some(100)))?;
         let rows = scope.load(VariantsOf(self.0.id)).await?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
-        let variants: Vec<_> = rows.map(|row| Variant::of(row.clone(), self.clone())).collect();
+        let variants: Vec<_> = rows.map(|row| Quick(Variant::of(row.clone(), self.clone()))).collect();
         scope.spend(ctx, variants.len())?;
         Ok(variants)
     }
@@ -236,6 +237,27 @@ impl Product {
 
     async fn stock(&self, scope: &Scope) -> Result<Option<Stock>> {
         scope.load(ProductStock(self.0.id)).await
+    }
+}
+
+impl AtHand for Product {
+    fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
+        let row = &self.0;
+        let amount = |minor| text(Money::new(minor, scope.shared.config.shop.currency).decimal().to_string());
+        Some(match field.name.node.as_str() {
+            "id" => text(GlobalId::new(Kind::Product, row.id).encode()),
+            "sku" => text(&row.sku),
+            "name" => text(&row.name),
+            "slug" => text(&row.slug),
+            "vendor" => row.vendor.as_ref().map_or(Value::Null, text),
+            "image" => row.image.as_ref().map_or(Value::Null, text),
+            "featured" => Value::Boolean(row.featured),
+            "price" => amount(row.price),
+            "salePrice" => row.sale_price.map_or(Value::Null, amount),
+            "currency" => text(scope.shared.config.shop.currency.code()),
+            "category" => object(&Category::find(&scope.tree, row.category_id)?, scope, &field.selection_set.node)?,
+            _ => return None,
+        })
     }
 }
 

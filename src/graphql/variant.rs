@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject, Value, parser::types::Field};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    context::scope,
+    context::{Scope, scope},
     int,
     loader::{ChoicesOf, ProductKey, VariantStock},
     product::Product,
+    quick::{AtHand, text},
     shop::CurrencyCode,
 };
 use crate::{
@@ -40,6 +41,22 @@ impl Variant {
 
     fn sale_is_over(&self, ctx: &Context<'_>) -> bool {
         self.row.sale_ends_at.is_some_and(|ends| ends <= scope(ctx).db.now())
+    }
+}
+
+impl AtHand for Variant {
+    fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
+        let row = &self.row;
+        let amount = |minor| text(Money::new(minor, scope.shared.config.shop.currency).decimal().to_string());
+        Some(match field.name.node.as_str() {
+            "id" => text(GlobalId::new(Kind::Variant, row.id).encode()),
+            "sku" => text(&row.sku),
+            "name" => text(&row.name),
+            "price" => amount(row.price),
+            "salePrice" => row.sale_now(scope.db.now()).map_or(Value::Null, amount),
+            "currency" => text(scope.shared.config.shop.currency.code()),
+            _ => return None,
+        })
     }
 }
 

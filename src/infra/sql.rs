@@ -1,7 +1,10 @@
 //! SQL by hand, for statements that an ORM would only get in the way of: text and values grow together, so a value can
 //! never become text.
 
-use sea_orm::{DbBackend, Statement, Value, sea_query::ArrayType};
+use sea_orm::{
+    DbBackend, Statement, Value,
+    sea_query::{ArrayType, OptionEnum},
+};
 
 /// A statement being written.
 #[derive(Debug, Clone)]
@@ -105,28 +108,35 @@ impl Sql {
             let rows = serde_json::Value::Array(rows).to_string();
             return self.push(" FROM json_each(").bind(rows).push(") WHERE true");
         }
-        for (number, (name, kind)) in columns.iter().enumerate() {
-            self.push(comma(number)).push(name).push("::").push(kind);
-        }
-        self.push(" FROM unnest(");
-        for (number, (_, kind)) in columns.iter().enumerate() {
-            let cells = rows.iter().map(|row| &row[number]);
-            self.push(comma(number)).array(column(kind, cells));
-        }
-        self.push(") AS row (").push(&names.join(", ")).push(")")
+        let cells =
+            |(number, (_, kind)): (usize, &(&str, &str))| rows.iter().map(|row| cell(kind, &row[number])).collect();
+        self.columns(columns.iter().enumerate().map(cells).collect())
     }
 
-    /// Binds values of one kind as an array. For PostgreSQL.
-    pub fn array(&mut self, values: impl Iterator<Item = Value>) -> &mut Self {
-        let values: Vec<Value> = values.collect();
-        let of = match values.first() {
-            Some(Value::BigInt(_)) => ArrayType::BigInt,
-            Some(Value::Int(_)) => ArrayType::Int,
-            Some(Value::Bool(_)) => ArrayType::Bool,
-            Some(Value::ChronoDateTimeUtc(_)) => ArrayType::ChronoDateTimeUtc,
-            _ => ArrayType::String,
-        };
-        self.bind(Value::Array(of, Some(Box::new(values))))
+    /// `NULLIF(c0, …)::type, … FROM unnest(…)`: rows for PostgreSQL, a column at a time, each of one kind.
+    ///
+    /// They travel as texts, because the driver's arrays have no place for NULL; a control character that no text of
+    /// the shop holds stands for it.
+    pub fn columns(&mut self, columns: Vec<Vec<Value>>) -> &mut Self {
+        for (number, column) in columns.iter().enumerate() {
+            let kind = match column.first() {
+                Some(Value::BigInt(_)) => "bigint",
+                Some(Value::Int(_)) => "int",
+                Some(Value::Bool(_)) => "boolean",
+                Some(Value::ChronoDateTimeUtc(_)) => "timestamptz",
+                _ => "text",
+            };
+            let comma = if number == 0 { "" } else { ", " };
+            self.push(&format!("{comma}NULLIF(c{number}, chr(30))::{kind}"));
+        }
+        self.push(" FROM unnest(");
+        for (number, column) in columns.iter().enumerate() {
+            let texts = column.iter().map(|value| Value::String(Some(plain(value)))).collect();
+            self.push(if number == 0 { "" } else { ", " });
+            self.bind(Value::Array(ArrayType::String, Some(Box::new(texts))));
+        }
+        let names: Vec<String> = (0..columns.len()).map(|number| format!("c{number}")).collect();
+        self.push(") AS row (").push(&names.join(", ")).push(")")
     }
 
     /// The finished statement.
@@ -136,11 +146,28 @@ impl Sql {
     }
 }
 
-/// One column of JSON rows. What is neither a number nor a flag travels as text, and is cast.
-fn column<'a>(kind: &str, cells: impl Iterator<Item = &'a serde_json::Value>) -> impl Iterator<Item = Value> {
-    cells.map(move |cell| match kind {
-        "bigint" | "int" => Value::BigInt(cell.as_i64()),
+/// A cell of a JSON row. What is neither a number nor a flag travels as text.
+fn cell(kind: &str, cell: &serde_json::Value) -> Value {
+    match kind {
+        "bigint" => Value::BigInt(cell.as_i64()),
+        "int" => Value::Int(cell.as_i64().and_then(|number| i32::try_from(number).ok())),
         "boolean" => Value::Bool(cell.as_bool()),
+        "timestamptz" => Value::ChronoDateTimeUtc(cell.as_str().and_then(|text| text.parse().ok())),
         _ => Value::String(cell.as_str().map(str::to_owned)),
-    })
+    }
+}
+
+/// A value as PostgreSQL reads it from text.
+fn plain(value: &Value) -> String {
+    let text = match value {
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Bool(flag) => flag.map(|flag| flag.to_string()),
+        Value::ChronoDateTimeUtc(at) => at.map(|at| at.to_rfc3339()),
+        Value::String(text) => text.clone(),
+        // The words of an enum are text in the database.
+        Value::Enum(OptionEnum::Some(word)) => Some(word.value.to_string()),
+        _ => None,
+    };
+    text.unwrap_or_else(|| "\u{1e}".to_owned())
 }
