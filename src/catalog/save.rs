@@ -250,7 +250,8 @@ where
     let mut sql = tx.sql();
     sql.push("INSERT INTO ").push(E::default().table_name()).push(" (").push(&names.join(", "));
     sql.push(") SELECT ");
-    sql.columns(all.iter().map(|column| rows.iter().map(|row| row.get(*column)).collect()).collect());
+    let cells = all.iter().map(|column| rows.iter().map(|row| row.get(*column)).collect());
+    sql.columns(&cells.collect::<Vec<_>>());
     let set: Vec<String> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
     sql.push(" ON CONFLICT (").push(key.as_str()).push(") DO UPDATE SET ").push(&set.join(", "));
     tx.execute_raw(sql.statement()).await?;

@@ -110,14 +110,14 @@ impl Sql {
         }
         let cells =
             |(number, (_, kind)): (usize, &(&str, &str))| rows.iter().map(|row| cell(kind, &row[number])).collect();
-        self.columns(columns.iter().enumerate().map(cells).collect())
+        self.columns(&columns.iter().enumerate().map(cells).collect::<Vec<_>>())
     }
 
     /// `NULLIF(c0, …)::type, … FROM unnest(…)`: rows for PostgreSQL, a column at a time, each of one kind.
     ///
     /// They travel as texts, because the driver's arrays have no place for NULL; a control character that no text of
     /// the shop holds stands for it.
-    pub fn columns(&mut self, columns: Vec<Vec<Value>>) -> &mut Self {
+    pub fn columns(&mut self, columns: &[Vec<Value>]) -> &mut Self {
         for (number, column) in columns.iter().enumerate() {
             let kind = match column.first() {
                 Some(Value::BigInt(_)) => "bigint",
