@@ -21,7 +21,7 @@ pub struct Args {
 pub struct Options {
     /// Any database of the server that holds the benchmark's own; this role must be allowed to create databases.
     #[arg(long, value_name = "URL", env = "BENCH_DATABASE_URL", hide_env_values = true)]
-    #[arg(default_value = "postgres://postgres@127.0.0.1/postgres")]
+    #[arg(default_value = "postgres://postgres@127.0.0.1/postgres?sslmode=disable")]
     pub database: String,
     /// Use this `savannah` and do not build one.
     #[arg(long, value_name = "PATH")]
