@@ -17,11 +17,12 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
+use rust_decimal::Decimal;
 use tokio::sync::{OnceCell, mpsc};
 
 use super::loader::Loads;
 use crate::{
-    base::{Error, Result},
+    base::{Error, Money, Result},
     catalog::{Forest, Tree},
     infra::{Config, Db, Meter},
 };
@@ -102,6 +103,12 @@ impl Scope {
         Loads: Loader<K, Error = Error>,
     {
         Box::pin(self.loads.load_one(key))
+    }
+
+    /// An amount of the shop's currency, as it travels.
+    #[must_use]
+    pub fn amount(&self, minor: i64) -> Decimal {
+        Money::new(minor, self.shared.config.shop.currency).decimal()
     }
 
     /// Pays for a list that has no pages, before it is made: its length times what is asked of each.

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use super::{category::Category, context::scope};
 use crate::{
-    base::{Money, Result, page},
+    base::{Result, page},
     catalog::{
         facet::{self, Count},
         filter::Wanted,
@@ -85,7 +85,7 @@ impl ProductFacets<'_> {
     /// At most six ranges of what a buyer pays now, with round ends, lowest first. One statement.
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
         let scope = scope(ctx);
-        let amount = |minor| Money::new(minor, scope.shared.config.shop.currency).decimal();
+        let amount = |minor| scope.amount(minor);
         let ranges = facet::prices(&scope.db, self.wanted).await?;
         let facet =
             |facet::PriceCount { min, max, count }| PriceRangeFacet { min: amount(min), max: max.map(amount), count };

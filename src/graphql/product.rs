@@ -19,7 +19,7 @@ use super::{
     variant::Variant,
 };
 use crate::{
-    base::{Error, GlobalId, Money, Result, id::Kind, page},
+    base::{Error, GlobalId, Result, id::Kind, page},
     catalog::{self, Status, list, loader, product},
     inventory::Stock,
 };
@@ -80,10 +80,6 @@ pub struct PriceRange {
     max: Decimal,
     /// The currency of both.
     currency: CurrencyCode,
-}
-
-fn money(ctx: &Context<'_>, minor: i64) -> Decimal {
-    Money::new(minor, scope(ctx).shared.config.shop.currency).decimal()
 }
 
 /// Something the shop sells, in one or more variants.
@@ -153,18 +149,18 @@ impl Product {
 
     /// The regular price of the variant that costs least now, before any sale.
     async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        money(ctx, self.0.price)
+        scope(ctx).amount(self.0.price)
     }
 
     /// What that variant costs now because of a sale; null when it is not on sale.
     async fn sale_price(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.sale_price.map(|minor| money(ctx, minor))
+        self.0.sale_price.map(|minor| scope(ctx).amount(minor))
     }
 
     /// What a buyer pays now for the cheapest and for the dearest variant.
     async fn price_range(&self, ctx: &Context<'_>) -> PriceRange {
         let currency = CurrencyCode(scope(ctx).shared.config.shop.currency);
-        PriceRange { min: money(ctx, self.0.price_now), max: money(ctx, self.0.price_max), currency }
+        PriceRange { min: scope(ctx).amount(self.0.price_now), max: scope(ctx).amount(self.0.price_max), currency }
     }
 
     /// The currency of the prices.
@@ -243,7 +239,7 @@ impl Product {
 impl AtHand for Product {
     fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
         let row = &self.0;
-        let amount = |minor| text(Money::new(minor, scope.shared.config.shop.currency).decimal().to_string());
+        let amount = |minor| text(scope.amount(minor).to_string());
         Some(match field.name.node.as_str() {
             "id" => text(GlobalId::new(Kind::Product, row.id).encode()),
             "sku" => text(&row.sku),

@@ -15,7 +15,7 @@ use super::{
     shop::CurrencyCode,
 };
 use crate::{
-    base::{Error, GlobalId, Money, Result, id::Kind},
+    base::{Error, GlobalId, Result, id::Kind},
     catalog::{loader, variant},
 };
 
@@ -47,7 +47,7 @@ impl Variant {
 impl AtHand for Variant {
     fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
         let row = &self.row;
-        let amount = |minor| text(Money::new(minor, scope.shared.config.shop.currency).decimal().to_string());
+        let amount = |minor| text(scope.amount(minor).to_string());
         Some(match field.name.node.as_str() {
             "id" => text(GlobalId::new(Kind::Variant, row.id).encode()),
             "sku" => text(&row.sku),
@@ -67,10 +67,6 @@ pub struct SelectedOption {
     name: String,
     /// What it is here: `M`.
     value: String,
-}
-
-fn money(ctx: &Context<'_>, minor: i64) -> Decimal {
-    Money::new(minor, scope(ctx).shared.config.shop.currency).decimal()
 }
 
 /// One thing that can be bought: a product in one size, one colour.
@@ -103,12 +99,12 @@ impl Variant {
 
     /// The regular price, before any sale.
     async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        money(ctx, self.row.price)
+        scope(ctx).amount(self.row.price)
     }
 
     /// What it costs now because of a sale; null when it is not on sale.
     async fn sale_price(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.row.sale_now(scope(ctx).db.now()).map(|minor| money(ctx, minor))
+        self.row.sale_now(scope(ctx).db.now()).map(|minor| scope(ctx).amount(minor))
     }
 
     /// The currency of the prices.
