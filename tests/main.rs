@@ -10,6 +10,7 @@ mod schema;
 mod browse;
 mod pricing;
 mod cost;
+mod ways;
 mod listing;
 mod filtering;
 mod search;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ("browse", browse::stories()),
         ("pricing", pricing::stories()),
         ("cost", cost::stories()),
+        ("ways", ways::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 /// Where a product stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Status {
     /// Being prepared; only staff see it.
+    #[default]
     #[sea_orm(string_value = "draft")]
     Draft,
     /// On sale and visible to everybody.

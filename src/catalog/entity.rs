@@ -35,7 +35,7 @@ pub mod product {
     use sea_orm::entity::prelude::*;
 
     /// One row: what a listing shows. The descriptions have a table of their own, so that a listing does not read them.
-    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "product")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
@@ -74,7 +74,7 @@ pub mod variant {
     use sea_orm::entity::prelude::*;
 
     /// One row.
-    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "variant")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {

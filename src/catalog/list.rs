@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::DateTime;
-use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{
+    columns::ProductColumns,
     entity::product,
     filter::{Except, VISIBLE, Wanted},
 };
@@ -92,12 +93,12 @@ pub struct Row {
 }
 
 impl Row {
-    fn read(row: &QueryResult, scored: bool) -> Result<Self> {
-        let score = if scored { row.try_get("", "score")? } else { 0 };
-        Ok(Self { product: Arc::new(product::Model::from_query_result(row, "")?), score })
+    fn read(row: &QueryResult, columns: ProductColumns, scored: bool) -> Result<Self> {
+        let score = if scored { row.try_get_by(0)? } else { 0 };
+        Ok(Self { product: Arc::new(columns.read(row, usize::from(scored))?), score })
     }
 
-    /// The cursor of this row in an order.
+    /// The cursor of this row in an order, whose columns it must have been read with.
     #[must_use]
     pub fn cursor(&self, order: Order) -> String {
         let product = &self.product;
@@ -113,6 +114,19 @@ impl Row {
 }
 
 impl Order {
+    /// The columns that a cursor is made of.
+    #[must_use]
+    pub fn keys(self) -> ProductColumns {
+        let none = ProductColumns { id: true, ..ProductColumns::default() };
+        match self.by {
+            By::Best => ProductColumns { featured: true, created_at: true, ..none },
+            By::Relevance => none,
+            By::Price => ProductColumns { price_now: true, ..none },
+            By::Name => ProductColumns { name_key: true, ..none },
+            By::Newest => ProductColumns { created_at: true, ..none },
+        }
+    }
+
     /// What `BEST_MATCH` means here, and whether this order can be at all.
     ///
     /// # Errors
@@ -130,11 +144,17 @@ impl Order {
     }
 }
 
-/// One page of the products that are wanted. One statement.
+/// One page of the products that are wanted, with these columns of each. One statement.
 ///
 /// # Errors
 /// When the cursor is not one of this list, or the database cannot be asked.
-pub async fn page(db: &impl ConnectionTrait, wanted: &Wanted, order: Order, window: &Window) -> Result<Page<Row>> {
+pub async fn page(
+    db: &impl ConnectionTrait,
+    wanted: &Wanted,
+    order: Order,
+    window: &Window,
+    columns: ProductColumns,
+) -> Result<Page<Row>> {
     let field = if window.backwards { "before" } else { "after" };
     let shape = || order.by.shape();
     let cursor =
@@ -145,10 +165,10 @@ pub async fn page(db: &impl ConnectionTrait, wanted: &Wanted, order: Order, wind
     let mut sql = Sql::new(db.get_database_backend());
     let limit = i64::try_from(window.size + 1).unwrap_or(i64::MAX);
     let falls = order.by.falls() != (order.reverse != window.backwards);
-    Select { wanted, order, cursor, falls, limit }.write(&mut sql);
+    Select { wanted, order, cursor, falls, limit, columns }.write(&mut sql);
     let scored = order.by == By::Relevance;
     let rows = db.query_all_raw(sql.statement()).await?;
-    let rows = rows.iter().map(|row| Row::read(row, scored)).collect::<Result<Vec<_>>>()?;
+    let rows = rows.iter().map(|row| Row::read(row, columns, scored)).collect::<Result<Vec<_>>>()?;
     Ok(Page::settle(rows, window))
 }
 
@@ -159,6 +179,7 @@ struct Select<'a> {
     cursor: Option<Cursor>,
     falls: bool,
     limit: i64,
+    columns: ProductColumns,
 }
 
 impl Select<'_> {
@@ -167,23 +188,26 @@ impl Select<'_> {
         match many {
             // Each category's own index gives its first rows in order; merging those reads no more than is shown.
             Some(keys) if sql.postgres() && !self.wanted.searches() => {
-                sql.push("SELECT p.* FROM unnest(").ints(keys.iter().copied());
+                sql.push("SELECT ").push(&self.columns.of("p")).push(" FROM unnest(").ints(keys.iter().copied());
                 sql.push(") AS c (id) CROSS JOIN LATERAL (");
-                self.plain(sql, " AND p.category_id = c.id");
+                self.plain(sql, "SELECT p.*", " AND p.category_id = c.id");
                 sql.push(") AS p");
                 self.tail(sql);
             }
-            _ => self.plain(sql, ""),
+            _ => self.plain(sql, &format!("SELECT {}", self.columns.of("p")), ""),
         }
     }
 
     /// The rows of the categories, or of one that the statement around it names.
-    fn plain(&self, sql: &mut Sql, category: &str) {
+    fn plain(&self, sql: &mut Sql, select: &str, category: &str) {
         let scored = self.order.by == By::Relevance;
-        sql.push(if scored { "SELECT * FROM (SELECT p.*, " } else { "SELECT p.*" });
         if scored && let Some(query) = &self.wanted.query {
+            let columns = self.columns.of("p");
+            sql.push("SELECT p.score, ").push(&columns).push(" FROM (SELECT p.*, ");
             score(sql, query);
             sql.push(" AS score");
+        } else {
+            sql.push(select);
         }
         self.wanted.from(sql, &Except::Nothing);
         if category.is_empty() {
@@ -224,7 +248,8 @@ impl Select<'_> {
         for column in self.order.by.columns() {
             sql.push(column).push(way).push(", ");
         }
-        sql.push("p.id").push(way).push(" LIMIT ").bind(self.limit);
+        // Written out: a limit that is bound is planned for anew at every execution, which costs as much as the page.
+        sql.push("p.id").push(way).push(&format!(" LIMIT {}", self.limit));
     }
 }
 
@@ -278,13 +303,17 @@ pub enum Named<'a> {
     Sku(&'a str),
 }
 
-/// One product that everybody may see. One statement.
+/// One product that everybody may see, with these columns. One statement.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn find(db: &impl ConnectionTrait, named: Named<'_>) -> Result<Option<product::Model>> {
+pub async fn find(
+    db: &impl ConnectionTrait,
+    named: Named<'_>,
+    columns: ProductColumns,
+) -> Result<Option<product::Model>> {
     let mut sql = Sql::new(db.get_database_backend());
-    sql.push("SELECT p.* FROM product AS p WHERE ").push(VISIBLE);
+    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(VISIBLE);
     match named {
         Named::Key(key) => sql.push(" AND p.id = ").bind(key),
         Named::Slug(slug) => sql.push(" AND p.slug = ").bind(slug),
@@ -294,5 +323,5 @@ pub async fn find(db: &impl ConnectionTrait, named: Named<'_>) -> Result<Option<
         }
     };
     let row = db.query_one_raw(sql.statement()).await?;
-    Ok(row.map(|row| product::Model::from_query_result(&row, "")).transpose()?)
+    row.map(|row| columns.read(&row, 0)).transpose()
 }

@@ -1,10 +1,11 @@
 //! What hangs on many products, variants or categories at once: a key and a query, one statement each.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 
 use super::{
+    columns::VariantColumns,
     entity::{product, variant},
     filter::VISIBLE,
     tree::Tree,
@@ -18,6 +19,14 @@ pub struct Description {
     pub html: String,
     /// Without any tags.
     pub text: String,
+}
+
+impl Description {
+    /// Whether there is any text.
+    #[must_use]
+    pub fn says(&self) -> bool {
+        !self.html.is_empty()
+    }
 }
 
 /// A picture.
@@ -60,7 +69,7 @@ pub struct Slice {
 
 type Grouped<T> = HashMap<i64, Vec<T>>;
 
-/// Runs `SELECT … WHERE column is one of keys …` and groups the rows by their column `owner`.
+/// Runs `SELECT owner, … WHERE column is one of keys …` and groups the rows by their first column.
 async fn grouped<T>(
     db: &impl ConnectionTrait,
     (select, column, tail): (&str, &str, &str),
@@ -71,19 +80,23 @@ async fn grouped<T>(
     sql.push(select).push(" WHERE ").any(column, keys.iter().copied()).push(tail);
     let mut found: Grouped<T> = HashMap::with_capacity(keys.len());
     for row in db.query_all_raw(sql.statement()).await? {
-        found.entry(row.try_get("", "owner")?).or_default().push(read(&row)?);
+        found.entry(row.try_get_by(0)?).or_default().push(read(&row)?);
     }
     Ok(found)
 }
 
-/// The living variants of products, in order.
+/// The living variants of products, in order, with these columns.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn variants(db: &impl ConnectionTrait, products: &[i64]) -> Result<Grouped<variant::Model>> {
-    let select = "SELECT v.*, v.product_id AS owner FROM variant AS v";
+pub async fn variants(
+    db: &impl ConnectionTrait,
+    products: &[i64],
+    columns: VariantColumns,
+) -> Result<Grouped<Arc<variant::Model>>> {
+    let select = format!("SELECT v.product_id AS owner, {} FROM variant AS v", columns.of("v"));
     let tail = " AND v.deleted_at IS NULL ORDER BY v.product_id, v.position, v.id";
-    grouped(db, (select, "v.product_id", tail), products, |row| Ok(variant::Model::from_query_result(row, "")?)).await
+    grouped(db, (&select, "v.product_id", tail), products, |row| Ok(Arc::new(columns.read(row, 1)?))).await
 }
 
 /// Living variants of visible products by key.
@@ -91,7 +104,7 @@ pub async fn variants(db: &impl ConnectionTrait, products: &[i64]) -> Result<Gro
 /// # Errors
 /// When the database cannot be asked.
 pub async fn variants_by_key(db: &impl ConnectionTrait, keys: &[i64]) -> Result<Grouped<variant::Model>> {
-    let select = "SELECT v.*, v.id AS owner FROM variant AS v JOIN product AS p ON p.id = v.product_id";
+    let select = "SELECT v.id AS owner, v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id";
     let tail = format!(" AND v.deleted_at IS NULL AND {VISIBLE}");
     grouped(db, (select, "v.id", &tail), keys, |row| Ok(variant::Model::from_query_result(row, "")?)).await
 }
@@ -102,7 +115,7 @@ pub async fn variants_by_key(db: &impl ConnectionTrait, keys: &[i64]) -> Result<
 /// When the database cannot be asked.
 pub async fn products_by_key(db: &impl ConnectionTrait, keys: &[i64]) -> Result<Grouped<product::Model>> {
     let tail = format!(" AND {VISIBLE}");
-    let select = "SELECT p.*, p.id AS owner FROM product AS p";
+    let select = "SELECT p.id AS owner, p.* FROM product AS p";
     grouped(db, (select, "p.id", &tail), keys, |row| Ok(product::Model::from_query_result(row, "")?)).await
 }
 

@@ -2,6 +2,7 @@
 
 pub mod draft;
 pub mod entity;
+pub mod columns;
 pub mod tree;
 pub mod category;
 pub mod price;

@@ -1,5 +1,7 @@
 //! What a product shows of its variants' prices at a moment, and when that next changes. Pure.
 
+use std::borrow::Borrow;
+
 use chrono::{DateTime, Utc};
 
 use super::entity::variant;
@@ -44,8 +46,8 @@ impl variant::Model {
 
 /// What a product shows of these variants; nothing if none of them is left.
 #[must_use]
-pub fn derive(variants: &[variant::Model], now: DateTime<Utc>) -> Option<Derived> {
-    let alive = || variants.iter().filter(|variant| variant.deleted_at.is_none());
+pub fn derive(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc>) -> Option<Derived> {
+    let alive = || variants.iter().map(Borrow::borrow).filter(|variant| variant.deleted_at.is_none());
     let first = alive().min_by_key(|variant| (variant.position, variant.id))?;
     let cheapest = alive().min_by_key(|variant| (variant.price_now(now), variant.position, variant.id))?;
     Some(Derived {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::{entity::product, loader, price, save::ProductsChanged};
+use super::{columns::VariantColumns, entity::product, loader, price, save::ProductsChanged};
 use crate::{
     base::Result,
     infra::{Db, Tx},
@@ -49,7 +49,7 @@ async fn again(tx: &Tx, mut products: Vec<i64>) -> Result<()> {
         sql.push("SELECT id FROM product WHERE ").any("id", products.iter().copied()).push(" ORDER BY id FOR UPDATE");
         tx.execute_raw(sql.statement()).await?;
     }
-    let mut variants: HashMap<i64, Vec<_>> = loader::variants(tx, &products).await?;
+    let mut variants: HashMap<i64, Vec<_>> = loader::variants(tx, &products, VariantColumns::ALL).await?;
     for key in &products {
         let derived = price::derive(&variants.remove(key).unwrap_or_default(), tx.now());
         let mut row = product::ActiveModel { id: Set(*key), reprice_at: Set(None), ..Default::default() };

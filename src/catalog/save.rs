@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     category::{Book, UNSORTED},
+    columns::VariantColumns,
     draft::ProductDraft,
     entity::{product, variant},
     lay::Setting,
@@ -270,7 +271,8 @@ pub async fn reindex(tx: &Tx, products: &[i64]) -> Result<()> {
         document.name(&row.name);
         document.rest(row.vendor.as_deref().unwrap_or_default());
     }
-    let variants = super::loader::variants(tx, products).await?;
+    let variants =
+        super::loader::variants(tx, products, VariantColumns { sku: true, ..VariantColumns::default() }).await?;
     let tags = super::loader::tags(tx, products).await?;
     let options = super::loader::options(tx, products).await?;
     let descriptions = super::loader::descriptions(tx, products).await?;

@@ -1,6 +1,6 @@
 //! Exports: the whole catalog as Shopify's product CSV with a few columns more, which imports back to the same.
 
-use std::{borrow::Cow, collections::HashMap, io::Write};
+use std::{borrow::Cow, collections::HashMap, io::Write, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use csv::Writer;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{Error, Money, Result},
-    catalog::{Status, Tree, loader, product, variant},
+    catalog::{Status, Tree, columns::VariantColumns, loader, product, variant},
     infra::{Db, Sql},
 };
 
@@ -97,7 +97,7 @@ type Line = HashMap<Cow<'static, str>, String>;
 
 /// What hangs on a batch of products. Seven statements.
 struct Batch {
-    variants: HashMap<i64, Vec<variant::Model>>,
+    variants: HashMap<i64, Vec<Arc<variant::Model>>>,
     descriptions: HashMap<i64, Vec<loader::Description>>,
     images: HashMap<i64, Vec<loader::Image>>,
     tags: HashMap<i64, Vec<String>>,
@@ -115,7 +115,7 @@ struct OnHand {
 impl Batch {
     async fn load(db: &Db, rows: &[product::Model]) -> Result<Self> {
         let keys: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let variants = loader::variants(db, &keys).await?;
+        let variants = loader::variants(db, &keys, VariantColumns::ALL).await?;
         let variant_keys: Vec<i64> = variants.values().flatten().map(|variant| variant.id).collect();
         let mut sql = Sql::new(db.get_database_backend());
         sql.push("SELECT variant_id, CAST(SUM(on_hand) AS BIGINT) AS on_hand FROM inventory WHERE ");

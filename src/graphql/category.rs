@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Value, parser::types::Field};
+use async_graphql::{Context, ID, Object};
 
 use super::{
     context::{Scope, scope},
     loader::{CategoryText, CountOf},
     product::Product,
-    quick::{AtHand, Quick, text},
+    quick::{Quick, QuickList},
     surplus,
 };
 use crate::{
@@ -40,8 +40,29 @@ impl Category {
         tree.find(key).map(|place| Self::at(tree, place))
     }
 
-    fn node(&self) -> &Node {
+    /// What the tree says of it.
+    pub(super) fn node(&self) -> &Node {
         self.tree.node(self.place)
+    }
+
+    /// The category it lies in.
+    pub(super) fn above(&self) -> Option<Self> {
+        self.node().parent.map(|place| Self::at(&self.tree, place))
+    }
+
+    /// Those that lie directly in it.
+    pub(super) fn below(&self) -> Vec<Self> {
+        self.all(self.tree.children(self.place))
+    }
+
+    /// Those on the way from the root to it.
+    pub(super) fn trail(&self) -> Vec<Self> {
+        self.all(self.tree.ancestors(self.place).into_iter())
+    }
+
+    /// Those that lie anywhere in it.
+    pub(super) fn all_below(&self) -> Vec<Self> {
+        self.all(self.place + 1..self.place + self.node().size)
     }
 
     fn all(&self, places: impl Iterator<Item = usize>) -> Vec<Self> {
@@ -49,23 +70,10 @@ impl Category {
     }
 }
 
-impl AtHand for Category {
-    fn at_hand(&self, _: &Scope, field: &Field) -> Option<Value> {
-        let node = self.node();
-        Some(match field.name.node.as_str() {
-            "id" => text(GlobalId::new(Kind::Category, node.id).encode()),
-            "name" => text(&node.name),
-            "slug" => text(&node.slug),
-            "level" => Value::from(node.level),
-            _ => return None,
-        })
-    }
-}
-
 /// A list of categories, paid for.
-fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<Vec<Quick<Category>>> {
+fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<QuickList<Category>> {
     scope.spend(ctx, list.len())?;
-    Ok(list.into_iter().map(Quick).collect())
+    Ok(QuickList(list))
 }
 
 /// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
@@ -103,23 +111,22 @@ impl Category {
 
     /// The category it lies in; null for a root.
     async fn parent(&self) -> Option<Self> {
-        self.node().parent.map(|place| Self::at(&self.tree, place))
+        self.above()
     }
 
     /// The categories that lie directly in it, in order.
-    async fn children(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
-        paid(scope(ctx), ctx, self.all(self.tree.children(self.place)))
+    async fn children(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
+        paid(scope(ctx), ctx, self.below())
     }
 
     /// The way from the root to its parent: a breadcrumb. Empty for a root.
-    async fn ancestors(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
-        paid(scope(ctx), ctx, self.all(self.tree.ancestors(self.place).into_iter()))
+    async fn ancestors(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
+        paid(scope(ctx), ctx, self.trail())
     }
 
     /// Everything below it on all levels, parents before their children.
-    async fn descendants(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
-        let places = self.place + 1..self.place + self.node().size;
-        paid(scope(ctx), ctx, self.all(places))
+    async fn descendants(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
+        paid(scope(ctx), ctx, self.all_below())
     }
 
     /// The products in it and in everything below it, featured ones first, then the newest. For long lists, filters and
@@ -130,7 +137,7 @@ impl Category {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from 0 to 100; 20 when not said.")] limit: Option<i32>,
         #[graphql(desc = "How many to skip, from 0 to 10,000; none when not said.")] offset: Option<i32>,
-    ) -> Result<Vec<Product>> {
+    ) -> Result<QuickList<Product>> {
         let limit = page::size("limit", limit)?;
         let offset = offset.unwrap_or(0);
         let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= OFFSET_LIMIT) else {
@@ -139,11 +146,11 @@ impl Category {
             return Err(Error::bad_input("offset", message));
         };
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(QuickList(Vec::new()));
         }
         let slice = Slice { category: self.node().id, limit, offset };
         let rows = scope(ctx).load(slice).await?.unwrap_or_default();
-        Ok(rows.into_iter().map(Product::from).collect())
+        Ok(QuickList(rows.into_iter().map(Product::from).collect()))
     }
 
     /// How many products there are in it and in everything below it. One statement for any number of categories.
@@ -164,11 +171,11 @@ impl CategoryQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The category's id.")] id: Option<ID>,
         #[graphql(desc = "The category's slug.")] slug: Option<String>,
-    ) -> Result<Option<Category>> {
+    ) -> Result<Option<Quick<Category>>> {
         let tree = &scope(ctx).tree;
         match (&id, &slug) {
-            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(id, Kind::Category, "id")?)),
-            (None, Some(slug)) => Ok(tree.find_slug(slug).map(|place| Category::at(tree, place))),
+            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(id, Kind::Category, "id")?).map(Quick)),
+            (None, Some(slug)) => Ok(tree.find_slug(slug).map(|place| Quick(Category::at(tree, place)))),
             _ => {
                 let given = [("id", id.is_some()), ("slug", slug.is_some())];
                 Err(Error::bad_input(surplus(given), "give the `id` or the `slug` of a category, one of the two"))
@@ -177,7 +184,7 @@ impl CategoryQuery {
     }
 
     /// The roots of the category tree, in order.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Category>>> {
+    async fn categories(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
         let scope = scope(ctx);
         paid(scope, ctx, scope.tree.roots().map(|place| Category::at(&scope.tree, place)).collect())
     }

@@ -10,7 +10,7 @@ use super::{
     facets::ProductFacets,
     filter::{ProductFilter, ProductOrder},
     product::Product,
-    quick::Quick,
+    quick::{Asked, Quick, QuickList, product_columns},
 };
 use crate::{
     base::{
@@ -18,6 +18,7 @@ use crate::{
         page::{self, Page, Window},
     },
     catalog::{
+        columns::ProductColumns,
         filter::Wanted,
         list::{self, Order, Row},
     },
@@ -29,6 +30,8 @@ pub struct ProductConnection {
     wanted: Wanted,
     order: Order,
     window: Window,
+    /// What is asked of its products, and of their places.
+    columns: ProductColumns,
     /// Read when the first field asks for it, and then once.
     page: OnceCell<Page<Row>>,
 }
@@ -37,9 +40,9 @@ pub struct ProductConnection {
 #[derive(Debug, SimpleObject)]
 pub struct ProductEdge {
     /// Where the product stands in this order; the next page comes `after` it.
-    cursor: String,
+    pub(super) cursor: String,
     /// The product.
-    node: Quick<Product>,
+    pub(super) node: Quick<Product>,
 }
 
 /// Where a page lies in its list.
@@ -67,16 +70,24 @@ impl ProductConnection {
     ///
     /// # Errors
     /// When it cannot be.
-    pub async fn open(scope: &Scope, window: Window, filter: ProductFilter, order: ProductOrder) -> Result<Self> {
+    pub async fn open(ctx: &Context<'_>, window: Window, filter: ProductFilter, order: ProductOrder) -> Result<Self> {
+        let scope = scope(ctx);
         let filter = filter.read(scope.shared.config.shop.currency)?;
         let searched = filter.search.is_some();
         let wanted = filter.understand(&scope.db, &scope.tree).await?;
         let order = Order::from(order).settle(&wanted, searched)?;
-        Ok(Self { wanted, order, window, page: OnceCell::new() })
+        let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        let edges = asked.named("edges").flat_map(|edges| edges.below.named("node"));
+        let columns = asked.named("nodes").chain(edges).map(|products| product_columns(&products.below));
+        let columns = columns.fold(ProductColumns { id: true, ..ProductColumns::default() }, ProductColumns::or);
+        // A place is made of the order's columns.
+        let placed = asked.any(&["edges", "pageInfo"]);
+        let columns = if placed { columns.or(order.keys()) } else { columns };
+        Ok(Self { wanted, order, window, columns, page: OnceCell::new() })
     }
 
     async fn page(&self, scope: &Scope) -> Result<&Page<Row>> {
-        self.page.get_or_try_init(|| list::page(&scope.db, &self.wanted, self.order, &self.window)).await
+        self.page.get_or_try_init(|| list::page(&scope.db, &self.wanted, self.order, &self.window, self.columns)).await
     }
 }
 
@@ -84,19 +95,19 @@ impl ProductConnection {
 #[Object]
 impl ProductConnection {
     /// The products of the page. One statement for the page, whatever is asked of it.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Quick<Product>>> {
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<QuickList<Product>> {
         let page = self.page(scope(ctx)).await?;
-        Ok(page.rows.iter().map(|row| Quick(Product::from(Arc::clone(&row.product)))).collect())
+        Ok(QuickList(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect()))
     }
 
     /// The products of the page, each with its cursor.
-    async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<ProductEdge>> {
+    async fn edges(&self, ctx: &Context<'_>) -> Result<QuickList<ProductEdge>> {
         let page = self.page(scope(ctx)).await?;
         let edge = |row: &Row| ProductEdge {
             cursor: row.cursor(self.order),
             node: Quick(Product::from(Arc::clone(&row.product))),
         };
-        Ok(page.rows.iter().map(edge).collect())
+        Ok(QuickList(page.rows.iter().map(edge).collect()))
     }
 
     /// Where the page lies in the list.

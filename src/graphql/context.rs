@@ -1,6 +1,7 @@
 //! What a resolver may reach for: the shop it serves and the request it answers.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     sync::{
         Arc,
@@ -105,6 +106,22 @@ impl Scope {
         Box::pin(self.loads.load_one(key))
     }
 
+    /// Loads many things of a kind at once, together with all others of their kind that the request asks for.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn load_many<K>(
+        &self,
+        keys: impl IntoIterator<Item = K, IntoIter: Send> + Send,
+    ) -> BoxFuture<'_, Result<HashMap<K, <Loads as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loads: Loader<K, Error = Error>,
+    {
+        let keys: Vec<K> = keys.into_iter().collect();
+        Box::pin(self.loads.load_many(keys))
+    }
+
     /// An amount of the shop's currency, as it travels.
     #[must_use]
     pub fn amount(&self, minor: i64) -> Decimal {
@@ -119,12 +136,17 @@ impl Scope {
         if length == 0 {
             return Ok(());
         }
-        let price = length.saturating_mul(below(ctx.field()));
-        let paid = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(price));
-        paid.map(|_| ()).map_err(|_| {
-            let most = self.shared.config.graphql.max_values;
-            Error::too_complex(format!("the answer would hold more than {most} values; ask for fewer levels or fields"))
-        })
+        if self.pay(length.saturating_mul(below(ctx.field()))) {
+            return Ok(());
+        }
+        let most = self.shared.config.graphql.max_values;
+        let message = format!("the answer would hold more than {most} values; ask for fewer levels or fields");
+        Err(Error::too_complex(message))
+    }
+
+    /// Pays for so many values, if the request may still ask for them.
+    pub fn pay(&self, values: usize) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(values)).is_ok()
     }
 }
 

@@ -7,7 +7,9 @@ use async_graphql::dataloader::Loader;
 use crate::{
     base::{Error, Result},
     catalog::{
-        Tree, category, loader,
+        Tree, category,
+        columns::VariantColumns,
+        loader,
         loader::{Choice, Choices, Description, Image, Slice},
         product, variant,
     },
@@ -43,10 +45,6 @@ macro_rules! list {
     };
 }
 
-list!(
-    /// The variants of a product.
-    VariantsOf, variant::Model, loader::variants
-);
 list!(
     /// A variant, as a list of at most one.
     VariantKey, variant::Model, loader::variants_by_key
@@ -111,6 +109,30 @@ single!(
     /// The text of a category.
     CategoryText, String, |loads, keys| category::descriptions(&loads.db, &keys)
 );
+
+/// The variants of a product, with some of their columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VariantsOf {
+    /// The product.
+    pub product: i64,
+    /// What is asked of them.
+    pub columns: VariantColumns,
+}
+
+impl Loader<VariantsOf> for Loads {
+    type Value = Arc<[Arc<variant::Model>]>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[VariantsOf]) -> Result<HashMap<VariantsOf, Self::Value>> {
+        let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::default(), VariantColumns::or);
+        let mut products: Vec<i64> = keys.iter().map(|key| key.product).collect();
+        products.sort_unstable();
+        products.dedup();
+        let found = loader::variants(&self.db, &products, columns).await?;
+        let found: HashMap<i64, Self::Value> = found.into_iter().map(|(key, rows)| (key, rows.into())).collect();
+        Ok(keys.iter().filter_map(|key| Some((*key, Arc::clone(found.get(&key.product)?)))).collect())
+    }
+}
 
 impl Loader<Slice> for Loads {
     type Value = Vec<product::Model>;

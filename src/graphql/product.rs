@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject, Value, parser::types::Field};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -13,20 +13,20 @@ use super::{
     filter::{ProductFilter, ProductOrder},
     int,
     loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, TagsOf, VariantsOf},
-    quick::{AtHand, Quick, object, text},
+    quick::{Asked, Quick, QuickList, product_columns},
     shop::CurrencyCode,
     surplus,
     variant::Variant,
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind, page},
-    catalog::{self, Status, list, loader, product},
+    catalog::{Status, columns::VariantColumns, list, loader, product},
     inventory::Stock,
 };
 
 /// Something the shop sells, in one or more variants.
 #[derive(Debug, Clone)]
-pub struct Product(Arc<product::Model>);
+pub struct Product(pub(super) Arc<product::Model>);
 
 impl From<Arc<product::Model>> for Product {
     fn from(row: Arc<product::Model>) -> Self {
@@ -204,14 +204,14 @@ impl Product {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only the first so many, from 0 to 100; up to 100 when not said.")] first: Option<i32>,
-    ) -> Result<Vec<Quick<Variant>>> {
+    ) -> Result<QuickList<Variant>> {
         let scope = scope(ctx);
-        let first = page::size("first", first.or(Some(100)))?;
-        let rows = scope.load(VariantsOf(self.0.id)).await?;
+        let first = shown(first)?;
+        let rows = scope.load(VariantsOf { product: self.0.id, columns: VariantColumns::ALL }).await?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
-        let variants: Vec<_> = rows.map(|row| Quick(Variant::of(row.clone(), self.clone()))).collect();
+        let variants: Vec<_> = rows.map(|row| Variant::of(Arc::clone(row), self.clone())).collect();
         scope.spend(ctx, variants.len())?;
-        Ok(variants)
+        Ok(QuickList(variants))
     }
 
     /// When it was made.
@@ -225,35 +225,19 @@ impl Product {
     }
 }
 
+/// How many of its variants are shown.
+pub(super) fn shown(first: Option<i32>) -> Result<usize> {
+    page::size("first", first.or(Some(100)))
+}
+
 impl Product {
     async fn texts(&self, scope: &Scope) -> Result<Option<loader::Description>> {
         let texts = scope.load(DescriptionOf(self.0.id)).await?;
-        Ok(texts.and_then(|texts| texts.first().cloned()).filter(|texts| !texts.html.is_empty()))
+        Ok(texts.and_then(|texts| texts.first().cloned()).filter(loader::Description::says))
     }
 
     async fn stock(&self, scope: &Scope) -> Result<Option<Stock>> {
         scope.load(ProductStock(self.0.id)).await
-    }
-}
-
-impl AtHand for Product {
-    fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
-        let row = &self.0;
-        let amount = |minor| text(scope.amount(minor).to_string());
-        Some(match field.name.node.as_str() {
-            "id" => text(GlobalId::new(Kind::Product, row.id).encode()),
-            "sku" => text(&row.sku),
-            "name" => text(&row.name),
-            "slug" => text(&row.slug),
-            "vendor" => row.vendor.as_ref().map_or(Value::Null, text),
-            "image" => row.image.as_ref().map_or(Value::Null, text),
-            "featured" => Value::Boolean(row.featured),
-            "price" => amount(row.price),
-            "salePrice" => row.sale_price.map_or(Value::Null, amount),
-            "currency" => text(scope.shared.config.shop.currency.code()),
-            "category" => object(&Category::find(&scope.tree, row.category_id)?, scope, &field.selection_set.node)?,
-            _ => return None,
-        })
     }
 }
 
@@ -271,7 +255,7 @@ impl ProductQuery {
         #[graphql(desc = "The product's id.")] id: Option<ID>,
         #[graphql(desc = "The product's slug.")] slug: Option<String>,
         #[graphql(desc = "The exact sku of one of its variants.")] sku: Option<String>,
-    ) -> Result<Option<Product>> {
+    ) -> Result<Option<Quick<Product>>> {
         let named = match (&id, &slug, &sku) {
             (Some(id), None, None) => list::Named::Key(GlobalId::key(id, Kind::Product, "id")?),
             (None, Some(slug), None) => list::Named::Slug(slug),
@@ -282,7 +266,9 @@ impl ProductQuery {
                 return Err(Error::bad_input(surplus(given), message));
             }
         };
-        Ok(catalog::list::find(&scope(ctx).db, named).await?.map(Product::from))
+        let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        let found = list::find(&scope(ctx).db, named, product_columns(&asked)).await?;
+        Ok(found.map(|row| Quick(Product::from(row))))
     }
 
     /// The products that a filter wants, in an order, page by page. One statement for the page, one more for a search,
@@ -300,6 +286,6 @@ impl ProductQuery {
         #[graphql(desc = "In which order; the best match first when nothing is said.")] order_by: Option<ProductOrder>,
     ) -> Result<ProductConnection> {
         let window = page::Window::new(first, after, last, before)?;
-        ProductConnection::open(scope(ctx), window, filter.unwrap_or_default(), order_by.unwrap_or_default()).await
+        ProductConnection::open(ctx, window, filter.unwrap_or_default(), order_by.unwrap_or_default()).await
     }
 }

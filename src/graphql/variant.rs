@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject, Value, parser::types::Field};
+use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    context::{Scope, scope},
+    context::scope,
     int,
     loader::{ChoicesOf, ProductKey, VariantStock},
     product::Product,
-    quick::{AtHand, text},
     shop::CurrencyCode,
 };
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
 /// One thing that can be bought: a product in one size, one colour.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    row: Arc<variant::Model>,
+    pub(super) row: Arc<variant::Model>,
     product: Option<Product>,
 }
 
@@ -35,28 +34,13 @@ impl From<variant::Model> for Variant {
 impl Variant {
     /// A variant of a product that is at hand.
     #[must_use]
-    pub fn of(row: variant::Model, product: Product) -> Self {
-        Self { row: Arc::new(row), product: Some(product) }
+    pub fn of(row: Arc<variant::Model>, product: Product) -> Self {
+        Self { row, product: Some(product) }
     }
 
-    fn sale_is_over(&self, ctx: &Context<'_>) -> bool {
-        self.row.sale_ends_at.is_some_and(|ends| ends <= scope(ctx).db.now())
-    }
-}
-
-impl AtHand for Variant {
-    fn at_hand(&self, scope: &Scope, field: &Field) -> Option<Value> {
-        let row = &self.row;
-        let amount = |minor| text(scope.amount(minor).to_string());
-        Some(match field.name.node.as_str() {
-            "id" => text(GlobalId::new(Kind::Variant, row.id).encode()),
-            "sku" => text(&row.sku),
-            "name" => text(&row.name),
-            "price" => amount(row.price),
-            "salePrice" => row.sale_now(scope.db.now()).map_or(Value::Null, amount),
-            "currency" => text(scope.shared.config.shop.currency.code()),
-            _ => return None,
-        })
+    /// An end of its sale, unless that is over.
+    pub(super) fn sale_at(&self, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        end.filter(|_| self.row.sale_ends_at.is_none_or(|ends| ends > now))
     }
 }
 
@@ -114,12 +98,12 @@ impl Variant {
 
     /// When the present or next sale begins; null when it has always been on or there is none.
     async fn sale_starts_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.row.sale_starts_at.filter(|_| !self.sale_is_over(ctx))
+        self.sale_at(self.row.sale_starts_at, scope(ctx).db.now())
     }
 
     /// When the present or next sale ends; null when it has no end or there is none.
     async fn sale_ends_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.row.sale_ends_at.filter(|_| !self.sale_is_over(ctx))
+        self.sale_at(self.row.sale_ends_at, scope(ctx).db.now())
     }
 
     /// What each option is, in the product's order. One statement for any number of variants.
