@@ -4,6 +4,7 @@
 
 pub mod base;
 pub mod infra;
+pub mod identity;
 pub mod catalog;
 pub mod inventory;
 pub mod exchange;

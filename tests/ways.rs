@@ -78,7 +78,9 @@ async fn a_page_tells_what_its_products_tell_one_by_one(backend: Backend) {
     let shop = Shop::demo(backend).await;
     for order in ["BEST_MATCH", "PRICE", "NAME", "NEWEST"] {
         let query = |asked: &str| format!("{{ products(first: 7, orderBy: {{ field: {order} }}) {{ {asked} }} }}");
-        let whole = shop.ask(&query("edges { cursor node { id sku tags } } nodes { id sku tags } pageInfo { endCursor }")).await;
+        let whole = shop
+            .ask(&query("edges { cursor node { id sku tags } } nodes { id sku tags } pageInfo { endCursor }"))
+            .await;
         let (edges, nodes) = (whole.at("/products/edges"), whole.at("/products/nodes"));
         let of_edges: Vec<&Value> = edges.as_array().expect("edges").iter().map(|edge| &edge["node"]).collect();
         assert_eq!(json!(of_edges), *nodes);

@@ -9,6 +9,7 @@ mod m20261101_000001_ground;
 mod m20261101_000002_catalog;
 mod m20261101_000003_inventory;
 mod m20261101_000004_search;
+mod m20261122_000005_identity;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000002_catalog::Migration),
             Box::new(m20261101_000003_inventory::Migration),
             Box::new(m20261101_000004_search::Migration),
+            Box::new(m20261122_000005_identity::Migration),
         ]
     }
 }

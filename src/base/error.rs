@@ -13,6 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The caller can put it right.
     User(Problem),
+    /// The caller can put it right, and all of it at once. Never empty.
+    Many(Vec<Problem>),
     /// Ours: logged once at the edge and never shown.
     Fault(Fault),
 }
@@ -33,6 +35,20 @@ pub struct Problem {
 pub enum Code {
     /// An argument that cannot be.
     BadUserInput,
+    /// What is to be changed is not there, or not the caller's.
+    NotFound,
+    /// There may be only one such thing, and it is there.
+    AlreadyExists,
+    /// It has been changed since the caller looked.
+    VersionConflict,
+    /// It may not go from where it stands to where it should.
+    IllegalTransition,
+    /// Nobody is signed in, or what was shown for it does not hold.
+    Unauthenticated,
+    /// Whoever is signed in may not do that.
+    Forbidden,
+    /// Too many tries.
+    RateLimited,
     /// More than one request may ask for.
     QueryTooComplex,
     /// Too busy, or cut off from the database, just now.
@@ -47,6 +63,13 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadUserInput => "BAD_USER_INPUT",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::VersionConflict => "VERSION_CONFLICT",
+            Self::IllegalTransition => "ILLEGAL_TRANSITION",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::RateLimited => "RATE_LIMITED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
@@ -62,15 +85,49 @@ pub struct Fault {
 }
 
 impl Error {
+    /// What a caller can put right: `field` is the path of what it is about, empty when that is the whole.
+    pub fn user(code: Code, field: &str, message: impl Into<String>) -> Self {
+        let field = field.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Self::User(Problem { code, field, message: message.into() })
+    }
+
     /// An argument that cannot be: `field` is its path.
     pub fn bad_input(field: &str, message: impl Into<String>) -> Self {
-        let field = field.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Self::User(Problem { code: Code::BadUserInput, field, message: message.into() })
+        Self::user(Code::BadUserInput, field, message)
     }
 
     /// More work than one request may cause.
     pub fn too_complex(message: impl Into<String>) -> Self {
-        Self::User(Problem { code: Code::QueryTooComplex, field: Vec::new(), message: message.into() })
+        Self::user(Code::QueryTooComplex, "", message)
+    }
+
+    /// What is to be changed is not there, or not the caller's to see.
+    pub fn not_found(field: &str, what: &str) -> Self {
+        Self::user(Code::NotFound, field, format!("there is no such {what}"))
+    }
+
+    /// Everything that is wrong with an input, if anything is.
+    ///
+    /// # Errors
+    /// When there are problems.
+    pub fn all(mut problems: Vec<Problem>) -> Result<()> {
+        match problems.len() {
+            0 => Ok(()),
+            1 => Err(Self::User(problems.remove(0))),
+            _ => Err(Self::Many(problems)),
+        }
+    }
+
+    /// What a caller can put right; a fault comes back as it is.
+    ///
+    /// # Errors
+    /// When it is our fault.
+    pub fn problems(self) -> Result<Vec<Problem>> {
+        match self {
+            Self::User(problem) => Ok(vec![problem]),
+            Self::Many(problems) => Ok(problems),
+            fault @ Self::Fault(_) => Err(fault),
+        }
     }
 
     /// Our fault, with what was being done.
@@ -83,6 +140,11 @@ impl Error {
     pub fn public(&self) -> Problem {
         match self {
             Self::User(problem) => problem.clone(),
+            Self::Many(problems) => problems.first().cloned().unwrap_or(Problem {
+                code: Code::BadUserInput,
+                field: Vec::new(),
+                message: "The input cannot be.".into(),
+            }),
             Self::Fault(fault) if fault.is_outage() => Problem {
                 code: Code::Unavailable,
                 field: Vec::new(),
@@ -98,8 +160,8 @@ impl Error {
     #[must_use]
     pub fn log(&self) -> String {
         match self {
-            Self::User(problem) if problem.field.is_empty() => problem.message.clone(),
-            Self::User(problem) => format!("{}: {}", problem.field.join("."), problem.message),
+            Self::User(problem) => problem.to_string(),
+            Self::Many(problems) => problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "),
             Self::Fault(fault) => fault.to_string(),
         }
     }
@@ -110,6 +172,15 @@ impl Error {
         let Self::Fault(fault) = self else { return false };
         let cause = fault.cause.downcast_ref::<sea_orm::DbErr>();
         matches!(cause.and_then(sea_orm::DbErr::sql_err), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field.join("."))?;
+        }
+        f.write_str(&self.message)
     }
 }
 

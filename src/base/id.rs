@@ -13,10 +13,29 @@ pub enum Kind {
     Product,
     /// A product's variant.
     Variant,
+    /// An account: a customer's or one of the staff.
+    Customer,
+    /// A customer's address.
+    Address,
+    /// A sign-in that lasts.
+    Session,
+    /// What a machine signs in with.
+    ApiKey,
+    /// A line of the audit log.
+    AuditEntry,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Category, Self::Product, Self::Variant];
+    const ALL: [Self; 8] = [
+        Self::Category,
+        Self::Product,
+        Self::Variant,
+        Self::Customer,
+        Self::Address,
+        Self::Session,
+        Self::ApiKey,
+        Self::AuditEntry,
+    ];
 
     /// The name of its type in the schema.
     #[must_use]
@@ -25,6 +44,11 @@ impl Kind {
             Self::Category => "Category",
             Self::Product => "Product",
             Self::Variant => "ProductVariant",
+            Self::Customer => "Customer",
+            Self::Address => "Address",
+            Self::Session => "Session",
+            Self::ApiKey => "ApiKey",
+            Self::AuditEntry => "AuditEntry",
         }
     }
 }

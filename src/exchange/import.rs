@@ -314,8 +314,8 @@ fn open(file: &Path) -> Result<File> {
 /// What is wrong with a file as a whole, with its name.
 fn in_file(file: &Path, why: Error) -> Error {
     match why {
-        Error::User(problem) => Error::bad_input("", format!("{}: {}", file.display(), problem.message)),
         fault @ Error::Fault(_) => fault,
+        known => Error::bad_input("", format!("{}: {}", file.display(), known.public().message)),
     }
 }
 

@@ -25,7 +25,8 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree},
-    infra::{Config, Db, Meter},
+    identity::Caller,
+    infra::{Config, Db, Meter, Origin},
 };
 
 /// What all requests share.
@@ -45,6 +46,8 @@ pub struct Scope {
     pub shared: Arc<Shared>,
     /// The database, counted for this request.
     pub db: Db,
+    /// Who asks.
+    pub caller: Caller,
     /// The tree as it was when the request came: one request sees one tree.
     pub tree: Arc<Tree>,
     /// What hangs on many things at once.
@@ -61,10 +64,10 @@ pub struct Waiting {
 }
 
 impl Scope {
-    /// A scope, its meter, and where its loads wait. [`drive`] runs them.
+    /// A scope for a request of somebody, its meter, and where its loads wait. [`drive`] runs them.
     #[must_use]
-    pub fn open(shared: &Arc<Shared>) -> (Self, Arc<Meter>, Waiting) {
-        let (db, meter) = shared.db.metered();
+    pub fn open(shared: &Arc<Shared>, caller: Caller, request: &str) -> (Self, Arc<Meter>, Waiting) {
+        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request: request.to_owned() });
         let tree = shared.forest.current();
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
@@ -76,7 +79,7 @@ impl Scope {
             .max_batch_size(usize::MAX);
         let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
-        (Self { shared: Arc::clone(shared), db, tree, loads, left, fresh: OnceCell::new() }, meter, waiting)
+        (Self { shared: Arc::clone(shared), db, caller, tree, loads, left, fresh: OnceCell::new() }, meter, waiting)
     }
 
     /// The tree as it is now, for what was made after the request came. Looked at once, whoever asks.

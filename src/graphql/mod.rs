@@ -2,6 +2,8 @@
 
 pub mod context;
 pub mod error;
+pub mod guard;
+pub mod payload;
 pub mod limits;
 pub mod order;
 pub mod prepare;
@@ -15,8 +17,9 @@ pub mod variant;
 pub mod filter;
 pub mod facets;
 pub mod connection;
+pub mod session;
 
-use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
+use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
 
 use crate::infra::Config;
@@ -26,8 +29,13 @@ use crate::infra::Config;
 #[graphql(name = "Query")]
 pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery);
 
+/// The root of every change.
+#[derive(Debug, Default, MergedObject)]
+#[graphql(name = "Mutation")]
+pub struct Mutation(session::SessionMutation);
+
 /// The whole schema.
-pub type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
+pub type Graph = Schema<Query, Mutation, EmptySubscription>;
 
 /// The schema twice: once with every rule, and once for requests that have passed them before.
 #[derive(Clone)]
@@ -67,8 +75,8 @@ const RECURSION: usize = 128;
 /// More directives on one field serve nobody.
 const DIRECTIVES: usize = 8;
 
-fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
-    Schema::build(Query::default(), EmptyMutation, EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .register_output_type::<node::Node>()
         .override_output_type_description::<Decimal>(
             "An exact decimal number, as a string: `\"1250.00\"`. Never a float.",

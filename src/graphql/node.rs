@@ -66,5 +66,6 @@ async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
             let found = scope.load(VariantKey(id.key)).await?;
             found.and_then(|found| found.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
+        Kind::Customer | Kind::Address | Kind::Session | Kind::ApiKey | Kind::AuditEntry => None,
     })
 }

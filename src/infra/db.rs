@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Sql, config::DatabaseConfig};
+use super::{Origin, Sql, config::DatabaseConfig};
 use crate::base::{Clock, Error, Result};
 
 /// How long a connection may lie idle before it is tried once before its next use.
@@ -32,6 +32,7 @@ pub struct Db {
     writer: DatabaseConnection,
     clock: Clock,
     meter: Option<Arc<Meter>>,
+    origin: Arc<Origin>,
 }
 
 impl Db {
@@ -43,14 +44,14 @@ impl Db {
         let outcome =
             if config.url.starts_with("sqlite:") { open_sqlite(config).await } else { open_postgres(config).await };
         let (reader, writer) = outcome?;
-        Ok(Self { reader, writer, clock, meter: None })
+        Ok(Self { reader, writer, clock, meter: None, origin: Arc::default() })
     }
 
-    /// The same database with a meter of its own.
+    /// The same database for one request: with a meter of its own, and knowing who asks.
     #[must_use]
-    pub fn metered(&self) -> (Self, Arc<Meter>) {
+    pub fn for_request(&self, origin: Origin) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        (Self { meter: Some(Arc::clone(&meter)), ..self.clone() }, meter)
+        (Self { meter: Some(Arc::clone(&meter)), origin: Arc::new(origin), ..self.clone() }, meter)
     }
 
     /// Which kind it is.
@@ -114,7 +115,7 @@ impl Db {
             ..TransactionOptions::default()
         };
         let inner = self.writer.begin_with_options(options).await?;
-        Ok(Tx { inner, now: self.clock.now(), meter: self.meter.clone() })
+        Ok(Tx { inner, now: self.clock.now(), meter: self.meter.clone(), origin: Arc::clone(&self.origin) })
     }
 
     /// Whether the database answers, and how fast.
@@ -290,6 +291,7 @@ pub struct Tx {
     inner: DatabaseTransaction,
     now: DateTime<Utc>,
     meter: Option<Arc<Meter>>,
+    origin: Arc<Origin>,
 }
 
 impl Tx {
@@ -297,6 +299,12 @@ impl Tx {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// Who does what is done in it, and in which request.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// A statement to be written for this database.

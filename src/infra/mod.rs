@@ -1,12 +1,14 @@
-//! The outside world: settings, the database, the outbox, logs.
+//! The outside world: settings, the database, the audit log, the outbox, logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
 pub mod db;
+pub mod audit;
 pub mod outbox;
 pub mod shop;
 
+pub use audit::{Actor, Change, Origin};
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
 pub use sql::Sql;

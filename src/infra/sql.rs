@@ -124,6 +124,7 @@ impl Sql {
                 Some(Value::Int(_)) => "int",
                 Some(Value::Bool(_)) => "boolean",
                 Some(Value::ChronoDateTimeUtc(_)) => "timestamptz",
+                Some(Value::Json(_)) => "jsonb",
                 _ => "text",
             };
             let comma = if number == 0 { "" } else { ", " };
@@ -152,6 +153,7 @@ fn cell(kind: &str, cell: &serde_json::Value) -> Value {
         "bigint" => Value::BigInt(cell.as_i64()),
         "int" => Value::Int(cell.as_i64().and_then(|number| i32::try_from(number).ok())),
         "boolean" => Value::Bool(cell.as_bool()),
+        "jsonb" => Value::Json(Some(cell).filter(|cell| !cell.is_null()).cloned().map(Box::new)),
         "timestamptz" => Value::ChronoDateTimeUtc(cell.as_str().and_then(|text| text.parse().ok())),
         _ => Value::String(cell.as_str().map(str::to_owned)),
     }
@@ -165,6 +167,7 @@ fn plain(value: &Value) -> String {
         Value::Bool(flag) => flag.map(|flag| flag.to_string()),
         Value::ChronoDateTimeUtc(at) => at.map(|at| at.to_rfc3339()),
         Value::String(text) => text.clone(),
+        Value::Json(value) => value.as_ref().map(ToString::to_string),
         // The words of an enum are text in the database.
         Value::Enum(OptionEnum::Some(word)) => Some(word.value.to_string()),
         _ => None,

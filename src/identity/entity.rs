@@ -1,0 +1,63 @@
+//! Accounts and sessions as rows.
+
+/// `account`
+pub mod account {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: a customer or one of the staff.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "account")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub email: Option<String>,
+        pub email_key: Option<String>,
+        pub email_verified_at: Option<DateTimeUtc>,
+        pub password: Option<String>,
+        pub role: super::super::Role,
+        pub first_name: String,
+        pub last_name: String,
+        pub phone: Option<String>,
+        pub version: i32,
+        pub disabled_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+        pub deleted_at: Option<DateTimeUtc>,
+    }
+
+    /// None: what belongs to many rows is loaded in one statement.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `session`
+pub mod session {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: a sign-in that lasts until it ends or is revoked.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "session")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub account_id: i64,
+        pub method: String,
+        pub user_agent: String,
+        pub address: String,
+        pub expires_at: DateTimeUtc,
+        pub used_at: DateTimeUtc,
+        pub revoked_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// None: see above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,142 @@
+//! Who may do what: permissions, and the roles that are sets of them.
+
+use std::fmt;
+
+/// Something that not everybody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Permission {
+    /// See products that are not on sale, and change products, variants, options and categories.
+    CatalogWrite,
+    /// See customers.
+    CustomerRead,
+    /// Change and remove customers.
+    CustomerWrite,
+    /// Make and change accounts of staff, and give roles.
+    StaffWrite,
+    /// Make and revoke API keys.
+    ApiKeyWrite,
+    /// Read the audit log.
+    AuditRead,
+}
+
+impl Permission {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::CatalogWrite,
+        Self::CustomerRead,
+        Self::CustomerWrite,
+        Self::StaffWrite,
+        Self::ApiKeyWrite,
+        Self::AuditRead,
+    ];
+
+    /// As it is stored and shown: `catalog:write`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CatalogWrite => "catalog:write",
+            Self::CustomerRead => "customer:read",
+            Self::CustomerWrite => "customer:write",
+            Self::StaffWrite => "staff:write",
+            Self::ApiKeyWrite => "api_key:write",
+            Self::AuditRead => "audit:read",
+        }
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A set of permissions.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u32);
+
+impl Permissions {
+    /// Those of a list.
+    #[must_use]
+    pub fn of(list: &[Permission]) -> Self {
+        Self(list.iter().fold(0, |bits, one| bits | one.bit()))
+    }
+
+    /// Reads a list of names with spaces between; names that are not known (any more) give nothing.
+    #[must_use]
+    pub fn read(names: &str) -> Self {
+        let known = |name: &str| Permission::ALL.into_iter().find(|one| one.name() == name);
+        Self(names.split(' ').filter_map(known).fold(0, |bits, one| bits | one.bit()))
+    }
+
+    /// Whether this one is among them.
+    #[must_use]
+    pub const fn has(self, one: Permission) -> bool {
+        self.0 & one.bit() != 0
+    }
+
+    /// Whether all of another set are among them.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.into_iter().filter(move |one| self.has(*one))
+    }
+}
+
+/// The names, with spaces between: what [`Permissions::read`] reads.
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iter().map(Permission::name).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{self}]")
+    }
+}
+
+/// What an account may do, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Role {
+    /// Everything.
+    #[sea_orm(string_value = "admin")]
+    Admin,
+    /// Runs the catalog and sees customers.
+    #[sea_orm(string_value = "staff")]
+    Staff,
+    /// Shops.
+    #[default]
+    #[sea_orm(string_value = "customer")]
+    Customer,
+}
+
+impl Role {
+    /// What it may do.
+    #[must_use]
+    pub fn permissions(self) -> Permissions {
+        match self {
+            Self::Admin => Permissions::of(&Permission::ALL),
+            Self::Staff => Permissions::of(&[Permission::CatalogWrite, Permission::CustomerRead]),
+            Self::Customer => Permissions::default(),
+        }
+    }
+
+    /// As it is stored, typed and named in tokens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Staff => "staff",
+            Self::Customer => "customer",
+        }
+    }
+
+    /// The role of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Staff, Self::Customer].into_iter().find(|role| role.name() == name)
+    }
+}
