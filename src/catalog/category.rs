@@ -1,15 +1,23 @@
 //! Making categories: one under a parent, or whole paths as imports name them.
 
+mod change;
+mod place;
+mod remove;
+
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::Serialize;
 
-use super::entity::category;
+use super::{entity::category, tree};
 use crate::{
     base::{Error, Result, text},
     infra::{Tx, outbox::Event},
 };
+
+pub use change::{CategoryEdit, NewCategory, create, update};
+pub use place::shift;
+pub use remove::{delete, restore};
 
 /// Where products go of which nobody says where they belong.
 pub const UNSORTED: &str = "Uncategorised";
@@ -23,10 +31,14 @@ const SLUG_LIMIT: usize = 80;
 const KEY_BLOCK: usize = 500;
 
 /// The tree has changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct CategoriesChanged {
     /// The new ones.
     pub made: Vec<i64>,
+    /// Those that have changed or moved.
+    pub changed: Vec<i64>,
+    /// Those that are gone.
+    pub gone: Vec<i64>,
 }
 
 impl Event for CategoriesChanged {
@@ -66,9 +78,7 @@ impl<'tx> Book<'tx> {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn open(tx: &'tx Tx) -> Result<Self> {
-        if tx.sql().postgres() {
-            tx.execute_unprepared("SELECT version FROM category_tree FOR UPDATE").await?;
-        }
+        tree::lock(tx).await?;
         let rows: Vec<Entry> = category::Entity::find()
             .select_only()
             .columns([
@@ -93,8 +103,8 @@ impl<'tx> Book<'tx> {
         };
         for (id, parent, key, slug, path, deleted) in rows {
             book.slugs.insert(slug);
-            *book.children.entry(parent).or_default() += 1;
             if deleted.is_none() {
+                *book.children.entry(parent).or_default() += 1;
                 book.by_name.insert((parent, key), Place { id, path });
             }
         }
@@ -149,6 +159,7 @@ impl<'tx> Book<'tx> {
             description: Set(None),
             position: Set(*position),
             path: Set(place.path.clone()),
+            version: Set(1),
             created_at: Set(self.tx.now()),
             updated_at: Set(self.tx.now()),
             deleted_at: Set(None),
@@ -204,8 +215,8 @@ impl<'tx> Book<'tx> {
         self.flush().await?;
         let count = self.made.len();
         if count > 0 {
-            self.tx.execute_unprepared("UPDATE category_tree SET version = version + 1").await?;
-            self.tx.emit(CategoriesChanged { made: self.made }).await?;
+            tree::raise(self.tx).await?;
+            self.tx.emit(CategoriesChanged { made: self.made, ..CategoriesChanged::default() }).await?;
         }
         Ok(count)
     }

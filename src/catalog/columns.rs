@@ -61,7 +61,7 @@ columns!(
     /// Columns of `product`.
     ProductColumns of product {
         id, slug, name, name_key, vendor, vendor_key, category_id, status, featured, image, sku, price, sale_price,
-        price_now, price_max, in_stock, reprice_at, created_at, updated_at, deleted_at,
+        price_now, price_max, in_stock, reprice_at, version, created_at, updated_at, deleted_at,
     }
 );
 
@@ -69,6 +69,6 @@ columns!(
     /// Columns of `variant`.
     VariantColumns of variant {
         id, product_id, sku, name, option_key, price, sale_price, sale_starts_at, sale_ends_at, weight_grams, image,
-        barcode, track_stock, position, created_at, updated_at, deleted_at,
+        barcode, track_stock, position, version, created_at, updated_at, deleted_at,
     }
 );

@@ -14,11 +14,11 @@ use super::{
 use crate::base::{Money, text};
 
 /// The longest name of a product.
-const NAME_LIMIT: usize = 500;
+pub(super) const NAME_LIMIT: usize = 500;
 /// The longest name of a vendor, of an option, and value of an option.
-const WORD_LIMIT: usize = 200;
+pub(super) const WORD_LIMIT: usize = 200;
 /// The most bytes of a key in an index: a row of PostgreSQL's has 2,704.
-const KEY_LIMIT: usize = 1_200;
+pub(super) const KEY_LIMIT: usize = 1_200;
 /// What the one variant of a simple product is called.
 const ONLY: &str = "Default";
 
@@ -92,11 +92,13 @@ fn check_options(one: &VariantDraft) -> Result<(), String> {
     Ok(())
 }
 
-fn variant_name(one: &VariantDraft) -> String {
+/// The values of its options in words.
+pub(super) fn variant_name(one: &VariantDraft) -> String {
     if one.options.is_empty() { ONLY.to_owned() } else { one.options.join(" / ") }
 }
 
-fn blank_variant(now: DateTime<Utc>) -> variant::Model {
+/// A new variant before anything is said of it.
+pub(super) fn blank_variant(now: DateTime<Utc>) -> variant::Model {
     variant::Model {
         id: 0,
         product_id: 0,
@@ -112,6 +114,7 @@ fn blank_variant(now: DateTime<Utc>) -> variant::Model {
         barcode: None,
         track_stock: false,
         position: 0,
+        version: 1,
         created_at: now,
         updated_at: now,
         deleted_at: None,
@@ -172,7 +175,7 @@ impl Till<'_> {
 }
 
 /// A moment as the databases keep it: PostgreSQL has microseconds.
-fn stored(at: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn stored(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(at)
 }
 
@@ -230,6 +233,7 @@ pub(super) fn blank_product(slug: &str, now: DateTime<Utc>) -> product::Model {
         price_max: 0,
         in_stock: false,
         reprice_at: None,
+        version: 1,
         created_at: now,
         updated_at: now,
         deleted_at: None,

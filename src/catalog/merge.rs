@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde_json::Value;
 
 use super::{
     draft::{ProductDraft, VariantDraft},
@@ -68,8 +69,12 @@ pub(super) struct Merged {
     pub(super) options: Vec<String>,
     /// What of its parts is to be written.
     pub(super) parts: Parts,
-    before: Option<product::Model>,
-    variants_before: Vec<variant::Model>,
+    /// What the parts that differ were, and what they are.
+    pub(super) told: Vec<(&'static str, Value, Value)>,
+    /// Its row as it was.
+    pub(super) before: Option<product::Model>,
+    /// The variants that were there, as they were.
+    pub(super) variants_before: Vec<variant::Model>,
 }
 
 /// A variant of a draft, and which one it has become.
@@ -125,11 +130,26 @@ impl Merged {
         self.parts = parts;
     }
 
-    /// What has changed was changed now; what has not keeps its time.
-    fn stamp(&mut self, now: DateTime<Utc>) {
+    /// What has changed has a new version.
+    pub(super) fn raise(&mut self) {
+        if !self.changed() {
+            return;
+        }
+        self.product.version = self.before.as_ref().map_or(1, |before| before.version + 1);
+        for (place, row) in self.variants.iter_mut().enumerate() {
+            match self.variants_before.get(place) {
+                Some(before) if before != row => row.version = before.version + 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// What has changed was changed now; what has not keeps its time. Options are shown with every variant.
+    pub(super) fn stamp(&mut self, now: DateTime<Utc>) {
         let mut any = self.changed();
         for (place, row) in self.variants.iter_mut().enumerate() {
-            if self.variants_before.get(place) != Some(row) {
+            let shows = self.parts.options && row.deleted_at.is_none();
+            if shows || self.variants_before.get(place) != Some(row) {
                 row.updated_at = now;
                 any = true;
             }
@@ -168,7 +188,8 @@ pub(super) fn merge(known: &mut Known, draft: &ProductDraft, setting: &Setting, 
     base.in_stock |= is_new && said.iter().any(|said| said.stock.is_some_and(|stock| stock > 0));
     let product = lay::product(draft, base, setting, (derived, untracked));
     let parts = Parts { options: options != known_options, ..Parts::default() };
-    let mut merged = Merged { is_new, product, variants, said, options, parts, before, variants_before: there };
+    let (told, variants_before) = (Vec::new(), there);
+    let mut merged = Merged { is_new, product, variants, said, options, parts, told, before, variants_before };
     merged.stamp(setting.now);
     Some(merged)
 }

@@ -5,6 +5,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{
+    draft::ProductDraft,
     html, loader,
     merge::{Merged, Parts},
     save::Batch,
@@ -39,13 +40,36 @@ pub(super) async fn compare(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
                 keys.sort();
                 keys != known_tags
             }),
-            images: !draft.images.is_empty()
+            // An empty list of an import says nothing; whoever clears the pictures marks them.
+            images: (merged.parts.images || !draft.images.is_empty())
                 && !said_images().eq(known_images.iter().map(|image| (image.url.as_str(), image.alt.as_deref()))),
             options: merged.parts.options,
         };
+        merged.told = told(draft, &parts, (known, tags.get(&key), known_images));
         merged.differs(parts, tx.now());
     }
     Ok(())
+}
+
+/// What the parts that differ were and what they are, for the audit log.
+fn told(
+    draft: &ProductDraft,
+    parts: &Parts,
+    (html, tags, images): (&str, Option<&Vec<String>>, &[loader::Image]),
+) -> Vec<(&'static str, Value, Value)> {
+    let mut told = Vec::new();
+    if let Some(said) = &parts.description {
+        told.push(("descriptionHtml", json!(html), json!(said)));
+    }
+    if parts.tags {
+        told.push(("tags", json!(tags.map(Vec::as_slice).unwrap_or_default()), json!(draft.tags)));
+    }
+    if parts.images {
+        let urls = |images: Vec<&str>| json!(images);
+        let before = urls(images.iter().map(|image| image.url.as_str()).collect());
+        told.push(("images", before, urls(draft.images.iter().map(|image| image.url.as_str()).collect())));
+    }
+    told
 }
 
 /// The tags by key, each once.
@@ -96,7 +120,7 @@ pub(super) async fn replace(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     options(tx, all).await
 }
 
-fn keys<'a>(some: impl Iterator<Item = &'a (&'a super::draft::ProductDraft, Merged)>) -> Vec<i64> {
+fn keys<'a>(some: impl Iterator<Item = &'a (&'a ProductDraft, Merged)>) -> Vec<i64> {
     // Of a new product there is nothing to be replaced.
     some.filter(|(_, merged)| !merged.is_new).map(|(_, merged)| merged.product.id).collect()
 }
@@ -109,7 +133,6 @@ async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
         if merged.parts.options {
             products.extend((!merged.is_new).then_some(product));
             names.extend(merged.options.iter().enumerate().map(|(number, name)| json!([product, number, name])));
-            rename(tx, merged).await?;
         }
         for said in merged.said.iter().filter(|said| merged.chosen_anew(said.place)) {
             let variant = merged.variants[said.place].id;
@@ -122,6 +145,7 @@ async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     }
     let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text")];
     renew(tx, "product_option", "product_id", products, &columns, names).await?;
+    rename(tx, all).await?;
     let columns = [
         ("variant_id", "bigint"),
         ("position", "int"),
@@ -134,15 +158,25 @@ async fn options(tx: &Tx, all: &Batch<'_>) -> Result<()> {
     renew(tx, "variant_option", "variant_id", variants, &columns, choices).await
 }
 
-/// Calls the options of a product that was there by their new names. That is rare, and a product has few.
-async fn rename(tx: &Tx, merged: &Merged) -> Result<()> {
-    let options = merged.options.iter().zip(0_i32..).filter(|_| !merged.is_new);
-    for (name, position) in options {
-        let mut sql = tx.sql();
-        sql.push("UPDATE variant_option SET name = ").bind(name.as_str()).push(", name_key = ").bind(text::key(name));
-        sql.push(" WHERE product_id = ").bind(merged.product.id).push(" AND position = ").bind(position);
-        tx.execute_raw(sql.statement()).await?;
+/// Calls the options of products that were there by their new names. One statement.
+async fn rename(tx: &Tx, all: &Batch<'_>) -> Result<()> {
+    let renamed = all.iter().map(|(_, merged)| merged).filter(|merged| merged.parts.options && !merged.is_new);
+    let rows: Vec<Value> = renamed
+        .flat_map(|merged| {
+            let names = merged.options.iter().enumerate();
+            names.map(|(number, name)| json!([merged.product.id, number, name, text::key(name)]))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
     }
+    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_key", "text")];
+    let mut sql = tx.sql();
+    sql.with(&columns, rows).push(
+        "UPDATE variant_option SET name = given.name, name_key = given.name_key FROM given \
+         WHERE variant_option.product_id = given.product_id AND variant_option.position = given.position",
+    );
+    tx.execute_raw(sql.statement()).await?;
     Ok(())
 }
 

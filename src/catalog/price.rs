@@ -83,6 +83,7 @@ mod tests {
             barcode: None,
             track_stock: true,
             position: 0,
+            version: 1,
             created_at: at,
             updated_at: at,
             deleted_at: None,

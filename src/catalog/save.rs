@@ -84,8 +84,7 @@ pub async fn save(tx: &Tx, currency: Currency, drafts: &[ProductDraft]) -> Resul
         all.extend(merged.map(|merged| (draft, merged)));
     }
     parts::compare(tx, &mut all).await?;
-    number(tx, &mut all).await?;
-    write(tx, &all).await?;
+    write(tx, &mut all).await?;
     for (_, merged) in &all {
         *(if merged.is_new { &mut saved.made } else { &mut saved.kept }) += 1;
         saved.variants.extend(merged.said.iter().map(|said| (merged.variants[said.place].id, said.stock)));
@@ -144,7 +143,10 @@ async fn number(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn write(tx: &Tx, all: &Batch<'_>) -> Result<()> {
+/// Writes all that differs from what is there. A number of statements that does not depend on how much that is.
+pub(super) async fn write(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
+    number(tx, all).await?;
+    all.iter_mut().for_each(|(_, merged)| merged.raise());
     let mut products: Vec<_> =
         all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
     // In the order in which everybody takes rows, so that writers never wait for each other in a circle.
@@ -184,6 +186,7 @@ async fn upsert_products(tx: &Tx, rows: &[&product::Model]) -> Result<()> {
         C::PriceMax,
         C::InStock,
         C::RepriceAt,
+        C::Version,
         C::UpdatedAt,
         C::DeletedAt,
     ];
@@ -205,6 +208,7 @@ async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
         C::Barcode,
         C::TrackStock,
         C::Position,
+        C::Version,
         C::UpdatedAt,
         C::DeletedAt,
     ];

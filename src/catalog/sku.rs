@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The longest sku that is taken as it is; one that stands in for it is longer.
-const LIMIT: usize = 180;
+pub(super) const LIMIT: usize = 180;
 /// How much of a slug goes into a sku that is made of it, and how much of the options.
 const PARTS: (usize, usize) = (90, 80);
 /// The last number that is given to a sku used twice.

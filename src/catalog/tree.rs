@@ -9,7 +9,10 @@ use arc_swap::ArcSwap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::category;
-use crate::{base::Result, infra::Db};
+use crate::{
+    base::Result,
+    infra::{Db, Tx},
+};
 
 /// A category as the snapshot holds it.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct Node {
     pub name: String,
     /// Its lasting name in addresses.
     pub slug: String,
+    /// Rises with every change.
+    pub version: i32,
 }
 
 /// One state of the whole tree.
@@ -40,7 +45,7 @@ pub struct Tree {
 }
 
 /// What the snapshot reads of a category.
-type Row = (i64, Option<i64>, String, String, i32);
+type Row = (i64, Option<i64>, String, String, i32, i32);
 
 impl Tree {
     /// Reads the tree as it is now, in two statements.
@@ -59,6 +64,7 @@ impl Tree {
                 category::Column::Name,
                 category::Column::Slug,
                 category::Column::Position,
+                category::Column::Version,
             ])
             .order_by_asc(category::Column::Position)
             .order_by_asc(category::Column::Id)
@@ -85,11 +91,12 @@ impl Tree {
         open.push((None, children.remove(&None).unwrap_or_default().into_iter()));
         while let Some((parent, rest)) = open.last_mut() {
             let parent = *parent;
-            if let Some((id, _, name, slug, position)) = rest.next() {
+            if let Some((id, _, name, slug, position, version)) = rest.next() {
                 let place = tree.nodes.len();
                 tree.by_id.insert(id, place);
                 tree.by_slug.insert(slug.clone(), place);
-                tree.nodes.push(Node { id, parent, size: 1, level: open.len() - 1, position, name, slug });
+                let level = open.len() - 1;
+                tree.nodes.push(Node { id, parent, size: 1, level, position, name, slug, version });
                 open.push((Some(place), children.remove(&Some(id)).unwrap_or_default().into_iter()));
             } else {
                 open.pop();
@@ -157,6 +164,27 @@ impl Tree {
     }
 }
 
+/// Takes the tree's lock until the transaction ends. Everybody who changes the catalog takes it first, so that two never
+/// wait for each other in a circle, and what one knows stays true. On SQLite there is one writer anyway.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn lock(tx: &Tx) -> Result<()> {
+    if tx.sql().postgres() {
+        tx.execute_unprepared("SELECT version FROM category_tree FOR UPDATE").await?;
+    }
+    Ok(())
+}
+
+/// Tells everybody that the tree has changed: they read it again.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn raise(tx: &Tx) -> Result<()> {
+    tx.execute_unprepared("UPDATE category_tree SET version = version + 1").await?;
+    Ok(())
+}
+
 /// Which state of the tree is the current one. One small read; every change of a category raises it.
 async fn version(db: &impl ConnectionTrait) -> Result<i64> {
     let row = db
@@ -191,7 +219,10 @@ impl Forest {
     /// When the database cannot be asked.
     pub async fn refresh(&self, db: &Db) -> Result<()> {
         if version(db).await? != self.current.load().version {
-            self.current.store(Arc::new(Tree::load(db).await?));
+            let fresh = Arc::new(Tree::load(db).await?);
+            // Somebody who read later may have been faster.
+            let newest = |now: &Arc<Tree>| Arc::clone(if now.version > fresh.version { now } else { &fresh });
+            self.current.rcu(newest);
         }
         Ok(())
     }
@@ -202,7 +233,7 @@ mod tests {
     use super::*;
 
     fn tree() -> Tree {
-        let row = |id, parent, name: &str| (id, parent, name.to_owned(), name.to_lowercase(), 0);
+        let row = |id, parent, name: &str| (id, parent, name.to_owned(), name.to_lowercase(), 0, 1);
         let rows = vec![
             row(1, None, "Home"),
             row(5, None, "Garden"),

@@ -99,7 +99,19 @@ impl Sql {
     /// array, which it takes in several times faster than rows.
     pub fn insert(&mut self, table: &str, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") SELECT ");
+        self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") ");
+        self.select(columns, rows)
+    }
+
+    /// `WITH given (columns) AS (SELECT …) `: the same rows, for a statement that changes others by them.
+    pub fn with(&mut self, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        self.push("WITH given (").push(&names.join(", ")).push(") AS (");
+        self.select(columns, rows).push(") ")
+    }
+
+    fn select(&mut self, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        self.push("SELECT ");
         let comma = |number: usize| if number == 0 { "" } else { ", " };
         if !self.postgres() {
             for number in 0..columns.len() {

@@ -1,0 +1,53 @@
+//! Versions of what staff change, and the list of what is not on sale.
+
+use sea_orm_migration::prelude::*;
+
+use crate::dialect;
+
+#[derive(Debug, DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, UP).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, DOWN).await
+    }
+}
+
+/// A version rises with whatever somebody changes and a reader could see. It does not rise with what is sold or what
+/// the clock does to prices: nobody's edit goes wrong by that.
+const UP: &str = "
+ALTER TABLE category ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
+--
+ALTER TABLE product ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
+--
+ALTER TABLE variant ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
+--
+CREATE INDEX product_unlisted ON product (created_at, id) WHERE status <> 'active' AND deleted_at IS NULL
+--
+CREATE INDEX product_category ON product (category_id)
+--
+CREATE INDEX category_parent ON category (parent_id)
+--
+CREATE INDEX audit_action ON audit (action, id)
+";
+
+const DOWN: &str = "
+DROP INDEX audit_action
+--
+DROP INDEX category_parent
+--
+DROP INDEX product_category
+--
+DROP INDEX product_unlisted
+--
+ALTER TABLE variant DROP COLUMN version
+--
+ALTER TABLE product DROP COLUMN version
+--
+ALTER TABLE category DROP COLUMN version
+";
