@@ -11,6 +11,8 @@ mod browse;
 mod pricing;
 mod cost;
 mod ways;
+mod signing_in;
+mod tokens;
 mod listing;
 mod filtering;
 mod search;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         ("pricing", pricing::stories()),
         ("cost", cost::stories()),
         ("ways", ways::stories()),
+        ("signing_in", signing_in::stories()),
+        ("tokens", tokens::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),

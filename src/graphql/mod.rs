@@ -18,6 +18,7 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod session;
+pub mod password;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -32,7 +33,7 @@ pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation);
+pub struct Mutation(session::SessionMutation, password::PasswordMutation);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;
