@@ -22,6 +22,8 @@ mod exporting;
 mod real_files;
 mod interrupted;
 mod constraints;
+mod running;
+mod moving;
 mod edge;
 mod edge_documents;
 mod edge_answers;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         ("real_files", real_files::stories()),
         ("interrupted", interrupted::stories()),
         ("constraints", constraints::stories()),
+        ("running", running::stories()),
+        ("moving", moving::stories()),
         ("edge", edge::stories()),
         ("edge_documents", edge_documents::stories()),
         ("edge_answers", edge_answers::stories()),

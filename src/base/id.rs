@@ -37,6 +37,12 @@ impl Kind {
         Self::AuditEntry,
     ];
 
+    /// The kind of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name of its type in the schema.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -99,7 +105,7 @@ impl GlobalId {
     fn read(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (name, key) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
+        let kind = Kind::named(name)?;
         let key = key.parse().ok()?;
         // One thing has one id: "+7" and "07" are not other names of 7.
         let id = Self::new(kind, key);

@@ -1,9 +1,9 @@
 //! Which products a caller wants, as conditions of one statement.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveEnum, ConnectionTrait};
 
-use super::{search, tree::Tree};
+use super::{draft::Status, search, tree::Tree};
 use crate::{
     base::{Error, Result, page, text},
     infra::Sql,
@@ -11,6 +11,30 @@ use crate::{
 
 /// What everybody may see. The partial indexes are written in the same words, so that they serve.
 pub const VISIBLE: &str = "p.status = 'active' AND p.deleted_at IS NULL";
+/// What staff may see: everything that is there.
+const THERE: &str = "p.deleted_at IS NULL";
+
+/// Which products somebody may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sight {
+    /// What is on sale.
+    #[default]
+    Shopper,
+    /// What is not on sale too.
+    Staff,
+}
+
+impl Sight {
+    /// As a condition on the product `p`.
+    #[must_use]
+    pub const fn condition(self) -> &'static str {
+        match self {
+            Self::Shopper => VISIBLE,
+            Self::Staff => THERE,
+        }
+    }
+}
+
 /// The most values in one list of a filter.
 const LIST_LIMIT: usize = 100;
 /// The most options in a filter: each is looked for anew in every facet of the others.
@@ -41,6 +65,8 @@ pub struct Filter {
     pub created: Span,
     /// Last changed in this time.
     pub updated: Span,
+    /// Where they stand in their life: staff only. What is on sale where nothing is said.
+    pub status: Vec<Status>,
 }
 
 /// A span of time, open where nothing is said.
@@ -166,8 +192,24 @@ impl Wanted {
                 sql.bind(query.expression(sea_orm::DbBackend::Sqlite));
             }
         }
-        sql.push(" WHERE ").push(VISIBLE);
+        sql.push(" WHERE ");
+        self.visible(sql);
         self.conditions(sql, except);
+    }
+
+    /// What is on sale, or what stands where staff have said. The words are those of the partial indexes.
+    fn visible(&self, sql: &mut Sql) {
+        let status = &self.filter.status;
+        if status.is_empty() {
+            sql.push(VISIBLE);
+            return;
+        }
+        sql.push(THERE).push(" AND ");
+        if !status.contains(&Status::Active) {
+            sql.push("p.status <> 'active' AND ");
+        }
+        let words: Vec<String> = status.iter().map(|one| one.to_value().to_string()).collect();
+        sql.any_text("p.status", words.iter().map(String::as_str));
     }
 
     /// ` AND p.category_id …`, if it asks for a category.
@@ -196,6 +238,7 @@ impl Wanted {
             options,
             created,
             updated,
+            status: _,
         } = &self.filter;
         if *except != Except::Price {
             range(sql, "p.price_now", *price, "<=");

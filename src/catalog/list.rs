@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::{
     columns::ProductColumns,
     entity::product,
-    filter::{Except, VISIBLE, Wanted},
+    filter::{Except, Sight, Wanted},
 };
 use crate::{
     base::{
@@ -303,17 +303,17 @@ pub enum Named<'a> {
     Sku(&'a str),
 }
 
-/// One product that everybody may see, with these columns. One statement.
+/// One product, if whoever asks may see it, with these columns. One statement.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn find(
     db: &impl ConnectionTrait,
-    named: Named<'_>,
+    (named, sight): (Named<'_>, Sight),
     columns: ProductColumns,
 ) -> Result<Option<product::Model>> {
     let mut sql = Sql::new(db.get_database_backend());
-    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(VISIBLE);
+    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(sight.condition());
     match named {
         Named::Key(key) => sql.push(" AND p.id = ").bind(key),
         Named::Slug(slug) => sql.push(" AND p.slug = ").bind(slug),

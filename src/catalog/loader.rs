@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use super::{
     columns::VariantColumns,
     entity::{product, variant},
-    filter::VISIBLE,
+    filter::{Sight, VISIBLE},
     tree::Tree,
 };
 use crate::{base::Result, infra::Sql};
@@ -99,22 +99,22 @@ pub async fn variants(
     grouped(db, (&select, "v.product_id", tail), products, |row| Ok(Arc::new(columns.read(row, 1)?))).await
 }
 
-/// Living variants of visible products by key.
+/// Living variants by key, of products that whoever asks may see.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn variants_by_key(db: &impl ConnectionTrait, keys: &[i64]) -> Result<Grouped<variant::Model>> {
+pub async fn variants_by_key(db: &impl ConnectionTrait, keys: &[i64], sight: Sight) -> Result<Grouped<variant::Model>> {
     let select = "SELECT v.id AS owner, v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id";
-    let tail = format!(" AND v.deleted_at IS NULL AND {VISIBLE}");
+    let tail = format!(" AND v.deleted_at IS NULL AND {}", sight.condition());
     grouped(db, (select, "v.id", &tail), keys, |row| Ok(variant::Model::from_query_result(row, "")?)).await
 }
 
-/// Visible products by key.
+/// Products by key that whoever asks may see.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn products_by_key(db: &impl ConnectionTrait, keys: &[i64]) -> Result<Grouped<product::Model>> {
-    let tail = format!(" AND {VISIBLE}");
+pub async fn products_by_key(db: &impl ConnectionTrait, keys: &[i64], sight: Sight) -> Result<Grouped<product::Model>> {
+    let tail = format!(" AND {}", sight.condition());
     let select = "SELECT p.id AS owner, p.* FROM product AS p";
     grouped(db, (select, "p.id", &tail), keys, |row| Ok(product::Model::from_query_result(row, "")?)).await
 }

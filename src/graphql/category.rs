@@ -109,6 +109,11 @@ impl Category {
         self.node().position
     }
 
+    /// Rises with every change of the category itself. Hand it in as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.node().version
+    }
+
     /// The category it lies in; null for a root.
     async fn parent(&self) -> Option<Self> {
         self.above()
@@ -172,7 +177,7 @@ impl CategoryQuery {
         #[graphql(desc = "The category's id.")] id: Option<ID>,
         #[graphql(desc = "The category's slug.")] slug: Option<String>,
     ) -> Result<Option<Quick<Category>>> {
-        let tree = &scope(ctx).tree;
+        let tree = &scope(ctx).tree();
         match (&id, &slug) {
             (Some(id), None) => Ok(Category::find(tree, GlobalId::key(id, Kind::Category, "id")?).map(Quick)),
             (None, Some(slug)) => Ok(tree.find_slug(slug).map(|place| Quick(Category::at(tree, place)))),
@@ -186,6 +191,6 @@ impl CategoryQuery {
     /// The roots of the category tree, in order.
     async fn categories(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
         let scope = scope(ctx);
-        paid(scope, ctx, scope.tree.roots().map(|place| Category::at(&scope.tree, place)).collect())
+        paid(scope, ctx, scope.tree().roots().map(|place| Category::at(&scope.tree(), place)).collect())
     }
 }

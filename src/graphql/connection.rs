@@ -49,13 +49,13 @@ pub struct ProductEdge {
 #[derive(Debug, SimpleObject)]
 pub struct PageInfo {
     /// Whether more follow.
-    has_next_page: bool,
+    pub(super) has_next_page: bool,
     /// Whether there are some before. Paging forwards, this says that the page began at a cursor.
-    has_previous_page: bool,
-    /// The cursor of the first product of the page; null when it is empty.
-    start_cursor: Option<String>,
-    /// The cursor of the last product of the page; null when it is empty.
-    end_cursor: Option<String>,
+    pub(super) has_previous_page: bool,
+    /// The cursor of the first of the page; null when it is empty.
+    pub(super) start_cursor: Option<String>,
+    /// The cursor of the last of the page; null when it is empty.
+    pub(super) end_cursor: Option<String>,
 }
 
 /// What a page costs for each thing asked of a product.
@@ -72,9 +72,9 @@ impl ProductConnection {
     /// When it cannot be.
     pub async fn open(ctx: &Context<'_>, window: Window, filter: ProductFilter, order: ProductOrder) -> Result<Self> {
         let scope = scope(ctx);
-        let filter = filter.read(scope.shared.config.shop.currency)?;
+        let filter = filter.read(scope.shared.config.shop.currency, scope.caller)?;
         let searched = filter.search.is_some();
-        let wanted = filter.understand(&scope.db, &scope.tree).await?;
+        let wanted = filter.understand(&scope.db, &scope.tree()).await?;
         let order = Order::from(order).settle(&wanted, searched)?;
         let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
         let edges = asked.named("edges").flat_map(|edges| edges.below.named("node"));

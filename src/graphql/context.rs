@@ -10,6 +10,7 @@ use std::{
     task::{Poll, Wake, Waker, ready},
 };
 
+use arc_swap::ArcSwap;
 use async_graphql::{
     Context, SelectionField,
     dataloader::{DataLoader, Loader},
@@ -24,8 +25,8 @@ use tokio::sync::{OnceCell, mpsc};
 use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
-    catalog::{Forest, Tree},
-    identity::{Caller, Gate, session::Device},
+    catalog::{Forest, Tree, filter::Sight},
+    identity::{Caller, Gate, Permission, session::Device},
     infra::{Config, Db, Meter, Origin},
 };
 
@@ -84,8 +85,9 @@ pub struct Scope {
     pub caller: Caller,
     /// With what.
     pub device: Device,
-    /// The tree as it was when the request came: one request sees one tree.
-    pub tree: Arc<Tree>,
+    /// Which products the caller may see.
+    pub sight: Sight,
+    tree: Arc<ArcSwap<Tree>>,
     /// What hangs on many things at once.
     loads: DataLoader<Loads>,
     left: AtomicUsize,
@@ -105,22 +107,40 @@ impl Scope {
     pub fn open(shared: &Arc<Shared>, visit: Visit) -> (Self, Arc<Meter>, Waiting) {
         let Visit { caller, device, request } = visit;
         let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request });
-        let tree = shared.forest.current();
+        let tree = Arc::new(ArcSwap::new(shared.forest.current()));
+        let staff = caller.permissions().has(Permission::CatalogWrite);
+        let sight = if staff { Sight::Staff } else { Sight::Shopper };
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
             // Nobody waits for the loads of a request that has ended.
             let _ = sender.send(load);
         };
-        let loads = DataLoader::new(Loads { db: db.clone(), tree: Arc::clone(&tree) }, spawn)
+        let loads = DataLoader::new(Loads { db: db.clone(), tree: Arc::clone(&tree), sight }, spawn)
             .delay(std::time::Duration::ZERO)
             .max_batch_size(usize::MAX);
         let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
         (
-            Self { shared: Arc::clone(shared), db, caller, device, tree, loads, left, fresh: OnceCell::new() },
+            Self { shared: Arc::clone(shared), db, caller, device, sight, tree, loads, left, fresh: OnceCell::new() },
             meter,
             waiting,
         )
+    }
+
+    /// The tree as it was when the request came, or when the request last changed it: one request sees one tree.
+    #[must_use]
+    pub fn tree(&self) -> Arc<Tree> {
+        self.tree.load_full()
+    }
+
+    /// The tree after a change of this request's, which everybody on this instance sees from now on.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn replant(&self) -> Result<Arc<Tree>> {
+        self.shared.forest.refresh(&self.db).await?;
+        self.tree.store(self.shared.forest.current());
+        Ok(self.tree())
     }
 
     /// The tree as it is now, for what was made after the request came. Looked at once, whoever asks.

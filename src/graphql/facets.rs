@@ -77,8 +77,8 @@ impl ProductFacets<'_> {
     ) -> Result<Vec<CategoryFacet>> {
         let scope = scope(ctx);
         let first = page::size("first", Some(first))?;
-        let counts = facet::categories(&scope.db, self.wanted, &scope.tree, first).await?;
-        let facet = |(place, count)| CategoryFacet { category: Category::at(&scope.tree, place), count };
+        let counts = facet::categories(&scope.db, self.wanted, &scope.tree(), first).await?;
+        let facet = |(place, count)| CategoryFacet { category: Category::at(&scope.tree(), place), count };
         Ok(counts.into_iter().map(facet).collect())
     }
 

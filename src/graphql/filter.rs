@@ -5,12 +5,14 @@ use chrono::{DateTime, Utc};
 use iso_currency::Currency;
 use rust_decimal::{Decimal, RoundingStrategy};
 
+use super::product::ProductStatus;
 use crate::{
     base::{Error, GlobalId, Money, Result, id::Kind},
     catalog::{
-        Filter,
+        Filter, Status,
         list::{By, Order},
     },
+    identity::{Caller, Permission},
 };
 
 /// Which products are wanted. Everything said must hold; what is not said does not narrow.
@@ -39,6 +41,9 @@ pub struct ProductFilter {
     created_at: Option<TimeFilter>,
     /// Last changed in this time.
     updated_at: Option<TimeFilter>,
+    /// Where it stands in its life: staff may ask for what is not on sale, everybody else for `ACTIVE` only. What is on
+    /// sale when nothing is said.
+    status: Option<Vec<ProductStatus>>,
 }
 
 /// A range of prices, both ends included.
@@ -112,8 +117,8 @@ impl ProductFilter {
     /// The filter as the catalog knows it.
     ///
     /// # Errors
-    /// When an id or an amount cannot be.
-    pub fn read(self, currency: Currency) -> Result<Filter> {
+    /// When an id or an amount cannot be, or the caller may not ask for that.
+    pub fn read(self, currency: Currency, caller: Caller) -> Result<Filter> {
         let Self {
             search,
             category,
@@ -126,6 +131,7 @@ impl ProductFilter {
             options,
             created_at,
             updated_at,
+            status,
         } = self;
         let category = category.map(|id| GlobalId::key(&id, Kind::Category, "filter.category")).transpose()?;
         let price = price.map(|price| price.read(currency)).transpose()?.unwrap_or_default();
@@ -143,8 +149,18 @@ impl ProductFilter {
             options: options.collect(),
             created: span(created_at),
             updated: span(updated_at),
+            status: read_status(status.unwrap_or_default(), caller)?,
         })
     }
+}
+
+/// Only what is on sale is everybody's to see; that alone is what a filter without a status means.
+fn read_status(status: Vec<ProductStatus>, caller: Caller) -> Result<Vec<Status>> {
+    if status.iter().all(|one| *one == ProductStatus::Active) {
+        return Ok(Vec::new());
+    }
+    caller.may(Permission::CatalogWrite)?;
+    Ok(status.into_iter().map(Status::from).collect())
 }
 
 impl PriceFilter {

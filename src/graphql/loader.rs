@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use async_graphql::dataloader::Loader;
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     catalog::{
         Tree, category,
         columns::VariantColumns,
+        filter::Sight,
         loader,
         loader::{Choice, Choices, Description, Image, Slice},
         product, variant,
@@ -23,12 +25,14 @@ pub struct Loads {
     /// The request's database.
     pub db: Db,
     /// The request's tree.
-    pub tree: Arc<Tree>,
+    pub tree: Arc<ArcSwap<Tree>>,
+    /// Which products its caller may see.
+    pub sight: Sight,
 }
 
 /// Declares a key that owns a list and the query that finds the lists of many.
 macro_rules! list {
-    ($(#[$doc:meta])* $key:ident, $value:ty, $query:path) => {
+    ($(#[$doc:meta])* $key:ident, $value:ty, |$loads:ident, $keys:ident| $query:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key(pub i64);
@@ -38,7 +42,9 @@ macro_rules! list {
             type Error = Error;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
-                let found = $query(&self.db, &keys.iter().map(|key| key.0).collect::<Vec<_>>()).await?;
+                let ($loads, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
+                let $keys = keys.as_slice();
+                let found = $query.await?;
                 Ok(found.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
             }
         }
@@ -47,31 +53,31 @@ macro_rules! list {
 
 list!(
     /// A variant, as a list of at most one.
-    VariantKey, variant::Model, loader::variants_by_key
+    VariantKey, variant::Model, |loads, keys| loader::variants_by_key(&loads.db, keys, loads.sight)
 );
 list!(
     /// A product, as a list of at most one.
-    ProductKey, product::Model, loader::products_by_key
+    ProductKey, product::Model, |loads, keys| loader::products_by_key(&loads.db, keys, loads.sight)
 );
 list!(
     /// The texts of a product, as a list of at most one.
-    DescriptionOf, Description, loader::descriptions
+    DescriptionOf, Description, |loads, keys| loader::descriptions(&loads.db, keys)
 );
 list!(
     /// The pictures of a product.
-    ImagesOf, Image, loader::images
+    ImagesOf, Image, |loads, keys| loader::images(&loads.db, keys)
 );
 list!(
     /// The tags of a product.
-    TagsOf, String, loader::tags
+    TagsOf, String, |loads, keys| loader::tags(&loads.db, keys)
 );
 list!(
     /// The options of a product.
-    OptionsOf, Choices, loader::options
+    OptionsOf, Choices, |loads, keys| loader::options(&loads.db, keys)
 );
 list!(
     /// What a variant is, option by option.
-    ChoicesOf, Choice, loader::choices
+    ChoicesOf, Choice, |loads, keys| loader::choices(&loads.db, keys)
 );
 
 /// Declares a key that owns one thing and the query that finds it for many.
@@ -103,7 +109,7 @@ single!(
 );
 single!(
     /// How many products lie in and below a category.
-    CountOf, i64, |loads, keys| loader::counts(&loads.db, &loads.tree, &keys)
+    CountOf, i64, |loads, keys| loader::counts(&loads.db, &loads.tree.load(), &keys)
 );
 single!(
     /// The text of a category.
@@ -139,6 +145,6 @@ impl Loader<Slice> for Loads {
     type Error = Error;
 
     async fn load(&self, keys: &[Slice]) -> Result<HashMap<Slice, Self::Value>> {
-        loader::slices(&self.db, &self.tree, keys).await
+        loader::slices(&self.db, &self.tree.load(), keys).await
     }
 }

@@ -17,6 +17,8 @@ pub mod variant;
 pub mod filter;
 pub mod facets;
 pub mod connection;
+pub mod catalog;
+pub mod audit;
 pub mod session;
 pub mod password;
 
@@ -28,12 +30,12 @@ use crate::infra::Config;
 /// The root of every read.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery);
+pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery, audit::AuditQuery);
 
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation, password::PasswordMutation);
+pub struct Mutation(catalog::CatalogMutation, session::SessionMutation, password::PasswordMutation);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;

@@ -57,7 +57,7 @@ impl NodeQuery {
 async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     let scope = scope(ctx);
     Ok(match id.kind {
-        Kind::Category => Category::find(&scope.tree, id.key).map(Node::Category),
+        Kind::Category => Category::find(&scope.tree(), id.key).map(Node::Category),
         Kind::Product => {
             let found = scope.load(ProductKey(id.key)).await?;
             found.and_then(|found| found.first().cloned()).map(|row| Node::Product(Product::from(row)))

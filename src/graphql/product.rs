@@ -139,7 +139,7 @@ impl Product {
     /// Where it belongs. Costs nothing: the tree is in memory.
     async fn category(&self, ctx: &Context<'_>) -> Result<Quick<Category>> {
         let scope = scope(ctx);
-        if let Some(category) = Category::find(&scope.tree, self.0.category_id) {
+        if let Some(category) = Category::find(&scope.tree(), self.0.category_id) {
             return Ok(Quick(category));
         }
         // Its category was made after this request's tree was read.
@@ -214,6 +214,12 @@ impl Product {
         Ok(QuickList(variants))
     }
 
+    /// Rises with every change that somebody makes: hand it in as `expectedVersion`, and no change of another's is
+    /// overwritten. Stock that is sold, and sales that turn by the clock, do not raise it.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
@@ -248,7 +254,7 @@ pub struct ProductQuery;
 #[Object]
 impl ProductQuery {
     /// One product, by its id, by its slug, or by the sku of any of its variants; null when it is not there or not
-    /// yours to see. One statement.
+    /// yours to see: what is not on sale is seen by staff only. One statement.
     async fn product(
         &self,
         ctx: &Context<'_>,
@@ -267,7 +273,7 @@ impl ProductQuery {
             }
         };
         let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        let found = list::find(&scope(ctx).db, named, product_columns(&asked)).await?;
+        let found = list::find(&scope(ctx).db, (named, scope(ctx).sight), product_columns(&asked)).await?;
         Ok(found.map(|row| Quick(Product::from(row))))
     }
 

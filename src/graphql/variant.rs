@@ -139,6 +139,11 @@ impl Variant {
         self.row.image.as_deref()
     }
 
+    /// Rises with every change that somebody makes. Hand it in as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.row.version
+    }
+
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at

@@ -1,10 +1,15 @@
 //! Who changed what: a row for every change, written in the change's own transaction.
 
-use sea_orm::ConnectionTrait;
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 
-use super::Tx;
-use crate::base::{Result, id::Kind};
+use super::{Db, Tx};
+use crate::base::{
+    Result,
+    id::Kind,
+    page::{Cursor, Page, Window},
+};
 
 /// Who does what a transaction does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +58,84 @@ pub struct Change {
     pub before: Option<Value>,
     /// What it is now. `None` for what was removed.
     pub after: Option<Value>,
+}
+
+/// A line of the log as it was written.
+#[derive(Debug, Clone, PartialEq, FromQueryResult)]
+#[expect(missing_docs, reason = "the columns are explained in the schema")]
+pub struct Line {
+    pub id: i64,
+    pub actor_kind: String,
+    pub actor_id: Option<i64>,
+    pub action: String,
+    pub thing_kind: String,
+    pub thing_id: i64,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub request_id: String,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Line {
+    /// Its place in the log.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        Cursor { order: ORDER, keys: Vec::new(), id: self.id }.encode()
+    }
+}
+
+/// Which lines are wanted. What is `None` does not narrow.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// Who made the change.
+    pub actor: Option<Actor>,
+    /// What was done.
+    pub action: Option<String>,
+    /// To what: its kind's name and its key.
+    pub thing: Option<(&'static str, i64)>,
+    /// From this moment on.
+    pub since: Option<DateTime<Utc>>,
+    /// Up to, but not including, this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The mark of the log's cursors.
+const ORDER: char = 'a';
+
+/// A page of the log, newest first. One statement.
+///
+/// # Errors
+/// When the cursor is not one of the log, or the database cannot be asked.
+pub async fn page(db: &Db, wanted: &Wanted, window: &Window) -> Result<Page<Line>> {
+    let Wanted { actor, action, thing, since, until } = wanted;
+    let mut sql = db.sql();
+    sql.push("SELECT a.* FROM audit AS a WHERE true");
+    if let Some(actor) = actor {
+        let (kind, key) = actor.stored();
+        sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(key);
+    }
+    if let Some(action) = action {
+        sql.push(" AND a.action = ").bind(action.as_str());
+    }
+    if let Some((kind, key)) = thing {
+        sql.push(" AND a.thing_kind = ").bind(*kind).push(" AND a.thing_id = ").bind(*key);
+    }
+    if let Some(since) = since {
+        sql.push(" AND a.created_at >= ").bind(*since);
+    }
+    if let Some(until) = until {
+        sql.push(" AND a.created_at < ").bind(*until);
+    }
+    if let Some(cursor) = &window.cursor {
+        let field = if window.backwards { "before" } else { "after" };
+        let cursor = Cursor::decode(cursor, ORDER, &[], field)?;
+        sql.push(if window.backwards { " AND a.id > " } else { " AND a.id < " }).bind(cursor.id);
+    }
+    sql.push(if window.backwards { " ORDER BY a.id" } else { " ORDER BY a.id DESC" });
+    sql.push(&format!(" LIMIT {}", window.size + 1));
+    let rows = db.query_all_raw(sql.statement()).await?;
+    let lines = rows.iter().map(|row| Line::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    Ok(Page::settle(lines, window))
 }
 
 impl Tx {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use sea_orm::ConnectionTrait;
+use serde_json::json;
 
 use crate::{
-    base::Result,
-    infra::{Sql, Tx},
+    base::{Result, id::Kind},
+    infra::{Change, Sql, Tx},
 };
 
 /// The location every shop begins with.
@@ -54,9 +55,45 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
     mark(tx, &variants).await
 }
 
+/// The same, said by staff: with lines in the audit log where a count becomes another.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn recount(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
+    let before = on_hand(tx, &keys).await?;
+    set_on_hand(tx, counts).await?;
+    let after = on_hand(tx, &keys).await?;
+    let change = |key: &i64| Change {
+        action: "inventory.set",
+        thing: (Kind::Variant, *key),
+        before: Some(json!({ "onHand": before.get(key) })),
+        after: Some(json!({ "onHand": after.get(key) })),
+    };
+    let differs = keys.iter().filter(|key| before.get(key) != after.get(key));
+    tx.record(&differs.map(change).collect::<Vec<_>>()).await
+}
+
+async fn on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
+    let mut sql = tx.sql();
+    sql.push("SELECT variant_id, on_hand FROM inventory WHERE location_id = ").bind(DEFAULT_LOCATION).push(" AND ");
+    sql.any("variant_id", variants.iter().copied());
+    let rows = tx.query_all_raw(sql.statement()).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()
+}
+
 /// Whether each product of these variants can be bought is kept with the product, where lists filter by it. Written
 /// only where it turns, so that selling from a full shelf does not touch the product.
-async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
+///
+/// # Errors
+/// When the database refuses.
+pub async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
+    if variants.is_empty() {
+        return Ok(());
+    }
     let buyable = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
                    WHERE v.product_id = product.id AND v.deleted_at IS NULL \
                    AND (NOT v.track_stock OR i.on_hand > i.reserved))";

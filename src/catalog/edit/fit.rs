@@ -136,7 +136,7 @@ impl Desk {
     fn category(&self, edit: &ProductEdit, before: Option<&product::Model>, wrong: &mut Wrong) -> Option<i64> {
         if let Some(key) = edit.category {
             if !self.found.has_category(key) {
-                wrong.say(Code::NotFound, &at(&edit.path, "category"), "there is no such category");
+                wrong.say(Code::NotFound, &at(&edit.path, "categoryId"), "there is no such category");
             }
             return Some(key);
         }

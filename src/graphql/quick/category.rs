@@ -36,7 +36,7 @@ impl AtHand for Category {
 
     fn knows(one: &One<'_>) -> bool {
         match one.name() {
-            "id" | "name" | "slug" | "level" | "position" | "description" | "productCount" => true,
+            "id" | "name" | "slug" | "level" | "position" | "version" | "description" | "productCount" => true,
             "parent" | "children" | "ancestors" | "descendants" => one.below.all(Self::knows),
             _ => false,
         }
@@ -72,6 +72,7 @@ impl AtHand for Category {
             "slug" => text(&node.slug),
             "level" => Value::from(node.level),
             "position" => Value::from(node.position),
+            "version" => Value::from(node.version),
             "description" => maybe(beside.texts.get(&CategoryText(node.id)).map(String::as_str)),
             "productCount" => Value::from(beside.counts.get(&CountOf(node.id)).copied().unwrap_or(0)),
             "parent" => match self.above() {

@@ -62,6 +62,7 @@ pub fn columns(asked: &Asked<'_>) -> ProductColumns {
         "salePrice" => ProductColumns { sale_price: true, ..none },
         "priceRange" => ProductColumns { price_now: true, price_max: true, ..none },
         "image" => ProductColumns { image: true, ..none },
+        "version" => ProductColumns { version: true, ..none },
         "createdAt" => ProductColumns { created_at: true, ..none },
         "updatedAt" => ProductColumns { updated_at: true, ..none },
         // Their product is this one again.
@@ -110,7 +111,7 @@ impl AtHand for Product {
             "status" => enum_value(ProductStatus::from(row.status)),
             "featured" => Value::from(row.featured),
             "category" => {
-                let category = Category::find(&way.scope.tree, row.category_id)?;
+                let category = Category::find(&way.scope.tree(), row.category_id)?;
                 way.object(&category, &beside.category, &one.below)?
             }
             "price" => amount(row.price),
@@ -143,6 +144,7 @@ impl AtHand for Product {
                 let first = shown(way.argument(one, "first")?).ok()?;
                 way.list(variants.list[range].iter().take(first), &variants.beside, one)?
             }
+            "version" => Value::from(row.version),
             "createdAt" => row.created_at.to_value(),
             "updatedAt" => row.updated_at.to_value(),
             _ => return None,
@@ -196,7 +198,7 @@ async fn categories_of<'a>(
     scope: &'a Scope,
     asked: impl Iterator<Item = &'a One<'a>>,
 ) -> Result<<Category as AtHand>::Beside> {
-    let list: Vec<_> = things.filter_map(|thing| Category::find(&scope.tree, thing.0.category_id)).collect();
+    let list: Vec<_> = things.filter_map(|thing| Category::find(&scope.tree(), thing.0.category_id)).collect();
     let loads = asked.filter_map(|one| Category::beside(&list, scope, &one.below));
     Ok(try_join_all(loads).await?.into_iter().reduce(category::Beside::and).unwrap_or_default())
 }

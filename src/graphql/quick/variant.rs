@@ -38,6 +38,7 @@ pub fn columns(asked: &Asked<'_>) -> VariantColumns {
             VariantColumns { sale_price: true, sale_starts_at: true, sale_ends_at: true, ..none }
         }
         "weightGrams" => VariantColumns { weight_grams: true, ..none },
+        "version" => VariantColumns { version: true, ..none },
         "barcode" => VariantColumns { barcode: true, ..none },
         "image" => VariantColumns { image: true, ..none },
         "id" | "currency" | "options" | "inStock" | "stockQuantity" => none,
@@ -102,6 +103,7 @@ impl AtHand for Variant {
             "weightGrams" => row.weight_grams.map_or(Value::Null, |grams| Value::from(int(grams))),
             "barcode" => maybe(row.barcode.as_deref()),
             "image" => maybe(row.image.as_deref()),
+            "version" => Value::from(row.version),
             "createdAt" => row.created_at.to_value(),
             "updatedAt" => row.updated_at.to_value(),
             _ => return None,
