@@ -24,6 +24,8 @@ pub mod account {
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
         pub deleted_at: Option<DateTimeUtc>,
+        pub name_key: String,
+        pub last_name_key: String,
     }
 
     /// None: what belongs to many rows is loaded in one statement.
