@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::{
     check::Check,
     entity::address,
-    profile::{CustomerChanged, NAME_LIMIT, Wish, difference},
+    profile::{CustomerChanged, Wish, difference},
     reach::{self, Reach},
 };
 use crate::{
     base::{Country, Error, GlobalId, Patch, Result, error::Code, id::Kind},
-    infra::{Tx, audit::Change},
+    identity::account::NAME_LIMIT,
+    infra::{Change, Tx},
 };
 
 /// More serve nobody. A list of them needs no pages.

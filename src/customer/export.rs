@@ -1,17 +1,19 @@
 //! Everything the shop holds about somebody, as one document: theirs to have.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JsonValue, QueryFilter, QueryOrder};
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{address, entity::address as address_row};
 use crate::{
     base::{Error, GlobalId, Result, id::Kind},
-    identity::{account, session},
+    identity::entity::{account, session},
     infra::Sql,
 };
 
 /// Everything about an account. A constant number of statements. No secret is in it: passwords and tokens are kept as
-/// digests, which are nobody's to have.
+/// digests, which are nobody's to have; and what somebody did to others is told without what those are like.
 ///
 /// # Errors
 /// When it is not there, or the database cannot be asked.
@@ -22,19 +24,12 @@ pub async fn everything(db: &impl ConnectionTrait, key: i64) -> Result<Value> {
         "customer": profile(&row),
         "addresses": addresses(db, key).await?,
         "sessions": sessions(db, key).await?,
-        "identities": rows(db, IDENTITIES, key).await?,
-        "apiKeys": rows(db, API_KEYS, key).await?,
-        "history": rows(db, HISTORY, key).await?,
+        "identities": rows::<Identity>(db, IDENTITIES, key).await?,
+        "apiKeys": rows::<ApiKey>(db, API_KEYS, key).await?,
+        "changes": rows::<OwnChange>(db, CHANGES, key).await?,
+        "deeds": rows::<Deed>(db, DEEDS, key).await?,
     }))
 }
-
-/// Accounts elsewhere that sign in here.
-const IDENTITIES: &str = "SELECT issuer, subject, created_at AS \"createdAt\" FROM account_identity \
-    WHERE account_id = $1 ORDER BY created_at, issuer, subject";
-const API_KEYS: &str = "SELECT name, hint, created_at AS \"createdAt\" FROM api_key WHERE made_by = $1 ORDER BY id";
-/// What was done to them, and by them.
-const HISTORY: &str = "SELECT action, thing_kind AS thing, before, after, created_at AS at FROM audit \
-    WHERE (thing_kind = 'Customer' AND thing_id = $1) OR (actor_kind = 'account' AND actor_id = $1) ORDER BY id";
 
 fn profile(row: &account::Model) -> Value {
     json!({
@@ -61,9 +56,9 @@ async fn addresses(db: &impl ConnectionTrait, key: i64) -> Result<Vec<Value>> {
 }
 
 async fn sessions(db: &impl ConnectionTrait, key: i64) -> Result<Vec<Value>> {
-    use crate::identity::entity::session::{Column, Entity};
-    let rows = Entity::find().filter(Column::AccountId.eq(key)).order_by_asc(Column::Id).all(db).await?;
-    let told = |row: &crate::identity::entity::session::Model| {
+    let query = session::Entity::find().filter(session::Column::AccountId.eq(key));
+    let rows = query.order_by_asc(session::Column::Id).all(db).await?;
+    let told = |row: &session::Model| {
         json!({
             "method": row.method, "userAgent": row.user_agent, "address": row.address, "createdAt": row.created_at,
             "usedAt": row.used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
@@ -72,9 +67,53 @@ async fn sessions(db: &impl ConnectionTrait, key: i64) -> Result<Vec<Value>> {
     Ok(rows.iter().map(told).collect())
 }
 
-async fn rows(db: &impl ConnectionTrait, query: &str, key: i64) -> Result<Vec<Value>> {
+const IDENTITIES: &str = "SELECT issuer, subject, created_at FROM account_identity WHERE account_id = ";
+const API_KEYS: &str = "SELECT name, hint, created_at FROM api_key WHERE made_by = ";
+const CHANGES: &str =
+    "SELECT action, before, after, created_at FROM audit WHERE thing_kind = 'Customer' AND thing_id = ";
+const DEEDS: &str = "SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = 'account' AND actor_id = ";
+
+/// An account elsewhere that signs in here.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    issuer: String,
+    subject: String,
+    created_at: DateTime<Utc>,
+}
+
+/// A key that they made.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct ApiKey {
+    name: String,
+    hint: String,
+    created_at: DateTime<Utc>,
+}
+
+/// What was done to them, whoever did it.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct OwnChange {
+    action: String,
+    before: Option<Value>,
+    after: Option<Value>,
+    created_at: DateTime<Utc>,
+}
+
+/// What they did.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct Deed {
+    action: String,
+    thing_kind: String,
+    created_at: DateTime<Utc>,
+}
+
+/// The rows of a query that ends where the account's key belongs, the oldest first.
+async fn rows<R: FromQueryResult>(db: &impl ConnectionTrait, query: &str, key: i64) -> Result<Vec<R>> {
     let mut sql = Sql::new(db.get_database_backend());
-    sql.push(query);
-    let rows = db.query_all_raw(sql.given(key).statement()).await?;
-    Ok(rows.iter().map(|row| JsonValue::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    sql.push(query).bind(key).push(" ORDER BY created_at");
+    let rows = db.query_all_raw(sql.statement()).await?;
+    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }

@@ -10,7 +10,7 @@ use crate::{
         page::{Cursor, Key, Page, Window, in_range},
         text,
     },
-    identity::{Role, account},
+    identity::{Role, entity::account},
     infra::Sql,
 };
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{Reach, entity::address};
-use crate::{base::Result, identity::account, infra::Sql};
+use crate::{base::Result, identity::entity::account, infra::Sql};
 
 /// Accounts that are there and within reach. One statement.
 ///

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::{check::Check, reach};
 use crate::{
-    base::{Country, Patch, Result, id::Kind, text},
-    identity::{Caller, account},
-    infra::{Tx, audit::Change, outbox::Event},
+    base::{Country, Patch, Result, id::Kind},
+    identity::{
+        Caller,
+        account::{NAME_LIMIT, name_keys},
+        entity::account,
+    },
+    infra::{Change, Tx, outbox::Event},
 };
-
-/// The longest name. Characters.
-pub const NAME_LIMIT: usize = 100;
 
 /// What somebody wants said of a customer.
 #[derive(Debug, Default)]
@@ -84,12 +85,6 @@ pub async fn update(tx: &Tx, wish: Wish, change: ProfileChange) -> Result<accoun
     Ok(row)
 }
 
-/// What staff find a name by: the whole of it, and its last part.
-#[must_use]
-pub fn name_keys(first: &str, last: &str) -> (String, String) {
-    (text::key(&format!("{first} {last}")), text::key(last))
-}
-
 fn lay(row: &mut account::Model, change: ProfileChange, country: Country) -> Result<()> {
     let ProfileChange { first_name, last_name, phone } = change;
     let mut check = Check::new("input");
@@ -97,18 +92,6 @@ fn lay(row: &mut account::Model, change: ProfileChange, country: Country) -> Res
     check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);
     check.phone(&mut row.phone, phone, "phone", country);
     check.done()
-}
-
-/// Checks the names of an account that is to be made.
-///
-/// # Errors
-/// When they cannot be.
-pub fn read_names(first: &str, last: &str) -> Result<(String, String)> {
-    let mut check = Check::new("input");
-    let (mut first_name, mut last_name) = (String::new(), String::new());
-    check.text(&mut first_name, Patch::Set(first.to_owned()), "firstName", NAME_LIMIT);
-    check.text(&mut last_name, Patch::Set(last.to_owned()), "lastName", NAME_LIMIT);
-    check.done().map(|()| (first_name, last_name))
 }
 
 fn shown(row: &account::Model) -> Value {

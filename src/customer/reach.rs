@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Loc
 
 use crate::{
     base::{Error, Result, error::Code},
-    identity::{Caller, Permission, Role, account},
+    identity::{Caller, Permission, Role, entity::account},
     infra::Tx,
 };
 

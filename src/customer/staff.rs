@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     base::{Error, Result, error::Code, id::Kind},
-    identity::{Role, account, session},
-    infra::{Tx, audit::Change},
+    identity::{Role, entity::account, session},
+    infra::{Change, Tx},
 };
 
 /// Keeps an account from signing in, and ends its sessions; or lets it sign in again.

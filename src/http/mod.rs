@@ -3,6 +3,8 @@
 pub mod envelope;
 pub mod request_id;
 pub mod negotiate;
+pub mod bearer;
+pub mod keys;
 pub mod documents;
 pub mod graphql;
 pub mod graphiql;
@@ -57,6 +59,7 @@ impl App {
 pub fn router(app: &Arc<App>) -> Router {
     let paths = Router::new()
         .route("/graphql", any(graphql::handle))
+        .route("/.well-known/jwks.json", get(keys::public))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -3,8 +3,17 @@
 pub mod permission;
 pub mod caller;
 pub mod entity;
+pub mod secret;
+pub mod password;
+pub mod account;
+pub mod attempt;
+pub mod one_time;
 pub mod session;
+pub mod key;
+pub mod api_key;
+pub mod token;
+pub mod gate;
 
 pub use caller::Caller;
-pub use entity::account;
+pub use gate::Gate;
 pub use permission::{Permission, Permissions, Role};

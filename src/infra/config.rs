@@ -26,6 +26,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The GraphQL edge.
     pub graphql: GraphqlConfig,
+    /// Who may come in, and how.
+    pub identity: IdentityConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -104,6 +106,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Bytes.
     pub body_limit: usize,
+    /// How many proxies stand before it.
+    pub proxies: usize,
 }
 
 /// `[graphql]`
@@ -154,6 +158,28 @@ impl<'de> Deserialize<'de> for Switch {
             other => Err(de::Error::custom(format!("`{other}` is none of auto, true, false"))),
         }
     }
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct IdentityConfig {
+    /// Who signs the shop's tokens.
+    pub issuer: String,
+    /// Whether customers can have an account with a password.
+    pub local_accounts: bool,
+    /// Of an access token.
+    #[serde(deserialize_with = "seconds")]
+    pub access_token_lifetime: Duration,
+    /// Of a session that is not used.
+    #[serde(deserialize_with = "seconds")]
+    pub session_lifetime: Duration,
+    /// At one account, within the window.
+    pub attempts_per_account: u32,
+    /// From one network address, within the window.
+    pub attempts_per_address: u32,
+    /// How long attempts are counted.
+    #[serde(deserialize_with = "seconds")]
+    pub attempt_window: Duration,
 }
 
 /// `[log]`
@@ -247,6 +273,10 @@ impl Config {
         let url = &self.database.url;
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
+        }
+        let life = self.identity.access_token_lifetime;
+        if life.is_zero() || life > Duration::from_hours(24) {
+            return Err("identity.access_token_lifetime must be from 1 second to a day".into());
         }
         for origin in &self.server.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
