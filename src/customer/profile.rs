@@ -46,8 +46,8 @@ impl Event for CustomerChanged {
 pub struct Wish {
     /// The account.
     pub account: i64,
-    /// Who asks.
-    pub caller: Caller,
+    /// Who asks; `None` for the shop itself, at its own command line.
+    pub caller: Option<Caller>,
     /// The version they have seen.
     pub expected: Option<i32>,
     /// Where the shop stands.

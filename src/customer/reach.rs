@@ -49,13 +49,14 @@ pub async fn hold(tx: &Tx, key: i64) -> Result<Option<account::Model>> {
     Ok(row.lock(LockType::NoKeyUpdate).one(tx).await?)
 }
 
-/// The same, of an account that somebody is about to change who may: oneself, or a customer, or anybody of whoever may
-/// change staff.
+/// The same, of an account that somebody is about to change: oneself, or a customer, or anybody for whoever may change
+/// staff. Without a caller it is the shop itself, at its own command line, which may do everything.
 ///
 /// # Errors
 /// When it is not there, or belongs to staff and the caller may not change those.
-pub async fn hold_for(tx: &Tx, key: i64, caller: Caller) -> Result<account::Model> {
+pub async fn hold_for(tx: &Tx, key: i64, caller: Option<Caller>) -> Result<account::Model> {
     let row = hold(tx, key).await?.ok_or_else(|| Error::not_found("id", "customer"))?;
+    let Some(caller) = caller else { return Ok(row) };
     let oneself = matches!(caller, Caller::Person { account, .. } if account == key);
     if row.role == Role::Customer || oneself || caller.permissions().has(Permission::StaffWrite) {
         return Ok(row);

@@ -1,8 +1,8 @@
 //! What staff do about accounts: who may sign in, and what with.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::LockType,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::LockType,
 };
 use serde_json::json;
 
@@ -12,9 +12,54 @@ use super::{
 };
 use crate::{
     base::{Error, Result, error::Code, id::Kind},
-    identity::{Role, entity::account, session},
-    infra::{Change, Tx},
+    identity::{self, Caller, Role, account::NewAccount, entity::account, password, secret, session},
+    infra::{Change, Db, Tx},
 };
+
+/// The characters of a password that was made for somebody: more than 140 bits.
+const GENERATED: usize = 24;
+
+/// Whom an account of staff is for.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Where mail goes; whoever makes the account vouches for it.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// May be empty.
+    pub first_name: String,
+    /// May be empty.
+    pub last_name: String,
+    /// What they sign in with, if they do not set one themselves.
+    pub password: Option<String>,
+}
+
+impl Candidate {
+    /// The account to be made, its password hashed. Everything that is wrong is said at once.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub async fn read(self) -> Result<NewAccount> {
+        let Self { email, role, first_name, last_name, password } = self;
+        let read = (
+            identity::account::email(&email, "input.email"),
+            identity::account::name(&first_name, "input.firstName"),
+            identity::account::name(&last_name, "input.lastName"),
+            password.as_deref().map_or(Ok(()), |password| password::check(password, &email, "input.password")),
+        );
+        let mut problems = Vec::new();
+        let wrong = [read.0.as_ref().err(), read.1.as_ref().err(), read.2.as_ref().err(), read.3.as_ref().err()];
+        for why in wrong.into_iter().flatten() {
+            problems.extend(why.clone().problems()?);
+        }
+        Error::all(problems)?;
+        let password = match password {
+            Some(password) => Some(password::hash(password).await?),
+            None => None,
+        };
+        Ok(NewAccount { email: Some(read.0?), verified: true, password, role, first_name: read.1?, last_name: read.2? })
+    }
+}
 
 /// Keeps an account from signing in, and ends its sessions; or lets it sign in again.
 ///
@@ -44,11 +89,23 @@ pub async fn disable(tx: &Tx, wish: Wish, disabled: bool) -> Result<account::Mod
     Ok(row)
 }
 
+/// Nobody gives what they do not have.
+///
+/// # Errors
+/// When a role may do more than the caller.
+pub fn may_give(caller: Option<Caller>, role: Role) -> Result<()> {
+    if caller.is_none_or(|caller| caller.permissions().covers(role.permissions())) {
+        return Ok(());
+    }
+    Err(Error::user(Code::Forbidden, "role", format!("The role {} may do more than you.", role.name())))
+}
+
 /// Gives an account another role, and ends its sessions, so that it counts at once.
 ///
 /// # Errors
-/// When it is not there, has changed since, or is the last admin.
+/// When it is not there, has changed since, is the last admin, or the role may do more than who gives it.
 pub async fn set_role(tx: &Tx, wish: Wish, role: Role) -> Result<account::Model> {
+    may_give(wish.caller, role)?;
     let admins = admins(tx).await?;
     let row = reach::hold_for(tx, wish.account, wish.caller).await?;
     reach::expect(row.version, wish.expected)?;
@@ -91,4 +148,39 @@ pub(super) fn keep_one(admins: &[i64], going: i64, field: &str) -> Result<()> {
         return Err(Error::user(Code::IllegalTransition, field, message));
     }
     Ok(())
+}
+
+/// Makes the first admin of a shop where nobody has an account, and a password that is told this once; `None` where
+/// somebody has one.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn first_admin(db: &Db, email: &str) -> Result<Option<String>> {
+    if account::Entity::find().count(db).await? > 0 {
+        return Ok(None);
+    }
+    let password = generated()?;
+    let (first_name, last_name) = (String::new(), String::new());
+    let candidate =
+        Candidate { email: email.to_owned(), role: Role::Admin, first_name, last_name, password: Some(password.clone()) };
+    let new = candidate.read().await?;
+    let made = db.write(async |tx| {
+        if account::Entity::find().count(tx).await? > 0 {
+            return Ok(None);
+        }
+        identity::account::create(tx, new).await.map(|_| Some(password))
+    });
+    match made.await {
+        // Another instance that started at the same moment was faster.
+        Err(why) if why.public().code == Code::AlreadyExists => Ok(None),
+        outcome => outcome,
+    }
+}
+
+/// A password that nobody has thought of.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn generated() -> Result<String> {
+    Ok(secret::random()?.chars().filter(char::is_ascii_alphanumeric).take(GENERATED).collect())
 }
