@@ -12,6 +12,7 @@ mod pricing;
 mod cost;
 mod ways;
 mod signing_in;
+mod tokens;
 mod listing;
 mod filtering;
 mod search;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
+        ("tokens", tokens::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),

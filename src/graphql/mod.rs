@@ -25,6 +25,7 @@ pub mod profile;
 pub mod staff;
 pub mod address;
 pub mod api_key;
+pub mod password;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -43,7 +44,7 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery);
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation, PeopleMutation);
+pub struct Mutation(session::SessionMutation, password::PasswordMutation, PeopleMutation);
 
 /// What can be changed about people.
 #[derive(Debug, Default, MergedObject)]
