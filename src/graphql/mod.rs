@@ -18,6 +18,13 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod session;
+pub mod role;
+pub mod customer;
+pub mod customers;
+pub mod profile;
+pub mod staff;
+pub mod address;
+pub mod api_key;
 pub mod password;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
@@ -28,12 +35,25 @@ use crate::infra::Config;
 /// The root of every read.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery);
+pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery, PeopleQuery);
+
+/// What can be asked about people.
+#[derive(Debug, Default, MergedObject)]
+pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery);
 
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation, password::PasswordMutation);
+pub struct Mutation(session::SessionMutation, password::PasswordMutation, PeopleMutation);
+
+/// What can be changed about people.
+#[derive(Debug, Default, MergedObject)]
+pub struct PeopleMutation(
+    profile::CustomerMutation,
+    address::AddressMutation,
+    staff::StaffMutation,
+    api_key::ApiKeyMutation,
+);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;

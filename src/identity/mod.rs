@@ -10,6 +10,7 @@ pub mod attempt;
 pub mod one_time;
 pub mod session;
 pub mod key;
+pub mod api_key;
 pub mod token;
 pub mod gate;
 

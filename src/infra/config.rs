@@ -6,6 +6,8 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::base::Country;
+
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
 
@@ -38,6 +40,9 @@ pub struct ShopConfig {
     /// What its prices are in.
     #[serde(deserialize_with = "parsed")]
     pub currency: Currency,
+    /// Where it stands: a phone number without a country's code is one of there.
+    #[serde(deserialize_with = "parsed")]
+    pub country: Country,
     /// Whether strangers are about.
     #[serde(deserialize_with = "parsed")]
     pub mode: Mode,
