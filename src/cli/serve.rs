@@ -14,6 +14,7 @@ use crate::{
     },
     graphql::context::Shared,
     http::{self, App},
+    identity::Outside,
     infra::{Config, Db, config::Mode},
 };
 
@@ -36,7 +37,8 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let forest = Forest::load(&db).await.map_err(|why| why.log())?;
     let grace = config.server.shutdown_grace;
     let name = config.shop.name.clone();
-    let shared = Arc::new(Shared { db: db.clone(), forest, config });
+    let outside = Outside::new(&config.identity)?;
+    let shared = Arc::new(Shared { db: db.clone(), forest, outside, config });
     let app = App::new(Arc::clone(&shared));
     let (stop, stopped) = watch::channel(false);
     let clock = (!args.no_worker).then(|| tokio::spawn(tick(Arc::clone(&shared), stopped.clone())));

@@ -25,7 +25,7 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree},
-    identity::Caller,
+    identity::{Caller, Outside},
     infra::{Config, Db, Meter, Origin},
 };
 
@@ -36,6 +36,8 @@ pub struct Shared {
     pub db: Db,
     /// The category tree.
     pub forest: Forest,
+    /// Those who know people for the shop, and their tokens.
+    pub outside: Outside,
     /// The settings.
     pub config: Config,
 }

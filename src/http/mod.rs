@@ -7,6 +7,7 @@ pub mod documents;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
+pub mod auth;
 
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ impl App {
 pub fn router(app: &Arc<App>) -> Router {
     let paths = Router::new()
         .route("/graphql", any(graphql::handle))
+        .route("/auth/{provider}/login", get(auth::login))
+        .route("/auth/{provider}/callback", get(auth::callback))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

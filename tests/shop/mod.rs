@@ -25,6 +25,7 @@ use savannah::{
     },
     graphql::context::Shared,
     http::{App, router},
+    identity::Outside,
     infra::{Config, Db, shop::make_ready},
 };
 use serde_json::{Value, json};
@@ -152,7 +153,8 @@ impl Shop {
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
         let forest = Forest::load(&db).await.expect("a tree");
-        let app = App::new(Arc::new(Shared { db: db.clone(), forest, config }));
+        let outside = Outside::new(&config.identity).expect("providers");
+        let app = App::new(Arc::new(Shared { db: db.clone(), forest, outside, config }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(axum::serve(listener, router(&app)).into_future());
