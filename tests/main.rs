@@ -11,6 +11,7 @@ mod browse;
 mod pricing;
 mod cost;
 mod ways;
+mod signing_in;
 mod listing;
 mod filtering;
 mod search;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("pricing", pricing::stories()),
         ("cost", cost::stories()),
         ("ways", ways::stories()),
+        ("signing_in", signing_in::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),

@@ -43,6 +43,8 @@ pub enum Code {
     VersionConflict,
     /// It may not go from where it stands to where it should.
     IllegalTransition,
+    /// The e-mail address and the password do not belong together.
+    InvalidCredentials,
     /// Nobody is signed in, or what was shown for it does not hold.
     Unauthenticated,
     /// Whoever is signed in may not do that.
@@ -67,6 +69,7 @@ impl Code {
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::VersionConflict => "VERSION_CONFLICT",
             Self::IllegalTransition => "ILLEGAL_TRANSITION",
+            Self::InvalidCredentials => "INVALID_CREDENTIALS",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::RateLimited => "RATE_LIMITED",

@@ -7,19 +7,22 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{ServeArgs, open_ready};
 use crate::{
-    catalog::{self, Forest},
+    base::Result,
+    catalog,
     exchange::{
         Progress,
         import::{DEMO, Import},
     },
     graphql::context::Shared,
     http::{self, App},
-    identity::Outside,
+    identity::session,
     infra::{Config, Db, config::Mode},
 };
 
 /// How often the clock's work is looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// Every so many ticks what has ended long ago is removed.
+const PRUNE_EVERY: u64 = 600;
 
 pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> {
     // Before anything slow: a port that is taken is said at once.
@@ -34,11 +37,9 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     if config.shop.mode == Mode::Development && !args.no_demo {
         fill(&db, &config).await?;
     }
-    let forest = Forest::load(&db).await.map_err(|why| why.log())?;
     let grace = config.server.shutdown_grace;
     let name = config.shop.name.clone();
-    let outside = Outside::new(&config.identity)?;
-    let shared = Arc::new(Shared { db: db.clone(), forest, outside, config });
+    let shared = Arc::new(Shared::open(db.clone(), config).await.map_err(|why| why.log())?);
     let app = App::new(Arc::clone(&shared));
     let (stop, stopped) = watch::channel(false);
     let clock = (!args.no_worker).then(|| tokio::spawn(tick(Arc::clone(&shared), stopped.clone())));
@@ -48,7 +49,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let address = listener.local_addr().map_err(|why| why.to_string())?;
     greet(&name, &address.to_string());
     let mut ending = stopped;
-    let router = http::router(&app).into_make_service();
+    let router = http::router(&app).into_make_service_with_connect_info::<std::net::SocketAddr>();
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         // The sender lives until after the server, so this ends when it says so.
         let _ = ending.wait_for(|stop| *stop).await;
@@ -95,22 +96,29 @@ async fn fill(db: &Db, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// What must happen by the clock, every second: sales that begin and end, and a tree that others have changed.
+/// What must happen by the clock, every second: sales that begin and end, and what others have changed.
 async fn tick(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let mut well = true;
+    let (mut well, mut ticks) = (true, 0_u64);
     while !pause(&mut stopped).await {
-        let outcome = match shared.forest.refresh(&shared.db).await {
-            Ok(()) => catalog::reprice(&shared.db).await.map(|_| ()),
-            Err(why) => Err(why),
-        };
+        let outcome = work(&shared, ticks).await;
+        ticks += 1;
         report(&mut well, outcome.map_err(|why| why.log()));
     }
+}
+
+async fn work(shared: &Shared, ticks: u64) -> Result<()> {
+    shared.refresh().await?;
+    catalog::reprice(&shared.db).await?;
+    if ticks.is_multiple_of(PRUNE_EVERY) {
+        session::prune(&shared.db).await?;
+    }
+    Ok(())
 }
 
 async fn refresh(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let mut well = true;
     while !pause(&mut stopped).await {
-        report(&mut well, shared.forest.refresh(&shared.db).await.map_err(|why| why.log()));
+        report(&mut well, shared.refresh().await.map_err(|why| why.log()));
     }
 }
 

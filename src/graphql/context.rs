@@ -25,7 +25,7 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree},
-    identity::{Caller, Outside},
+    identity::{Caller, Gate, Outside, session::Device},
     infra::{Config, Db, Meter, Origin},
 };
 
@@ -36,10 +36,46 @@ pub struct Shared {
     pub db: Db,
     /// The category tree.
     pub forest: Forest,
+    /// Who may come in.
+    pub gate: Gate,
     /// Those who know people for the shop, and their tokens.
     pub outside: Outside,
     /// The settings.
     pub config: Config,
+}
+
+impl Shared {
+    /// A shop on a database that is ready.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn open(db: Db, config: Config) -> Result<Self> {
+        let forest = Forest::load(&db).await?;
+        let gate = Gate::open(&db, &config.identity).await?;
+        let outside =
+            Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
+        Ok(Self { db, forest, gate, outside, config })
+    }
+
+    /// Hears of what others have changed: the tree, sessions that were revoked, keys. By the clock.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn refresh(&self) -> Result<()> {
+        self.forest.refresh(&self.db).await?;
+        self.gate.refresh(&self.db).await
+    }
+}
+
+/// Who sent a request, and from where.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// Who asks.
+    pub caller: Caller,
+    /// With what.
+    pub device: Device,
+    /// The request's id.
+    pub request: String,
 }
 
 /// One request's view of the shop.
@@ -50,6 +86,8 @@ pub struct Scope {
     pub db: Db,
     /// Who asks.
     pub caller: Caller,
+    /// With what.
+    pub device: Device,
     /// The tree as it was when the request came: one request sees one tree.
     pub tree: Arc<Tree>,
     /// What hangs on many things at once.
@@ -68,8 +106,9 @@ pub struct Waiting {
 impl Scope {
     /// A scope for a request of somebody, its meter, and where its loads wait. [`drive`] runs them.
     #[must_use]
-    pub fn open(shared: &Arc<Shared>, caller: Caller, request: &str) -> (Self, Arc<Meter>, Waiting) {
-        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request: request.to_owned() });
+    pub fn open(shared: &Arc<Shared>, visit: Visit) -> (Self, Arc<Meter>, Waiting) {
+        let Visit { caller, device, request } = visit;
+        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request });
         let tree = shared.forest.current();
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
@@ -81,7 +120,11 @@ impl Scope {
             .max_batch_size(usize::MAX);
         let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
-        (Self { shared: Arc::clone(shared), db, caller, tree, loads, left, fresh: OnceCell::new() }, meter, waiting)
+        (
+            Self { shared: Arc::clone(shared), db, caller, device, tree, loads, left, fresh: OnceCell::new() },
+            meter,
+            waiting,
+        )
     }
 
     /// The tree as it is now, for what was made after the request came. Looked at once, whoever asks.

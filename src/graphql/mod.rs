@@ -18,6 +18,7 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod session;
+pub mod login;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -27,12 +28,12 @@ use crate::infra::Config;
 /// The root of every read.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery);
+pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery, login::LoginQuery);
 
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation);
+pub struct Mutation(session::SessionMutation, login::LoginMutation);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     AlreadyExists,
     /// It may not go from where it stands to where it should.
     IllegalTransition,
+    /// The e-mail address and the password do not belong together.
+    InvalidCredentials,
     /// It has been changed since you read it: read it again, and decide again.
     VersionConflict,
 }
@@ -39,6 +41,7 @@ impl From<Problem> for UserError {
             Code::NotFound => ErrorCode::NotFound,
             Code::AlreadyExists => ErrorCode::AlreadyExists,
             Code::IllegalTransition => ErrorCode::IllegalTransition,
+            Code::InvalidCredentials => ErrorCode::InvalidCredentials,
             Code::VersionConflict => ErrorCode::VersionConflict,
             _ => ErrorCode::ValidationError,
         };

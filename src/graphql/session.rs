@@ -1,12 +1,57 @@
-//! Signing in and out.
+//! Signing in, staying signed in, signing out.
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{context::scope, guard::SignedIn, payload::payload};
-use crate::{
-    base::Result,
-    identity::{Caller, session},
+use super::{
+    context::{Scope, scope},
+    guard::{Anybody, SignedIn},
+    payload::payload,
 };
+use crate::{
+    base::{Error, GlobalId, Result, error::Code, id::Kind},
+    identity::{
+        Caller,
+        account::{self, NewAccount},
+        attempt::Attempt,
+        entity, password,
+        session::{self, Opened, Refreshed},
+    },
+};
+
+/// What one signs in with from now on.
+#[derive(Debug, SimpleObject)]
+pub struct Tokens {
+    /// Goes with every request: `Authorization: Bearer …`.
+    access_token: String,
+    /// When the access token ends. Ask for the next one before.
+    access_token_expires_at: DateTime<Utc>,
+    /// What the next tokens are asked for with, once. Keep it where no script of others can read it.
+    refresh_token: String,
+    /// When the session ends, unless it is used before.
+    refresh_token_expires_at: DateTime<Utc>,
+}
+
+impl Tokens {
+    /// The tokens of a session that was opened.
+    ///
+    /// # Errors
+    /// When there is no key to sign with.
+    pub fn of(scope: &Scope, opened: Opened) -> Result<Self> {
+        let Opened { session, account, refresh, until } = opened;
+        let (access_token, access_token_expires_at) =
+            scope.shared.gate.issue(account.id, account.role, session, scope.db.now())?;
+        Ok(Self { access_token, access_token_expires_at, refresh_token: refresh, refresh_token_expires_at: until })
+    }
+}
+
+payload!(
+    /// What came of signing in.
+    SessionPayload {
+        /// What one signs in with from now on; null when it was refused.
+        tokens: Tokens
+    }
+);
 
 payload!(
     /// What came of signing out.
@@ -16,20 +61,252 @@ payload!(
     }
 );
 
+/// A sign-in that lasts until it ends or is revoked.
+#[derive(Debug)]
+pub struct Session(entity::session::Model);
+
+/// A sign-in that lasts until it ends or is revoked.
+#[Object]
+impl Session {
+    /// The lasting id.
+    async fn id(&self) -> ID {
+        GlobalId::new(Kind::Session, self.0.id).encode().into()
+    }
+
+    /// How it began: `password`, or the name of a provider.
+    async fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// What the client called itself then.
+    async fn user_agent(&self) -> &str {
+        &self.0.user_agent
+    }
+
+    /// The network address it began from.
+    async fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// When it began.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When tokens were last given for it.
+    async fn used_at(&self) -> DateTime<Utc> {
+        self.0.used_at
+    }
+
+    /// When it ends, unless it is used before.
+    async fn expires_at(&self) -> DateTime<Utc> {
+        self.0.expires_at
+    }
+
+    /// Whether it is the one that asks.
+    async fn current(&self, ctx: &Context<'_>) -> bool {
+        matches!(scope(ctx).caller, Caller::Person { session, .. } if session == Some(self.0.id))
+    }
+}
+
+/// The sessions of an account that are alive, the last used first. One statement.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn sessions_of(scope: &Scope, account: i64) -> Result<Vec<Session>> {
+    let found = session::list(&scope.db, account, scope.db.now()).await?;
+    Ok(found.into_iter().map(Session).collect())
+}
+
+/// Who wants an account.
+#[derive(Debug, InputObject)]
+pub struct CustomerRegisterInput {
+    /// Where mail goes; also what one signs in with.
+    email: String,
+    /// From 8 to 128 characters, any.
+    password: String,
+    /// At most 100 characters.
+    #[graphql(default)]
+    first_name: String,
+    /// At most 100 characters.
+    #[graphql(default)]
+    last_name: String,
+}
+
+/// What one signs in with.
+#[derive(Debug, InputObject)]
+pub struct LoginInput {
+    /// The account's e-mail address, in any case.
+    email: String,
+    /// Its password.
+    password: String,
+}
+
 /// The sessions' part of the mutation root.
 #[derive(Debug, Default)]
 pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Sign out: the session ends, and its tokens with it, within a second everywhere.
+    /// Make an account with an e-mail address and a password, and sign in.
+    #[graphql(guard = "Anybody")]
+    async fn customer_register(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who wants an account.")] input: CustomerRegisterInput,
+    ) -> Result<SessionPayload> {
+        SessionPayload::settle(register(scope(ctx), input).await)
+    }
+
+    /// Sign in with an e-mail address and a password.
+    #[graphql(guard = "Anybody")]
+    async fn login(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What one signs in with.")] input: LoginInput,
+    ) -> Result<SessionPayload> {
+        SessionPayload::settle(login(scope(ctx), input).await)
+    }
+
+    /// Swap a refresh token for new tokens. Each holds once; one that is shown again ends its session.
+    #[graphql(guard = "Anybody")]
+    async fn token_refresh(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The newest refresh token of the session.")] refresh_token: String,
+    ) -> Result<SessionPayload> {
+        let scope = scope(ctx);
+        let lasts = lasts(scope);
+        match scope.db.write(async |tx| session::refresh(tx, &refresh_token, lasts).await).await? {
+            Refreshed::Opened(opened) => SessionPayload::settle(Tokens::of(scope, *opened)),
+            Refreshed::Gone(why) => {
+                tracing::info!(reason = why, "a refresh token was refused");
+                scope.shared.gate.refresh(&scope.db).await?;
+                Err(Error::user(
+                    Code::Unauthenticated,
+                    "refreshToken",
+                    "This refresh token does not hold; sign in again.",
+                ))
+            }
+        }
+    }
+
+    /// Sign out: the session ends, and its tokens with it, within seconds everywhere.
     #[graphql(guard = "SignedIn")]
     async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
         let scope = scope(ctx);
         let Caller::Person { account, session: Some(one), .. } = scope.caller else {
             return LogoutPayload::settle(Ok(0));
         };
-        let ended = scope.db.write(async |tx| session::revoke(tx, account, Some(one)).await).await;
-        LogoutPayload::settle(ended.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
+        LogoutPayload::settle(end(scope, account, Some(one)).await)
+    }
+
+    /// Sign out everywhere: every session of the account ends, this one too.
+    #[graphql(guard = "SignedIn")]
+    async fn logout_everywhere(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
+        let scope = scope(ctx);
+        LogoutPayload::settle(end(scope, scope.caller.account()?, None).await)
+    }
+
+    /// End one of one's own sessions: that of a telephone that was lost.
+    #[graphql(guard = "SignedIn")]
+    async fn session_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session's id.")] id: ID,
+    ) -> Result<LogoutPayload> {
+        let scope = scope(ctx);
+        let account = scope.caller.account()?;
+        let outcome = match GlobalId::key(&id, Kind::Session, "id") {
+            Ok(one) => end(scope, account, Some(one)).await,
+            Err(why) => Err(why),
+        };
+        let found =
+            outcome.and_then(|ended| if ended == 0 { Err(Error::not_found("id", "session")) } else { Ok(ended) });
+        LogoutPayload::settle(found)
+    }
+}
+
+/// How long a session lasts that nobody uses.
+pub(super) fn lasts(scope: &Scope) -> TimeDelta {
+    TimeDelta::from_std(scope.shared.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
+}
+
+/// Begins a session that a password has opened.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn begin(scope: &Scope, account: entity::account::Model, attempt: &Attempt) -> Result<Tokens> {
+    let lasts = lasts(scope);
+    let opened = scope.db.write(async |tx| {
+        attempt.forgive(tx).await?;
+        session::open(tx, account, &scope.device, ("password", lasts)).await
+    });
+    Tokens::of(scope, opened.await?)
+}
+
+/// Ends sessions, here at once.
+pub(super) async fn end(scope: &Scope, account: i64, one: Option<i64>) -> Result<i64> {
+    let ended = scope.db.write(async |tx| session::revoke(tx, account, one).await).await?;
+    scope.shared.gate.refresh(&scope.db).await?;
+    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+}
+
+/// Whether people can have passwords here.
+pub(super) fn local(scope: &Scope) -> Result<()> {
+    if scope.shared.config.identity.local_accounts {
+        return Ok(());
+    }
+    Err(Error::user(Code::Forbidden, "", "This shop has no accounts with passwords; sign in through a provider."))
+}
+
+async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens> {
+    local(scope)?;
+    let CustomerRegisterInput { email, password, first_name, last_name } = input;
+    let mut problems = Vec::new();
+    let mut note = |why: Error| why.problems().map(|found| problems.extend(found));
+    let (read, first, last) = (
+        account::email(&email, "input.email"),
+        account::name(&first_name, "input.firstName"),
+        account::name(&last_name, "input.lastName"),
+    );
+    for outcome in [read.as_ref().err(), first.as_ref().err(), last.as_ref().err()].into_iter().flatten() {
+        note(outcome.clone())?;
+    }
+    if let Err(why) = password::check(&password, &email, "input.password") {
+        note(why)?;
+    }
+    Error::all(problems)?;
+    let (email, first_name, last_name) = (read?, first?, last?);
+    // Whoever registers by the thousand, or tries out who has an account, is slowed down like whoever guesses.
+    let attempt = Attempt::at(&format!("new {}", account::email_key(&email)), &scope.device.address);
+    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
+    let hash = password::hash(password).await?;
+    let new = NewAccount { email: Some(email), password: Some(hash), first_name, last_name, ..NewAccount::default() };
+    let lasts = lasts(scope);
+    let opened = scope.db.write(async |tx| {
+        let made = account::create(tx, new).await?;
+        session::open(tx, made, &scope.device, ("password", lasts)).await
+    });
+    Tokens::of(scope, opened.await?)
+}
+
+async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
+    local(scope)?;
+    let LoginInput { email, password } = input;
+    let attempt = Attempt::at(&account::email_key(email.trim()), &scope.device.address);
+    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
+    let found = account::by_email(&scope.db, &email).await?;
+    let kept = found.as_ref().and_then(|found| found.password.clone());
+    // A password too long to be one is not worth hashing, but takes as long.
+    let typed: String = password.chars().take(password::LONGEST + 1).collect();
+    let fits = password::verify(typed, kept).await?;
+    match found.filter(|found| fits && found.disabled_at.is_none() && found.deleted_at.is_none()) {
+        Some(account) => begin(scope, account, &attempt).await,
+        None => Err(Error::user(
+            Code::InvalidCredentials,
+            "input",
+            "the e-mail address and the password do not belong together",
+        )),
     }
 }

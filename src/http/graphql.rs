@@ -3,7 +3,7 @@
 //! A request that is not well formed is answered 4xx. A well-formed one that cannot be executed is answered 400 to
 //! clients that speak `application/graphql-response+json`, 200 to those of `application/json`. What was executed is 200.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use async_graphql::{
     Name, Response as Answer, ServerError, Value, Variables,
@@ -12,26 +12,26 @@ use async_graphql::{
 use axum::{
     Extension,
     body::Bytes,
-    extract::{Query, State},
+    extract::{ConnectInfo, Query, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
 use super::{
-    App,
+    App, bearer,
     documents::Refused,
     negotiate::{self, Media},
     request_id::RequestId,
 };
 use crate::{
-    base::Error,
+    base::{Error, error::Code},
     graphql::{
-        context::{Scope, drive},
+        context::{Scope, Visit, drive},
         error::{Stage, finish},
         limits, order, prepare,
     },
-    identity::Caller,
+    identity::outside::Denied,
 };
 
 /// What a caller sends.
@@ -70,6 +70,29 @@ impl Refusal {
         Self { status, stage: Stage::Validate, errors: vec![error] }
     }
 
+    /// It brings something to show who asks, and that does not hold or cannot be looked into. Why is for the log.
+    fn denied(why: &Denied) -> Self {
+        let (status, code, message) = match why {
+            Denied::Refused(why) => {
+                tracing::info!(reason = %why, "a token was refused");
+                (StatusCode::UNAUTHORIZED, Code::Unauthenticated, "The token does not hold; sign in again.")
+            }
+            Denied::Unreachable(why) => {
+                tracing::warn!(reason = why, "a token could not be checked");
+                let message = "The token cannot be checked just now: its issuer does not answer. Try again.";
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+            }
+            Denied::Fault(why) => {
+                tracing::error!(error = why.log(), "a token could not be checked");
+                let message = "The token cannot be checked just now. Try again.";
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+            }
+        };
+        let mut error = ServerError::new(message, None);
+        error.extensions.get_or_insert_default().set("code", code.as_str());
+        Self { status, stage: Stage::Validate, errors: vec![error] }
+    }
+
     /// It is one, but cannot be executed.
     fn graphql(stage: Stage, error: ServerError) -> Self {
         Self { status: StatusCode::BAD_REQUEST, stage, errors: vec![error] }
@@ -80,6 +103,7 @@ impl Refusal {
 pub async fn handle(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     method: Method,
     headers: HeaderMap,
     uri: Uri,
@@ -89,12 +113,16 @@ pub async fn handle(
         let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
         return refuse(Media::Json, Refusal::http(StatusCode::NOT_ACCEPTABLE, message), &id, false);
     };
+    let visit = match bearer::visit(&app, &headers, peer, &id).await {
+        Ok(visit) => visit,
+        Err(why) => return refuse(media, Refusal::denied(&why), &id, false),
+    };
     let call = match read(&method, &headers, &uri, body) {
         Ok(call) => call,
         Err(refusal) => return refuse(media, refusal, &id, false),
     };
     let limit = app.shared.config.server.request_timeout;
-    let outcome = tokio::time::timeout(limit, execute(&app, &method, call, &id)).await;
+    let outcome = tokio::time::timeout(limit, execute(&app, &method, call, visit)).await;
     match outcome {
         Ok(Ok((answer, timing))) => respond(media, StatusCode::OK, &answer, timing),
         Ok(Err(refusal)) => refuse(media, refusal, &id, true),
@@ -173,7 +201,7 @@ fn well_encoded(text: &str) -> bool {
 /// The cost of a request, for its header.
 type Timing = Option<HeaderValue>;
 
-async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(Answer, Timing), Refusal> {
+async fn execute(app: &App, method: &Method, call: Call, visit: Visit) -> Result<(Answer, Timing), Refusal> {
     let config = &app.shared.config;
     let Call { query, operation: name, variables, .. } = call;
     let document = app.documents.get(&query, &config.graphql).map_err(|why| match why {
@@ -188,12 +216,13 @@ async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(An
     let key = app.documents.request_key((&query, &name, Canonical(&variables)));
     let variables = Variables::from_json(serde_json::Value::Object(variables));
     refuse_null_bytes(&query, &document, &variables)?;
+    let id = visit.request.clone();
     let variables = with_defaults(variables, operation).map_err(|error| Refusal::graphql(Stage::Validate, error))?;
 
     let mut request = async_graphql::Request::new(String::new()).variables(variables.clone());
     request.operation_name = name;
     request.set_parsed_query(prepare::alone(&document, request.operation_name.as_deref()));
-    let (scope, meter, waiting) = Scope::open(&app.shared, Caller::Nobody, id);
+    let (scope, meter, waiting) = Scope::open(&app.shared, visit);
     let passed = app.documents.has_passed(key);
     let graph = if passed { &app.graphs.fast } else { &app.graphs.strict };
     let mut answer = drive(graph.execute(request.data(scope)), waiting).await;
@@ -208,7 +237,7 @@ async fn execute(app: &App, method: &Method, call: Call, id: &str) -> Result<(An
         app.documents.pass(key);
     }
     order::settle(&mut answer, &document, operation, &variables);
-    finish(&mut answer.errors, Stage::Execute, id);
+    finish(&mut answer.errors, Stage::Execute, &id);
     let timing = config.graphql.timing.on(config.shop.mode).then(|| {
         let statements = meter.statements();
         let millis = meter.time().as_secs_f64() * 1000.0;
@@ -290,12 +319,16 @@ fn refuse(media: Media, refusal: Refusal, id: &str, well_formed: bool) -> Respon
     let Refusal { mut status, stage, mut errors } = refusal;
     finish(&mut errors, stage, id);
     let allow = status == StatusCode::METHOD_NOT_ALLOWED;
+    let challenge = status == StatusCode::UNAUTHORIZED;
     if media == Media::Json && well_formed && status == StatusCode::BAD_REQUEST {
         status = StatusCode::OK;
     }
     // By the specification an answer to what was not executed has no `data`.
     let body = serde_json::json!({ "errors": errors });
     let mut response = respond_with(media, status, body.to_string().into_bytes(), None);
+    if challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer::CHALLENGE);
+    }
     if allow {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
     }

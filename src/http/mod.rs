@@ -3,6 +3,8 @@
 pub mod envelope;
 pub mod request_id;
 pub mod negotiate;
+pub mod bearer;
+pub mod keys;
 pub mod documents;
 pub mod graphql;
 pub mod graphiql;
@@ -58,6 +60,7 @@ impl App {
 pub fn router(app: &Arc<App>) -> Router {
     let paths = Router::new()
         .route("/graphql", any(graphql::handle))
+        .route("/.well-known/jwks.json", get(keys::public))
         .route("/auth/{provider}/login", get(auth::login))
         .route("/auth/{provider}/callback", get(auth::callback))
         .route("/health", get(health::health))

@@ -3,15 +3,21 @@
 pub mod permission;
 pub mod caller;
 pub mod entity;
-pub mod session;
 pub mod secret;
+pub mod password;
 pub mod account;
+pub mod attempt;
 pub mod one_time;
+pub mod session;
+pub mod key;
+pub mod token;
+pub mod gate;
 pub mod link;
 pub mod provider;
 pub mod outside;
 pub mod login;
 
 pub use caller::Caller;
+pub use gate::Gate;
 pub use outside::Outside;
 pub use permission::{Permission, Permissions, Role};

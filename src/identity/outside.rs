@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 
 use super::{
     Caller, Role, account,
+    gate::Refused,
     link::{self, Person},
     provider::{Known, Provider, Providers, Unreachable},
+    token::Verified,
 };
 use crate::{
     base::Error,
@@ -28,24 +30,21 @@ const REMEMBERED: u64 = 20_000;
 /// For so long, before it is looked whether their account may still come in.
 const BELIEVED: TimeDelta = TimeDelta::seconds(5);
 
-/// A token that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// Whose it is.
-    pub caller: Caller,
-    /// Until when.
-    pub until: DateTime<Utc>,
-}
-
 /// Why nobody comes in with a token.
 #[derive(Debug, Clone)]
 pub enum Denied {
     /// It does not hold: why, for the log only.
-    Refused(String),
+    Refused(Refused),
     /// Nobody can say: its issuer does not answer, and its keys are not known. Why, for the log only.
     Unreachable(String),
     /// The database cannot say whose it is.
     Fault(Error),
+}
+
+impl From<Refused> for Denied {
+    fn from(why: Refused) -> Self {
+        Self::Refused(why)
+    }
 }
 
 impl From<Unreachable> for Denied {
@@ -55,7 +54,7 @@ impl From<Unreachable> for Denied {
 }
 
 fn refused<T>(why: impl Into<String>) -> Result<T, Denied> {
-    Err(Denied::Refused(why.into()))
+    Err(Denied::Refused(Refused::new(why)))
 }
 
 /// What knows tokens of other issuers.
@@ -83,6 +82,16 @@ impl Outside {
         Ok(Self { providers: Providers::new(config)?, people: Cache::new(REMEMBERED) })
     }
 
+    /// Whether a token says that it is of an issuer that is trusted. It may lie: [`check`](Self::check) tells.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        self.providers.trusts_any() && open(token).is_ok_and(|opened| self.issuer(&opened).is_some())
+    }
+
+    fn issuer(&self, opened: &Opened) -> Option<&Provider> {
+        text(&opened.claims, "iss").and_then(|issuer| self.providers.trusted(issuer))
+    }
+
     /// Whose a token is. Somebody who comes for the first time gets an account.
     ///
     /// # Errors
@@ -90,8 +99,7 @@ impl Outside {
     pub async fn check(&self, db: &Db, token: &str) -> Result<Verified, Denied> {
         let now = db.now();
         let opened = open(token)?;
-        let issuer = text(&opened.claims, "iss").unwrap_or_default();
-        let Some(provider) = self.providers.trusted(issuer) else {
+        let Some(provider) = self.issuer(&opened) else {
             return refused("no provider that is trusted has this issuer");
         };
         let claims = verify(provider, token, &opened, now).await?;
@@ -117,7 +125,7 @@ impl Outside {
         }
         let found = link::account(db, person).await.map_err(|why| match why {
             Error::Fault(_) => Denied::Fault(why),
-            why => Denied::Refused(why.log()),
+            why => Denied::Refused(Refused::new(why.log())),
         })?;
         self.people.insert(key, (found.id, now));
         Ok(found.id)

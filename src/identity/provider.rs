@@ -28,7 +28,7 @@ const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 /// All providers, by name.
 #[derive(Debug, Default)]
-pub struct Providers(Vec<Arc<Provider>>);
+pub struct Providers(Vec<Provider>);
 
 impl Providers {
     /// Those of the settings.
@@ -40,25 +40,31 @@ impl Providers {
             return Ok(Self::default());
         }
         let client = Client::new()?;
-        let made = config.providers.iter().map(|(name, one)| Provider::new(name, one, &client).map(Arc::new));
+        let made = config.providers.iter().map(|(name, one)| Provider::new(name, one, &client));
         made.collect::<Result<_, _>>().map(Self)
     }
 
     /// The one of a name with whom people sign in by a browser.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Arc<Provider>> {
+    pub fn named(&self, name: &str) -> Option<&Provider> {
         self.browsing().find(|one| one.name == name)
     }
 
     /// Those with whom people sign in by a browser.
-    pub fn browsing(&self) -> impl Iterator<Item = &Arc<Provider>> {
+    pub fn browsing(&self) -> impl Iterator<Item = &Provider> {
         self.0.iter().filter(|one| !one.config.client_id.is_empty())
     }
 
     /// The one of an issuer whose tokens are taken as they are.
     #[must_use]
-    pub fn trusted(&self, issuer: &str) -> Option<&Arc<Provider>> {
+    pub fn trusted(&self, issuer: &str) -> Option<&Provider> {
         self.0.iter().find(|one| one.config.accept_tokens && one.config.issuer == issuer)
+    }
+
+    /// Whether there is any such.
+    #[must_use]
+    pub fn trusts_any(&self) -> bool {
+        self.0.iter().any(|one| one.config.accept_tokens)
     }
 }
 

@@ -1,9 +1,130 @@
-//! Sessions: sign-ins that last, until they end or are revoked.
+//! Sessions: sign-ins that last, until they end or are revoked. Each is a family of refresh tokens, of which only the
+//! newest holds; whoever shows an older one ends the whole family.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
 
-use super::entity::session;
-use crate::{base::Result, infra::Tx};
+use super::{
+    entity::{account, session},
+    secret,
+};
+use crate::{
+    base::{Result, id::Kind},
+    infra::{Change, Db, Sql, Tx},
+};
+
+/// The most characters that are kept of what a client calls itself.
+const AGENT_LIMIT: usize = 300;
+/// So long sessions that have ended are kept, for those who want to know who was there.
+const KEPT: TimeDelta = TimeDelta::days(30);
+
+/// Where a sign-in comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// Its network address.
+    pub address: String,
+}
+
+/// A session with its newest refresh token, which is shown to nobody but its owner, once.
+#[derive(Debug)]
+pub struct Opened {
+    /// The session.
+    pub session: i64,
+    /// Whose it is.
+    pub account: account::Model,
+    /// What the next tokens are asked for with.
+    pub refresh: String,
+    /// When the session ends, unless it is used before.
+    pub until: DateTime<Utc>,
+}
+
+/// What came of showing a refresh token.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// New tokens may be given.
+    Opened(Box<Opened>),
+    /// There is no such token, or its session has ended.
+    Gone(&'static str),
+}
+
+/// Begins a session of an account that has shown who it is, by some method (`password`, a provider's name).
+///
+/// # Errors
+/// When the database refuses.
+pub async fn open(
+    tx: &Tx,
+    account: account::Model,
+    device: &Device,
+    (method, lasts): (&str, TimeDelta),
+) -> Result<Opened> {
+    let until = tx.now() + lasts;
+    let row = session::ActiveModel {
+        account_id: Set(account.id),
+        method: Set(method.to_owned()),
+        user_agent: Set(device.user_agent.chars().filter(|c| *c != '\0').take(AGENT_LIMIT).collect()),
+        address: Set(device.address.clone()),
+        expires_at: Set(until),
+        used_at: Set(tx.now()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    let made = row.insert(tx).await?;
+    let refresh = give(tx, made.id).await?;
+    Ok(Opened { session: made.id, account, refresh, until })
+}
+
+async fn give(tx: &Tx, session: i64) -> Result<String> {
+    let refresh = secret::random()?;
+    let mut sql = tx.sql();
+    sql.push("INSERT INTO refresh_token (digest, session_id, created_at, updated_at) VALUES (");
+    sql.bind(secret::digest(&refresh)).push(", ").bind(session).push(", ");
+    sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
+    tx.execute_raw(sql.statement()).await?;
+    Ok(refresh)
+}
+
+/// Takes a refresh token and gives the next one. One that was taken before has been copied: its session ends, for the
+/// thief as for the owner.
+///
+/// # Errors
+/// When the database refuses. What was shown does not hold is no error here: ending the session must be kept.
+pub async fn refresh(tx: &Tx, token: &str, lasts: TimeDelta) -> Result<Refreshed> {
+    let digest = secret::digest(token);
+    let mut sql = tx.sql();
+    sql.push("UPDATE refresh_token SET used_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
+    sql.push(" WHERE digest = ").bind(digest.as_str()).push(" AND used_at IS NULL");
+    let fresh = tx.execute_raw(sql.statement()).await?.rows_affected() == 1;
+    let mut sql = tx.sql();
+    sql.push("SELECT session_id FROM refresh_token WHERE digest = ").bind(digest);
+    let Some(row) = tx.query_one_raw(sql.statement()).await? else {
+        return Ok(Refreshed::Gone("there is no such token"));
+    };
+    let found = session::Entity::find_by_id(row.try_get_by::<i64, _>(0)?).one(tx).await?;
+    let alive = found.filter(|found| found.revoked_at.is_none() && found.expires_at > tx.now());
+    let Some(found) = alive else { return Ok(Refreshed::Gone("its session has ended")) };
+    if !fresh {
+        revoke(tx, found.account_id, Some(found.id)).await?;
+        return Ok(Refreshed::Gone("it was used before: its session ends"));
+    }
+    let Some(account) = super::account::alive(tx, found.account_id).await? else {
+        return Ok(Refreshed::Gone("its account may not sign in"));
+    };
+    let until = tx.now() + lasts;
+    session::Entity::update_many()
+        .col_expr(session::Column::UsedAt, Expr::value(tx.now()))
+        .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
+        .col_expr(session::Column::ExpiresAt, Expr::value(until))
+        .filter(session::Column::Id.eq(found.id))
+        .exec(tx)
+        .await?;
+    let refresh = give(tx, found.id).await?;
+    Ok(Refreshed::Opened(Box::new(Opened { session: found.id, account, refresh, until })))
+}
 
 /// Ends sessions of an account: one, or all of them. Says how many were alive.
 ///
@@ -14,9 +135,66 @@ pub async fn revoke(tx: &Tx, account: i64, one: Option<i64>) -> Result<u64> {
         .col_expr(session::Column::RevokedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
         .filter(session::Column::AccountId.eq(account))
+        .filter(session::Column::ExpiresAt.gt(tx.now()))
         .filter(session::Column::RevokedAt.is_null());
     if let Some(one) = one {
         update = update.filter(session::Column::Id.eq(one));
     }
-    Ok(update.exec(tx).await?.rows_affected)
+    let ended = update.exec(tx).await?.rows_affected;
+    if ended > 0 {
+        let after = serde_json::json!({ "sessions": ended });
+        tx.record(&[Change {
+            action: "session.revoke",
+            thing: (Kind::Customer, account),
+            before: None,
+            after: Some(after),
+        }])
+        .await?;
+    }
+    Ok(ended)
+}
+
+/// The sessions of an account that are alive, the last used first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn list(db: &impl ConnectionTrait, account: i64, now: DateTime<Utc>) -> Result<Vec<session::Model>> {
+    let alive = session::Entity::find()
+        .filter(session::Column::AccountId.eq(account))
+        .filter(session::Column::RevokedAt.is_null())
+        .filter(session::Column::ExpiresAt.gt(now))
+        .order_by_desc(session::Column::UsedAt)
+        .order_by_desc(session::Column::Id);
+    Ok(alive.all(db).await?)
+}
+
+/// The sessions that were revoked since a moment.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn revoked_since(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Vec<i64>> {
+    let mut sql = Sql::new(db.get_database_backend());
+    sql.push("SELECT id FROM session WHERE revoked_at IS NOT NULL AND revoked_at > ").bind(since);
+    let rows = db.query_all_raw(sql.statement()).await?;
+    Ok(rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?)
+}
+
+/// Removes what has ended long ago: sessions, one-time tokens, counts of attempts.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn prune(db: &Db) -> Result<()> {
+    db.write(async |tx| {
+        for (table, column, until) in [
+            ("session", "expires_at", tx.now() - KEPT),
+            ("one_time_token", "expires_at", tx.now()),
+            ("sign_in_attempt", "until", tx.now()),
+        ] {
+            let mut sql = tx.sql();
+            sql.push(&format!("DELETE FROM {table} WHERE {column} < ")).bind(until);
+            tx.execute_raw(sql.statement()).await?;
+        }
+        Ok(())
+    })
+    .await
 }

@@ -26,10 +26,10 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How it is reached.
     pub server: ServerConfig,
-    /// Who people are.
-    pub identity: IdentityConfig,
     /// The GraphQL edge.
     pub graphql: GraphqlConfig,
+    /// Who may come in, and how.
+    pub identity: IdentityConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -107,6 +107,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Bytes.
     pub body_limit: usize,
+    /// How many proxies stand before it.
+    pub proxies: usize,
 }
 
 /// `[graphql]`
@@ -253,6 +255,10 @@ impl Config {
         let url = &self.database.url;
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
+        }
+        let life = self.identity.access_token_lifetime;
+        if life.is_zero() || life > Duration::from_hours(24) {
+            return Err("identity.access_token_lifetime must be from 1 second to a day".into());
         }
         for origin in &self.server.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {

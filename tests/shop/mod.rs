@@ -15,17 +15,21 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use savannah::{
     base::Clock,
-    catalog::{self, Forest},
+    catalog,
     exchange::{
         Progress, export,
         import::{DEMO, Import, Outcome, Remark},
     },
     graphql::context::Shared,
     http::{App, router},
-    identity::Outside,
+    identity::{
+        Role,
+        account::{self, NewAccount},
+        session::{self, Device},
+    },
     infra::{Config, Db, shop::make_ready},
 };
 use serde_json::{Value, json};
@@ -100,6 +104,29 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer to the end.
+    async fn of(response: reqwest::Response) -> Self {
+        let timing = response.headers().get("server-timing").map(|value| value.to_str().expect("text").to_owned());
+        let statements = timing.as_deref().and_then(|timing| timing.split('"').nth(1)?.split(' ').next()?.parse().ok());
+        let body = response.json().await.expect("JSON");
+        Self { body, statements: statements.unwrap_or(0) }
+    }
+
+    /// The code of the first error that the caller cannot put right.
+    pub fn code(&self) -> &str {
+        self.error()["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code in {}", self.body))
+    }
+
+    /// What the caller of a mutation can put right: each code and the path that it is about.
+    pub fn problems(&self, mutation: &str) -> Vec<(String, String)> {
+        let list = self.at(&format!("/{mutation}/userErrors")).as_array().expect("a list");
+        let field = |error: &Value| {
+            let path = error["field"].as_array().expect("a path").iter();
+            path.map(|part| part.as_str().expect("text")).collect::<Vec<_>>().join(".")
+        };
+        list.iter().map(|error| (error["code"].as_str().expect("a code").to_owned(), field(error))).collect()
+    }
+
     /// The data at a JSON pointer; the story fails when there are errors.
     pub fn at(&self, pointer: &str) -> &Value {
         assert!(self.body.get("errors").is_none(), "errors in {}", self.body);
@@ -152,12 +179,12 @@ impl Shop {
         let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
-        let forest = Forest::load(&db).await.expect("a tree");
-        let outside = Outside::new(&config.identity).expect("providers");
-        let app = App::new(Arc::new(Shared { db: db.clone(), forest, outside, config }));
+        let app = App::new(Arc::new(Shared::open(db.clone(), config).await.expect("a shop")));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let server = tokio::spawn(axum::serve(listener, router(&app)).into_future());
+        let server = tokio::spawn(
+            axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
+        );
         Self { db, app, address, clock, http: reqwest::Client::new(), server, database }
     }
 
@@ -197,7 +224,7 @@ impl Shop {
 
     /// What the server does by the clock every second, now.
     pub async fn tick(&self) {
-        self.app.shared.forest.refresh(&self.db).await.expect("a fresh tree");
+        self.app.shared.refresh().await.expect("a fresh view");
         catalog::reprice(&self.db).await.expect("fresh prices");
     }
 
@@ -208,11 +235,28 @@ impl Shop {
 
     /// Asks the API with variables.
     pub async fn ask_with(&self, query: &str, variables: Value) -> Answer {
-        let response = self.post(json!({ "query": query, "variables": variables })).await;
-        let timing = response.headers().get("server-timing").map(|value| value.to_str().expect("text").to_owned());
-        let statements = timing.as_deref().and_then(|timing| timing.split('"').nth(1)?.split(' ').next()?.parse().ok());
-        let body = response.json().await.expect("JSON");
-        Answer { body, statements: statements.unwrap_or(0) }
+        Answer::of(self.post(json!({ "query": query, "variables": variables })).await).await
+    }
+
+    /// Asks the API as somebody who has a token.
+    pub async fn ask_as(&self, token: &str, query: &str, variables: Value) -> Answer {
+        let body = json!({ "query": query, "variables": variables });
+        let request = self.http.post(self.url("/graphql")).bearer_auth(token).json(&body);
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// A new account of a role, signed in: its token. The next one has another e-mail address.
+    pub async fn sign_in(&self, role: Role) -> String {
+        let number = self.number("SELECT count(*) + 1 FROM account").await;
+        let email = format!("{}{number}@example.com", role.name());
+        let new = NewAccount { email: Some(email), role, verified: true, ..NewAccount::default() };
+        let opened = self.db.write(async |tx| {
+            let made = account::create(tx, new).await?;
+            session::open(tx, made, &Device::default(), ("password", TimeDelta::days(1))).await
+        });
+        let opened = opened.await.unwrap_or_else(|why| panic!("no session: {}", why.log()));
+        let gate = &self.app.shared.gate;
+        gate.issue(opened.account.id, role, opened.session, self.db.now()).expect("a token").0
     }
 
     /// Sends a GraphQL request as it is.

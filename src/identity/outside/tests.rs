@@ -39,7 +39,7 @@ fn claims(name: &str, value: Value) -> Map<String, Value> {
 
 fn why(outcome: Result<impl std::fmt::Debug, Denied>) -> String {
     match outcome {
-        Err(Denied::Refused(why)) => why,
+        Err(Denied::Refused(why)) => why.to_string(),
         other => panic!("it was not refused: {other:?}"),
     }
 }

@@ -15,6 +15,23 @@ const PATTERN: &str = "example";
 /// `[identity]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct IdentityConfig {
+    /// Who signs the shop's tokens.
+    pub issuer: String,
+    /// Whether customers can have an account with a password.
+    pub local_accounts: bool,
+    /// Of an access token.
+    #[serde(deserialize_with = "super::seconds")]
+    pub access_token_lifetime: Duration,
+    /// Of a session that is not used.
+    #[serde(deserialize_with = "super::seconds")]
+    pub session_lifetime: Duration,
+    /// At one account, within the window.
+    pub attempts_per_account: u32,
+    /// From one network address, within the window.
+    pub attempts_per_address: u32,
+    /// How long attempts are counted.
+    #[serde(deserialize_with = "super::seconds")]
+    pub attempt_window: Duration,
     /// Where somebody may be sent once a provider has said who it is.
     pub redirects: Vec<String>,
     /// Those who know people for the shop, by name.
@@ -92,6 +109,9 @@ impl IdentityConfig {
             self.providers.remove(PATTERN);
         }
         for (name, one) in &self.providers {
+            if one.issuer == self.issuer {
+                return Err(format!("{PLACE}{name}.issuer: identity.issuer says that this is the shop itself"));
+            }
             one.check(name, mode).map_err(|why| format!("{PLACE}{name}{why}"))?;
             if self.providers.iter().any(|(other, second)| other < name && second.issuer == one.issuer) {
                 return Err(format!("{PLACE}{name}.issuer: another provider has this issuer already"));

@@ -1,0 +1,130 @@
+//! Accounts: everybody who can sign in.
+
+use email_address::{EmailAddress, Options};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use serde_json::json;
+
+use super::{Role, entity::account};
+use crate::{
+    base::{Error, Result, error::Code, id::Kind},
+    infra::{Change, Tx},
+};
+
+/// The longest first or last name. Characters.
+pub const NAME_LIMIT: usize = 100;
+/// The longest e-mail address. Characters.
+const EMAIL_LIMIT: usize = 254;
+
+/// An account that is to be made. The e-mail address has been [read](email), the password hashed.
+#[derive(Debug, Clone, Default)]
+pub struct NewAccount {
+    /// Where its mail goes; `None` for somebody whom a provider knows without one.
+    pub email: Option<String>,
+    /// Whether that is known to be theirs.
+    pub verified: bool,
+    /// The hash of a password, if it has one.
+    pub password: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// May be empty.
+    pub first_name: String,
+    /// May be empty.
+    pub last_name: String,
+}
+
+/// An e-mail address, without what surrounds it; `field` is where it was given.
+///
+/// # Errors
+/// When it is none.
+pub fn email(typed: &str, field: &str) -> Result<String> {
+    let email = typed.trim();
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    let plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"');
+    if email.len() <= EMAIL_LIMIT && plain && EmailAddress::parse_with_options(email, options).is_ok() {
+        return Ok(email.to_owned());
+    }
+    Err(Error::bad_input(field, "this is not an e-mail address; write it like name@example.com"))
+}
+
+/// By what an e-mail address is found: people do not know in which case they wrote theirs.
+#[must_use]
+pub fn email_key(email: &str) -> String {
+    email.to_lowercase()
+}
+
+/// A name as people may write it; `field` is where it was given.
+///
+/// # Errors
+/// When it is too long or holds what cannot be read.
+pub fn name(typed: &str, field: &str) -> Result<String> {
+    let name = typed.trim();
+    let length = name.chars().count();
+    if length > NAME_LIMIT {
+        return Err(Error::bad_input(
+            field,
+            format!("a name has at most {NAME_LIMIT} characters; this one has {length}"),
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::bad_input(field, "a name has no control characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Makes an account.
+///
+/// # Errors
+/// When the e-mail address has an account, or the database refuses.
+pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
+    let NewAccount { email, verified, password, role, first_name, last_name } = new;
+    let row = account::ActiveModel {
+        email_key: Set(email.as_deref().map(email_key)),
+        email_verified_at: Set((verified && email.is_some()).then_some(tx.now())),
+        email: Set(email),
+        password: Set(password),
+        role: Set(role),
+        first_name: Set(first_name),
+        last_name: Set(last_name),
+        version: Set(1),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    let made = row.insert(tx).await.map_err(Error::from).map_err(|why| if why.is_taken() { taken() } else { why })?;
+    let after = json!({ "role": role.name(), "email": made.email });
+    tx.record(&[Change {
+        action: "account.create",
+        thing: (Kind::Customer, made.id),
+        before: None,
+        after: Some(after),
+    }])
+    .await?;
+    Ok(made)
+}
+
+/// There is an account of this e-mail address.
+#[must_use]
+pub fn taken() -> Error {
+    Error::user(
+        Code::AlreadyExists,
+        "input.email",
+        "there is an account of this e-mail address: sign in, or reset its password",
+    )
+}
+
+/// The account of an e-mail address, if there is one.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
+    Ok(account::Entity::find().filter(account::Column::EmailKey.eq(email_key(email.trim()))).one(db).await?)
+}
+
+/// An account that can sign in.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn alive(db: &impl ConnectionTrait, key: i64) -> Result<Option<account::Model>> {
+    let found = account::Entity::find_by_id(key).one(db).await?;
+    Ok(found.filter(|found| found.deleted_at.is_none() && found.disabled_at.is_none()))
+}

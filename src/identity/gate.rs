@@ -1,0 +1,139 @@
+//! The gate: what came with a request, and who that shows. It asks neither the database nor the network for a token of
+//! the shop's own: keys, revoked sessions and tokens seen before are in memory.
+
+use std::{collections::HashSet, fmt};
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::sync::Cache;
+
+use super::{
+    Caller, Role,
+    key::Ring,
+    secret, session,
+    token::{self, Verified},
+};
+use crate::{
+    base::Result,
+    infra::{Db, config::IdentityConfig},
+};
+
+/// Longer tokens are not looked at. Bytes.
+const LONGEST: usize = 8 * 1024;
+/// So many tokens are remembered.
+const REMEMBERED: u64 = 20_000;
+/// The clocks of instances may differ so much.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// Why what was shown does not hold: for the log, never for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(String);
+
+impl Refused {
+    /// A reason.
+    #[must_use]
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+
+    /// A reason with its cause.
+    #[must_use]
+    pub fn of(what: &str, why: impl fmt::Display) -> Self {
+        Self(format!("{what}: {why}"))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything that tells who asks.
+#[derive(Debug)]
+pub struct Gate {
+    issuer: String,
+    life: TimeDelta,
+    ring: ArcSwap<Ring>,
+    revoked: ArcSwap<HashSet<i64>>,
+    seen: Cache<[u8; 32], Verified>,
+}
+
+impl Gate {
+    /// Reads the keys and who was sent away lately.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn open(db: &Db, config: &IdentityConfig) -> Result<Self> {
+        let gate = Self {
+            issuer: config.issuer.clone(),
+            life: TimeDelta::from_std(config.access_token_lifetime).unwrap_or(super::key::KEPT),
+            ring: ArcSwap::from_pointee(Ring::load(db).await?),
+            revoked: ArcSwap::default(),
+            seen: Cache::new(REMEMBERED),
+        };
+        gate.refresh(db).await?;
+        Ok(gate)
+    }
+
+    /// Hears of sessions that were revoked and of keys that were made, whoever did it. By the clock, and at once by
+    /// whoever revokes here.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn refresh(&self, db: &Db) -> Result<()> {
+        let revoked = session::revoked_since(db, db.now() - self.life - SKEW).await?;
+        self.revoked.store(std::sync::Arc::new(revoked.into_iter().collect()));
+        let ring = Ring::load(db).await?;
+        if !ring.names().eq(self.ring.load().names()) {
+            // A token remembered may be of a key that is gone.
+            self.seen.invalidate_all();
+            self.ring.store(std::sync::Arc::new(ring));
+        }
+        Ok(())
+    }
+
+    /// Who a bearer token shows.
+    ///
+    /// # Errors
+    /// Why it does not hold.
+    pub fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Caller, Refused> {
+        if token.len() > LONGEST {
+            return Err(Refused::new(format!("a token of {} bytes is not looked at", token.len())));
+        }
+        let digest = secret::digest_bytes(token);
+        let verified = match self.seen.get(&digest) {
+            Some(verified) => verified,
+            None => {
+                let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
+                self.seen.insert(digest, verified);
+                verified
+            }
+        };
+        if verified.until <= now {
+            self.seen.invalidate(&digest);
+            return Err(Refused::new(format!("it has ended at {}", verified.until)));
+        }
+        if let Caller::Person { session: Some(session), .. } = verified.caller
+            && self.revoked.load().contains(&session)
+        {
+            return Err(Refused::new("its session was revoked"));
+        }
+        Ok(verified.caller)
+    }
+
+    /// A token for a session, and when it ends.
+    ///
+    /// # Errors
+    /// When there is no key to sign with.
+    pub fn issue(&self, account: i64, role: Role, session: i64, now: DateTime<Utc>) -> Result<(String, DateTime<Utc>)> {
+        let token = token::issue(&self.ring.load(), &self.issuer, (account, role), session, (now, self.life))?;
+        Ok((token, now + self.life))
+    }
+
+    /// The public keys, as a JSON Web Key Set.
+    #[must_use]
+    pub fn public_keys(&self) -> serde_json::Value {
+        self.ring.load().public()
+    }
+}
