@@ -11,6 +11,7 @@ use super::{
     guard::{Can, SignedIn},
     loader::{AddressesOf, CustomerKey},
     role::Role,
+    session::{Session, sessions_of},
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind, page::Window},
@@ -113,6 +114,15 @@ impl Customer {
         self.0.version
     }
 
+    /// Where they are signed in, the last used first. Told to themselves only: null for anybody else. One statement.
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Option<Vec<Session>>> {
+        let scope = scope(ctx);
+        match scope.caller {
+            Caller::Person { account, .. } if account == self.0.id => sessions_of(scope, account).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Where they can be reached, the oldest first; at most 100. One statement for any number of customers.
     async fn addresses(&self, ctx: &Context<'_>) -> Result<Vec<Address>> {
         let scope = scope(ctx);
@@ -164,7 +174,10 @@ impl CustomerQuery {
     }
 
     /// Customers and staff, the newest first, for staff.
-    #[graphql(guard = "Can(Permission::CustomerRead)", complexity = "super::connection::cost(first, last) * child_complexity")]
+    #[graphql(
+        guard = "Can(Permission::CustomerRead)",
+        complexity = "super::connection::cost(first, last) * child_complexity"
+    )]
     async fn customers(
         &self,
         ctx: &Context<'_>,
