@@ -5,6 +5,7 @@
 pub mod base;
 pub mod infra;
 pub mod identity;
+pub mod customer;
 pub mod catalog;
 pub mod inventory;
 pub mod exchange;

@@ -11,6 +11,8 @@ mod m20261101_000003_inventory;
 mod m20261101_000004_search;
 mod m20261122_000005_identity;
 mod m20261122_000006_catalog_versions;
+mod m20261122_000007_openid;
+mod m20261122_000008_customer;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000004_search::Migration),
             Box::new(m20261122_000005_identity::Migration),
             Box::new(m20261122_000006_catalog_versions::Migration),
+            Box::new(m20261122_000007_openid::Migration),
+            Box::new(m20261122_000008_customer::Migration),
         ]
     }
 }

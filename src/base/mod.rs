@@ -1,13 +1,17 @@
-//! The shop's words: money, ids, cursors, errors, time. No I/O.
+//! The shop's words: money, countries, ids, cursors, errors, time. No I/O.
 
 pub mod clock;
+pub mod country;
 pub mod error;
 pub mod id;
 pub mod money;
 pub mod page;
+pub mod patch;
 pub mod text;
 
 pub use clock::Clock;
+pub use country::Country;
 pub use error::{Error, Result};
 pub use id::GlobalId;
 pub use money::Money;
+pub use patch::Patch;

@@ -5,6 +5,7 @@ mod keys;
 mod progress;
 mod schema;
 mod serve;
+mod user;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,12 @@ enum Command {
     /// Write the catalog to a file.
     #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
     Export(data::Export),
+    /// Make and change accounts.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  savannah user create --email amani@example.com --role admin\n  savannah user list --role staff"
+    )]
+    User(user::User),
     /// The keys that the shop signs its tokens with.
     #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
     Keys(keys::Keys),
@@ -63,7 +70,7 @@ pub struct ServeArgs {
     /// Serve the API alone; leave what runs by the clock to other instances.
     #[arg(long)]
     no_worker: bool,
-    /// Do not fill an empty development shop with the demo catalog.
+    /// Do not fill an empty development shop with the demo catalog, nor make its first admin.
     #[arg(long)]
     no_demo: bool,
 }
@@ -94,6 +101,7 @@ impl Cli {
             Command::Seed(args) => data::seed(&config, &args).await?,
             Command::Import(args) => return data::import(&config, args).await,
             Command::Export(args) => data::export(&config, args).await?,
+            Command::User(what) => user::run(&config, what).await?,
             Command::Keys(what) => keys::run(&config, &what).await?,
             Command::Schema(_) => {}
         }

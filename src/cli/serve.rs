@@ -9,6 +9,7 @@ use super::{ServeArgs, open_ready};
 use crate::{
     base::Result,
     catalog,
+    customer::staff,
     exchange::{
         Progress,
         import::{DEMO, Import},
@@ -19,6 +20,8 @@ use crate::{
     infra::{Config, Db, config::Mode},
 };
 
+/// Who may do everything in an empty development shop.
+const FIRST_ADMIN: &str = "admin@savannah.example";
 /// How often the clock's work is looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// Every so many ticks what has ended long ago is removed.
@@ -36,6 +39,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let db = open_ready(&config, true).await?;
     if config.shop.mode == Mode::Development && !args.no_demo {
         fill(&db, &config).await?;
+        first_admin(&db).await?;
     }
     let grace = config.server.shutdown_grace;
     let name = config.shop.name.clone();
@@ -80,6 +84,18 @@ fn greet(name: &str, address: &str) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason not to serve.
     let _ = writeln!(out, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
+}
+
+/// A development shop where nobody has an account gets an admin. The password is for whoever sits at the console, this
+/// once: it goes into no log.
+async fn first_admin(db: &Db) -> Result<(), String> {
+    let made = staff::first_admin(db, FIRST_ADMIN).await.map_err(|why| why.log())?;
+    if let Some(password) = made {
+        let mut out = std::io::stdout().lock();
+        // A closed standard output is no reason not to serve; `savannah user` makes another one.
+        let _ = writeln!(out, "The first admin, told this once:  {FIRST_ADMIN}  {password}");
+    }
+    Ok(())
 }
 
 /// An empty development shop gets the demo catalog.

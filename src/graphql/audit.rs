@@ -149,12 +149,7 @@ impl AuditQuery {
     ) -> Result<AuditConnection> {
         let window = Window::new(first, after, last, before)?;
         let page = audit::page(&scope(ctx).db, &filter.unwrap_or_default().read()?, &window).await?;
-        let page_info = PageInfo {
-            has_next_page: page.has_next,
-            has_previous_page: page.has_previous,
-            start_cursor: page.rows.first().map(Line::cursor),
-            end_cursor: page.rows.last().map(Line::cursor),
-        };
+        let page_info = PageInfo::of(&page, Line::cursor);
         let edge = |line: &Line| AuditEdge { cursor: line.cursor(), node: AuditEntry(line.clone()) };
         let edges = page.rows.iter().map(edge).collect();
         Ok(AuditConnection { edges, nodes: page.rows.into_iter().map(AuditEntry).collect(), page_info })

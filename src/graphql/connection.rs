@@ -49,13 +49,25 @@ pub struct ProductEdge {
 #[derive(Debug, SimpleObject)]
 pub struct PageInfo {
     /// Whether more follow.
-    pub(super) has_next_page: bool,
+    has_next_page: bool,
     /// Whether there are some before. Paging forwards, this says that the page began at a cursor.
-    pub(super) has_previous_page: bool,
-    /// The cursor of the first of the page; null when it is empty.
-    pub(super) start_cursor: Option<String>,
-    /// The cursor of the last of the page; null when it is empty.
-    pub(super) end_cursor: Option<String>,
+    has_previous_page: bool,
+    /// The cursor of the first one of the page; null when it is empty.
+    start_cursor: Option<String>,
+    /// The cursor of the last one of the page; null when it is empty.
+    end_cursor: Option<String>,
+}
+
+impl PageInfo {
+    /// Of a page whose rows have these cursors.
+    pub fn of<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
+        Self {
+            has_next_page: page.has_next,
+            has_previous_page: page.has_previous,
+            start_cursor: page.rows.first().map(&cursor),
+            end_cursor: page.rows.last().map(&cursor),
+        }
+    }
 }
 
 /// What a page costs for each thing asked of a product.
@@ -112,13 +124,7 @@ impl ProductConnection {
 
     /// Where the page lies in the list.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        let page = self.page(scope(ctx)).await?;
-        Ok(PageInfo {
-            has_next_page: page.has_next,
-            has_previous_page: page.has_previous,
-            start_cursor: page.rows.first().map(|row| row.cursor(self.order)),
-            end_cursor: page.rows.last().map(|row| row.cursor(self.order)),
-        })
+        Ok(PageInfo::of(self.page(scope(ctx)).await?, |row| row.cursor(self.order)))
     }
 
     /// How many products the filter wants on all pages together. One statement; in proportion to their number when

@@ -135,7 +135,7 @@ impl ProductFilter {
         } = self;
         let category = category.map(|id| GlobalId::key(&id, Kind::Category, "filter.category")).transpose()?;
         let price = price.map(|price| price.read(currency)).transpose()?.unwrap_or_default();
-        let span = |time: Option<TimeFilter>| time.map(|TimeFilter { from, to }| (from, to)).unwrap_or_default();
+        let span = |time: Option<TimeFilter>| time.map(TimeFilter::span).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
         Ok(Filter {
             category,
@@ -161,6 +161,14 @@ fn read_status(status: Vec<ProductStatus>, caller: Caller) -> Result<Vec<Status>
     }
     caller.may(Permission::CatalogWrite)?;
     Ok(status.into_iter().map(Status::from).collect())
+}
+
+impl TimeFilter {
+    /// From the first moment on, up to the second.
+    #[must_use]
+    pub fn span(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (self.from, self.to)
+    }
 }
 
 impl PriceFilter {

@@ -1,6 +1,9 @@
 //! Data loaders: a key and a query each. Made anew for every request.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use async_graphql::dataloader::Loader;
@@ -15,6 +18,8 @@ use crate::{
         loader::{Choice, Choices, Description, Image, Slice},
         product, variant,
     },
+    customer::{self, Reach, address_row},
+    identity::entity::account,
     infra::Db,
     inventory::{self, Stock},
 };
@@ -78,6 +83,49 @@ list!(
 list!(
     /// What a variant is, option by option.
     ChoicesOf, Choice, |loads, keys| loader::choices(&loads.db, keys)
+);
+
+list!(
+    /// The addresses of an account.
+    AddressesOf, address_row::Model, |loads, keys| customer::loader::addresses_of(&loads.db, keys)
+);
+
+/// Declares a key of one thing that is found only within somebody's reach: one's own, or with the permission everybody's.
+macro_rules! reached {
+    ($(#[$doc:meta])* $key:ident, $value:ty, $query:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $key {
+            /// Its key.
+            pub key: i64,
+            /// How far who asks may reach.
+            pub reach: Reach,
+        }
+
+        impl Loader<$key> for Loads {
+            type Value = $value;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
+                let mut found = HashMap::new();
+                for reach in keys.iter().map(|one| one.reach).collect::<HashSet<_>>() {
+                    let within = keys.iter().filter(|one| one.reach == reach).map(|one| one.key).collect::<Vec<_>>();
+                    let rows = $query(&self.db, &within, reach).await?;
+                    found.extend(rows.into_iter().map(|(key, row)| ($key { key, reach }, row)));
+                }
+                Ok(found)
+            }
+        }
+    };
+}
+
+reached!(
+    /// An account that may be seen.
+    CustomerKey, account::Model, customer::loader::customers
+);
+reached!(
+    /// An address that may be seen.
+    AddressKey, address_row::Model, customer::loader::addresses
 );
 
 /// Declares a key that owns one thing and the query that finds it for many.

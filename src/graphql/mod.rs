@@ -20,7 +20,15 @@ pub mod connection;
 pub mod catalog;
 pub mod audit;
 pub mod session;
+pub mod role;
+pub mod customer;
+pub mod customers;
+pub mod profile;
+pub mod staff;
+pub mod address;
+pub mod api_key;
 pub mod password;
+pub mod login;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -30,12 +38,36 @@ use crate::infra::Config;
 /// The root of every read.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery, node::NodeQuery, audit::AuditQuery);
+pub struct Query(
+    shop::ShopQuery,
+    product::ProductQuery,
+    category::CategoryQuery,
+    node::NodeQuery,
+    PeopleQuery,
+    audit::AuditQuery,
+);
+
+/// What can be asked about people.
+#[derive(Debug, Default, MergedObject)]
+pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::LoginQuery);
 
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(catalog::CatalogMutation, session::SessionMutation, password::PasswordMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation);
+
+/// Ways in and out.
+#[derive(Debug, Default, MergedObject)]
+pub struct SignInMutation(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
+
+/// What can be changed about people.
+#[derive(Debug, Default, MergedObject)]
+pub struct PeopleMutation(
+    profile::CustomerMutation,
+    address::AddressMutation,
+    staff::StaffMutation,
+    api_key::ApiKeyMutation,
+);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;

@@ -3,8 +3,10 @@
 use async_graphql::{Context, ID, Interface, Object};
 
 use super::{
+    address::Address,
     category::Category,
     context::scope,
+    customer::Customer,
     loader::{ProductKey, VariantKey},
     product::Product,
     variant::Variant,
@@ -21,6 +23,10 @@ pub enum Node {
     Product(Product),
     /// A variant of a product.
     Variant(Variant),
+    /// Somebody who has an account; for themselves and for staff.
+    Customer(Customer),
+    /// An address; for its owner and for staff.
+    Address(Address),
 }
 
 /// The nodes' part of the query root.
@@ -66,6 +72,8 @@ async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
             let found = scope.load(VariantKey(id.key)).await?;
             found.and_then(|found| found.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
-        Kind::Customer | Kind::Address | Kind::Session | Kind::ApiKey | Kind::AuditEntry => None,
+        Kind::Customer => Customer::find(scope, id.key).await?.map(Node::Customer),
+        Kind::Address => Address::find(scope, id.key).await?.map(Node::Address),
+        Kind::Session | Kind::ApiKey | Kind::AuditEntry => None,
     })
 }

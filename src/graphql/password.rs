@@ -122,15 +122,15 @@ impl PasswordMutation {
         #[graphql(desc = "The token that the mail brought.")] token: String,
     ) -> Result<EmailVerifyPayload> {
         let verified = scope(ctx).db.write(async |tx| {
-            let taken = one_time::take(tx, Purpose::VerifyEmail, &token, "token").await?;
-            let found = account::alive(tx, taken.account).await?;
+            let order = one_time::take(tx, Purpose::VerifyEmail, &token, "token").await?;
+            let found = account::alive(tx, order.account).await?;
             // The mail went to the address that the account had then.
-            let email = found.and_then(|found| found.email).filter(|email| *email == taken.detail);
+            let email = found.and_then(|found| found.email).filter(|email| *email == order.detail);
             let email =
                 email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
-            set(tx, taken.account, row::Column::EmailVerifiedAt, Expr::value(tx.now())).await?;
-            one_time::clear(tx, Purpose::VerifyEmail, taken.account).await?;
-            record(tx, taken.account, "account.verify_email").await?;
+            set(tx, order.account, row::Column::EmailVerifiedAt, Expr::value(tx.now())).await?;
+            one_time::clear(tx, Purpose::VerifyEmail, order.account).await?;
+            record(tx, order.account, "account.verify_email").await?;
             Ok(email)
         });
         EmailVerifyPayload::settle(verified.await)
@@ -193,8 +193,8 @@ async fn reset(scope: &Scope, token: &str, new_password: String) -> Result<Token
     password::check(&new_password, "", "newPassword")?;
     let hash = password::hash(new_password).await?;
     let opened = scope.db.write(async |tx| {
-        let taken = one_time::take(tx, Purpose::ResetPassword, token, "token").await?;
-        let found = account::alive(tx, taken.account).await?;
+        let order = one_time::take(tx, Purpose::ResetPassword, token, "token").await?;
+        let found = account::alive(tx, order.account).await?;
         let found = found.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
         if found.email_verified_at.is_none() {
             // Whoever has the mail's token reads the mail.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Role, entity::account};
 use crate::{
-    base::{Error, Result, error::Code, id::Kind},
+    base::{Error, Result, error::Code, id::Kind, text},
     infra::{Change, Tx},
 };
 
@@ -71,13 +71,22 @@ pub fn name(typed: &str, field: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// What staff find a name by, folded: the whole of it, and its last part.
+#[must_use]
+pub fn name_keys(first: &str, last: &str) -> (String, String) {
+    (text::key(&format!("{first} {last}")), text::key(last))
+}
+
 /// Makes an account.
 ///
 /// # Errors
 /// When the e-mail address has an account, or the database refuses.
 pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
     let NewAccount { email, verified, password, role, first_name, last_name } = new;
+    let (name_key, last_name_key) = name_keys(&first_name, &last_name);
     let row = account::ActiveModel {
+        name_key: Set(name_key),
+        last_name_key: Set(last_name_key),
         email_key: Set(email.as_deref().map(email_key)),
         email_verified_at: Set((verified && email.is_some()).then_some(tx.now())),
         email: Set(email),

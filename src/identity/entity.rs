@@ -1,4 +1,4 @@
-//! Accounts and sessions as rows.
+//! Accounts, sessions and API keys as rows.
 
 /// `account`
 pub mod account {
@@ -24,6 +24,8 @@ pub mod account {
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
         pub deleted_at: Option<DateTimeUtc>,
+        pub name_key: String,
+        pub last_name_key: String,
     }
 
     /// None: what belongs to many rows is loaded in one statement.
@@ -50,6 +52,36 @@ pub mod session {
         pub address: String,
         pub expires_at: DateTimeUtc,
         pub used_at: DateTimeUtc,
+        pub revoked_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// None: see above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `api_key`
+pub mod api_key {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: what a machine signs in with.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "api_key")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub name: String,
+        pub hint: String,
+        pub digest: String,
+        pub permissions: String,
+        pub made_by: Option<i64>,
+        pub expires_at: Option<DateTimeUtc>,
+        pub used_at: Option<DateTimeUtc>,
         pub revoked_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
