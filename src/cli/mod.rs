@@ -50,18 +50,15 @@ enum Command {
     /// Write the catalog to a file.
     #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
     Export(data::Export),
-<<<<<<< HEAD
     /// Make and change accounts.
     #[command(
         subcommand,
         after_help = "Example:\n  savannah user create --email amani@example.com --role admin\n  savannah user list --role staff"
     )]
     User(user::User),
-=======
     /// The keys that the shop signs its tokens with.
     #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
     Keys(keys::Keys),
->>>>>>> main
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
     Schema(schema::SchemaArgs),
@@ -104,11 +101,8 @@ impl Cli {
             Command::Seed(args) => data::seed(&config, &args).await?,
             Command::Import(args) => return data::import(&config, args).await,
             Command::Export(args) => data::export(&config, args).await?,
-<<<<<<< HEAD
             Command::User(what) => user::run(&config, what).await?,
-=======
             Command::Keys(what) => keys::run(&config, &what).await?,
->>>>>>> main
             Command::Schema(_) => {}
         }
         Ok(ExitCode::SUCCESS)

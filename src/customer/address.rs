@@ -78,7 +78,8 @@ pub async fn create(tx: &Tx, wish: Wish, change: AddressChange, purposes: Purpos
     let row = row.insert(tx).await?;
     record(tx, "address.create", &row, (None, Some(after))).await?;
     let first = Purposes { shipping: count == 0, billing: count == 0 };
-    let purposes = Purposes { shipping: purposes.shipping || first.shipping, billing: purposes.billing || first.billing };
+    let purposes =
+        Purposes { shipping: purposes.shipping || first.shipping, billing: purposes.billing || first.billing };
     prefer(tx, row, purposes).await
 }
 
@@ -217,18 +218,8 @@ fn blank(tx: &Tx, owner: i64) -> address::Model {
 }
 
 fn lay(row: &mut address::Model, change: AddressChange, shop: Country) -> Result<()> {
-    let AddressChange {
-        first_name,
-        last_name,
-        company,
-        line1,
-        line2,
-        city,
-        region,
-        postal_code,
-        country_code,
-        phone,
-    } = change;
+    let AddressChange { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
+        change;
     let mut check = Check::new("input");
     check.text(&mut row.first_name, first_name, "firstName", NAME_LIMIT);
     check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);

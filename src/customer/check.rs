@@ -151,7 +151,8 @@ mod tests {
         assert_eq!(number("+44 20 7946 0958").as_deref(), Some("+442079460958"));
         assert_eq!(phone("030 901820", country("DE")).as_deref(), Some("+4930901820"));
         let long = "1".repeat(500);
-        for text in ["", "12", "0712", "call me", "+999 1234567", "+254712345678 ext. 5", ";phone-context=", "٠٧١٢", &long]
+        for text in
+            ["", "12", "0712", "call me", "+999 1234567", "+254712345678 ext. 5", ";phone-context=", "٠٧١٢", &long]
         {
             assert_eq!(number(text), None, "{text}");
         }

@@ -161,8 +161,13 @@ pub async fn first_admin(db: &Db, email: &str) -> Result<Option<String>> {
     }
     let password = generated()?;
     let (first_name, last_name) = (String::new(), String::new());
-    let candidate =
-        Candidate { email: email.to_owned(), role: Role::Admin, first_name, last_name, password: Some(password.clone()) };
+    let candidate = Candidate {
+        email: email.to_owned(),
+        role: Role::Admin,
+        first_name,
+        last_name,
+        password: Some(password.clone()),
+    };
     let new = candidate.read().await?;
     let made = db.write(async |tx| {
         if account::Entity::find().count(tx).await? > 0 {

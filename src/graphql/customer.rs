@@ -164,7 +164,10 @@ impl CustomerQuery {
     }
 
     /// Customers and staff, the newest first, for staff.
-    #[graphql(guard = "Can(Permission::CustomerRead)", complexity = "super::connection::cost(first, last) * child_complexity")]
+    #[graphql(
+        guard = "Can(Permission::CustomerRead)",
+        complexity = "super::connection::cost(first, last) * child_complexity"
+    )]
     async fn customers(
         &self,
         ctx: &Context<'_>,

@@ -15,11 +15,7 @@ use crate::{
         profile::{self, ProfileChange, Wish},
         staff,
     },
-    identity::{
-        Caller, Permission, account,
-        attempt::Attempt,
-        password,
-    },
+    identity::{Caller, Permission, account, attempt::Attempt, password},
 };
 
 /// What is to be said of a customer. What is left out stays as it is; null clears it.

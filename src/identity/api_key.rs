@@ -120,13 +120,8 @@ pub async fn revoke(tx: &Tx, key: i64) -> Result<api_key::Model> {
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
     let before = json!({ "name": row.name });
-    tx.record(&[Change {
-        action: "api_key.revoke",
-        thing: (Kind::ApiKey, key),
-        before: Some(before),
-        after: None,
-    }])
-    .await?;
+    tx.record(&[Change { action: "api_key.revoke", thing: (Kind::ApiKey, key), before: Some(before), after: None }])
+        .await?;
     Ok(row)
 }
 
