@@ -92,7 +92,7 @@ async fn staff_forget_a_customer_for_them(backend: Backend) {
     let (token, _) = register(&shop).await;
     let id = id_of(&shop, &token).await;
     let admin = shop.sign_in(Role::Admin).await;
-    let query = "mutation($id: ID) { customerDelete(id: $id) { deletedCustomerId userErrors { code } } }";
+    let query = "mutation($id: ID) { customerDelete(id: $id) { deletedCustomerId userErrors { code field } } }";
     let gone = shop.ask_as(&admin, query, json!({ "id": id })).await;
     assert_eq!(gone.at("/customerDelete/deletedCustomerId"), &json!(id));
     let again = shop.ask_as(&admin, query, json!({ "id": id })).await;
