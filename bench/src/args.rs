@@ -83,4 +83,6 @@ pub enum Command {
         #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
         database: String,
     },
+    /// Measure how long the shop takes to check a token: one that it sees for the first time, and one seen before.
+    Tokens,
 }

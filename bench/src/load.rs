@@ -24,8 +24,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// Asks every body of a scenario in turn.
-    pub fn new(scenario: &Scenario) -> Result<Self> {
+    /// Asks every body of a scenario in turn, with a token where one is needed.
+    pub fn new(scenario: &Scenario, token: Option<&str>) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("savannah-bench-{}-{:?}.lua", std::process::id(), scenario.kind));
         let mut lua = String::from("local bodies = {\n");
         for body in &scenario.bodies {
@@ -35,6 +35,9 @@ impl Script {
         lua.push_str("}\nlocal headers = {}\n");
         for (name, value) in http::HEADERS {
             let _ = writeln!(lua, "headers[\"{name}\"] = \"{value}\"");
+        }
+        if let Some(token) = token {
+            let _ = writeln!(lua, "headers[\"Authorization\"] = \"Bearer {token}\"");
         }
         lua.push_str(STEPS);
         fs::write(&path, lua).map_err(|why| format!("cannot write {}: {why}", path.display()))?;

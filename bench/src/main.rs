@@ -19,6 +19,7 @@ mod measure;
 mod process;
 mod report;
 mod scenario;
+mod tokens;
 
 /// What went wrong, in one sentence.
 type Result<T> = std::result::Result<T, String>;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 fn run(args: args::Args) -> Result<()> {
     match args.command {
         Some(args::Command::Comparator { port, database }) => comparator::run(port, &database),
+        Some(args::Command::Tokens) => tokens::run(),
         None => measure::run(&args.options),
     }
 }

@@ -14,11 +14,11 @@ use crate::{
     args::Options,
     check,
     database::{self, Database},
-    explain, load,
+    explain, http, load,
     load::{Script, Seen},
     process::Server,
     report::{self, Line, Report},
-    scenario::{Questions, Scenario},
+    scenario::{Kind, Questions, Scenario},
 };
 
 /// So many starts; the middle one counts.
@@ -125,7 +125,8 @@ impl Bench<'_> {
 
     /// Loads both in turn.
     fn scenario(&mut self, scenario: &Scenario, savannah: &Server, comparator: &Server) -> Result<Line> {
-        let script = Script::new(scenario)?;
+        let token = if scenario.kind == Kind::SignedIn { Some(sign_in(savannah)?) } else { None };
+        let script = Script::new(scenario, token.as_deref())?;
         let name = scenario.kind.title();
         let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
         for server in [savannah, comparator] {
@@ -159,6 +160,15 @@ impl Bench<'_> {
         let ids = rows.iter().flat_map(|row| row.try_get::<i32, _>(0)).flat_map(u32::try_from);
         Ok(ids.filter_map(|id| crate::process::cpu(id, "postgres")).sum())
     }
+}
+
+/// Makes a customer, and gives its token. The hand-written server gets it too, and does not look at it.
+fn sign_in(savannah: &Server) -> Result<String> {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(|why| format!("the clock is wrong: {why}"))?;
+    let (_, answer) = http::post(savannah.address, &Questions::register(since.as_nanos()))?;
+    let read: serde_json::Value = serde_json::from_str(&answer).map_err(|why| format!("{why} in {answer}"))?;
+    let token = read.pointer("/data/customerRegister/tokens/accessToken").and_then(serde_json::Value::as_str);
+    token.map(str::to_owned).ok_or_else(|| format!("nobody can sign in: {answer}"))
 }
 
 /// One turn of one server, or the middle of several.

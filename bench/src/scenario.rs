@@ -23,7 +23,9 @@ const BELOW: i64 = 100;
 pub enum Kind {
     /// The first page of the shop.
     Listing,
-    /// The same with the first variants of each product.
+    /// The same, asked by somebody who has signed in.
+    SignedIn,
+    /// The first page with the first variants of each product.
     Variants,
     /// The first page of a category and everything below it.
     Category,
@@ -42,6 +44,7 @@ impl Kind {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Listing => "Listing",
+            Self::SignedIn => "Listing, signed in",
             Self::Variants => "Listing with variants",
             Self::Category => "Category",
             Self::Product => "Product",
@@ -54,7 +57,7 @@ impl Kind {
     /// The operation's name and text.
     const fn operation(self) -> (&'static str, &'static str) {
         match self {
-            Self::Listing => (
+            Self::Listing | Self::SignedIn => (
                 "Listing",
                 "query Listing { products(first: 24) { nodes { id name sku price category { id name slug } } } }",
             ),
@@ -141,6 +144,7 @@ impl Questions {
         let searches = |terms: &[String]| terms.iter().map(|term| json!({ "search": term })).collect();
         let scenarios = [
             (Kind::Listing, vec![Value::Null]),
+            (Kind::SignedIn, vec![Value::Null]),
             (Kind::Variants, vec![Value::Null]),
             (Kind::Category, vec![json!({ "id": BASE64_URL_SAFE_NO_PAD.encode(format!("Category:{category}")) })]),
             (Kind::Product, slugs.iter().map(|slug| json!({ "slug": slug })).collect()),
@@ -153,6 +157,15 @@ impl Questions {
             bodies: variables.iter().map(|variables| kind.body(variables)).collect(),
         };
         Ok(Self { scenarios: scenarios.into_iter().map(scenario).collect(), below, found })
+    }
+
+    /// The sign-in of a new customer.
+    pub fn register(number: u128) -> String {
+        let query = format!(
+            "mutation {{ customerRegister(input: {{ email: \"bench{number}@example.com\", password: \"measured twice\" }}) \
+             {{ tokens {{ accessToken }} }} }}"
+        );
+        json!({ "query": query }).to_string()
     }
 
     /// The question that tells whether a server is there.
