@@ -266,13 +266,13 @@ async fn staff_find_customers_by_what_they_begin_with(backend: Backend) {
         let input = json!({ "firstName": first, "lastName": last, "phone": phone });
         assert_eq!(shop.ask_as(&token, UPDATE, json!({ "input": input })).await.problems("customerUpdate"), []);
     }
-    let (zoe, achieng) = ("customer2@example.com".to_owned(), "customer3@example.com".to_owned());
+    let (zoe, achieng) = ("customer2@example.com", "customer3@example.com");
     let search = async |text: &str| found(&shop, &staff, &format!("search: {}", json!(text))).await;
-    assert_eq!(search("zo").await, [achieng.clone(), zoe.clone()]);
-    assert_eq!(search("ZOE na").await, [zoe.clone()]);
-    assert_eq!(search("Customer3@").await, [achieng.clone()]);
-    assert_eq!(search("071").await, [zoe.clone()]);
-    assert_eq!(search("+254 733").await, [achieng.clone()]);
+    assert_eq!(search("zo").await, [achieng, zoe]);
+    assert_eq!(search("ZOE na").await, [zoe]);
+    assert_eq!(search("Customer3@").await, [achieng]);
+    assert_eq!(search("071").await, [zoe]);
+    assert_eq!(search("+254 733").await, [achieng]);
     for nothing in ["kuru", "0799", "%", "_", "zola a"] {
         assert_eq!(search(nothing).await, [""; 0], "{nothing}");
     }

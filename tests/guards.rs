@@ -75,7 +75,7 @@ impl Schema {
         let wanted = args.filter(|one| needed(one) || (whole && is_id(one)));
         let args: Vec<_> = wanted.map(|one| format!("{}: {}", text(one), self.value(&one["type"], id))).collect();
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(", ")) };
-        let below = if self.is_leaf(&field["type"]) {
+        let below = if is_leaf(&field["type"]) {
             ""
         } else if root == "mutation" {
             " { userErrors { code } }"
@@ -85,28 +85,20 @@ impl Schema {
         format!("{root} {{ {}{args}{below} }}", text(field))
     }
 
-    fn is_leaf(&self, ty: &Value) -> bool {
-        if ty["ofType"].is_null() {
-            matches!(ty["kind"].as_str(), Some("SCALAR" | "ENUM"))
-        } else {
-            self.is_leaf(&ty["ofType"])
-        }
-    }
-
     fn value(&self, ty: &Value, id: &str) -> String {
         match ty["kind"].as_str().expect("a kind") {
             "NON_NULL" => self.value(&ty["ofType"], id),
             "LIST" => format!("[{}]", self.value(&ty["ofType"], id)),
-            "ENUM" => text(&self.named(text_of(ty))["enumValues"][0]).to_owned(),
+            "ENUM" => text(&self.named(text(ty))["enumValues"][0]).to_owned(),
             "INPUT_OBJECT" => {
-                let found = self.named(text_of(ty));
+                let found = self.named(text(ty));
                 let fields = found["inputFields"].as_array().expect("fields");
                 let one_of = found["isOneOf"] == true;
                 let given = fields.iter().enumerate().filter(|(at, one)| if one_of { *at == 0 } else { needed(one) });
                 let given = given.map(|(_, one)| format!("{}: {}", text(one), self.value(&one["type"], id)));
                 format!("{{ {} }}", given.collect::<Vec<_>>().join(", "))
             }
-            _ => match text_of(ty) {
+            _ => match text(ty) {
                 "ID" => json!(id).to_string(),
                 "Int" | "Float" => "1".to_owned(),
                 "Boolean" => "true".to_owned(),
@@ -119,12 +111,13 @@ impl Schema {
     }
 }
 
-fn text(one: &Value) -> &str {
-    one["name"].as_str().expect("a name")
+/// Whether nothing is asked below a type.
+fn is_leaf(ty: &Value) -> bool {
+    if ty["ofType"].is_null() { matches!(ty["kind"].as_str(), Some("SCALAR" | "ENUM")) } else { is_leaf(&ty["ofType"]) }
 }
 
-fn text_of(ty: &Value) -> &str {
-    text(ty)
+fn text(one: &Value) -> &str {
+    one["name"].as_str().expect("a name")
 }
 
 fn needed(one: &Value) -> bool {

@@ -35,7 +35,8 @@ async fn measure() -> Result<()> {
     let gate = Gate::open(&db, &config.identity).await.map_err(|why| why.log())?;
     let now = db.now();
     let issue = |session| gate.issue(session, Role::Customer, session, now).map(|(token, _)| token);
-    let tokens: Vec<String> = (1..=TOKENS).map(issue).collect::<std::result::Result<_, _>>().map_err(|why| why.log())?;
+    let tokens: Vec<String> =
+        (1..=TOKENS).map(issue).collect::<std::result::Result<_, _>>().map_err(|why| why.log())?;
     let mut first = Vec::with_capacity(tokens.len());
     for token in &tokens {
         let began = Instant::now();
