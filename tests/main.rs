@@ -13,6 +13,12 @@ mod cost;
 mod ways;
 mod signing_in;
 mod tokens;
+mod customers;
+mod staff;
+mod forgetting;
+mod api_keys;
+mod guards;
+mod accounts;
 mod listing;
 mod filtering;
 mod search;
@@ -43,6 +49,12 @@ fn main() -> ExitCode {
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
         ("tokens", tokens::stories()),
+        ("customers", customers::stories()),
+        ("staff", staff::stories()),
+        ("forgetting", forgetting::stories()),
+        ("api_keys", api_keys::stories()),
+        ("guards", guards::stories()),
+        ("accounts", accounts::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
