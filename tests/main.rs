@@ -12,6 +12,7 @@ mod pricing;
 mod cost;
 mod ways;
 mod signing_in;
+mod tokens;
 mod listing;
 mod filtering;
 mod search;
@@ -27,6 +28,8 @@ mod edge_answers;
 mod process;
 mod process_ends;
 mod browser;
+mod outside;
+mod openid;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
+        ("tokens", tokens::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         ("process", process::stories()),
         ("process_ends", process_ends::stories()),
         ("browser", browser::stories()),
+        ("outside", outside::stories()),
+        ("openid", openid::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

@@ -105,6 +105,7 @@ impl Error {
     }
 
     /// What is to be changed is not there, or not the caller's to see.
+    #[must_use]
     pub fn not_found(field: &str, what: &str) -> Self {
         Self::user(Code::NotFound, field, format!("there is no such {what}"))
     }

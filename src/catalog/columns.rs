@@ -11,7 +11,6 @@ macro_rules! columns {
     ($(#[$doc:meta])* $name:ident of $entity:ident { $($column:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-        #[expect(clippy::struct_excessive_bools, reason = "one for each column, named as it is")]
         #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
         pub struct $name {
             $(pub $column: bool),+

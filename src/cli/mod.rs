@@ -1,6 +1,7 @@
 //! The commands. Each says in one sentence what went wrong, and ends non-zero if anything did.
 
 mod data;
+mod keys;
 mod progress;
 mod schema;
 mod serve;
@@ -48,6 +49,9 @@ enum Command {
     /// Write the catalog to a file.
     #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
     Export(data::Export),
+    /// The keys that the shop signs its tokens with.
+    #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
+    Keys(keys::Keys),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
     Schema(schema::SchemaArgs),
@@ -90,6 +94,7 @@ impl Cli {
             Command::Seed(args) => data::seed(&config, &args).await?,
             Command::Import(args) => return data::import(&config, args).await,
             Command::Export(args) => data::export(&config, args).await?,
+            Command::Keys(what) => keys::run(&config, &what).await?,
             Command::Schema(_) => {}
         }
         Ok(ExitCode::SUCCESS)

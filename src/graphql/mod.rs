@@ -19,6 +19,7 @@ pub mod facets;
 pub mod connection;
 pub mod session;
 pub mod login;
+pub mod password;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -33,7 +34,7 @@ pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation, login::LoginMutation);
+pub struct Mutation(session::SessionMutation, login::LoginMutation, password::PasswordMutation);
 
 /// The whole schema.
 pub type Graph = Schema<Query, Mutation, EmptySubscription>;

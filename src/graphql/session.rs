@@ -17,6 +17,7 @@ use crate::{
         entity, password,
         session::{self, Opened, Refreshed},
     },
+    infra::Tx,
 };
 
 /// What one signs in with from now on.
@@ -236,13 +237,14 @@ pub(super) fn lasts(scope: &Scope) -> TimeDelta {
 ///
 /// # Errors
 /// When the database refuses.
-pub(super) async fn begin(scope: &Scope, account: entity::account::Model, attempt: &Attempt) -> Result<Tokens> {
-    let lasts = lasts(scope);
-    let opened = scope.db.write(async |tx| {
-        attempt.forgive(tx).await?;
-        session::open(tx, account, &scope.device, ("password", lasts)).await
-    });
-    Tokens::of(scope, opened.await?)
+pub(super) async fn begin(
+    tx: &Tx,
+    account: entity::account::Model,
+    attempt: &Attempt,
+    scope: &Scope,
+) -> Result<Opened> {
+    attempt.forgive(tx).await?;
+    session::open(tx, account, &scope.device, ("password", lasts(scope))).await
 }
 
 /// Ends sessions, here at once.
@@ -302,7 +304,10 @@ async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
     let typed: String = password.chars().take(password::LONGEST + 1).collect();
     let fits = password::verify(typed, kept).await?;
     match found.filter(|found| fits && found.disabled_at.is_none() && found.deleted_at.is_none()) {
-        Some(account) => begin(scope, account, &attempt).await,
+        Some(account) => {
+            let opened = scope.db.write(async |tx| begin(tx, account, &attempt, scope).await);
+            Tokens::of(scope, opened.await?)
+        }
         None => Err(Error::user(
             Code::InvalidCredentials,
             "input",

@@ -102,13 +102,12 @@ impl Gate {
             return Err(Refused::new(format!("a token of {} bytes is not looked at", token.len())));
         }
         let digest = secret::digest_bytes(token);
-        let verified = match self.seen.get(&digest) {
-            Some(verified) => verified,
-            None => {
-                let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
-                self.seen.insert(digest, verified);
-                verified
-            }
+        let verified = if let Some(verified) = self.seen.get(&digest) {
+            verified
+        } else {
+            let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
+            self.seen.insert(digest, verified);
+            verified
         };
         if verified.until <= now {
             self.seen.invalidate(&digest);
