@@ -1,11 +1,14 @@
 //! What the database itself refuses, even if the code were wrong.
 
+use savannah::identity::Role;
+
 use crate::{
+    customers::{add_address, home},
     shop::{Backend, Shop},
     stories,
 };
 
-stories![the_database_has_rules_of_its_own];
+stories![the_database_has_rules_of_its_own, the_database_has_rules_about_people];
 
 async fn the_database_has_rules_of_its_own(backend: Backend) {
     let shop = Shop::demo(backend).await;
@@ -51,4 +54,32 @@ async fn the_database_has_rules_of_its_own(backend: Backend) {
     assert_eq!(shop.number("SELECT count(*) FROM variant WHERE sku LIKE 'MUG-SAND%'").await, 0);
     shop.sql("UPDATE product SET status = 'draft' WHERE slug = 'market-basket'").await.expect("a change");
     shop.settle().await;
+}
+
+async fn the_database_has_rules_about_people(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let token = shop.sign_in(Role::Customer).await;
+    add_address(&shop, &token, home()).await;
+    add_address(&shop, &token, home()).await;
+    let wrong = [
+        "UPDATE address SET is_default_shipping = true",
+        "UPDATE address SET is_default_billing = true",
+        "UPDATE address SET country_code = 'ke'",
+        "UPDATE address SET country_code = 'KEN'",
+        "UPDATE address SET phone = '0712345678'",
+        "UPDATE address SET line1 = ''",
+        "UPDATE address SET city = ''",
+        "UPDATE address SET company = ''",
+        "UPDATE address SET first_name = '', last_name = ''",
+        "UPDATE address SET account_id = 0",
+        "UPDATE account SET name_key = 'wanjiku', email = NULL, email_key = NULL, deleted_at = created_at",
+        "UPDATE account SET deleted_at = created_at",
+        "UPDATE account SET role = 'king'",
+        "INSERT INTO api_key (name, hint, digest, permissions, created_at, updated_at) \
+            SELECT '', '', 'x', '', created_at, updated_at FROM account",
+    ];
+    for sql in wrong {
+        assert!(shop.sql(sql).await.is_err(), "the database took: {sql}");
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM address WHERE is_default_shipping AND is_default_billing").await, 1);
 }

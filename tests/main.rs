@@ -13,6 +13,12 @@ mod cost;
 mod ways;
 mod signing_in;
 mod tokens;
+mod customers;
+mod staff;
+mod forgetting;
+mod api_keys;
+mod guards;
+mod accounts;
 mod listing;
 mod filtering;
 mod search;
@@ -30,6 +36,8 @@ mod edge_answers;
 mod process;
 mod process_ends;
 mod browser;
+mod outside;
+mod openid;
 
 use std::process::ExitCode;
 
@@ -45,6 +53,12 @@ fn main() -> ExitCode {
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
         ("tokens", tokens::stories()),
+        ("customers", customers::stories()),
+        ("staff", staff::stories()),
+        ("forgetting", forgetting::stories()),
+        ("api_keys", api_keys::stories()),
+        ("guards", guards::stories()),
+        ("accounts", accounts::stories()),
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
@@ -62,6 +76,8 @@ fn main() -> ExitCode {
         ("process", process::stories()),
         ("process_ends", process_ends::stories()),
         ("browser", browser::stories()),
+        ("outside", outside::stories()),
+        ("openid", openid::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

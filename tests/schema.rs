@@ -56,7 +56,7 @@ fn undescribed(sdl: &str) -> Vec<String> {
             || line.starts_with(['}', ')', '#'])
             || line.starts_with("schema")
             || line.starts_with("directive")
-            || line.starts_with("query:");
+            || ["query:", "mutation:", "subscription:"].iter().any(|root| line.starts_with(root));
         if !structure && !described {
             bare.push(format!("no description: {line}"));
         }

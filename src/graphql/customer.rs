@@ -1,4 +1,5 @@
 //! People who have an account: who they are, and who may ask.
+#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
