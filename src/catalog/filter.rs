@@ -208,7 +208,7 @@ impl Wanted {
         if !status.contains(&Status::Active) {
             sql.push("p.status <> 'active' AND ");
         }
-        let words: Vec<String> = status.iter().map(|one| one.to_value().to_string()).collect();
+        let words: Vec<String> = status.iter().map(ActiveEnum::to_value).collect();
         sql.any_text("p.status", words.iter().map(String::as_str));
     }
 

@@ -146,7 +146,9 @@ async fn number(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
 /// Writes all that differs from what is there. A number of statements that does not depend on how much that is.
 pub(super) async fn write(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
     number(tx, all).await?;
-    all.iter_mut().for_each(|(_, merged)| merged.raise());
+    for (_, merged) in all.iter_mut() {
+        merged.raise();
+    }
     let mut products: Vec<_> =
         all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
     // In the order in which everybody takes rows, so that writers never wait for each other in a circle.

@@ -137,7 +137,6 @@ pub struct AuditQuery;
 impl AuditQuery {
     /// Who changed what, newest first, page by page. One statement.
     #[graphql(guard = "Can(Permission::AuditRead)", complexity = "connection::cost(first, last) * child_complexity")]
-    #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,

@@ -69,8 +69,9 @@ pub async fn create(tx: &Tx, new: NewCategory) -> Result<i64> {
             Some(path)
         }
         Err(why) => {
-            let problems = why.problems()?;
-            problems.into_iter().for_each(|one| wrong.say(one.code, "input.parentId", one.message));
+            for one in why.problems()? {
+                wrong.say(one.code, "input.parentId", one.message);
+            }
             None
         }
     };
@@ -166,7 +167,7 @@ pub async fn update(tx: &Tx, key: i64, edit: CategoryEdit) -> Result<()> {
 
 /// Where a name must be the only one: among the children of a parent that is there.
 struct Named {
-    parent: Option<Option<i64>>,
+    parent: edit::Said<i64>,
     but: i64,
 }
 

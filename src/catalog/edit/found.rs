@@ -129,12 +129,11 @@ impl Found {
     /// The key of the product that is meant, if there is one.
     fn key(&self, which: &Which) -> Option<i64> {
         match which {
-            Which::New => None,
             Which::Key(key, _) => Some(*key),
             Which::OfVariant(key, _) => self.owners.get(key).copied(),
             Which::Named(Some(slug), _) => self.slugs.get(slug).copied(),
             Which::Named(None, Some(sku)) => self.skus.get(sku.trim()).map(|(_, owner)| *owner),
-            Which::Named(None, None) => None,
+            Which::New | Which::Named(None, None) => None,
         }
     }
 

@@ -1,4 +1,5 @@
 //! Many products at once, made or changed.
+#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
 
 use async_graphql::{Context, Object};
 
