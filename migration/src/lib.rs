@@ -10,6 +10,7 @@ mod m20261101_000002_catalog;
 mod m20261101_000003_inventory;
 mod m20261101_000004_search;
 mod m20261122_000005_identity;
+mod m20261122_000007_openid;
 mod m20261122_000008_customer;
 
 /// All migrations, oldest first.
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000003_inventory::Migration),
             Box::new(m20261101_000004_search::Migration),
             Box::new(m20261122_000005_identity::Migration),
+            Box::new(m20261122_000007_openid::Migration),
             Box::new(m20261122_000008_customer::Migration),
         ]
     }

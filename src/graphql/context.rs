@@ -25,8 +25,8 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree},
-    identity::{Caller, Gate, session::Device},
-    infra::{Config, Db, Meter, Origin},
+    identity::{Caller, Gate, Guests, Outside, outside::Denied, session::Device},
+    infra::{Actor, Config, Db, Meter, Origin},
 };
 
 /// What all requests share.
@@ -38,6 +38,10 @@ pub struct Shared {
     pub forest: Forest,
     /// Who may come in.
     pub gate: Gate,
+    /// Those who know people for the shop, and their tokens.
+    pub outside: Outside,
+    /// Those who came with a token of others, or with a machine's key.
+    pub guests: Guests,
     /// The settings.
     pub config: Config,
 }
@@ -50,7 +54,18 @@ impl Shared {
     pub async fn open(db: Db, config: Config) -> Result<Self> {
         let forest = Forest::load(&db).await?;
         let gate = Gate::open(&db, &config.identity).await?;
-        Ok(Self { db, forest, gate, config })
+        let outside =
+            Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
+        Ok(Self { db, forest, gate, outside, guests: Guests::default(), config })
+    }
+
+    /// Who came with a token to a request.
+    ///
+    /// # Errors
+    /// When it does not hold, or nobody can say.
+    pub async fn admit(&self, token: &str, request: &str) -> Result<Caller, Denied> {
+        let (db, _) = self.db.for_request(Origin { actor: Actor::Nobody, request: request.to_owned() });
+        self.guests.admit((&self.gate, &self.outside), &db, token).await
     }
 
     /// Hears of what others have changed: the tree, sessions that were revoked, keys. By the clock.

@@ -12,6 +12,7 @@ use super::{
     guard::{Can, SignedIn},
     loader::{AddressesOf, CustomerKey},
     role::Role,
+    session::{Session, sessions_of},
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind, page::Window},
@@ -112,6 +113,15 @@ impl Customer {
     /// Counts changes of the account: hand it to the next change as `expectedVersion` to be told when others were faster.
     async fn version(&self) -> i32 {
         self.0.version
+    }
+
+    /// Where they are signed in, the last used first. Told to themselves only: null for anybody else. One statement.
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Option<Vec<Session>>> {
+        let scope = scope(ctx);
+        match scope.caller {
+            Caller::Person { account, .. } if account == self.0.id => sessions_of(scope, account).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Where they can be reached, the oldest first; at most 100. One statement for any number of customers.

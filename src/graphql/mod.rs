@@ -26,6 +26,7 @@ pub mod staff;
 pub mod address;
 pub mod api_key;
 pub mod password;
+pub mod login;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
@@ -39,12 +40,16 @@ pub struct Query(shop::ShopQuery, product::ProductQuery, category::CategoryQuery
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
-pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery);
+pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::LoginQuery);
 
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(session::SessionMutation, password::PasswordMutation, PeopleMutation);
+pub struct Mutation(SignInMutation, PeopleMutation);
+
+/// Ways in and out.
+#[derive(Debug, Default, MergedObject)]
+pub struct SignInMutation(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
 
 /// What can be changed about people.
 #[derive(Debug, Default, MergedObject)]

@@ -228,7 +228,8 @@ impl SessionMutation {
     }
 }
 
-fn lasts(scope: &Scope) -> TimeDelta {
+/// How long a session lasts that nobody uses.
+pub(super) fn lasts(scope: &Scope) -> TimeDelta {
     TimeDelta::from_std(scope.shared.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
 }
 

@@ -11,7 +11,7 @@ use axum::{
 use super::App;
 use crate::{
     graphql::context::Visit,
-    identity::{Caller, gate::Refused, session::Device},
+    identity::{Caller, gate::Refused, outside::Denied, session::Device},
 };
 
 /// What goes with 401.
@@ -20,15 +20,15 @@ pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer error=\"inva
 /// Who asks, and from where.
 ///
 /// # Errors
-/// Why what came with the request does not hold, for the log.
-pub fn visit(
+/// Why what came with the request does not hold, or why nobody can say.
+pub async fn visit(
     app: &App,
     headers: &HeaderMap,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: &str,
-) -> Result<Visit, Refused> {
+) -> Result<Visit, Denied> {
     let caller = match token(headers)? {
-        Some(token) => app.shared.gate.check(token, app.shared.db.now())?,
+        Some(token) => app.shared.admit(token, request).await?,
         None => Caller::Nobody,
     };
     let user_agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();

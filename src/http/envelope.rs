@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::request_id::RequestId;
-use crate::base::Clock;
+use crate::base::{Clock, Error, error::Code};
 
 /// A good answer.
 #[must_use]
@@ -26,6 +26,29 @@ pub fn data(status: StatusCode, id: &str, data: &Value) -> Response {
 pub fn error(status: StatusCode, id: &str, code: &str, message: &str) -> Response {
     let error = json!({ "code": code, "message": message, "details": null });
     (status, Json(json!({ "error": error, "meta": meta(id) }))).into_response()
+}
+
+/// What a caller did that cannot be, or a fault of ours, which is logged here.
+#[must_use]
+pub fn refuse(id: &str, why: &Error) -> Response {
+    let problem = why.public();
+    if matches!(why, Error::Fault(_)) {
+        tracing::error!(error = why.log(), "a request failed");
+    }
+    error(status(problem.code), id, problem.code.as_str(), &problem.message)
+}
+
+const fn status(code: Code) -> StatusCode {
+    match code {
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::VersionConflict | Code::IllegalTransition => StatusCode::CONFLICT,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
 }
 
 fn meta(id: &str) -> Value {

@@ -31,6 +31,7 @@ use crate::{
         error::{Stage, finish},
         limits, order, prepare,
     },
+    identity::outside::Denied,
 };
 
 /// What a caller sends.
@@ -69,11 +70,27 @@ impl Refusal {
         Self { status, stage: Stage::Validate, errors: vec![error] }
     }
 
-    /// It brings something to show who asks, and that does not hold. Why is for the log.
-    fn unauthenticated() -> Self {
-        let mut error = ServerError::new("The token does not hold; sign in again.", None);
-        error.extensions.get_or_insert_default().set("code", Code::Unauthenticated.as_str());
-        Self { status: StatusCode::UNAUTHORIZED, stage: Stage::Validate, errors: vec![error] }
+    /// It brings something to show who asks, and that does not hold or cannot be looked into. Why is for the log.
+    fn denied(why: &Denied) -> Self {
+        let (status, code, message) = match why {
+            Denied::Refused(why) => {
+                tracing::info!(reason = %why, "a token was refused");
+                (StatusCode::UNAUTHORIZED, Code::Unauthenticated, "The token does not hold; sign in again.")
+            }
+            Denied::Unreachable(why) => {
+                tracing::warn!(reason = why, "a token could not be checked");
+                let message = "The token cannot be checked just now: its issuer does not answer. Try again.";
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+            }
+            Denied::Fault(why) => {
+                tracing::error!(error = why.log(), "a token could not be checked");
+                let message = "The token cannot be checked just now. Try again.";
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+            }
+        };
+        let mut error = ServerError::new(message, None);
+        error.extensions.get_or_insert_default().set("code", code.as_str());
+        Self { status, stage: Stage::Validate, errors: vec![error] }
     }
 
     /// It is one, but cannot be executed.
@@ -96,12 +113,9 @@ pub async fn handle(
         let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
         return refuse(Media::Json, Refusal::http(StatusCode::NOT_ACCEPTABLE, message), &id, false);
     };
-    let visit = match bearer::visit(&app, &headers, peer, &id) {
+    let visit = match bearer::visit(&app, &headers, peer, &id).await {
         Ok(visit) => visit,
-        Err(why) => {
-            tracing::info!(reason = %why, "a token was refused");
-            return refuse(media, Refusal::unauthenticated(), &id, false);
-        }
+        Err(why) => return refuse(media, Refusal::denied(&why), &id, false),
     };
     let call = match read(&method, &headers, &uri, body) {
         Ok(call) => call,

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
+pub mod auth;
 
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ pub fn router(app: &Arc<App>) -> Router {
     let paths = Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/.well-known/jwks.json", get(keys::public))
+        .route("/auth/{provider}/login", get(auth::login))
+        .route("/auth/{provider}/callback", get(auth::callback))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use super::{
     Caller, Role,
     key::Ring,
-    secret, session,
+    session,
     token::{self, Verified},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longer tokens are not looked at. Bytes.
-const LONGEST: usize = 8 * 1024;
+pub const LONGEST: usize = 8 * 1024;
 /// So many tokens are remembered.
 const REMEMBERED: u64 = 20_000;
 /// The clocks of instances may differ so much.
@@ -93,24 +93,27 @@ impl Gate {
         Ok(())
     }
 
-    /// Who a bearer token shows.
+    /// Who a token shows that was seen before; `None` for any other.
+    pub fn known(&self, digest: &[u8; 32], now: DateTime<Utc>) -> Option<Result<Caller, Refused>> {
+        let verified = self.seen.get(digest)?;
+        if verified.until <= now {
+            self.seen.invalidate(digest);
+        }
+        Some(self.holds(verified, now))
+    }
+
+    /// Who a token shows that is seen for the first time.
     ///
     /// # Errors
     /// Why it does not hold.
-    pub fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Caller, Refused> {
-        if token.len() > LONGEST {
-            return Err(Refused::new(format!("a token of {} bytes is not looked at", token.len())));
-        }
-        let digest = secret::digest_bytes(token);
-        let verified = if let Some(verified) = self.seen.get(&digest) {
-            verified
-        } else {
-            let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
-            self.seen.insert(digest, verified);
-            verified
-        };
+    pub fn check(&self, token: &str, digest: [u8; 32], now: DateTime<Utc>) -> Result<Caller, Refused> {
+        let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
+        self.seen.insert(digest, verified);
+        self.holds(verified, now)
+    }
+
+    fn holds(&self, verified: Verified, now: DateTime<Utc>) -> Result<Caller, Refused> {
         if verified.until <= now {
-            self.seen.invalidate(&digest);
             return Err(Refused::new(format!("it has ended at {}", verified.until)));
         }
         if let Caller::Person { session: Some(session), .. } = verified.caller

@@ -13,7 +13,14 @@ pub mod key;
 pub mod api_key;
 pub mod token;
 pub mod gate;
+pub mod link;
+pub mod provider;
+pub mod outside;
+pub mod admit;
+pub mod login;
 
+pub use admit::Guests;
 pub use caller::Caller;
 pub use gate::Gate;
+pub use outside::Outside;
 pub use permission::{Permission, Permissions, Role};

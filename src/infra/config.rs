@@ -1,5 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
+mod identity;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
@@ -7,6 +9,7 @@ use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::base::Country;
+pub use identity::{IdentityConfig, ProviderConfig};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -96,6 +99,8 @@ pub struct ServerConfig {
     /// Where to listen.
     #[serde(deserialize_with = "parsed")]
     pub bind: SocketAddr,
+    /// How people reach it; empty: as the request says, in development.
+    pub public_url: String,
     /// For a whole request.
     #[serde(deserialize_with = "seconds")]
     pub request_timeout: Duration,
@@ -160,28 +165,6 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// `[identity]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct IdentityConfig {
-    /// Who signs the shop's tokens.
-    pub issuer: String,
-    /// Whether customers can have an account with a password.
-    pub local_accounts: bool,
-    /// Of an access token.
-    #[serde(deserialize_with = "seconds")]
-    pub access_token_lifetime: Duration,
-    /// Of a session that is not used.
-    #[serde(deserialize_with = "seconds")]
-    pub session_lifetime: Duration,
-    /// At one account, within the window.
-    pub attempts_per_account: u32,
-    /// From one network address, within the window.
-    pub attempts_per_address: u32,
-    /// How long attempts are counted.
-    #[serde(deserialize_with = "seconds")]
-    pub attempt_window: Duration,
-}
-
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct LogConfig {
@@ -242,19 +225,22 @@ impl Config {
         file: &Path,
         vars: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
     ) -> Result<Self, String> {
-        let defaults = File::from_str(DEFAULTS, FileFormat::Toml);
-        let known = flat(&defaults.collect().map_err(|why| why.to_string())?);
+        let defaults = File::from_str(DEFAULTS, FileFormat::Toml).collect().map_err(|why| why.to_string())?;
+        let known = flat(&defaults);
         let file_name = file.display().to_string();
         let over = File::from(file).format(FileFormat::Toml).required(false);
-        for key in flat(&over.collect().map_err(|why| one_line(&file_name, &why.to_string()))?).keys() {
-            if !known.contains_key(key) {
+        let said = flat(&over.collect().map_err(|why| one_line(&file_name, &why.to_string()))?);
+        for key in said.keys() {
+            if !known.contains_key(&identity::patterned(key).0) {
                 return Err(unknown(key, &file_name, known.keys(), str::to_owned));
             }
         }
         let set = environment(vars, &known)?;
+        let providers = said.keys().chain(set.keys()).filter_map(|key| identity::patterned(key).1.map(str::to_owned));
+        let defaults = Defaults(identity::spread(defaults, providers));
         let mut builder = config::Config::builder().add_source(defaults).add_source(over);
         for (key, (_, value)) in &set {
-            let value = match known.get(key) {
+            let value = match known.get(&identity::patterned(key).0) {
                 Some(ValueKind::Array(_)) => {
                     let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
                     Value::from(parts.map(str::to_owned).collect::<Vec<_>>())
@@ -269,7 +255,7 @@ impl Config {
     }
 
     /// What is well formed but cannot be.
-    fn check(self) -> Result<Self, String> {
+    fn check(mut self) -> Result<Self, String> {
         let url = &self.database.url;
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
@@ -283,7 +269,22 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
+        self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
+    }
+}
+
+/// The defaults, with the providers that were named among them.
+#[derive(Debug, Clone)]
+struct Defaults(Map<String, Value>);
+
+impl Source for Defaults {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
     }
 }
 
@@ -306,9 +307,11 @@ fn environment(
             continue;
         }
         // SAVANNAH_GRAPHIQL_DIR and SAVANNAH_TEST_... speak to the build and the tests, not to the shop.
-        let Some((section, key)) = name["SAVANNAH_".len()..].split_once("__") else { continue };
-        let key = format!("{}.{}", section.to_lowercase(), key.to_lowercase());
-        if !known.contains_key(&key) {
+        if !name["SAVANNAH_".len()..].contains("__") {
+            continue;
+        }
+        let key = name["SAVANNAH_".len()..].to_lowercase().replace("__", ".");
+        if !known.contains_key(&identity::patterned(&key).0) {
             let spell = |key: &str| format!("SAVANNAH_{}", key.replace('.', "__").to_uppercase());
             return Err(unknown(&spell(&key), "the environment", known.keys(), spell));
         }
@@ -324,8 +327,10 @@ fn unknown<'a>(
     known: impl Iterator<Item = &'a String>,
     spell: impl Fn(&str) -> String,
 ) -> String {
+    let dotted = name.trim_start_matches("SAVANNAH_").to_lowercase().replace("__", ".");
+    let (_, provider) = identity::patterned(&dotted);
     let nearest = known
-        .map(|key| spell(key))
+        .map(|key| spell(&identity::of(key, provider)))
         .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     let hint = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
     format!("unknown setting {name} in {place}{hint}")
@@ -352,13 +357,13 @@ fn one_line(file: &str, why: &str) -> String {
 /// `section.key` of everything in it.
 fn flat(map: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
     let mut out = BTreeMap::new();
-    for (section, value) in map {
+    for (name, value) in map {
         match &value.kind {
             ValueKind::Table(inner) => {
-                out.extend(inner.iter().map(|(key, value)| (format!("{section}.{key}"), value.kind.clone())));
+                out.extend(flat(inner).into_iter().map(|(key, kind)| (format!("{name}.{key}"), kind)));
             }
             other => {
-                out.insert(section.clone(), other.clone());
+                out.insert(name.clone(), other.clone());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The outside world: settings, the database, the audit log, the outbox, logs.
+//! The outside world: settings, the database, the audit log, the outbox, other servers, logs.
 
 pub mod config;
 pub mod telemetry;
@@ -7,8 +7,10 @@ pub mod db;
 pub mod audit;
 pub mod outbox;
 pub mod shop;
+pub mod client;
 
 pub use audit::{Actor, Change, Origin};
+pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
 pub use sql::Sql;
