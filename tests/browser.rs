@@ -30,7 +30,8 @@ fn browser() -> bool {
     module("playwright-core")
 }
 
-fn module(name: &str) -> bool {
+/// Whether npm has installed a package for the stories.
+pub fn module(name: &str) -> bool {
     let folder = std::env::var_os(MODULES).unwrap_or_default();
     if !Path::new(&folder).join("node_modules").join(name).exists() {
         return is_missing(&format!("{MODULES} names no folder with {name}: npm install --prefix FOLDER {name}"));

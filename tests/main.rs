@@ -34,6 +34,8 @@ mod edge_answers;
 mod process;
 mod process_ends;
 mod browser;
+mod outside;
+mod openid;
 
 use std::process::ExitCode;
 
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
         ("process", process::stories()),
         ("process_ends", process_ends::stories()),
         ("browser", browser::stories()),
+        ("outside", outside::stories()),
+        ("openid", openid::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

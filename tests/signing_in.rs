@@ -18,6 +18,7 @@ stories![
     of_two_refreshes_at_once_one_is_the_second,
     signing_out_everywhere_ends_what_others_hold,
     a_session_is_ended_by_its_owner_alone,
+    everybody_sees_their_own_sessions,
 ];
 
 const REGISTER: &str = "mutation($input: CustomerRegisterInput!) { customerRegister(input: $input) {
@@ -216,4 +217,24 @@ async fn a_session_is_ended_by_its_owner_alone(backend: Backend) {
     assert!(!opens(&shop, &theirs).await);
     let nonsense = shop.ask_as(&mine, REVOKE, json!({ "id": "nonsense" })).await;
     assert_eq!(nonsense.problems("sessionRevoke"), [("VALIDATION_ERROR".into(), "id".into())]);
+}
+
+async fn everybody_sees_their_own_sessions(backend: Backend) {
+    const ME: &str = "{ me { email sessions { id method address userAgent current expiresAt } } }";
+    let shop = Shop::open(backend).await;
+    let first = text(&register(&shop, "amani@example.com").await, "/customerRegister/tokens/accessToken");
+    login(&shop, "amani@example.com", "correct horse").await;
+    let answer = shop.ask_as(&first, ME, json!({})).await;
+    let sessions = answer.at("/me/sessions").as_array().expect("a list");
+    let current: Vec<_> = sessions.iter().map(|session| &session["current"]).collect();
+    assert_eq!(current, [&json!(false), &json!(true)], "the last used first");
+    assert!(sessions.iter().all(|one| one["method"] == "password" && one["address"] == "127.0.0.1"), "{sessions:?}");
+    assert_eq!(shop.ask(ME).await.at("/me"), &Value::Null);
+    // Staff see the customer, and not where they are.
+    let staff = shop.sign_in(Role::Admin).await;
+    let query = "{ customers(first: 10) { nodes { email sessions { id } } } }";
+    let seen = shop.ask_as(&staff, query, json!({})).await;
+    let theirs: Vec<_> =
+        seen.at("/customers/nodes").as_array().expect("a list").iter().map(|one| one["sessions"].is_null()).collect();
+    assert_eq!(theirs.iter().filter(|null| **null).count(), 1);
 }

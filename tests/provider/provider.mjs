@@ -90,7 +90,8 @@ async function access(name) {
 
 async function interaction(req, res) {
   const answer = who
-    ? { login: { accountId: who } }
+    // A native client is asked for consent every time.
+    ? { login: { accountId: who }, consent: {} }
     : { error: "access_denied", error_description: "they would not" };
   await provider.interactionFinished(req, res, answer, { mergeWithLastSubmission: false });
 }

@@ -2,6 +2,7 @@
 
 mod binary;
 mod database;
+mod provider;
 mod reply;
 mod shelf;
 pub mod model;
@@ -36,6 +37,7 @@ use serde_json::{Value, json};
 
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
+pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
 
