@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 
 fn map(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().expect("an object")
+    let Value::Object(map) = value else { panic!("no object: {value}") };
+    map
 }
 
 fn config() -> ProviderConfig {
