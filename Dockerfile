@@ -26,6 +26,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --bin savannah && cp target/release/savannah /savannah
 
 FROM debian:trixie-slim
+# By these the shop knows the servers it asks: OpenID providers.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home --home-dir /shop --shell /usr/sbin/nologin shop \
     && mkdir /shop/data && chown shop:shop /shop/data
 COPY --from=build /savannah /usr/local/bin/savannah

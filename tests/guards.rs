@@ -42,7 +42,8 @@ const OWN: [&str; 11] = [
     "addressSetDefault",
 ];
 /// What everybody may ask for.
-const PUBLIC: [&str; 8] = ["shop", "product", "products", "category", "categories", "node", "nodes", "me"];
+const PUBLIC: [&str; 9] =
+    ["loginProviders", "shop", "product", "products", "category", "categories", "node", "nodes", "me"];
 /// What every customer may ask for besides.
 const OWN_READS: [&str; 1] = ["customerExport"];
 

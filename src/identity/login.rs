@@ -301,10 +301,10 @@ fn unaddressed(known: &Known, provider: &Provider) -> Client {
     let client =
         CoreClient::from_provider_metadata(known.metadata.clone(), ClientId::new(config.client_id.clone()), secret);
     let ways = known.metadata.token_endpoint_auth_methods_supported();
-    match ways.is_none_or(|ways| ways.contains(&CoreClientAuthMethod::ClientSecretBasic)) {
-        true => client,
-        false => client.set_auth_type(AuthType::RequestBody),
+    if ways.is_none_or(|ways| ways.contains(&CoreClientAuthMethod::ClientSecretBasic)) {
+        return client;
     }
+    client.set_auth_type(AuthType::RequestBody)
 }
 
 /// The PKCE verifier of a sign-in.

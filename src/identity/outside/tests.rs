@@ -5,7 +5,10 @@ use serde_json::json;
 use super::*;
 
 fn map(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().expect("an object")
+    match value {
+        Value::Object(map) => map,
+        other => panic!("no object: {other}"),
+    }
 }
 
 fn config() -> ProviderConfig {
