@@ -58,5 +58,6 @@ async fn the_official_audit_passes(backend: Backend) {
 
 async fn graphiql_explores_the_shop(backend: Backend) {
     let shop = Shop::demo(backend).await;
-    script("graphiql.mjs", vec![shop.url(""), shop.app.shared.config.shop.name.clone()]).await;
+    let token = shop.sign_in(savannah::identity::Role::Customer).await;
+    script("graphiql.mjs", vec![shop.url(""), shop.app.shared.config.shop.name.clone(), token]).await;
 }

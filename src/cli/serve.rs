@@ -51,6 +51,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let fresh = args.no_worker.then(|| tokio::spawn(refresh(shared, stopped.clone())));
 
     let address = listener.local_addr().map_err(|why| why.to_string())?;
+    let asked = signal();
     greet(&name, &address.to_string());
     let mut ending = stopped;
     let router = http::router(&app).into_make_service_with_connect_info::<std::net::SocketAddr>();
@@ -61,7 +62,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let mut serving = std::pin::pin!(serving.into_future());
     tokio::select! {
         ended = &mut serving => return ended.map_err(|why| format!("the server broke: {why}")),
-        () = signal() => {}
+        () = asked => {}
     }
     tracing::info!(grace_seconds = grace.as_secs(), "stopping: running requests may finish");
     app.stopping.store(true, Ordering::Relaxed);
@@ -156,26 +157,32 @@ fn report(well: &mut bool, outcome: Result<(), String>) {
     *well = !*well;
 }
 
-/// Until somebody asks the process to end.
-async fn signal() {
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+/// Until somebody asks the process to end. Heard from now on, not from when it is first waited for: whoever is told
+/// that the shop is open may end it at once.
+#[cfg(unix)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn heard(signal: std::io::Result<Signal>) {
+        match signal {
             Ok(mut asked) => {
                 asked.recv().await;
             }
             Err(_) => std::future::pending().await,
         }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
+    }
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        tokio::select! {
+            () = heard(interrupt) => {}
+            () = heard(terminate) => {}
+        }
+    }
+}
+
+/// Until somebody asks the process to end.
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -13,7 +13,6 @@ import { join } from 'node:path';
 
 const LIMIT = 60_000;
 const STEP = 15_000;
-const TOKEN = 'Bearer must-not-be-stored';
 
 // The machine may have no way out: Chromium's own errands would only fill the log, and must not look like the page's.
 const FLAGS = [
@@ -26,7 +25,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-const [base, shopName] = process.argv.slice(2);
+const [base, shopName, token] = process.argv.slice(2);
+const TOKEN = `Bearer ${token}`;
 if (!base || !shopName) {
   console.error('usage: node tests/browser/graphiql.mjs BASE_URL SHOP_NAME');
   process.exit(2);
