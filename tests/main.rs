@@ -12,6 +12,7 @@ mod pricing;
 mod cost;
 mod ways;
 mod signing_in;
+mod readme;
 mod tokens;
 mod customers;
 mod staff;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
+        ("readme", readme::stories()),
         ("tokens", tokens::stories()),
         ("customers", customers::stories()),
         ("staff", staff::stories()),
