@@ -19,6 +19,7 @@ stories![
     a_key_that_cannot_be_is_told_why_at_once,
     a_key_may_do_no_more_than_its_maker,
     the_use_of_a_key_is_noted_once_a_minute,
+    a_machine_does_what_its_key_was_made_for,
 ];
 
 const CREATE: &str = "mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) {
@@ -108,4 +109,36 @@ async fn the_use_of_a_key_is_noted_once_a_minute(backend: Backend) {
     assert_eq!(used("2026-11-01T09:00:30Z").await, "2026-11-01T09:00:30+00:00");
     assert_eq!(used("2026-11-01T09:01:29Z").await, "2026-11-01T09:00:30+00:00");
     assert_eq!(used("2026-11-01T09:01:30Z").await, "2026-11-01T09:01:30+00:00");
+}
+
+async fn a_machine_does_what_its_key_was_made_for(backend: Backend) {
+    const MAKE: &str =
+        "mutation { categoryCreate(input: { name: \"Lamps\" }) { category { name } userErrors { code } } }";
+    let shop = Shop::open(backend).await;
+    let admin = shop.sign_in(Role::Admin).await;
+    let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE"], "expiresAt": "2026-11-01T10:00:00Z" });
+    let made = create(&shop, &admin, input).await;
+    let (id, word) = (made.at("/apiKeyCreate/apiKey/id").clone(), made.at("/apiKeyCreate/apiKey/key"));
+    let word = word.as_str().expect("a key").to_owned();
+    let ask = |query: &'static str| shop.ask_as(&word, query, json!({}));
+    assert_eq!(ask(MAKE).await.at("/categoryCreate/category/name"), "Lamps");
+    let by_machine = "SELECT count(*) FROM audit WHERE actor_kind = 'api_key' AND action = 'category.create'";
+    assert_eq!(shop.number(by_machine).await, 1);
+    assert_eq!(ask("{ customers(first: 1) { nodes { id } } }").await.code(), "FORBIDDEN");
+    assert_eq!(ask("mutation { logoutEverywhere { sessionsEnded } }").await.code(), "FORBIDDEN", "it is nobody");
+    assert_eq!(ask("{ me { id } }").await.at("/me"), &Value::Null);
+    // It is believed for a few seconds, and no longer.
+    assert_eq!(shop.ask_as(&admin, REVOKE, json!({ "id": id })).await.problems("apiKeyRevoke"), []);
+    shop.clock.set(moment("2026-11-01T09:00:05Z"));
+    assert_eq!(ask(MAKE).await.code(), "UNAUTHENTICATED");
+    let other = create(
+        &shop,
+        &admin,
+        json!({ "name": "Other", "permissions": ["CATALOG_WRITE"], "expiresAt": "2026-11-01T09:00:07Z" }),
+    )
+    .await;
+    let other = other.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+    assert_eq!(shop.ask_as(&other, "{ shop { name } }", json!({})).await.body.get("errors"), None);
+    shop.clock.set(moment("2026-11-01T09:00:07Z"));
+    assert_eq!(shop.ask_as(&other, "{ shop { name } }", json!({})).await.code(), "UNAUTHENTICATED", "it has ended");
 }
