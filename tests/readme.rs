@@ -44,7 +44,7 @@ async fn everything_in_the_readme_can_be_pasted(backend: Backend) {
             assert!(!answer.body.to_string().contains("\"userErrors\":[{"), "{name}: {}", answer.body);
             for mutation in ["login", "tokenRefresh"] {
                 if let Some(tokens) = answer.body["data"][mutation].get("tokens") {
-                    customer = tokens["accessToken"].as_str().expect("a token").to_owned();
+                    customer = String::from(tokens["accessToken"].as_str().expect("a token"));
                     refresh = tokens["refreshToken"].clone();
                 }
             }

@@ -37,3 +37,23 @@ fn translate(statement: &str, postgres: bool) -> String {
     };
     words.into_iter().fold(text, |text, (word, meaning)| text.replace(word, meaning))
 }
+
+/// A migration that is two scripts: there and back. Its name is its file's.
+macro_rules! scripts {
+    ($up:expr, $down:expr) => {
+        #[derive(Debug, DeriveMigrationName)]
+        pub struct Migration;
+
+        #[async_trait::async_trait]
+        impl MigrationTrait for Migration {
+            async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                $crate::dialect::run(manager, $up).await
+            }
+
+            async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                $crate::dialect::run(manager, $down).await
+            }
+        }
+    };
+}
+pub(crate) use scripts;

@@ -4,19 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-#[derive(Debug, DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, UP).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, DOWN).await
-    }
-}
+dialect::scripts!(UP, DOWN);
 
 /// The triggers keep `category_tally` true whatever changes a product: one aggregated statement on PostgreSQL (its rows
 /// taken in one order, so that writers do not deadlock), a row at a time on SQLite, where there is one writer.

@@ -4,19 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-#[derive(Debug, DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, UP).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, DOWN).await
-    }
-}
+dialect::scripts!(UP, DOWN);
 
 /// A version rises with whatever somebody changes and a reader could see. It does not rise with what is sold or what
 /// the clock does to prices: nobody's edit goes wrong by that.

@@ -4,19 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-#[derive(Debug, DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, UP).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, DOWN).await
-    }
-}
+dialect::scripts!(UP, DOWN);
 
 /// `state` and `browser` are digests: of the word that travels through the provider, and of the one in the browser's
 /// cookie. Nonce and PKCE verifier are made of the two words together, so nobody who reads this can go on with a sign-in.

@@ -4,19 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-#[derive(Debug, DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, UP).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, DOWN).await
-    }
-}
+dialect::scripts!(UP, DOWN);
 
 /// Addresses are removed for good: an order keeps a copy of its own, and what nobody needs is not kept about anybody.
 const UP: &str = "

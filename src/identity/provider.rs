@@ -118,6 +118,8 @@ impl Provider {
     pub async fn known(&self, now: DateTime<Utc>) -> Result<Arc<Known>, Unreachable> {
         match self.known.load_full() {
             Some(known) if now - known.at < FRESH => Ok(known),
+            // One asks; the others go on with what was known, however long the answer takes.
+            Some(old) if self.asked.try_lock().is_err() => Ok(old),
             old => self.ask(old, now).await,
         }
     }
