@@ -12,6 +12,7 @@ mod pricing;
 mod cost;
 mod ways;
 mod signing_in;
+mod audit;
 mod readme;
 mod tokens;
 mod customers;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
+        ("audit", audit::stories()),
         ("readme", readme::stories()),
         ("tokens", tokens::stories()),
         ("customers", customers::stories()),
