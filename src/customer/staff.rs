@@ -12,7 +12,12 @@ use super::{
 };
 use crate::{
     base::{Error, Result, error::Code, id::Kind},
-    identity::{self, Caller, Role, account::NewAccount, entity::account, password, secret, session},
+    identity::{
+        self, Caller, Role,
+        account::{NewAccount, Typed},
+        entity::account,
+        password, secret, session,
+    },
     infra::{Change, Db, Tx},
 };
 
@@ -41,23 +46,14 @@ impl Candidate {
     /// When it cannot be.
     pub async fn read(self) -> Result<NewAccount> {
         let Self { email, role, first_name, last_name, password } = self;
-        let read = (
-            identity::account::email(&email, "input.email"),
-            identity::account::name(&first_name, "input.firstName"),
-            identity::account::name(&last_name, "input.lastName"),
-            password.as_deref().map_or(Ok(()), |password| password::check(password, &email, "input.password")),
-        );
-        let mut problems = Vec::new();
-        let wrong = [read.0.as_ref().err(), read.1.as_ref().err(), read.2.as_ref().err(), read.3.as_ref().err()];
-        for why in wrong.into_iter().flatten() {
-            problems.extend(why.clone().problems()?);
-        }
-        Error::all(problems)?;
+        let typed =
+            Typed { email: &email, first_name: &first_name, last_name: &last_name, password: password.as_deref() };
+        let read = typed.read()?;
         let password = match password {
             Some(password) => Some(password::hash(password).await?),
             None => None,
         };
-        Ok(NewAccount { email: Some(read.0?), verified: true, password, role, first_name: read.1?, last_name: read.2? })
+        Ok(NewAccount { verified: true, password, role, ..read })
     }
 }
 

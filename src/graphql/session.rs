@@ -12,7 +12,7 @@ use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
     identity::{
         Caller,
-        account::{self, NewAccount},
+        account::{self, NewAccount, Typed},
         attempt::Attempt,
         entity, password,
         session::{self, Opened, Refreshed},
@@ -265,26 +265,12 @@ pub(super) fn local(scope: &Scope) -> Result<()> {
 async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens> {
     local(scope)?;
     let CustomerRegisterInput { email, password, first_name, last_name } = input;
-    let mut problems = Vec::new();
-    let mut note = |why: Error| why.problems().map(|found| problems.extend(found));
-    let (read, first, last) = (
-        account::email(&email, "input.email"),
-        account::name(&first_name, "input.firstName"),
-        account::name(&last_name, "input.lastName"),
-    );
-    for outcome in [read.as_ref().err(), first.as_ref().err(), last.as_ref().err()].into_iter().flatten() {
-        note(outcome.clone())?;
-    }
-    if let Err(why) = password::check(&password, &email, "input.password") {
-        note(why)?;
-    }
-    Error::all(problems)?;
-    let (email, first_name, last_name) = (read?, first?, last?);
+    let typed = Typed { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
+    let new = typed.read()?;
     // Whoever registers by the thousand, or tries out who has an account, is slowed down like whoever guesses.
-    let attempt = Attempt::at(&format!("new {}", account::email_key(&email)), &scope.device.address);
+    let attempt = Attempt::at(&format!("new {}", account::email_key(email.trim())), &scope.device.address);
     attempt.begin(&scope.db, &scope.shared.config.identity).await?;
-    let hash = password::hash(password).await?;
-    let new = NewAccount { email: Some(email), password: Some(hash), first_name, last_name, ..NewAccount::default() };
+    let new = NewAccount { password: Some(password::hash(password).await?), ..new };
     let lasts = lasts(scope);
     let opened = scope.db.write(async |tx| {
         let made = account::create(tx, new).await?;

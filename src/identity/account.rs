@@ -4,7 +4,7 @@ use email_address::{EmailAddress, Options};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde_json::json;
 
-use super::{Role, entity::account};
+use super::{Role, entity::account, password};
 use crate::{
     base::{Error, Result, error::Code, id::Kind, text},
     infra::{Change, Tx},
@@ -30,6 +30,43 @@ pub struct NewAccount {
     pub first_name: String,
     /// May be empty.
     pub last_name: String,
+}
+
+/// What somebody types who wants an account, or makes one for somebody else.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed<'a> {
+    /// Where mail goes.
+    pub email: &'a str,
+    /// May be empty.
+    pub first_name: &'a str,
+    /// May be empty.
+    pub last_name: &'a str,
+    /// What they sign in with, if it is said.
+    pub password: Option<&'a str>,
+}
+
+impl Typed<'_> {
+    /// The account to be made, for now without its password, which is slow to hash. Everything that is wrong is said at
+    /// once.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn read(self) -> Result<NewAccount> {
+        let Self { email: typed, first_name, last_name, password } = self;
+        let read = (
+            email(typed, "input.email"),
+            name(first_name, "input.firstName"),
+            name(last_name, "input.lastName"),
+            password.map_or(Ok(()), |password| password::check(password, typed, "input.password")),
+        );
+        let mut problems = Vec::new();
+        let wrong = [read.0.as_ref().err(), read.1.as_ref().err(), read.2.as_ref().err(), read.3.as_ref().err()];
+        for why in wrong.into_iter().flatten() {
+            problems.extend(why.clone().problems()?);
+        }
+        Error::all(problems)?;
+        Ok(NewAccount { email: Some(read.0?), first_name: read.1?, last_name: read.2?, ..NewAccount::default() })
+    }
 }
 
 /// An e-mail address, without what surrounds it; `field` is where it was given.
