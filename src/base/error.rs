@@ -43,6 +43,16 @@ pub enum Code {
     VersionConflict,
     /// It may not go from where it stands to where it should.
     IllegalTransition,
+    /// A product is not, or no longer, on sale.
+    ProductNotAvailable,
+    /// Fewer are left than are wanted.
+    InsufficientStock,
+    /// It costs something else than the caller expects.
+    PriceChanged,
+    /// The key was used before, for something else.
+    IdempotencyMismatch,
+    /// The payment was refused.
+    PaymentFailed,
     /// The e-mail address and the password do not belong together.
     InvalidCredentials,
     /// Nobody is signed in, or what was shown for it does not hold.
@@ -69,6 +79,11 @@ impl Code {
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::VersionConflict => "VERSION_CONFLICT",
             Self::IllegalTransition => "ILLEGAL_TRANSITION",
+            Self::ProductNotAvailable => "PRODUCT_NOT_AVAILABLE",
+            Self::InsufficientStock => "INSUFFICIENT_STOCK",
+            Self::PriceChanged => "PRICE_CHANGED",
+            Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
+            Self::PaymentFailed => "PAYMENT_FAILED",
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",

@@ -5,7 +5,7 @@ pub mod error;
 pub mod guard;
 pub mod payload;
 pub mod limits;
-pub mod order;
+pub mod shape;
 pub mod prepare;
 pub mod loader;
 pub mod quick;

@@ -18,6 +18,16 @@ pub enum ErrorCode {
     AlreadyExists,
     /// It may not go from where it stands to where it should.
     IllegalTransition,
+    /// A product is not, or no longer, on sale.
+    ProductNotAvailable,
+    /// Fewer are left than are wanted.
+    InsufficientStock,
+    /// It costs something else than you expect: read it again, and decide again.
+    PriceChanged,
+    /// The idempotency key was used before, for something else: take a new one.
+    IdempotencyMismatch,
+    /// The payment was refused.
+    PaymentFailed,
     /// The e-mail address and the password do not belong together.
     InvalidCredentials,
     /// It has been changed since you read it: read it again, and decide again.
@@ -41,6 +51,11 @@ impl From<Problem> for UserError {
             Code::NotFound => ErrorCode::NotFound,
             Code::AlreadyExists => ErrorCode::AlreadyExists,
             Code::IllegalTransition => ErrorCode::IllegalTransition,
+            Code::ProductNotAvailable => ErrorCode::ProductNotAvailable,
+            Code::InsufficientStock => ErrorCode::InsufficientStock,
+            Code::PriceChanged => ErrorCode::PriceChanged,
+            Code::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
+            Code::PaymentFailed => ErrorCode::PaymentFailed,
             Code::InvalidCredentials => ErrorCode::InvalidCredentials,
             Code::VersionConflict => ErrorCode::VersionConflict,
             _ => ErrorCode::ValidationError,

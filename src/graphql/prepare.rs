@@ -1,5 +1,5 @@
 //! A document made ready for the executor, once: what it would read wrongly said in other words, and marks left where
-//! [`super::order`] could not tell afterwards what an answer means.
+//! [`super::shape`] could not tell afterwards what an answer means.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use async_graphql::{
     },
 };
 
-use super::order::{MARK, Types, named};
+use super::shape::{MARK, Types, named};
 
 /// Prepares a document that is within the limits. One that is not valid stays so.
 ///

@@ -8,7 +8,7 @@ use async_graphql::Enum;
 pub enum Role {
     /// Everything.
     Admin,
-    /// Runs the catalog and sees customers.
+    /// Runs the catalog, stock and orders, and sees customers.
     Staff,
     /// Shops.
     Customer,
@@ -20,6 +20,18 @@ pub enum Role {
 pub enum Permission {
     /// See products that are not on sale, and change products, variants, options and categories.
     CatalogWrite,
+    /// Count, move and correct stock, and see its movements.
+    StockWrite,
+    /// See orders, carts and payments.
+    OrderRead,
+    /// Change, fulfil, cancel and refund orders.
+    OrderWrite,
+    /// See messages to customers, and send them again.
+    MessageWrite,
+    /// Set ways of shipping and taxes.
+    ShopWrite,
+    /// See work that runs behind the requests, and try it again.
+    JobWrite,
     /// See customers.
     CustomerRead,
     /// Change and remove customers.

@@ -29,7 +29,7 @@ use crate::{
     graphql::{
         context::{Scope, Visit, drive},
         error::{Stage, finish},
-        limits, order, prepare,
+        limits, prepare, shape,
     },
     identity::outside::Denied,
 };
@@ -236,7 +236,7 @@ async fn execute(app: &App, method: &Method, call: Call, visit: Visit) -> Result
     if !passed {
         app.documents.pass(key);
     }
-    order::settle(&mut answer, &document, operation, &variables);
+    shape::settle(&mut answer, &document, operation, &variables);
     finish(&mut answer.errors, Stage::Execute, &id);
     let timing = config.graphql.timing.on(config.shop.mode).then(|| {
         let statements = meter.statements();

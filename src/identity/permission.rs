@@ -7,6 +7,18 @@ use std::fmt;
 pub enum Permission {
     /// See products that are not on sale, and change products, variants, options and categories.
     CatalogWrite,
+    /// Count, move and correct stock, and see its movements.
+    StockWrite,
+    /// See orders, carts and payments.
+    OrderRead,
+    /// Change, fulfil, cancel and refund orders.
+    OrderWrite,
+    /// See messages to customers, and send them again.
+    MessageWrite,
+    /// Set ways of shipping and taxes.
+    ShopWrite,
+    /// See work that runs behind the requests, and try it again.
+    JobWrite,
     /// See customers.
     CustomerRead,
     /// Change and remove customers.
@@ -21,8 +33,14 @@ pub enum Permission {
 
 impl Permission {
     /// All there are.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::CatalogWrite,
+        Self::StockWrite,
+        Self::OrderRead,
+        Self::OrderWrite,
+        Self::MessageWrite,
+        Self::ShopWrite,
+        Self::JobWrite,
         Self::CustomerRead,
         Self::CustomerWrite,
         Self::StaffWrite,
@@ -35,6 +53,12 @@ impl Permission {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CatalogWrite => "catalog:write",
+            Self::StockWrite => "stock:write",
+            Self::OrderRead => "order:read",
+            Self::OrderWrite => "order:write",
+            Self::MessageWrite => "message:write",
+            Self::ShopWrite => "shop:write",
+            Self::JobWrite => "job:write",
             Self::CustomerRead => "customer:read",
             Self::CustomerWrite => "customer:write",
             Self::StaffWrite => "staff:write",
@@ -104,7 +128,7 @@ pub enum Role {
     /// Everything.
     #[sea_orm(string_value = "admin")]
     Admin,
-    /// Runs the catalog and sees customers.
+    /// Runs the catalog, stock and orders, and sees customers.
     #[sea_orm(string_value = "staff")]
     Staff,
     /// Shops.
@@ -119,7 +143,14 @@ impl Role {
     pub fn permissions(self) -> Permissions {
         match self {
             Self::Admin => Permissions::of(&Permission::ALL),
-            Self::Staff => Permissions::of(&[Permission::CatalogWrite, Permission::CustomerRead]),
+            Self::Staff => Permissions::of(&[
+                Permission::CatalogWrite,
+                Permission::StockWrite,
+                Permission::OrderRead,
+                Permission::OrderWrite,
+                Permission::MessageWrite,
+                Permission::CustomerRead,
+            ]),
             Self::Customer => Permissions::default(),
         }
     }
