@@ -1,11 +1,14 @@
-//! The outside world: settings, the database, the audit log, the outbox, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
+pub mod env;
+pub mod jobs;
 pub mod shop;
 pub mod client;
 
@@ -13,4 +16,5 @@ pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
+pub use env::Env;
 pub use sql::Sql;
