@@ -23,10 +23,12 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// A piece of work that is done after a change.
+    Job,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -35,6 +37,7 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::Job,
     ];
 
     /// The kind of a name.
@@ -55,6 +58,7 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::Job => "Job",
         }
     }
 }

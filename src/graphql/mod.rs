@@ -19,6 +19,7 @@ pub mod facets;
 pub mod connection;
 pub mod catalog;
 pub mod audit;
+pub mod jobs;
 pub mod session;
 pub mod role;
 pub mod customer;
@@ -44,8 +45,12 @@ pub struct Query(
     category::CategoryQuery,
     node::NodeQuery,
     PeopleQuery,
-    audit::AuditQuery,
+    ShopkeepingQuery,
 );
+
+/// What staff ask about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -54,7 +59,11 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, ShopkeepingMutation);
+
+/// What staff change about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingMutation(jobs::JobMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]
