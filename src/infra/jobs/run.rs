@@ -16,8 +16,8 @@ use tokio::{
 use super::{claim, listen::listen, relay, schedule, worker::Worker};
 use crate::base::Result;
 
-/// How often is looked for what nobody rang for.
-const POLL: Duration = Duration::from_secs(1);
+/// How long until it is tried again to look for work.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often, and how long after each other, it is tried to give back what could not be ended.
 const GIVING_BACK: (u32, Duration) = (40, Duration::from_millis(50));
 
@@ -72,7 +72,7 @@ impl Worker {
                         tracing::warn!(error = why.log(), "the worker cannot look for work; it tries every second");
                     }
                     well = false;
-                    POLL
+                    AGAIN
                 }
             };
             tokio::select! {
@@ -97,7 +97,7 @@ impl Worker {
                 .queues
                 .extend(self.queues.iter().filter(|(_, deliveries)| **deliveries).map(|(queue, _)| (*queue, now)));
         }
-        let mut next = POLL;
+        let mut next = self.env.config.jobs.poll;
         let mut until = |at: DateTime<Utc>| next = next.min((at - now).to_std().unwrap_or_default());
         match ahead.schedules {
             Some(at) if at <= now => {
