@@ -18,6 +18,7 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod catalog;
+pub mod stock;
 pub mod audit;
 pub mod session;
 pub mod role;
@@ -45,7 +46,12 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     audit::AuditQuery,
+    SellingQuery,
 );
+
+/// What can be asked about stock and orders.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingQuery(stock::StockQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -54,7 +60,11 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation);
+
+/// What moves stock, makes orders and brings them to their end.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingMutation(stock::change::StockMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]

@@ -1,4 +1,4 @@
-//! The outside world: settings, the database, the audit log, the outbox, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, requests that come again, other servers, logs.
 
 pub mod config;
 pub mod telemetry;
@@ -6,6 +6,7 @@ pub mod sql;
 pub mod db;
 pub mod audit;
 pub mod outbox;
+pub mod once;
 pub mod shop;
 pub mod client;
 
@@ -13,4 +14,5 @@ pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
+pub use once::{Claim, Makes, Once};
 pub use sql::Sql;
