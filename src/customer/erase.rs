@@ -1,7 +1,7 @@
 //! Forgetting somebody: what names them goes, what others need (orders, what was done) stays without a name.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{profile::Wish, reach, staff};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A customer has been forgotten.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct CustomerDeleted {
     /// Their key.
     pub customer: i64,

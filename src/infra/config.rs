@@ -1,6 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
 mod identity;
+mod jobs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::base::Country;
 pub use identity::{IdentityConfig, ProviderConfig};
+pub use jobs::JobsConfig;
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -31,6 +33,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
+    /// What is done after.
+    pub jobs: JobsConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -269,6 +273,7 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
+        self.jobs.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
     }

@@ -1,12 +1,16 @@
 //! The outside world: settings, the database, the audit log, the outbox, requests that come again, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
 pub mod once;
+pub mod env;
+pub mod jobs;
 pub mod shop;
 pub mod client;
 
@@ -15,4 +19,5 @@ pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
 pub use once::{Claim, Makes, Once};
+pub use env::Env;
 pub use sql::Sql;
