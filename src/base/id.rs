@@ -23,10 +23,14 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// A way of shipping.
+    ShippingMethod,
+    /// A rate of tax.
+    TaxRate,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -35,6 +39,8 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::ShippingMethod,
+        Self::TaxRate,
     ];
 
     /// The kind of a name.
@@ -55,6 +61,8 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::ShippingMethod => "ShippingMethod",
+            Self::TaxRate => "TaxRate",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Customers: what the shop knows of them, where they live, and what its staff may do about it.
 
 pub mod entity;
-mod check;
+pub mod check;
 pub mod reach;
 pub mod profile;
 pub mod address;
