@@ -5,6 +5,7 @@ pub mod check;
 pub mod reach;
 pub mod profile;
 pub mod address;
+pub mod written;
 pub mod loader;
 pub mod list;
 pub mod staff;
@@ -13,3 +14,4 @@ pub mod export;
 
 pub use entity::address as address_row;
 pub use reach::Reach;
+pub use written::Written;

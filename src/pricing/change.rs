@@ -204,8 +204,10 @@ fn lay_method(row: &mut shipping_method::Model, change: MethodChange, currency: 
 
 /// The countries' codes with spaces between, each once, by the alphabet; or the first that is none.
 fn destinations(codes: &[String]) -> Result<String, &String> {
-    let read = |code| Country::named(code).map(|country| country.to_string()).ok_or(code);
-    let mut list = codes.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut list = Vec::with_capacity(codes.len());
+    for code in codes {
+        list.push(Country::named(code).ok_or(code)?.to_string());
+    }
     list.sort_unstable();
     list.dedup();
     Ok(list.join(" "))
