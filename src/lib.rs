@@ -9,6 +9,7 @@ pub mod customer;
 pub mod catalog;
 pub mod inventory;
 pub mod exchange;
+pub mod pricing;
 pub mod wiring;
 pub mod graphql;
 pub mod http;

@@ -14,6 +14,7 @@ mod m20261122_000006_catalog_versions;
 mod m20261122_000007_openid;
 mod m20261122_000008_customer;
 mod m20261122_000009_stock;
+mod m20261122_000010_cart;
 mod m20261122_000011_jobs;
 mod m20261122_000012_order;
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_openid::Migration),
             Box::new(m20261122_000008_customer::Migration),
             Box::new(m20261122_000009_stock::Migration),
+            Box::new(m20261122_000010_cart::Migration),
             Box::new(m20261122_000011_jobs::Migration),
             Box::new(m20261122_000012_order::Migration),
         ]

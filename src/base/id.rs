@@ -37,10 +37,14 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// A way of shipping.
+    ShippingMethod,
+    /// A rate of tax.
+    TaxRate,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -56,6 +60,8 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::ShippingMethod,
+        Self::TaxRate,
     ];
 
     /// The kind of a name.
@@ -83,6 +89,8 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::ShippingMethod => "ShippingMethod",
+            Self::TaxRate => "TaxRate",
         }
     }
 }

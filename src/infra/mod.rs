@@ -1,5 +1,5 @@
-//! The outside world: settings, the database, the audit log, the outbox, requests that come again, other servers, logs.
-//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, requests that come again, jobs, other servers,
+//! logs.
 
 pub mod config;
 pub mod telemetry;
