@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod exchange;
 pub mod pricing;
 pub mod order;
+pub mod payment;
 pub mod wiring;
 pub mod graphql;
 pub mod http;
