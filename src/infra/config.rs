@@ -1,5 +1,6 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
+mod cart;
 mod identity;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
@@ -9,6 +10,7 @@ use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::base::Country;
+pub use cart::CartConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 
 /// The defaults, and the list of what can be set.
@@ -31,6 +33,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
+    /// What is kept of what shoppers have chosen.
+    pub cart: CartConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -269,6 +273,7 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
+        self.cart.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
     }
