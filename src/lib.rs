@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod inventory;
 pub mod exchange;
 pub mod pricing;
+pub mod cart;
 pub mod order;
 pub mod payment;
 pub mod wiring;

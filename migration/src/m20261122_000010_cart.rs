@@ -71,7 +71,9 @@ CREATE UNIQUE INDEX cart_open ON cart (account_id) WHERE state = 'open'
 --
 CREATE INDEX cart_account ON cart (account_id, id) WHERE account_id IS NOT NULL
 --
-CREATE INDEX cart_untouched ON cart (updated_at, id)
+CREATE INDEX cart_untouched ON cart (updated_at) WHERE account_id IS NULL OR state <> 'open'
+--
+CREATE INDEX cart_untouched_customer ON cart (updated_at) WHERE account_id IS NOT NULL AND state = 'open'
 --
 CREATE TABLE cart_line (
     cart_id BIGINT NOT NULL REFERENCES cart (id) ON DELETE CASCADE,
