@@ -18,6 +18,6 @@ pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
-pub use once::{Claim, Makes, Once};
 pub use env::Env;
+pub use once::{Claim, Makes, Once};
 pub use sql::Sql;

@@ -54,11 +54,14 @@ pub async fn fulfil(tx: &Tx, target: Target, parcel: NewParcel) -> Result<(Order
     }
     take(tx, &order, &lines, &wanted).await?;
     let mut sql = tx.sql();
-    sql.push("INSERT INTO fulfilment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (");
+    sql.push(
+        "INSERT INTO fulfilment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (",
+    );
     sql.bind(order.id).push(", ").bind(carrier).push(", ").bind(tracking_number).push(", ").bind(tracking_url);
     sql.push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
     let row = tx.query_one_raw(sql.statement()).await?;
-    let made: i64 = row.map_or_else(|| Err(Error::fault("sending an order", "no parcel")), |row| Ok(row.try_get_by(0)?))?;
+    let made: i64 =
+        row.map_or_else(|| Err(Error::fault("sending an order", "no parcel")), |row| Ok(row.try_get_by(0)?))?;
     let columns = [("fulfilment_id", "bigint"), ("order_line_id", "bigint"), ("quantity", "bigint")];
     let rows = wanted.iter().map(|(line, quantity)| json!([made, line, quantity])).collect();
     let mut sql = tx.sql();

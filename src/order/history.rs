@@ -37,7 +37,9 @@ pub async fn tell(tx: &Tx, order: i64, told: Told, (note, public): (Option<&str>
     };
     let (actor, actor_id) = tx.origin().actor.stored();
     let mut sql = tx.sql();
-    sql.push("INSERT INTO order_entry (order_id, kind, from_status, to_status, actor_kind, actor_id, note, is_public, ");
+    sql.push(
+        "INSERT INTO order_entry (order_id, kind, from_status, to_status, actor_kind, actor_id, note, is_public, ",
+    );
     sql.push("created_at) VALUES (").bind(order).push(", ").bind(kind).push(", ").bind(from.map(Status::stored));
     sql.push(", ").bind(to.map(Status::stored)).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
     sql.bind(note).push(", ").bind(public).push(", ").bind(tx.now()).push(")");

@@ -104,8 +104,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 5] =
-        [Self::Confirm, Self::Fulfil { last: true }, Self::Deliver, Self::Cancel, Self::Refund];
+    const ALL: [Self; 5] = [Self::Confirm, Self::Fulfil { last: true }, Self::Deliver, Self::Cancel, Self::Refund];
 
     /// What it is called towards those who may take it.
     #[must_use]
@@ -130,7 +129,9 @@ impl Status {
             (Self::Confirmed | Self::Processing, Step::Fulfil { last: true }) => Some(Self::Shipped),
             (Self::Shipped, Step::Deliver) => Some(Self::Delivered),
             (Self::Pending | Self::Confirmed, Step::Cancel) => Some(Self::Cancelled),
-            (Self::Confirmed | Self::Processing | Self::Shipped | Self::Delivered, Step::Refund) => Some(Self::Refunded),
+            (Self::Confirmed | Self::Processing | Self::Shipped | Self::Delivered, Step::Refund) => {
+                Some(Self::Refunded)
+            }
             _ => None,
         }
     }

@@ -20,7 +20,15 @@ pub async fn open(tx: &Tx, order: i64, (provider, amount): (&str, i64), referenc
         "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
          VALUES (",
     );
-    sql.bind(order).push(", ").bind(provider).push(", ").bind(reference).push(", ").bind(status).push(", ").bind(amount);
+    sql.bind(order)
+        .push(", ")
+        .bind(provider)
+        .push(", ")
+        .bind(reference)
+        .push(", ")
+        .bind(status)
+        .push(", ")
+        .bind(amount);
     sql.push(", 0, 0, ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
     let row = tx.query_one_raw(sql.statement()).await?;
     row.map_or_else(|| Err(Error::fault("opening a payment", "it is not there")), |row| Ok(row.try_get_by(0)?))

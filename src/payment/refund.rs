@@ -18,7 +18,9 @@ use crate::{
         jobs::{Job, Outcome},
     },
     inventory::hold,
-    order::{Line, Order, OrderRefunded, Status, advance, entity::Refund, find, history, history::Told, lifecycle::Step},
+    order::{
+        Line, Order, OrderRefunded, Status, advance, entity::Refund, find, history, history::Told, lifecycle::Step,
+    },
 };
 
 /// Units of a line whose money goes back.
@@ -89,7 +91,8 @@ pub async fn wanted(tx: &Tx, order: Order, wanted: Wanted) -> Result<(Order, i64
         None => Vec::new(),
     };
     let sent_for = if shipping { order.total - there.iter().map(|line| line.total).sum::<i64>() } else { 0 };
-    let worth = |(one, _): &(RefundLine, i64)| there.iter().find(|l| l.id == one.line).map_or(0, |l| share(l, one.quantity));
+    let worth =
+        |(one, _): &(RefundLine, i64)| there.iter().find(|l| l.id == one.line).map_or(0, |l| share(l, one.quantity));
     let amount = match amount {
         Some(amount) => amount,
         None if all => left,
@@ -147,10 +150,17 @@ pub async fn begin(tx: &Tx, order: Order, payment: Payment, new: NewRefund) -> R
     let NewRefund { amount, lines, reason } = new;
     let mut sql = tx.sql();
     sql.push("INSERT INTO refund (order_id, payment_id, amount, status, reason, created_at, updated_at) VALUES (");
-    sql.bind(order.id).push(", ").bind(payment.id).push(", ").bind(amount).push(", 'pending', ").bind(reason.as_deref());
+    sql.bind(order.id)
+        .push(", ")
+        .bind(payment.id)
+        .push(", ")
+        .bind(amount)
+        .push(", 'pending', ")
+        .bind(reason.as_deref());
     sql.push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
     let row = tx.query_one_raw(sql.statement()).await?;
-    let made: i64 = row.map_or_else(|| Err(Error::fault("giving money back", "no refund")), |row| Ok(row.try_get_by(0)?))?;
+    let made: i64 =
+        row.map_or_else(|| Err(Error::fault("giving money back", "no refund")), |row| Ok(row.try_get_by(0)?))?;
     if !lines.is_empty() {
         let columns = [
             ("refund_id", "bigint"),
@@ -179,9 +189,10 @@ async fn shelve(tx: &Tx, order: &Order, lines: &[(RefundLine, i64)]) -> Result<(
     if !free.is_empty() {
         hold::release(tx, &free).await?;
     }
-    let back = lines.iter().filter(|(one, unsent)| one.restock && one.quantity > *unsent).filter_map(|(one, unsent)| {
-        Some((tracked(one.line)?.variant_id?, one.quantity - unsent))
-    });
+    let back = lines
+        .iter()
+        .filter(|(one, unsent)| one.restock && one.quantity > *unsent)
+        .filter_map(|(one, unsent)| Some((tracked(one.line)?.variant_id?, one.quantity - unsent)));
     let back: Vec<_> = back.collect();
     if !back.is_empty() {
         hold::put_back(tx, &back, &format!("order {}", order.number)).await?;
