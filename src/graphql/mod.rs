@@ -18,6 +18,7 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod catalog;
+pub mod stock;
 pub mod audit;
 pub mod jobs;
 pub mod session;
@@ -45,12 +46,17 @@ pub struct Query(
     category::CategoryQuery,
     node::NodeQuery,
     PeopleQuery,
+    SellingQuery,
     ShopkeepingQuery,
 );
 
 /// What staff ask about how the shop runs.
 #[derive(Debug, Default, MergedObject)]
 pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery);
+
+/// What can be asked about stock and orders.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingQuery(stock::StockQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -59,7 +65,11 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, ShopkeepingMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, ShopkeepingMutation);
+
+/// What moves stock, makes orders and brings them to their end.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingMutation(stock::change::StockMutation);
 
 /// What staff change about how the shop runs.
 #[derive(Debug, Default, MergedObject)]

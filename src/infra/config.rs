@@ -1,5 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
+mod cart;
+mod checkout;
 mod identity;
 mod jobs;
 
@@ -10,6 +12,8 @@ use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::base::Country;
+pub use cart::CartConfig;
+pub use checkout::CheckoutConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 
@@ -35,6 +39,10 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// What is done after.
     pub jobs: JobsConfig,
+    /// What is kept of what shoppers have chosen.
+    pub cart: CartConfig,
+    /// How orders wait for their money.
+    pub checkout: CheckoutConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -274,6 +282,8 @@ impl Config {
             }
         }
         self.jobs.check()?;
+        self.cart.check()?;
+        self.checkout.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
     }

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,13 +17,40 @@ use sea_orm::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Origin, Sql, bell::Bell, config::DatabaseConfig};
+use super::{Meter, Origin, Sql, bell::Bell, config::DatabaseConfig};
 use crate::base::{Clock, Error, Result};
 
 /// How long a connection may lie idle before it is tried once before its next use.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 /// How long a writer of SQLite waits for another process's.
 const SQLITE_BUSY: Duration = Duration::from_secs(20);
+
+/// How often a write is tried that met others crosswise.
+const TRIES: usize = 5;
+
+/// `Db::write`, and all of it once more when the database had to break a circle of writers that waited for each other.
+///
+/// A macro, because the work is done anew each time and a closure that can be called again may not borrow across await.
+macro_rules! write_again {
+    ($db:expr, $work:expr) => {{
+        let mut tries = 0;
+        loop {
+            let outcome = $db.write($work).await;
+            tries += 1;
+            if !$crate::infra::db::crossed(&outcome, tries) {
+                break outcome;
+            }
+        }
+    }};
+}
+pub(crate) use write_again;
+
+/// Whether a write met others crosswise and is to be tried again.
+pub fn crossed<T>(outcome: &Result<T>, tries: usize) -> bool {
+    let Some(why) = outcome.as_ref().err().filter(|why| tries < TRIES && why.is_deadlock()) else { return false };
+    tracing::info!(error = why.log(), "writers met crosswise; trying again");
+    true
+}
 
 /// The shop's database, or a request's view of it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -244,62 +271,6 @@ fn reason(why: &DbErr) -> String {
             other => other.to_string(),
         },
         other => other.to_string(),
-    }
-}
-
-/// What one request has asked of the database.
-#[derive(Debug, Default)]
-pub struct Meter {
-    running: AtomicU64,
-    statements: AtomicU64,
-    micros: AtomicU64,
-}
-
-impl Meter {
-    /// How many statements.
-    #[must_use]
-    pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
-    }
-
-    /// Whether any is being answered.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.running.load(Ordering::Relaxed) > 0
-    }
-
-    /// How long they took, one after the other.
-    #[must_use]
-    pub fn time(&self) -> Duration {
-        Duration::from_micros(self.micros.load(Ordering::Relaxed))
-    }
-
-    async fn run<T>(meter: Option<&Arc<Self>>, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let Some(meter) = meter else { return statement.await };
-        let began = Instant::now();
-        let running = Running::begin(meter);
-        let outcome = statement.await;
-        drop(running);
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        meter.statements.fetch_add(1, Ordering::Relaxed);
-        meter.micros.fetch_add(micros, Ordering::Relaxed);
-        outcome
-    }
-}
-
-/// A statement that is being answered, until it is dropped: nobody may wait for its end.
-struct Running<'a>(&'a Meter);
-
-impl<'a> Running<'a> {
-    fn begin(meter: &'a Meter) -> Self {
-        meter.running.fetch_add(1, Ordering::Relaxed);
-        Self(meter)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

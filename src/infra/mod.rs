@@ -1,12 +1,15 @@
-//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, requests that come again, jobs, other servers,
+//! logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod meter;
 pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
+pub mod once;
 pub mod env;
 pub mod jobs;
 pub mod shop;
@@ -15,6 +18,8 @@ pub mod client;
 pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
-pub use db::{Db, Meter, Tx};
+pub use db::{Db, Tx};
 pub use env::Env;
+pub use meter::Meter;
+pub use once::{Claim, Makes, Once};
 pub use sql::Sql;

@@ -5,6 +5,7 @@ mod database;
 mod provider;
 mod reply;
 mod shelf;
+mod work;
 pub mod model;
 
 use std::{
@@ -31,11 +32,7 @@ use savannah::{
         account::{self, NewAccount},
         session::{self, Device},
     },
-    infra::{
-        Config, Db, Env,
-        jobs::{Wiring, Worker},
-        shop::make_ready,
-    },
+    infra::{Config, Db, jobs::Wiring, shop::make_ready},
     wiring::wiring,
 };
 use serde_json::{Value, json};
@@ -238,29 +235,6 @@ impl Shop {
         catalog::reprice(&self.db).await.expect("fresh prices");
     }
 
-    /// What a job may reach for.
-    pub fn env(&self) -> Env {
-        Env::open(self.db.clone(), Arc::new(self.app.shared.config.clone())).expect("a world")
-    }
-
-    /// Another process of this shop's, as far as the database and its bell can tell.
-    pub async fn another(&self) -> Env {
-        let config = self.app.shared.config.clone();
-        let db = Db::open(&config.database, self.clock.clone()).await.expect("a database");
-        Env::open(db, Arc::new(config)).expect("a world")
-    }
-
-    /// A worker of this shop's.
-    pub async fn worker(&self) -> Worker {
-        let worker = Worker::open(self.env(), Arc::clone(&self.wiring)).await;
-        worker.unwrap_or_else(|why| panic!("no worker: {}", why.log()))
-    }
-
-    /// Does everything that waits and is due by the shop's clock, until nothing is left; how much that was.
-    pub async fn work(&self) -> u64 {
-        self.worker().await.drain().await.unwrap_or_else(|why| panic!("the work stopped: {}", why.log()))
-    }
-
     /// Asks the API, over HTTP.
     pub async fn ask(&self, query: &str) -> Answer {
         self.ask_with(query, json!({})).await
@@ -374,7 +348,7 @@ impl Shop {
         assert_eq!(self.number(wrong_tally).await, 0, "categories whose tally is wrong");
         let wrong_stock = "SELECT count(*) FROM product AS p WHERE in_stock <> EXISTS (SELECT 1 FROM variant AS v \
             LEFT JOIN inventory AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
-            AND (NOT v.track_stock OR i.on_hand > i.reserved))";
+            AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
         assert_eq!(self.number(wrong_stock).await, 0, "products that do not know whether they are in stock");
         let wrong_price = "SELECT count(*) FROM product AS p WHERE price_now > (SELECT min(v.price) FROM variant AS v \
             WHERE v.product_id = p.id AND v.deleted_at IS NULL)";

@@ -149,7 +149,7 @@ impl Worker {
                 ("/events", Some(_)) => ahead.events = true,
                 ("/schedules", at) => ahead.schedules = at,
                 (place, Some(at)) => {
-                    ahead.queues.extend(self.queues.get_key_value(place).map(|(queue, _)| (*queue, at)))
+                    ahead.queues.extend(self.queues.get_key_value(place).map(|(queue, _)| (*queue, at)));
                 }
             }
         }
