@@ -57,9 +57,11 @@ async fn what_was_missed_is_made_up_for_once(backend: Backend) {
 
 async fn one_of_many_starts_a_run(backend: Backend) {
     let shop = open(backend, "0 17 * * * *").await;
-    let mut workers = Vec::new();
+    let (mut workers, mut own) = (Vec::new(), Vec::new());
     for _ in 0..4 {
-        let worker = Worker::open(shop.another().await, Arc::clone(&shop.wiring)).await;
+        let env = shop.another().await;
+        own.push(env.clone());
+        let worker = Worker::open(env, Arc::clone(&shop.wiring)).await;
         workers.push(worker.unwrap_or_else(|why| panic!("no worker: {}", why.log())));
     }
     for hour in 10..20 {
@@ -68,6 +70,9 @@ async fn one_of_many_starts_a_run(backend: Backend) {
         for outcome in drained {
             outcome.unwrap_or_else(|why| panic!("not drained: {}", why.log()));
         }
+    }
+    for env in own {
+        env.db.close().await;
     }
     shop.settle().await;
     assert_eq!(runs(&shop).await, 10);
