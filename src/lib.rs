@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod exchange;
 pub mod pricing;
 pub mod cart;
+pub mod wiring;
 pub mod graphql;
 pub mod http;
 pub mod cli;

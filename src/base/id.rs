@@ -13,6 +13,20 @@ pub enum Kind {
     Product,
     /// A product's variant.
     Variant,
+    /// A place where stock lies.
+    Location,
+    /// A line of the stock's ledger.
+    StockMovement,
+    /// An order.
+    Order,
+    /// A line of an order.
+    OrderLine,
+    /// A parcel of an order.
+    Fulfilment,
+    /// A payment of an order.
+    Payment,
+    /// Money paid back.
+    Refund,
     /// An account: a customer's or one of the staff.
     Customer,
     /// A customer's address.
@@ -30,10 +44,17 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 17] = [
         Self::Category,
         Self::Product,
         Self::Variant,
+        Self::Location,
+        Self::StockMovement,
+        Self::Order,
+        Self::OrderLine,
+        Self::Fulfilment,
+        Self::Payment,
+        Self::Refund,
         Self::Customer,
         Self::Address,
         Self::Session,
@@ -56,6 +77,13 @@ impl Kind {
             Self::Category => "Category",
             Self::Product => "Product",
             Self::Variant => "ProductVariant",
+            Self::Location => "Location",
+            Self::StockMovement => "StockMovement",
+            Self::Order => "Order",
+            Self::OrderLine => "OrderLine",
+            Self::Fulfilment => "Fulfilment",
+            Self::Payment => "Payment",
+            Self::Refund => "Refund",
             Self::Customer => "Customer",
             Self::Address => "Address",
             Self::Session => "Session",

@@ -1,7 +1,7 @@
 //! What an account says of its owner.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{check::Check, reach};
@@ -27,7 +27,7 @@ pub struct ProfileChange {
 }
 
 /// A customer has been changed, or something of theirs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct CustomerChanged {
     /// Their key.
     pub customer: i64,

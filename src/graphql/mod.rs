@@ -18,6 +18,11 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod catalog;
+pub mod stock;
+pub mod postal;
+pub mod tax;
+pub mod shipping;
+pub mod cart;
 pub mod audit;
 pub mod session;
 pub mod role;
@@ -45,7 +50,17 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     audit::AuditQuery,
+    SellingQuery,
+    CartQuery,
 );
+
+/// What can be asked about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+
+/// What can be asked about stock and orders.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingQuery(stock::StockQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -54,7 +69,20 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, CartMutation);
+
+/// What can be changed about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartMutation(
+    cart::change::CartLineMutation,
+    cart::said::CartSaidMutation,
+    shipping::ShippingMutation,
+    tax::TaxMutation,
+);
+
+/// What moves stock, makes orders and brings them to their end.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingMutation(stock::change::StockMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]

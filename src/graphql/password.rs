@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, InputObject, Object};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
-use serde::Serialize;
 
 use super::{
     context::{Scope, scope},
@@ -16,11 +15,11 @@ use crate::{
         account,
         attempt::Attempt,
         entity::account as row,
-        one_time::{self, Purpose},
+        one_time::{self, MailAsked, Purpose},
         password,
         session::{self, Opened},
     },
-    infra::{Change, Tx, config::Mode, outbox::Event},
+    infra::{Change, Tx, config::Mode},
 };
 
 payload!(
@@ -46,21 +45,6 @@ pub struct PasswordChangeInput {
     current_password: String,
     /// From 8 to 128 characters, any.
     new_password: String,
-}
-
-/// A mail is to be written that brings a token: its maker makes that when it writes.
-#[derive(Debug, Serialize)]
-struct MailAsked {
-    account: i64,
-    purpose: &'static str,
-}
-
-impl Event for MailAsked {
-    const KIND: &'static str = "MailAsked";
-
-    fn aggregate(&self) -> String {
-        format!("account:{}", self.account)
-    }
 }
 
 /// The passwords' part of the mutation root.
@@ -171,18 +155,13 @@ async fn ask_for_reset(scope: &Scope, email: &str) -> Result<()> {
 
 /// Asks for a mail. Until mails are written, a development shop tells the token in its log.
 async fn write(scope: &Scope, account: i64, purpose: Purpose, email: &str) -> Result<()> {
-    let name = match purpose {
-        Purpose::VerifyEmail => "verify_email",
-        Purpose::ResetPassword => "reset_password",
-        Purpose::SignIn => "sign_in",
-    };
     let development = scope.shared.config.shop.mode == Mode::Development;
     let token = scope.db.write(async |tx| {
-        tx.emit(MailAsked { account, purpose: name }).await?;
+        tx.emit(MailAsked { account, purpose }).await?;
         if development { one_time::make(tx, purpose, account, email).await.map(Some) } else { Ok(None) }
     });
     if let Some(token) = token.await? {
-        tracing::info!(email, purpose = name, token, "a mail would bring this token (development only)");
+        tracing::info!(email, ?purpose, token, "a mail would bring this token (development only)");
     }
     Ok(())
 }

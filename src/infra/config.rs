@@ -2,6 +2,7 @@
 
 mod cart;
 mod identity;
+mod jobs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::base::Country;
 pub use cart::CartConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
+pub use jobs::JobsConfig;
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -35,6 +37,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// What is kept of what shoppers have chosen.
     pub cart: CartConfig,
+    /// What is done after.
+    pub jobs: JobsConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -274,6 +278,7 @@ impl Config {
             }
         }
         self.cart.check()?;
+        self.jobs.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
     }

@@ -1,11 +1,16 @@
-//! The outside world: settings, the database, the audit log, the outbox, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, requests that come again, jobs, other servers,
+//! logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
+pub mod once;
+pub mod env;
+pub mod jobs;
 pub mod shop;
 pub mod client;
 
@@ -13,4 +18,6 @@ pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
+pub use env::Env;
+pub use once::{Claim, Makes, Once};
 pub use sql::Sql;
