@@ -19,6 +19,10 @@ pub mod facets;
 pub mod connection;
 pub mod catalog;
 pub mod stock;
+pub mod postal;
+pub mod tax;
+pub mod shipping;
+pub mod cart;
 pub mod audit;
 pub mod session;
 pub mod role;
@@ -47,7 +51,12 @@ pub struct Query(
     PeopleQuery,
     audit::AuditQuery,
     SellingQuery,
+    CartQuery,
 );
+
+/// What can be asked about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
@@ -60,7 +69,16 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, CartMutation);
+
+/// What can be changed about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartMutation(
+    cart::change::CartLineMutation,
+    cart::said::CartSaidMutation,
+    shipping::ShippingMutation,
+    tax::TaxMutation,
+);
 
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
