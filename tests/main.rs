@@ -40,6 +40,10 @@ mod process_ends;
 mod browser;
 mod outside;
 mod openid;
+mod relay;
+mod jobs;
+mod working;
+mod schedules;
 
 use std::process::ExitCode;
 
@@ -82,6 +86,10 @@ fn main() -> ExitCode {
         ("browser", browser::stories()),
         ("outside", outside::stories()),
         ("openid", openid::stories()),
+        ("relay", relay::stories()),
+        ("jobs", jobs::stories()),
+        ("working", working::stories()),
+        ("schedules", schedules::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

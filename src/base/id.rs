@@ -41,10 +41,12 @@ pub enum Kind {
     ShippingMethod,
     /// A rate of tax.
     TaxRate,
+    /// A piece of work that is done after a change.
+    Job,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -62,6 +64,7 @@ impl Kind {
         Self::AuditEntry,
         Self::ShippingMethod,
         Self::TaxRate,
+        Self::Job,
     ];
 
     /// The kind of a name.
@@ -91,6 +94,7 @@ impl Kind {
             Self::AuditEntry => "AuditEntry",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
+            Self::Job => "Job",
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod tax;
 pub mod shipping;
 pub mod cart;
 pub mod audit;
+pub mod jobs;
 pub mod session;
 pub mod role;
 pub mod customer;
@@ -50,14 +51,18 @@ pub struct Query(
     category::CategoryQuery,
     node::NodeQuery,
     PeopleQuery,
-    audit::AuditQuery,
     SellingQuery,
     CartQuery,
+    ShopkeepingQuery,
 );
 
 /// What can be asked about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
 pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+
+/// What staff ask about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery);
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
@@ -70,7 +75,14 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, CartMutation);
+pub struct Mutation(
+    SignInMutation,
+    PeopleMutation,
+    catalog::CatalogMutation,
+    SellingMutation,
+    CartMutation,
+    ShopkeepingMutation,
+);
 
 /// What can be changed about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
@@ -84,6 +96,10 @@ pub struct CartMutation(
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
 pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMutation, orders::change::OrderMutation);
+
+/// What staff change about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingMutation(jobs::JobMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]

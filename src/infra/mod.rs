@@ -4,6 +4,7 @@
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod meter;
 pub mod bell;
 pub mod db;
 pub mod audit;
@@ -17,7 +18,8 @@ pub mod client;
 pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
-pub use db::{Db, Meter, Tx};
+pub use db::{Db, Tx};
 pub use env::Env;
+pub use meter::Meter;
 pub use once::{Claim, Makes, Once};
 pub use sql::Sql;
