@@ -51,12 +51,12 @@ pub struct Query(
     PeopleQuery,
     audit::AuditQuery,
     SellingQuery,
-    CartQuery,
+    PurchaseQuery,
 );
 
 /// What can be asked about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
-pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
@@ -69,11 +69,11 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, CartMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, PurchaseMutation);
 
 /// What can be changed about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
-pub struct CartMutation(
+pub struct PurchaseMutation(
     cart::change::CartLineMutation,
     cart::said::CartSaidMutation,
     shipping::ShippingMutation,

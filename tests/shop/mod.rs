@@ -5,6 +5,7 @@ mod database;
 mod provider;
 mod reply;
 mod shelf;
+mod till;
 pub mod model;
 
 use std::{
@@ -45,6 +46,7 @@ pub use database::{Backend, Own, clear_up};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
+pub use till::{CART, TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
