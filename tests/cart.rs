@@ -29,7 +29,8 @@ stories![
 
 const REMOVE: &str = "mutation($id: ID!, $variants: [ID!]!) { cartLinesRemove(id: $id, variantIds: $variants) {
     cart { version itemCount lines { sku quantity } } userErrors { code field } } }";
-const CLEAR: &str = "mutation($id: ID!) { cartClear(id: $id) { cart { version itemCount } userErrors { code field } } }";
+const CLEAR: &str =
+    "mutation($id: ID!) { cartClear(id: $id) { cart { version itemCount } userErrors { code field } } }";
 
 fn told(answer: &Answer, mutation: &str) -> Vec<(String, String)> {
     answer.problems(mutation)
@@ -50,7 +51,10 @@ async fn a_guest_fills_and_empties_a_cart(backend: Backend) {
     assert_eq!((id.len(), shop.see_cart(None, &id).await["version"].clone()), (43, json!(1)));
     let added = shop.cart_lines(None, "cartLinesAdd", &id, &[(&bowl, 2), (&mug, 1)]).await;
     let cart = added.at("/cartLinesAdd/cart");
-    assert_eq!((held(cart), &cart["version"], &cart["itemCount"]), (skus(&[("BOWL", 2), ("MUG", 1)]), &json!(2), &json!(3)));
+    assert_eq!(
+        (held(cart), &cart["version"], &cart["itemCount"]),
+        (skus(&[("BOWL", 2), ("MUG", 1)]), &json!(2), &json!(3))
+    );
     let set = shop.cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
     assert_eq!(held(set.at("/cartLinesUpdate/cart")), skus(&[("BOWL", 2), ("MUG", 4)]));
     // What says nothing new changes nothing.
@@ -110,10 +114,14 @@ async fn what_cannot_be_added_is_told_and_nothing_is(backend: Backend) {
     // Everything that is wrong is told at once, and what is right is not added either.
     let lines = [(mug.as_str(), 1), (unknown, 1), (&ids[0], 1), (&mug, 0)];
     let answer = shop.cart_lines(None, "cartLinesAdd", &id, &lines).await;
-    let expected =
-        [("NOT_FOUND", "lines.1.variantId"), ("PRODUCT_NOT_AVAILABLE", "lines.2.variantId"), ("VALIDATION_ERROR", "lines.3.quantity")];
+    let expected = [
+        ("NOT_FOUND", "lines.1.variantId"),
+        ("PRODUCT_NOT_AVAILABLE", "lines.2.variantId"),
+        ("VALIDATION_ERROR", "lines.3.quantity"),
+    ];
     assert_eq!(told(&answer, "cartLinesAdd"), pairs(&expected));
-    let create = "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id } userErrors { code field } } }";
+    let create =
+        "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id } userErrors { code field } } }";
     let answer = shop.ask_with(create, json!({ "input": { "lines": wishes(&[(&mug, 0)]) } })).await;
     assert_eq!(told(&answer, "cartCreate"), pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
     let bowl = shop.good("bowl", 20, Some(5)).await;

@@ -47,7 +47,8 @@ impl Shop {
 
     /// Begins a cart with these in it: variants and quantities. Its id.
     pub async fn cart(&self, token: Option<&str>, lines: &[(&str, i64)]) -> String {
-        let query = "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id } userErrors { code } } }";
+        let query =
+            "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id } userErrors { code } } }";
         let made = self.ask_maybe(token, query, json!({ "input": { "lines": wishes(lines) } })).await;
         assert_eq!(made.problems("cartCreate"), [], "{}", made.body);
         made.at("/cartCreate/cart/id").as_str().expect("an id").to_owned()
@@ -77,6 +78,7 @@ pub fn wishes(lines: &[(&str, i64)]) -> Value {
 /// What is in a cart: skus and quantities, in order.
 pub fn held(cart: &Value) -> Vec<(String, i64)> {
     let lines = cart["lines"].as_array().unwrap_or_else(|| panic!("no lines in {cart}"));
-    let line = |line: &Value| (line["sku"].as_str().expect("a sku").to_owned(), line["quantity"].as_i64().expect("many"));
+    let line =
+        |line: &Value| (line["sku"].as_str().expect("a sku").to_owned(), line["quantity"].as_i64().expect("many"));
     lines.iter().map(line).collect()
 }
