@@ -196,7 +196,7 @@ async fn what_is_said_of_a_cart_is_checked(backend: Backend) {
     let told = tell(json!(" Ring twice.\nBeware of the dog. ")).await;
     assert_eq!(told.at("/cartNoteSet/cart/note"), "Ring twice.\nBeware of the dog.");
     assert_eq!(told.at("/cartNoteSet/cart/email"), "wanjiku@example.com");
-    for text in ["x".repeat(1001), "a\u{0}b".to_owned(), "a\u{7}b".to_owned()] {
+    for text in ["x".repeat(1001), "a\u{7}b".to_owned()] {
         assert_eq!(tell(json!(text)).await.problems("cartNoteSet"), problem("VALIDATION_ERROR", "note"));
     }
     assert_eq!(tell(json!("é".repeat(1000))).await.problems("cartNoteSet"), []);

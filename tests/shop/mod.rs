@@ -46,7 +46,7 @@ pub use database::{Backend, Own, clear_up};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
-pub use till::{CART, TOTALS, held, wishes};
+pub use till::{TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Shop, simple};
 
 /// What stories look at of a cart.
-pub const CART: &str = "id state version itemCount note email phone
+const CART: &str = "id state version itemCount note email phone
     lines { variantId sku quantity unitPrice unitPriceWhenAdded }
     problems { code variantId left priceBefore priceNow message }";
 /// What stories look at of what a cart comes to.
