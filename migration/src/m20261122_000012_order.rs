@@ -87,8 +87,10 @@ CREATE TABLE order_line (
     tracked BOOLEAN NOT NULL,
     fulfilled BIGINT NOT NULL CHECK (fulfilled BETWEEN 0 AND quantity),
     refunded BIGINT NOT NULL CHECK (refunded BETWEEN 0 AND quantity),
+    cancelled BIGINT NOT NULL CHECK (cancelled BETWEEN 0 AND refunded),
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
+    CHECK (fulfilled + cancelled <= quantity),
     UNIQUE (order_id, position),
     UNIQUE (order_id, variant_id)
 )
@@ -250,19 +252,20 @@ CREATE TABLE refund_line (
     refund_id BIGINT NOT NULL REFERENCES refund (id),
     order_line_id BIGINT NOT NULL REFERENCES order_line (id),
     quantity BIGINT NOT NULL CHECK (quantity > 0),
+    cancelled BIGINT NOT NULL CHECK (cancelled BETWEEN 0 AND quantity),
     restocked BOOLEAN NOT NULL,
     PRIMARY KEY (refund_id, order_line_id)
 )
 --
 pg:CREATE FUNCTION line_refunded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-pg:    UPDATE order_line SET refunded = refunded + NEW.quantity WHERE id = NEW.order_line_id;
+pg:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled WHERE id = NEW.order_line_id;
 pg:    RETURN NULL;
 pg:END $$
 --
 pg:CREATE TRIGGER line_refunded AFTER INSERT ON refund_line FOR EACH ROW EXECUTE FUNCTION line_refunded()
 --
 lite:CREATE TRIGGER line_refunded AFTER INSERT ON refund_line BEGIN
-lite:    UPDATE order_line SET refunded = refunded + NEW.quantity WHERE id = NEW.order_line_id;
+lite:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled WHERE id = NEW.order_line_id;
 lite:END
 --
 CREATE TABLE payment_entry (

@@ -1,6 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
 mod cart;
+mod checkout;
 mod identity;
 mod jobs;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::base::Country;
 pub use cart::CartConfig;
+pub use checkout::CheckoutConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 
@@ -35,10 +37,12 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
-    /// What is kept of what shoppers have chosen.
-    pub cart: CartConfig,
     /// What is done after.
     pub jobs: JobsConfig,
+    /// What is kept of what shoppers have chosen.
+    pub cart: CartConfig,
+    /// How orders wait for their money.
+    pub checkout: CheckoutConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -277,8 +281,9 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
-        self.cart.check()?;
         self.jobs.check()?;
+        self.cart.check()?;
+        self.checkout.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         Ok(self)
     }
