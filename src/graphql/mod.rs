@@ -19,6 +19,7 @@ pub mod facets;
 pub mod connection;
 pub mod catalog;
 pub mod stock;
+pub mod orders;
 pub mod postal;
 pub mod tax;
 pub mod shipping;
@@ -60,7 +61,7 @@ pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingQuery(stock::StockQuery);
+pub struct SellingQuery(stock::StockQuery, orders::list::OrderQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -82,7 +83,7 @@ pub struct PurchaseMutation(
 
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingMutation(stock::change::StockMutation);
+pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMutation, orders::change::OrderMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]
