@@ -2,9 +2,11 @@
 
 mod binary;
 mod database;
+mod orders;
 mod provider;
 mod reply;
 mod shelf;
+mod till;
 mod work;
 pub mod model;
 
@@ -40,9 +42,11 @@ use serde_json::{Value, json};
 
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
+pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
+pub use till::{TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
