@@ -119,7 +119,7 @@ async fn what_is_over_is_not_kept_for_ever(backend: Backend) {
     relay::poke(&shop, 1, 1).await;
     relay::poke(&shop, 1, 2).await;
     shop.work().await;
-    shop.wiring = Arc::new(savannah::wiring::wiring());
+    shop.wiring = Arc::new(savannah::wiring::wiring(&savannah::payment::Providers::default()));
     shop.work().await;
     shop.clock.set(moment("2026-11-30T12:00:00Z"));
     shop.work().await;
@@ -143,6 +143,6 @@ async fn a_wiring_that_cannot_be_is_refused(backend: Backend) {
     };
     refused(Wiring::default().every("x", "whenever", nothing), "whenever").await;
     refused(Wiring::default().every("x", "0 0 * * * *", nothing).every("x", "0 1 * * * *", nothing), "two").await;
-    assert!(savannah::wiring::wiring().check().is_ok());
+    assert!(savannah::wiring::wiring(&savannah::payment::Providers::default()).check().is_ok());
     shop.settle().await;
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
         async move { every_second(stopped, || shared.refresh()).await }
     });
     let working = if args.no_worker {
-        jobs::register(&db, &wiring()).await.map_err(|why| why.log())?;
+        jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
         None
     } else {
         Some(worker::spawn(&db, &app.shared.config, &stopped).await?)

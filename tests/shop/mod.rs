@@ -2,9 +2,11 @@
 
 mod binary;
 mod database;
+mod orders;
 mod provider;
 mod reply;
 mod shelf;
+mod till;
 mod work;
 pub mod model;
 
@@ -33,15 +35,18 @@ use savannah::{
         session::{self, Device},
     },
     infra::{Config, Db, jobs::Wiring, shop::make_ready},
+    payment::Providers,
     wiring::wiring,
 };
 use serde_json::{Value, json};
 
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
+pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
+pub use till::{TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
@@ -177,6 +182,11 @@ impl Shop {
 
     /// An empty shop with settings of its own: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
     pub async fn open_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        Self::open_paid(backend, settings, Providers::default()).await
+    }
+
+    /// An empty shop that is paid through these.
+    pub async fn open_paid(backend: Backend, settings: &[(&str, &str)], providers: Providers) -> Self {
         let database = database::Own::make(backend).await;
         let set = settings.iter().copied().chain([("DATABASE_URL", database.url())]);
         let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
@@ -185,13 +195,15 @@ impl Shop {
         let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
-        let app = App::new(Arc::new(Shared::open(db.clone(), config).await.expect("a shop")));
+        let mut shared = Shared::open(db.clone(), config).await.expect("a shop");
+        let wiring = Arc::new(wiring(&providers));
+        shared.providers = providers;
+        let app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(
             axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
         );
-        let wiring = Arc::new(wiring());
         Self { db, app, address, clock, wiring, http: reqwest::Client::new(), server, database }
     }
 
