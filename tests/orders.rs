@@ -80,11 +80,9 @@ async fn a_guest_buys_from_the_cart_to_the_door(backend: Backend) {
     assert_eq!((&paid["paymentStatus"], &paid["payments"][0]["capturedAmount"]), (&json!("PAID"), &made["total"]));
     let done = order(&shop.step(&staff, "orderDeliver", id(&made), None).await, "orderDeliver");
     assert_eq!(done["status"], "DELIVERED");
-    let seen = shop.ask_with(
-        &format!("query($n: String, $t: String) {{ order(number: $n, token: $t) {{ {ORDER} }} }}"),
-        json!({ "n": made["number"].as_str().expect("a number").to_lowercase(), "t": made["token"] }),
-    );
-    let seen = seen.await.at("/order").clone();
+    let query = format!("query($n: String, $t: String) {{ order(number: $n, token: $t) {{ {ORDER} }} }}");
+    let number = made["number"].as_str().expect("a number").to_lowercase();
+    let seen = shop.ask_with(&query, json!({ "n": number, "t": made["token"] })).await.at("/order").clone();
     let steps: Vec<_> = seen["history"].as_array().expect("a history").iter().map(|one| &one["toStatus"]).collect();
     let to = |status: &str| json!(status);
     assert_eq!(
