@@ -384,7 +384,7 @@ async fn staff_find_orders(backend: Backend) {
     let token = shop.sign_in(Role::Customer).await;
     let mut numbers = Vec::new();
     for (at, (who, variant)) in [(None, &mug), (Some(&token), &bowl), (None, &bowl)].into_iter().enumerate() {
-        shop.clock.set(moment(&format!("2026-11-0{}T09:00:00Z", at + 1)));
+        shop.clock.set(moment(&format!("2026-11-01T09:0{}:00Z", at + 1)));
         let said = json!({ "email": format!("Buyer{at}@example.com"), "phone": format!("071234567{at}") });
         let made = shop.order(who.map(String::as_str), &format!("k{at}"), &[(variant, 1)], said).await;
         numbers.push(order(&made, "orderCreate")["number"].as_str().expect("a number").to_owned());
@@ -407,7 +407,7 @@ async fn staff_find_orders(backend: Backend) {
     assert_eq!(found(json!({ "number": numbers[1].to_lowercase().replace('-', "") })).await, [1]);
     assert_eq!(found(json!({ "total": { "min": "31" } })).await, [0]);
     assert_eq!(
-        found(json!({ "placedAt": { "from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z" } })).await,
+        found(json!({ "placedAt": { "from": "2026-11-01T09:02:00Z", "to": "2026-11-01T09:03:00Z" } })).await,
         [1]
     );
     assert_eq!(found(json!({ "status": ["CONFIRMED"], "paymentStatus": ["AUTHORISED"] })).await, [0_usize; 0]);
