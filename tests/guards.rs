@@ -18,7 +18,7 @@ stories![
 ];
 
 /// Mutations that are meant for whoever has not signed in.
-const OPEN: [&str; 16] = [
+const OPEN: [&str; 19] = [
     "customerRegister",
     "login",
     "loginComplete",
@@ -35,6 +35,9 @@ const OPEN: [&str; 16] = [
     "cartShippingMethodSet",
     "cartNoteSet",
     "cartContactSet",
+    "checkoutComplete",
+    "orderCreate",
+    "orderCancel",
 ];
 /// Mutations that a customer may send.
 const OWN: [&str; 12] = [
@@ -52,10 +55,10 @@ const OWN: [&str; 12] = [
     "cartMerge",
 ];
 /// What everybody may ask for.
-const PUBLIC: [&str; 10] =
-    ["loginProviders", "shop", "product", "products", "category", "categories", "node", "nodes", "me", "cart"];
+const PUBLIC: [&str; 11] =
+    ["loginProviders", "shop", "product", "products", "category", "categories", "node", "nodes", "me", "cart", "order"];
 /// What every customer may ask for besides.
-const OWN_READS: [&str; 1] = ["customerExport"];
+const OWN_READS: [&str; 2] = ["customerExport", "orders"];
 
 const TYPES: &str = "{ __schema { types { name kind isOneOf enumValues { name }
     inputFields { name defaultValue type { ...t } }

@@ -13,6 +13,12 @@ mod cart;
 mod cart_merge;
 mod cart_kept;
 mod orders;
+mod orders_found;
+mod paying;
+mod paying_back;
+mod rush;
+mod rush_staff;
+mod any_order;
 mod pricing_cart;
 mod shipping;
 mod cost;
@@ -36,6 +42,7 @@ mod exporting;
 mod real_files;
 mod interrupted;
 mod constraints;
+mod constraints_sales;
 mod running;
 mod moving;
 mod edge;
@@ -65,6 +72,12 @@ fn main() -> ExitCode {
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
         ("orders", orders::stories()),
+        ("orders_found", orders_found::stories()),
+        ("paying", paying::stories()),
+        ("paying_back", paying_back::stories()),
+        ("rush", rush::stories()),
+        ("rush_staff", rush_staff::stories()),
+        ("any_order", any_order::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
         ("cost", cost::stories()),
@@ -88,6 +101,7 @@ fn main() -> ExitCode {
         ("real_files", real_files::stories()),
         ("interrupted", interrupted::stories()),
         ("constraints", constraints::stories()),
+        ("constraints_sales", constraints_sales::stories()),
         ("running", running::stories()),
         ("moving", moving::stories()),
         ("edge", edge::stories()),

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use savannah::catalog::{ProductDraft, Sale, Status, filter::Span};
+use savannah::base::{GlobalId, id::Kind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -138,7 +139,10 @@ async fn what_is_not_counted_can_always_be_bought(backend: Backend) {
     ]);
     assert_eq!((list, count), (expected, json!(4)));
     // What is reserved cannot be bought.
-    shop.sql("UPDATE inventory SET reserved = 2 WHERE on_hand = 2").await.expect("an update");
+    let sku = "SELECT sku FROM variant AS v JOIN inventory AS i ON i.variant_id = v.id WHERE i.on_hand = 2";
+    let key = shop.number(&format!("SELECT id FROM variant WHERE sku = ({sku})")).await;
+    let variant = GlobalId::new(Kind::Variant, key).encode();
+    assert_eq!(shop.order(None, "k", &[(&variant, 2)], json!({})).await.problems("orderCreate"), []);
     let (list, _) = stock().await;
     assert_eq!(list[0], json!(["both", true, 3, false, 0]));
     shop.shelve(&[with("one", [Some(0), Some(0)]), with("none", [Some(1), Some(0)])]).await;

@@ -1,6 +1,7 @@
 //! Lists are answered by a way of their own. Whatever is asked, the answer is the one that the executor gives, and it
 //! costs the same.
 
+use savannah::identity::Role;
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,14 +16,17 @@ stories![
     a_list_that_fails_says_where,
 ];
 
-/// The fields of a type, each with what can be asked below it: everything that holds nothing more, and of what does,
-/// the same again for so many levels.
-async fn fields(shop: &Shop, name: &str, levels: usize) -> Vec<String> {
-    let query = "query($name: String!) { __type(name: $name) { fields { name type { ...t } } } }
+/// The fields of a type that everybody may ask for, or those that staff may, each with what can be asked below it:
+/// everything that holds nothing more, and of what does, the same again for so many levels.
+async fn fields(shop: &Shop, (name, staff): (&str, bool), levels: usize) -> Vec<String> {
+    let query = "query($name: String!) { __type(name: $name) { fields { name description type { ...t } } } }
         fragment t on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
     let answer = shop.ask_with(query, json!({ "name": name })).await;
     let mut found = Vec::new();
     for field in answer.at("/__type/fields").as_array().expect("fields") {
+        if field["description"].as_str().is_some_and(|text| text.contains("Staff only")) != staff {
+            continue;
+        }
         let mut ty = &field["type"];
         while !ty["ofType"].is_null() {
             ty = &ty["ofType"];
@@ -30,7 +34,7 @@ async fn fields(shop: &Shop, name: &str, levels: usize) -> Vec<String> {
         let (name, of) = (field["name"].as_str().expect("a name"), ty["name"].as_str().expect("a type"));
         if ty["kind"] == "OBJECT" {
             if levels > 0 {
-                let below = Box::pin(fields(shop, of, levels - 1)).await;
+                let below = Box::pin(fields(shop, (of, false), levels - 1)).await;
                 found.push(format!("{name} {{ __typename {} }}", below.join(" ")));
             }
         } else {
@@ -41,12 +45,13 @@ async fn fields(shop: &Shop, name: &str, levels: usize) -> Vec<String> {
 }
 
 /// What a list of products answers, and what the executor answers for the same ones.
-async fn both(shop: &Shop, first: usize, asked: &str) -> (Vec<Value>, Vec<Value>) {
-    let list = shop.ask(&format!("{{ products(first: {first}) {{ nodes {{ key: id {asked} }} }} }}")).await;
+async fn both(shop: &Shop, token: Option<&str>, (first, asked): (usize, &str)) -> (Vec<Value>, Vec<Value>) {
+    let query = format!("{{ products(first: {first}) {{ nodes {{ key: id {asked} }} }} }}");
+    let list = shop.ask_maybe(token, &query, json!({})).await;
     let list = list.at("/products/nodes").as_array().expect("a list").clone();
     let ids: Vec<&Value> = list.iter().map(|one| &one["key"]).collect();
     let query = format!("query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Product {{ key: id {asked} }} }} }}");
-    let nodes = shop.ask_with(&query, json!({ "ids": ids })).await;
+    let nodes = shop.ask_maybe(token, &query, json!({ "ids": ids })).await;
     let nodes = nodes.at("/nodes").as_array().expect("a list").clone();
     assert_eq!(list.len(), first);
     (list, nodes)
@@ -54,23 +59,30 @@ async fn both(shop: &Shop, first: usize, asked: &str) -> (Vec<Value>, Vec<Value>
 
 async fn every_field_alone_is_what_it_is_among_all(backend: Backend) {
     let shop = Shop::demo(backend).await;
-    let fields = fields(&shop, "Product", 2).await;
+    let fields = fields(&shop, ("Product", false), 2).await;
     assert!(fields.len() > 20, "{fields:?}");
     for field in &fields {
-        let (list, nodes) = both(&shop, 40, field).await;
+        let (list, nodes) = both(&shop, None, (40, field)).await;
         assert_eq!(list, nodes, "{field}");
     }
     // What a variant tells needs other columns again.
-    for field in self::fields(&shop, "ProductVariant", 1).await {
-        let (list, nodes) = both(&shop, 40, &format!("variants(first: 2) {{ {field} }}")).await;
+    for field in self::fields(&shop, ("ProductVariant", false), 1).await {
+        let (list, nodes) = both(&shop, None, (40, &format!("variants(first: 2) {{ {field} }}"))).await;
         assert_eq!(list, nodes, "{field}");
     }
-    for field in self::fields(&shop, "Category", 1).await {
-        let (list, nodes) = both(&shop, 40, &format!("category {{ {field} }}")).await;
+    for field in self::fields(&shop, ("Category", false), 1).await {
+        let (list, nodes) = both(&shop, None, (40, &format!("category {{ {field} }}"))).await;
         assert_eq!(list, nodes, "{field}");
     }
-    let (list, nodes) = both(&shop, 5, &fields.join(" ")).await;
+    let (list, nodes) = both(&shop, None, (5, &fields.join(" "))).await;
     assert_eq!(list, nodes);
+    let staff = shop.sign_in(Role::Staff).await;
+    let guarded = self::fields(&shop, ("ProductVariant", true), 2).await;
+    assert!(!guarded.is_empty(), "nothing of a variant is for staff");
+    for field in guarded {
+        let (list, nodes) = both(&shop, Some(&staff), (20, &format!("variants(first: 2) {{ {field} }}"))).await;
+        assert_eq!(list, nodes, "{field}");
+    }
     shop.settle().await;
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result},
-    customer::Written,
+    customer::{Written, reach},
     identity::Caller,
     infra::Tx,
 };
@@ -79,11 +79,17 @@ pub async fn close(tx: &Tx, key: i64, order: i64) -> Result<()> {
     Err(Error::fault("closing a cart", "it is not open"))
 }
 
-/// Opens the cart of an order again whose payment was refused, unless its customer has begun another one. One statement.
+/// Opens the cart of an order again whose payment was refused, unless its customer has begun another one, or is about
+/// to: so their account is held.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn reopen(tx: &Tx, order: i64) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("SELECT account_id FROM cart WHERE account_id IS NOT NULL AND order_id = ").bind(order);
+    if let Some(row) = tx.query_one_raw(sql.statement()).await? {
+        reach::hold(tx, row.try_get_by(0)?).await?;
+    }
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET state = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
     sql.push(" WHERE state = 'ordered' AND order_id = ").bind(order).push(

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     base::{Error, Result, text},
     catalog::{self, ProductDraft, category::Book, save::Saved},
-    infra::{Db, Tx},
+    infra::{Db, Tx, db::write_again},
     inventory,
 };
 
@@ -118,7 +118,7 @@ impl Import<'_> {
             return Ok(outcome);
         }
         let batch = async |batch: &[ProductDraft]| {
-            let write = async || db.write(async |tx| store(tx, currency, batch).await).await;
+            let write = async || write_again!(db, async |tx| store(tx, currency, batch).await);
             match write().await {
                 // Somebody else made one of these at the same moment; now it is there to be matched.
                 Err(why) if why.is_taken() => write().await,

@@ -1,10 +1,13 @@
 //! Running the catalog: what staff change, by verb.
 
-/// Does a write; once more where somebody else has taken a name at the same moment, so that the answer says which.
+/// Does a write; once more where somebody else has taken a name at the same moment, so that the answer says which. Who
+/// changes a product holds it before its stock, who buys the other way round, so they may meet crosswise.
 macro_rules! write {
     ($scope:expr, $work:expr) => {
-        match $scope.db.write($work).await {
-            Err(why) if why.is_taken() => $scope.db.write($work).await.map_err($crate::graphql::catalog::taken),
+        match $crate::infra::db::write_again!($scope.db, $work) {
+            Err(why) if why.is_taken() => {
+                $crate::infra::db::write_again!($scope.db, $work).map_err($crate::graphql::catalog::taken)
+            }
             other => other,
         }
     };

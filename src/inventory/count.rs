@@ -82,6 +82,9 @@ async fn on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
 /// Whether each product of these variants can be bought is kept with the product, where lists filter by it. Written
 /// only where it turns, so that selling from a full shelf does not touch the product.
 ///
+/// The products are held before they are looked at: of two buyers who take the last of two variants at once, neither
+/// sees what the other took, but the second one here does.
+///
 /// # Errors
 /// When the database refuses.
 pub async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
@@ -91,6 +94,12 @@ pub async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
     let buyable = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
                    WHERE v.product_id = product.id AND v.deleted_at IS NULL \
                    AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+    let mut sql = tx.sql();
+    if sql.postgres() {
+        sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
+        sql.any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
+        tx.execute_raw(sql.statement()).await?;
+    }
     let mut sql = tx.sql();
     sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
     sql.any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable);

@@ -267,6 +267,10 @@ pub async fn answered(tx: &Tx, refund: &Refund, answer: &Answer) -> Result<Order
     history::tell(tx, order.id, Told::Refund, (refund.reason.as_deref(), true)).await?;
     let all = payment.is_some_and(|payment| payment.refunded == payment.captured);
     let order = if all && order.status.after(Step::Refund).is_some() {
+        // Nobody pays for what was not sent yet, so it will not be.
+        let lines = find::lines_of(tx, order.id).await?;
+        let kept: Vec<_> = lines.iter().filter(|line| line.tracked).map(|line| (line.id, line.unsent())).collect();
+        hold::release(tx, &kept).await?;
         advance::go(tx, order, Step::Refund, refund.reason.as_deref()).await?
     } else {
         advance::store(tx, order).await?

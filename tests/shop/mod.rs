@@ -1,5 +1,7 @@
 //! A shop to tell stories to: a real server on a port of its own, on a database of its own.
 
+mod bank;
+mod books;
 mod binary;
 mod database;
 mod orders;
@@ -40,6 +42,8 @@ use savannah::{
 };
 use serde_json::{Value, json};
 
+pub use bank::{Bank, Says};
+pub use books::{Books, Money, Shelf};
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
 pub use orders::{ORDER, address};

@@ -24,7 +24,7 @@ use crate::{
     },
     checkout::{self, Basket, Bought, Purchase, Till},
     infra::Once,
-    payment,
+    payment::{self, PaymentState},
 };
 
 /// What is said of an order, whatever is in it.
@@ -102,12 +102,14 @@ impl CheckoutPayload {
         let Some(Bought { order, refused }) = bought else {
             return Ok(Self { order: None, payment: None, user_errors });
         };
-        if let Some(message) = refused {
+        let mut payments = payment::entity::of_orders(&scope.db, &[order]).await?;
+        let payment = payments.remove(&order).and_then(|mut list| list.pop());
+        // Whoever sends the same request again is told the same.
+        let failed = payment.as_ref().filter(|payment| payment.status == PaymentState::Failed);
+        if let Some(message) = refused.or_else(|| failed.and_then(|payment| payment.error.clone())) {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());
         }
-        let mut payments = payment::entity::of_orders(&scope.db, &[order]).await?;
-        let payment = payments.remove(&order).and_then(|mut list| list.pop());
         Ok(Self { order: Some(Order::own(scope, order).await?), payment: payment.map(Payment), user_errors })
     }
 }
