@@ -42,7 +42,8 @@ pub fn stands(order: &Value) -> (&str, &str) {
 
 /// An order as it is now.
 pub async fn now(shop: &Shop, order: &Value) -> Value {
-    let query = format!("query($n: String, $t: String) {{ order(number: $n, token: $t) {{ {} }} }}", crate::shop::ORDER);
+    let query =
+        format!("query($n: String, $t: String) {{ order(number: $n, token: $t) {{ {} }} }}", crate::shop::ORDER);
     shop.ask_with(&query, json!({ "n": order["number"], "t": order["token"] })).await.at("/order").clone()
 }
 
@@ -104,7 +105,7 @@ async fn money_that_comes_later_is_waited_for(backend: Backend) {
     let answer = shop.order(None, "k", &[(&mug, 2)], by_bank()).await;
     let made = order(&answer, "orderCreate");
     assert_eq!((stands(&made), held(&shop).await), (("PENDING", "PENDING"), (2, 1)));
-    assert_eq!(made["expiresAt"], "2026-11-01T09:15:00Z");
+    assert_eq!(made["expiresAt"], "2026-11-01T09:15:00+00:00");
     let url = answer.at("/orderCreate/payment/actionUrl").as_str().expect("an address").to_owned();
     assert!(url.starts_with("https://bank.example/pay/payment-"), "{url}");
     // Nobody sends what nobody has paid for.

@@ -37,7 +37,10 @@ async fn a_cancelled_order_gives_its_money_back(backend: Backend) {
     let (shop, bank, made, staff) = paid(backend).await;
     order(&refund(&shop, &staff, &made, "r", json!({ "amount": "50.00" })).await, "orderRefund");
     let gone = order(&shop.step(&staff, "orderCancel", id(&made), None).await, "orderCancel");
-    assert_eq!((stands(&gone), &gone["refunds"][1]["status"]), (("CANCELLED", "PARTIALLY_REFUNDED"), &json!("PENDING")));
+    assert_eq!(
+        (stands(&gone), &gone["refunds"][1]["status"]),
+        (("CANCELLED", "PARTIALLY_REFUNDED"), &json!("PENDING"))
+    );
     shop.settle().await;
     let seen = now(&shop, &made).await;
     assert_eq!((stands(&seen), bank.balance()), (("CANCELLED", "REFUNDED"), 0), "{seen}");
@@ -85,16 +88,15 @@ async fn a_refund_that_nobody_knows_of_is_asked_for_again(backend: Backend) {
 
 async fn two_refunds_at_once_give_back_what_there_is(backend: Backend) {
     let (shop, bank, made, staff) = paid(backend).await;
-    let all = (0..6).map(|at| refund(&shop, &staff, &made, ["a", "b", "c", "d", "e", "f"][at], json!({ "amount": "90.00" })));
+    let all =
+        (0..6).map(|at| refund(&shop, &staff, &made, ["a", "b", "c", "d", "e", "f"][at], json!({ "amount": "90.00" })));
     let all = futures_util::future::join_all(all).await;
     let done = all.iter().filter(|one| one.problems("orderRefund").is_empty()).count();
     assert_eq!(done, 3, "three times 90 of 300");
     let whole = json!({});
-    let (one, two) = join(
-        refund(&shop, &staff, &made, "rest", whole.clone()),
-        refund(&shop, &staff, &made, "rest too", whole),
-    )
-    .await;
+    let (one, two) =
+        join(refund(&shop, &staff, &made, "rest", whole.clone()), refund(&shop, &staff, &made, "rest too", whole))
+            .await;
     let told = [one.problems("orderRefund"), two.problems("orderRefund")];
     assert_eq!(told.iter().filter(|told| told.is_empty()).count(), 1, "{told:?}");
     let seen = now(&shop, &made).await;

@@ -1,8 +1,8 @@
 //! What things cost now, and whether they can be bought: by the clock and by the shelf.
 
 use chrono::TimeDelta;
-use savannah::catalog::{ProductDraft, Sale, Status, filter::Span};
 use savannah::base::{GlobalId, id::Kind};
+use savannah::catalog::{ProductDraft, Sale, Status, filter::Span};
 use serde_json::{Value, json};
 
 use crate::{

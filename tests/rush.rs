@@ -189,7 +189,9 @@ async fn a_cart_that_changes_while_it_is_ordered(backend: Backend) {
         let more = [(mug.as_str(), 1)];
         let adds = shop.cart_lines(None, "cartLinesAdd", &cart, &more);
         let buys = shop.check_out(None, &key, &cart, said);
-        let (bought, added) = if round % 2 == 0 { join(buys, adds).await } else {
+        let (bought, added) = if round % 2 == 0 {
+            join(buys, adds).await
+        } else {
             let (added, bought) = join(adds, buys).await;
             (bought, added)
         };
@@ -259,7 +261,12 @@ async fn the_same_units_are_sent_once(backend: Backend) {
             shop.step(&staff, "orderFulfil", id(&one), Some(("OrderFulfilInput!", input))).await
         });
         let all = join_all(parcels).await;
-        let done: i64 = all.iter().zip([3, 3, 3, 1, 1, 1]).filter(|(one, _)| one.problems("orderFulfil").is_empty()).map(|(_, sent)| sent).sum();
+        let done: i64 = all
+            .iter()
+            .zip([3, 3, 3, 1, 1, 1])
+            .filter(|(one, _)| one.problems("orderFulfil").is_empty())
+            .map(|(_, sent)| sent)
+            .sum();
         let (_, no) = told(&all, "orderFulfil");
         assert!(no.iter().all(|code| code == "VALIDATION_ERROR" || code == "ILLEGAL_TRANSITION"), "{no:?}");
         assert!((3..=4).contains(&done), "{done} were sent");

@@ -1,6 +1,6 @@
 //! Staff who count, move and edit while buyers buy.
 
-use futures_util::future::{join, join3, join_all};
+use futures_util::future::{join, join_all, join3};
 use savannah::identity::Role;
 use serde_json::{Value, json};
 
@@ -103,7 +103,8 @@ async fn what_is_moved_is_moved_once(backend: Backend) {
     let shop = open(backend).await;
     let mug = shop.good("mug", 100, Some(20)).await;
     let staff = shop.sign_in(Role::Staff).await;
-    let (here, there) = (savannah::base::GlobalId::new(savannah::base::id::Kind::Location, 1).encode(), second(&shop, &staff).await);
+    let (here, there) =
+        (savannah::base::GlobalId::new(savannah::base::id::Kind::Location, 1).encode(), second(&shop, &staff).await);
     let keys: Vec<String> = (0..24).map(|at| format!("k{at}")).collect();
     let moves = keys.iter().enumerate().map(async |(at, key)| {
         let (from, to) = if at % 3 == 2 { (&there, &here) } else { (&here, &there) };

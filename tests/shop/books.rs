@@ -235,7 +235,13 @@ impl Books {
     }
 
     /// Gives money back: for lines, an amount, or all that is left of both.
-    pub fn refund(&mut self, sale: usize, lines: Option<&[(usize, i64)]>, amount: Option<i64>, restock: bool) -> Outcome {
+    pub fn refund(
+        &mut self,
+        sale: usize,
+        lines: Option<&[(usize, i64)]>,
+        amount: Option<i64>,
+        restock: bool,
+    ) -> Outcome {
         let (sale, shelves) = (&mut self.sales[sale], &mut self.shelves);
         if sale.money != Money::Taken {
             return Err("ILLEGAL_TRANSITION");

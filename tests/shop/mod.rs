@@ -43,8 +43,8 @@ use savannah::{
 use serde_json::{Value, json};
 
 pub use bank::{Bank, Says};
-pub use books::{Books, Money, Shelf};
 pub use binary::{Ended, Running, Workplace};
+pub use books::{Books, Money, Shelf};
 pub use database::{Backend, Own, clear_up};
 pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
