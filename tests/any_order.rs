@@ -112,7 +112,9 @@ impl Clerk {
         let says =
             [None, Some(Says::Authorised), Some(Says::Done), Some(Says::Later), Some(Says::Later), Some(Says::Refused)];
         let says = says[self.roll(6)];
-        says.into_iter().for_each(|says| self.bank.says(says));
+        if let Some(says) = says {
+            self.bank.says(says);
+        }
         (says, json!({ "paymentMethod": if says.is_some() { "bank" } else { "manual" } }))
     }
 
@@ -191,7 +193,9 @@ impl Clerk {
     fn lines(&self, at: usize, lines: &[(usize, i64)], restock: Option<bool>) -> Value {
         let line = |(part, many): &(usize, i64)| {
             let mut line = json!({ "lineId": self.orders[at]["lines"][*part]["id"], "quantity": many });
-            restock.into_iter().for_each(|restock| line["restock"] = json!(restock));
+            if let Some(restock) = restock {
+                line["restock"] = json!(restock);
+            }
             line
         };
         lines.iter().map(line).collect()

@@ -33,8 +33,8 @@ async fn open(backend: Backend) -> Shop {
     let line = &paid["lines"][0]["id"];
     let parcel = json!({ "idempotencyKey": "p", "carrier": "G4S", "lines": [{ "lineId": line, "quantity": 1 }] });
     order(&shop.step(&staff, "orderFulfil", id(&paid), Some(("OrderFulfilInput!", parcel))).await, "orderFulfil");
-    let back = json!({ "idempotencyKey": "r", "lines": [{ "lineId": line, "quantity": 1 }] });
-    order(&shop.step(&staff, "orderRefund", id(&paid), Some(("OrderRefundInput!", back))).await, "orderRefund");
+    let refund = json!({ "idempotencyKey": "r", "lines": [{ "lineId": line, "quantity": 1 }] });
+    order(&shop.step(&staff, "orderRefund", id(&paid), Some(("OrderRefundInput!", refund))).await, "orderRefund");
     let gone = order(&shop.order(None, "gone", &[(&bowl, 1)], json!({})).await, "orderCreate");
     order(&shop.step(&staff, "orderCancel", id(&gone), None).await, "orderCancel");
     shop.cart(Some(&customer), &[(&mug, 1)]).await;

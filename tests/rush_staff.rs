@@ -106,7 +106,7 @@ async fn what_is_moved_is_moved_once(backend: Backend) {
     let (here, there) =
         (savannah::base::GlobalId::new(savannah::base::id::Kind::Location, 1).encode(), second(&shop, &staff).await);
     let keys: Vec<String> = (0..24).map(|at| format!("k{at}")).collect();
-    let moves = keys.iter().enumerate().map(async |(at, key)| {
+    let transfers = keys.iter().enumerate().map(async |(at, key)| {
         let (from, to) = if at % 3 == 2 { (&there, &here) } else { (&here, &there) };
         let input = json!({ "variantId": mug, "fromLocationId": from, "toLocationId": to, "quantity": 2 });
         // Everyone sends twice.
@@ -124,7 +124,7 @@ async fn what_is_moved_is_moved_once(backend: Backend) {
     });
     let wants = [(mug.as_str(), 3)];
     let buys = keys[..4].iter().map(|key| shop.order(None, key, &wants, json!({})));
-    let (moved, bought) = join(join_all(moves), join_all(buys)).await;
+    let (moved, bought) = join(join_all(transfers), join_all(buys)).await;
     let (bought, no) = told(&bought, "orderCreate");
     assert_eq!((bought, no), (4, vec![]), "there is enough, wherever it lies");
     assert_eq!((total(&shop, "on_hand").await, total(&shop, "reserved").await), (20, 12));

@@ -112,7 +112,9 @@ impl Books {
     /// Somebody orders, and pays at the door (`None`) or through a bank that says so.
     pub fn order(&mut self, items: &[(usize, i64)], bank: Option<Says>) -> Outcome<usize> {
         let mut wants = vec![0; self.shelves.len()];
-        items.iter().for_each(|(variant, quantity)| wants[*variant] += quantity);
+        for (variant, quantity) in items {
+            wants[*variant] += quantity;
+        }
         if self.is_short(&wants) {
             // What is overdue is free for whoever wants it.
             let wanted = |sale: &Sale| sale.parts.iter().any(|part| wants[part.variant] > 0 && part.held != [0, 0]);
@@ -123,10 +125,10 @@ impl Books {
         }
         let mut parts = Vec::new();
         for (variant, quantity) in wants.into_iter().enumerate().filter(|(_, quantity)| *quantity > 0) {
-            let shelf = &mut self.shelves[variant];
-            let held = shelf.take(quantity);
-            (0..2).for_each(|at| shelf.reserved[at] += held[at]);
-            let price = shelf.price;
+            let board = &mut self.shelves[variant];
+            let held = board.take(quantity);
+            (0..2).for_each(|at| board.reserved[at] += held[at]);
+            let price = board.price;
             parts.push(Part { variant, quantity, price, held, fulfilled: 0, refunded: 0, cancelled: 0 });
         }
         let total = parts.iter().map(|part| part.price * part.quantity).sum();
@@ -145,7 +147,7 @@ impl Books {
     }
 
     fn is_short(&self, wants: &[i64]) -> bool {
-        self.shelves.iter().zip(wants).any(|(shelf, wanted)| !shelf.backorder && shelf.free() < *wanted)
+        self.shelves.iter().zip(wants).any(|(board, wanted)| !board.backorder && board.free() < *wanted)
     }
 
     pub fn confirm(&mut self, sale: usize) -> Outcome {
@@ -180,11 +182,11 @@ impl Books {
         }
         for (part, quantity) in wanted {
             let part = &mut sale.parts[part];
-            let shelf = &mut shelves[part.variant];
-            let kept = drop_held(part, shelf, quantity);
-            (0..2).for_each(|at| shelf.on_hand[at] -= kept[at]);
-            let more = shelf.take(quantity - kept[0] - kept[1]);
-            (0..2).for_each(|at| shelf.on_hand[at] -= more[at]);
+            let board = &mut shelves[part.variant];
+            let kept = drop_held(part, board, quantity);
+            (0..2).for_each(|at| board.on_hand[at] -= kept[at]);
+            let more = board.take(quantity - kept[0] - kept[1]);
+            (0..2).for_each(|at| board.on_hand[at] -= more[at]);
             part.fulfilled += quantity;
         }
         sale.status = if sale.all_sent() { "SHIPPED" } else { "PROCESSING" };
@@ -283,11 +285,11 @@ impl Books {
     }
 
     pub fn adjust(&mut self, variant: usize, at: usize, delta: i64) -> Outcome {
-        let shelf = &mut self.shelves[variant];
-        if shelf.on_hand[at] + delta < shelf.reserved[at] {
+        let board = &mut self.shelves[variant];
+        if board.on_hand[at] + delta < board.reserved[at] {
             return Err("INSUFFICIENT_STOCK");
         }
-        shelf.on_hand[at] += delta;
+        board.on_hand[at] += delta;
         Ok(())
     }
 
@@ -308,7 +310,9 @@ impl Books {
         let now = self.now;
         let overdue = |sale: &Sale| sale.ends.is_some_and(|ends| ends <= now) && of(sale);
         let all: Vec<usize> = (0..self.sales.len()).filter(|at| overdue(&self.sales[*at])).collect();
-        all.into_iter().for_each(|at| self.end(at));
+        for at in all {
+            self.end(at);
+        }
     }
 
     fn end(&mut self, sale: usize) {
@@ -328,12 +332,12 @@ fn let_go(part: &mut Part, shelves: &mut [Shelf]) {
 }
 
 /// Lets go of so many that are kept, or as many as are; how many at each location.
-fn drop_held(part: &mut Part, shelf: &mut Shelf, many: i64) -> [i64; 2] {
+fn drop_held(part: &mut Part, board: &mut Shelf, many: i64) -> [i64; 2] {
     let here = many.min(part.held[0]);
     let gone = [here, (many - here).min(part.held[1])];
-    for at in 0..2 {
-        part.held[at] -= gone[at];
-        shelf.reserved[at] -= gone[at];
+    for (at, gone) in gone.iter().enumerate() {
+        part.held[at] -= gone;
+        board.reserved[at] -= gone;
     }
     gone
 }
