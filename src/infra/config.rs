@@ -1,6 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
 mod identity;
+mod message;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
@@ -8,8 +9,9 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::base::Country;
+use crate::base::{Country, Language};
 pub use identity::{IdentityConfig, ProviderConfig};
+pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -31,6 +33,12 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
+    /// How letters go out.
+    pub mail: MailConfig,
+    /// How short messages go out.
+    pub sms: SmsConfig,
+    /// What they say.
+    pub notification: NotificationConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -46,6 +54,9 @@ pub struct ShopConfig {
     /// Where it stands: a phone number without a country's code is one of there.
     #[serde(deserialize_with = "parsed")]
     pub country: Country,
+    /// What it speaks to those who have not said what they speak.
+    #[serde(deserialize_with = "parsed")]
+    pub language: Language,
     /// Whether strangers are about.
     #[serde(deserialize_with = "parsed")]
     pub mode: Mode,
@@ -270,6 +281,9 @@ impl Config {
             }
         }
         self.identity.check(self.shop.mode, &self.server.public_url)?;
+        self.mail.check(self.shop.mode)?;
+        self.sms.check(self.shop.mode)?;
+        self.notification.check()?;
         Ok(self)
     }
 }

@@ -1,4 +1,4 @@
-//! The outside world: settings, the database, the audit log, the outbox, other servers, logs.
+//! The outside world: settings, the database, the audit log, the outbox, other servers, letters and short messages, logs.
 
 pub mod config;
 pub mod telemetry;
@@ -8,9 +8,15 @@ pub mod audit;
 pub mod outbox;
 pub mod shop;
 pub mod client;
+pub mod unsent;
+pub mod mail;
+pub mod sms;
 
 pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
+pub use mail::Mail;
+pub use sms::Sms;
 pub use sql::Sql;
+pub use unsent::Unsent;
