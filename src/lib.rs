@@ -9,6 +9,7 @@ pub mod customer;
 pub mod catalog;
 pub mod inventory;
 pub mod exchange;
+pub mod notification;
 pub mod graphql;
 pub mod http;
 pub mod cli;
