@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod inventory;
 pub mod exchange;
 pub mod notification;
+pub mod wiring;
 pub mod graphql;
 pub mod http;
 pub mod cli;

@@ -13,6 +13,7 @@ mod m20261122_000005_identity;
 mod m20261122_000006_catalog_versions;
 mod m20261122_000007_openid;
 mod m20261122_000008_customer;
+mod m20261122_000011_jobs;
 mod m20261122_000013_message;
 
 /// All migrations, oldest first.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_catalog_versions::Migration),
             Box::new(m20261122_000007_openid::Migration),
             Box::new(m20261122_000008_customer::Migration),
+            Box::new(m20261122_000011_jobs::Migration),
             Box::new(m20261122_000013_message::Migration),
         ]
     }

@@ -23,10 +23,14 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// An order.
+    Order,
+    /// A message to a customer.
+    Message,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -35,6 +39,8 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::Order,
+        Self::Message,
     ];
 
     /// The kind of a name.
@@ -55,6 +61,8 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::Order => "Order",
+            Self::Message => "Message",
         }
     }
 }

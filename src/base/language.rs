@@ -5,14 +5,29 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// A language of letters and short messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    sea_orm::EnumIter,
+    sea_orm::DeriveActiveEnum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Language {
     /// English.
     #[default]
     #[serde(rename = "en")]
+    #[sea_orm(string_value = "en")]
     English,
     /// Swahili.
     #[serde(rename = "sw")]
+    #[sea_orm(string_value = "sw")]
     Swahili,
 }
 

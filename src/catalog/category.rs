@@ -7,7 +7,7 @@ mod remove;
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{entity::category, tree};
 use crate::{
@@ -31,7 +31,7 @@ const SLUG_LIMIT: usize = 80;
 const KEY_BLOCK: usize = 500;
 
 /// The tree has changed.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct CategoriesChanged {
     /// The new ones.
     pub made: Vec<i64>,

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
     QueryFilter, sea_query::OnConflict,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     category::{Book, UNSORTED},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Products have been made or changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct ProductsChanged {
     /// Their keys.
     pub products: Vec<i64>,

@@ -1,7 +1,7 @@
 //! Forgetting somebody: what names them goes, what others need (orders, what was done) stays without a name.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{profile::Wish, reach, staff};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A customer has been forgotten.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct CustomerDeleted {
     /// Their key.
     pub customer: i64,
@@ -27,12 +27,16 @@ impl Event for CustomerDeleted {
 
 /// What goes with an account, each by the account's key. Its sessions stay until they would have been pruned: they are
 /// what tells every instance that their tokens hold no more. They keep nothing of their owner.
-const GONE: [&str; 5] = [
+const GONE: [&str; 7] = [
     "DELETE FROM address WHERE account_id = ",
     "DELETE FROM account_identity WHERE account_id = ",
     "DELETE FROM one_time_token WHERE account_id = ",
     "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
     "UPDATE session SET user_agent = '', address = '' WHERE account_id = ",
+    "DELETE FROM notification_preference WHERE account_id = ",
+    "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
+     why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+     state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id = ",
 ];
 
 /// Forgets a customer, and says so without saying whom. The row stays, empty, for what points at it.
@@ -48,7 +52,7 @@ pub async fn erase(tx: &Tx, wish: Wish) -> Result<i64> {
     session::revoke(tx, key, None).await?;
     for gone in GONE {
         let mut sql = tx.sql();
-        sql.push(gone).bind(key).push(if gone.contains('(') { ")" } else { "" });
+        sql.push(gone).bind(key).push(if gone.contains(" IN (") { ")" } else { "" });
         tx.execute_raw(sql.statement()).await?;
     }
     silence(tx, key).await?;
@@ -62,6 +66,7 @@ pub async fn erase(tx: &Tx, wish: Wish) -> Result<i64> {
     for name in [&mut row.first_name, &mut row.last_name, &mut row.name_key, &mut row.last_name_key] {
         *name = Set(String::new());
     }
+    row.language = Set(None);
     row.version = Set(version);
     row.updated_at = Set(tx.now());
     row.deleted_at = Set(Some(tx.now()));

@@ -21,6 +21,8 @@ pub mod catalog;
 pub mod audit;
 pub mod session;
 pub mod role;
+pub mod message;
+pub mod preference;
 pub mod customer;
 pub mod customers;
 pub mod profile;
@@ -45,6 +47,7 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     audit::AuditQuery,
+    message::MessageQuery,
 );
 
 /// What can be asked about people.
@@ -54,7 +57,11 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, NotificationMutation);
+
+/// What can be changed about messages.
+#[derive(Debug, Default, MergedObject)]
+pub struct NotificationMutation(message::MessageMutation, preference::PreferenceMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]

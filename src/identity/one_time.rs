@@ -2,15 +2,17 @@
 
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
 
 use super::secret;
 use crate::{
     base::{Error, Result},
-    infra::Tx,
+    infra::{Tx, outbox::Event},
 };
 
 /// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// To show that a mail has arrived.
     VerifyEmail,
@@ -27,6 +29,23 @@ impl Purpose {
             Self::ResetPassword => ("reset_password", TimeDelta::hours(1)),
             Self::SignIn => ("sign_in", TimeDelta::minutes(1)),
         }
+    }
+}
+
+/// A mail is to be written that brings a token: its maker makes that when it writes.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct MailAsked {
+    /// To whom.
+    pub account: i64,
+    /// What the token is for.
+    pub purpose: Purpose,
+}
+
+impl Event for MailAsked {
+    const KIND: &'static str = "MailAsked";
+
+    fn aggregate(&self) -> String {
+        format!("account:{}", self.account)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
 mod identity;
+mod jobs;
 mod message;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::base::{Country, Language};
 pub use identity::{IdentityConfig, ProviderConfig};
+pub use jobs::JobsConfig;
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
 
 /// The defaults, and the list of what can be set.
@@ -33,6 +35,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
+    /// What is done after.
+    pub jobs: JobsConfig,
     /// How letters go out.
     pub mail: MailConfig,
     /// How short messages go out.
@@ -280,6 +284,7 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
+        self.jobs.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         self.mail.check(self.shop.mode)?;
         self.sms.check(self.shop.mode)?;

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Origin, Sql, config::DatabaseConfig};
+use super::{Origin, Sql, bell::Bell, config::DatabaseConfig};
 use crate::base::{Clock, Error, Result};
 
 /// How long a connection may lie idle before it is tried once before its next use.
@@ -33,6 +33,7 @@ pub struct Db {
     clock: Clock,
     meter: Option<Arc<Meter>>,
     origin: Arc<Origin>,
+    bell: Arc<Bell>,
 }
 
 impl Db {
@@ -44,7 +45,7 @@ impl Db {
         let outcome =
             if config.url.starts_with("sqlite:") { open_sqlite(config).await } else { open_postgres(config).await };
         let (reader, writer) = outcome?;
-        Ok(Self { reader, writer, clock, meter: None, origin: Arc::default() })
+        Ok(Self { reader, writer, clock, meter: None, origin: Arc::default(), bell: Arc::default() })
     }
 
     /// The same database for one request: with a meter of its own, and knowing who asks.
@@ -78,6 +79,12 @@ impl Db {
         &self.writer
     }
 
+    /// What rings when a write has left something to do.
+    #[must_use]
+    pub fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
     /// Does everything in `work`, or nothing of it.
     ///
     /// On SQLite it begins `IMMEDIATE`: writers queue at the start instead of failing in the middle.
@@ -89,6 +96,9 @@ impl Db {
         match work(&tx).await {
             Ok(made) => {
                 tx.inner.commit().await?;
+                if tx.rings.into_inner() {
+                    self.bell.ring(&self.writer);
+                }
                 Ok(made)
             }
             Err(why) => {
@@ -115,7 +125,13 @@ impl Db {
             ..TransactionOptions::default()
         };
         let inner = self.writer.begin_with_options(options).await?;
-        Ok(Tx { inner, now: self.clock.now(), meter: self.meter.clone(), origin: Arc::clone(&self.origin) })
+        Ok(Tx {
+            inner,
+            now: self.clock.now(),
+            meter: self.meter.clone(),
+            origin: Arc::clone(&self.origin),
+            rings: AtomicBool::new(false),
+        })
     }
 
     /// Whether the database answers, and how fast.
@@ -294,6 +310,7 @@ pub struct Tx {
     now: DateTime<Utc>,
     meter: Option<Arc<Meter>>,
     origin: Arc<Origin>,
+    rings: AtomicBool,
 }
 
 impl Tx {
@@ -313,6 +330,11 @@ impl Tx {
     #[must_use]
     pub fn sql(&self) -> Sql {
         Sql::new(self.inner.get_database_backend())
+    }
+
+    /// Says that this transaction leaves something to do: whoever does such things hears of it once it has committed.
+    pub(super) fn ring(&self) {
+        self.rings.store(true, Ordering::Relaxed);
     }
 
     async fn undo(self) {

@@ -1,8 +1,10 @@
-//! The outside world: settings, the database, the audit log, the outbox, other servers, letters and short messages, logs.
+//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, letters and short messages,
+//! logs.
 
 pub mod config;
 pub mod telemetry;
 pub mod sql;
+pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
@@ -11,11 +13,14 @@ pub mod client;
 pub mod unsent;
 pub mod mail;
 pub mod sms;
+pub mod env;
+pub mod jobs;
 
 pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
 pub use db::{Db, Meter, Tx};
+pub use env::Env;
 pub use mail::Mail;
 pub use sms::Sms;
 pub use sql::Sql;

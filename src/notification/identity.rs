@@ -5,8 +5,7 @@ use crate::{
     base::Result,
     identity::{
         account,
-        mail::MailAsked,
-        one_time::Purpose,
+        one_time::{MailAsked, Purpose},
     },
     infra::{Tx, outbox::Told},
 };

@@ -1,16 +1,16 @@
 //! Deciding who is told, and writing it down: in the transaction of the reaction that heard of the event.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
 use serde_json::{Value, json};
 
 use super::{
-    Channel, Occasion, OrderWords,
+    Channel, Occasion, OrderWords, message,
     preference::{self, Wanted},
     send::SendMessage,
 };
 use crate::{
-    base::{Error, Language, Result},
-    infra::Tx,
+    base::{Error, Language, Result, error::Code, id::Kind},
+    infra::{Change, Tx},
 };
 
 /// What was said of a message that nobody wants.
@@ -69,8 +69,20 @@ pub async fn tell(tx: &Tx, notice: Notice) -> Result<()> {
             (false, None) => return None,
         };
         Some(json!([
-            event, occasion.name(), channel.name(), recipient, account, order, language.map(Language::code), words,
-            state, why, 0, 0, now, now
+            event,
+            occasion.name(),
+            channel.name(),
+            recipient,
+            account,
+            order,
+            language.map(Language::code),
+            words,
+            state,
+            why,
+            0,
+            0,
+            now,
+            now
         ]))
     };
     let ways = [(Channel::Email, email), (Channel::Sms, phone.filter(|_| occasion.is_chosen()))];
@@ -111,13 +123,15 @@ pub async fn tell(tx: &Tx, notice: Notice) -> Result<()> {
 ///
 /// # Errors
 /// When there is none like it, it is about to be sent anyway, or there is nobody to send it to any more.
-pub async fn resend(tx: &Tx, key: i64) -> Result<super::message::Model> {
-    use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
-    use crate::{base::{error::Code, id::Kind}, infra::Change};
-    let found = super::message::Entity::find_by_id(key).lock(LockType::NoKeyUpdate).one(tx).await?;
+pub async fn resend(tx: &Tx, key: i64) -> Result<message::Model> {
+    let found = message::Entity::find_by_id(key).lock(LockType::NoKeyUpdate).one(tx).await?;
     let found = found.ok_or_else(|| Error::not_found("id", "message"))?;
     if found.state == "queued" {
-        return Err(Error::user(Code::IllegalTransition, "id", "it waits to be sent; it can be sent again once it was sent, has failed or was skipped"));
+        return Err(Error::user(
+            Code::IllegalTransition,
+            "id",
+            "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
+        ));
     }
     if found.recipient.is_none() {
         return Err(Error::user(Code::IllegalTransition, "id", "its recipient has been forgotten"));

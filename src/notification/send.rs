@@ -1,6 +1,6 @@
 //! Sending what was written down: each message until it is out, or will never be.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -116,7 +116,11 @@ async fn write(tx: &Tx, config: &Config, row: &message::Model) -> Result<Ready> 
         }
         token = one_time::make(tx, purpose, owner.id, &to).await?;
         name = owner.first_name;
-        let page = if purpose == Purpose::VerifyEmail { &config.notification.verify_url } else { &config.notification.reset_url };
+        let page = if purpose == Purpose::VerifyEmail {
+            &config.notification.verify_url
+        } else {
+            &config.notification.reset_url
+        };
         facts.link = render::fill(page, &[("token", &token)]);
         facts.token = Some(&token);
         facts.name = &name;
@@ -177,7 +181,14 @@ async fn keep(
     outcome: Outcome,
 ) -> Result<Outcome> {
     if let Some(why) = why.as_deref().filter(|_| state != "skipped") {
-        tracing::warn!(message = row.id, channel = row.channel, attempt = row.attempts, state, why, "a message did not go out");
+        tracing::warn!(
+            message = row.id,
+            channel = row.channel,
+            attempt = row.attempts,
+            state,
+            why,
+            "a message did not go out"
+        );
     }
     let why = why.map(|why| why.chars().take(400).collect::<String>());
     env.db

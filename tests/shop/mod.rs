@@ -31,7 +31,12 @@ use savannah::{
         account::{self, NewAccount},
         session::{self, Device},
     },
-    infra::{Config, Db, shop::make_ready},
+    infra::{
+        Config, Db, Env,
+        jobs::{Wiring, Worker},
+        shop::make_ready,
+    },
+    wiring::wiring,
 };
 use serde_json::{Value, json};
 
@@ -93,6 +98,8 @@ pub struct Shop {
     pub app: Arc<App>,
     pub address: SocketAddr,
     pub clock: Clock,
+    /// What is done after a change; the shop's own, unless a story says otherwise.
+    pub wiring: Arc<Wiring>,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     database: database::Own,
@@ -187,7 +194,8 @@ impl Shop {
         let server = tokio::spawn(
             axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
         );
-        Self { db, app, address, clock, http: reqwest::Client::new(), server, database }
+        let wiring = Arc::new(wiring());
+        Self { db, app, address, clock, wiring, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.
@@ -228,6 +236,22 @@ impl Shop {
     pub async fn tick(&self) {
         self.app.shared.refresh().await.expect("a fresh view");
         catalog::reprice(&self.db).await.expect("fresh prices");
+    }
+
+    /// What a job may reach for.
+    pub fn env(&self) -> Env {
+        Env::open(self.db.clone(), Arc::new(self.app.shared.config.clone())).expect("a world")
+    }
+
+    /// A worker of this shop's.
+    pub async fn worker(&self) -> Worker {
+        let worker = Worker::open(self.env(), Arc::clone(&self.wiring)).await;
+        worker.unwrap_or_else(|why| panic!("no worker: {}", why.log()))
+    }
+
+    /// Does everything that waits and is due by the shop's clock, until nothing is left; how much that was.
+    pub async fn work(&self) -> u64 {
+        self.worker().await.drain().await.unwrap_or_else(|why| panic!("the work stopped: {}", why.log()))
     }
 
     /// Asks the API, over HTTP.
@@ -322,8 +346,21 @@ impl Shop {
         row.try_get("", "n").expect("a number")
     }
 
-    /// Fails when anything that the catalog derives is not what its parts say.
+    /// Does what is left to do, and fails when some of it cannot be done, or when anything that the catalog derives is
+    /// not what its parts say.
     pub async fn settle(&self) {
+        self.work().await;
+        assert_eq!(self.number("SELECT count(*) FROM outbox WHERE relayed_at IS NULL").await, 0, "events untold");
+        assert_eq!(
+            self.number("SELECT count(*) FROM job WHERE state IN ('dead', 'running')").await,
+            0,
+            "work left over"
+        );
+        let failing = "SELECT count(*) FROM job WHERE state = 'waiting' AND last_error IS NOT NULL";
+        assert_eq!(self.number(failing).await, 0, "work that fails");
+        let gaps = "SELECT count(*) FROM outbox_head AS h WHERE sequence <> \
+            (SELECT max(o.sequence) FROM outbox AS o WHERE o.aggregate = h.aggregate)";
+        assert_eq!(self.number(gaps).await, 0, "events that are not numbered to the end");
         let wrong_tally = "SELECT count(*) FROM category AS c LEFT JOIN category_tally AS t ON t.category_id = c.id \
             WHERE COALESCE(t.products, 0) <> (SELECT count(*) FROM product AS p \
             WHERE p.category_id = c.id AND p.status = 'active' AND p.deleted_at IS NULL)";
