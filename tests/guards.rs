@@ -28,7 +28,7 @@ const OPEN: [&str; 7] = [
     "emailVerify",
 ];
 /// Mutations that a customer may send.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "logout",
     "logoutEverywhere",
     "sessionRevoke",
@@ -40,6 +40,7 @@ const OWN: [&str; 11] = [
     "addressUpdate",
     "addressDelete",
     "addressSetDefault",
+    "notificationPreferenceSet",
 ];
 /// What everybody may ask for.
 const PUBLIC: [&str; 9] =
@@ -167,7 +168,7 @@ async fn nobody_reads_what_is_not_for_everybody(backend: Backend) {
             assert_eq!(refusal(&answer, &request), "FORBIDDEN", "{request}");
         }
     }
-    for staff in ["customers", "customer", "apiKeys"] {
+    for staff in ["customers", "customer", "apiKeys", "messages"] {
         assert!(closed.contains(&staff), "{staff} is not asked for");
     }
 }
@@ -185,7 +186,8 @@ async fn a_customer_does_what_customers_do(backend: Backend) {
         assert_eq!(refusal(&shop.ask_as(&customer, &request, json!({})).await, &request), "FORBIDDEN", "{request}");
         forbidden.push(name);
     }
-    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke"] {
+    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "messageResend"]
+    {
         assert!(forbidden.contains(&staff), "{staff} is not asked for");
     }
 }

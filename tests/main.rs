@@ -40,6 +40,8 @@ mod process_ends;
 mod browser;
 mod outside;
 mod openid;
+mod messages;
+mod letters;
 
 use std::process::ExitCode;
 
@@ -82,6 +84,8 @@ fn main() -> ExitCode {
         ("browser", browser::stories()),
         ("outside", outside::stories()),
         ("openid", openid::stories()),
+        ("messages", messages::stories()),
+        ("letters", letters::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
