@@ -15,6 +15,10 @@ use crate::{
 pub fn wiring() -> Wiring {
     Wiring::default()
         .on("notification.identity", notification::identity::write)
+        .on("notification.order", notification::order::placed)
+        .on("notification.order", notification::order::changed)
+        .on("notification.order", notification::order::shipped)
+        .on("notification.order", notification::order::refunded)
         .job(notification::send::send)
         .every("jobs.prune", "20 7 * * * *", keep::prune)
         .every("session.prune", "40 */10 * * * *", prune_sessions)

@@ -13,7 +13,10 @@ mod m20261122_000005_identity;
 mod m20261122_000006_catalog_versions;
 mod m20261122_000007_openid;
 mod m20261122_000008_customer;
+mod m20261122_000009_stock;
+mod m20261122_000010_cart;
 mod m20261122_000011_jobs;
+mod m20261122_000012_order;
 mod m20261122_000013_message;
 
 /// All migrations, oldest first.
@@ -32,7 +35,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_catalog_versions::Migration),
             Box::new(m20261122_000007_openid::Migration),
             Box::new(m20261122_000008_customer::Migration),
+            Box::new(m20261122_000009_stock::Migration),
+            Box::new(m20261122_000010_cart::Migration),
             Box::new(m20261122_000011_jobs::Migration),
+            Box::new(m20261122_000012_order::Migration),
             Box::new(m20261122_000013_message::Migration),
         ]
     }

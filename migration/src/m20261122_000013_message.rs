@@ -19,7 +19,7 @@ CREATE TABLE message (
     channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
     recipient TEXT CHECK (length(recipient) BETWEEN 3 AND 254),
     account_id BIGINT REFERENCES account (id) ON DELETE SET NULL,
-    order_id BIGINT,
+    order_id BIGINT REFERENCES customer_order (id),
     language TEXT CHECK (language IN ('en', 'sw')),
     words {json},
     state TEXT NOT NULL CHECK (state IN ('queued', 'sent', 'failed', 'skipped')),

@@ -192,6 +192,21 @@ impl Error {
         let cause = fault.cause.downcast_ref::<sea_orm::DbErr>();
         matches!(cause.and_then(sea_orm::DbErr::sql_err), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
     }
+
+    /// Whether the database ended the transaction because it and others waited for each other.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        use sea_orm::{DbErr, RuntimeErr};
+        let Self::Fault(fault) = self else { return false };
+        let Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
+            fault.cause.downcast_ref::<DbErr>()
+        else {
+            return false;
+        };
+        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        // deadlock_detected, serialization_failure
+        code.is_some_and(|code| code == "40P01" || code == "40001")
+    }
 }
 
 impl fmt::Display for Problem {

@@ -13,6 +13,20 @@ pub enum Kind {
     Product,
     /// A product's variant.
     Variant,
+    /// A place where stock lies.
+    Location,
+    /// A line of the stock's ledger.
+    StockMovement,
+    /// An order.
+    Order,
+    /// A line of an order.
+    OrderLine,
+    /// A parcel of an order.
+    Fulfilment,
+    /// A payment of an order.
+    Payment,
+    /// Money paid back.
+    Refund,
     /// An account: a customer's or one of the staff.
     Customer,
     /// A customer's address.
@@ -23,24 +37,34 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
-    /// An order.
-    Order,
     /// A message to a customer.
     Message,
+    /// A way of shipping.
+    ShippingMethod,
+    /// A rate of tax.
+    TaxRate,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 18] = [
         Self::Category,
         Self::Product,
         Self::Variant,
+        Self::Location,
+        Self::StockMovement,
+        Self::Order,
+        Self::OrderLine,
+        Self::Fulfilment,
+        Self::Payment,
+        Self::Refund,
         Self::Customer,
         Self::Address,
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
-        Self::Order,
         Self::Message,
+        Self::ShippingMethod,
+        Self::TaxRate,
     ];
 
     /// The kind of a name.
@@ -56,13 +80,21 @@ impl Kind {
             Self::Category => "Category",
             Self::Product => "Product",
             Self::Variant => "ProductVariant",
+            Self::Location => "Location",
+            Self::StockMovement => "StockMovement",
+            Self::Order => "Order",
+            Self::OrderLine => "OrderLine",
+            Self::Fulfilment => "Fulfilment",
+            Self::Payment => "Payment",
+            Self::Refund => "Refund",
             Self::Customer => "Customer",
             Self::Address => "Address",
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
-            Self::Order => "Order",
             Self::Message => "Message",
+            Self::ShippingMethod => "ShippingMethod",
+            Self::TaxRate => "TaxRate",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     http::{self, App},
     identity::session,
     infra::{Config, Db, config::Mode},
+    pricing,
 };
 
 /// Who may do everything in an empty development shop.
@@ -99,7 +100,7 @@ async fn first_admin(db: &Db) -> Result<(), String> {
     Ok(())
 }
 
-/// An empty development shop gets the demo catalog.
+/// An empty development shop gets the demo catalog, and what is needed to buy from it.
 async fn fill(db: &Db, config: &Config) -> Result<(), String> {
     let there = catalog::product::Entity::find().count(db).await.map_err(|why| why.to_string())?;
     if there > 0 {
@@ -109,6 +110,7 @@ async fn fill(db: &Db, config: &Config) -> Result<(), String> {
     let mut import =
         Import { db, currency: config.shop.currency, dry_run: false, progress: Progress::default(), tell: &mut tell };
     let outcome = import.products_from(DEMO, Path::new("the demo catalog")).await.map_err(|why| why.log())?;
+    db.write(async |tx| pricing::fit_out(tx, config.shop.currency).await).await.map_err(|why| why.log())?;
     tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
     Ok(())
 }

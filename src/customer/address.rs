@@ -1,5 +1,6 @@
 //! Addresses: made, changed, removed, and which of them a customer means when they do not say.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
     PaginatorTrait, QueryFilter,
@@ -70,8 +71,8 @@ pub async fn create(tx: &Tx, wish: Wish, change: AddressChange, purposes: Purpos
         let message = format!("there are {MOST} addresses; remove one that is not needed any more");
         return Err(Error::user(Code::IllegalTransition, "", message));
     }
-    let mut row = blank(tx, owner);
-    lay(&mut row, change, wish.country)?;
+    let mut row = blank(tx.now(), owner);
+    lay(&mut row, change, ("input", wish.country))?;
     let after = shown(&row);
     let mut row = row.into_active_model().reset_all();
     row.id = ActiveValue::NotSet;
@@ -90,7 +91,7 @@ pub async fn create(tx: &Tx, wish: Wish, change: AddressChange, purposes: Purpos
 pub async fn update(tx: &Tx, target: Target, change: AddressChange) -> Result<address::Model> {
     let before = hold(tx, target).await?;
     let mut after = before.clone();
-    lay(&mut after, change, target.country)?;
+    lay(&mut after, change, ("input", target.country))?;
     let (was, is) = difference(&shown(&before), &shown(&after));
     if is.is_empty() {
         return Ok(before);
@@ -195,7 +196,7 @@ async fn record(
     tx.emit(CustomerChanged { customer: row.account_id }).await
 }
 
-fn blank(tx: &Tx, owner: i64) -> address::Model {
+pub(super) fn blank(now: DateTime<Utc>, owner: i64) -> address::Model {
     address::Model {
         id: 0,
         account_id: owner,
@@ -212,15 +213,16 @@ fn blank(tx: &Tx, owner: i64) -> address::Model {
         is_default_shipping: false,
         is_default_billing: false,
         version: 1,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        created_at: now,
+        updated_at: now,
     }
 }
 
-fn lay(row: &mut address::Model, change: AddressChange, shop: Country) -> Result<()> {
+/// Takes in what is said of an address at a path of the input, in a shop that stands in a country.
+pub(super) fn lay(row: &mut address::Model, change: AddressChange, (at, shop): (&'static str, Country)) -> Result<()> {
     let AddressChange { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
         change;
-    let mut check = Check::new("input");
+    let mut check = Check::new(at);
     check.text(&mut row.first_name, first_name, "firstName", NAME_LIMIT);
     check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);
     check.may(&mut row.company, company, "company", 100);

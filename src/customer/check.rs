@@ -16,14 +16,15 @@ pub struct Check {
 }
 
 impl Check {
-    /// Of an input that stands at this path.
+    /// Of an input that stands at this path, a dot between its parts.
+    #[must_use]
     pub const fn new(at: &'static str) -> Self {
         Self { at, problems: Vec::new() }
     }
 
     /// Says what is wrong with a field.
     pub fn wrong(&mut self, field: &str, message: impl Into<String>) {
-        let field = vec![self.at.to_owned(), field.to_owned()];
+        let field = self.at.split('.').chain([field]).map(str::to_owned).collect();
         self.problems.push(Problem { code: Code::BadUserInput, field, message: message.into() });
     }
 
@@ -109,6 +110,7 @@ fn wrong_phone(country: Country) -> String {
 }
 
 /// A telephone number in E.164: `+254712345678`. `None` when there is none like it; an extension has no place in it.
+#[must_use]
 pub fn phone(text: &str, country: Country) -> Option<String> {
     let text = text.trim();
     let plain = |c: char| c.is_ascii_digit() || " +-()./".contains(c);
@@ -121,6 +123,7 @@ pub fn phone(text: &str, country: Country) -> Option<String> {
 }
 
 /// What a telephone number begins with in E.164 when this much of it has been typed; `None` when it is none.
+#[must_use]
 pub fn phone_beginning(text: &str, country: Country) -> Option<String> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let plain = text.chars().all(|c| c.is_ascii_digit() || " +-()./".contains(c));

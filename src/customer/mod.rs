@@ -1,10 +1,11 @@
 //! Customers: what the shop knows of them, where they live, and what its staff may do about it.
 
 pub mod entity;
-mod check;
+pub mod check;
 pub mod reach;
 pub mod profile;
 pub mod address;
+pub mod written;
 pub mod loader;
 pub mod list;
 pub mod staff;
@@ -13,3 +14,4 @@ pub mod export;
 
 pub use entity::address as address_row;
 pub use reach::Reach;
+pub use written::Written;

@@ -107,7 +107,8 @@ fn shown(row: &account::Model) -> Value {
 }
 
 /// Of two states of one thing, what differs.
-pub(super) fn difference(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+#[must_use]
+pub fn difference(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
     let (mut was, mut is) = (Map::new(), Map::new());
     for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
         was.insert(name.clone(), before[name].clone());

@@ -21,7 +21,7 @@ use crate::{
     customer::{self, Reach, address_row},
     identity::entity::account,
     infra::Db,
-    inventory::{self, Stock},
+    inventory::{self, Stock, row::Row, staff},
     notification::preference::{self, Wanted},
 };
 
@@ -168,6 +168,24 @@ single!(
     /// The text of a category.
     CategoryText, String, |loads, keys| category::descriptions(&loads.db, &keys)
 );
+
+list!(
+    /// The stock of a variant at each location.
+    LevelsOf, Row, |loads, keys| inventory::ledger::levels(&loads.db, keys)
+);
+
+/// All locations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Locations;
+
+impl Loader<Locations> for Loads {
+    type Value = Arc<[staff::Location]>;
+    type Error = Error;
+
+    async fn load(&self, _: &[Locations]) -> Result<HashMap<Locations, Self::Value>> {
+        Ok(HashMap::from([(Locations, staff::locations(&self.db).await?.into())]))
+    }
+}
 
 /// The variants of a product, with some of their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod facets;
 pub mod connection;
 pub mod catalog;
+pub mod stock;
 pub mod audit;
 pub mod session;
 pub mod role;
@@ -47,8 +48,13 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     audit::AuditQuery,
+    SellingQuery,
     message::MessageQuery,
 );
+
+/// What can be asked about stock and orders.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingQuery(stock::StockQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -57,11 +63,15 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, NotificationMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, NotificationMutation);
 
 /// What can be changed about messages.
 #[derive(Debug, Default, MergedObject)]
 pub struct NotificationMutation(message::MessageMutation, preference::PreferenceMutation);
+
+/// What moves stock, makes orders and brings them to their end.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingMutation(stock::change::StockMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]

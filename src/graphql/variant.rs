@@ -8,14 +8,17 @@ use rust_decimal::Decimal;
 
 use super::{
     context::scope,
+    guard::Can,
     int,
-    loader::{ChoicesOf, ProductKey, VariantStock},
+    loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
     product::Product,
     shop::CurrencyCode,
+    stock::StockLevel,
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind},
     catalog::{loader, variant},
+    identity::Permission,
 };
 
 /// One thing that can be bought: a product in one size, one colour.
@@ -122,6 +125,13 @@ impl Variant {
     /// `inStock`.
     async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(scope(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| int(stock.available)))
+    }
+
+    /// Its stock at each location. Staff only. One statement for any number of variants.
+    #[graphql(guard = "Can(Permission::StockWrite)")]
+    async fn stock_levels(&self, ctx: &Context<'_>) -> Result<Vec<StockLevel>> {
+        let levels = scope(ctx).load(LevelsOf(self.row.id)).await?;
+        Ok(levels.iter().flat_map(|levels| levels.iter().copied()).map(StockLevel).collect())
     }
 
     /// What it weighs, in grams.

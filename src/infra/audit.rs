@@ -1,5 +1,7 @@
 //! Who changed what: a row for every change, written in the change's own transaction.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
@@ -34,6 +36,16 @@ impl Actor {
             Self::System => ("system", None),
             Self::Account(key) => ("account", Some(key)),
             Self::ApiKey(key) => ("api_key", Some(key)),
+        }
+    }
+}
+
+/// As it stands beside what was done: `account:7`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stored() {
+            (kind, Some(key)) => write!(f, "{kind}:{key}"),
+            (kind, None) => f.write_str(kind),
         }
     }
 }

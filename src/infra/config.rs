@@ -1,5 +1,6 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
+mod cart;
 mod identity;
 mod jobs;
 mod message;
@@ -11,6 +12,7 @@ use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::base::{Country, Language};
+pub use cart::CartConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
@@ -37,6 +39,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// What is done after.
     pub jobs: JobsConfig,
+    /// What is kept of what shoppers have chosen.
+    pub cart: CartConfig,
     /// How letters go out.
     pub mail: MailConfig,
     /// How short messages go out.
@@ -285,6 +289,7 @@ impl Config {
             }
         }
         self.jobs.check()?;
+        self.cart.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         self.mail.check(self.shop.mode)?;
         self.sms.check(self.shop.mode)?;

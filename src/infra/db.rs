@@ -25,6 +25,33 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 /// How long a writer of SQLite waits for another process's.
 const SQLITE_BUSY: Duration = Duration::from_secs(20);
 
+/// How often a write is tried that met others crosswise.
+const TRIES: usize = 5;
+
+/// `Db::write`, and all of it once more when the database had to break a circle of writers that waited for each other.
+///
+/// A macro, because the work is done anew each time and a closure that can be called again may not borrow across await.
+macro_rules! write_again {
+    ($db:expr, $work:expr) => {{
+        let mut tries = 0;
+        loop {
+            let outcome = $db.write($work).await;
+            tries += 1;
+            if !$crate::infra::db::crossed(&outcome, tries) {
+                break outcome;
+            }
+        }
+    }};
+}
+pub(crate) use write_again;
+
+/// Whether a write met others crosswise and is to be tried again.
+pub fn crossed<T>(outcome: &Result<T>, tries: usize) -> bool {
+    let Some(why) = outcome.as_ref().err().filter(|why| tries < TRIES && why.is_deadlock()) else { return false };
+    tracing::info!(error = why.log(), "writers met crosswise; trying again");
+    true
+}
+
 /// The shop's database, or a request's view of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Db {

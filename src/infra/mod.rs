@@ -1,5 +1,5 @@
-//! The outside world: settings, the database, the audit log, the outbox, jobs, other servers, letters and short messages,
-//! logs.
+//! The outside world: settings, the database, the audit log, the outbox, requests that come again, jobs, other servers,
+//! letters and short messages, logs.
 
 pub mod config;
 pub mod telemetry;
@@ -8,6 +8,7 @@ pub mod bell;
 pub mod db;
 pub mod audit;
 pub mod outbox;
+pub mod once;
 pub mod shop;
 pub mod client;
 pub mod unsent;
@@ -22,6 +23,7 @@ pub use config::Config;
 pub use db::{Db, Meter, Tx};
 pub use env::Env;
 pub use mail::Mail;
+pub use once::{Claim, Makes, Once};
 pub use sms::Sms;
 pub use sql::Sql;
 pub use unsent::Unsent;

@@ -8,6 +8,7 @@ pub mod preference;
 pub mod send;
 mod queue;
 pub mod identity;
+pub mod order;
 pub mod list;
 
 pub use entity::message;

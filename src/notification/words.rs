@@ -22,8 +22,10 @@ pub struct OrderWords {
     pub discount: Option<String>,
     /// What sending it costs.
     pub shipping: String,
-    /// The taxes; `None` when there are none.
+    /// The taxes on top of that; `None` when there are none.
     pub tax: Option<String>,
+    /// The taxes that the prices contain; `None` when there are none.
+    pub tax_included: Option<String>,
     /// What is paid for all.
     pub total: String,
     /// Where it goes, line by line.

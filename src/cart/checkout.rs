@@ -1,0 +1,80 @@
+//! What becomes of a cart that is ordered: taken, and closed.
+
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::{
+    entity::Line,
+    hold::{Target, hold},
+};
+use crate::{
+    base::{Error, Result},
+    customer::Written,
+    identity::Caller,
+    infra::Tx,
+};
+
+/// A cart as its order takes it. It is held until the transaction ends.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its key.
+    pub key: i64,
+    /// Whose it is; `None` for a guest's.
+    pub account: Option<i64>,
+    /// Variants and how many of each, by the variants' keys: the order in which rows are held.
+    pub lines: Vec<(i64, i64)>,
+    /// Where the goods go.
+    pub shipping_address: Option<Written>,
+    /// Where the bill goes; where the goods go when nothing is said.
+    pub billing_address: Option<Written>,
+    /// How the goods go there.
+    pub shipping_method: Option<i64>,
+    /// What to know.
+    pub note: Option<String>,
+    /// Where mail goes.
+    pub email: Option<String>,
+    /// A telephone number in E.164.
+    pub phone: Option<String>,
+    /// Its version.
+    pub version: i32,
+}
+
+/// Takes an open cart to make an order of. Two statements.
+///
+/// # Errors
+/// When it is not there or not the caller's, or can be ordered no more.
+pub async fn take(tx: &Tx, id: &str, caller: Caller) -> Result<Taken> {
+    let row = hold(tx, Target { word: id, caller, expected: None }).await?;
+    let mut sql = tx.sql();
+    sql.push("SELECT variant_id, position, quantity, unit_price FROM cart_line WHERE cart_id = ").bind(row.id);
+    sql.push(" ORDER BY variant_id");
+    let lines = tx.query_all_raw(sql.statement()).await?;
+    let read = |row| Line::from_query_result(row, "").map(|line| (line.variant_id, line.quantity));
+    Ok(Taken {
+        key: row.id,
+        account: row.account_id,
+        lines: lines.iter().map(read).collect::<Result<_, _>>()?,
+        shipping_address: row.shipping_address.map(Written::kept).transpose()?,
+        billing_address: row.billing_address.map(Written::kept).transpose()?,
+        shipping_method: row.shipping_method_id,
+        note: row.note,
+        email: row.email,
+        phone: row.phone,
+        version: row.version,
+    })
+}
+
+/// Closes a cart that was taken: this order was made of it. One statement.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn close(tx: &Tx, key: i64, order: i64) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET state = 'ordered', order_id = ").bind(order);
+    sql.push(", version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE state = 'open' AND id = ").bind(key);
+    let done = tx.execute_raw(sql.statement()).await?.rows_affected();
+    if done == 1 {
+        return Ok(());
+    }
+    Err(Error::fault("closing a cart", "it is not open"))
+}

@@ -1,0 +1,78 @@
+//! Rates of tax and ways of shipping, as rows.
+
+/// `tax_rate`
+pub mod tax_rate {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: what is taxed in a country, all of it or a category with everything below.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tax_rate")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub country_code: String,
+        pub category_id: Option<i64>,
+        pub name: String,
+        pub basis_points: i32,
+        pub included: bool,
+        pub version: i32,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// None: they are few, and read together.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `shipping_method`
+pub mod shipping_method {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: a way of sending goods.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "shipping_method")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub name: String,
+        pub description: Option<String>,
+        pub countries: String,
+        pub kind: ShippingKind,
+        pub price: i64,
+        pub price_per_kg: Option<i64>,
+        pub min_grams: Option<i64>,
+        pub max_grams: Option<i64>,
+        pub free_from: Option<i64>,
+        pub taxable: bool,
+        pub position: i32,
+        pub active: bool,
+        pub version: i32,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+        pub deleted_at: Option<DateTimeUtc>,
+    }
+
+    /// None: they are few, and read together.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// What a price of shipping goes by.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumIter, DeriveActiveEnum)]
+    #[sea_orm(rs_type = "String", db_type = "Text")]
+    pub enum ShippingKind {
+        /// The same for every parcel.
+        #[default]
+        #[sea_orm(string_value = "flat")]
+        Flat,
+        /// More for every kilogram that is begun.
+        #[sea_orm(string_value = "weight")]
+        Weight,
+    }
+}
