@@ -40,6 +40,10 @@ mod process_ends;
 mod browser;
 mod outside;
 mod openid;
+mod relay;
+mod jobs;
+mod working;
+mod schedules;
 mod messages;
 mod letters;
 
@@ -84,6 +88,10 @@ fn main() -> ExitCode {
         ("browser", browser::stories()),
         ("outside", outside::stories()),
         ("openid", openid::stories()),
+        ("relay", relay::stories()),
+        ("jobs", jobs::stories()),
+        ("working", working::stories()),
+        ("schedules", schedules::stories()),
         ("messages", messages::stories()),
         ("letters", letters::stories()),
     ];

@@ -20,6 +20,7 @@ pub mod connection;
 pub mod catalog;
 pub mod stock;
 pub mod audit;
+pub mod jobs;
 pub mod session;
 pub mod role;
 pub mod message;
@@ -47,14 +48,17 @@ pub struct Query(
     category::CategoryQuery,
     node::NodeQuery,
     PeopleQuery,
-    audit::AuditQuery,
     SellingQuery,
-    message::MessageQuery,
+    ShopkeepingQuery,
 );
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
 pub struct SellingQuery(stock::StockQuery);
+
+/// What staff ask about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery, message::MessageQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -63,15 +67,15 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, NotificationMutation);
-
-/// What can be changed about messages.
-#[derive(Debug, Default, MergedObject)]
-pub struct NotificationMutation(message::MessageMutation, preference::PreferenceMutation);
+pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, ShopkeepingMutation);
 
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
 pub struct SellingMutation(stock::change::StockMutation);
+
+/// What staff change about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingMutation(jobs::JobMutation, message::MessageMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]
@@ -84,6 +88,7 @@ pub struct PeopleMutation(
     address::AddressMutation,
     staff::StaffMutation,
     api_key::ApiKeyMutation,
+    preference::PreferenceMutation,
 );
 
 /// The whole schema.

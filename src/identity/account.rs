@@ -2,12 +2,13 @@
 
 use email_address::{EmailAddress, Options};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Role, entity::account, password};
 use crate::{
     base::{Error, Language, Result, error::Code, id::Kind, text},
-    infra::{Change, Tx},
+    infra::{Change, Tx, outbox::Event},
 };
 
 /// The longest first or last name. Characters.
@@ -116,6 +117,21 @@ pub fn name_keys(first: &str, last: &str) -> (String, String) {
     (text::key(&format!("{first} {last}")), text::key(last))
 }
 
+/// Somebody has an account from now on, as a customer.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct CustomerRegistered {
+    /// Its key.
+    pub customer: i64,
+}
+
+impl Event for CustomerRegistered {
+    const KIND: &'static str = "CustomerRegistered";
+
+    fn aggregate(&self) -> String {
+        format!("customer:{}", self.customer)
+    }
+}
+
 /// Makes an account.
 ///
 /// # Errors
@@ -148,6 +164,9 @@ pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
         after: Some(after),
     }])
     .await?;
+    if role == Role::Customer {
+        tx.emit(CustomerRegistered { customer: made.id }).await?;
+    }
     Ok(made)
 }
 

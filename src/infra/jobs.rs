@@ -2,7 +2,10 @@
 
 mod claim;
 pub mod keep;
+pub mod list;
+mod listen;
 mod relay;
+mod run;
 pub mod schedule;
 mod wiring;
 mod worker;

@@ -249,6 +249,13 @@ impl Shop {
         Env::open(self.db.clone(), Arc::new(self.app.shared.config.clone())).expect("a world")
     }
 
+    /// Another process of this shop's, as far as the database and its bell can tell.
+    pub async fn another(&self) -> Env {
+        let config = self.app.shared.config.clone();
+        let db = Db::open(&config.database, self.clock.clone()).await.expect("a database");
+        Env::open(db, Arc::new(config)).expect("a world")
+    }
+
     /// A worker of this shop's.
     pub async fn worker(&self) -> Worker {
         let worker = Worker::open(self.env(), Arc::clone(&self.wiring)).await;
