@@ -46,6 +46,7 @@ mod working;
 mod schedules;
 mod messages;
 mod letters;
+mod notices;
 
 use std::process::ExitCode;
 
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         ("schedules", schedules::stories()),
         ("messages", messages::stories()),
         ("letters", letters::stories()),
+        ("notices", notices::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
