@@ -13,6 +13,7 @@ pub mod pricing;
 pub mod cart;
 pub mod order;
 pub mod payment;
+pub mod checkout;
 pub mod notification;
 pub mod wiring;
 pub mod graphql;

@@ -18,7 +18,7 @@ stories![
 ];
 
 /// Mutations that are meant for whoever has not signed in.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 16] = [
     "customerRegister",
     "login",
     "loginComplete",
@@ -26,9 +26,18 @@ const OPEN: [&str; 7] = [
     "passwordResetRequest",
     "passwordReset",
     "emailVerify",
+    "cartCreate",
+    "cartLinesAdd",
+    "cartLinesUpdate",
+    "cartLinesRemove",
+    "cartClear",
+    "cartAddressSet",
+    "cartShippingMethodSet",
+    "cartNoteSet",
+    "cartContactSet",
 ];
 /// Mutations that a customer may send.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "logout",
     "logoutEverywhere",
     "sessionRevoke",
@@ -40,11 +49,12 @@ const OWN: [&str; 12] = [
     "addressUpdate",
     "addressDelete",
     "addressSetDefault",
+    "cartMerge",
     "notificationPreferenceSet",
 ];
 /// What everybody may ask for.
-const PUBLIC: [&str; 9] =
-    ["loginProviders", "shop", "product", "products", "category", "categories", "node", "nodes", "me"];
+const PUBLIC: [&str; 10] =
+    ["loginProviders", "shop", "product", "products", "category", "categories", "node", "nodes", "me", "cart"];
 /// What every customer may ask for besides.
 const OWN_READS: [&str; 1] = ["customerExport"];
 

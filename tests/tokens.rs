@@ -225,7 +225,8 @@ async fn a_mail_s_token_sets_a_password_once(backend: Backend) {
         assert_eq!(shop.ask_with(ASK, json!({ "email": email })).await.at("/passwordResetRequest/accepted"), true);
     }
     // The mail goes to whoever is there, and to nobody else; its token is kept by its digest.
-    let asked = "SELECT count(*) FROM outbox WHERE kind = 'MailAsked' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
+    let asked =
+        "SELECT count(*) FROM outbox WHERE kind = 'MailAsked' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
     assert_eq!(shop.number(asked).await, 1);
     shop.work().await;
     assert_eq!(shop.number("SELECT count(*) FROM message WHERE occasion = 'reset_password'").await, 1);

@@ -1,10 +1,10 @@
 //! Beginning a cart: a guest gets a new one, a customer the one they have.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveModel, QuerySelect, sea_query::LockType};
 
 use super::{
     entity::cart::{self, State},
-    hold::{Contents, Held, of_customer, owner},
+    hold::{Held, of_customer, owner},
     lines::{self, How, Wish},
 };
 use crate::{
@@ -53,7 +53,6 @@ pub(super) async fn hold_owner(tx: &Tx, account: i64) -> Result<()> {
 
 /// A cart that was found, held: it may have been ordered in between.
 async fn again(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
-    use sea_orm::{EntityTrait, QuerySelect, sea_query::LockType};
     let account = row.account_id;
     let held = cart::Entity::find_by_id(row.id).lock(LockType::Update).one(tx).await?;
     match held.filter(|held| held.state == State::Open) {

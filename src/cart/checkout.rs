@@ -78,3 +78,17 @@ pub async fn close(tx: &Tx, key: i64, order: i64) -> Result<()> {
     }
     Err(Error::fault("closing a cart", "it is not open"))
 }
+
+/// Opens the cart of an order again whose payment was refused, unless its customer has begun another one. One statement.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reopen(tx: &Tx, order: i64) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET state = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE state = 'ordered' AND order_id = ").bind(order).push(
+        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.state = 'open' AND other.account_id = cart.account_id)",
+    );
+    tx.execute_raw(sql.statement()).await?;
+    Ok(())
+}

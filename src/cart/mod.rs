@@ -11,7 +11,7 @@ pub mod checkout;
 pub mod keep;
 
 pub use begin::begin;
-pub use checkout::{Taken, close, take};
+pub use checkout::{Taken, close, reopen, take};
 pub use entity::{
     Line,
     cart::{self as cart_row, State},

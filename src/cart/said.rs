@@ -19,7 +19,7 @@ use crate::{
 pub const NOTE: usize = 1000;
 
 /// Which address is meant: one that is saved, or one that is written out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Place {
     /// One of one's own, by its key.
     Saved(i64),
@@ -66,13 +66,26 @@ async fn copy(
         Patch::Clear => return Ok(Some(None)),
         Patch::Set(place) => place,
     };
+    written(tx, account, place, (at, shop)).await.map(Some).map(Some)
+}
+
+/// An address, whichever way it is meant, as it is now.
+///
+/// # Errors
+/// When it is not there, or with everything that is wrong with it.
+pub async fn written(
+    tx: &Tx,
+    account: Option<i64>,
+    place: Place,
+    (at, shop): (&'static str, Country),
+) -> Result<Written> {
     match place {
-        Place::Written(change) => Written::read(*change, at, shop).map(Some).map(Some),
+        Place::Written(change) => Written::read(*change, at, shop),
         Place::Saved(key) => {
             let missing = || Error::not_found(&format!("{at}.addressId"), "address");
             let reach = Reach::Own(account.ok_or_else(missing)?);
             let found = loader::addresses(tx, &[key], reach).await?.remove(&key);
-            Ok(Some(Some(found.ok_or_else(missing)?.into())))
+            Ok(found.ok_or_else(missing)?.into())
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::open_ready;
 use crate::{
     base::{Error, Result, page, page::Window},
+    cart,
     customer::{
         export,
         list::{self, Filter},
@@ -168,7 +169,9 @@ async fn disable(db: &Db, config: &Config, email: &str, disabled: bool) -> Resul
 }
 
 async fn write_out(db: &Db, email: &str) -> Result<()> {
-    let everything = export::everything(db, who(db, email).await?).await?;
+    let account = who(db, email).await?;
+    let mut everything = export::everything(db, account).await?;
+    everything["carts"] = cart::told(db, account).await?.into();
     let fault = |why| Error::fault("writing the document", why);
     let mut out = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, &everything).map_err(|why| Error::fault("writing the document", why))?;

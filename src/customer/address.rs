@@ -23,7 +23,7 @@ use crate::{
 pub const MOST: u64 = 100;
 
 /// What somebody wants said of an address.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct AddressChange {
     pub first_name: Patch,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{profile::Wish, reach, staff};
 use crate::{
     base::{Result, id::Kind},
-    identity::session,
+    identity::{entity::account, session},
     infra::{Change, Tx, outbox::Event},
 };
 
@@ -39,15 +39,23 @@ const GONE: [&str; 7] = [
      state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id = ",
 ];
 
-/// Forgets a customer, and says so without saying whom. The row stays, empty, for what points at it.
+/// Somebody who can be forgotten, held: what other rooms know of them goes between this and [`erase`].
 ///
 /// # Errors
 /// When it is not there, has changed since, is of staff and the caller may not change those, or is the last admin.
-pub async fn erase(tx: &Tx, wish: Wish) -> Result<i64> {
+pub async fn hold(tx: &Tx, wish: &Wish) -> Result<account::Model> {
     let admins = staff::admins(tx).await?;
     let row = reach::hold_for(tx, wish.account, wish.caller).await?;
     reach::expect(row.version, wish.expected)?;
     staff::keep_one(&admins, row.id, "id")?;
+    Ok(row)
+}
+
+/// Forgets a customer who is held, and says so without saying whom. The row stays, empty, for what points at it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn erase(tx: &Tx, row: account::Model) -> Result<i64> {
     let key = row.id;
     session::revoke(tx, key, None).await?;
     for gone in GONE {

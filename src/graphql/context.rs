@@ -28,6 +28,7 @@ use crate::{
     catalog::{Forest, Tree, filter::Sight},
     identity::{Caller, Gate, Guests, Outside, Permission, outside::Denied, session::Device},
     infra::{Actor, Config, Db, Meter, Origin},
+    payment::Providers,
 };
 
 /// What all requests share.
@@ -43,6 +44,8 @@ pub struct Shared {
     pub outside: Outside,
     /// Those who came with a token of others, or with a machine's key.
     pub guests: Guests,
+    /// Those who move money.
+    pub providers: Providers,
     /// The settings.
     pub config: Config,
 }
@@ -57,7 +60,7 @@ impl Shared {
         let gate = Gate::open(&db, &config.identity).await?;
         let outside =
             Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
-        Ok(Self { db, forest, gate, outside, guests: Guests::default(), config })
+        Ok(Self { db, forest, gate, outside, guests: Guests::default(), providers: Providers::default(), config })
     }
 
     /// Who came with a token to a request.

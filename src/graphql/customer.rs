@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     address::Address,
+    cart::Cart,
     context::{Scope, scope},
     customers::{CustomerConnection, CustomerFilter, CustomerSearch},
     guard::{Can, SignedIn},
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, id::Kind, page::Window},
+    cart,
     customer::{Reach, address_row, export},
     identity::{Caller, Permission, entity::account},
 };
@@ -148,6 +150,18 @@ impl Customer {
         Ok(all.iter().flat_map(|all| all.iter().cloned()).map(Address::from).collect())
     }
 
+    /// What they are about to buy, on every device; null when nothing is, and for anybody but themselves. One statement.
+    #[graphql(complexity = "super::cart::COST + child_complexity")]
+    async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
+        let scope = scope(ctx);
+        match scope.caller {
+            Caller::Person { account, .. } if account == self.0.id => {
+                Ok(cart::hold::of_customer(&scope.db, account).await?.map(Cart::from))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Where parcels go when nothing else is said; null when nothing is.
     async fn default_shipping_address(&self, ctx: &Context<'_>) -> Result<Option<Address>> {
         self.one_address(scope(ctx), |row| row.is_default_shipping).await
@@ -177,7 +191,10 @@ impl CustomerQuery {
     #[graphql(guard = "SignedIn")]
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let scope = scope(ctx);
-        export::everything(&scope.db, scope.caller.account()?).await.map(Json)
+        let account = scope.caller.account()?;
+        let mut told = export::everything(&scope.db, account).await?;
+        told["carts"] = cart::told(&scope.db, account).await?.into();
+        Ok(Json(told))
     }
 
     /// One customer by id, for staff; null when there is none. One statement.

@@ -187,6 +187,8 @@ impl Loader<Locations> for Loads {
     }
 }
 
+pub(super) use {list, reached};
+
 /// The variants of a product, with some of their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VariantsOf {

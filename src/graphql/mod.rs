@@ -19,6 +19,11 @@ pub mod facets;
 pub mod connection;
 pub mod catalog;
 pub mod stock;
+pub mod orders;
+pub mod postal;
+pub mod tax;
+pub mod shipping;
+pub mod cart;
 pub mod audit;
 pub mod jobs;
 pub mod session;
@@ -49,12 +54,17 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     SellingQuery,
+    CartQuery,
     ShopkeepingQuery,
 );
 
+/// What can be asked about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingQuery(stock::StockQuery);
+pub struct SellingQuery(stock::StockQuery, orders::list::OrderQuery);
 
 /// What staff ask about how the shop runs.
 #[derive(Debug, Default, MergedObject)]
@@ -67,11 +77,27 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, ShopkeepingMutation);
+pub struct Mutation(
+    SignInMutation,
+    PeopleMutation,
+    catalog::CatalogMutation,
+    SellingMutation,
+    CartMutation,
+    ShopkeepingMutation,
+);
+
+/// What can be changed about carts, and about what is added to prices.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartMutation(
+    cart::change::CartLineMutation,
+    cart::said::CartSaidMutation,
+    shipping::ShippingMutation,
+    tax::TaxMutation,
+);
 
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingMutation(stock::change::StockMutation);
+pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMutation, orders::change::OrderMutation);
 
 /// What staff change about how the shop runs.
 #[derive(Debug, Default, MergedObject)]

@@ -8,6 +8,7 @@ use super::{
     context::scope,
     customer::Customer,
     loader::{ProductKey, VariantKey},
+    orders::Order,
     product::Product,
     variant::Variant,
 };
@@ -25,6 +26,8 @@ pub enum Node {
     Variant(Variant),
     /// Somebody who has an account; for themselves and for staff.
     Customer(Customer),
+    /// An order; for whoever bought it and for staff.
+    Order(Order),
     /// An address; for its owner and for staff.
     Address(Address),
 }
@@ -74,6 +77,7 @@ async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
         }
         Kind::Customer => Customer::find(scope, id.key).await?.map(Node::Customer),
         Kind::Address => Address::find(scope, id.key).await?.map(Node::Address),
+        Kind::Order => Order::find(scope, id.key).await?.map(Node::Order),
         // The others are reached through what they belong to.
         _ => None,
     })

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Patch, Result, error::Code, id::Kind},
+    cart,
     customer::{
         erase,
         profile::{self, ProfileChange, Wish},
@@ -148,7 +149,12 @@ async fn delete(scope: &Scope, key: i64, password: Option<String>) -> Result<ID>
         ask_again(scope, key, password).await?;
     }
     let wish = wish(scope, key, None);
-    let key = scope.db.write(async |tx| erase::erase(tx, wish).await).await?;
+    let forgotten = scope.db.write(async |tx| {
+        let row = erase::hold(tx, &wish).await?;
+        cart::forget(tx, row.id).await?;
+        erase::erase(tx, row).await
+    });
+    let key = forgotten.await?;
     scope.shared.gate.refresh(&scope.db).await?;
     Ok(GlobalId::new(Kind::Customer, key).encode().into())
 }

@@ -1,8 +1,10 @@
 //! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
 
 mod cart;
+mod checkout;
 mod identity;
 mod jobs;
+mod log;
 mod message;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
@@ -13,8 +15,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::base::{Country, Language};
 pub use cart::CartConfig;
+pub use checkout::CheckoutConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
+pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
 
 /// The defaults, and the list of what can be set.
@@ -41,6 +45,8 @@ pub struct Config {
     pub jobs: JobsConfig,
     /// What is kept of what shoppers have chosen.
     pub cart: CartConfig,
+    /// How orders wait for their money.
+    pub checkout: CheckoutConfig,
     /// How letters go out.
     pub mail: MailConfig,
     /// How short messages go out.
@@ -184,40 +190,6 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct LogConfig {
-    /// Which lines.
-    pub filter: String,
-    /// In what shape.
-    #[serde(deserialize_with = "parsed")]
-    pub format: LogFormat,
-}
-
-/// The shape of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people on a terminal, JSON elsewhere.
-    Auto,
-    /// For people.
-    Human,
-    /// For machines.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "human" => Ok(Self::Human),
-            "json" => Ok(Self::Json),
-            _ => Err("it is auto, human or json"),
-        }
-    }
-}
-
 fn parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(|why| de::Error::custom(format!("`{text}` will not do: {why}")))
@@ -290,6 +262,7 @@ impl Config {
         }
         self.jobs.check()?;
         self.cart.check()?;
+        self.checkout.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         self.mail.check(self.shop.mode)?;
         self.sms.check(self.shop.mode)?;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result},
+    cart,
     customer::Reach,
     infra::{
         Db, Tx,
@@ -183,7 +184,9 @@ async fn refuse(tx: &Tx, order: Order, mut payment: Payment, why: &str) -> Resul
     ledger::enter(tx, payment.id, ("fail", 0), &format!("payment-{}", payment.id)).await?;
     if order.status == Status::Pending {
         let order = Order { payment_status: PaymentStatus::Voided, ..order };
-        return cancel::cancel(tx, order, Some("the payment was refused")).await;
+        let order = cancel::cancel(tx, order, Some("the payment was refused")).await?;
+        cart::reopen(tx, order.id).await?;
+        return Ok(order);
     }
     Ok(order)
 }

@@ -89,7 +89,7 @@ pub async fn offers(db: &impl ConnectionTrait, now: DateTime<Utc>, variants: &[i
     sql.push(
         "SELECT v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
          COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
-         v.track_stock, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
+         v.track_stock, v.backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
          CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory AS i WHERE i.variant_id = v.id), 0) AS BIGINT) \
          AS available FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE ",
     );
@@ -121,8 +121,7 @@ fn read(row: &QueryResult, now: DateTime<Utc>) -> Result<Offer> {
         unit: priced.price_now(now),
         grams: row.try_get("", "weight_grams")?,
         track_stock: row.try_get("", "track_stock")?,
-        // Until the catalog says so of a variant, nothing can be ordered that is not there.
-        backorder: false,
+        backorder: row.try_get("", "backorder")?,
         on_sale: status == Status::Active && gone == [None, None],
         available: row.try_get("", "available")?,
     })

@@ -165,6 +165,12 @@ impl Tax {
 }
 
 impl Totals {
+    /// As much of the tax as comes on top of the prices.
+    #[must_use]
+    pub fn tax_added(&self) -> i64 {
+        self.tax - self.tax_included
+    }
+
     fn add(&mut self, tax: Tax) -> Result<()> {
         self.tax = counted(sum([self.tax, tax.amount]))?;
         self.tax_included = counted(sum([self.tax_included, tax.included]))?;

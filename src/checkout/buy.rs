@@ -1,0 +1,104 @@
+//! Buying: reserve, commit, talk to whoever moves the money, then settle. Nothing is held while others are talked to, and
+//! wherever the process ends, what was begun comes to its end.
+
+use super::{
+    purchase::{Basket, Purchase, Till},
+    read::{Ready, read},
+};
+use crate::{
+    base::{Error, Result, error::Code},
+    cart,
+    infra::{Claim, Makes, Tx, db::write_again},
+    order::{PaymentStatus, place},
+    payment::{Answer, end, ledger, settle},
+};
+
+/// What came of a purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bought {
+    /// The order's key.
+    pub order: i64,
+    /// Why its payment was refused, if it was: then the order has ended.
+    pub refused: Option<String>,
+}
+
+/// An order that was placed, and the payment that somebody else has to answer for.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    order: i64,
+    asks: Option<i64>,
+}
+
+/// Buys. The same request again gives the order that was made of it.
+///
+/// # Errors
+/// With everything that stands in its way; then nothing has changed.
+pub async fn buy(till: &Till<'_>, purchase: Purchase) -> Result<Bought> {
+    let placed = match again(till, &purchase).await {
+        Err(why) if is_short(&why) => {
+            // What is kept for payments that never came may be enough.
+            let variants = wanted(till, &purchase).await?;
+            if end::expire_all(till.db, Some(&variants)).await? == 0 {
+                return Err(why);
+            }
+            again(till, &purchase).await?
+        }
+        outcome => outcome?,
+    };
+    let Some(payment) = placed.asks else { return Ok(Bought { order: placed.order, refused: None }) };
+    // From here on the order is kept: should this process end, the job that was stored with it asks in its place.
+    let (_, answer) = settle::ask(till.db, till.providers, payment).await?;
+    let refused = if let Answer::Refused { why } = answer { Some(why) } else { None };
+    Ok(Bought { order: placed.order, refused })
+}
+
+/// Places the order; once more when the database had to break a circle of waiting.
+async fn again(till: &Till<'_>, purchase: &Purchase) -> Result<Placed> {
+    write_again!(till.db, async |tx| once(tx, till, purchase.clone()).await)
+}
+
+async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed> {
+    let key = match tx.claim(&purchase.once, Makes::New("customer_order")).await? {
+        Claim::First(key) => key,
+        Claim::Again(order) => return Ok(Placed { order, asks: None }),
+    };
+    let provider = till.providers.chosen(&purchase.provider, "input.paymentMethod")?;
+    let Ready { mut order, cart } = read(tx, till, key, &mut purchase).await?;
+    if provider.is_local() {
+        order.payment = PaymentStatus::Authorised;
+    } else {
+        order.expires_at = Some(tx.now() + till.patience);
+    }
+    place::place(tx, &order).await?;
+    if let Some(cart) = cart {
+        cart::close(tx, cart, key).await?;
+    }
+    let money = (provider.name(), order.total);
+    if provider.is_local() {
+        let reference = format!("order-{key}");
+        let payment = ledger::open(tx, key, money, Some(&reference)).await?;
+        ledger::enter(tx, payment, ("authorise", order.total), &reference).await?;
+        return Ok(Placed { order: key, asks: None });
+    }
+    let payment = ledger::open(tx, key, money, None).await?;
+    tx.enqueue_at(settle::AskProvider { payment }, tx.now() + settle::ASKED_AGAIN).await?;
+    Ok(Placed { order: key, asks: Some(payment) })
+}
+
+fn is_short(why: &Error) -> bool {
+    let short = |code: Code| code == Code::InsufficientStock;
+    match why {
+        Error::User(problem) => short(problem.code),
+        Error::Many(problems) => problems.iter().any(|problem| short(problem.code)),
+        Error::Fault(_) => false,
+    }
+}
+
+async fn wanted(till: &Till<'_>, purchase: &Purchase) -> Result<Vec<i64>> {
+    let word = match &purchase.basket {
+        Basket::Items(items) => return Ok(items.iter().map(|(variant, _)| *variant).collect()),
+        Basket::Cart(word) => word,
+    };
+    let Some(row) = cart::hold::find(till.db, word, till.caller).await? else { return Ok(Vec::new()) };
+    Ok(cart::hold::lines(till.db, row.id).await?.iter().map(|line| line.variant_id).collect())
+}

@@ -1,0 +1,195 @@
+//! Buying.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
+
+use super::{
+    super::{
+        context::{Scope, scope},
+        guard::Anybody,
+        payload::{UserError, settle},
+        postal::AddressChoiceInput,
+        stock::change::once,
+    },
+    Order,
+    list::amount,
+    money::Payment,
+};
+use crate::{
+    base::{
+        Error, GlobalId, Result,
+        error::{Code, Problem},
+        id::Kind,
+    },
+    checkout::{self, Basket, Bought, Purchase, Till},
+    infra::Once,
+    payment,
+};
+
+/// What is said of an order, whatever is in it.
+#[derive(Debug, InputObject)]
+pub struct PurchaseInput {
+    /// Where mail about the order goes.
+    email: Option<String>,
+    /// Where short messages go: a number with its country's code, or as it is dialled where the goods go.
+    phone: Option<String>,
+    /// Where the goods go.
+    shipping_address: Option<AddressChoiceInput>,
+    /// Where the bill goes; where the goods go when nothing is said.
+    billing_address: Option<AddressChoiceInput>,
+    /// How the goods go there; where there is only one way, that.
+    shipping_method_id: Option<ID>,
+    /// How it is paid: `manual` is at the door, or as agreed.
+    #[graphql(default = "manual")]
+    payment_method: String,
+    /// What whoever packs it should know. At most 1000 characters.
+    note: Option<String>,
+    /// In which language you are written to: `en` or `sw`.
+    language: Option<String>,
+}
+
+/// A cart that is to be ordered. What is not said here is taken from the cart, and then from the customer's account.
+#[derive(Debug, InputObject)]
+pub struct CheckoutCompleteInput {
+    /// The cart's id.
+    cart_id: ID,
+    /// The same key and input make one order, however often they are sent. Make a new UUID for each new order.
+    idempotency_key: String,
+    /// The total you have shown: when it is another by now, nothing is ordered.
+    expected_total: Decimal,
+    #[graphql(flatten)]
+    said: PurchaseInput,
+}
+
+/// So many of a variant.
+#[derive(Debug, InputObject)]
+pub struct OrderItemInput {
+    /// The variant's id.
+    variant_id: ID,
+    /// How many: from 1 to 10000.
+    #[graphql(default = 1)]
+    quantity: i64,
+}
+
+/// An order for clients that keep a cart of their own. What is not said is taken from the customer's account.
+#[derive(Debug, InputObject)]
+pub struct OrderCreateInput {
+    /// What is bought: 1 to 200 variants. One that is named twice is one line.
+    items: Vec<OrderItemInput>,
+    /// The same key and input make one order, however often they are sent. Make a new UUID for each new order.
+    idempotency_key: String,
+    /// The total you have shown, if you know it: when it is another by now, nothing is ordered.
+    expected_total: Option<Decimal>,
+    #[graphql(flatten)]
+    said: PurchaseInput,
+}
+
+/// What came of buying.
+#[derive(Debug, SimpleObject)]
+pub struct CheckoutPayload {
+    /// The order; null when none was made. One whose payment was refused has ended.
+    order: Option<Order>,
+    /// Its payment; null when no order was made.
+    payment: Option<Payment>,
+    /// What the caller can put right; empty when all went well.
+    user_errors: Vec<UserError>,
+}
+
+impl CheckoutPayload {
+    async fn of(scope: &Scope, bought: Result<Bought>) -> Result<Self> {
+        let (bought, mut user_errors) = settle(bought)?;
+        let Some(Bought { order, refused }) = bought else {
+            return Ok(Self { order: None, payment: None, user_errors });
+        };
+        if let Some(message) = refused {
+            let field = vec!["input".into(), "paymentMethod".into()];
+            user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());
+        }
+        let mut payments = payment::entity::of_orders(&scope.db, &[order]).await?;
+        let payment = payments.remove(&order).and_then(|mut list| list.pop());
+        Ok(Self { order: Some(Order::own(scope, order).await?), payment: payment.map(Payment), user_errors })
+    }
+}
+
+/// The part of buying in the mutation root.
+#[derive(Debug, Default)]
+pub struct CheckoutMutation;
+
+#[Object]
+impl CheckoutMutation {
+    /// Order what is in a cart: all of it, or nothing. The goods are promised to you from then on.
+    #[graphql(guard = "Anybody")]
+    async fn checkout_complete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The cart, and what is to be said of the order.")] input: CheckoutCompleteInput,
+    ) -> Result<CheckoutPayload> {
+        let scope = scope(ctx);
+        let once = once("checkoutComplete", &input.idempotency_key, &input);
+        let bought = async {
+            let CheckoutCompleteInput { cart_id, idempotency_key: _, expected_total, said } = input;
+            let expected = amount(scope, Some(expected_total), "input.expectedTotal")?;
+            buy(scope, said.read(once?, Basket::Cart(cart_id.to_string()), expected)?).await
+        };
+        CheckoutPayload::of(scope, bought.await).await
+    }
+
+    /// Order variants without a cart: all of them, or nothing.
+    #[graphql(guard = "Anybody")]
+    async fn order_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is bought, and what is to be said of the order.")] input: OrderCreateInput,
+    ) -> Result<CheckoutPayload> {
+        let scope = scope(ctx);
+        let once = once("orderCreate", &input.idempotency_key, &input);
+        let bought = async {
+            let OrderCreateInput { items, idempotency_key: _, expected_total, said } = input;
+            let item = |(at, item): (usize, OrderItemInput)| {
+                let variant = GlobalId::key(&item.variant_id, Kind::Variant, &format!("input.items.{at}.variantId"))?;
+                Ok::<_, Error>((variant, item.quantity))
+            };
+            let items = items.into_iter().enumerate().map(item).collect::<Result<_>>()?;
+            let expected = amount(scope, expected_total, "input.expectedTotal")?;
+            buy(scope, said.read(once?, Basket::Items(items), expected)?).await
+        };
+        CheckoutPayload::of(scope, bought.await).await
+    }
+}
+
+impl PurchaseInput {
+    fn read(self, once: Once, basket: Basket, expected: Option<i64>) -> Result<Purchase> {
+        let Self {
+            email,
+            phone,
+            shipping_address,
+            billing_address,
+            shipping_method_id,
+            payment_method,
+            note,
+            language,
+        } = self;
+        let shipping = shipping_address.map(|choice| choice.read("input.shippingAddress")).transpose()?;
+        let billing = billing_address.map(|choice| choice.read("input.billingAddress")).transpose()?;
+        let way = |id: ID| GlobalId::key(&id, Kind::ShippingMethod, "input.shippingMethodId");
+        let method = shipping_method_id.map(way).transpose()?;
+        let provider = payment_method.to_lowercase();
+        Ok(Purchase { once, basket, expected, email, phone, shipping, billing, method, note, language, provider })
+    }
+}
+
+async fn buy(scope: &Scope, purchase: Purchase) -> Result<Bought> {
+    let (config, tree) = (&scope.shared.config, scope.tree());
+    let till = Till {
+        db: &scope.db,
+        providers: &scope.shared.providers,
+        tree: &tree,
+        caller: scope.caller,
+        currency: config.shop.currency,
+        country: config.shop.country,
+        language: "en",
+        patience: TimeDelta::from_std(config.checkout.payment_lifetime).unwrap_or(TimeDelta::minutes(15)),
+    };
+    checkout::buy(&till, purchase).await
+}
