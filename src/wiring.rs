@@ -26,5 +26,5 @@ pub fn wiring() -> Wiring {
 
 /// Sessions and tokens that ended long ago are removed.
 async fn prune_sessions(env: &Env) -> Result<()> {
-    session::prune(&env.db).await.map(|_| ())
+    session::prune(&env.db).await
 }

@@ -1,4 +1,5 @@
 //! Messages to customers, as staff see them.
+#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
