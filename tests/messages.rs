@@ -91,8 +91,8 @@ async fn a_letter_brings_the_token_that_sets_a_password(backend: Backend) {
     let sent = letters(&shop);
     let letter =
         sent.iter().find(|letter| letter.contains("Weka nenosiri jipya: https://")).expect("a letter in Swahili");
-    let (_, rest) = letter.split_once("https://shop.example/reset?token=").expect("a link");
-    let token: String = rest.chars().take(43).collect();
+    let (_, after) = letter.split_once("https://shop.example/reset?token=").expect("a link");
+    let token: String = after.chars().take(43).collect();
     let reset = shop.ask_with(RESET, json!({ "token": token })).await;
     assert_eq!(reset.problems("passwordReset"), []);
     let again = shop.ask_with(RESET, json!({ "token": token })).await;
