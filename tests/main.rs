@@ -9,6 +9,12 @@ mod architecture;
 mod schema;
 mod browse;
 mod pricing;
+mod cart;
+mod cart_merge;
+mod cart_kept;
+mod orders;
+mod pricing_cart;
+mod shipping;
 mod cost;
 mod ways;
 mod signing_in;
@@ -58,6 +64,12 @@ fn main() -> ExitCode {
     let stories = [
         ("browse", browse::stories()),
         ("pricing", pricing::stories()),
+        ("cart", cart::stories()),
+        ("cart_merge", cart_merge::stories()),
+        ("cart_kept", cart_kept::stories()),
+        ("orders", orders::stories()),
+        ("pricing_cart", pricing_cart::stories()),
+        ("shipping", shipping::stories()),
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),

@@ -1,14 +1,15 @@
 //! Events reach their reactions: each once, in the order of what they happened to, whatever happens to others.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use migration::{Migrator, MigratorTrait};
 use savannah::{
     base::{Error, Result, error::Code},
     identity::Role,
     infra::{
         Tx,
-        jobs::Wiring,
+        jobs::{Wiring, register},
         outbox::{Event, Told},
     },
 };
@@ -29,8 +30,14 @@ stories![
     events_of_one_thing_are_numbered_without_a_gap,
     a_worker_that_was_taken_away_leaves_nothing_half_done,
     many_at_once_fail_alone,
+    who_finds_nothing_to_do_writes_nothing,
+    a_worker_of_the_version_before_loses_nothing,
     the_database_keeps_the_rules,
+    events_from_before_are_numbered_and_old_news,
 ];
+
+/// Shorter than anybody waits for a writer.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Something happened to a thing.
 #[derive(Debug, Serialize, Deserialize)]
@@ -257,6 +264,58 @@ async fn many_at_once_fail_alone(backend: Backend) {
     assert_eq!(shop.number("SELECT count(*) FROM heard WHERE who = 'touchy'").await, 48);
     assert_eq!(shop.number("SELECT count(DISTINCT event) FROM heard WHERE who = 'touchy'").await, 48);
     assert_eq!(shop.number("SELECT count(*) FROM job WHERE state = 'waiting'").await, 2);
+}
+
+async fn who_finds_nothing_to_do_writes_nothing(backend: Backend) {
+    let shop = open(backend, &[]).await;
+    shop.sql("INSERT INTO trouble VALUES (1, 'words')").await.expect("trouble");
+    poke(&shop, 1, 1).await;
+    poke(&shop, 1, 2).await;
+    shop.work().await;
+    let worker = shop.worker().await;
+    // On SQLite somebody else has the one writer. What waits is not due, or waits for what is not.
+    let done =
+        shop.db.write(async |_| tokio::time::timeout(PATIENCE, worker.drain()).await.expect("no writer is needed"));
+    assert_eq!(done.await.unwrap_or_else(|why| panic!("{}", why.log())), 0);
+    assert_eq!(heard(&shop, "touchy", 1).await, [0; 0]);
+}
+
+async fn a_worker_of_the_version_before_loses_nothing(backend: Backend) {
+    let mut shop = open(backend, &[]).await;
+    let next = Arc::clone(&shop.wiring);
+    let known = register(&shop.db, &next).await;
+    assert!(known.is_ok(), "an instance of the next version has started");
+    shop.wiring = Arc::new(Wiring::default().on::<Poked>("steady", steady));
+    poke(&shop, 1, 1).await;
+    shop.settle().await;
+    assert_eq!((heard(&shop, "steady", 1).await, heard(&shop, "touchy", 1).await), (vec![1], vec![]));
+    shop.wiring = next;
+    shop.settle().await;
+    assert_eq!((heard(&shop, "steady", 1).await, heard(&shop, "touchy", 1).await), (vec![1], vec![1]));
+}
+
+async fn events_from_before_are_numbered_and_old_news(backend: Backend) {
+    let shop = open(backend, &[]).await;
+    let newest = Migrator::migrations().iter().position(|one| one.name().ends_with("_000011_jobs"));
+    let steps = Migrator::migrations().len() - newest.expect("the migration");
+    let steps = u32::try_from(steps).expect("a few");
+    Migrator::down(shop.db.owner(), Some(steps)).await.expect("the way back");
+    for (number, aggregate) in ["thing:1", "thing:2", "thing:1", "thing:1"].iter().enumerate() {
+        let payload = format!("'{{\"thing\": 1, \"number\": {number}}}'");
+        let old = format!(
+            "INSERT INTO outbox (kind, aggregate, payload, created_at) \
+             SELECT 'Poked', '{aggregate}', {payload}, created_at FROM shop"
+        );
+        shop.sql(&old).await.expect("an event of the version before");
+    }
+    Migrator::up(shop.db.owner(), None).await.expect("the way there");
+    assert_eq!(shop.number("SELECT sum(sequence) FROM outbox WHERE aggregate = 'thing:1'").await, 6);
+    assert_eq!(shop.number("SELECT sequence FROM outbox WHERE aggregate = 'thing:2'").await, 1);
+    assert_eq!(shop.work().await, 0, "nobody is told of what was long ago");
+    poke(&shop, 1, 9).await;
+    assert_eq!(shop.number("SELECT max(sequence) FROM outbox").await, 4);
+    shop.settle().await;
+    assert_eq!(heard(&shop, "steady", 1).await, [9]);
 }
 
 async fn the_database_keeps_the_rules(backend: Backend) {

@@ -57,9 +57,11 @@ async fn what_was_missed_is_made_up_for_once(backend: Backend) {
 
 async fn one_of_many_starts_a_run(backend: Backend) {
     let shop = open(backend, "0 17 * * * *").await;
-    let mut workers = Vec::new();
+    let (mut workers, mut own) = (Vec::new(), Vec::new());
     for _ in 0..4 {
-        let worker = Worker::open(shop.another().await, Arc::clone(&shop.wiring)).await;
+        let env = shop.another().await;
+        own.push(env.clone());
+        let worker = Worker::open(env, Arc::clone(&shop.wiring)).await;
         workers.push(worker.unwrap_or_else(|why| panic!("no worker: {}", why.log())));
     }
     for hour in 10..20 {
@@ -68,6 +70,9 @@ async fn one_of_many_starts_a_run(backend: Backend) {
         for outcome in drained {
             outcome.unwrap_or_else(|why| panic!("not drained: {}", why.log()));
         }
+    }
+    for env in own {
+        env.db.close().await;
     }
     shop.settle().await;
     assert_eq!(runs(&shop).await, 10);
@@ -114,7 +119,7 @@ async fn what_is_over_is_not_kept_for_ever(backend: Backend) {
     relay::poke(&shop, 1, 1).await;
     relay::poke(&shop, 1, 2).await;
     shop.work().await;
-    shop.wiring = Arc::new(savannah::wiring::wiring());
+    shop.wiring = Arc::new(savannah::wiring::wiring(&savannah::payment::Providers::default()));
     shop.work().await;
     shop.clock.set(moment("2026-11-30T12:00:00Z"));
     shop.work().await;
@@ -138,6 +143,6 @@ async fn a_wiring_that_cannot_be_is_refused(backend: Backend) {
     };
     refused(Wiring::default().every("x", "whenever", nothing), "whenever").await;
     refused(Wiring::default().every("x", "0 0 * * * *", nothing).every("x", "0 1 * * * *", nothing), "two").await;
-    assert!(savannah::wiring::wiring().check().is_ok());
+    assert!(savannah::wiring::wiring(&savannah::payment::Providers::default()).check().is_ok());
     shop.settle().await;
 }

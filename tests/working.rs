@@ -47,6 +47,12 @@ impl Runs {
         Self { stop, task: tokio::spawn(async move { worker.run(stopped, grace).await }) }
     }
 
+    /// Ends it, and lets go of a database of its own.
+    async fn end_with(self, own: Env) {
+        self.end().await;
+        own.db.close().await;
+    }
+
     async fn end(self) {
         self.stop.send_replace(true);
         self.task.await.expect("an end");
@@ -69,10 +75,11 @@ async fn four_workers_take_no_job_twice(backend: Backend) {
     }
     let mut workers = Vec::new();
     for _ in 0..4 {
-        workers.push(Runs::begin(shop.another().await, &shop.wiring, PATIENCE).await);
+        let own = shop.another().await;
+        workers.push((Runs::begin(own.clone(), &shop.wiring, PATIENCE).await, own));
     }
     until(&shop, "SELECT count(*) FROM job WHERE state = 'done'", 64).await;
-    join_all(workers.into_iter().map(Runs::end)).await;
+    join_all(workers.into_iter().map(|(runs, own)| runs.end_with(own))).await;
     assert_eq!(shop.number("SELECT count(*) FROM done").await, 64);
     assert_eq!(shop.number("SELECT count(DISTINCT number) FROM done").await, 64);
     assert_eq!(shop.number("SELECT max(attempts) FROM job").await, 1);
@@ -82,12 +89,15 @@ async fn a_worker_is_told_of_work(backend: Backend) {
     let shop = relay::open(backend, &[NO_POLL]).await;
     // SQLite knows of nobody else's work but by looking: there it is the process's own bell that rings.
     let env = if backend == Backend::Postgres { shop.another().await } else { shop.env() };
-    let runs = Runs::begin(env, &shop.wiring, PATIENCE).await;
+    let runs = Runs::begin(env.clone(), &shop.wiring, PATIENCE).await;
     for number in 1..=3 {
         relay::poke(&shop, 1, number).await;
         until(&shop, "SELECT count(*) FROM heard", 2 * number).await;
     }
     runs.end().await;
+    if backend == Backend::Postgres {
+        env.db.close().await;
+    }
     assert_eq!(relay::heard(&shop, "touchy", 1).await, [1, 2, 3]);
     shop.settle().await;
 }

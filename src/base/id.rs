@@ -37,14 +37,14 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
-    /// A piece of work that is done after a change.
-    Job,
-    /// A message to a customer.
-    Message,
     /// A way of shipping.
     ShippingMethod,
     /// A rate of tax.
     TaxRate,
+    /// A piece of work that is done after a change.
+    Job,
+    /// A message to a customer.
+    Message,
 }
 
 impl Kind {
@@ -64,10 +64,10 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
-        Self::Job,
-        Self::Message,
         Self::ShippingMethod,
         Self::TaxRate,
+        Self::Job,
+        Self::Message,
     ];
 
     /// The kind of a name.
@@ -95,10 +95,10 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
-            Self::Job => "Job",
-            Self::Message => "Message",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
+            Self::Job => "Job",
+            Self::Message => "Message",
         }
     }
 }

@@ -120,6 +120,9 @@ pub async fn touch(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
 /// # Errors
 /// When the database refuses.
 pub async fn store(tx: &Tx, cart: i64, lines: &[Line]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
     let row = |line: &Line| -> Value {
         json!([cart, line.variant_id, line.position, line.quantity, line.unit_price, now, now])

@@ -19,8 +19,9 @@ use crate::{
     },
     graphql::context::Shared,
     http::{self, App},
-    infra::{Config, Db, config::Mode},
+    infra::{Config, Db, config::Mode, jobs},
     pricing,
+    wiring::wiring,
 };
 
 /// Who may do everything in an empty development shop.
@@ -50,7 +51,12 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
         let stopped = stopped.clone();
         async move { every_second(stopped, || shared.refresh()).await }
     });
-    let working = if args.no_worker { None } else { Some(worker::spawn(&db, &app.shared.config, &stopped).await?) };
+    let working = if args.no_worker {
+        jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
+        None
+    } else {
+        Some(worker::spawn(&db, &app.shared.config, &stopped).await?)
+    };
 
     let address = listener.local_addr().map_err(|why| why.to_string())?;
     let asked = signal();

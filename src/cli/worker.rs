@@ -11,13 +11,14 @@ use super::{
 use crate::{
     catalog,
     infra::{Config, Db, Env, jobs::Worker},
+    payment::Providers,
     wiring::wiring,
 };
 
 /// Begins to work, until it is stopped.
 pub(super) async fn spawn(db: &Db, config: &Config, stopped: &watch::Receiver<bool>) -> Result<JoinHandle<()>, String> {
     let env = Env::open(db.clone(), Arc::new(config.clone()))?;
-    let worker = Worker::open(env, Arc::new(wiring())).await.map_err(|why| why.log())?;
+    let worker = Worker::open(env, Arc::new(wiring(&Providers::default()))).await.map_err(|why| why.log())?;
     let (worker, db, stopped, grace) = (Arc::new(worker), db.clone(), stopped.clone(), config.server.shutdown_grace);
     Ok(tokio::spawn(async move {
         // What products show follows within a second of a sale's beginning or end: a job each second would be much

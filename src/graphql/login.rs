@@ -1,11 +1,11 @@
 //! Signing in by way of an OpenID provider: what the app does before and after the browser was there.
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{
     context::{Scope, scope},
     guard::Anybody,
-    session::{SessionPayload, Tokens, lasts},
+    session::{SessionPayload, Tokens, bring, lasts},
 };
 use crate::{
     base::Result,
@@ -50,16 +50,23 @@ impl LoginMutation {
         #[graphql(desc = "The `code` of the address that the browser came back to.")] code: String,
         #[graphql(desc = "The word whose SHA-256 the sign-in began with as its `challenge`; none if it had none.")]
         verifier: Option<String>,
+        #[graphql(
+            desc = "The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left \
+                          behind."
+        )]
+        cart_id: Option<ID>,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(complete(scope(ctx), code, verifier).await)
+        SessionPayload::settle(complete(scope(ctx), code, verifier, cart_id).await)
     }
 }
 
-async fn complete(scope: &Scope, code: String, verifier: Option<String>) -> Result<Tokens> {
+async fn complete(scope: &Scope, code: String, verifier: Option<String>, cart: Option<ID>) -> Result<Tokens> {
     let lasts = lasts(scope);
     let opened = scope.db.write(async |tx| {
         let (account, provider) = login::complete(tx, &code, verifier.as_deref()).await?;
         session::open(tx, account, &scope.device, (&provider, lasts)).await
     });
-    Tokens::of(scope, opened.await?)
+    let opened = opened.await?;
+    bring(scope, opened.account.id, cart).await;
+    Tokens::of(scope, opened)
 }

@@ -54,21 +54,21 @@ pub struct Query(
     node::NodeQuery,
     PeopleQuery,
     SellingQuery,
-    CartQuery,
+    PurchaseQuery,
     ShopkeepingQuery,
 );
 
 /// What can be asked about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
-pub struct CartQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
-
-/// What can be asked about stock and orders.
-#[derive(Debug, Default, MergedObject)]
-pub struct SellingQuery(stock::StockQuery, orders::list::OrderQuery);
+pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
 
 /// What staff ask about how the shop runs.
 #[derive(Debug, Default, MergedObject)]
 pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery, message::MessageQuery);
+
+/// What can be asked about stock and orders.
+#[derive(Debug, Default, MergedObject)]
+pub struct SellingQuery(stock::StockQuery, orders::list::OrderQuery);
 
 /// What can be asked about people.
 #[derive(Debug, Default, MergedObject)]
@@ -82,13 +82,13 @@ pub struct Mutation(
     PeopleMutation,
     catalog::CatalogMutation,
     SellingMutation,
-    CartMutation,
+    PurchaseMutation,
     ShopkeepingMutation,
 );
 
 /// What can be changed about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
-pub struct CartMutation(
+pub struct PurchaseMutation(
     cart::change::CartLineMutation,
     cart::said::CartSaidMutation,
     shipping::ShippingMutation,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
+    cart,
     identity::{
         Caller,
         account::{self, NewAccount, Typed},
@@ -137,6 +138,8 @@ pub struct CustomerRegisterInput {
     last_name: String,
     /// The language to be written to in; the shop's own when not said.
     language: Option<Language>,
+    /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
+    cart_id: Option<ID>,
 }
 
 /// What one signs in with.
@@ -146,6 +149,8 @@ pub struct LoginInput {
     email: String,
     /// Its password.
     password: String,
+    /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
+    cart_id: Option<ID>,
 }
 
 /// The sessions' part of the mutation root.
@@ -252,6 +257,14 @@ pub(super) async fn begin(
     session::open(tx, account, &scope.device, ("password", lasts(scope))).await
 }
 
+/// Brings a guest's cart along for somebody who has signed in. Whatever is wrong with it, they have.
+pub(super) async fn bring(scope: &Scope, account: i64, cart: Option<ID>) {
+    let Some(word) = cart else { return };
+    if let Err(why) = scope.db.write(async |tx| cart::merge(tx, account, &word).await).await {
+        tracing::info!(reason = why.log(), "a guest's cart was left behind at a sign-in");
+    }
+}
+
 /// Ends sessions, here at once.
 pub(super) async fn end(scope: &Scope, account: i64, one: Option<i64>) -> Result<i64> {
     let ended = scope.db.write(async |tx| session::revoke(tx, account, one).await).await?;
@@ -269,7 +282,7 @@ pub(super) fn local(scope: &Scope) -> Result<()> {
 
 async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens> {
     local(scope)?;
-    let CustomerRegisterInput { email, password, first_name, last_name, language } = input;
+    let CustomerRegisterInput { email, password, first_name, last_name, language, cart_id } = input;
     let typed = Typed { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
     let new = typed.read()?;
     // Whoever registers by the thousand, or tries out who has an account, is slowed down like whoever guesses.
@@ -284,12 +297,14 @@ async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens>
         tx.emit(MailAsked { account: opened.account.id, purpose: Purpose::VerifyEmail }).await?;
         Ok(opened)
     });
-    Tokens::of(scope, opened.await?)
+    let opened = opened.await?;
+    bring(scope, opened.account.id, cart_id).await;
+    Tokens::of(scope, opened)
 }
 
 async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
     local(scope)?;
-    let LoginInput { email, password } = input;
+    let LoginInput { email, password, cart_id } = input;
     let attempt = Attempt::at(&account::email_key(email.trim()), &scope.device.address);
     attempt.begin(&scope.db, &scope.shared.config.identity).await?;
     let found = account::by_email(&scope.db, &email).await?;
@@ -299,8 +314,9 @@ async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
     let fits = password::verify(typed, kept).await?;
     match found.filter(|found| fits && found.disabled_at.is_none() && found.deleted_at.is_none()) {
         Some(account) => {
-            let opened = scope.db.write(async |tx| begin(tx, account, &attempt, scope).await);
-            Tokens::of(scope, opened.await?)
+            let opened = scope.db.write(async |tx| begin(tx, account, &attempt, scope).await).await?;
+            bring(scope, opened.account.id, cart_id).await;
+            Tokens::of(scope, opened)
         }
         None => Err(Error::user(
             Code::InvalidCredentials,

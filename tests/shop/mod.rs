@@ -3,9 +3,12 @@
 mod binary;
 mod database;
 mod mailbox;
+mod orders;
 mod provider;
 mod reply;
 mod shelf;
+mod till;
+mod work;
 pub mod model;
 
 use std::{
@@ -32,11 +35,8 @@ use savannah::{
         account::{self, NewAccount},
         session::{self, Device},
     },
-    infra::{
-        Config, Db, Env,
-        jobs::{Wiring, Worker},
-        shop::make_ready,
-    },
+    infra::{Config, Db, jobs::Wiring, shop::make_ready},
+    payment::Providers,
     wiring::wiring,
 };
 use serde_json::{Value, json};
@@ -44,9 +44,11 @@ use serde_json::{Value, json};
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
 pub use mailbox::{Mailbox, Mood, SmsService};
+pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
+pub use till::{TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
 #[derive(Clone, Copy)]
@@ -184,6 +186,11 @@ impl Shop {
 
     /// An empty shop with settings of its own: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
     pub async fn open_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        Self::open_paid(backend, settings, Providers::default()).await
+    }
+
+    /// An empty shop that is paid through these.
+    pub async fn open_paid(backend: Backend, settings: &[(&str, &str)], providers: Providers) -> Self {
         let database = database::Own::make(backend).await;
         let set = settings.iter().copied().chain([("DATABASE_URL", database.url())]);
         let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
@@ -194,13 +201,15 @@ impl Shop {
         let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
-        let app = App::new(Arc::new(Shared::open(db.clone(), config).await.expect("a shop")));
+        let mut shared = Shared::open(db.clone(), config).await.expect("a shop");
+        let wiring = Arc::new(wiring(&providers));
+        shared.providers = providers;
+        let app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(
             axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
         );
-        let wiring = Arc::new(wiring());
         Self { db, app, address, clock, wiring, outbox, http: reqwest::Client::new(), server, database }
     }
 
@@ -242,29 +251,6 @@ impl Shop {
     pub async fn tick(&self) {
         self.app.shared.refresh().await.expect("a fresh view");
         catalog::reprice(&self.db).await.expect("fresh prices");
-    }
-
-    /// What a job may reach for.
-    pub fn env(&self) -> Env {
-        Env::open(self.db.clone(), Arc::new(self.app.shared.config.clone())).expect("a world")
-    }
-
-    /// Another process of this shop's, as far as the database and its bell can tell.
-    pub async fn another(&self) -> Env {
-        let config = self.app.shared.config.clone();
-        let db = Db::open(&config.database, self.clock.clone()).await.expect("a database");
-        Env::open(db, Arc::new(config)).expect("a world")
-    }
-
-    /// A worker of this shop's.
-    pub async fn worker(&self) -> Worker {
-        let worker = Worker::open(self.env(), Arc::clone(&self.wiring)).await;
-        worker.unwrap_or_else(|why| panic!("no worker: {}", why.log()))
-    }
-
-    /// Does everything that waits and is due by the shop's clock, until nothing is left; how much that was.
-    pub async fn work(&self) -> u64 {
-        self.worker().await.drain().await.unwrap_or_else(|why| panic!("the work stopped: {}", why.log()))
     }
 
     /// Asks the API, over HTTP.

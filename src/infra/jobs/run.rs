@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
 use tokio::{
     sync::{Semaphore, watch},
@@ -18,6 +18,8 @@ use crate::base::Result;
 
 /// How long until it is tried again to look for work.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often it is said which reactions there are.
+const KNOWN: TimeDelta = TimeDelta::hours(1);
 /// How often, and how long after each other, it is tried to give back what could not be ended.
 const GIVING_BACK: (u32, Duration) = (40, Duration::from_millis(50));
 
@@ -149,21 +151,29 @@ impl Worker {
                 ("/events", Some(_)) => ahead.events = true,
                 ("/schedules", at) => ahead.schedules = at,
                 (place, Some(at)) => {
-                    ahead.queues.extend(self.queues.get_key_value(place).map(|(queue, _)| (*queue, at)))
+                    ahead.queues.extend(self.queues.get_key_value(place).map(|(queue, _)| (*queue, at)));
                 }
             }
         }
         Ok(ahead)
     }
 
-    /// Makes the leases of what is being done last, until it is dropped.
+    /// Makes the leases of what is being done last, and the wiring known, until it is dropped.
     async fn beat(self: Arc<Self>) {
+        let db = &self.env.db;
         let lease = self.env.config.jobs.lease;
+        let mut known = db.now();
         loop {
             tokio::time::sleep(lease / 3).await;
-            let running = self.running();
-            if let Err(why) = claim::extend(&self.env.db, (&self.name, lease), &running).await {
+            if let Err(why) = claim::extend(db, (&self.name, lease), &self.running()).await {
                 tracing::warn!(error = why.log(), "leases were not made longer");
+            }
+            if db.now() - known < KNOWN {
+                continue;
+            }
+            known = db.now();
+            if let Err(why) = db.write(async |tx| relay::register(tx, &self.wiring).await).await {
+                tracing::warn!(error = why.log(), "the reactions there are were not written down");
             }
         }
     }
