@@ -9,6 +9,7 @@ use crate::{
         jobs::{Wiring, keep},
         once,
     },
+    notification,
     payment::{
         Providers, end,
         refund::{self, PayBack},
@@ -34,6 +35,12 @@ pub fn wiring(providers: &Providers) -> Wiring {
         .job::<AskProvider>(paying!(providers, settle::work))
         .job::<PayBack>(paying!(providers, refund::work))
         .job::<LetGo>(paying!(providers, end::let_go))
+        .on("notification.identity", notification::identity::write)
+        .on("notification.order", notification::order::placed)
+        .on("notification.order", notification::order::changed)
+        .on("notification.order", notification::order::shipped)
+        .on("notification.order", notification::order::refunded)
+        .job(notification::send::send)
         .every("cart.sweep", "30 23 * * * *", sweep_carts)
         .every("idempotency.prune", "10 41 * * * *", prune_keys)
         .every("jobs.prune", "20 7 * * * *", keep::prune)

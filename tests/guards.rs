@@ -40,7 +40,7 @@ const OPEN: [&str; 19] = [
     "orderCancel",
 ];
 /// Mutations that a customer may send.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "logout",
     "logoutEverywhere",
     "sessionRevoke",
@@ -53,6 +53,7 @@ const OWN: [&str; 12] = [
     "addressDelete",
     "addressSetDefault",
     "cartMerge",
+    "notificationPreferenceSet",
 ];
 /// What everybody may ask for.
 const PUBLIC: [&str; 11] =
@@ -180,7 +181,7 @@ async fn nobody_reads_what_is_not_for_everybody(backend: Backend) {
             assert_eq!(refusal(&answer, &request), "FORBIDDEN", "{request}");
         }
     }
-    for staff in ["customers", "customer", "apiKeys"] {
+    for staff in ["customers", "customer", "apiKeys", "messages"] {
         assert!(closed.contains(&staff), "{staff} is not asked for");
     }
 }
@@ -198,7 +199,8 @@ async fn a_customer_does_what_customers_do(backend: Backend) {
         assert_eq!(refusal(&shop.ask_as(&customer, &request, json!({})).await, &request), "FORBIDDEN", "{request}");
         forbidden.push(name);
     }
-    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke"] {
+    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "messageResend"]
+    {
         assert!(forbidden.contains(&staff), "{staff} is not asked for");
     }
 }

@@ -57,6 +57,9 @@ mod relay;
 mod jobs;
 mod working;
 mod schedules;
+mod messages;
+mod letters;
+mod notices;
 
 use std::process::ExitCode;
 
@@ -116,6 +119,9 @@ fn main() -> ExitCode {
         ("jobs", jobs::stories()),
         ("working", working::stories()),
         ("schedules", schedules::stories()),
+        ("messages", messages::stories()),
+        ("letters", letters::stories()),
+        ("notices", notices::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

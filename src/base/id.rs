@@ -37,16 +37,18 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// A piece of work that is done after a change.
+    Job,
+    /// A message to a customer.
+    Message,
     /// A way of shipping.
     ShippingMethod,
     /// A rate of tax.
     TaxRate,
-    /// A piece of work that is done after a change.
-    Job,
 }
 
 impl Kind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -62,9 +64,10 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::Job,
+        Self::Message,
         Self::ShippingMethod,
         Self::TaxRate,
-        Self::Job,
     ];
 
     /// The kind of a name.
@@ -92,9 +95,10 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::Job => "Job",
+            Self::Message => "Message",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
-            Self::Job => "Job",
         }
     }
 }

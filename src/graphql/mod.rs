@@ -28,6 +28,8 @@ pub mod audit;
 pub mod jobs;
 pub mod session;
 pub mod role;
+pub mod message;
+pub mod preference;
 pub mod customer;
 pub mod customers;
 pub mod profile;
@@ -62,7 +64,7 @@ pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery
 
 /// What staff ask about how the shop runs.
 #[derive(Debug, Default, MergedObject)]
-pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery);
+pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery, message::MessageQuery);
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
@@ -99,7 +101,7 @@ pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMu
 
 /// What staff change about how the shop runs.
 #[derive(Debug, Default, MergedObject)]
-pub struct ShopkeepingMutation(jobs::JobMutation);
+pub struct ShopkeepingMutation(jobs::JobMutation, message::MessageMutation);
 
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]
@@ -112,6 +114,7 @@ pub struct PeopleMutation(
     address::AddressMutation,
     staff::StaffMutation,
     api_key::ApiKeyMutation,
+    preference::PreferenceMutation,
 );
 
 /// The whole schema.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Role, entity::account, password};
 use crate::{
-    base::{Error, Result, error::Code, id::Kind, text},
+    base::{Error, Language, Result, error::Code, id::Kind, text},
     infra::{Change, Tx, outbox::Event},
 };
 
@@ -31,6 +31,8 @@ pub struct NewAccount {
     pub first_name: String,
     /// May be empty.
     pub last_name: String,
+    /// What its owner is written to in; `None`: whatever the shop speaks.
+    pub language: Option<Language>,
 }
 
 /// What somebody types who wants an account, or makes one for somebody else.
@@ -135,7 +137,7 @@ impl Event for CustomerRegistered {
 /// # Errors
 /// When the e-mail address has an account, or the database refuses.
 pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
-    let NewAccount { email, verified, password, role, first_name, last_name } = new;
+    let NewAccount { email, verified, password, role, first_name, last_name, language } = new;
     let (name_key, last_name_key) = name_keys(&first_name, &last_name);
     let row = account::ActiveModel {
         name_key: Set(name_key),
@@ -145,6 +147,7 @@ pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
         email: Set(email),
         password: Set(password),
         role: Set(role),
+        language: Set(language),
         first_name: Set(first_name),
         last_name: Set(last_name),
         version: Set(1),

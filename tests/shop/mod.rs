@@ -5,6 +5,7 @@ mod books;
 mod binary;
 mod database;
 mod orders;
+mod mailbox;
 mod provider;
 mod reply;
 mod shelf;
@@ -46,6 +47,7 @@ pub use bank::{Bank, Says};
 pub use binary::{Ended, Running, Workplace};
 pub use books::{Books, Money, Shelf};
 pub use database::{Backend, Own, clear_up};
+pub use mailbox::{Mailbox, Mood, SmsService};
 pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
@@ -106,6 +108,8 @@ pub struct Shop {
     pub clock: Clock,
     /// What is done after a change; the shop's own, unless a story says otherwise.
     pub wiring: Arc<Wiring>,
+    /// Where its letters and short messages lie, when nothing else is said.
+    pub outbox: tempfile::TempDir,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     database: database::Own,
@@ -196,6 +200,8 @@ impl Shop {
         let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
         let mut config = Config::read(Path::new("/nowhere/savannah.toml"), vars.into_iter()).expect("settings");
         config.database.connections = config.database.connections.max(4);
+        let outbox = tempfile::tempdir().expect("a folder");
+        config.notification.folder = outbox.path().to_owned();
         let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
@@ -208,7 +214,7 @@ impl Shop {
         let server = tokio::spawn(
             axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
         );
-        Self { db, app, address, clock, wiring, http: reqwest::Client::new(), server, database }
+        Self { db, app, address, clock, wiring, outbox, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.

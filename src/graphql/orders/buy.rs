@@ -1,6 +1,6 @@
 //! Buying.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
@@ -8,12 +8,14 @@ use super::{
     super::{
         context::{Scope, scope},
         guard::Anybody,
+        message::Language,
         payload::{UserError, settle},
         postal::AddressChoiceInput,
         stock::change::once,
     },
     Order,
     list::amount,
+    loader::PaymentsOf,
     money::Payment,
 };
 use crate::{
@@ -24,7 +26,8 @@ use crate::{
     },
     checkout::{self, Basket, Bought, Purchase, Till},
     infra::Once,
-    payment::{self, PaymentState},
+    order::Status,
+    payment::PaymentState,
 };
 
 /// What is said of an order, whatever is in it.
@@ -45,8 +48,8 @@ pub struct PurchaseInput {
     payment_method: String,
     /// What whoever packs it should know. At most 1000 characters.
     note: Option<String>,
-    /// In which language you are written to: `en` or `sw`.
-    language: Option<String>,
+    /// In which language you are written to; your own, or the shop's, when it is not said.
+    language: Option<Language>,
 }
 
 /// A cart that is to be ordered. What is not said here is taken from the cart, and then from the customer's account.
@@ -87,11 +90,10 @@ pub struct OrderCreateInput {
 
 /// What came of buying.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct CheckoutPayload {
     /// The order; null when none was made. One whose payment was refused has ended.
     order: Option<Order>,
-    /// Its payment; null when no order was made.
-    payment: Option<Payment>,
     /// What the caller can put right; empty when all went well.
     user_errors: Vec<UserError>,
 }
@@ -100,17 +102,35 @@ impl CheckoutPayload {
     async fn of(scope: &Scope, bought: Result<Bought>) -> Result<Self> {
         let (bought, mut user_errors) = settle(bought)?;
         let Some(Bought { order, refused }) = bought else {
-            return Ok(Self { order: None, payment: None, user_errors });
+            return Ok(Self { order: None, user_errors });
         };
-        let mut payments = payment::entity::of_orders(&scope.db, &[order]).await?;
-        let payment = payments.remove(&order).and_then(|mut list| list.pop());
-        // Whoever sends the same request again is told the same.
-        let failed = payment.as_ref().filter(|payment| payment.status == PaymentState::Failed);
-        if let Some(message) = refused.or_else(|| failed.and_then(|payment| payment.error.clone())) {
+        let order = Order::own(scope, order).await?;
+        if let Some(message) = Self::refused(scope, &order, refused).await? {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());
         }
-        Ok(Self { order: Some(Order::own(scope, order).await?), payment: payment.map(Payment), user_errors })
+        Ok(Self { order: Some(order), user_errors })
+    }
+
+    /// Why the payment was refused. Whoever sends the same request again is told the same; an order that goes on is not
+    /// asked about.
+    async fn refused(scope: &Scope, order: &Order, refused: Option<String>) -> Result<Option<String>> {
+        if refused.is_some() || order.0.status != Status::Cancelled {
+            return Ok(refused);
+        }
+        let payments = scope.load(PaymentsOf(order.0.id)).await?.unwrap_or_default();
+        let last = payments.last().filter(|payment| payment.status == PaymentState::Failed);
+        Ok(last.and_then(|payment| payment.error.clone()))
+    }
+}
+
+#[ComplexObject]
+impl CheckoutPayload {
+    /// Its payment; null when no order was made. One statement.
+    async fn payment(&self, ctx: &Context<'_>) -> Result<Option<Payment>> {
+        let Some(order) = &self.order else { return Ok(None) };
+        let payments = scope(ctx).load(PaymentsOf(order.0.id)).await?;
+        Ok(payments.and_then(|list| list.last().cloned()).map(Payment))
     }
 }
 
@@ -177,7 +197,19 @@ impl PurchaseInput {
         let way = |id: ID| GlobalId::key(&id, Kind::ShippingMethod, "input.shippingMethodId");
         let method = shipping_method_id.map(way).transpose()?;
         let provider = payment_method.to_lowercase();
-        Ok(Purchase { once, basket, expected, email, phone, shipping, billing, method, note, language, provider })
+        Ok(Purchase {
+            once,
+            basket,
+            expected,
+            email,
+            phone,
+            shipping,
+            billing,
+            method,
+            note,
+            language: language.map(Into::into),
+            provider,
+        })
     }
 }
 
@@ -190,7 +222,7 @@ async fn buy(scope: &Scope, purchase: Purchase) -> Result<Bought> {
         caller: scope.caller,
         currency: config.shop.currency,
         country: config.shop.country,
-        language: "en",
+        language: config.shop.language,
         patience: TimeDelta::from_std(config.checkout.payment_lifetime).unwrap_or(TimeDelta::minutes(15)),
     };
     checkout::buy(&till, purchase).await
