@@ -13,6 +13,8 @@ mod cart;
 mod cart_merge;
 mod cart_kept;
 mod orders;
+mod order_steps;
+mod order_lists;
 mod pricing_cart;
 mod shipping;
 mod cost;
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
         ("orders", orders::stories()),
+        ("order_steps", order_steps::stories()),
+        ("order_lists", order_lists::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
         ("cost", cost::stories()),
