@@ -15,6 +15,7 @@ mod cart_kept;
 mod orders;
 mod order_steps;
 mod order_lists;
+mod buying;
 mod pricing_cart;
 mod shipping;
 mod cost;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         ("orders", orders::stories()),
         ("order_steps", order_steps::stories()),
         ("order_lists", order_lists::stories()),
+        ("buying", buying::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
         ("cost", cost::stories()),
