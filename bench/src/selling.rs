@@ -246,7 +246,7 @@ impl Market {
              FROM (SELECT * FROM message WHERE channel = 'email' ORDER BY id DESC LIMIT {heard}) AS m JOIN customer_order AS o ON o.id = m.order_id"
         ))?;
         let lags: Vec<f64> = rows[0].try_get(0).map_err(|why| why.to_string())?;
-        let rate = bodies.len() as f64 / took.as_secs_f64();
+        let rate = f64::from(PACE * seconds) / took.as_secs_f64();
         println!(
             "\nOrders at {rate:.0} a second; of {} orders {heard} notifications; from the order to its notification: \
              p50 {:.0} ms, p95 {:.0} ms, p99 {:.0} ms, longest {:.0} ms",
