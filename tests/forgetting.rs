@@ -164,6 +164,8 @@ async fn orders_stay_without_a_name(backend: Backend) {
     order(&shop.step(&staff, "orderFulfil", id(&under_way), parcel).await, "orderFulfil");
     order(&shop.step(&staff, "orderDeliver", id(&under_way), None).await, "orderDeliver");
     order(&shop.step(&staff, "orderCancel", id(&other), None).await, "orderCancel");
+    // The schedules begin, and an hour later one of them is due.
+    shop.work().await;
     shop.clock.set(shop.clock.now() + chrono::TimeDelta::hours(2));
     shop.work().await;
     let staff = shop.sign_in(Role::Staff).await;
