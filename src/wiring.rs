@@ -9,7 +9,7 @@ use crate::{
         jobs::{Wiring, keep},
         once,
     },
-    notification,
+    notification, order,
     payment::{
         Providers, end,
         refund::{self, PayBack},
@@ -45,6 +45,7 @@ pub fn wiring(providers: &Providers) -> Wiring {
         .every("idempotency.prune", "10 41 * * * *", prune_keys)
         .every("jobs.prune", "20 7 * * * *", keep::prune)
         .every("order.expire", "5 * * * * *", expire_orders)
+        .every("order.forget", "50 26 * * * *", forget_buyers)
         .every("session.prune", "40 */10 * * * *", prune_sessions)
 }
 
@@ -66,4 +67,9 @@ async fn prune_keys(env: &Env) -> Result<()> {
 /// Orders whose payment has not come in time end.
 async fn expire_orders(env: &Env) -> Result<()> {
     end::expire_all(&env.db, None).await.map(|_| ())
+}
+
+/// Orders that have ended since their buyers were forgotten name them no more.
+async fn forget_buyers(env: &Env) -> Result<()> {
+    env.db.write(async |tx| order::keep::forget(tx, None).await).await.map(|_| ())
 }

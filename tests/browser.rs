@@ -19,7 +19,8 @@ fn audits() -> bool {
     module("graphql-http")
 }
 
-fn browser() -> bool {
+/// Whether GraphiQL can be opened in a browser.
+pub fn browser() -> bool {
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
     if !Path::new(&chromium).exists() {
         return is_missing("there is no Chromium; CHROMIUM can say where it is");
@@ -42,13 +43,15 @@ pub fn module(name: &str) -> bool {
     true
 }
 
-/// Runs a script against the shop; it says what is wrong and ends non-zero, and by itself when it takes too long.
-async fn script(name: &str, arguments: Vec<String>) {
+/// Runs a script against the shop, and answers what it says; it says what is wrong and ends non-zero, and by itself when it
+/// takes too long.
+pub async fn script(name: &str, arguments: Vec<String>) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(name);
     let run = tokio::task::spawn_blocking(move || Command::new("node").arg(script).args(arguments).output());
     let done = run.await.expect("a run").expect("node");
     let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{said}");
+    said
 }
 
 async fn the_official_audit_passes(backend: Backend) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     customers::{add_address, home, id_of},
+    orders::{id, order},
     shop::{Answer, Backend, Shop},
     stories,
 };
@@ -15,6 +16,8 @@ stories![
     a_password_is_asked_again_and_may_not_be_guessed,
     staff_forget_a_customer_for_them,
     everything_is_told_but_secrets,
+    orders_stay_without_a_name,
+    orders_are_told_to_whoever_made_them,
 ];
 
 const REGISTER: &str =
@@ -122,4 +125,91 @@ async fn everything_is_told_but_secrets(backend: Backend) {
         assert!(!all.to_string().contains(secret), "{secret} in {all}");
     }
     assert_eq!(shop.ask("{ customerExport }").await.code(), "UNAUTHENTICATED");
+}
+
+async fn orders_stay_without_a_name(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let mug = shop.good("mug", 100, Some(9)).await;
+    let (token, _) = register(&shop).await;
+    let staff = shop.sign_in(Role::Staff).await;
+    let said = json!({ "email": "wanjiku.kamau@example.com", "phone": "0712 345678", "note": "for Wanjiku" });
+    let buy = async |key: &str| order(&shop.order(Some(&token), key, &[(&mug, 1)], said.clone()).await, "orderCreate");
+    let (ended, under_way, other) = (buy("a").await, buy("b").await, buy("c").await);
+    let others = order(&shop.order(None, "d", &[(&mug, 1)], json!({})).await, "orderCreate");
+    let reason = || Some(("OrderCancelInput", json!({ "reason": "Wanjiku changed her mind" })));
+    order(&shop.step(&token, "orderCancel", id(&ended), reason()).await, "orderCancel");
+    order(&shop.step(&staff, "orderCancel", id(&others), None).await, "orderCancel");
+    order(&shop.step(&staff, "orderConfirm", id(&under_way), None).await, "orderConfirm");
+    let kept = async |staff: &str, made: &Value| {
+        let query = "query($id: ID) { order(id: $id) { number status total email phone note customer { id }
+            lines { name quantity total } shippingAddress { firstName line1 city countryCode } history { note } } }";
+        shop.ask_as(staff, query, json!({ "id": made["id"] })).await.at("/order").clone()
+    };
+    let before = [kept(&staff, &ended).await, kept(&staff, &under_way).await, kept(&staff, &others).await];
+    assert!(before[..2].iter().all(|one| one.to_string().contains("Wanjiku")), "{before:?}");
+    delete(&shop, &token, Some("correct horse")).await.at("/customerDelete/deletedCustomerId");
+    let after = kept(&staff, &ended).await;
+    assert!(!after.to_string().to_lowercase().contains("wanjiku"), "{after}");
+    for what in ["number", "status", "total", "lines"] {
+        assert_eq!(after[what], before[0][what], "{what}");
+    }
+    let nowhere = json!({ "firstName": "", "line1": "", "city": "", "countryCode": "KE" });
+    assert_eq!((&after["shippingAddress"], &after["email"], &after["phone"]), (&nowhere, &Value::Null, &Value::Null));
+    assert_eq!(kept(&staff, &others).await, before[2], "another's order");
+    // What is under way is still brought, and forgotten when it has been.
+    let seen = kept(&staff, &under_way).await;
+    assert_eq!((&seen["shippingAddress"], &seen["email"]), (&before[1]["shippingAddress"], &before[1]["email"]));
+    assert!(shop.sql("UPDATE customer_order SET email = 'again@example.com'").await.is_err(), "a name comes back");
+    let parcel = Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p" })));
+    order(&shop.step(&staff, "orderFulfil", id(&under_way), parcel).await, "orderFulfil");
+    order(&shop.step(&staff, "orderDeliver", id(&under_way), None).await, "orderDeliver");
+    order(&shop.step(&staff, "orderCancel", id(&other), None).await, "orderCancel");
+    // The schedules begin, and an hour later one of them is due.
+    shop.work().await;
+    shop.clock.set(shop.clock.now() + chrono::TimeDelta::hours(2));
+    shop.work().await;
+    let staff = shop.sign_in(Role::Staff).await;
+    for made in [&under_way, &other] {
+        let after = kept(&staff, made).await;
+        assert_eq!((&after["shippingAddress"], &after["email"]), (&nowhere, &Value::Null));
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM customer_order WHERE forgotten_at IS NOT NULL").await, 3);
+    assert_eq!(kept(&staff, &others).await, before[2], "another's order");
+    shop.add_up().await;
+    shop.settle().await;
+}
+
+async fn orders_are_told_to_whoever_made_them(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let mug = shop.good("mug", 100, Some(9)).await;
+    let (token, _) = register(&shop).await;
+    let other = shop.sign_in(Role::Customer).await;
+    let mine = order(&shop.order(Some(&token), "a", &[(&mug, 2)], json!({})).await, "orderCreate");
+    let theirs = order(&shop.order(Some(&other), "b", &[(&mug, 1)], json!({})).await, "orderCreate");
+    let told = shop.ask_as(&token, "{ customerExport }", json!({})).await.at("/customerExport/orders").clone();
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    let one = &told[0];
+    assert_eq!((&one["number"], &one["status"], &one["total"]), (&mine["number"], &json!("pending"), &json!("200.00")));
+    assert_eq!(one["lines"][0]["sku"], "MUG");
+    assert_eq!((&one["lines"][0]["quantity"], &one["lines"][0]["total"]), (&json!(2), &json!("200.00")));
+    assert_eq!(one["shippingAddress"]["line1"], "Moi Avenue 1");
+    assert!(!told.to_string().contains(mine["token"].as_str().expect("a token")), "{told}");
+    // They see their own, page by page; staff see them too, and nobody else does.
+    let query = "{ me { orders(first: 1) { totalCount nodes { number } pageInfo { hasNextPage } } } }";
+    let seen = shop.ask_as(&token, query, json!({})).await;
+    assert_eq!(seen.at("/me/orders/nodes"), &json!([{ "number": mine["number"] }]));
+    assert_eq!(seen.at("/me/orders/totalCount"), 1);
+    let staff = shop.sign_in(Role::Staff).await;
+    let query =
+        "query($id: ID!) { customer(id: $id) { orders { nodes { number customer { orders { totalCount } } } } } }";
+    let seen = shop.ask_as(&staff, query, json!({ "id": id_of(&shop, &other).await })).await;
+    let expected = json!([{ "number": theirs["number"], "customer": { "orders": { "totalCount": 1 } } }]);
+    assert_eq!(seen.at("/customer/orders/nodes"), &expected);
+    // A message says which order it is about.
+    shop.work().await;
+    let query = "{ messages { nodes { order { number } } } }";
+    let seen = shop.ask_as(&staff, query, json!({})).await;
+    let about = seen.at("/messages/nodes").as_array().expect("messages").clone();
+    assert!(about.contains(&json!({ "order": { "number": mine["number"] } })), "{about:?}");
+    assert!(about.contains(&json!({ "order": { "number": theirs["number"] } })), "{about:?}");
 }

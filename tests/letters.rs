@@ -21,7 +21,8 @@ stories![
     needs(mailbox): a_letter_arrives, a_server_that_fails_keeps_nothing_up, a_letter_goes_in_the_open_to_nobody_who_should_hide_it,
 ];
 
-fn mailbox() -> bool {
+/// Whether there can be an SMTP server.
+pub fn mailbox() -> bool {
     crate::browser::module("smtp-server") && crate::browser::module("postal-mime")
 }
 
@@ -79,7 +80,7 @@ pub async fn messages(shop: &Shop, filter: &str) -> Vec<Value> {
 }
 
 /// Works, and lets time pass, until nothing is left to try.
-async fn work_to_the_end(shop: &Shop) {
+pub async fn work_to_the_end(shop: &Shop) {
     for _ in 0..=ATTEMPTS {
         shop.work().await;
         shop.clock.set(shop.clock.now() + TimeDelta::hours(2));

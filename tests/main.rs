@@ -13,12 +13,14 @@ mod cart;
 mod cart_merge;
 mod cart_kept;
 mod orders;
-mod orders_found;
 mod paying;
 mod paying_back;
 mod rush;
 mod rush_staff;
 mod any_order;
+mod order_steps;
+mod order_lists;
+mod buying;
 mod pricing_cart;
 mod shipping;
 mod cost;
@@ -75,12 +77,14 @@ fn main() -> ExitCode {
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
         ("orders", orders::stories()),
-        ("orders_found", orders_found::stories()),
         ("paying", paying::stories()),
         ("paying_back", paying_back::stories()),
         ("rush", rush::stories()),
         ("rush_staff", rush_staff::stories()),
         ("any_order", any_order::stories()),
+        ("order_steps", order_steps::stories()),
+        ("order_lists", order_lists::stories()),
+        ("buying", buying::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
         ("cost", cost::stories()),

@@ -41,7 +41,10 @@ CREATE TABLE customer_order (
     placed_at {time} NOT NULL,
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
-    CHECK (email IS NOT NULL OR phone IS NOT NULL)
+    forgotten_at {time},
+    CHECK (CASE WHEN forgotten_at IS NULL THEN email IS NOT NULL OR phone IS NOT NULL
+        ELSE email IS NULL AND phone IS NULL AND note IS NULL AND name_key = ''
+            AND status IN ('delivered', 'cancelled', 'refunded') END)
 )
 --
 CREATE UNIQUE INDEX order_cart ON customer_order (cart_id) WHERE status <> 'cancelled'

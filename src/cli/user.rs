@@ -16,6 +16,7 @@ use crate::{
     },
     identity::{Role, account, entity},
     infra::{Config, Db},
+    order,
 };
 
 /// What can be done with accounts.
@@ -172,6 +173,7 @@ async fn write_out(db: &Db, email: &str) -> Result<()> {
     let account = who(db, email).await?;
     let mut everything = export::everything(db, account).await?;
     everything["carts"] = cart::told(db, account).await?.into();
+    everything["orders"] = order::keep::told(db, account).await?.into();
     let fault = |why| Error::fault("writing the document", why);
     let mut out = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, &everything).map_err(|why| Error::fault("writing the document", why))?;

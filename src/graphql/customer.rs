@@ -13,6 +13,7 @@ use super::{
     guard::{Can, SignedIn},
     loader::{AddressesOf, CustomerKey, PreferencesOf},
     message::Language,
+    orders::list::OrderConnection,
     preference::{self, NotificationPreference},
     role::Role,
     session::{Session, sessions_of},
@@ -22,6 +23,7 @@ use crate::{
     cart,
     customer::{Reach, address_row, export},
     identity::{Caller, Permission, entity::account},
+    order,
 };
 
 /// Somebody who has an account: a customer, or one of the staff. Seen by themselves and by staff.
@@ -162,6 +164,20 @@ impl Customer {
         }
     }
 
+    /// What they have bought, the newest first; null for whoever may not see their orders. One statement a page, and for
+    /// each customer.
+    #[graphql(complexity = "super::connection::cost(first, last) * child_complexity")]
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor. Goes with `first`.")] after: Option<String>,
+        #[graphql(desc = "The last so many, from 0 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor. Goes with `last`.")] before: Option<String>,
+    ) -> Result<Option<OrderConnection>> {
+        OrderConnection::of_customer(scope(ctx), self.0.id, Window::new(first, after, last, before)?)
+    }
+
     /// Where parcels go when nothing else is said; null when nothing is.
     async fn default_shipping_address(&self, ctx: &Context<'_>) -> Result<Option<Address>> {
         self.one_address(scope(ctx), |row| row.is_default_shipping).await
@@ -194,6 +210,7 @@ impl CustomerQuery {
         let account = scope.caller.account()?;
         let mut told = export::everything(&scope.db, account).await?;
         told["carts"] = cart::told(&scope.db, account).await?.into();
+        told["orders"] = order::keep::told(&scope.db, account).await?.into();
         Ok(Json(told))
     }
 

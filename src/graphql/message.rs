@@ -10,6 +10,7 @@ use super::{
     context::scope,
     customer::Customer,
     guard::Can,
+    orders::Order,
     payload::payload,
 };
 use crate::{
@@ -150,6 +151,15 @@ impl Message {
     /// The id of the order it is about; null when it is about none.
     async fn order_id(&self) -> Option<ID> {
         self.0.order_id.map(|key| GlobalId::new(Kind::Order, key).encode().into())
+    }
+
+    /// The order it is about; null when it is about none, and for whoever may not see orders. One statement for any
+    /// number of messages.
+    async fn order(&self, ctx: &Context<'_>) -> Result<Option<Order>> {
+        match self.0.order_id {
+            Some(key) => Order::find(scope(ctx), key).await,
+            None => Ok(None),
+        }
     }
 
     /// The language it is written in.

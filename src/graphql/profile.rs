@@ -18,6 +18,7 @@ use crate::{
         staff,
     },
     identity::{Caller, Permission, account, attempt::Attempt, password},
+    order,
 };
 
 /// What is to be said of a customer. What is left out stays as it is; null clears it.
@@ -120,7 +121,8 @@ impl CustomerMutation {
     }
 
     /// Forget oneself, or, as staff, a customer: names, e-mail address, telephone number, addresses, sessions and what
-    /// the history holds of them are gone for good. Orders keep the copies they were made with.
+    /// the history holds of them are gone for good. What was ordered stays for the books with its amounts and its
+    /// country, and names nobody; an order that is under way only once it has come to its end.
     #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
     async fn customer_delete(
         &self,
@@ -152,6 +154,7 @@ async fn delete(scope: &Scope, key: i64, password: Option<String>) -> Result<ID>
     let forgotten = scope.db.write(async |tx| {
         let row = erase::hold(tx, &wish).await?;
         cart::forget(tx, row.id).await?;
+        order::keep::forget(tx, Some(row.id)).await?;
         erase::erase(tx, row).await
     });
     let key = forgotten.await?;

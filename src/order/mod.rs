@@ -11,6 +11,7 @@ pub mod advance;
 pub mod fulfil;
 pub mod cancel;
 pub mod list;
+pub mod keep;
 
 pub use entity::{Line, Order};
 pub use event::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};

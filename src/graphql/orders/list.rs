@@ -155,6 +155,18 @@ impl OrderConnection {
         Ok(Self { wanted, window, page: OnceCell::new() })
     }
 
+    /// What a customer has bought; `None` when the caller may not see it.
+    ///
+    /// # Errors
+    /// Never, as nothing is looked for.
+    pub fn of_customer(scope: &Scope, account: i64, window: Window) -> Result<Option<Self>> {
+        let reach = Reach::of(scope.caller, Permission::OrderRead).filter(|reach| reach.covers(account));
+        let Some(reach) = reach else { return Ok(None) };
+        let filter = Filter { account: Some(account), ..Filter::default() };
+        let wanted = filter.understand(reach, (Sorted::default(), false), scope.shared.config.shop.country)?;
+        Ok(Some(Self { wanted, window, page: OnceCell::new() }))
+    }
+
     async fn page(&self, db: &Db) -> Result<&Page<order::Order>> {
         self.page.get_or_try_init(|| list::page(db, &self.wanted, &self.window)).await
     }
