@@ -105,8 +105,8 @@ async fn an_order_takes_a_cart_once(backend: Backend) {
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!((taken[0].account, taken[0].shipping_address.clone(), taken[0].version), (None, None, 2));
     assert_eq!(shop.see_cart(None, &id).await["state"], "ORDERED");
-    let token = shop.sign_in(Role::Customer).await;
-    let own = shop.cart(Some(&token), &[(&mug, 2)]).await;
+    let customer = shop.sign_in(Role::Customer).await;
+    let own = shop.cart(Some(&customer), &[(&mug, 2)]).await;
     let stolen = shop.db.write(async |tx| cart::take(tx, &own, Caller::Nobody).await).await;
     assert!(stolen.is_err());
 }
