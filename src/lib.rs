@@ -14,6 +14,7 @@ pub mod cart;
 pub mod order;
 pub mod payment;
 pub mod checkout;
+pub mod notification;
 pub mod wiring;
 pub mod graphql;
 pub mod http;

@@ -2,24 +2,68 @@
 
 use crate::{
     base::Result,
+    cart,
     identity::session,
     infra::{
         Env,
         jobs::{Wiring, keep},
+        once,
+    },
+    notification,
+    payment::{
+        Providers, end,
+        refund::{self, PayBack},
+        settle::{self, AskProvider, LetGo},
     },
 };
 
-/// All of it.
+/// Work that talks to those who move money.
+macro_rules! paying {
+    ($providers:expr, $work:path) => {{
+        let providers = $providers.clone();
+        move |env: &Env, job| {
+            let (db, providers) = (env.db.clone(), providers.clone());
+            async move { $work(&db, &providers, job).await }
+        }
+    }};
+}
+
+/// All of it, in a shop that is paid through these.
 #[must_use]
-pub fn wiring() -> Wiring {
-    Wiring::default().every("jobs.prune", "20 7 * * * *", keep::prune).every(
-        "session.prune",
-        "40 */10 * * * *",
-        prune_sessions,
-    )
+pub fn wiring(providers: &Providers) -> Wiring {
+    Wiring::default()
+        .job::<AskProvider>(paying!(providers, settle::work))
+        .job::<PayBack>(paying!(providers, refund::work))
+        .job::<LetGo>(paying!(providers, end::let_go))
+        .on("notification.identity", notification::identity::write)
+        .on("notification.order", notification::order::placed)
+        .on("notification.order", notification::order::changed)
+        .on("notification.order", notification::order::shipped)
+        .on("notification.order", notification::order::refunded)
+        .job(notification::send::send)
+        .every("cart.sweep", "30 23 * * * *", sweep_carts)
+        .every("idempotency.prune", "10 41 * * * *", prune_keys)
+        .every("jobs.prune", "20 7 * * * *", keep::prune)
+        .every("order.expire", "5 * * * * *", expire_orders)
+        .every("session.prune", "40 */10 * * * *", prune_sessions)
 }
 
 /// Sessions and tokens that ended long ago are removed.
 async fn prune_sessions(env: &Env) -> Result<()> {
-    session::prune(&env.db).await.map(|_| ())
+    session::prune(&env.db).await
+}
+
+/// Carts that nobody has touched for long are removed.
+async fn sweep_carts(env: &Env) -> Result<()> {
+    cart::sweep(&env.db, &env.config.cart).await.map(|_| ())
+}
+
+/// Keys of requests of long ago are forgotten.
+async fn prune_keys(env: &Env) -> Result<()> {
+    once::prune(&env.db).await.map(|_| ())
+}
+
+/// Orders whose payment has not come in time end.
+async fn expire_orders(env: &Env) -> Result<()> {
+    end::expire_all(&env.db, None).await.map(|_| ())
 }

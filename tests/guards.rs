@@ -37,7 +37,7 @@ const OPEN: [&str; 16] = [
     "cartContactSet",
 ];
 /// Mutations that a customer may send.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "logout",
     "logoutEverywhere",
     "sessionRevoke",
@@ -50,6 +50,7 @@ const OWN: [&str; 12] = [
     "addressDelete",
     "addressSetDefault",
     "cartMerge",
+    "notificationPreferenceSet",
 ];
 /// What everybody may ask for.
 const PUBLIC: [&str; 10] =
@@ -177,7 +178,7 @@ async fn nobody_reads_what_is_not_for_everybody(backend: Backend) {
             assert_eq!(refusal(&answer, &request), "FORBIDDEN", "{request}");
         }
     }
-    for staff in ["customers", "customer", "apiKeys"] {
+    for staff in ["customers", "customer", "apiKeys", "messages"] {
         assert!(closed.contains(&staff), "{staff} is not asked for");
     }
 }
@@ -195,7 +196,8 @@ async fn a_customer_does_what_customers_do(backend: Backend) {
         assert_eq!(refusal(&shop.ask_as(&customer, &request, json!({})).await, &request), "FORBIDDEN", "{request}");
         forbidden.push(name);
     }
-    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke"] {
+    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "messageResend"]
+    {
         assert!(forbidden.contains(&staff), "{staff} is not asked for");
     }
 }

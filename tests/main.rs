@@ -12,6 +12,7 @@ mod pricing;
 mod cart;
 mod cart_merge;
 mod cart_kept;
+mod orders;
 mod pricing_cart;
 mod shipping;
 mod cost;
@@ -45,6 +46,13 @@ mod process_ends;
 mod browser;
 mod outside;
 mod openid;
+mod relay;
+mod jobs;
+mod working;
+mod schedules;
+mod messages;
+mod letters;
+mod notices;
 
 use std::process::ExitCode;
 
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
         ("cart", cart::stories()),
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
+        ("orders", orders::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
         ("cost", cost::stories()),
@@ -92,6 +101,13 @@ fn main() -> ExitCode {
         ("browser", browser::stories()),
         ("outside", outside::stories()),
         ("openid", openid::stories()),
+        ("relay", relay::stories()),
+        ("jobs", jobs::stories()),
+        ("working", working::stories()),
+        ("schedules", schedules::stories()),
+        ("messages", messages::stories()),
+        ("letters", letters::stories()),
+        ("notices", notices::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

@@ -17,6 +17,7 @@ mod m20261122_000009_stock;
 mod m20261122_000010_cart;
 mod m20261122_000011_jobs;
 mod m20261122_000012_order;
+mod m20261122_000013_message;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000010_cart::Migration),
             Box::new(m20261122_000011_jobs::Migration),
             Box::new(m20261122_000012_order::Migration),
+            Box::new(m20261122_000013_message::Migration),
         ]
     }
 }

@@ -37,6 +37,10 @@ pub enum Kind {
     ApiKey,
     /// A line of the audit log.
     AuditEntry,
+    /// A piece of work that is done after a change.
+    Job,
+    /// A message to a customer.
+    Message,
     /// A way of shipping.
     ShippingMethod,
     /// A rate of tax.
@@ -44,7 +48,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -60,6 +64,8 @@ impl Kind {
         Self::Session,
         Self::ApiKey,
         Self::AuditEntry,
+        Self::Job,
+        Self::Message,
         Self::ShippingMethod,
         Self::TaxRate,
     ];
@@ -89,6 +95,8 @@ impl Kind {
             Self::Session => "Session",
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
+            Self::Job => "Job",
+            Self::Message => "Message",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
         }

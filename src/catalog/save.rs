@@ -14,7 +14,7 @@ use super::{
     category::{Book, UNSORTED},
     columns::VariantColumns,
     draft::ProductDraft,
-    entity::{product, variant},
+    entity::{Status, product, variant},
     lay::Setting,
     merge::{Known, Merged, merge},
     parts, search,
@@ -37,6 +37,21 @@ impl Event for ProductsChanged {
     fn aggregate(&self) -> String {
         // Many at once: the order among batches is what counts.
         "catalog:1".into()
+    }
+}
+
+/// A product is on sale that was not.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ProductPublished {
+    /// Its key.
+    pub product: i64,
+}
+
+impl Event for ProductPublished {
+    const KIND: &'static str = "ProductPublished";
+
+    fn aggregate(&self) -> String {
+        format!("product:{}", self.product)
     }
 }
 
@@ -161,7 +176,14 @@ pub(super) async fn write(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
     let changed: Vec<i64> = products.iter().map(|product| product.id).collect();
     if !changed.is_empty() {
         reindex(tx, &changed).await?;
+        let on_sale = |row: &product::Model| row.status == Status::Active && row.deleted_at.is_none();
+        let published =
+            all.iter().filter(|(_, merged)| on_sale(&merged.product) && !merged.before.as_ref().is_some_and(on_sale));
+        let mut published: Vec<i64> = published.map(|(_, merged)| merged.product.id).collect();
+        published.sort_unstable();
         tx.emit(ProductsChanged { products: changed }).await?;
+        let events: Vec<_> = published.into_iter().map(|product| ProductPublished { product }).collect();
+        tx.emit_all(&events).await?;
     }
     Ok(())
 }

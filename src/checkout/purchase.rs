@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use iso_currency::Currency;
 
 use crate::{
-    base::Country,
+    base::{Country, Language},
     cart::said::Place,
     catalog::Tree,
     identity::Caller,
@@ -28,7 +28,7 @@ pub struct Till<'a> {
     /// Where the shop stands.
     pub country: Country,
     /// What the shop speaks to people whose language it does not know.
-    pub language: &'a str,
+    pub language: Language,
     /// How long goods are kept for money that has not come.
     pub patience: TimeDelta,
 }
@@ -64,7 +64,7 @@ pub struct Purchase {
     /// What to know.
     pub note: Option<String>,
     /// In which language the buyer is written to.
-    pub language: Option<String>,
+    pub language: Option<Language>,
     /// By whose hands it is paid.
     pub provider: String,
 }

@@ -5,7 +5,7 @@ use sea_orm::EntityTrait;
 use super::purchase::{Basket, Purchase, Till};
 use crate::{
     base::{
-        Country, Error, Money, Result,
+        Country, Error, Language, Money, Result,
         error::{Code, Problem},
         text,
     },
@@ -38,7 +38,7 @@ struct Buyer {
     account: Option<i64>,
     email: Option<String>,
     phone: Option<String>,
-    language: Option<String>,
+    language: Option<Language>,
     name: String,
     shipping: Option<Written>,
     billing: Option<Written>,
@@ -77,6 +77,7 @@ async fn buyer(tx: &Tx, till: &Till<'_>) -> Result<Buyer> {
         name: format!("{} {}", row.first_name, row.last_name),
         email: row.email,
         phone: row.phone,
+        language: row.language,
         ..Buyer::default()
     })
 }
@@ -166,14 +167,7 @@ fn contact(till: &Till<'_>, purchase: &Purchase, buyer: &mut Buyer) -> Result<()
     if buyer.email.is_none() && buyer.phone.is_none() && purchase.phone.is_none() {
         check.wrong("email", "say where you can be reached: an e-mail address or a telephone number");
     }
-    if let Some(typed) = &purchase.language {
-        let tag = typed.trim().to_lowercase();
-        if (2..=10).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
-            buyer.language = Some(tag);
-        } else {
-            check.wrong("language", "this is no language; say `en` or `sw`");
-        }
-    }
+    buyer.language = purchase.language.or(buyer.language);
     check.done()
 }
 
@@ -287,7 +281,7 @@ fn order(
         email: buyer.email,
         phone: buyer.phone,
         name_key: text::key(&name),
-        language: buyer.language.unwrap_or_else(|| till.language.to_owned()),
+        language: buyer.language.unwrap_or(till.language).code().to_owned(),
         currency: till.currency.code().to_owned(),
         subtotal: totals.subtotal,
         discount: totals.discount,

@@ -1,11 +1,14 @@
 //! The commands. Each says in one sentence what went wrong, and ends non-zero if anything did.
 
+mod clock;
 mod data;
+mod jobs;
 mod keys;
 mod progress;
 mod schema;
 mod serve;
 mod user;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -35,6 +38,9 @@ enum Command {
     /// Run the shop (the default).
     #[command(after_help = "Example:\n  BIND_ADDR=0.0.0.0:8000 savannah serve")]
     Serve(ServeArgs),
+    /// Do what is to be done after changes and by the clock, without serving the API.
+    #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah worker")]
+    Worker,
     /// Bring the database's schema up to date.
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah migrate")]
     Migrate(MigrateArgs),
@@ -56,6 +62,9 @@ enum Command {
         after_help = "Example:\n  savannah user create --email amani@example.com --role admin\n  savannah user list --role staff"
     )]
     User(user::User),
+    /// What is done after changes: what waits, and what failed for good.
+    #[command(subcommand, after_help = "Example:\n  savannah jobs list --state dead\n  savannah jobs retry 4711")]
+    Jobs(jobs::Jobs),
     /// The keys that the shop signs its tokens with.
     #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
     Keys(keys::Keys),
@@ -67,7 +76,7 @@ enum Command {
 /// What `serve` takes.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Serve the API alone; leave what runs by the clock to other instances.
+    /// Serve the API alone; leave what is done after changes and by the clock to other instances.
     #[arg(long)]
     no_worker: bool,
     /// Do not fill an empty development shop with the demo catalog, nor make its first admin.
@@ -97,11 +106,13 @@ impl Cli {
         telemetry::start(&config.log)?;
         match command {
             Command::Serve(args) => serve::run(config, &args).await?,
+            Command::Worker => worker::run(config).await?,
             Command::Migrate(args) => migrate(&config, args.down).await?,
             Command::Seed(args) => data::seed(&config, &args).await?,
             Command::Import(args) => return data::import(&config, args).await,
             Command::Export(args) => data::export(&config, args).await?,
             Command::User(what) => user::run(&config, what).await?,
+            Command::Jobs(what) => jobs::run(&config, what).await?,
             Command::Keys(what) => keys::run(&config, &what).await?,
             Command::Schema(_) => {}
         }

@@ -1,13 +1,16 @@
-//! `savannah serve`: the api, and beside it what runs by the clock.
+//! `savannah serve`: the api, and beside it a worker.
 
-use std::{io::Write, path::Path, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{io::Write, path::Path, sync::Arc, sync::atomic::Ordering};
 
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{ServeArgs, open_ready};
+use super::{
+    ServeArgs,
+    clock::{every_second, signal},
+    open_ready, worker,
+};
 use crate::{
-    base::Result,
     catalog,
     customer::staff,
     exchange::{
@@ -16,17 +19,13 @@ use crate::{
     },
     graphql::context::Shared,
     http::{self, App},
-    identity::session,
-    infra::{Config, Db, config::Mode},
+    infra::{Config, Db, config::Mode, jobs},
     pricing,
+    wiring::wiring,
 };
 
 /// Who may do everything in an empty development shop.
 const FIRST_ADMIN: &str = "admin@savannah.example";
-/// How often the clock's work is looked at.
-const TICK: Duration = Duration::from_secs(1);
-/// Every so many ticks what has ended long ago is removed.
-const PRUNE_EVERY: u64 = 600;
 
 pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> {
     // Before anything slow: a port that is taken is said at once.
@@ -47,9 +46,17 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     let shared = Arc::new(Shared::open(db.clone(), config).await.map_err(|why| why.log())?);
     let app = App::new(Arc::clone(&shared));
     let (stop, stopped) = watch::channel(false);
-    let clock = (!args.no_worker).then(|| tokio::spawn(tick(Arc::clone(&shared), stopped.clone())));
-    // The tree must be fresh even where another instance does the clock's work.
-    let fresh = args.no_worker.then(|| tokio::spawn(refresh(shared, stopped.clone())));
+    // What others have changed is heard of, also where another process works.
+    let fresh = tokio::spawn({
+        let stopped = stopped.clone();
+        async move { every_second(stopped, || shared.refresh()).await }
+    });
+    let working = if args.no_worker {
+        jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
+        None
+    } else {
+        Some(worker::spawn(&db, &app.shared.config, &stopped).await?)
+    };
 
     let address = listener.local_addr().map_err(|why| why.to_string())?;
     let asked = signal();
@@ -71,7 +78,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     if tokio::time::timeout(grace, serving).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
-    for task in [clock, fresh].into_iter().flatten() {
+    for task in [Some(fresh), working].into_iter().flatten() {
         if let Err(why) = task.await {
             tracing::warn!(error = %why, "the clock's work ended badly");
         }
@@ -113,78 +120,4 @@ async fn fill(db: &Db, config: &Config) -> Result<(), String> {
     db.write(async |tx| pricing::fit_out(tx, config.shop.currency).await).await.map_err(|why| why.log())?;
     tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
     Ok(())
-}
-
-/// What must happen by the clock, every second: sales that begin and end, and what others have changed.
-async fn tick(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let (mut well, mut ticks) = (true, 0_u64);
-    while !pause(&mut stopped).await {
-        let outcome = work(&shared, ticks).await;
-        ticks += 1;
-        report(&mut well, outcome.map_err(|why| why.log()));
-    }
-}
-
-async fn work(shared: &Shared, ticks: u64) -> Result<()> {
-    shared.refresh().await?;
-    catalog::reprice(&shared.db).await?;
-    if ticks.is_multiple_of(PRUNE_EVERY) {
-        session::prune(&shared.db).await?;
-    }
-    Ok(())
-}
-
-async fn refresh(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let mut well = true;
-    while !pause(&mut stopped).await {
-        report(&mut well, shared.refresh().await.map_err(|why| why.log()));
-    }
-}
-
-/// Waits for the next tick; says whether it is time to stop.
-async fn pause(stopped: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(TICK) => false,
-        _ = stopped.wait_for(|stop| *stop) => true,
-    }
-}
-
-/// One line when it begins to fail and one when it is well again, not one a second.
-fn report(well: &mut bool, outcome: Result<(), String>) {
-    match outcome {
-        Err(why) if *well => tracing::warn!(error = why, "the clock's work failed; it is tried every second"),
-        Ok(()) if !*well => tracing::info!("the clock's work goes on"),
-        _ => return,
-    }
-    *well = !*well;
-}
-
-/// Until somebody asks the process to end. Heard from now on, not from when it is first waited for: whoever is told
-/// that the shop is open may end it at once.
-#[cfg(unix)]
-fn signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn heard(signal: std::io::Result<Signal>) {
-        match signal {
-            Ok(mut asked) => {
-                asked.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    }
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async {
-        tokio::select! {
-            () = heard(interrupt) => {}
-            () = heard(terminate) => {}
-        }
-    }
-}
-
-/// Until somebody asks the process to end.
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

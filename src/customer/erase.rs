@@ -27,12 +27,16 @@ impl Event for CustomerDeleted {
 
 /// What goes with an account, each by the account's key. Its sessions stay until they would have been pruned: they are
 /// what tells every instance that their tokens hold no more. They keep nothing of their owner.
-const GONE: [&str; 5] = [
+const GONE: [&str; 7] = [
     "DELETE FROM address WHERE account_id = ",
     "DELETE FROM account_identity WHERE account_id = ",
     "DELETE FROM one_time_token WHERE account_id = ",
     "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
     "UPDATE session SET user_agent = '', address = '' WHERE account_id = ",
+    "DELETE FROM notification_preference WHERE account_id = ",
+    "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
+     why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+     state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id = ",
 ];
 
 /// Somebody who can be forgotten, held: what other rooms know of them goes between this and [`erase`].
@@ -56,7 +60,7 @@ pub async fn erase(tx: &Tx, row: account::Model) -> Result<i64> {
     session::revoke(tx, key, None).await?;
     for gone in GONE {
         let mut sql = tx.sql();
-        sql.push(gone).bind(key).push(if gone.contains('(') { ")" } else { "" });
+        sql.push(gone).bind(key).push(if gone.contains(" IN (") { ")" } else { "" });
         tx.execute_raw(sql.statement()).await?;
     }
     silence(tx, key).await?;
@@ -70,6 +74,7 @@ pub async fn erase(tx: &Tx, row: account::Model) -> Result<i64> {
     for name in [&mut row.first_name, &mut row.last_name, &mut row.name_key, &mut row.last_name_key] {
         *name = Set(String::new());
     }
+    row.language = Set(None);
     row.version = Set(version);
     row.updated_at = Set(tx.now());
     row.deleted_at = Set(Some(tx.now()));

@@ -27,6 +27,8 @@ pub async fn everything(db: &impl ConnectionTrait, key: i64) -> Result<Value> {
         "identities": rows::<Identity>(db, IDENTITIES, key).await?,
         "apiKeys": rows::<ApiKey>(db, API_KEYS, key).await?,
         "changes": rows::<OwnChange>(db, CHANGES, key).await?,
+        "messages": rows::<Letter>(db, MESSAGES, key).await?,
+        "notificationPreferences": rows::<Preference>(db, PREFERENCES, key).await?,
         "deeds": rows::<Deed>(db, DEEDS, key).await?,
     }))
 }
@@ -35,7 +37,7 @@ fn profile(row: &account::Model) -> Value {
     json!({
         "id": GlobalId::new(Kind::Customer, row.id).encode(),
         "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password.is_some(),
-        "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "role": row.role.name(),
+        "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
         "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
     })
 }
@@ -72,6 +74,36 @@ const API_KEYS: &str = "SELECT name, hint, created_at FROM api_key WHERE made_by
 const CHANGES: &str =
     "SELECT action, before, after, created_at FROM audit WHERE thing_kind = 'Customer' AND thing_id = ";
 const DEEDS: &str = "SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = 'account' AND actor_id = ";
+
+const MESSAGES: &str = "SELECT occasion AS event, channel, recipient, language, words, state, why, sent_at, created_at \
+    FROM message WHERE account_id = ";
+const PREFERENCES: &str = "SELECT occasion AS event, channel, wanted, created_at, updated_at FROM notification_preference WHERE account_id = ";
+
+/// A message to them.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct Letter {
+    event: String,
+    channel: String,
+    recipient: Option<String>,
+    language: Option<String>,
+    words: Option<Value>,
+    state: String,
+    why: Option<String>,
+    sent_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+/// What they have chosen to hear of, or not.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct Preference {
+    event: String,
+    channel: String,
+    wanted: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
 
 /// An account elsewhere that signs in here.
 #[derive(Debug, Serialize, FromQueryResult)]

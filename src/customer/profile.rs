@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{check::Check, reach};
 use crate::{
-    base::{Country, Patch, Result, id::Kind},
+    base::{Country, Language, Patch, Result, id::Kind},
     identity::{
         Caller,
         account::{NAME_LIMIT, name_keys},
@@ -24,6 +24,8 @@ pub struct ProfileChange {
     pub last_name: Patch,
     /// The telephone number.
     pub phone: Patch,
+    /// The language they are written to in.
+    pub language: Patch<Language>,
 }
 
 /// A customer has been changed, or something of theirs.
@@ -73,6 +75,7 @@ pub async fn update(tx: &Tx, wish: Wish, change: ProfileChange) -> Result<accoun
     row.first_name = Set(after.first_name);
     row.last_name = Set(after.last_name);
     row.phone = Set(after.phone);
+    row.language = Set(after.language);
     row.name_key = Set(name_key);
     row.last_name_key = Set(last_name_key);
     row.version = Set(after.version + 1);
@@ -86,7 +89,12 @@ pub async fn update(tx: &Tx, wish: Wish, change: ProfileChange) -> Result<accoun
 }
 
 fn lay(row: &mut account::Model, change: ProfileChange, country: Country) -> Result<()> {
-    let ProfileChange { first_name, last_name, phone } = change;
+    let ProfileChange { first_name, last_name, phone, language } = change;
+    match language {
+        Patch::Keep => {}
+        Patch::Clear => row.language = None,
+        Patch::Set(language) => row.language = Some(language),
+    }
     let mut check = Check::new("input");
     check.text(&mut row.first_name, first_name, "firstName", NAME_LIMIT);
     check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);
@@ -95,7 +103,7 @@ fn lay(row: &mut account::Model, change: ProfileChange, country: Country) -> Res
 }
 
 fn shown(row: &account::Model) -> Value {
-    json!({ "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone })
+    json!({ "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language })
 }
 
 /// Of two states of one thing, what differs.

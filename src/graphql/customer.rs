@@ -11,7 +11,9 @@ use super::{
     context::{Scope, scope},
     customers::{CustomerConnection, CustomerFilter, CustomerSearch},
     guard::{Can, SignedIn},
-    loader::{AddressesOf, CustomerKey},
+    loader::{AddressesOf, CustomerKey, PreferencesOf},
+    message::Language,
+    preference::{self, NotificationPreference},
     role::Role,
     session::{Session, sessions_of},
 };
@@ -90,6 +92,20 @@ impl Customer {
     /// The telephone number in E.164: `+254712345678`; null when there is none.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
+    }
+
+    /// The language that the shop writes to them in: what they have chosen, or the shop's own.
+    async fn language(&self, ctx: &Context<'_>) -> Language {
+        self.0.language.unwrap_or(scope(ctx).shared.config.shop.language).into()
+    }
+
+    /// What they are told of, and by which way: all that can be chosen. One statement for any number of customers.
+    async fn notification_preferences(&self, ctx: &Context<'_>) -> Result<Vec<NotificationPreference>> {
+        let scope = scope(ctx);
+        let chosen = scope.load(PreferencesOf(self.0.id)).await?.unwrap_or_default();
+        let all = preference::told(&chosen);
+        scope.spend(ctx, all.len())?;
+        Ok(all)
     }
 
     /// What they may do, in one word.

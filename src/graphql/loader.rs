@@ -22,6 +22,7 @@ use crate::{
     identity::entity::account,
     infra::Db,
     inventory::{self, Stock, row::Row, staff},
+    notification::preference::{self, Wanted},
 };
 
 /// Loads for one request.
@@ -158,6 +159,10 @@ single!(
 single!(
     /// How many products lie in and below a category.
     CountOf, i64, |loads, keys| loader::counts(&loads.db, &loads.tree.load(), &keys)
+);
+single!(
+    /// What an account wants to hear of; nothing where it has chosen nothing.
+    PreferencesOf, Wanted, |loads, keys| preference::of_many(&loads.db, &keys)
 );
 single!(
     /// The text of a category.

@@ -25,8 +25,11 @@ pub mod tax;
 pub mod shipping;
 pub mod cart;
 pub mod audit;
+pub mod jobs;
 pub mod session;
 pub mod role;
+pub mod message;
+pub mod preference;
 pub mod customer;
 pub mod customers;
 pub mod profile;
@@ -50,14 +53,18 @@ pub struct Query(
     category::CategoryQuery,
     node::NodeQuery,
     PeopleQuery,
-    audit::AuditQuery,
     SellingQuery,
     PurchaseQuery,
+    ShopkeepingQuery,
 );
 
 /// What can be asked about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
 pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+
+/// What staff ask about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery, message::MessageQuery);
 
 /// What can be asked about stock and orders.
 #[derive(Debug, Default, MergedObject)]
@@ -70,7 +77,14 @@ pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::Log
 /// The root of every change.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(SignInMutation, PeopleMutation, catalog::CatalogMutation, SellingMutation, PurchaseMutation);
+pub struct Mutation(
+    SignInMutation,
+    PeopleMutation,
+    catalog::CatalogMutation,
+    SellingMutation,
+    PurchaseMutation,
+    ShopkeepingMutation,
+);
 
 /// What can be changed about carts, and about what is added to prices.
 #[derive(Debug, Default, MergedObject)]
@@ -85,6 +99,10 @@ pub struct PurchaseMutation(
 #[derive(Debug, Default, MergedObject)]
 pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMutation, orders::change::OrderMutation);
 
+/// What staff change about how the shop runs.
+#[derive(Debug, Default, MergedObject)]
+pub struct ShopkeepingMutation(jobs::JobMutation, message::MessageMutation);
+
 /// Ways in and out.
 #[derive(Debug, Default, MergedObject)]
 pub struct SignInMutation(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
@@ -96,6 +114,7 @@ pub struct PeopleMutation(
     address::AddressMutation,
     staff::StaffMutation,
     api_key::ApiKeyMutation,
+    preference::PreferenceMutation,
 );
 
 /// The whole schema.

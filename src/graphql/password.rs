@@ -19,7 +19,7 @@ use crate::{
         password,
         session::{self, Opened},
     },
-    infra::{Change, Tx, config::Mode},
+    infra::{Change, Tx},
 };
 
 payload!(
@@ -92,8 +92,8 @@ impl PasswordMutation {
         let attempt = Attempt::at(&format!("verify {account}"), &scope.device.address);
         attempt.begin(&scope.db, &scope.shared.config.identity).await?;
         let found = account::alive(&scope.db, account).await?.filter(|found| found.email_verified_at.is_none());
-        if let Some(email) = found.as_ref().and_then(|found| found.email.as_deref()) {
-            write(scope, account, Purpose::VerifyEmail, email).await?;
+        if found.is_some_and(|found| found.email.is_some()) {
+            write(scope, account, Purpose::VerifyEmail).await?;
         }
         MailPayload::settle(Ok(true))
     }
@@ -148,22 +148,14 @@ async fn ask_for_reset(scope: &Scope, email: &str) -> Result<()> {
     attempt.begin(&scope.db, &scope.shared.config.identity).await?;
     let found = account::by_email(&scope.db, email).await?.filter(|found| found.disabled_at.is_none());
     if let Some(found) = found {
-        write(scope, found.id, Purpose::ResetPassword, email).await?;
+        write(scope, found.id, Purpose::ResetPassword).await?;
     }
     Ok(())
 }
 
-/// Asks for a mail. Until mails are written, a development shop tells the token in its log.
-async fn write(scope: &Scope, account: i64, purpose: Purpose, email: &str) -> Result<()> {
-    let development = scope.shared.config.shop.mode == Mode::Development;
-    let token = scope.db.write(async |tx| {
-        tx.emit(MailAsked { account, purpose }).await?;
-        if development { one_time::make(tx, purpose, account, email).await.map(Some) } else { Ok(None) }
-    });
-    if let Some(token) = token.await? {
-        tracing::info!(email, ?purpose, token, "a mail would bring this token (development only)");
-    }
-    Ok(())
+/// Asks for a mail; its token is made when it is written.
+async fn write(scope: &Scope, account: i64, purpose: Purpose) -> Result<()> {
+    scope.db.write(async |tx| tx.emit(MailAsked { account, purpose }).await).await
 }
 
 async fn reset(scope: &Scope, token: &str, new_password: String) -> Result<Tokens> {
@@ -193,7 +185,8 @@ async fn replace(
     action: &'static str,
     (attempt, scope): (&Attempt, &Scope),
 ) -> Result<Opened> {
-    set(tx, account.id, row::Column::Password, Expr::value(hash)).await?;
+    set(tx, account.id, row::Column::Password, Expr::value(hash.as_str())).await?;
+    let account = row::Model { password: Some(hash), ..account };
     record(tx, account.id, action).await?;
     session::revoke(tx, account.id, None).await?;
     begin(tx, account, attempt, scope).await

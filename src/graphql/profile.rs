@@ -6,6 +6,7 @@ use super::{
     context::{Scope, scope},
     customer::{Customer, whose},
     guard::{Can, SignedIn},
+    message::Language,
     payload::payload,
 };
 use crate::{
@@ -28,11 +29,19 @@ pub struct CustomerUpdateInput {
     last_name: MaybeUndefined<String>,
     /// A telephone number with its country's code, or as it is dialled in the shop's country.
     phone: MaybeUndefined<String>,
+    /// The language to be written to in; null: whatever the shop's own is.
+    language: MaybeUndefined<Language>,
 }
 
 impl From<CustomerUpdateInput> for ProfileChange {
-    fn from(CustomerUpdateInput { first_name, last_name, phone }: CustomerUpdateInput) -> Self {
-        Self { first_name: patch(first_name), last_name: patch(last_name), phone: patch(phone) }
+    fn from(input: CustomerUpdateInput) -> Self {
+        let CustomerUpdateInput { first_name, last_name, phone, language } = input;
+        let language = match patch(language) {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(language) => Patch::Set(language.into()),
+        };
+        Self { first_name: patch(first_name), last_name: patch(last_name), phone: patch(phone), language }
     }
 }
 
@@ -72,7 +81,7 @@ pub struct CustomerMutation;
 
 #[Object]
 impl CustomerMutation {
-    /// Change one's name and telephone number; or, as staff, those of a customer.
+    /// Change one's name, telephone number and language; or, as staff, those of a customer.
     #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
     async fn customer_update(
         &self,

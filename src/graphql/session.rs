@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     context::{Scope, scope},
     guard::{Anybody, SignedIn},
+    message::Language,
     payload::payload,
 };
 use crate::{
@@ -15,7 +16,9 @@ use crate::{
         Caller,
         account::{self, NewAccount, Typed},
         attempt::Attempt,
-        entity, password,
+        entity,
+        one_time::{MailAsked, Purpose},
+        password,
         session::{self, Opened, Refreshed},
     },
     infra::Tx,
@@ -135,6 +138,8 @@ pub struct CustomerRegisterInput {
     last_name: String,
     /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
     cart_id: Option<ID>,
+    /// The language to be written to in; the shop's own when not said.
+    language: Option<Language>,
 }
 
 /// What one signs in with.
@@ -154,7 +159,7 @@ pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Make an account with an e-mail address and a password, and sign in.
+    /// Make an account with an e-mail address and a password, and sign in. A letter goes out that verifies the address.
     #[graphql(guard = "Anybody")]
     async fn customer_register(
         &self,
@@ -277,17 +282,20 @@ pub(super) fn local(scope: &Scope) -> Result<()> {
 
 async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens> {
     local(scope)?;
-    let CustomerRegisterInput { email, password, first_name, last_name, cart_id } = input;
+    let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
     let typed = Typed { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
     let new = typed.read()?;
     // Whoever registers by the thousand, or tries out who has an account, is slowed down like whoever guesses.
     let attempt = Attempt::at(&format!("new {}", account::email_key(email.trim())), &scope.device.address);
     attempt.begin(&scope.db, &scope.shared.config.identity).await?;
-    let new = NewAccount { password: Some(password::hash(password).await?), ..new };
+    let (password, language) = (Some(password::hash(password).await?), language.map(Into::into));
+    let new = NewAccount { password, language, ..new };
     let lasts = lasts(scope);
     let opened = scope.db.write(async |tx| {
         let made = account::create(tx, new).await?;
-        session::open(tx, made, &scope.device, ("password", lasts)).await
+        let opened = session::open(tx, made, &scope.device, ("password", lasts)).await?;
+        tx.emit(MailAsked { account: opened.account.id, purpose: Purpose::VerifyEmail }).await?;
+        Ok(opened)
     });
     let opened = opened.await?;
     bring(scope, opened.account.id, cart_id).await;

@@ -2,12 +2,13 @@
 
 use email_address::{EmailAddress, Options};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Role, entity::account, password};
 use crate::{
-    base::{Error, Result, error::Code, id::Kind, text},
-    infra::{Change, Tx},
+    base::{Error, Language, Result, error::Code, id::Kind, text},
+    infra::{Change, Tx, outbox::Event},
 };
 
 /// The longest first or last name. Characters.
@@ -30,6 +31,8 @@ pub struct NewAccount {
     pub first_name: String,
     /// May be empty.
     pub last_name: String,
+    /// What its owner is written to in; `None`: whatever the shop speaks.
+    pub language: Option<Language>,
 }
 
 /// What somebody types who wants an account, or makes one for somebody else.
@@ -114,12 +117,27 @@ pub fn name_keys(first: &str, last: &str) -> (String, String) {
     (text::key(&format!("{first} {last}")), text::key(last))
 }
 
+/// Somebody has an account from now on, as a customer.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct CustomerRegistered {
+    /// Its key.
+    pub customer: i64,
+}
+
+impl Event for CustomerRegistered {
+    const KIND: &'static str = "CustomerRegistered";
+
+    fn aggregate(&self) -> String {
+        format!("customer:{}", self.customer)
+    }
+}
+
 /// Makes an account.
 ///
 /// # Errors
 /// When the e-mail address has an account, or the database refuses.
 pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
-    let NewAccount { email, verified, password, role, first_name, last_name } = new;
+    let NewAccount { email, verified, password, role, first_name, last_name, language } = new;
     let (name_key, last_name_key) = name_keys(&first_name, &last_name);
     let row = account::ActiveModel {
         name_key: Set(name_key),
@@ -129,6 +147,7 @@ pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
         email: Set(email),
         password: Set(password),
         role: Set(role),
+        language: Set(language),
         first_name: Set(first_name),
         last_name: Set(last_name),
         version: Set(1),
@@ -145,6 +164,9 @@ pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
         after: Some(after),
     }])
     .await?;
+    if role == Role::Customer {
+        tx.emit(CustomerRegistered { customer: made.id }).await?;
+    }
     Ok(made)
 }
 

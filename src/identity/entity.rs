@@ -26,6 +26,7 @@ pub mod account {
         pub deleted_at: Option<DateTimeUtc>,
         pub name_key: String,
         pub last_name_key: String,
+        pub language: Option<crate::base::Language>,
     }
 
     /// None: what belongs to many rows is loaded in one statement.

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, LockType},
 };
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     secret,
 };
 use crate::{
-    base::{Result, id::Kind},
+    base::{Error, Result, error::Code, id::Kind},
     infra::{Change, Db, Sql, Tx},
 };
 
@@ -53,14 +54,21 @@ pub enum Refreshed {
 
 /// Begins a session of an account that has shown who it is, by some method (`password`, a provider's name).
 ///
+/// What its owner has shown was looked at before this transaction began. So the account is read anew and held: whoever was
+/// shut out meanwhile stays outside, whoever lost a role has lost it here too, and a password that was changed opens nothing.
+///
 /// # Errors
-/// When the database refuses.
+/// When that no longer holds, or the database refuses.
 pub async fn open(
     tx: &Tx,
     account: account::Model,
     device: &Device,
     (method, lasts): (&str, TimeDelta),
 ) -> Result<Opened> {
+    let known = account;
+    let account = account::Entity::find_by_id(known.id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let alive = account.filter(|now| now.deleted_at.is_none() && now.disabled_at.is_none());
+    let account = alive.filter(|now| now.password == known.password).ok_or_else(stale)?;
     let until = tx.now() + lasts;
     let row = session::ActiveModel {
         account_id: Set(account.id),
@@ -76,6 +84,11 @@ pub async fn open(
     let made = row.insert(tx).await?;
     let refresh = give(tx, made.id).await?;
     Ok(Opened { session: made.id, account, refresh, until })
+}
+
+/// What somebody has shown has been changed since.
+fn stale() -> Error {
+    Error::user(Code::Unauthenticated, "", "This account has been changed just now; sign in again.")
 }
 
 async fn give(tx: &Tx, session: i64) -> Result<String> {

@@ -4,7 +4,11 @@ use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use reqwest::redirect::Policy;
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderName, HeaderValue},
+    redirect::Policy,
+};
 
 /// For a connection to another server.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -16,6 +20,21 @@ const LARGEST: usize = 1024 * 1024;
 /// What sends requests to other servers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client(reqwest::Client);
+
+/// A form that is filled in for another server.
+#[derive(Debug)]
+pub struct Form<'a> {
+    /// How it is handed over.
+    pub method: Method,
+    /// Where.
+    pub url: &'a str,
+    /// What is said beside it.
+    pub headers: &'a [(HeaderName, HeaderValue)],
+    /// Its fields.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// How long the whole answer may take.
+    pub limit: Duration,
+}
 
 /// Why there is no answer, with every cause. It is for the log: it names addresses.
 #[derive(Debug)]
@@ -57,9 +76,27 @@ impl Client {
         client.map(Self).map_err(|why| format!("requests to other servers cannot be made: {}", NoAnswer::from(why)))
     }
 
+    /// Sends a form, and reads the whole answer.
+    ///
+    /// # Errors
+    /// When there is none, or one without end.
+    pub async fn form(&self, form: Form<'_>) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+        let Form { method, url, headers, fields, limit } = form;
+        let mut request = self.0.request(method, url).form(fields).timeout(limit);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let answer = self.read(request.build()?).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
     /// Sends a request.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let mut answer = self.0.execute(request.try_into()?).await?;
+        self.read(request.try_into()?).await
+    }
+
+    async fn read(&self, request: reqwest::Request) -> Result<HttpResponse, NoAnswer> {
+        let mut answer = self.0.execute(request).await?;
         let mut out = HttpResponse::new(Vec::new());
         *out.status_mut() = answer.status();
         std::mem::swap(out.headers_mut(), answer.headers_mut());

@@ -4,6 +4,8 @@ mod cart;
 mod checkout;
 mod identity;
 mod jobs;
+mod log;
+mod message;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
@@ -11,11 +13,13 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::base::Country;
+use crate::base::{Country, Language};
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
+pub use log::{LogConfig, LogFormat};
+pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -43,6 +47,12 @@ pub struct Config {
     pub cart: CartConfig,
     /// How orders wait for their money.
     pub checkout: CheckoutConfig,
+    /// How letters go out.
+    pub mail: MailConfig,
+    /// How short messages go out.
+    pub sms: SmsConfig,
+    /// What they say.
+    pub notification: NotificationConfig,
     /// What it writes down.
     pub log: LogConfig,
 }
@@ -58,6 +68,9 @@ pub struct ShopConfig {
     /// Where it stands: a phone number without a country's code is one of there.
     #[serde(deserialize_with = "parsed")]
     pub country: Country,
+    /// What it speaks to those who have not said what they speak.
+    #[serde(deserialize_with = "parsed")]
+    pub language: Language,
     /// Whether strangers are about.
     #[serde(deserialize_with = "parsed")]
     pub mode: Mode,
@@ -177,40 +190,6 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct LogConfig {
-    /// Which lines.
-    pub filter: String,
-    /// In what shape.
-    #[serde(deserialize_with = "parsed")]
-    pub format: LogFormat,
-}
-
-/// The shape of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people on a terminal, JSON elsewhere.
-    Auto,
-    /// For people.
-    Human,
-    /// For machines.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "human" => Ok(Self::Human),
-            "json" => Ok(Self::Json),
-            _ => Err("it is auto, human or json"),
-        }
-    }
-}
-
 fn parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(|why| de::Error::custom(format!("`{text}` will not do: {why}")))
@@ -285,6 +264,9 @@ impl Config {
         self.cart.check()?;
         self.checkout.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
+        self.mail.check(self.shop.mode)?;
+        self.sms.check(self.shop.mode)?;
+        self.notification.check()?;
         Ok(self)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Origin, Sql, bell::Bell, config::DatabaseConfig};
+use super::{Meter, Origin, Sql, bell::Bell, config::DatabaseConfig};
 use crate::base::{Clock, Error, Result};
 
 /// How long a connection may lie idle before it is tried once before its next use.
@@ -271,62 +271,6 @@ fn reason(why: &DbErr) -> String {
             other => other.to_string(),
         },
         other => other.to_string(),
-    }
-}
-
-/// What one request has asked of the database.
-#[derive(Debug, Default)]
-pub struct Meter {
-    running: AtomicU64,
-    statements: AtomicU64,
-    micros: AtomicU64,
-}
-
-impl Meter {
-    /// How many statements.
-    #[must_use]
-    pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
-    }
-
-    /// Whether any is being answered.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.running.load(Ordering::Relaxed) > 0
-    }
-
-    /// How long they took, one after the other.
-    #[must_use]
-    pub fn time(&self) -> Duration {
-        Duration::from_micros(self.micros.load(Ordering::Relaxed))
-    }
-
-    async fn run<T>(meter: Option<&Arc<Self>>, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let Some(meter) = meter else { return statement.await };
-        let began = Instant::now();
-        let running = Running::begin(meter);
-        let outcome = statement.await;
-        drop(running);
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        meter.statements.fetch_add(1, Ordering::Relaxed);
-        meter.micros.fetch_add(micros, Ordering::Relaxed);
-        outcome
-    }
-}
-
-/// A statement that is being answered, until it is dropped: nobody may wait for its end.
-struct Running<'a>(&'a Meter);
-
-impl<'a> Running<'a> {
-    fn begin(meter: &'a Meter) -> Self {
-        meter.running.fetch_add(1, Ordering::Relaxed);
-        Self(meter)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

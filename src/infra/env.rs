@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Config, Db};
+use super::{Client, Config, Db, Mail, Sms};
 
 /// The world outside of one piece of work. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -11,6 +11,10 @@ pub struct Env {
     pub db: Db,
     /// The settings.
     pub config: Arc<Config>,
+    /// What sends letters.
+    pub mail: Mail,
+    /// What sends short messages.
+    pub sms: Sms,
 }
 
 impl Env {
@@ -19,6 +23,8 @@ impl Env {
     /// # Errors
     /// A sentence for the operator.
     pub fn open(db: Db, config: Arc<Config>) -> Result<Self, String> {
-        Ok(Self { db, config })
+        let mail = Mail::new(&config)?;
+        let sms = Sms::new(&config, &Client::new()?)?;
+        Ok(Self { db, config, mail, sms })
     }
 }

@@ -2,7 +2,10 @@
 
 mod claim;
 pub mod keep;
+pub mod list;
+mod listen;
 mod relay;
+mod run;
 pub mod schedule;
 mod wiring;
 mod worker;
@@ -11,7 +14,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Tx;
+use super::{Db, Tx};
 use crate::base::{Error, Result};
 
 pub use wiring::Wiring;
@@ -56,6 +59,20 @@ impl From<Result<()>> for Outcome {
             Err(why) => Self::Fail(why.public().to_string()),
         }
     }
+}
+
+/// Has the database know of a wiring: whoever relays leaves deliveries for its reactions from now on. An instance that
+/// only emits does this too, because the workers there are may be of a version that lacks some.
+///
+/// # Errors
+/// When the wiring cannot be, or the database cannot be asked.
+pub async fn register(db: &Db, wiring: &Wiring) -> Result<()> {
+    wiring.check().map_err(|why| Error::fault("reading the wiring", why))?;
+    db.write(async |tx| {
+        relay::register(tx, wiring).await?;
+        schedule::register(tx, wiring).await
+    })
+    .await
 }
 
 impl Tx {

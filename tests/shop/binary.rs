@@ -61,6 +61,11 @@ impl Workplace {
         Running { child, out, err, address: String::new() }
     }
 
+    /// Begins a command that goes on until it is asked to end.
+    pub fn begin(&self, args: &[&str]) -> Running {
+        self.start(args, &[])
+    }
+
     /// Runs a command to its end.
     pub async fn run(&self, args: &[&str], vars: &[(&str, &str)]) -> Ended {
         self.start(args, vars).end().await
@@ -106,6 +111,15 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// Waits until it has said something on standard error.
+    pub async fn says(&self, words: &str) {
+        let began = Instant::now();
+        while !self.err().contains(words) {
+            assert!(began.elapsed() < PATIENCE, "it does not say {words}: {}", self.err());
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Waits for its end.

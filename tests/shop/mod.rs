@@ -2,10 +2,13 @@
 
 mod binary;
 mod database;
+mod orders;
+mod mailbox;
 mod provider;
 mod reply;
 mod shelf;
 mod till;
+mod work;
 pub mod model;
 
 use std::{
@@ -32,17 +35,16 @@ use savannah::{
         account::{self, NewAccount},
         session::{self, Device},
     },
-    infra::{
-        Config, Db, Env,
-        jobs::{Wiring, Worker},
-        shop::make_ready,
-    },
+    infra::{Config, Db, jobs::Wiring, shop::make_ready},
+    payment::Providers,
     wiring::wiring,
 };
 use serde_json::{Value, json};
 
 pub use binary::{Ended, Running, Workplace};
 pub use database::{Backend, Own, clear_up};
+pub use mailbox::{Mailbox, Mood, SmsService};
+pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
@@ -102,6 +104,8 @@ pub struct Shop {
     pub clock: Clock,
     /// What is done after a change; the shop's own, unless a story says otherwise.
     pub wiring: Arc<Wiring>,
+    /// Where its letters and short messages lie, when nothing else is said.
+    pub outbox: tempfile::TempDir,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     database: database::Own,
@@ -182,22 +186,31 @@ impl Shop {
 
     /// An empty shop with settings of its own: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
     pub async fn open_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        Self::open_paid(backend, settings, Providers::default()).await
+    }
+
+    /// An empty shop that is paid through these.
+    pub async fn open_paid(backend: Backend, settings: &[(&str, &str)], providers: Providers) -> Self {
         let database = database::Own::make(backend).await;
         let set = settings.iter().copied().chain([("DATABASE_URL", database.url())]);
         let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
         let mut config = Config::read(Path::new("/nowhere/savannah.toml"), vars.into_iter()).expect("settings");
         config.database.connections = config.database.connections.max(4);
+        let outbox = tempfile::tempdir().expect("a folder");
+        config.notification.folder = outbox.path().to_owned();
         let clock = Clock::fixed(moment("2026-11-01T09:00:00Z"));
         let db = Db::open(&config.database, clock.clone()).await.expect("a database");
         make_ready(&db, &config).await.expect("a ready database");
-        let app = App::new(Arc::new(Shared::open(db.clone(), config).await.expect("a shop")));
+        let mut shared = Shared::open(db.clone(), config).await.expect("a shop");
+        let wiring = Arc::new(wiring(&providers));
+        shared.providers = providers;
+        let app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(
             axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
         );
-        let wiring = Arc::new(wiring());
-        Self { db, app, address, clock, wiring, http: reqwest::Client::new(), server, database }
+        Self { db, app, address, clock, wiring, outbox, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.
@@ -238,22 +251,6 @@ impl Shop {
     pub async fn tick(&self) {
         self.app.shared.refresh().await.expect("a fresh view");
         catalog::reprice(&self.db).await.expect("fresh prices");
-    }
-
-    /// What a job may reach for.
-    pub fn env(&self) -> Env {
-        Env::open(self.db.clone(), Arc::new(self.app.shared.config.clone())).expect("a world")
-    }
-
-    /// A worker of this shop's.
-    pub async fn worker(&self) -> Worker {
-        let worker = Worker::open(self.env(), Arc::clone(&self.wiring)).await;
-        worker.unwrap_or_else(|why| panic!("no worker: {}", why.log()))
-    }
-
-    /// Does everything that waits and is due by the shop's clock, until nothing is left; how much that was.
-    pub async fn work(&self) -> u64 {
-        self.worker().await.drain().await.unwrap_or_else(|why| panic!("the work stopped: {}", why.log()))
     }
 
     /// Asks the API, over HTTP.

@@ -8,6 +8,7 @@ use super::{
     super::{
         context::{Scope, scope},
         guard::Anybody,
+        message::Language,
         payload::{UserError, settle},
         postal::AddressChoiceInput,
         stock::change::once,
@@ -45,8 +46,8 @@ pub struct PurchaseInput {
     payment_method: String,
     /// What whoever packs it should know. At most 1000 characters.
     note: Option<String>,
-    /// In which language you are written to: `en` or `sw`.
-    language: Option<String>,
+    /// In which language you are written to; your own, or the shop's, when it is not said.
+    language: Option<Language>,
 }
 
 /// A cart that is to be ordered. What is not said here is taken from the cart, and then from the customer's account.
@@ -175,7 +176,19 @@ impl PurchaseInput {
         let way = |id: ID| GlobalId::key(&id, Kind::ShippingMethod, "input.shippingMethodId");
         let method = shipping_method_id.map(way).transpose()?;
         let provider = payment_method.to_lowercase();
-        Ok(Purchase { once, basket, expected, email, phone, shipping, billing, method, note, language, provider })
+        Ok(Purchase {
+            once,
+            basket,
+            expected,
+            email,
+            phone,
+            shipping,
+            billing,
+            method,
+            note,
+            language: language.map(Into::into),
+            provider,
+        })
     }
 }
 
@@ -188,7 +201,7 @@ async fn buy(scope: &Scope, purchase: Purchase) -> Result<Bought> {
         caller: scope.caller,
         currency: config.shop.currency,
         country: config.shop.country,
-        language: "en",
+        language: config.shop.language,
         patience: TimeDelta::from_std(config.checkout.payment_lifetime).unwrap_or(TimeDelta::minutes(15)),
     };
     checkout::buy(&till, purchase).await

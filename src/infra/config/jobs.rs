@@ -18,6 +18,9 @@ pub struct JobsConfig {
     /// How long work is a worker's that is heard of no more.
     #[serde(deserialize_with = "super::seconds")]
     pub lease: Duration,
+    /// How often is looked for what nobody rang for.
+    #[serde(deserialize_with = "super::seconds")]
+    pub poll: Duration,
     /// How much of one queue one worker does at once.
     pub concurrency: usize,
     /// Queues for which it is another number: `mail=8`.
@@ -44,6 +47,9 @@ impl JobsConfig {
         }
         if self.backoff > self.backoff_limit || self.backoff_limit > Duration::from_hours(24 * 30) {
             return Err("jobs.backoff_limit must be from jobs.backoff to 30 days".into());
+        }
+        if self.poll.is_zero() || self.poll > Duration::from_hours(1) {
+            return Err("jobs.poll must be from 1 second to an hour".into());
         }
         if self.concurrency == 0 || self.concurrency > 1000 {
             return Err("jobs.concurrency must be from 1 to 1000".into());

@@ -217,6 +217,7 @@ mod tests {
             backoff: Duration::from_secs(2),
             backoff_limit: Duration::from_mins(1),
             lease: Duration::from_mins(1),
+            poll: Duration::from_secs(1),
             concurrency: 4,
             queues: Vec::new(),
             keep_days: 30,

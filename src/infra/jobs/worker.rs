@@ -44,13 +44,7 @@ impl Worker {
     /// # Errors
     /// When the wiring cannot be, or the database cannot be asked.
     pub async fn open(env: Env, wiring: Arc<Wiring>) -> Result<Self> {
-        wiring.check().map_err(|why| Error::fault("reading the wiring", why))?;
-        env.db
-            .write(async |tx| {
-                relay::register(tx, &wiring).await?;
-                schedule::register(tx, &wiring).await
-            })
-            .await?;
+        super::register(&env.db, &wiring).await?;
         let queues = wiring.queues();
         let name = format!("{}-{}", std::process::id(), Uuid::now_v7().simple());
         Ok(Self { env, wiring, queues, name, running: Mutex::default() })

@@ -1,0 +1,37 @@
+//! Messages as rows.
+
+/// `message`
+pub mod message {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: something that is told once, by one way.
+    #[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "message")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub event_id: i64,
+        pub occasion: String,
+        pub channel: String,
+        pub recipient: Option<String>,
+        pub account_id: Option<i64>,
+        pub order_id: Option<i64>,
+        pub language: Option<String>,
+        pub words: Option<Json>,
+        pub state: String,
+        pub why: Option<String>,
+        pub attempts: i32,
+        pub round: i32,
+        pub provider_id: Option<String>,
+        pub sent_at: Option<DateTimeUtc>,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// None: what belongs to many rows is loaded in one statement.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
