@@ -98,9 +98,9 @@ async fn two_devices_merge_at_once(backend: Backend) {
     let own = shop.ask_as(&token, "{ me { cart { id } } }", json!({})).await.at("/me/cart/id").clone();
     let own = own.as_str().expect("an id");
     let lines = [(mug.as_str(), 1)];
-    let mine = Some(token.as_str());
-    let add = || shop.cart_lines(mine, "cartLinesAdd", own, &lines);
-    let (merged, ..) = tokio::join!(merge(&shop, &token, &guest), add(), add(), add(), shop.cart(mine, &lines));
+    let whose = Some(token.as_str());
+    let add = || shop.cart_lines(whose, "cartLinesAdd", own, &lines);
+    let (merged, ..) = tokio::join!(merge(&shop, &token, &guest), add(), add(), add(), shop.cart(whose, &lines));
     assert_eq!(merged.problems("cartMerge"), []);
     assert_eq!(shop.number("SELECT sum(quantity) FROM cart_line").await, 30);
 }

@@ -1,7 +1,7 @@
 //! What the README says can be pasted, pasted: in its order, by whoever it says.
 
 use savannah::identity::Role;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     shop::{Backend, Shop},
@@ -30,36 +30,57 @@ fn operations(block: &str) -> impl Iterator<Item = (&str, &str)> {
 
 async fn everything_in_the_readme_can_be_pasted(backend: Backend) {
     let shop = Shop::demo(backend).await;
+    shop.fit_out().await;
     let admin = shop.sign_in(Role::Admin).await;
-    let (mut customer, mut refresh, mut category) = (admin.clone(), Value::Null, Value::Null);
+    let mut customer = admin.clone();
+    // What a reader fills in from the answers.
+    let mut known = json!({});
+    let keep = [
+        ("variantId", "/product/variants/0/id"),
+        ("cartId", "/cartCreate/cart/id"),
+        ("shippingMethodId", "/cartCreate/cart/availableShippingMethods/0/method/id"),
+        ("total", "/cartShippingMethodSet/cart/total"),
+        ("orderId", "/checkoutComplete/order/id"),
+        ("categoryId", "/categoryCreate/category/id"),
+        ("refreshToken", "/login/tokens/refreshToken"),
+        ("refreshToken", "/tokenRefresh/tokens/refreshToken"),
+    ];
     let blocks: Vec<&str> = README.split("```graphql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 3, "the catalog, the customer, the admin");
+    assert_eq!(blocks.len(), 5, "the catalog, the guest, the staff, the customer, the admin");
     let mut told = Vec::new();
     for (place, block) in blocks.iter().enumerate() {
         for (name, text) in operations(block) {
-            let token = if place == 1 { &customer } else { &admin };
-            let variables = json!({ "refreshToken": refresh, "categoryId": category });
-            let answer = shop.ask_as(token, text, variables).await;
+            let token = [None, None, Some(&admin), Some(&customer), Some(&admin)][place];
+            let answer = shop.ask_maybe(token.map(String::as_str), text, known.clone()).await;
             assert!(answer.body.get("errors").is_none(), "{name}: {}", answer.body);
             assert!(!answer.body.to_string().contains("\"userErrors\":[{"), "{name}: {}", answer.body);
             for mutation in ["login", "tokenRefresh"] {
                 if let Some(tokens) = answer.body["data"][mutation].get("tokens") {
                     customer = String::from(tokens["accessToken"].as_str().expect("a token"));
-                    refresh = tokens["refreshToken"].clone();
                 }
             }
-            if let Some(made) = answer.body["data"]["categoryCreate"].get("category") {
-                category = made["id"].clone();
+            for (name, place) in keep {
+                if let Some(said) = answer.body["data"].pointer(place) {
+                    known[name] = said.clone();
+                }
             }
             told.push(name);
         }
     }
     let all = [
-        "Window", "Page", "Tree", "Search", "Register", "Login", "Refresh", "Me", "Logout", "Category", "Product",
-        "Changes",
+        "Window", "Page", "Tree", "Search", "Fill", "Choose", "Buy", "Confirm", "Send", "Paid", "Arrived", "Register",
+        "Login", "Refresh", "Me", "Logout", "Category", "Product", "Changes",
     ];
     assert_eq!(told, all);
     let lamp = shop.ask("{ product(sku: \"LAMP-1\") { name salePrice stockQuantity category { name } } }").await;
     assert_eq!(lamp.at("/product/category/name"), "Lamps");
     assert_eq!((lamp.at("/product/salePrice"), lamp.at("/product/stockQuantity")), (&json!("3900.00"), &json!(12)));
+    let order = shop.ask_as(
+        &admin,
+        "query($id: ID) { order(id: $id) { status paymentStatus } }",
+        json!({ "id": known["orderId"] }),
+    );
+    assert_eq!(order.await.at("/order"), &json!({ "status": "DELIVERED", "paymentStatus": "PAID" }));
+    shop.add_up().await;
+    shop.settle().await;
 }

@@ -54,6 +54,9 @@ pub struct Options {
     /// How many threads `wrk` may use.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub threads: u32,
+    /// Buy instead of reading: carts filled and ordered, and how soon others hear of an order.
+    #[arg(long)]
+    pub selling: bool,
     /// Measure nothing: print the plans of the statements that the shop sends (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,

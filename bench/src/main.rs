@@ -19,6 +19,7 @@ mod measure;
 mod process;
 mod report;
 mod scenario;
+mod selling;
 mod tokens;
 
 /// What went wrong, in one sentence.

@@ -19,6 +19,7 @@ use crate::{
     process::Server,
     report::{self, Line, Report},
     scenario::{Kind, Questions, Scenario},
+    selling,
 };
 
 /// So many starts; the middle one counts.
@@ -37,6 +38,9 @@ pub fn run(options: &Options) -> Result<()> {
         None => build()?,
     };
     let server = server.canonicalize().map_err(|why| format!("{} cannot be run: {why}", server.display()))?;
+    if options.selling {
+        return selling::run(options, &server);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| format!("tokio cannot start: {why}"))?;
     let mut reports = Vec::new();
@@ -126,8 +130,8 @@ impl Bench<'_> {
     /// Loads both in turn.
     fn scenario(&mut self, scenario: &Scenario, savannah: &Server, comparator: &Server) -> Result<Line> {
         let token = if scenario.kind == Kind::SignedIn { Some(sign_in(savannah)?) } else { None };
-        let script = Script::new(scenario, token.as_deref())?;
         let name = scenario.kind.title();
+        let script = Script::new(name, &scenario.bodies, token.as_deref())?;
         let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
         for server in [savannah, comparator] {
             script.run(self.options, server.address, true).map_err(|why| format!("{name}: {why}"))?;

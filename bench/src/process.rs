@@ -34,6 +34,15 @@ impl Server {
         Self::start(shop(program, url, address, "warn"), address)
     }
 
+    /// Starts it with its worker. What it sends goes into the folder for temporary files.
+    pub fn working(program: &Path, url: &str) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = savannah(program, url);
+        command.args(["serve", "--no-demo"]).env("BIND_ADDR", address.to_string()).env("RUST_LOG", "warn");
+        command.stdout(Stdio::null());
+        Self::start(command, address)
+    }
+
     /// Starts it so that it writes down every plan, which the caller reads from its standard error.
     pub fn talkative(program: &Path, url: &str) -> Result<Self> {
         let address = free_address()?;

@@ -1,4 +1,5 @@
 //! Stock as staff see it.
+#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
 
 pub mod change;
 

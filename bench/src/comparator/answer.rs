@@ -75,10 +75,10 @@ pub fn id(kind: &str, key: i64) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{kind}:{key}"))
 }
 
-/// The key in the id of a category.
-pub fn category_key(id: &str) -> Option<i64> {
+/// The key in the id of a thing of this kind.
+pub fn key_of(id: &str, kind: &str) -> Option<i64> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(id).ok()?;
-    std::str::from_utf8(&bytes).ok()?.strip_prefix("Category:")?.parse().ok()
+    std::str::from_utf8(&bytes).ok()?.strip_prefix(kind)?.strip_prefix(':')?.parse().ok()
 }
 
 /// Cents as shillings.

@@ -22,6 +22,7 @@ use crate::Result;
 
 mod answer;
 mod catalog;
+mod selling;
 
 /// A question as clients of GraphQL send it.
 #[derive(Deserialize)]
@@ -42,6 +43,9 @@ struct Variables<'a> {
     slug: Option<Cow<'a, str>>,
     #[serde(borrow)]
     search: Option<Cow<'a, str>>,
+    input: Option<selling::Input>,
+    #[serde(default)]
+    lines: Vec<selling::Line>,
 }
 
 /// Serves until it is ended.
@@ -86,14 +90,19 @@ async fn handle(State(pool): State<PgPool>, body: Bytes) -> Response {
 
 /// The answer; `None` when the question is not one of those it knows.
 async fn dispatch(pool: &PgPool, asked: &Request<'_>) -> sqlx::Result<Option<Vec<u8>>> {
-    let Variables { id, slug, search } = &asked.variables;
+    let Variables { id, slug, search, input, lines } = &asked.variables;
     if asked.query.is_empty() {
         return Ok(None);
+    }
+    match (&*asked.operation_name, id, input) {
+        ("CheckoutComplete", None, Some(input)) => return selling::checkout(pool, input).await,
+        ("CartLinesAdd", Some(word), None) => return selling::add(pool, word, lines).await,
+        _ => {}
     }
     let json = match (&*asked.operation_name, id, slug, search) {
         ("Listing", None, None, None) => catalog::listing(pool).await?,
         ("ListingVariants", None, None, None) => catalog::listing_variants(pool).await?,
-        ("Category", Some(id), None, None) => match answer::category_key(id) {
+        ("Category", Some(id), None, None) => match answer::key_of(id, "Category") {
             Some(key) => catalog::category(pool, key).await?,
             None => return Ok(None),
         },

@@ -1,6 +1,6 @@
 //! Buying.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
@@ -15,6 +15,7 @@ use super::{
     },
     Order,
     list::amount,
+    loader::PaymentsOf,
     money::Payment,
 };
 use crate::{
@@ -25,7 +26,6 @@ use crate::{
     },
     checkout::{self, Basket, Bought, Purchase, Till},
     infra::Once,
-    payment,
 };
 
 /// What is said of an order, whatever is in it.
@@ -88,11 +88,10 @@ pub struct OrderCreateInput {
 
 /// What came of buying.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct CheckoutPayload {
     /// The order; null when none was made. One whose payment was refused has ended.
     order: Option<Order>,
-    /// Its payment; null when no order was made.
-    payment: Option<Payment>,
     /// What the caller can put right; empty when all went well.
     user_errors: Vec<UserError>,
 }
@@ -101,15 +100,23 @@ impl CheckoutPayload {
     async fn of(scope: &Scope, bought: Result<Bought>) -> Result<Self> {
         let (bought, mut user_errors) = settle(bought)?;
         let Some(Bought { order, refused }) = bought else {
-            return Ok(Self { order: None, payment: None, user_errors });
+            return Ok(Self { order: None, user_errors });
         };
         if let Some(message) = refused {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());
         }
-        let mut payments = payment::entity::of_orders(&scope.db, &[order]).await?;
-        let payment = payments.remove(&order).and_then(|mut list| list.pop());
-        Ok(Self { order: Some(Order::own(scope, order).await?), payment: payment.map(Payment), user_errors })
+        Ok(Self { order: Some(Order::own(scope, order).await?), user_errors })
+    }
+}
+
+#[ComplexObject]
+impl CheckoutPayload {
+    /// Its payment; null when no order was made. One statement.
+    async fn payment(&self, ctx: &Context<'_>) -> Result<Option<Payment>> {
+        let Some(order) = &self.order else { return Ok(None) };
+        let payments = scope(ctx).load(PaymentsOf(order.0.id)).await?;
+        Ok(payments.and_then(|list| list.last().cloned()).map(Payment))
     }
 }
 
