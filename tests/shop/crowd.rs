@@ -48,7 +48,11 @@ impl Goods {
     /// What is bought for the so-manieth time.
     pub fn some(&self, n: usize) -> Vec<(&str, i64)> {
         let good = |n: usize| self.0[n % Self::SCARCE].as_str();
-        if n % 5 == 0 { vec![(&self.0[Self::SCARCE], 1), (good(n), 1)] } else { vec![(good(n), 2), (good(n + 2), 1)] }
+        if n.is_multiple_of(5) {
+            vec![(&self.0[Self::SCARCE], 1), (good(n), 1)]
+        } else {
+            vec![(good(n), 2), (good(n + 2), 1)]
+        }
     }
 }
 
@@ -151,11 +155,11 @@ impl Buyer {
         let lines = self.goods.some(n * 7 + self.number);
         let mut input =
             json!({ "idempotencyKey": key, "email": format!("{key}@example.com"), "shippingAddress": address() });
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             input["phone"] = json!("0712 345678");
         }
-        let mutation = if n % 2 == 0 { "orderCreate" } else { "checkoutComplete" };
-        if n % 2 == 0 {
+        let mutation = if n.is_multiple_of(2) { "orderCreate" } else { "checkoutComplete" };
+        if n.is_multiple_of(2) {
             input["items"] = wishes(&lines);
         } else {
             let query = "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id total }
