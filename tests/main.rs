@@ -62,6 +62,7 @@ mod schedules;
 mod messages;
 mod letters;
 mod notices;
+mod crash;
 
 use std::process::ExitCode;
 
@@ -126,6 +127,7 @@ fn main() -> ExitCode {
         ("messages", messages::stories()),
         ("letters", letters::stories()),
         ("notices", notices::stories()),
+        ("crash", crash::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

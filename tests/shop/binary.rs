@@ -73,7 +73,12 @@ impl Workplace {
 
     /// Opens the shop and waits for it.
     pub async fn open(&self, vars: &[(&str, &str)]) -> Running {
-        let mut running = self.start(&[], vars);
+        self.open_by(&[], vars).await
+    }
+
+    /// Opens the shop by a command, and waits for it.
+    pub async fn open_by(&self, args: &[&str], vars: &[(&str, &str)]) -> Running {
+        let mut running = self.start(args, vars);
         let began = Instant::now();
         loop {
             let said = running.out();
@@ -105,6 +110,11 @@ impl Running {
 
     pub fn err(&self) -> String {
         fs::read_to_string(&self.err).expect("its words")
+    }
+
+    /// The number that the system knows it by.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal: `TERM`, `KILL`.

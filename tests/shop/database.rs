@@ -91,6 +91,11 @@ impl Own {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// A connection of the story's own, beside whoever else uses it.
+    pub async fn open(&self) -> Db {
+        open(&self.url).await
+    }
 }
 
 async fn open(url: &str) -> Db {

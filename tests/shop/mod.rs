@@ -3,12 +3,14 @@
 mod bank;
 mod books;
 mod binary;
+mod crowd;
 mod database;
 mod orders;
 mod mailbox;
 mod provider;
 mod reply;
 mod shelf;
+mod sound;
 mod till;
 mod work;
 pub mod model;
@@ -46,12 +48,14 @@ use serde_json::{Value, json};
 pub use bank::{Bank, Says};
 pub use binary::{Ended, Running, Workplace};
 pub use books::{Books, Money, Shelf};
+pub use crowd::{Bought, Crowd, Goods};
 pub use database::{Backend, Own, clear_up};
 pub use mailbox::{Mailbox, Mood, SmsService};
 pub use orders::{ORDER, address};
 pub use provider::{APP, Browser, Landed, Provider};
 pub use reply::Reply;
 pub use shelf::{plant, simple};
+pub use sound::{add_up, all_told, number, settled, wrong};
 pub use till::{TOTALS, held, wishes};
 
 /// A story: its name, whether what it needs is here, and how to tell it on a kind of database.
@@ -342,42 +346,14 @@ impl Shop {
 
     /// The one number that a query of the story's own answers.
     pub async fn number(&self, sql: &str) -> i64 {
-        use sea_orm::ConnectionTrait;
-        let statement =
-            sea_orm::Statement::from_string(self.db.backend(), format!("SELECT CAST(({sql}) AS BIGINT) AS n"));
-        let row = self.db.owner().query_one_raw(statement).await.expect("an answer").expect("a row");
-        row.try_get("", "n").expect("a number")
+        number(&self.db, sql).await
     }
 
     /// Does what is left to do, and fails when some of it cannot be done, or when anything that the catalog derives is
     /// not what its parts say.
     pub async fn settle(&self) {
         self.work().await;
-        assert_eq!(self.number("SELECT count(*) FROM outbox WHERE relayed_at IS NULL").await, 0, "events untold");
-        assert_eq!(
-            self.number("SELECT count(*) FROM job WHERE state IN ('dead', 'running')").await,
-            0,
-            "work left over"
-        );
-        let failing = "SELECT count(*) FROM job WHERE state = 'waiting' AND last_error IS NOT NULL";
-        assert_eq!(self.number(failing).await, 0, "work that fails");
-        let gaps = "SELECT count(*) FROM outbox_head AS h WHERE sequence <> \
-            (SELECT max(o.sequence) FROM outbox AS o WHERE o.aggregate = h.aggregate)";
-        assert_eq!(self.number(gaps).await, 0, "events that are not numbered to the end");
-        let wrong_tally = "SELECT count(*) FROM category AS c LEFT JOIN category_tally AS t ON t.category_id = c.id \
-            WHERE COALESCE(t.products, 0) <> (SELECT count(*) FROM product AS p \
-            WHERE p.category_id = c.id AND p.status = 'active' AND p.deleted_at IS NULL)";
-        assert_eq!(self.number(wrong_tally).await, 0, "categories whose tally is wrong");
-        let wrong_stock = "SELECT count(*) FROM product AS p WHERE in_stock <> EXISTS (SELECT 1 FROM variant AS v \
-            LEFT JOIN inventory AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
-            AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
-        assert_eq!(self.number(wrong_stock).await, 0, "products that do not know whether they are in stock");
-        let wrong_price = "SELECT count(*) FROM product AS p WHERE price_now > (SELECT min(v.price) FROM variant AS v \
-            WHERE v.product_id = p.id AND v.deleted_at IS NULL)";
-        assert_eq!(self.number(wrong_price).await, 0, "products dearer than their cheapest variant");
-        let alone =
-            "SELECT count(*) FROM product AS p WHERE NOT EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id)";
-        assert_eq!(self.number(alone).await, 0, "products without a variant");
+        settled(&self.db).await;
     }
 }
 
