@@ -58,6 +58,7 @@ async fn again(till: &Till<'_>, purchase: &Purchase) -> Result<Placed> {
 }
 
 async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed> {
+    tx.keep_plans().await?;
     let key = match tx.claim(&purchase.once, Makes::New("customer_order")).await? {
         Claim::First(key) => key,
         Claim::Again(order) => return Ok(Placed { order, asks: None }),
