@@ -18,8 +18,6 @@ use crate::{
 const ORDER: char = 'c';
 /// The longest text to look for. Characters.
 const SEARCH_LIMIT: usize = 200;
-/// Comes after everything that begins with what stands before it, byte by byte.
-const LAST: char = char::MAX;
 
 /// What staff say of the accounts they look for. Everything said must hold.
 #[derive(Debug, Default)]
@@ -84,24 +82,18 @@ impl Wanted {
         }
         let Some((key, phone)) = &self.text else { return };
         sql.push(" AND (");
-        begins(sql, "email_key", key);
+        sql.begins("email_key", key);
         sql.push(" OR ");
-        begins(sql, "name_key", key);
+        sql.begins("name_key", key);
         sql.push(" OR ");
-        begins(sql, "last_name_key", key);
+        sql.begins("last_name_key", key);
         if let Some(phone) = phone {
             sql.push(" OR ");
             let column = if sql.postgres() { "phone COLLATE \"C\"" } else { "phone" };
-            begins(sql, column, phone);
+            sql.begins(column, phone);
         }
         sql.push(")");
     }
-}
-
-/// `column` begins with a text, in the words that an index can answer.
-fn begins(sql: &mut Sql, column: &str, text: &str) {
-    sql.push("(").push(column).push(" >= ").bind(text);
-    sql.push(" AND ").push(column).push(" < ").bind(format!("{text}{LAST}")).push(")");
 }
 
 /// One page. One statement.

@@ -6,6 +6,9 @@ use sea_orm::{
     sea_query::{ArrayType, OptionEnum},
 };
 
+/// Comes after everything that begins with what stands before it, byte by byte.
+const LAST: char = char::MAX;
+
 /// A statement being written.
 #[derive(Debug, Clone)]
 pub struct Sql {
@@ -70,6 +73,12 @@ impl Sql {
         } else {
             self.push(" IN (SELECT value FROM json_each(").texts(keys).push("))")
         }
+    }
+
+    /// Adds `column` begins with a text, byte by byte, in the words that an index can answer.
+    pub fn begins(&mut self, column: &str, text: &str) -> &mut Self {
+        self.push("(").push(column).push(" >= ").bind(text);
+        self.push(" AND ").push(column).push(" < ").bind(format!("{text}{LAST}")).push(")")
     }
 
     /// Binds a list of numbers: an array on PostgreSQL, JSON text on SQLite.

@@ -16,8 +16,6 @@ use crate::{
 
 /// The longest text to look for. Characters.
 const SEARCH_LIMIT: usize = 200;
-/// Comes after everything that begins with what stands before it, byte by byte.
-const LAST: char = char::MAX;
 
 /// A moment from which on, and one up to which.
 pub type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
@@ -145,14 +143,14 @@ impl Wanted {
         let Some(Typed { key, phone, number }) = &self.text else { return };
         let postgres = sql.postgres();
         sql.push(" AND (");
-        begins(sql, bytewise(postgres, "o.number"), number);
+        sql.begins(bytewise(postgres, "o.number"), number);
         sql.push(" OR ");
-        begins(sql, bytewise(postgres, "lower(o.email)"), key);
+        sql.begins(bytewise(postgres, "lower(o.email)"), key);
         sql.push(" OR ");
-        begins(sql, "o.name_key", key);
+        sql.begins("o.name_key", key);
         if let Some(phone) = phone {
             sql.push(" OR ");
-            begins(sql, bytewise(postgres, "o.phone"), phone);
+            sql.begins(bytewise(postgres, "o.phone"), phone);
         }
         sql.push(")");
     }
@@ -187,12 +185,6 @@ fn bytewise(postgres: bool, column: &'static str) -> &'static str {
         (true, "lower(l.sku)") => "lower(l.sku) COLLATE \"C\"",
         _ => column,
     }
-}
-
-/// `column` begins with a text, in the words that an index can answer.
-fn begins(sql: &mut Sql, column: &str, text: &str) {
-    sql.push("(").push(column).push(" >= ").bind(text);
-    sql.push(" AND ").push(column).push(" < ").bind(format!("{text}{LAST}")).push(")");
 }
 
 /// One page. One statement.
