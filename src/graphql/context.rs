@@ -126,8 +126,7 @@ impl Scope {
         let Visit { caller, device, request } = visit;
         let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request });
         let tree = Arc::new(ArcSwap::new(shared.forest.current()));
-        let staff = caller.permissions().has(Permission::CatalogWrite);
-        let sight = if staff { Sight::Staff } else { Sight::Shopper };
+        let sight = Sight::of(caller);
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
             // Nobody waits for the loads of a request that has ended.
