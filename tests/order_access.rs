@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     orders::{id, order, pairs},
-    shop::{Answer, Backend, Shop},
+    shop::{Answer, Backend, ORDER, Shop, address},
     stories,
 };
 
@@ -16,6 +16,7 @@ stories![
     order_cancel_with_token_by_another_customer_cancels,
     order_create_with_a_hidden_variant_names_nothing,
     idempotency_key_of_two_guests_makes_two_orders,
+    checkout_beside_the_erasure_of_its_customer_does_not_deadlock,
 ];
 
 const TOKENS: &str = "query($id: ID, $n: String, $t: String) { byId: order(id: $id) { number token }
@@ -117,5 +118,36 @@ async fn idempotency_key_of_two_guests_makes_two_orders(backend: Backend) {
         totals.push(order(&shop.check_out(None, "1", &cart, json!({})).await, "checkoutComplete")["number"].clone());
     }
     assert_ne!(totals[0], totals[1]);
+    shop.add_up().await;
+}
+
+async fn checkout_beside_the_erasure_of_its_customer_does_not_deadlock(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let mug = shop.good("mug", 100, Some(50)).await;
+    for round in 0..8 {
+        let customer = shop.sign_in(Role::Customer).await;
+        let cart = shop.cart(Some(&customer), &[(&mug, 1)]).await;
+        let buy = format!(
+            "mutation($input: CheckoutCompleteInput!) {{ checkoutComplete(input: $input) {{ order {{ {ORDER} }}
+            userErrors {{ code field }} }} }}"
+        );
+        let input = json!({ "cartId": cart, "idempotencyKey": "k", "email": "wanjiku@example.com",
+            "shippingAddress": address(), "expectedTotal": "100.00" });
+        let buying = shop.ask_as(&customer, &buy, json!({ "input": input }));
+        let erasing =
+            shop.ask_as(&customer, "mutation { customerDelete { deletedCustomerId userErrors { code } } }", json!({}));
+        let (bought, gone) = if round % 2 == 0 {
+            futures_util::future::join(buying, erasing).await
+        } else {
+            let (gone, bought) = futures_util::future::join(erasing, buying).await;
+            (bought, gone)
+        };
+        assert_eq!(gone.problems("customerDelete"), [], "{}", gone.body);
+        // Either there is an order, or the cart or the account was gone already; never a fault of the shop's.
+        let fault = bought.body["errors"][0]["extensions"]["code"].as_str().filter(|code| *code != "UNAUTHENTICATED");
+        assert_eq!(fault, None, "{}", bought.body);
+    }
+    let ended = "SELECT COUNT(*) FROM customer_order AS o WHERE o.status = 'pending' AND o.email IS NULL";
+    assert_eq!(shop.number(ended).await, 0, "an order under way names its buyer");
     shop.add_up().await;
 }

@@ -55,7 +55,7 @@ async fn save(scope: &Scope, one: ProductEdit) -> Result<Edited> {
     let edits = [one];
     let mut all = write!(scope, async |tx| {
         let edited = edit::edit_all(tx, currency, &edits).await?;
-        stock(tx, edits.iter().zip(&edited).collect()).await?;
+        stock(tx, &edits.iter().zip(&edited).collect::<Vec<_>>()).await?;
         Ok(edited)
     })?;
     all.pop().ok_or_else(|| Error::fault("changing a product", "nothing came of it"))
@@ -63,7 +63,7 @@ async fn save(scope: &Scope, one: ProductEdit) -> Result<Edited> {
 
 /// The stock that was said of the variants, and whether their products can be bought. A count that its editor expected to be
 /// another one refuses the whole request.
-async fn stock(tx: &Tx, edited: Vec<(&ProductEdit, &Edited)>) -> Result<()> {
+async fn stock(tx: &Tx, edited: &[(&ProductEdit, &Edited)]) -> Result<()> {
     let variants = edited.iter().flat_map(|(edit, edited)| edit.variants.iter().zip(&edited.variants));
     let expected = variants.filter_map(|(edit, row)| {
         let field = if edit.path.is_empty() { FIELD.to_owned() } else { format!("{}.{FIELD}", edit.path) };

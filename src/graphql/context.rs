@@ -26,7 +26,7 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Outside, Permission, outside::Denied, session::Device},
+    identity::{Caller, Gate, Guests, Outside, outside::Denied, session::Device},
     infra::{Actor, Config, Db, Meter, Origin},
     payment::Providers,
 };

@@ -101,7 +101,7 @@ async fn upsert(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool)
             Error::all(unread.iter().chain(failed).cloned().collect())?;
         }
         let edited = edits.iter().zip(&outcomes).filter_map(|(edit, one)| Some((edit, one.as_ref().ok()?)));
-        stock(tx, edited.collect()).await?;
+        stock(tx, &edited.collect::<Vec<_>>()).await?;
         Ok(outcomes)
     })?;
     for (place, outcome) in places.into_iter().zip(outcomes) {

@@ -330,7 +330,7 @@ fn parcel(input: OrderFulfilInput) -> Result<NewParcel> {
 fn quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
     let line = |(at, line): (usize, OrderLineQuantityInput)| {
         let key = GlobalId::key(&line.line_id, Kind::OrderLine, &format!("{field}.{at}.lineId"))?;
-        Ok((key, line.quantity))
+        Ok::<_, Error>((key, line.quantity))
     };
     lines.into_iter().enumerate().map(line).collect()
 }
