@@ -229,7 +229,7 @@ async fn unknown_tokens_are_limited_and_known_ones_are_not(backend: Backend) {
         limited(&ask(call).await);
     }
     passed(&ask(&format!("tokenRefresh(refreshToken: \"{token}\")")).await);
-    assert_eq!(counters(&shop).await, 2, "one address, one registration");
+    assert_eq!(counters(&shop).await, 3, "one for the tokens, two of the registration");
 }
 
 async fn ended_windows_are_pruned(backend: Backend) {
