@@ -63,6 +63,7 @@ mod messages;
 mod letters;
 mod notices;
 mod crash;
+mod attack_process;
 
 use std::process::ExitCode;
 
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
         ("letters", letters::stories()),
         ("notices", notices::stories()),
         ("crash", crash::stories()),
+        ("attack_process", attack_process::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
