@@ -65,6 +65,9 @@ mod letters;
 mod notices;
 mod crash;
 mod attack_process;
+mod outages;
+mod connections;
+mod starting;
 
 use std::process::ExitCode;
 
@@ -132,6 +135,9 @@ fn main() -> ExitCode {
         ("notices", notices::stories()),
         ("crash", crash::stories()),
         ("attack_process", attack_process::stories()),
+        ("outages", outages::stories()),
+        ("connections", connections::stories()),
+        ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
