@@ -20,6 +20,10 @@ mod rush_staff;
 mod any_order;
 mod order_steps;
 mod order_lists;
+mod order_access;
+mod order_returns;
+mod buyer_limits;
+mod captures;
 mod buying;
 mod pricing_cart;
 mod shipping;
@@ -90,6 +94,10 @@ fn main() -> ExitCode {
         ("any_order", any_order::stories()),
         ("order_steps", order_steps::stories()),
         ("order_lists", order_lists::stories()),
+        ("order_access", order_access::stories()),
+        ("order_returns", order_returns::stories()),
+        ("buyer_limits", buyer_limits::stories()),
+        ("captures", captures::stories()),
         ("buying", buying::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),

@@ -65,7 +65,7 @@ async fn staff_find_orders(backend: Backend) {
         [1]
     );
     assert_eq!(found(json!({ "status": ["CONFIRMED"], "paymentStatus": ["AUTHORISED"] })).await, [0_usize; 0]);
-    assert_eq!(found(json!({ "fulfilmentStatus": ["UNFULFILLED"], "paymentStatus": ["AUTHORISED"] })).await, [2, 1, 0]);
+    assert_eq!(found(json!({ "fulfilmentStatus": ["UNFULFILLED"], "paymentStatus": ["PENDING"] })).await, [2, 1, 0]);
     // Pages, both ways and both orders.
     let page = async |args: &str| {
         let query =

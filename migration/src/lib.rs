@@ -20,6 +20,7 @@ mod m20261122_000012_order;
 mod m20261122_000013_message;
 mod m20261125_000014_throttle;
 mod m20261125_000020_identity;
+mod m20261125_000016_message_limits;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000013_message::Migration),
             Box::new(m20261125_000014_throttle::Migration),
             Box::new(m20261125_000020_identity::Migration),
+            Box::new(m20261125_000016_message_limits::Migration),
         ]
     }
 }

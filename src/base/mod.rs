@@ -8,6 +8,7 @@ pub mod language;
 pub mod money;
 pub mod page;
 pub mod patch;
+pub mod link;
 pub mod text;
 
 pub use clock::Clock;

@@ -20,7 +20,7 @@ pub(super) const WORD_LIMIT: usize = 200;
 /// The most bytes of a key in an index: a row of PostgreSQL's has 2,704.
 pub(super) const KEY_LIMIT: usize = 1_200;
 /// What the one variant of a simple product is called.
-const ONLY: &str = "Default";
+pub const ONLY: &str = "Default";
 
 /// Where and when drafts are laid.
 #[derive(Debug, Clone, Copy)]

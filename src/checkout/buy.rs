@@ -1,6 +1,8 @@
 //! Buying: reserve, commit, talk to whoever moves the money, then settle. Nothing is held while others are talked to, and
 //! wherever the process ends, what was begun comes to its end.
 
+use chrono::TimeDelta;
+
 use super::{
     purchase::{Basket, Purchase, Till},
     read::{Ready, read},
@@ -63,25 +65,33 @@ async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed
         Claim::First(key) => key,
         Claim::Again(order) => return Ok(Placed { order, asks: None }),
     };
-    let provider = till.providers.chosen(&purchase.provider, "input.paymentMethod")?;
-    let Ready { mut order, cart } = read(tx, till, key, &mut purchase).await?;
-    if provider.is_local() {
+    let allowed = till.config.payment_methods.as_slice();
+    let provider = till.providers.chosen(&purchase.provider, (allowed, "input.paymentMethod"))?;
+    let Ready { mut order, cart, is_verified } = read(tx, till, key, &mut purchase).await?;
+    // Of somebody whom nobody knows, money that people hand over is promised when staff say so.
+    let is_promised = provider.is_local() && is_verified;
+    if is_promised {
         order.payment = PaymentStatus::Authorised;
     } else {
-        order.expires_at = Some(tx.now() + till.patience);
+        let life = if provider.is_local() { till.config.unconfirmed_lifetime } else { till.config.payment_lifetime };
+        let life = TimeDelta::from_std(life).ok().filter(|life| !life.is_zero());
+        order.expires_at = life.map(|life| tx.now() + life);
     }
     place::place(tx, &order).await?;
     if let Some(cart) = cart {
         cart::close(tx, cart, key).await?;
     }
     let money = (provider.name(), order.total);
-    if provider.is_local() {
+    if is_promised {
         let reference = format!("order-{key}");
         let payment = ledger::open(tx, key, money, Some(&reference)).await?;
         ledger::enter(tx, payment, ("authorise", order.total), &reference).await?;
         return Ok(Placed { order: key, asks: None });
     }
     let payment = ledger::open(tx, key, money, None).await?;
+    if provider.is_local() {
+        return Ok(Placed { order: key, asks: None });
+    }
     tx.enqueue_at(settle::AskProvider { payment }, tx.now() + settle::ASKED_AGAIN).await?;
     Ok(Placed { order: key, asks: Some(payment) })
 }

@@ -10,8 +10,9 @@ use crate::{
         text,
     },
     cart::{self, said},
+    catalog::filter::Sight,
     customer::{self, Written, check},
-    identity::{account, entity::account as account_row},
+    identity::{Permission, account, entity::account as account_row},
     infra::Tx,
     order::{
         PaymentStatus, advance,
@@ -30,12 +31,15 @@ pub struct Ready {
     pub order: NewOrder,
     /// The cart that it is made of.
     pub cart: Option<i64>,
+    /// Whether the buyer is known: a customer with a verified e-mail address, or staff.
+    pub is_verified: bool,
 }
 
 /// Who buys, and where they are reached.
 #[derive(Debug, Default)]
 struct Buyer {
     account: Option<i64>,
+    is_verified: bool,
     email: Option<String>,
     phone: Option<String>,
     language: Option<Language>,
@@ -53,6 +57,10 @@ pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -
     let (items, path, cart) = basket(tx, till, purchase, &mut buyer).await?;
     addresses(tx, till, purchase, &mut buyer).await?;
     contact(till, purchase, &mut buyer)?;
+    if !buyer.is_verified {
+        check_units(till, &items, path)?;
+    }
+    let is_verified = buyer.is_verified;
     let country = buyer.shipping.as_ref().and_then(Written::country).unwrap_or(till.country);
     let priced = price(tx, till, (&items, path), (country, purchase)).await?;
     if let Some(expected) = purchase.expected
@@ -64,16 +72,19 @@ pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -
     }
     let note = purchase.note.as_deref().map(|note| advance::check_note(note, "input.note")).transpose()?;
     let order = order(till, (key, cart), (buyer, note), (priced, path));
-    Ok(Ready { order, cart })
+    Ok(Ready { order, cart, is_verified })
 }
 
 /// What is known of somebody who has signed in.
 async fn buyer(tx: &Tx, till: &Till<'_>) -> Result<Buyer> {
-    let Some(key) = cart::hold::owner(till.caller) else { return Ok(Buyer::default()) };
+    let is_staff = till.caller.permissions().has(Permission::OrderWrite);
+    let guest = Buyer { is_verified: is_staff, ..Buyer::default() };
+    let Some(key) = cart::hold::owner(till.caller) else { return Ok(guest) };
     let row = account_row::Entity::find_by_id(key).one(tx).await?;
-    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(Buyer::default()) };
+    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(guest) };
     Ok(Buyer {
         account: Some(key),
+        is_verified: is_staff || row.email_verified_at.is_some(),
         name: format!("{} {}", row.first_name, row.last_name),
         email: row.email,
         phone: row.phone,
@@ -125,6 +136,23 @@ fn together(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
     }
     Error::all(problems)?;
     Ok(all.into_iter().collect())
+}
+
+/// Bounds what a buyer whom nobody knows can keep from others.
+fn check_units(till: &Till<'_>, items: &[(i64, i64)], path: &str) -> Result<()> {
+    let (line, order) = (till.config.unverified_line_units, till.config.unverified_order_units);
+    let hint = "sign in with a verified e-mail address to order more";
+    let mut problems = Vec::new();
+    for at in items.iter().enumerate().filter(|(_, (_, units))| *units > line).map(|(at, _)| at) {
+        let field = format!("{path}.{at}.quantity").split('.').map(str::to_owned).collect();
+        let message = format!("a guest orders at most {line} of one product; {hint}");
+        problems.push(Problem { code: Code::BadUserInput, field, message });
+    }
+    Error::all(problems)?;
+    if items.iter().map(|(_, units)| units).sum::<i64>() > order {
+        return Err(Error::bad_input(path, format!("a guest orders at most {order} units at once; {hint}")));
+    }
+    Ok(())
 }
 
 /// What is said of addresses comes before what the cart says, and that before what the account says.
@@ -182,9 +210,11 @@ async fn price(
     let mut offers = pricing::offers(tx, tx.now(), &keys).await?;
     let mut lines: Vec<(Offer, i64)> = Vec::with_capacity(items.len());
     let mut problems = Vec::new();
+    let (sight, is_cart) = (Sight::of(till.caller), matches!(purchase.basket, Basket::Cart(_)));
     for (at, (variant, quantity)) in items.iter().enumerate() {
         let field = || format!("{path}.{at}").split('.').map(str::to_owned).collect::<Vec<_>>();
-        match offers.remove(variant) {
+        // A cart of the caller's holds what was once on sale; of anything else they learn what they may see.
+        match offers.remove(variant).filter(|offer| is_cart || offer.is_visible_to(sight)) {
             None => {
                 let message = "there is no such variant".to_owned();
                 problems.push(Problem { code: Code::NotFound, field: field(), message });

@@ -60,7 +60,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
         jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
         None
     } else {
-        Some(worker::spawn(&db, &app.shared.config, &stopped).await?)
+        Some(worker::spawn(&db, (&app.shared.config, &app.shared.providers), &stopped).await?)
     };
 
     let address = listener.local_addr().map_err(|why| why.to_string())?;

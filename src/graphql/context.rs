@@ -26,7 +26,7 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Hasher, Outside, Permission, outside::Denied, session::Device},
+    identity::{Caller, Gate, Guests, Hasher, Outside, outside::Denied, session::Device},
     infra::{Actor, Config, Db, Meter, Origin, Throttle},
     payment::Providers,
 };
@@ -134,8 +134,7 @@ impl Scope {
         let Visit { caller, device, request } = visit;
         let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request });
         let tree = Arc::new(ArcSwap::new(shared.forest.current()));
-        let staff = caller.permissions().has(Permission::CatalogWrite);
-        let sight = if staff { Sight::Staff } else { Sight::Shopper };
+        let sight = Sight::of(caller);
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
             // Nobody waits for the loads of a request that has ended.

@@ -22,8 +22,8 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
-pub use throttle::{Limit, ThrottleConfig};
 pub use server::{ServerConfig, ShutdownDelay};
+pub use throttle::{Limit, ThrottleConfig};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::{
     base::Result,
-    catalog::{Status, variant},
+    catalog::{Status, filter::Sight, variant},
     infra::Sql,
 };
 
@@ -40,6 +40,8 @@ pub struct Offer {
     pub backorder: bool,
     /// Whether the shop sells it.
     pub on_sale: bool,
+    /// Whether it, or its product, is deleted.
+    pub deleted: bool,
     /// How many are on hand and not reserved, at all locations together.
     pub available: i64,
 }
@@ -56,6 +58,15 @@ pub enum Obstacle {
 }
 
 impl Offer {
+    /// Whether a caller with this sight may know that the variant exists.
+    #[must_use]
+    pub const fn is_visible_to(&self, sight: Sight) -> bool {
+        match sight {
+            Sight::Shopper => self.on_sale,
+            Sight::Staff => !self.deleted,
+        }
+    }
+
     /// How many can be bought; `None` when there is no end to them.
     #[must_use]
     pub fn most(&self) -> Option<i64> {
@@ -123,6 +134,7 @@ fn read(row: &QueryResult, now: DateTime<Utc>) -> Result<Offer> {
         track_stock: row.try_get("", "track_stock")?,
         backorder: row.try_get("", "backorder")?,
         on_sale: status == Status::Active && gone == [None, None],
+        deleted: gone != [None, None],
         available: row.try_get("", "available")?,
     })
 }

@@ -73,6 +73,9 @@ pub struct VariantFields {
     /// How many are on hand, with those that buyers have reserved; never fewer than those. Null when it is not to be
     /// counted, and then it can always be bought: so it is with a new variant when nothing is said.
     stock_quantity: MaybeUndefined<i64>,
+    /// How many are on hand as you know it, with `stockQuantity`: when others are by now, because something was sold or came
+    /// back, the whole request is refused with `VERSION_CONFLICT`. Without it the count is overwritten.
+    expected_stock_quantity: Option<i64>,
     /// What it weighs, in grams; null for unknown.
     weight_grams: MaybeUndefined<i64>,
     /// Its EAN, UPC or ISBN; null for none.
@@ -172,7 +175,17 @@ impl ProductFields {
 
 impl VariantFields {
     fn edit(self, path: String, which: Part) -> VariantEdit {
-        let Self { sku, price, sale_price, sale_starts_at, sale_ends_at, stock_quantity, weight_grams, barcode } = self;
+        let Self {
+            sku,
+            price,
+            sale_price,
+            sale_starts_at,
+            sale_ends_at,
+            stock_quantity,
+            expected_stock_quantity,
+            weight_grams,
+            barcode,
+        } = self;
         VariantEdit {
             path,
             which,
@@ -182,6 +195,7 @@ impl VariantFields {
             sale_starts_at: sale_starts_at.into(),
             sale_ends_at: sale_ends_at.into(),
             stock: stock_quantity.into(),
+            expected_stock: expected_stock_quantity,
             weight_grams: weight_grams.into(),
             barcode: barcode.into(),
             ..VariantEdit::default()
@@ -190,9 +204,20 @@ impl VariantFields {
 
     /// Whether anything is said.
     fn says(&self) -> bool {
-        let Self { sku, price, sale_price, sale_starts_at, sale_ends_at, stock_quantity, weight_grams, barcode } = self;
+        let Self {
+            sku,
+            price,
+            sale_price,
+            sale_starts_at,
+            sale_ends_at,
+            stock_quantity,
+            expected_stock_quantity,
+            weight_grams,
+            barcode,
+        } = self;
         let ends = !sale_starts_at.is_undefined() || !sale_ends_at.is_undefined();
-        let counts = !stock_quantity.is_undefined() || !weight_grams.is_undefined();
+        let counts =
+            !stock_quantity.is_undefined() || expected_stock_quantity.is_some() || !weight_grams.is_undefined();
         sku.is_some() || price.is_some() || !sale_price.is_undefined() || ends || counts || !barcode.is_undefined()
     }
 

@@ -100,8 +100,8 @@ async fn upsert(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool)
             let failed = outcomes.iter().filter_map(|one| one.as_ref().err()).flatten();
             Error::all(unread.iter().chain(failed).cloned().collect())?;
         }
-        let edited: Vec<Edited> = outcomes.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
-        stock(tx, &edited).await?;
+        let edited = edits.iter().zip(&outcomes).filter_map(|(edit, one)| Some((edit, one.as_ref().ok()?)));
+        stock(tx, &edited.collect::<Vec<_>>()).await?;
         Ok(outcomes)
     })?;
     for (place, outcome) in places.into_iter().zip(outcomes) {

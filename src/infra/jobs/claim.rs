@@ -221,6 +221,7 @@ mod tests {
             concurrency: 4,
             queues: Vec::new(),
             keep_days: 30,
+            audit_keep_days: 1095,
         };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
             let whole = TimeDelta::seconds(seconds);
