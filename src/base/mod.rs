@@ -9,6 +9,7 @@ pub mod money;
 pub mod page;
 pub mod patch;
 pub mod text;
+pub mod token;
 
 pub use clock::Clock;
 pub use country::Country;
