@@ -114,8 +114,14 @@ async fn fill(db: &Db, config: &Config) -> Result<(), String> {
         return Ok(());
     }
     let mut tell = |remark| tracing::warn!(?remark, "the demo catalog");
-    let mut import =
-        Import { db, currency: config.shop.currency, dry_run: false, progress: Progress::default(), tell: &mut tell };
+    let mut import = Import {
+        db,
+        currency: config.shop.currency,
+        time_zone: config.shop.time_zone,
+        dry_run: false,
+        progress: Progress::default(),
+        tell: &mut tell,
+    };
     let outcome = import.products_from(DEMO, Path::new("the demo catalog")).await.map_err(|why| why.log())?;
     db.write(async |tx| pricing::fit_out(tx, config.shop.currency).await).await.map_err(|why| why.log())?;
     tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");

@@ -9,6 +9,7 @@ mod message;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
+use chrono_tz::Tz;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
@@ -68,6 +69,9 @@ pub struct ShopConfig {
     /// Where it stands: a phone number without a country's code is one of there.
     #[serde(deserialize_with = "parsed")]
     pub country: Country,
+    /// Where the days of imported files begin and end.
+    #[serde(deserialize_with = "parsed")]
+    pub time_zone: Tz,
     /// What it speaks to those who have not said what they speak.
     #[serde(deserialize_with = "parsed")]
     pub language: Language,
