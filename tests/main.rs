@@ -38,7 +38,9 @@ mod accounts;
 mod listing;
 mod filtering;
 mod search;
+mod search_scripts;
 mod importing;
+mod importing_files;
 mod refusals;
 mod exporting;
 mod real_files;
@@ -62,6 +64,7 @@ mod schedules;
 mod messages;
 mod letters;
 mod notices;
+mod null_fields;
 mod crash;
 
 use std::process::ExitCode;
@@ -103,7 +106,9 @@ fn main() -> ExitCode {
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
+        ("search_scripts", search_scripts::stories()),
         ("importing", importing::stories()),
+        ("importing_files", importing_files::stories()),
         ("refusals", refusals::stories()),
         ("exporting", exporting::stories()),
         ("real_files", real_files::stories()),
@@ -127,6 +132,7 @@ fn main() -> ExitCode {
         ("messages", messages::stories()),
         ("letters", letters::stories()),
         ("notices", notices::stories()),
+        ("null_fields", null_fields::stories()),
         ("crash", crash::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
