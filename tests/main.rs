@@ -43,7 +43,9 @@ mod accounts;
 mod listing;
 mod filtering;
 mod search;
+mod search_scripts;
 mod importing;
+mod importing_files;
 mod refusals;
 mod exporting;
 mod real_files;
@@ -67,6 +69,7 @@ mod schedules;
 mod messages;
 mod letters;
 mod notices;
+mod null_fields;
 mod crash;
 mod attack_process;
 mod outages;
@@ -117,7 +120,9 @@ fn main() -> ExitCode {
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
+        ("search_scripts", search_scripts::stories()),
         ("importing", importing::stories()),
+        ("importing_files", importing_files::stories()),
         ("refusals", refusals::stories()),
         ("exporting", exporting::stories()),
         ("real_files", real_files::stories()),
@@ -141,6 +146,7 @@ fn main() -> ExitCode {
         ("messages", messages::stories()),
         ("letters", letters::stories()),
         ("notices", notices::stories()),
+        ("null_fields", null_fields::stories()),
         ("crash", crash::stories()),
         ("attack_process", attack_process::stories()),
         ("outages", outages::stories()),

@@ -164,7 +164,9 @@ impl Merged {
 pub(super) fn merge(known: &mut Known, draft: &ProductDraft, setting: &Setting, saved: &mut Saved) -> Option<Merged> {
     let before = known.products.get(&draft.slug).cloned();
     if let Err(reason) = lay::check(draft, before.is_none()) {
-        saved.refuse(draft.line, reason);
+        if !draft.after_refused || draft.name.is_some() || before.is_some() {
+            saved.refuse(draft.line, reason);
+        }
         return None;
     }
     let id = before.as_ref().map_or(0, |before| before.id);

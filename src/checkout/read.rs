@@ -310,7 +310,7 @@ fn order(
         cart,
         email: buyer.email,
         phone: buyer.phone,
-        name_key: text::key(&name),
+        name_key: text::search_key(&name),
         language: buyer.language.unwrap_or(till.language).code().to_owned(),
         currency: till.currency.code().to_owned(),
         subtotal: totals.subtotal,

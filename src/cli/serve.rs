@@ -129,7 +129,14 @@ async fn first_admin(db: &Db) -> Result<()> {
 async fn fill(db: &Db, config: &Config) -> Result<()> {
     let mut tell = |remark| tracing::warn!(?remark, "the demo catalog");
     let currency = config.shop.currency;
-    let mut import = Import { db, currency, dry_run: false, progress: Progress::default(), tell: &mut tell };
+    let mut import = Import {
+        db,
+        currency,
+        time_zone: config.shop.time_zone,
+        dry_run: false,
+        progress: Progress::default(),
+        tell: &mut tell,
+    };
     let mut outcome = Outcome::default();
     let filled = db.write(async |tx| {
         shop::lock(tx).await?;

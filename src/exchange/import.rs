@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono_tz::Tz;
 use iso_currency::Currency;
 use tokio::sync::mpsc;
 
@@ -66,6 +67,8 @@ pub struct Import<'a> {
     pub db: &'a Db,
     /// What its prices are in.
     pub currency: Currency,
+    /// Where days that a file names begin.
+    pub time_zone: Tz,
     /// Do everything, then undo it.
     pub dry_run: bool,
     /// How far it has come.
@@ -150,8 +153,9 @@ impl Import<'_> {
     /// What is in a file of products, read ahead.
     fn entries(&self, from: impl Read + Send + 'static) -> Ahead<Entry> {
         let counted = Counted::new(from, std::sync::Arc::clone(&self.progress.bytes));
+        let zone = self.time_zone;
         ahead(move |give| {
-            let catalog = source::read(counted).map_err(|why| Error::bad_input("", why))?;
+            let catalog = source::read(counted, zone).map_err(|why| Error::bad_input("", why))?;
             for entry in catalog.entries {
                 give(entry)?;
             }
@@ -258,13 +262,16 @@ impl Import<'_> {
                 return Ok(false);
             };
             self.progress.add(1);
-            let taxonomy::Line { line, path, number: _ } = match line? {
+            let taxonomy::Line { line, path, number: _, repair } = match line? {
                 Ok(line) => line,
                 Err(source::Flaw { line, reason }) => {
                     self.remark(outcome, file, line, true, reason);
                     continue;
                 }
             };
+            if let Some(repair) = repair {
+                self.remark(outcome, file, line, false, repair);
+            }
             match plant_one(&mut book, &path, line, seen).await {
                 Ok(true) => outcome.made += 1,
                 Ok(false) => outcome.kept += 1,

@@ -11,6 +11,7 @@ mod server;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
+use chrono_tz::Tz;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
@@ -74,6 +75,9 @@ pub struct ShopConfig {
     /// Where it stands: a phone number without a country's code is one of there.
     #[serde(deserialize_with = "parsed")]
     pub country: Country,
+    /// Where the days of imported files begin and end.
+    #[serde(deserialize_with = "parsed")]
+    pub time_zone: Tz,
     /// What it speaks to those who have not said what they speak.
     #[serde(deserialize_with = "parsed")]
     pub language: Language,

@@ -66,7 +66,8 @@ pub struct Wanted {
 /// What was typed to look for, as each column would begin with it.
 #[derive(Debug)]
 struct Typed {
-    key: String,
+    name: String,
+    email: String,
     phone: Option<String>,
     number: String,
 }
@@ -88,11 +89,12 @@ impl Filter {
             }
         }
         let typed = |said: &str| Typed {
-            key: text::key(said),
+            name: text::search_key(said),
+            email: said.trim().to_lowercase(),
             phone: check::phone_beginning(said, country),
             number: said.trim().to_uppercase(),
         };
-        let text = self.search.as_deref().map(typed).filter(|typed| !typed.key.is_empty());
+        let text = self.search.as_deref().map(typed).filter(|typed| !typed.name.is_empty());
         Ok(Wanted { text, filter: self, reach, sorted, reverse })
     }
 }
@@ -140,14 +142,14 @@ impl Wanted {
     }
 
     fn searched(&self, sql: &mut Sql) {
-        let Some(Typed { key, phone, number }) = &self.text else { return };
+        let Some(Typed { name, email, phone, number }) = &self.text else { return };
         let postgres = sql.postgres();
         sql.push(" AND (");
         sql.begins(bytewise(postgres, "o.number"), number);
         sql.push(" OR ");
-        sql.begins(bytewise(postgres, "lower(o.email)"), key);
+        sql.begins(bytewise(postgres, "lower(o.email)"), email);
         sql.push(" OR ");
-        sql.begins("o.name_key", key);
+        sql.begins("o.name_key", name);
         if let Some(phone) = phone {
             sql.push(" OR ");
             sql.begins(bytewise(postgres, "o.phone"), phone);

@@ -248,8 +248,8 @@ impl Shop {
 
     /// An import into this shop.
     pub fn importing<'a>(&'a self, tell: &'a mut (dyn FnMut(Remark) + Send), dry_run: bool) -> Import<'a> {
-        let currency = self.app.shared.config.shop.currency;
-        Import { db: &self.db, currency, dry_run, progress: Progress::default(), tell }
+        let (currency, time_zone) = (self.app.shared.config.shop.currency, self.app.shared.config.shop.time_zone);
+        Import { db: &self.db, currency, time_zone, dry_run, progress: Progress::default(), tell }
     }
 
     /// The whole catalog as CSV.
