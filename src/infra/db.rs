@@ -183,17 +183,26 @@ impl Db {
 
 async fn open_postgres(config: &DatabaseConfig) -> Result<(DatabaseConnection, DatabaseConnection), String> {
     knock(config).await?;
-    let mut options = pool(config, &config.url);
-    // Statements are short and many at once: none is worth compiling, nor a process of its own beside this one's, which
-    // made searches in a large shop ten times slower.
-    options
-        .map_sqlx_postgres_opts(|options| options.options([("jit", "off"), ("max_parallel_workers_per_gather", "0")]));
-    if !config.statement_timeout.is_zero() {
-        options.statement_timeout(config.statement_timeout);
-    }
-    let both = connect(options, &place(&config.url)).await?;
-    Ok((both.clone(), both))
+    let open = async |settings: &'static [(&'static str, &'static str)]| {
+        let mut options = pool(config, &config.url);
+        options.map_sqlx_postgres_opts(move |options| options.options(settings.iter().copied()));
+        if !config.statement_timeout.is_zero() {
+            options.statement_timeout(config.statement_timeout);
+        }
+        connect(options, &place(&config.url)).await
+    };
+    Ok((open(&READER_SETTINGS).await?, open(&WRITER_SETTINGS).await?))
 }
+
+/// Statements are short and many at once: none is worth compiling, nor a process of its own beside this one's, which made
+/// searches in a large shop ten times slower.
+const READER_SETTINGS: [(&str, &str); 2] = [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
+
+/// What is read inside of a transaction that writes is found by an index, whatever the statistics say: its statements are
+/// planned once per connection, also when that was while a table was empty and a scan of all of it cost nothing.
+/// PostgreSQL keeps the plans of foreign keys and triggers in the same way, so this has to hold for the whole connection.
+const WRITER_SETTINGS: [(&str, &str); 4] =
+    [READER_SETTINGS[0], READER_SETTINGS[1], ("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
 /// One connection before there is a pool: a pool tries again and again where nobody listens, and then can only say that
 /// it took too long.
@@ -306,19 +315,6 @@ impl Tx {
     /// Says that this transaction leaves something to do: whoever does such things hears of it once it has committed.
     pub(super) fn ring(&self) {
         self.rings.store(true, Ordering::Relaxed);
-    }
-
-    /// Lets the database keep the plans of this transaction's statements. They find rows by their keys, whatever is asked
-    /// for; making a plan anew each time, because a list is shorter than usual, took as long again as the rest of an
-    /// order. Nothing on SQLite, which never does that.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn keep_plans(&self) -> Result<()> {
-        if self.sql().postgres() {
-            self.inner.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await?;
-        }
-        Ok(())
     }
 
     async fn undo(self) {

@@ -23,7 +23,7 @@ const NOWHERE: &str = r#"{"firstName": "", "lastName": "", "company": null, "lin
 pub async fn forget(tx: &Tx, account: Option<i64>) -> Result<u64> {
     let mut sql = tx.sql();
     let (keys, emptied) = if sql.postgres() {
-        (" ORDER BY o.id FOR UPDATE OF o)", ["shipping_address || ", "billing_address || "])
+        (" ORDER BY o.id FOR NO KEY UPDATE OF o)", ["shipping_address || ", "billing_address || "])
     } else {
         (" ORDER BY o.id)", ["json_patch(shipping_address, ", "json_patch(billing_address, "])
     };
