@@ -7,13 +7,23 @@ use crate::dialect;
 
 dialect::scripts!(UP, DOWN);
 
-/// Orders are found by any of their three states: a filter that leaves one out names all of its values.
+/// Orders are found by any of their three states: a filter that leaves one out names all of its values. On PostgreSQL the
+/// index has its nulls first, though there are none: a page that asks for that order is read from this index, and not
+/// from the one of all orders, past those of other states.
 const UP: &str = "
 DROP INDEX order_status
 --
-CREATE INDEX order_state_placed ON customer_order (status, payment_status, fulfilment_status, placed_at, id)
+CREATE INDEX order_state_placed ON customer_order (
+    status, payment_status, fulfilment_status,
+pg:    placed_at NULLS FIRST, id NULLS FIRST
+lite:    placed_at, id
+)
 --
-CREATE INDEX order_state_total ON customer_order (status, payment_status, fulfilment_status, total, id)
+CREATE INDEX order_state_total ON customer_order (
+    status, payment_status, fulfilment_status,
+pg:    total NULLS FIRST, id NULLS FIRST
+lite:    total, id
+)
 --
 CREATE INDEX job_kind ON job (kind, id)
 --

@@ -131,7 +131,9 @@ impl Wanted {
     }
 
     fn conditions(&self, sql: &mut Sql) {
-        for (column, list) in STATES.into_iter().zip(self.states()) {
+        // All states are named where one is asked about: the index by state begins with those of the order.
+        let states = self.by_state().map_or_else(|| self.states(), |states| states.map(Some));
+        for (column, list) in STATES.into_iter().zip(states) {
             if let Some(list) = list {
                 sql.push(" AND ").any_text(&format!("o.{column}"), list);
             }
@@ -255,11 +257,12 @@ pub async fn page(db: &impl ConnectionTrait, wanted: &Wanted, window: &Window) -
         };
         sql.push(", ").bind(*id).push(")");
     }
-    let first = format!(" ORDER BY {column}{way}, o.id{way} LIMIT {}", window.size + 1);
-    sql.push(&first);
+    let first = |nulls: &str| format!(" ORDER BY {column}{way}{nulls}, o.id{way}{nulls} LIMIT {}", window.size + 1);
     if states.is_some() {
-        sql.push(") AS o").push(&first);
+        // No value is null. The words make this the order of the index by state and of no other.
+        sql.push(&first(if up { " NULLS FIRST" } else { " NULLS LAST" })).push(") AS o");
     }
+    sql.push(&first(""));
     let rows = db.query_all_raw(sql.statement()).await?;
     let rows = rows.iter().map(|row| Order::from_query_result(row, "")).collect::<Result<_, _>>()?;
     Ok(Page::settle(rows, window))
