@@ -65,6 +65,9 @@ mod messages;
 mod letters;
 mod notices;
 mod crash;
+mod outages;
+mod connections;
+mod starting;
 
 use std::process::ExitCode;
 
@@ -132,6 +135,9 @@ fn main() -> ExitCode {
         ("letters", letters::stories()),
         ("notices", notices::stories()),
         ("crash", crash::stories()),
+        ("outages", outages::stories()),
+        ("connections", connections::stories()),
+        ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

@@ -24,7 +24,7 @@ pub async fn begin(tx: &Tx, caller: Caller, wishes: &[Wish]) -> Result<Held> {
         None => create(tx, None).await?,
     };
     if wishes.is_empty() {
-        return Ok(Held { row, contents: None });
+        return Held::read(tx, row).await;
     }
     lines::fill(tx, row, wishes, (How::Add, "input.lines")).await
 }

@@ -40,13 +40,24 @@ pub struct Contents {
     pub offers: HashMap<i64, Offer>,
 }
 
-/// A cart that was changed, with what is in it as far as that is at hand.
+/// A cart that was changed, with what is in it at that version: both are of one transaction.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The cart.
     pub row: cart::Model,
     /// What is in it.
-    pub contents: Option<Contents>,
+    pub contents: Contents,
+}
+
+impl Held {
+    /// A cart that is held, with its lines. One statement.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read(tx: &Tx, row: cart::Model) -> Result<Self> {
+        let contents = contents(tx, (row.id, &[]), tx.now()).await?;
+        Ok(Self { row, contents })
+    }
 }
 
 /// The account of a person.

@@ -61,11 +61,11 @@ pub async fn fill(tx: &Tx, row: cart::Model, wishes: &[Wish], (how, at): (How, &
     let Contents { lines: there, offers } = contents(tx, (row.id, &wanted), tx.now()).await?;
     let (lines, changed) = Desk { at, how, offers: &offers, problems: Vec::new() }.lay(&there, wishes)?;
     if changed.is_empty() {
-        return Ok(Held { row, contents: Some(Contents { lines: there, offers }) });
+        return Ok(Held { row, contents: Contents { lines: there, offers } });
     }
     let touched: Vec<Line> = lines.iter().filter(|line| changed.contains(&line.variant_id)).copied().collect();
     let row = store(tx, row, &touched).await?;
-    Ok(Held { row, contents: Some(Contents { lines, offers }) })
+    Ok(Held { row, contents: Contents { lines, offers } })
 }
 
 /// Takes variants out of a cart. One that is not there is out of it already.
@@ -94,10 +94,12 @@ pub async fn clear(tx: &Tx, target: Target<'_>) -> Result<Held> {
     empty(tx, row, sql).await
 }
 
+/// Takes lines out of a cart that is held. What is left is read in the same transaction, so that it is what belongs to
+/// the version.
 async fn empty(tx: &Tx, row: cart::Model, sql: Sql) -> Result<Held> {
     let gone = tx.execute_raw(sql.statement()).await?.rows_affected();
     let row = if gone == 0 { row } else { touch(tx, row).await? };
-    Ok(Held { row, contents: None })
+    Held::read(tx, row).await
 }
 
 /// Counts a change of a cart that is held.

@@ -40,11 +40,11 @@ pub async fn merge(tx: &Tx, account: i64, word: &str) -> Result<Held> {
             Some(own) => own,
             None => begin::mine(tx, account).await?,
         };
-        return Ok(Held { row, contents: None });
+        return Held::read(tx, row).await;
     }
     open(&given)?;
     if given.account_id.is_some() {
-        return Ok(Held { row: given, contents: None });
+        return Held::read(tx, given).await;
     }
     match own {
         None => claim(tx, given, account).await,
@@ -66,7 +66,8 @@ async fn both(tx: &Tx, account: i64, word: &str) -> Result<Vec<cart::Model>> {
 
 async fn claim(tx: &Tx, mut row: cart::Model, account: i64) -> Result<Held> {
     row.account_id = Some(account);
-    Ok(Held { row: write(tx, row).await?, contents: None })
+    let row = write(tx, row).await?;
+    Held::read(tx, row).await
 }
 
 async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<Held> {
@@ -99,7 +100,7 @@ async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<H
         ..guest
     };
     write(tx, emptied).await?;
-    Ok(Held { row: own, contents: Some(Contents { lines, offers }) })
+    Ok(Held { row: own, contents: Contents { lines, offers } })
 }
 
 /// The lines of the customer's cart and of the guest's. One statement.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     base::{Error, Result, error::Code},
     cart,
-    infra::{Claim, Makes, Tx, db::write_again},
+    infra::{Claim, Makes, Tx},
     order::{Order, PaymentStatus, place},
     payment::{Answer, end, ledger, settle},
 };
@@ -59,7 +59,7 @@ pub async fn buy(till: &Till<'_>, purchase: Purchase) -> Result<Bought> {
 
 /// Places the order; once more when the database had to break a circle of waiting.
 async fn again(till: &Till<'_>, purchase: &Purchase) -> Result<Placed> {
-    write_again!(till.db, async |tx| once(tx, till, purchase.clone()).await)
+    till.db.write_with_retry(|| async |tx| once(tx, till, purchase.clone()).await).await
 }
 
 async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed> {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     base::{Error, Result, text},
     catalog::{self, ProductDraft, category::Book, save::Saved},
-    infra::{Db, Tx, db::write_again},
+    infra::{Db, Tx},
     inventory,
 };
 
@@ -108,9 +108,7 @@ impl Import<'_> {
             // In one transaction, so that a file finds what the one before it has brought.
             let all = db.rehearse(async |tx| {
                 for (from, name) in sources {
-                    let mut entries = self.entries(from);
-                    let write = async |batch: &[ProductDraft]| store(tx, currency, batch).await;
-                    self.consume(&mut entries, name, &mut outcome, write).await.map_err(|why| in_file(name, why))?;
+                    self.products_within(tx, from, name, &mut outcome).await?;
                 }
                 Ok(())
             });
@@ -118,7 +116,7 @@ impl Import<'_> {
             return Ok(outcome);
         }
         let batch = async |batch: &[ProductDraft]| {
-            let write = async || write_again!(db, async |tx| store(tx, currency, batch).await);
+            let write = async || db.write_with_retry(|| async |tx| store(tx, currency, batch).await).await;
             match write().await {
                 // Somebody else made one of these at the same moment; now it is there to be matched.
                 Err(why) if why.is_taken() => write().await,
@@ -130,6 +128,23 @@ impl Import<'_> {
             self.consume(&mut entries, name, &mut outcome, batch).await.map_err(|why| in_file(name, why))?;
         }
         Ok(outcome)
+    }
+
+    /// Reads products in a transaction: all of them, or none.
+    ///
+    /// # Errors
+    /// When the file is not recognised, or the database refuses.
+    pub async fn products_within(
+        &mut self,
+        tx: &Tx,
+        from: impl Read + Send + 'static,
+        name: &Path,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let currency = self.currency;
+        let mut entries = self.entries(from);
+        let write = async |batch: &[ProductDraft]| store(tx, currency, batch).await;
+        self.consume(&mut entries, name, outcome, write).await.map_err(|why| in_file(name, why))
     }
 
     /// What is in a file of products, read ahead.

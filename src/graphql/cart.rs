@@ -49,13 +49,13 @@ pub struct Core {
 
 impl From<cart_row::Model> for Cart {
     fn from(row: cart_row::Model) -> Self {
-        Held { row, contents: None }.into()
+        Self(Arc::new(Core { row, contents: OnceCell::new(), priced: OnceCell::new() }))
     }
 }
 
 impl From<Held> for Cart {
     fn from(Held { row, contents }: Held) -> Self {
-        let contents = OnceCell::new_with(contents);
+        let contents = OnceCell::new_with(Some(contents));
         Self(Arc::new(Core { row, contents, priced: OnceCell::new() }))
     }
 }

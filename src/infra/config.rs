@@ -6,8 +6,9 @@ mod identity;
 mod jobs;
 mod log;
 mod message;
+mod server;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
@@ -20,6 +21,7 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
+pub use server::{ServerConfig, ShutdownDelay};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -107,37 +109,30 @@ pub struct DatabaseConfig {
     /// For a statement of a request.
     #[serde(deserialize_with = "seconds")]
     pub statement_timeout: Duration,
+    /// For what another transaction holds.
+    #[serde(deserialize_with = "seconds")]
+    pub lock_timeout: Duration,
+    /// For a transaction that sends nothing.
+    #[serde(deserialize_with = "seconds")]
+    pub idle_transaction_timeout: Duration,
     /// For a free connection.
     #[serde(deserialize_with = "seconds")]
     pub acquire_timeout: Duration,
+}
+
+impl DatabaseConfig {
+    /// For commands and upgrades, which take as long as they take.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let none = Duration::ZERO;
+        Self { statement_timeout: none, lock_timeout: none, idle_transaction_timeout: none, ..self.clone() }
+    }
 }
 
 impl std::fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
     }
-}
-
-/// `[server]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct ServerConfig {
-    /// Where to listen.
-    #[serde(deserialize_with = "parsed")]
-    pub bind: SocketAddr,
-    /// How people reach it; empty: as the request says, in development.
-    pub public_url: String,
-    /// For a whole request.
-    #[serde(deserialize_with = "seconds")]
-    pub request_timeout: Duration,
-    /// For what still runs at the end.
-    #[serde(deserialize_with = "seconds")]
-    pub shutdown_grace: Duration,
-    /// Whose pages may call.
-    pub cors_origins: Vec<String>,
-    /// Bytes.
-    pub body_limit: usize,
-    /// How many proxies stand before it.
-    pub proxies: usize,
 }
 
 /// `[graphql]`

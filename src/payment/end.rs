@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result, error::Code},
-    infra::{Db, Tx, db::write_again, jobs::Outcome},
+    infra::{Db, Tx, jobs::Outcome},
     order::{
         Order, Status,
         advance::{self, Target},
@@ -50,7 +50,7 @@ pub async fn expire_all(db: &Db, variants: Option<&[i64]>) -> Result<u64> {
     let now = db.now();
     for order in cancel::overdue(db, now, variants).await? {
         // Each by itself: one that cannot be ended keeps no other from it.
-        let outcome = write_again!(db, async |tx| expire(tx, order, now).await);
+        let outcome = db.write_with_retry(|| async |tx| expire(tx, order, now).await).await;
         match outcome {
             Ok(true) => ended += 1,
             Ok(false) => {}
@@ -121,7 +121,7 @@ pub async fn capture(db: &Db, providers: &Providers, target: Target) -> Result<O
     let ask = Ask { key: format!("capture-{}", payment.id), ..settle::ask_of(&order, &payment) };
     match providers.of(&payment.provider)?.capture(ask).await {
         Answer::Refused { why } => Err(Error::user(Code::PaymentFailed, "id", why)),
-        answer => write_again!(db, async |tx| settle::settle(tx, order.id, &answer).await),
+        answer => db.write_with_retry(|| async |tx| settle::settle(tx, order.id, &answer).await).await,
     }
 }
 

@@ -14,7 +14,6 @@ use crate::{
     customer::Reach,
     infra::{
         Db, Tx,
-        db::write_again,
         jobs::{Job, Outcome},
     },
     inventory::hold,
@@ -236,7 +235,7 @@ pub async fn pay_back(db: &Db, providers: &Providers, key: i64) -> Result<Answer
     let (order, payment) = db.write(async |tx| settle::open(tx, refund.order_id).await).await?;
     let ask = Ask { key: format!("refund-{key}"), amount: refund.amount, ..settle::ask_of(&order, &payment) };
     let answer = providers.of(&payment.provider)?.refund(ask).await;
-    write_again!(db, async |tx| answered(tx, &refund, &answer).await)?;
+    db.write_with_retry(|| async |tx| answered(tx, &refund, &answer).await).await?;
     Ok(answer)
 }
 

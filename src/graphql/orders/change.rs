@@ -17,7 +17,7 @@ use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
     customer::Reach,
     identity::Permission,
-    infra::{Claim, Makes, Tx, db::write_again},
+    infra::{Claim, Makes, Tx},
     order::{
         advance::{self, Target, check_note},
         find,
@@ -126,7 +126,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let done = async {
             let target = staff(&id, expected_version)?;
-            write_again!(scope(ctx).db, async |tx| advance::confirm(tx, target).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::confirm(tx, target).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -146,12 +146,17 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, parcel) = (once?, parcel(input)?);
-            write_again!(scope(ctx).db, async |tx| {
-                if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return find::hold(tx, order, Reach::All).await;
-                }
-                fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
-            })
+            scope(ctx)
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return find::hold(tx, order, Reach::All).await;
+                        }
+                        fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
+                    }
+                })
+                .await
         };
         OrderPayload::settle(done.await)
     }
@@ -168,7 +173,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let done = async {
             let target = staff(&id, expected_version)?;
-            write_again!(scope(ctx).db, async |tx| advance::deliver(tx, target).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::deliver(tx, target).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -191,7 +196,7 @@ impl OrderMutation {
             let reason = reason.map(|reason| check_note(&reason, "input.reason")).transpose()?;
             let reason = reason.filter(|reason| !reason.is_empty());
             let target = buyer(scope, &id, (expected_version, token.as_deref())).await?;
-            write_again!(scope.db, async |tx| end::cancel(tx, target, reason.as_deref()).await)
+            scope.db.write_with_retry(|| async |tx| end::cancel(tx, target, reason.as_deref()).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -227,12 +232,17 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, wanted) = (once?, wanted(scope, input)?);
-            let made = write_again!(scope.db, async |tx| {
-                if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return Ok(None);
-                }
-                give_back(tx, target, wanted.clone()).await.map(Some)
-            });
+            let made = scope
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return Ok(None);
+                        }
+                        give_back(tx, target, wanted.clone()).await.map(Some)
+                    }
+                })
+                .await;
             if let Some(refund) = made? {
                 // Now, where it can be; else the job that was stored with it goes on.
                 refund::pay_back(&scope.db, &scope.shared.providers, refund).await?;
@@ -253,7 +263,7 @@ impl OrderMutation {
         let OrderNoteInput { note, public } = input;
         let done = async {
             let target = staff(&id, None)?;
-            write_again!(scope(ctx).db, async |tx| advance::note(tx, target, (&note, public)).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::note(tx, target, (&note, public)).await).await
         };
         OrderPayload::settle(done.await)
     }
