@@ -17,6 +17,8 @@ mod paying;
 mod paying_back;
 mod rush;
 mod rush_staff;
+mod locking;
+mod query_plans;
 mod any_order;
 mod order_steps;
 mod order_lists;
@@ -94,6 +96,8 @@ fn main() -> ExitCode {
         ("paying_back", paying_back::stories()),
         ("rush", rush::stories()),
         ("rush_staff", rush_staff::stories()),
+        ("locking", locking::stories()),
+        ("query_plans", query_plans::stories()),
         ("any_order", any_order::stories()),
         ("order_steps", order_steps::stories()),
         ("order_lists", order_lists::stories()),

@@ -34,6 +34,12 @@ impl Server {
         Self::start(shop(program, url, address, "warn"), address)
     }
 
+    /// Starts it with its own limits for whoever has no account.
+    pub fn attacked(program: &Path, url: &str) -> Result<Self> {
+        let address = free_address()?;
+        Self::start(shop(program, url, address, "error"), address)
+    }
+
     /// Starts it with its worker. What it sends goes into the folder for temporary files.
     pub fn working(program: &Path, url: &str) -> Result<Self> {
         let address = free_address()?;

@@ -54,7 +54,7 @@ pub(super) async fn hold_owner(tx: &Tx, account: i64) -> Result<()> {
 /// A cart that was found, held: it may have been ordered in between.
 async fn again(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
     let account = row.account_id;
-    let held = cart::Entity::find_by_id(row.id).lock(LockType::Update).one(tx).await?;
+    let held = cart::Entity::find_by_id(row.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     match held.filter(|held| held.state == State::Open) {
         Some(held) => Ok(held),
         None => create(tx, account).await,

@@ -11,7 +11,7 @@ use super::{
         cart::{self, State},
     },
     hold::{Contents, Held, is_word, open},
-    lines::{LINES, store},
+    lines::{self, LINES},
 };
 use crate::{
     base::{Error, Result},
@@ -58,7 +58,7 @@ async fn both(tx: &Tx, account: i64, word: &str) -> Result<Vec<cart::Model>> {
     sql.push("SELECT * FROM cart WHERE word = ").bind(word).push(" AND (account_id IS NULL OR account_id = ");
     sql.bind(account).push(") OR state = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
     if sql.postgres() {
-        sql.push(" FOR UPDATE");
+        sql.push(" FOR NO KEY UPDATE");
     }
     let rows = tx.query_all_raw(sql.statement()).await?;
     Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
@@ -75,7 +75,7 @@ async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<H
     let keys: Vec<i64> = mine.iter().chain(&theirs).map(|line| line.variant_id).collect();
     let offers = offers(tx, tx.now(), &keys).await?;
     let (lines, changed) = sum(&mine, &theirs, &offers);
-    store(tx, own.id, &changed).await?;
+    lines::write(tx, own.id, &changed).await?;
     // What the customer has said already counts more than what the guest said.
     own.email = own.email.or(guest.email.take());
     own.phone = own.phone.or(guest.phone.take());

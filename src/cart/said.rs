@@ -107,7 +107,7 @@ pub async fn set_method(
     let field = "shippingMethodId";
     let terms = Terms::load(tx, country(&row, shop)).await?;
     let method = terms.method(key).ok_or_else(|| Error::not_found(field, "shipping method"))?;
-    let contents = contents(tx, row.id, tx.now()).await?;
+    let contents = contents(tx, (row.id, &[]), tx.now()).await?;
     let priced = reckon(&terms, tree, contents.offered(), None)?;
     if !method.fits(terms.country, priced.grams) {
         let message = format!("{} does not carry {} g to {}", method.name, priced.grams, terms.country.name());

@@ -106,12 +106,13 @@ impl Found {
         Ok(())
     }
 
-    /// The rows, held until the transaction ends: whoever counts stock or follows the clock changes them too.
+    /// The rows, held until the transaction ends: whoever counts stock or follows the clock changes them too. Orders may
+    /// name them meanwhile: what foreign keys refer to stays.
     async fn read_products(&mut self, tx: &Tx, keys: HashSet<i64>, values: bool) -> Result<()> {
         let mut sql = tx.sql();
         sql.push("SELECT p.* FROM product AS p WHERE ").any("p.id", keys).push(" ORDER BY p.id");
         if sql.postgres() {
-            sql.push(" FOR UPDATE");
+            sql.push(" FOR NO KEY UPDATE");
         }
         for row in tx.query_all_raw(sql.statement()).await? {
             let row = product::Model::from_query_result(&row, "")?;

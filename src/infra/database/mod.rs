@@ -40,7 +40,7 @@ pub struct Db {
 struct Connections {
     readers: Readers,
     writer: DatabaseConnection,
-    /// Fewer than there are connections, so that reads are answered while every writer waits for a lock.
+    /// As many as there are connections that write.
     write_permits: Arc<Semaphore>,
     acquire_timeout: Duration,
 }
@@ -48,15 +48,15 @@ struct Connections {
 /// Where reads go.
 #[derive(Debug)]
 enum Readers {
-    /// PostgreSQL: the pool that writers use as well.
-    Shared { pool: DatabaseConnection, loss: Arc<ConnectionLoss> },
+    /// PostgreSQL: a pool of their own, so that reads are answered while every writer waits for a lock.
+    Pooled { pool: DatabaseConnection, loss: Arc<ConnectionLoss> },
     /// SQLite: connections of their own.
     Separate { readers: ReaderSet, write_deadline: Arc<StatementDeadline> },
 }
 
 /// A connection for one read.
 enum ReadConnection<'a> {
-    Shared(&'a DatabaseConnection),
+    Pooled(&'a DatabaseConnection),
     Separate(Reader<'a>),
 }
 
@@ -65,7 +65,7 @@ impl std::ops::Deref for ReadConnection<'_> {
 
     fn deref(&self) -> &DatabaseConnection {
         match self {
-            Self::Shared(pool) => pool,
+            Self::Pooled(pool) => pool,
             Self::Separate(reader) => reader,
         }
     }
@@ -175,8 +175,13 @@ impl Db {
 
     /// Closes every connection. Waits for those that are in use.
     pub async fn close(self) {
-        if let Readers::Separate { readers, .. } = &self.connections.readers {
-            readers.close().await;
+        match &self.connections.readers {
+            Readers::Separate { readers, .. } => readers.close().await,
+            Readers::Pooled { pool, .. } => {
+                if let Err(why) = pool.close_by_ref().await {
+                    tracing::warn!(error = %why, "the database did not close cleanly");
+                }
+            }
         }
         if let Err(why) = self.connections.writer.close_by_ref().await {
             tracing::warn!(error = %why, "the database did not close cleanly");
@@ -205,14 +210,14 @@ impl Connections {
 
     async fn read(&self) -> Result<ReadConnection<'_>, DbErr> {
         match &self.readers {
-            Readers::Shared { pool, .. } => Ok(ReadConnection::Shared(pool)),
+            Readers::Pooled { pool, .. } => Ok(ReadConnection::Pooled(pool)),
             Readers::Separate { readers, .. } => Ok(ReadConnection::Separate(readers.acquire().await?)),
         }
     }
 
     /// Whether the error says that the connection was lost; then the other idle ones are tested before they are used.
     fn note_loss(&self, error: &DbErr) -> bool {
-        let Readers::Shared { loss, .. } = &self.readers else { return false };
+        let Readers::Pooled { loss, .. } = &self.readers else { return false };
         let lost = is_connection_lost(error);
         if lost {
             tracing::info!(%error, "a connection to the database was lost");
@@ -256,7 +261,7 @@ fn place(url: &str) -> String {
 macro_rules! read {
     ($db:expr, $method:ident, $statement:expr) => {{
         let (db, statement) = ($db, $statement);
-        let again = matches!(db.connections.readers, Readers::Shared { .. }).then(|| statement.clone());
+        let again = matches!(db.connections.readers, Readers::Pooled { .. }).then(|| statement.clone());
         let connection = db.connections.read().await?;
         let outcome = Meter::run(db.meter.as_ref(), connection.$method(statement)).await;
         match (outcome, again) {

@@ -1,4 +1,4 @@
-//! Opening PostgreSQL: one pool, limits on statements, locks and idle transactions, and dead connections found out.
+//! Opening PostgreSQL: a pool for reads and one for writes, limits on statements, locks and idle transactions, and dead connections found out.
 
 use std::{
     str::FromStr,
@@ -36,19 +36,32 @@ impl ConnectionLoss {
 pub(super) async fn open(config: &DatabaseConfig) -> Result<Connections, String> {
     test_connection(config).await?;
     let loss = Arc::new(ConnectionLoss::default());
-    let count = connection_count(config);
-    let pool = pool(config, count, &loss);
-    let pool = Database::connect(pool).await;
-    let pool = pool.map_err(|why| format!("cannot reach the database at {}: {why}", place(&config.url)))?;
+    let readers = connection_count(config);
+    let writers = writers_of(readers);
+    let connect = async |count, settings| {
+        let pool = Database::connect(pool(config, count, settings, &loss)).await;
+        pool.map_err(|why| format!("cannot reach the database at {}: {why}", place(&config.url)))
+    };
+    let (pool, writer) = (connect(readers, &[][..]).await?, connect(writers, &WRITER_SETTINGS).await?);
     Ok(Connections {
-        readers: Readers::Shared { pool: pool.clone(), loss },
-        writer: pool,
-        write_permits: Arc::new(Semaphore::new(usize::try_from(writers_of(count)).unwrap_or(usize::MAX))),
+        readers: Readers::Pooled { pool, loss },
+        writer,
+        write_permits: Arc::new(Semaphore::new(usize::try_from(writers).unwrap_or(usize::MAX))),
         acquire_timeout: config.acquire_timeout,
     })
 }
 
-fn pool(config: &DatabaseConfig, count: u32, loss: &Arc<ConnectionLoss>) -> ConnectOptions {
+/// What a transaction asks for is found by an index, whatever the statistics say: its statements are planned once for each
+/// connection, also when that was while a table was empty and a scan of all of it cost nothing. PostgreSQL keeps the plans
+/// of foreign keys and triggers in the same way, so this has to hold for the whole connection.
+const WRITER_SETTINGS: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
+fn pool(
+    config: &DatabaseConfig,
+    count: u32,
+    settings: &'static [(&'static str, &'static str)],
+    loss: &Arc<ConnectionLoss>,
+) -> ConnectOptions {
     let millis = |limit: Duration| limit.as_millis().to_string();
     let session = [
         // Statements are short and many at once: none is worth compiling, nor a process of its own beside this one's,
@@ -71,7 +84,7 @@ fn pool(config: &DatabaseConfig, count: u32, loss: &Arc<ConnectionLoss>) -> Conn
         .record_stmt_in_spans(false)
         // A ping before each use would cost a round trip a statement.
         .test_before_acquire(false)
-        .map_sqlx_postgres_opts(move |options| options.options(session.clone()))
+        .map_sqlx_postgres_opts(move |options| options.options(session.clone()).options(settings.iter().copied()))
         .map_sqlx_postgres_pool_opts(move |pool| {
             let loss = Arc::clone(&loss);
             pool.before_acquire(move |connection, about| {
@@ -83,7 +96,7 @@ fn pool(config: &DatabaseConfig, count: u32, loss: &Arc<ConnectionLoss>) -> Conn
     options
 }
 
-/// How many of the connections may write at once: about two thirds. A single one serves both.
+/// How many connections write, beside so many that read: about two thirds.
 fn writers_of(connections: u32) -> u32 {
     connections - connections / 3
 }
@@ -109,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_connections_are_reserved_for_reads() {
+    fn writers_are_two_thirds_of_readers() {
         assert_eq!([1, 2, 3, 4, 6, 10, 12].map(writers_of), [1, 2, 2, 3, 4, 7, 8]);
     }
 

@@ -68,19 +68,6 @@ impl Tx {
         self.rings.store(true, Ordering::Relaxed);
     }
 
-    /// Lets the database keep the plans of this transaction's statements. They find rows by their keys, whatever is asked
-    /// for; making a plan anew each time, because a list is shorter than usual, took as long again as the rest of an
-    /// order. Nothing on SQLite, which never does that.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn keep_plans(&self) -> Result<()> {
-        if self.sql().postgres() {
-            self.inner.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn commit(self, db: &Db) -> Result<()> {
         let Self { inner, connections, rings, permit, .. } = self;
         let bell = rings.into_inner().then(|| Arc::clone(&db.bell));
