@@ -94,7 +94,7 @@ async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed
     }
     let payment = ledger::open(tx, key, money, None).await?;
     if provider.is_local() {
-        return Ok(Placed { order: key, asks: None });
+        return Ok(Placed { order: key, row: Some(row), asks: None });
     }
     tx.enqueue_at(settle::AskProvider { payment }, tx.now() + settle::ASKED_AGAIN).await?;
     Ok(Placed { order: key, row: None, asks: Some(payment) })

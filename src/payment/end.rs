@@ -125,7 +125,7 @@ fn moved(why: Error, list: &str) -> Error {
     match why {
         Error::Many(problems) => Error::Many(problems.into_iter().map(moved).collect()),
         Error::User(problem) => Error::User(moved(problem)),
-        other @ Error::Fault(_) => other,
+        other @ (Error::RateLimited { .. } | Error::Fault(_)) => other,
     }
 }
 
