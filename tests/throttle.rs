@@ -328,7 +328,7 @@ async fn known_device_is_not_limited_by_its_network(backend: Backend) {
 async fn reset_letters_to_one_account_are_two_minutes_apart(backend: Backend) {
     const ASK: &str =
         "mutation { passwordResetRequest(email: \"amani@example.com\") { accepted userErrors { code } } }";
-    let shop = Shop::open(backend).await;
+    let shop = Shop::open_with(backend, &[("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1/2m")]).await;
     registered(&shop).await;
     let letters =
         "SELECT count(*) FROM outbox WHERE kind = 'MailAsked' AND CAST(payload AS TEXT) LIKE '%reset_password%'";

@@ -363,11 +363,12 @@ impl Shop {
 }
 
 /// Limits that no story reaches by chance; what is limited has stories of its own.
-const GENEROUS: [(&str, &str); 4] = [
+const GENEROUS: [(&str, &str); 5] = [
     ("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
     ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1000000/1h"),
     ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1000000/1h"),
 ];
 
 /// A moment.
