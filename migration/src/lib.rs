@@ -18,7 +18,9 @@ mod m20261122_000010_cart;
 mod m20261122_000011_jobs;
 mod m20261122_000012_order;
 mod m20261122_000013_message;
+mod m20261125_000014_throttle;
 mod m20261125_000019_list_indexes;
+mod m20261125_000020_identity;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -41,7 +43,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_jobs::Migration),
             Box::new(m20261122_000012_order::Migration),
             Box::new(m20261122_000013_message::Migration),
+            Box::new(m20261125_000014_throttle::Migration),
             Box::new(m20261125_000019_list_indexes::Migration),
+            Box::new(m20261125_000020_identity::Migration),
         ]
     }
 }
