@@ -6,8 +6,8 @@ mod identity;
 mod jobs;
 mod log;
 mod message;
-mod throttle;
 mod server;
+mod throttle;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
