@@ -90,6 +90,12 @@ impl Permissions {
         Self(names.split(' ').filter_map(known).fold(0, |bits, one| bits | one.bit()))
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether this one is among them.
     #[must_use]
     pub const fn has(self, one: Permission) -> bool {

@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Meter, Origin, Sql, bell::Bell, config::DatabaseConfig};
+use super::{Budget, Meter, Origin, Sql, bell::Bell, config::DatabaseConfig, meter::Limit};
 use crate::base::{Clock, Error, Result};
 
 /// How long a connection may lie idle before it is tried once before its next use.
@@ -77,8 +77,8 @@ impl Db {
 
     /// The same database for one request: with a meter of its own, and knowing who asks.
     #[must_use]
-    pub fn for_request(&self, origin: Origin) -> (Self, Arc<Meter>) {
-        let meter = Arc::new(Meter::default());
+    pub fn for_request(&self, origin: Origin, budget: Budget) -> (Self, Arc<Meter>) {
+        let meter = Arc::new(Meter::new(budget));
         (Self { meter: Some(Arc::clone(&meter)), origin: Arc::new(origin), ..self.clone() }, meter)
     }
 
@@ -147,6 +147,8 @@ impl Db {
     }
 
     async fn begin(&self) -> Result<Tx> {
+        // A transaction that has begun is finished, whatever it takes: it is not cut in its middle.
+        Meter::check(self.meter.as_ref())?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -360,7 +362,7 @@ impl Tx {
 }
 
 macro_rules! metered_connection {
-    ($type:ty, $inner:ident) => {
+    ($type:ty, $inner:ident, $limit:expr) => {
         #[async_trait::async_trait]
         impl ConnectionTrait for $type {
             fn get_database_backend(&self) -> DbBackend {
@@ -368,24 +370,24 @@ macro_rules! metered_connection {
             }
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                Meter::run(self.meter.as_ref(), self.$inner.execute_raw(statement)).await
+                Meter::run(self.meter.as_ref(), $limit, self.$inner.execute_raw(statement)).await
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                Meter::run(self.meter.as_ref(), self.$inner.execute_unprepared(sql)).await
+                Meter::run(self.meter.as_ref(), $limit, self.$inner.execute_unprepared(sql)).await
             }
 
             async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                Meter::run(self.meter.as_ref(), self.$inner.query_one_raw(statement)).await
+                Meter::run(self.meter.as_ref(), $limit, self.$inner.query_one_raw(statement)).await
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                Meter::run(self.meter.as_ref(), self.$inner.query_all_raw(statement)).await
+                Meter::run(self.meter.as_ref(), $limit, self.$inner.query_all_raw(statement)).await
             }
         }
     };
 }
 
-// A `Db` reads through the pool, a `Tx` inside its transaction; both are counted.
-metered_connection!(Db, reader);
-metered_connection!(Tx, inner);
+// A `Db` reads through the pool and within the request's budget, a `Tx` inside its transaction; both are counted.
+metered_connection!(Db, reader, Limit::Enforced);
+metered_connection!(Tx, inner, Limit::Exempt);

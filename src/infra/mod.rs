@@ -24,7 +24,7 @@ pub use config::Config;
 pub use db::{Db, Tx};
 pub use env::Env;
 pub use mail::Mail;
-pub use meter::Meter;
+pub use meter::{Budget, Meter};
 pub use once::{Claim, Makes, Once};
 pub use sms::Sms;
 pub use sql::Sql;
