@@ -27,8 +27,8 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Outside, Permission, outside::Denied, session::Device},
-    infra::{Actor, Budget, Config, Db, Meter, Origin},
+    identity::{Caller, Gate, Guests, Hasher, Outside, Permission, outside::Denied, session::Device},
+    infra::{Actor, Budget, Config, Db, Meter, Origin, Throttle},
     payment::Providers,
 };
 
@@ -45,6 +45,10 @@ pub struct Shared {
     pub outside: Outside,
     /// Those who came with a token of others, or with a machine's key.
     pub guests: Guests,
+    /// What hashes passwords.
+    pub hasher: Hasher,
+    /// Counts what anybody may do.
+    pub throttle: Throttle,
     /// Those who move money.
     pub providers: Providers,
     /// The settings.
@@ -66,8 +70,9 @@ impl Shared {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permits = if config.graphql.expensive_reads == 0 { cores } else { config.graphql.expensive_reads };
         let expensive_reads = Arc::new(Semaphore::new(permits));
-        let (guests, providers) = (Guests::default(), Providers::default());
-        Ok(Self { db, forest, gate, outside, guests, providers, config, expensive_reads })
+        let hasher = Hasher::new(config.identity.password_queue);
+        let (guests, throttle, providers) = (Guests::default(), Throttle::default(), Providers::default());
+        Ok(Self { db, forest, gate, outside, guests, hasher, throttle, providers, config, expensive_reads })
     }
 
     /// Who came with a token to a request.
@@ -117,6 +122,8 @@ pub struct Scope {
     /// What hangs on many things at once.
     loads: DataLoader<Loads>,
     left: AtomicUsize,
+    /// Whether the request has begun a checkout.
+    checked_out: AtomicBool,
     fresh: OnceCell<Arc<Tree>>,
     meter: Arc<Meter>,
     /// Whether everything about a customer was exported in this request.
@@ -161,6 +168,7 @@ impl Scope {
             tree,
             loads,
             left,
+            checked_out: AtomicBool::new(false),
             fresh: OnceCell::new(),
             meter: Arc::clone(&meter),
             exported: AtomicBool::new(false),
@@ -282,6 +290,11 @@ impl Scope {
         let most = self.shared.config.graphql.max_values;
         let message = format!("the answer would hold more than {most} values; ask for fewer levels or fields");
         Err(Error::too_complex(message))
+    }
+
+    /// Whether this is the first checkout of the request.
+    pub fn begin_checkout(&self) -> bool {
+        !self.checked_out.swap(true, Ordering::Relaxed)
     }
 
     /// Pays for so many values, if the request may still ask for them.

@@ -108,6 +108,12 @@ impl Permissions {
         self.0 & other.0 == other.0
     }
 
+    /// Those that are also among another set.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// One after the other.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.into_iter().filter(move |one| self.has(*one))
