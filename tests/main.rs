@@ -6,6 +6,7 @@
 mod shop;
 
 mod architecture;
+mod fuzz_documents;
 mod schema;
 mod browse;
 mod pricing;
@@ -59,6 +60,7 @@ mod moving;
 mod edge;
 mod edge_documents;
 mod edge_answers;
+mod attack_documents;
 mod process;
 mod process_ends;
 mod browser;
@@ -138,6 +140,7 @@ fn main() -> ExitCode {
         ("edge", edge::stories()),
         ("edge_documents", edge_documents::stories()),
         ("edge_answers", edge_answers::stories()),
+        ("attack_documents", attack_documents::stories()),
         ("process", process::stories()),
         ("process_ends", process_ends::stories()),
         ("browser", browser::stories()),
@@ -160,6 +163,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
     trials.extend(schema::trials());
+    trials.extend(fuzz_documents::trials());
     for (file, stories) in stories {
         for story in stories {
             trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));

@@ -313,8 +313,27 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Why a statement was not run: its request has used up its budget. Travels as an error of the database, because a
+/// statement has no other.
+#[derive(Debug)]
+pub struct BudgetExceeded(pub String);
+
+impl fmt::Display for BudgetExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for BudgetExceeded {}
+
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        if let DbErr::Query(sea_orm::RuntimeErr::SqlxError(cause)) = &error
+            && let sqlx::Error::AnyDriverError(cause) = &**cause
+            && let Some(BudgetExceeded(message)) = cause.downcast_ref()
+        {
+            return Self::too_complex(message);
+        }
         Self::fault("asking the database", error)
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         provider::Provider,
         secret,
     },
-    infra::{Db, Origin, config::Mode, throttle::Subject},
+    infra::{Budget, Db, Origin, config::Mode, throttle::Subject},
 };
 
 /// So many characters of a state's digest tell the cookies of several sign-ins apart.
@@ -90,7 +90,7 @@ impl<'a> Visit<'a> {
             return Err(Error::not_found("", "provider"));
         };
         let origin = Origin { actor: Caller::Nobody.actor(), request: id.to_owned() };
-        let (db, _) = app.shared.db.for_request(origin);
+        let (db, _) = app.shared.db.for_request(origin, Budget::UNLIMITED);
         let callback = format!("{}/auth/{name}/callback", own_address(app, uri, headers)?);
         Ok(Self { app, provider, db, callback })
     }

@@ -7,6 +7,8 @@ pub mod negotiate;
 pub mod bearer;
 pub mod keys;
 pub mod documents;
+pub mod bounded;
+pub mod graphql_request;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
@@ -26,11 +28,11 @@ use axum::{
 pub use listener::serve;
 use tower_http::{
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
-    cors::{AllowOrigin, Any, CorsLayer},
+    cors::{AllowHeaders, AllowOrigin, Any, CorsLayer},
 };
 
 use crate::{
-    graphql::{Graphs, context::Shared},
+    graphql::{Graph, context::Shared},
     infra::config::{Mode, ServerConfig},
 };
 
@@ -43,7 +45,7 @@ pub struct App {
     /// The shop.
     pub shared: Arc<Shared>,
     /// The schema.
-    pub graphs: Graphs,
+    pub graph: Graph,
     /// Documents that were parsed before.
     pub documents: documents::Documents,
     /// Whether the server is on its way out.
@@ -54,9 +56,9 @@ impl App {
     /// Everything a server needs.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Arc<Self> {
-        let graphs = Graphs::new(&shared.config);
+        let graph = Graph::new(&shared.config);
         let documents = documents::Documents::new(&shared.config);
-        Arc::new(Self { shared, graphs, documents, stopping: false.into() })
+        Arc::new(Self { shared, graph, documents, stopping: false.into() })
     }
 }
 
@@ -89,17 +91,35 @@ pub fn dressed(paths: Router, app: &App) -> Router {
         .layer(middleware::from_fn(request_id::give))
 }
 
+/// Request headers that clients of GraphQL and tracing add. Without cookies nothing is lost by allowing them.
+const CLIENT_HEADERS: [HeaderName; 11] = [
+    HeaderName::from_static("apollographql-client-name"),
+    HeaderName::from_static("apollographql-client-version"),
+    HeaderName::from_static("apollo-require-preflight"),
+    HeaderName::from_static("graphql-require-preflight"),
+    HeaderName::from_static("x-apollo-operation-id"),
+    HeaderName::from_static("x-apollo-operation-name"),
+    HeaderName::from_static("x-requested-with"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("sentry-trace"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
 /// Which pages of other origins may call. The API uses no cookies, so no credentials go with such a call.
 fn cors(config: &ServerConfig, mode: Mode) -> CorsLayer {
     let every = config.cors_origins.iter().any(|origin| origin == "*");
     let all = every || (config.cors_origins.is_empty() && mode == Mode::Development);
     let listed = config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let origins = if all { AllowOrigin::from(Any) } else { AllowOrigin::list(listed) };
+    let own = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::HEADER];
+    let configured = config.cors_headers.iter().filter_map(|name| name.parse().ok());
+    let allowed = own.into_iter().chain(CLIENT_HEADERS).chain(configured);
     let exposed: [HeaderName; 2] = [request_id::HEADER, HeaderName::from_static("server-timing")];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::HEADER])
+        .allow_headers(AllowHeaders::list(allowed))
         .expose_headers(exposed)
         .max_age(std::time::Duration::from_hours(1))
 }

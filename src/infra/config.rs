@@ -2,6 +2,7 @@
 
 mod cart;
 mod checkout;
+mod graphql;
 mod identity;
 mod jobs;
 mod log;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::base::{Country, Language};
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
+pub use graphql::GraphqlConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
@@ -143,23 +145,6 @@ impl std::fmt::Debug for DatabaseConfig {
     }
 }
 
-/// `[graphql]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct GraphqlConfig {
-    /// The `Server-Timing` header.
-    pub timing: Switch,
-    /// `__schema` and `__type`.
-    pub introspection: Switch,
-    /// Nesting.
-    pub max_depth: usize,
-    /// Fields once fragments are spread.
-    pub max_fields: usize,
-    /// Fields times page sizes.
-    pub max_complexity: usize,
-    /// Values in one answer.
-    pub max_values: usize,
-    /// Documents kept.
-    pub document_cache: u64,
 }
 
 /// On, off, or by the shop's mode.
@@ -263,6 +248,11 @@ impl Config {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
             }
         }
+        let is_header = |name: &&String| name.parse::<axum::http::HeaderName>().is_ok();
+        if let Some(name) = self.server.cors_headers.iter().find(|name| !is_header(name)) {
+            return Err(format!("server.cors_headers: `{name}` is no name of a header"));
+        }
+        self.graphql.check()?;
         self.jobs.check()?;
         self.cart.check()?;
         self.checkout.check()?;

@@ -26,7 +26,7 @@ pub use config::Config;
 pub use database::{Db, Tx};
 pub use env::Env;
 pub use mail::Mail;
-pub use meter::Meter;
+pub use meter::{Budget, Meter};
 pub use once::{Claim, Makes, Once};
 pub use sms::Sms;
 pub use sql::Sql;

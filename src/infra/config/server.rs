@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Whose pages may call.
     pub cors_origins: Vec<String>,
+    /// Which request headers their pages may send beside the usual ones.
+    pub cors_headers: Vec<String>,
     /// Bytes.
     pub body_limit: usize,
     /// How many proxies stand before it.

@@ -19,7 +19,7 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-use super::{Meter, Origin, Sql, bell::Bell, config::DatabaseConfig};
+use super::{Budget, Meter, Origin, Sql, bell::Bell, config::DatabaseConfig, meter::Enforcement};
 use crate::base::{Clock, Result, error::is_connection_lost};
 use postgres::ConnectionLoss;
 use sqlite::{Reader, ReaderSet, StatementDeadline};
@@ -85,8 +85,8 @@ impl Db {
 
     /// The same database for one request: with a meter of its own, and knowing who asks.
     #[must_use]
-    pub fn for_request(&self, origin: Origin) -> (Self, Arc<Meter>) {
-        let meter = Arc::new(Meter::default());
+    pub fn for_request(&self, origin: Origin, budget: Budget) -> (Self, Arc<Meter>) {
+        let meter = Arc::new(Meter::new(budget));
         (Self { meter: Some(Arc::clone(&meter)), origin: Arc::new(origin), ..self.clone() }, meter)
     }
 
@@ -153,6 +153,8 @@ impl Db {
     }
 
     async fn begin(&self) -> Result<Tx> {
+        // A transaction that has begun is finished, whatever it takes: it is not cut in its middle.
+        Meter::check(self.meter.as_ref())?;
         let permit = self.connections.permit_write().await?;
         let inner = match self.connections.begin().await {
             // Nothing has been done yet, so another connection can do it all.
@@ -263,10 +265,10 @@ macro_rules! read {
         let (db, statement) = ($db, $statement);
         let again = matches!(db.connections.readers, Readers::Pooled { .. }).then(|| statement.clone());
         let connection = db.connections.read().await?;
-        let outcome = Meter::run(db.meter.as_ref(), connection.$method(statement)).await;
+        let outcome = Meter::run(db.meter.as_ref(), Enforcement::Enforced, connection.$method(statement)).await;
         match (outcome, again) {
             (Err(why), Some(statement)) if db.connections.note_loss(&why) => {
-                Meter::run(db.meter.as_ref(), connection.$method(statement)).await
+                Meter::run(db.meter.as_ref(), Enforcement::Enforced, connection.$method(statement)).await
             }
             (outcome, _) => outcome,
         }
@@ -281,12 +283,12 @@ impl ConnectionTrait for Db {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let connection = self.connections.read().await?;
-        Meter::run(self.meter.as_ref(), connection.execute_raw(statement)).await
+        Meter::run(self.meter.as_ref(), Enforcement::Enforced, connection.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let connection = self.connections.read().await?;
-        Meter::run(self.meter.as_ref(), connection.execute_unprepared(sql)).await
+        Meter::run(self.meter.as_ref(), Enforcement::Enforced, connection.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {

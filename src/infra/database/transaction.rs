@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Connections, Db, run_to_completion};
 use crate::{
     base::{Error, Result},
-    infra::{Meter, Origin, Sql},
+    infra::{Meter, Origin, Sql, meter::Enforcement},
 };
 
 /// A transaction: what a write takes.
@@ -127,7 +127,7 @@ impl Tx {
 
     async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         self.connections.start_write_statement();
-        Meter::run(self.meter.as_ref(), statement).await
+        Meter::run(self.meter.as_ref(), Enforcement::Exempt, statement).await
     }
 }
 
