@@ -32,6 +32,8 @@ const NEXT_DAY: &str = "2026-11-02T09:00:01Z";
 
 async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) {
     let shop = Shop::open(backend).await;
+    // The schedules begin now.
+    shop.settle().await;
     let mug = shop.good("mug", 100, Some(2)).await;
     let cart = shop.cart(None, &[(&mug, 2)]).await;
     let made = order(&shop.check_out(None, "k", &cart, json!({})).await, "checkoutComplete");
@@ -57,6 +59,8 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
 
 async fn confirmed_guest_order_does_not_expire(backend: Backend) {
     let shop = Shop::open(backend).await;
+    // The schedules begin now.
+    shop.settle().await;
     let mug = shop.good("mug", 100, Some(5)).await;
     let staff = shop.sign_in(Role::Staff).await;
     let first = order(&shop.order(None, "a", &[(&mug, 2)], json!({})).await, "orderCreate");

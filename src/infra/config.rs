@@ -145,8 +145,6 @@ impl std::fmt::Debug for DatabaseConfig {
     }
 }
 
-}
-
 /// On, off, or by the shop's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
