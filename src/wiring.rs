@@ -7,7 +7,7 @@ use crate::{
     infra::{
         Env,
         jobs::{Wiring, keep},
-        once,
+        once, throttle,
     },
     notification, order,
     payment::{
@@ -47,11 +47,17 @@ pub fn wiring(providers: &Providers) -> Wiring {
         .every("order.expire", "5 * * * * *", expire_orders)
         .every("order.forget", "50 26 * * * *", forget_buyers)
         .every("session.prune", "40 */10 * * * *", prune_sessions)
+        .every("throttle.prune", "55 */10 * * * *", prune_throttle)
 }
 
 /// Sessions and tokens that ended long ago are removed.
 async fn prune_sessions(env: &Env) -> Result<()> {
     session::prune(&env.db).await
+}
+
+/// Removes counters whose window has ended.
+async fn prune_throttle(env: &Env) -> Result<()> {
+    throttle::prune(&env.db).await.map(|_| ())
 }
 
 /// Carts that nobody has touched for long are removed.

@@ -20,6 +20,8 @@ stories![
     a_key_may_do_no_more_than_its_maker,
     the_use_of_a_key_is_noted_once_a_minute,
     a_machine_does_what_its_key_was_made_for,
+    keys_end_with_the_power_of_their_maker,
+    key_does_no_more_than_its_maker_may_now,
 ];
 
 const CREATE: &str = "mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) {
@@ -141,4 +143,53 @@ async fn a_machine_does_what_its_key_was_made_for(backend: Backend) {
     assert_eq!(shop.ask_as(&other, "{ shop { name } }", json!({})).await.body.get("errors"), None);
     shop.clock.set(moment("2026-11-01T09:00:07Z"));
     assert_eq!(shop.ask_as(&other, "{ shop { name } }", json!({})).await.code(), "UNAUTHENTICATED", "it has ended");
+}
+
+async fn keys_end_with_the_power_of_their_maker(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let owner = shop.sign_in(Role::Admin).await;
+    let acts: [&str; 3] = [
+        "customerDisable(id: $id) { userErrors { code } }",
+        "customerDelete(id: $id) { userErrors { code } }",
+        "staffRoleUpdate(id: $id, role: STAFF) { userErrors { code } }",
+    ];
+    for act in acts {
+        let admin = shop.sign_in(Role::Admin).await;
+        let id = shop.ask_as(&admin, "{ me { id } }", json!({})).await.at("/me/id").clone();
+        let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE", "API_KEY_WRITE"] });
+        let word =
+            create(&shop, &admin, input).await.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+        // A key that the key makes is its maker's too.
+        let more = create(&shop, &word, json!({ "name": "More", "permissions": ["CATALOG_WRITE"] })).await;
+        let more = more.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+        let query = format!("mutation($id: ID!) {{ {act} }}");
+        let answer = shop.ask_as(&owner, &query, json!({ "id": id })).await;
+        assert_eq!(answer.body.get("errors"), None, "{}", answer.body);
+        for word in [&word, &more] {
+            assert_eq!(api_key::find(&shop.db, word).await.expect("an answer"), None, "{act}");
+        }
+        assert_eq!(shop.number("SELECT count(*) FROM api_key WHERE revoked_at IS NULL").await, 0, "{act}");
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM audit WHERE action = 'api_key.revoke'").await, 6);
+    // Whoever gets more power loses nothing.
+    let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE"] });
+    let kept = create(&shop, &owner, input).await;
+    let kept = kept.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+    assert!(api_key::find(&shop.db, &kept).await.expect("an answer").is_some());
+}
+
+async fn key_does_no_more_than_its_maker_may_now(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let admin = shop.sign_in(Role::Admin).await;
+    let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE", "SHOP_WRITE"] });
+    let word = create(&shop, &admin, input).await.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+    // Past the code that revokes keys with a role.
+    shop.sql("UPDATE account SET role = 'staff'").await.expect("a change");
+    let found = api_key::find(&shop.db, &word).await.expect("an answer").expect("a key");
+    assert_eq!(found.permissions, Permissions::of(&[Permission::CatalogWrite]));
+    shop.sql("UPDATE account SET disabled_at = created_at").await.expect("a change");
+    assert_eq!(api_key::find(&shop.db, &word).await.expect("an answer"), None);
+    // Nor does somebody who has lost their role since they signed in make another.
+    let input = json!({ "name": "Late", "permissions": ["CATALOG_WRITE"] });
+    assert_eq!(create(&shop, &admin, input).await.code(), "UNAUTHENTICATED");
 }

@@ -14,6 +14,7 @@ stories![
     the_first_address_is_taken_for_everything,
     a_default_moves_and_goes_with_its_address,
     a_hundred_addresses_are_enough,
+    addresses_of_staff_are_changed_with_staff_write_only,
     two_who_choose_a_default_at_once_choose_one,
     nobody_reaches_what_is_anothers,
     a_hundred_customers_cost_what_one_costs,
@@ -174,6 +175,29 @@ async fn a_hundred_addresses_are_enough(backend: Backend) {
     assert_eq!(said, [vec![], vec!["ILLEGAL_TRANSITION".to_owned()]]);
     let me = shop.ask_as(&token, DEFAULTS, json!({})).await;
     assert_eq!(me.at("/me/addresses").as_array().map(Vec::len), Some(100));
+}
+
+async fn addresses_of_staff_are_changed_with_staff_write_only(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let (admin, colleague) = (shop.sign_in(Role::Admin).await, shop.sign_in(Role::Staff).await);
+    let address = add_address(&shop, &colleague, home()).await;
+    let key = "mutation { apiKeyCreate(input: { name: \"Desk\", permissions: [CUSTOMER_READ, CUSTOMER_WRITE] }) {
+        apiKey { key } userErrors { code } } }";
+    let desk = shop.ask_as(&admin, key, json!({})).await;
+    let desk = desk.at("/apiKeyCreate/apiKey/key").as_str().expect("a key").to_owned();
+    let changes = [
+        (ADDRESS_UPDATE, json!({ "id": address, "input": { "city": "Mombasa" } })),
+        (SET_DEFAULT, json!({ "id": address, "for": ["SHIPPING"] })),
+        (DELETE, json!({ "id": address })),
+    ];
+    for (query, variables) in &changes {
+        assert_eq!(shop.ask_as(&desk, query, variables.clone()).await.code(), "FORBIDDEN");
+    }
+    for (query, variables) in &changes {
+        let answer = shop.ask_as(&admin, query, variables.clone()).await;
+        assert_eq!(answer.body.get("errors"), None, "{}", answer.body);
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM address").await, 0);
 }
 
 async fn two_who_choose_a_default_at_once_choose_one(backend: Backend) {

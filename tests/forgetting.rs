@@ -80,7 +80,7 @@ async fn of_who_goes_no_name_is_left(backend: Backend) {
 }
 
 async fn a_password_is_asked_again_and_may_not_be_guessed(backend: Backend) {
-    let shop = Shop::open_with(backend, &[("SAVANNAH_IDENTITY__ATTEMPTS_PER_ACCOUNT", "3")]).await;
+    let shop = Shop::open_with(backend, &[("SAVANNAH_THROTTLE__FAILED_LOGINS", "3/15m")]).await;
     let (token, _) = register(&shop).await;
     for wrong in [None, Some("wrong horse"), Some("")] {
         let no = delete(&shop, &token, wrong).await;

@@ -26,6 +26,7 @@ mod shipping;
 mod cost;
 mod ways;
 mod signing_in;
+mod throttle;
 mod audit;
 mod readme;
 mod tokens;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         ("cost", cost::stories()),
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
+        ("throttle", throttle::stories()),
         ("audit", audit::stories()),
         ("readme", readme::stories()),
         ("tokens", tokens::stories()),

@@ -20,14 +20,22 @@ stories![;
     a_provider_that_is_down_stops_only_its_own
 ];
 
-const COMPLETE: &str = "mutation($code: String!, $verifier: String) { loginComplete(code: $code, verifier: $verifier) {
+const COMPLETE: &str =
+    "mutation($code: String!, $verifier: String!) { loginComplete(code: $code, verifier: $verifier) {
     tokens { accessToken refreshToken } userErrors { code field message } } }";
 
 fn provider() -> bool {
     module("oidc-provider")
 }
 
-fn login(shop: &Shop, challenge: &str) -> String {
+/// What the app shows for its codes, unless a story says otherwise.
+const VERIFIER: &str = "the app's own word";
+
+fn login(shop: &Shop) -> String {
+    login_with(shop, &secret::digest(VERIFIER))
+}
+
+fn login_with(shop: &Shop, challenge: &str) -> String {
     let parameters = [("redirect", APP), ("challenge", challenge)];
     reqwest::Url::parse_with_params(&shop.url("/auth/keycloak/login"), parameters).expect("an address").into()
 }
@@ -39,13 +47,13 @@ fn parameter(url: &str, name: &str) -> Option<String> {
 }
 
 /// A whole way by a new browser: where it ends, and the code if that is the app.
-async fn way(shop: &Shop, challenge: &str) -> (Landed, Option<String>) {
-    let landed = Browser::new().go(&login(shop, challenge), "https://app.example/").await;
+async fn way(shop: &Shop) -> (Landed, Option<String>) {
+    let landed = Browser::new().go(&login(shop), "https://app.example/").await;
     let code = parameter(&landed.url, "code").filter(|_| landed.url.starts_with("https://app.example/"));
     (landed, code)
 }
 
-async fn complete(shop: &Shop, code: &str, verifier: Option<&str>) -> Answer {
+async fn complete(shop: &Shop, code: &str, verifier: &str) -> Answer {
     shop.ask_with(COMPLETE, json!({ "code": code, "verifier": verifier })).await
 }
 
@@ -71,22 +79,22 @@ async fn somebody_signs_in_by_way_of_a_provider(backend: Backend) {
 
     provider.let_in(Some("wanjiru")).await;
     let (verifier, browser) = (secret::random().expect("a word"), Browser::new());
-    let landed = browser.go(&login(&shop, &secret::digest(&verifier)), "https://app.example/").await;
+    let landed = browser.go(&login_with(&shop, &secret::digest(&verifier)), "https://app.example/").await;
     let code = parameter(&landed.url, "code").expect("a code");
     // The address says nothing else, and the shop's cookie is gone.
     assert_eq!(landed.url, format!("{APP}&code={code}"));
     assert_eq!(browser.cookies_of(&shop.url("")), 0);
 
     // The code alone opens nothing: the app that began shows its word.
-    for wrong in [None, Some("something else")] {
+    for wrong in ["", "something else"] {
         let answer = complete(&shop, &code, wrong).await;
         assert_eq!(answer.problems("loginComplete"), [("VALIDATION_ERROR".to_owned(), "verifier".to_owned())]);
     }
-    let answer = complete(&shop, &code, Some(&verifier)).await;
+    let answer = complete(&shop, &code, &verifier).await;
     assert_eq!(answer.problems("loginComplete"), []);
     let token = answer.at("/loginComplete/tokens/accessToken").as_str().expect("a token");
     shop.ask_as(token, "{ shop { name } }", json!({})).await.at("/shop/name");
-    let again = complete(&shop, &code, Some(&verifier)).await;
+    let again = complete(&shop, &code, &verifier).await;
     assert_eq!(again.problems("loginComplete"), [("VALIDATION_ERROR".to_owned(), "code".to_owned())]);
 
     let made = "SELECT count(*) FROM account WHERE email = 'wanjiru@example.com' AND email_verified_at IS NOT NULL \
@@ -94,11 +102,11 @@ async fn somebody_signs_in_by_way_of_a_provider(backend: Backend) {
     assert_eq!(shop.number(made).await, 1);
     assert_eq!(shop.number("SELECT count(*) FROM session WHERE method = 'keycloak'").await, 1);
 
-    // The next time, also without a challenge, it is the same account.
-    let (_, code) = way(&shop, "").await;
+    // The next time it is the same account.
+    let (_, code) = way(&shop).await;
     let code = code.expect("a code");
-    assert_eq!(complete(&shop, &code, Some("not asked for")).await.problems("loginComplete").len(), 1);
-    assert_eq!(complete(&shop, &code, None).await.problems("loginComplete"), []);
+    assert_eq!(complete(&shop, &code, "not asked for").await.problems("loginComplete").len(), 1);
+    assert_eq!(complete(&shop, &code, VERIFIER).await.problems("loginComplete"), []);
     assert_eq!(counts(&shop).await, [1, 1, 0, 0]);
     assert_eq!(shop.number("SELECT count(DISTINCT account_id) FROM session").await, 1);
     let secrets = format!("SELECT count(*) FROM audit WHERE CAST(after AS TEXT) LIKE '%{code}%'");
@@ -122,27 +130,27 @@ async fn an_account_is_joined_only_where_both_know_the_address(backend: Backend)
     // The shop does not know that the address is theirs; then the provider does not.
     for name in ["juma", "kip"] {
         provider.let_in(Some(name)).await;
-        let (landed, _) = way(&shop, "").await;
+        let (landed, _) = way(&shop).await;
         refused(&landed, 409, "ALREADY_EXISTS");
         assert!(landed.body["error"]["message"].to_string().contains("erify"), "it says what to do: {landed:?}");
     }
     assert_eq!(counts(&shop).await, [3, 0, 0, 0]);
 
     provider.let_in(Some("amani")).await;
-    assert!(way(&shop, "").await.1.is_some());
+    assert!(way(&shop).await.1.is_some());
     assert_eq!(counts(&shop).await, [3, 1, 1, 0], "joined, in whatever case the address was written");
 
     // An address that nobody has verified is not kept from its owner.
     shop.sql("DELETE FROM account WHERE email_key = 'kip@example.com'").await.expect("gone");
     provider.let_in(Some("kip")).await;
-    assert!(way(&shop, "").await.1.is_some());
+    assert!(way(&shop).await.1.is_some());
     assert_eq!(shop.number("SELECT count(*) FROM account WHERE email IS NULL AND first_name = 'Kip'").await, 1);
 
     shop.sql("UPDATE account SET disabled_at = created_at WHERE email_key = 'amani@example.com'")
         .await
         .expect("a change");
     provider.let_in(Some("amani")).await;
-    refused(&way(&shop, "").await.0, 403, "FORBIDDEN");
+    refused(&way(&shop).await.0, 403, "FORBIDDEN");
 }
 
 async fn a_sign_in_belongs_to_the_browser_that_began_it(backend: Backend) {
@@ -151,12 +159,12 @@ async fn a_sign_in_belongs_to_the_browser_that_began_it(backend: Backend) {
     provider.let_in(Some("juma")).await;
     let callback = shop.url("/auth/keycloak/callback");
     let (own, other) = (Browser::new(), Browser::new());
-    let back = own.go(&login(&shop, ""), &callback).await.url;
+    let back = own.go(&login(&shop), &callback).await.url;
     assert_eq!(own.cookies_of(&shop.url("")), 1);
 
     // Somebody who was made to open the address, with a sign-in of their own under way or without.
     refused(&Browser::new().go(&back, "https://app.example/").await, 400, "BAD_USER_INPUT");
-    let theirs = other.go(&login(&shop, ""), &callback).await.url;
+    let theirs = other.go(&login(&shop), &callback).await.url;
     refused(&other.go(&back, "https://app.example/").await, 400, "BAD_USER_INPUT");
     // Also with the code of one and the state of the other.
     let code = |url: &str| parameter(url, "code").expect("a code");
@@ -178,7 +186,7 @@ async fn a_sign_in_holds_once_and_for_ten_minutes(backend: Backend) {
     let callback = shop.url("/auth/keycloak/callback");
     provider.let_in(Some("juma")).await;
     let browser = Browser::new();
-    let back = browser.go(&login(&shop, ""), &callback).await.url;
+    let back = browser.go(&login(&shop), &callback).await.url;
     let twice = futures_util::future::join(
         browser.go(&back, "https://app.example/"),
         browser.go(&back, "https://app.example/"),
@@ -188,16 +196,16 @@ async fn a_sign_in_holds_once_and_for_ten_minutes(backend: Backend) {
     assert_eq!(arrived, 1, "{one:?} {two:?}");
     refused(&browser.go(&back, "https://app.example/").await, 400, "BAD_USER_INPUT");
 
-    let late = browser.go(&login(&shop, ""), &callback).await.url;
+    let late = browser.go(&login(&shop), &callback).await.url;
     shop.clock.set(shop.clock.now() + TimeDelta::minutes(10));
     refused(&browser.go(&late, "https://app.example/").await, 400, "BAD_USER_INPUT");
     // The next one clears away what has run out.
-    browser.go(&login(&shop, ""), &callback).await;
+    browser.go(&login(&shop), &callback).await;
     assert_eq!(shop.number("SELECT count(*) FROM login_flow").await, 1);
 
     // A code that is not used in time holds no longer.
     let code = parameter(&one.url, "code").or_else(|| parameter(&two.url, "code")).expect("a code");
-    assert_eq!(complete(&shop, &code, None).await.problems("loginComplete").len(), 1);
+    assert_eq!(complete(&shop, &code, VERIFIER).await.problems("loginComplete").len(), 1);
 }
 
 async fn what_may_not_be_is_refused_before_anything_happens(backend: Backend) {
@@ -209,8 +217,10 @@ async fn what_may_not_be_is_refused_before_anything_happens(backend: Backend) {
         refused(&landed, 400, "BAD_USER_INPUT");
     }
     refused(&browser.go(&start, "https://").await, 400, "BAD_USER_INPUT");
-    for challenge in ["short", &"!".repeat(43)] {
-        refused(&browser.go(&login(&shop, challenge), "https://").await, 400, "BAD_USER_INPUT");
+    let plain = reqwest::Url::parse_with_params(&start, [("redirect", APP)]).expect("an address");
+    refused(&browser.go(plain.as_str(), "https://").await, 400, "BAD_USER_INPUT");
+    for challenge in ["", "short", &"!".repeat(43)] {
+        refused(&browser.go(&login_with(&shop, challenge), "https://").await, 400, "BAD_USER_INPUT");
     }
     refused(&browser.go(&shop.url("/auth/nobody/login"), "https://").await, 404, "NOT_FOUND");
     refused(&browser.go(&shop.url("/auth/nobody/callback"), "https://").await, 404, "NOT_FOUND");
@@ -218,14 +228,14 @@ async fn what_may_not_be_is_refused_before_anything_happens(backend: Backend) {
 
     // The provider lets nobody in, and says so.
     provider.let_in(None).await;
-    let (landed, _) = way(&shop, "").await;
+    let (landed, _) = way(&shop).await;
     refused(&landed, 400, "BAD_USER_INPUT");
     assert!(landed.body["error"]["message"].to_string().contains("access_denied"), "{landed:?}");
     assert_eq!(counts(&shop).await, [0; 4]);
 
     // It knows nothing of a code that somebody has made up.
     provider.let_in(Some("juma")).await;
-    let back = browser.go(&login(&shop, ""), &shop.url("/auth/keycloak/callback")).await.url;
+    let back = browser.go(&login(&shop), &shop.url("/auth/keycloak/callback")).await.url;
     let code = parameter(&back, "code").expect("a code");
     refused(&browser.go(&back.replace(&code, "made-up"), "https://").await, 400, "BAD_USER_INPUT");
     assert_eq!(counts(&shop).await, [0; 4]);
@@ -235,10 +245,10 @@ async fn new_keys_are_no_obstacle(backend: Backend) {
     let provider = Provider::start(None).await;
     let shop = provider.shop(backend).await;
     provider.let_in(Some("juma")).await;
-    assert!(way(&shop, "").await.1.is_some());
+    assert!(way(&shop).await.1.is_some());
     provider.turn_keys().await;
     shop.clock.set(shop.clock.now() + TimeDelta::seconds(11));
-    assert!(way(&shop, "").await.1.is_some());
+    assert!(way(&shop).await.1.is_some());
     assert_eq!(provider.keys_read().await, 2);
 }
 
@@ -248,7 +258,7 @@ async fn a_provider_that_is_down_stops_only_its_own(backend: Backend) {
     provider.let_in(Some("juma")).await;
     let issuer = provider.issuer.clone();
     drop(provider);
-    refused(&way(&shop, "").await.0, 503, "UNAVAILABLE");
+    refused(&way(&shop).await.0, 503, "UNAVAILABLE");
     assert_eq!(counts(&shop).await, [0; 4]);
     shop.sign_in(savannah::identity::Role::Customer).await;
     // It comes back, and goes away while somebody is on the way.
@@ -256,7 +266,7 @@ async fn a_provider_that_is_down_stops_only_its_own(backend: Backend) {
     provider.let_in(Some("juma")).await;
     shop.clock.set(shop.clock.now() + TimeDelta::seconds(11));
     let browser = Browser::new();
-    let back = browser.go(&login(&shop, ""), &shop.url("/auth/keycloak/callback")).await.url;
+    let back = browser.go(&login(&shop), &shop.url("/auth/keycloak/callback")).await.url;
     drop(provider);
     refused(&browser.go(&back, "https://").await, 503, "UNAVAILABLE");
     assert_eq!(counts(&shop).await[..3], [1, 0, 0]);

@@ -19,7 +19,10 @@ stories![;
     tokens_that_do_not_hold_are_refused,
     an_account_that_is_closed_stays_out,
     new_keys_are_fetched_once,
-    a_provider_that_is_down_is_not_the_tokens_fault
+    a_provider_that_is_down_is_not_the_tokens_fault,
+    second_subject_of_an_issuer_does_not_join_an_account,
+    email_verified_as_text_counts_only_when_true,
+    address_changed_at_the_provider_is_taken_over_by_accounts_without_a_password
 ];
 
 fn provider() -> bool {
@@ -178,4 +181,67 @@ async fn a_provider_that_is_down_is_not_the_tokens_fault(backend: Backend) {
     drop(provider);
     shop.clock.set(shop.clock.now() + TimeDelta::minutes(11));
     assert_eq!(status(&shop, &token).await, 200);
+}
+
+/// A token of the provider for somebody, as it knows them.
+async fn token_of(provider: &Provider, subject: &str, email: &str, verified: serde_json::Value) -> String {
+    let claims = json!({ "sub": subject, "email": email, "email_verified": verified });
+    provider.forge(json!({}), claims, "issuer").await
+}
+
+async fn second_subject_of_an_issuer_does_not_join_an_account(backend: Backend) {
+    let provider = Provider::start(None).await;
+    let shop = provider.shop(backend).await;
+    let leaver = token_of(&provider, "leaver", "sales@example.com", json!(true)).await;
+    assert_eq!(status(&shop, &leaver).await, 200);
+    // The address at the provider is given to somebody else.
+    let joiner = token_of(&provider, "joiner", "sales@example.com", json!(true)).await;
+    assert_eq!(status(&shop, &joiner).await, 401);
+    assert_eq!(shop.number("SELECT count(*) FROM account").await, 1);
+    assert_eq!(shop.number("SELECT count(*) FROM account_identity").await, 1);
+    // Both at once, for an account that neither has.
+    let known = "UPDATE account SET email = 'desk@example.com', email_key = 'desk@example.com'";
+    shop.sql("DELETE FROM account_identity").await.expect("a change");
+    shop.sql(known).await.expect("a change");
+    let one = token_of(&provider, "one", "desk@example.com", json!(true)).await;
+    let two = token_of(&provider, "two", "desk@example.com", json!(true)).await;
+    let both = tokio::join!(status(&shop, &one), status(&shop, &two));
+    assert!(both == (200, 401) || both == (401, 200), "{both:?}");
+}
+
+async fn email_verified_as_text_counts_only_when_true(backend: Backend) {
+    let provider = Provider::start(None).await;
+    let shop = provider.shop(backend).await;
+    let said = [json!("true"), json!(true), json!("false"), json!("TRUE"), json!("yes"), json!(1), json!(null)];
+    for (number, verified) in said.into_iter().enumerate() {
+        let (subject, email) = (format!("subject{number}"), format!("person{number}@example.com"));
+        assert_eq!(status(&shop, &token_of(&provider, &subject, &email, verified).await).await, 200);
+    }
+    let verified = "SELECT count(*) FROM account WHERE email_verified_at IS NOT NULL";
+    assert_eq!(shop.number(verified).await, 2);
+    let first = "SELECT count(*) FROM account WHERE email IN ('person0@example.com', 'person1@example.com')";
+    assert_eq!(shop.number(first).await, 2);
+}
+
+async fn address_changed_at_the_provider_is_taken_over_by_accounts_without_a_password(backend: Backend) {
+    let provider = Provider::start(None).await;
+    let shop = provider.shop(backend).await;
+    let email = async |subject: &str, email: &str, verified: bool| {
+        assert_eq!(status(&shop, &token_of(&provider, subject, email, json!(verified)).await).await, 200);
+        let query = format!("SELECT account_id FROM account_identity WHERE subject = '{subject}'");
+        let account = shop.number(&query).await;
+        let found =
+            savannah::identity::account::alive(&shop.db, account).await.expect("an answer").expect("an account");
+        found.email.unwrap_or_default()
+    };
+    assert_eq!(email("lena", "sales@example.com", true).await, "sales@example.com");
+    assert_eq!(email("lena", "unverified@example.org", false).await, "sales@example.com");
+    assert_eq!(email("lena", "lena@example.org", true).await, "lena@example.org");
+    assert_eq!(shop.number("SELECT count(*) FROM audit WHERE action = 'account.change_email'").await, 1);
+    // What is another's stays another's, and the old address is free.
+    assert_eq!(email("joiner", "sales@example.com", true).await, "sales@example.com");
+    assert_eq!(email("joiner", "lena@example.org", true).await, "sales@example.com");
+    // An address that somebody signs in with stays until they change it.
+    shop.sql("UPDATE account SET password = '$argon2id$' WHERE email = 'lena@example.org'").await.expect("a change");
+    assert_eq!(email("lena", "lena@example.net", true).await, "lena@example.org");
 }

@@ -15,7 +15,10 @@ stories![
     a_wrong_password_and_an_unknown_address_look_alike,
     guessing_is_limited_by_account_and_by_address,
     a_refresh_token_used_twice_ends_the_session,
-    of_two_refreshes_at_once_one_is_the_second,
+    refreshes_at_once_all_succeed_and_later_reuse_ends_the_session,
+    token_reuse_within_the_grace_is_bounded,
+    refreshing_for_long_keeps_few_tokens,
+    expired_session_is_not_listed,
     signing_out_everywhere_ends_what_others_hold,
     a_session_is_ended_by_its_owner_alone,
     everybody_sees_their_own_sessions,
@@ -134,7 +137,8 @@ async fn a_wrong_password_and_an_unknown_address_look_alike(backend: Backend) {
 }
 
 async fn guessing_is_limited_by_account_and_by_address(backend: Backend) {
-    let settings = [("SAVANNAH_IDENTITY__ATTEMPTS_PER_ACCOUNT", "3"), ("SAVANNAH_IDENTITY__ATTEMPTS_PER_ADDRESS", "8")];
+    let settings =
+        [("SAVANNAH_THROTTLE__FAILED_LOGINS", "3/15m"), ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ADDRESS", "4/15m")];
     let shop = Shop::open_with(backend, &settings).await;
     register(&shop, "amani@example.com").await;
     // All at once is no way around: each is counted before it is tried.
@@ -171,6 +175,7 @@ async fn a_refresh_token_used_twice_ends_the_session(backend: Backend) {
     let third = refresh(&shop, second.at("/tokenRefresh/tokens/refreshToken")).await;
     let token = text(&third, "/tokenRefresh/tokens/accessToken");
     assert!(opens(&shop, &token).await);
+    shop.clock.set(crate::shop::moment("2026-11-01T09:00:10Z"));
     assert_eq!(refresh(&shop, stolen).await.code(), "UNAUTHENTICATED");
     assert!(!opens(&shop, &token).await, "the whole family has ended");
     assert_eq!(refresh(&shop, third.at("/tokenRefresh/tokens/refreshToken")).await.code(), "UNAUTHENTICATED");
@@ -178,14 +183,77 @@ async fn a_refresh_token_used_twice_ends_the_session(backend: Backend) {
     assert_eq!(shop.number("SELECT count(*) FROM session WHERE revoked_at IS NOT NULL").await, 1);
 }
 
-async fn of_two_refreshes_at_once_one_is_the_second(backend: Backend) {
+async fn refreshes_at_once_all_succeed_and_later_reuse_ends_the_session(backend: Backend) {
     let shop = Shop::open(backend).await;
+    let made = register(&shop, "amani@example.com").await;
+    let token = made.at("/customerRegister/tokens/refreshToken");
+    let answers = futures_util::future::join_all((0..6).map(|_| refresh(&shop, token))).await;
+    for answer in &answers {
+        assert!(opens(&shop, &text(answer, "/tokenRefresh/tokens/accessToken")).await);
+    }
+    let newest = answers.iter().map(|answer| text(answer, "/tokenRefresh/tokens/refreshToken")).collect::<Vec<_>>();
+    assert_eq!(shop.number("SELECT count(*) FROM session").await, 1, "all of one session");
+    // Whoever goes on makes every other token of the session a used one; shown past the grace, it ends the session.
+    let (owner, thief) = (json!(newest[0]), json!(newest[1]));
+    let next = refresh(&shop, &owner).await;
+    shop.clock.set(crate::shop::moment("2026-11-01T09:00:10Z"));
+    assert!(opens(&shop, &text(&next, "/tokenRefresh/tokens/accessToken")).await);
+    assert_eq!(refresh(&shop, &thief).await.code(), "UNAUTHENTICATED");
+    assert!(!opens(&shop, &text(&next, "/tokenRefresh/tokens/accessToken")).await, "the session has ended");
+    assert_eq!(refresh(&shop, next.at("/tokenRefresh/tokens/refreshToken")).await.code(), "UNAUTHENTICATED");
+}
+
+async fn token_reuse_within_the_grace_is_bounded(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let made = register(&shop, "amani@example.com").await;
+    let token = made.at("/customerRegister/tokens/refreshToken");
+    for _ in 0..9 {
+        assert!(refresh(&shop, token).await.body.get("errors").is_none());
+    }
+    assert_eq!(refresh(&shop, token).await.code(), "UNAUTHENTICATED", "no browser has so many pages");
+    assert_eq!(shop.number("SELECT count(*) FROM session WHERE revoked_at IS NOT NULL").await, 1);
+
+    let shop = Shop::open_with(backend, &[("SAVANNAH_IDENTITY__REFRESH_REUSE_GRACE", "0")]).await;
     let made = register(&shop, "amani@example.com").await;
     let token = made.at("/customerRegister/tokens/refreshToken");
     let answers = futures_util::future::join_all((0..6).map(|_| refresh(&shop, token))).await;
     let good: Vec<_> = answers.iter().filter(|answer| answer.body.get("errors").is_none()).collect();
     assert_eq!(good.len(), 1);
     assert!(!opens(&shop, &text(good[0], "/tokenRefresh/tokens/accessToken")).await, "the others ended it");
+}
+
+async fn refreshing_for_long_keeps_few_tokens(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let made = register(&shop, "amani@example.com").await;
+    let first = made.at("/customerRegister/tokens/refreshToken").clone();
+    let mut token = first.clone();
+    for round in 1..=30 {
+        shop.clock.set(crate::shop::moment("2026-11-01T09:00:00Z") + chrono::TimeDelta::minutes(10 * round));
+        let next = refresh(&shop, &token).await;
+        token = next.at("/tokenRefresh/tokens/refreshToken").clone();
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM refresh_token").await, 2);
+    // One that is not kept any more still ends the session that it was copied from.
+    assert_eq!(refresh(&shop, &first).await.code(), "UNAUTHENTICATED");
+    assert_eq!(shop.number("SELECT count(*) FROM session WHERE revoked_at IS NOT NULL").await, 1);
+    assert_eq!(refresh(&shop, &token).await.code(), "UNAUTHENTICATED");
+}
+
+async fn expired_session_is_not_listed(backend: Backend) {
+    const ME: &str = "{ me { sessions { current } } }";
+    let shop = Shop::open(backend).await;
+    let first = register(&shop, "amani@example.com").await;
+    login(&shop, "amani@example.com", "correct horse").await;
+    // The first goes on; the other one ends by itself after thirty days.
+    shop.clock.set(crate::shop::moment("2026-11-20T09:00:00Z"));
+    let next = refresh(&shop, first.at("/customerRegister/tokens/refreshToken")).await;
+    shop.clock.set(crate::shop::moment("2026-12-01T08:59:59Z"));
+    let next = refresh(&shop, next.at("/tokenRefresh/tokens/refreshToken")).await;
+    let token = text(&next, "/tokenRefresh/tokens/accessToken");
+    let current = json!([{ "current": true }, { "current": false }]);
+    assert_eq!(shop.ask_as(&token, ME, json!({})).await.at("/me/sessions"), &current);
+    shop.clock.set(crate::shop::moment("2026-12-01T09:00:00Z"));
+    assert_eq!(shop.ask_as(&token, ME, json!({})).await.at("/me/sessions"), &json!([{ "current": true }]));
 }
 
 async fn signing_out_everywhere_ends_what_others_hold(backend: Backend) {

@@ -18,6 +18,8 @@ mod m20261122_000010_cart;
 mod m20261122_000011_jobs;
 mod m20261122_000012_order;
 mod m20261122_000013_message;
+mod m20261125_000014_throttle;
+mod m20261125_000020_identity;
 
 /// All migrations, oldest first.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_jobs::Migration),
             Box::new(m20261122_000012_order::Migration),
             Box::new(m20261122_000013_message::Migration),
+            Box::new(m20261125_000014_throttle::Migration),
+            Box::new(m20261125_000020_identity::Migration),
         ]
     }
 }

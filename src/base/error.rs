@@ -17,6 +17,11 @@ pub enum Error {
     User(Problem),
     /// The caller can put it right, and all of it at once. Never empty.
     Many(Vec<Problem>),
+    /// The caller, or somebody like them, did it too often: it may be tried again after so many seconds.
+    RateLimited {
+        /// Seconds.
+        retry_after: u64,
+    },
     /// Ours: logged once at the edge and never shown.
     Fault(Fault),
 }
@@ -139,15 +144,15 @@ impl Error {
         }
     }
 
-    /// What a caller can put right; a fault comes back as it is.
+    /// What a caller can put right; what they can only wait for, and a fault, comes back as it is.
     ///
     /// # Errors
-    /// When it is our fault.
+    /// When it is our fault, or the caller's only by its number.
     pub fn problems(self) -> Result<Vec<Problem>> {
         match self {
             Self::User(problem) => Ok(vec![problem]),
             Self::Many(problems) => Ok(problems),
-            fault @ Self::Fault(_) => Err(fault),
+            other @ (Self::RateLimited { .. } | Self::Fault(_)) => Err(other),
         }
     }
 
@@ -166,6 +171,11 @@ impl Error {
                 field: Vec::new(),
                 message: "The input cannot be.".into(),
             }),
+            Self::RateLimited { retry_after } => Problem {
+                code: Code::RateLimited,
+                field: Vec::new(),
+                message: format!("Too many attempts; try again in {retry_after} s."),
+            },
             Self::Fault(fault) if fault.is_outage() => Problem {
                 code: Code::Unavailable,
                 field: Vec::new(),
@@ -183,6 +193,7 @@ impl Error {
         match self {
             Self::User(problem) => problem.to_string(),
             Self::Many(problems) => problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "),
+            Self::RateLimited { .. } => self.public().to_string(),
             Self::Fault(fault) => fault.to_string(),
         }
     }

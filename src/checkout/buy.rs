@@ -91,7 +91,7 @@ fn is_short(why: &Error) -> bool {
     match why {
         Error::User(problem) => short(problem.code),
         Error::Many(problems) => problems.iter().any(|problem| short(problem.code)),
-        Error::Fault(_) => false,
+        Error::RateLimited { .. } | Error::Fault(_) => false,
     }
 }
 

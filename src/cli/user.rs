@@ -14,7 +14,7 @@ use crate::{
         profile::Wish,
         staff::{self, Candidate},
     },
-    identity::{Role, account, entity},
+    identity::{Hasher, Role, account, entity},
     infra::{Config, Db},
     order,
 };
@@ -111,7 +111,7 @@ async fn create(db: &Db, args: CreateArgs) -> Result<()> {
     let CreateArgs { email, role, first_name, last_name, password_stdin } = args;
     let (password, given) = if password_stdin { (typed()?, true) } else { (staff::generated()?, false) };
     let candidate = Candidate { email, role, first_name, last_name, password: Some(password.clone()) };
-    let new = candidate.read().await?;
+    let new = candidate.read(&Hasher::new(0)).await?;
     let made = db.write(async |tx| account::create(tx, new).await).await?;
     let email = made.email.unwrap_or_default();
     println!("{email} is {} now", role.name());

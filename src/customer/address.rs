@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{Country, Error, GlobalId, Patch, Result, error::Code, id::Kind},
-    identity::account::NAME_LIMIT,
+    identity::{Caller, account::NAME_LIMIT},
     infra::{Change, Tx},
 };
 
@@ -54,6 +54,8 @@ pub struct Target {
     pub address: i64,
     /// Whose addresses the caller may change.
     pub reach: Reach,
+    /// Who asks.
+    pub caller: Caller,
     /// The version they have seen.
     pub expected: Option<i32>,
     /// Where the shop stands.
@@ -124,12 +126,12 @@ pub async fn set_default(tx: &Tx, target: Target, purposes: Purposes) -> Result<
     prefer(tx, row, purposes).await
 }
 
-/// An address within reach, and its customer, as they are until the transaction ends. Whoever changes addresses holds
+/// An address within reach, and its owner, whom the caller may change, as they are until the transaction ends. Whoever changes addresses holds
 /// the customer first, so two who want different defaults wait for each other.
 async fn hold(tx: &Tx, target: Target) -> Result<address::Model> {
     let missing = || Error::not_found("id", "address");
     let owner = find(tx, target).await?.ok_or_else(missing)?.account_id;
-    reach::hold(tx, owner).await?.ok_or_else(missing)?;
+    reach::hold_for(tx, owner, Some(target.caller)).await?;
     let row = find(tx, target).await?.ok_or_else(missing)?;
     reach::expect(row.version, target.expected)?;
     Ok(row)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{profile::Wish, reach, staff};
 use crate::{
     base::{Result, id::Kind},
-    identity::{entity::account, session},
+    identity::{api_key, entity::account, session},
     infra::{Change, Tx, outbox::Event},
 };
 
@@ -58,6 +58,7 @@ pub async fn hold(tx: &Tx, wish: &Wish) -> Result<account::Model> {
 pub async fn erase(tx: &Tx, row: account::Model) -> Result<i64> {
     let key = row.id;
     session::revoke(tx, key, None).await?;
+    api_key::revoke_all_of(tx, key).await?;
     for gone in GONE {
         let mut sql = tx.sql();
         sql.push(gone).bind(key).push(if gone.contains(" IN (") { ")" } else { "" });

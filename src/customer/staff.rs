@@ -13,10 +13,11 @@ use super::{
 use crate::{
     base::{Error, Result, error::Code, id::Kind},
     identity::{
-        self, Caller, Role,
+        self, Caller, Hasher, Role,
         account::{NewAccount, Typed},
+        api_key,
         entity::account,
-        password, secret, session,
+        secret, session,
     },
     infra::{Change, Db, Tx},
 };
@@ -44,13 +45,13 @@ impl Candidate {
     ///
     /// # Errors
     /// When it cannot be.
-    pub async fn read(self) -> Result<NewAccount> {
+    pub async fn read(self, hasher: &Hasher) -> Result<NewAccount> {
         let Self { email, role, first_name, last_name, password } = self;
         let typed =
             Typed { email: &email, first_name: &first_name, last_name: &last_name, password: password.as_deref() };
         let read = typed.read()?;
         let password = match password {
-            Some(password) => Some(password::hash(password).await?),
+            Some(password) => Some(hasher.hash(password).await?),
             None => None,
         };
         Ok(NewAccount { verified: true, password, role, ..read })
@@ -71,6 +72,7 @@ pub async fn disable(tx: &Tx, wish: Wish, disabled: bool) -> Result<account::Mod
     if disabled {
         keep_one(&admins, row.id, "id")?;
         session::revoke(tx, row.id, None).await?;
+        api_key::revoke_all_of(tx, row.id).await?;
     }
     let (key, version) = (row.id, row.version + 1);
     let mut row = row.into_active_model();
@@ -110,6 +112,9 @@ pub async fn set_role(tx: &Tx, wish: Wish, role: Role) -> Result<account::Model>
     }
     keep_one(&admins, row.id, "id")?;
     session::revoke(tx, row.id, None).await?;
+    if !role.permissions().covers(row.role.permissions()) {
+        api_key::revoke_all_of(tx, row.id).await?;
+    }
     let (key, version, was) = (row.id, row.version + 1, row.role);
     let mut row = row.into_active_model();
     row.role = Set(role);
@@ -164,7 +169,7 @@ pub async fn first_admin(db: &Db, email: &str) -> Result<Option<String>> {
         last_name,
         password: Some(password.clone()),
     };
-    let new = candidate.read().await?;
+    let new = candidate.read(&Hasher::new(0)).await?;
     let made = db.write(async |tx| {
         if account::Entity::find().count(tx).await? > 0 {
             return Ok(None);

@@ -291,7 +291,8 @@ fn target(scope: &Scope, id: &ID, expected: Option<i32>) -> Result<Target> {
     let address = GlobalId::key(id, Kind::Address, "id")?;
     let reach = Reach::of(scope.caller, Permission::CustomerWrite);
     let reach = reach.ok_or_else(|| Error::not_found("id", "address"))?;
-    Ok(Target { address, reach, expected, country: scope.shared.config.shop.country })
+    let (caller, country) = (scope.caller, scope.shared.config.shop.country);
+    Ok(Target { address, reach, caller, expected, country })
 }
 
 fn all(purposes: &[AddressPurpose]) -> Purposes {

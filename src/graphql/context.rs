@@ -26,8 +26,8 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Outside, Permission, outside::Denied, session::Device},
-    infra::{Actor, Config, Db, Meter, Origin},
+    identity::{Caller, Gate, Guests, Hasher, Outside, Permission, outside::Denied, session::Device},
+    infra::{Actor, Config, Db, Meter, Origin, Throttle},
     payment::Providers,
 };
 
@@ -44,6 +44,10 @@ pub struct Shared {
     pub outside: Outside,
     /// Those who came with a token of others, or with a machine's key.
     pub guests: Guests,
+    /// What hashes passwords.
+    pub hasher: Hasher,
+    /// Counts what anybody may do.
+    pub throttle: Throttle,
     /// Those who move money.
     pub providers: Providers,
     /// The settings.
@@ -60,7 +64,9 @@ impl Shared {
         let gate = Gate::open(&db, &config.identity).await?;
         let outside =
             Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
-        Ok(Self { db, forest, gate, outside, guests: Guests::default(), providers: Providers::default(), config })
+        let hasher = Hasher::new(config.identity.password_queue);
+        let (guests, throttle, providers) = (Guests::default(), Throttle::default(), Providers::default());
+        Ok(Self { db, forest, gate, outside, guests, hasher, throttle, providers, config })
     }
 
     /// Who came with a token to a request.
@@ -109,6 +115,8 @@ pub struct Scope {
     /// What hangs on many things at once.
     loads: DataLoader<Loads>,
     left: AtomicUsize,
+    /// Whether the request has begun a checkout.
+    checked_out: AtomicBool,
     fresh: OnceCell<Arc<Tree>>,
 }
 
@@ -138,11 +146,8 @@ impl Scope {
             .max_batch_size(usize::MAX);
         let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
-        (
-            Self { shared: Arc::clone(shared), db, caller, device, sight, tree, loads, left, fresh: OnceCell::new() },
-            meter,
-            waiting,
-        )
+        let (shared, checked_out, fresh) = (Arc::clone(shared), AtomicBool::new(false), OnceCell::new());
+        (Self { shared, db, caller, device, sight, tree, loads, left, checked_out, fresh }, meter, waiting)
     }
 
     /// The tree as it was when the request came, or when the request last changed it: one request sees one tree.
@@ -224,6 +229,11 @@ impl Scope {
         let most = self.shared.config.graphql.max_values;
         let message = format!("the answer would hold more than {most} values; ask for fewer levels or fields");
         Err(Error::too_complex(message))
+    }
+
+    /// Whether this is the first checkout of the request.
+    pub fn begin_checkout(&self) -> bool {
+        !self.checked_out.swap(true, Ordering::Relaxed)
     }
 
     /// Pays for so many values, if the request may still ask for them.

@@ -14,6 +14,9 @@ impl From<base::Error> for async_graphql::Error {
         if !field.is_empty() {
             extensions.set("field", field);
         }
+        if let base::Error::RateLimited { retry_after } = error {
+            extensions.set("retryAfter", retry_after);
+        }
         Self { message, source: Some(Arc::new(error)), extensions: Some(extensions) }
     }
 }

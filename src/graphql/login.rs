@@ -6,10 +6,15 @@ use super::{
     context::{Scope, scope},
     guard::Anybody,
     session::{SessionPayload, Tokens, bring, lasts},
+    throttle,
 };
 use crate::{
     base::Result,
-    identity::{login, session},
+    identity::{
+        login,
+        one_time::{self, Purpose},
+        session,
+    },
 };
 
 /// Somebody who knows people for the shop: Keycloak, Google, …
@@ -17,8 +22,8 @@ use crate::{
 pub struct LoginProvider {
     /// What the shop calls it, and the method of sessions that begin there.
     name: String,
-    /// The path at which a browser begins: add `?redirect=` and one of the addresses that the shop allows. It comes
-    /// back there with a `code` for `loginComplete`.
+    /// The path at which a browser begins: add `?redirect=` and one of the addresses that the shop allows, and `&challenge=`
+    /// and the SHA-256 of a random word in base64url (PKCE, S256). It comes back there with a `code` for `loginComplete`.
     login_path: String,
 }
 
@@ -48,22 +53,25 @@ impl LoginMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The `code` of the address that the browser came back to.")] code: String,
-        #[graphql(desc = "The word whose SHA-256 the sign-in began with as its `challenge`; none if it had none.")]
-        verifier: Option<String>,
+        #[graphql(desc = "The word whose SHA-256 the sign-in began with as its `challenge`.")] verifier: String,
         #[graphql(
             desc = "The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left \
                           behind."
         )]
         cart_id: Option<ID>,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(complete(scope(ctx), code, verifier, cart_id).await)
+        SessionPayload::settle(complete(scope(ctx), &code, &verifier, cart_id).await)
     }
 }
 
-async fn complete(scope: &Scope, code: String, verifier: Option<String>, cart: Option<ID>) -> Result<Tokens> {
+async fn complete(scope: &Scope, code: &str, verifier: &str, cart: Option<ID>) -> Result<Tokens> {
+    if one_time::find(&scope.db, Purpose::SignIn, code, scope.db.now()).await?.is_none() {
+        throttle::limit_unknown_tokens(scope).await?;
+        return Err(one_time::unknown("code"));
+    }
     let lasts = lasts(scope);
     let opened = scope.db.write(async |tx| {
-        let (account, provider) = login::complete(tx, &code, verifier.as_deref()).await?;
+        let (account, provider) = login::complete(tx, code, verifier).await?;
         session::open(tx, account, &scope.device, (&provider, lasts)).await
     });
     let opened = opened.await?;

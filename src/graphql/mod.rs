@@ -9,6 +9,7 @@ pub mod shape;
 pub mod prepare;
 pub mod loader;
 pub mod quick;
+pub mod throttle;
 pub mod node;
 pub mod shop;
 pub mod category;

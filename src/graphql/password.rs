@@ -1,20 +1,20 @@
 //! Passwords changed and reset, e-mail addresses verified.
 
 use async_graphql::{Context, InputObject, Object};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
     context::{Scope, scope},
     guard::{Anybody, SignedIn},
     payload::payload,
-    session::{SessionPayload, Tokens, begin, local},
+    session::{SessionPayload, Tokens, lasts, local},
+    throttle,
 };
 use crate::{
     base::{Error, Result, error::Code, id::Kind},
     identity::{
-        account,
-        attempt::Attempt,
+        Caller, account,
         entity::account as row,
+        login_attempt::{LoginAttempt, Source},
         one_time::{self, MailAsked, Purpose},
         password,
         session::{self, Opened},
@@ -89,8 +89,6 @@ impl PasswordMutation {
     async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<MailPayload> {
         let scope = scope(ctx);
         let account = scope.caller.account()?;
-        let attempt = Attempt::at(&format!("verify {account}"), &scope.device.address);
-        attempt.begin(&scope.db, &scope.shared.config.identity).await?;
         let found = account::alive(&scope.db, account).await?.filter(|found| found.email_verified_at.is_none());
         if found.is_some_and(|found| found.email.is_some()) {
             write(scope, account, Purpose::VerifyEmail).await?;
@@ -105,20 +103,44 @@ impl PasswordMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The token that the mail brought.")] token: String,
     ) -> Result<EmailVerifyPayload> {
-        let verified = scope(ctx).db.write(async |tx| {
-            let order = one_time::take(tx, Purpose::VerifyEmail, &token, "token").await?;
-            let found = account::alive(tx, order.account).await?;
-            // The mail went to the address that the account had then.
-            let email = found.and_then(|found| found.email).filter(|email| *email == order.detail);
-            let email =
-                email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
-            set(tx, order.account, row::Column::EmailVerifiedAt, Expr::value(tx.now())).await?;
-            one_time::clear(tx, Purpose::VerifyEmail, order.account).await?;
-            record(tx, order.account, "account.verify_email").await?;
-            Ok(email)
-        });
-        EmailVerifyPayload::settle(verified.await)
+        EmailVerifyPayload::settle(verify_email(scope(ctx), &token).await)
     }
+}
+
+async fn verify_email(scope: &Scope, token: &str) -> Result<String> {
+    look_up(scope, Purpose::VerifyEmail, token).await?;
+    let verified = scope.db.write(async |tx| {
+        let order = one_time::take(tx, Purpose::VerifyEmail, token, "token").await?;
+        let found = account::alive(tx, order.account).await?;
+        // The mail went to the address that the account had then.
+        let email = found.and_then(|found| found.email).filter(|email| *email == order.detail);
+        let email = email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
+        account::verify_email(tx, order.account).await?;
+        one_time::clear(tx, Purpose::VerifyEmail, order.account).await?;
+        record(tx, order.account, "account.verify_email").await?;
+        Ok(email)
+    });
+    verified.await
+}
+
+/// The account of a token that a letter brought. One that does not exist is counted.
+async fn look_up(scope: &Scope, purpose: Purpose, token: &str) -> Result<i64> {
+    match one_time::find(&scope.db, purpose, token, scope.db.now()).await? {
+        Some(account) => Ok(account),
+        None => {
+            throttle::limit_unknown_tokens(scope).await?;
+            Err(one_time::unknown("token"))
+        }
+    }
+}
+
+/// An attempt at the password of somebody who is signed in: counted by their session, so that nobody else uses it up.
+pub(super) fn confirmation(scope: &Scope, account: i64) -> LoginAttempt {
+    let source = match scope.caller {
+        Caller::Person { session: Some(session), .. } => Source::Session(session),
+        _ => Source::Address(&scope.device.address),
+    };
+    LoginAttempt::new(&scope.shared.config.throttle, &format!("account {account}"), source)
 }
 
 async fn change(scope: &Scope, input: PasswordChangeInput) -> Result<Tokens> {
@@ -129,23 +151,30 @@ async fn change(scope: &Scope, input: PasswordChangeInput) -> Result<Tokens> {
     let found = found.ok_or_else(|| Error::not_found("", "account"))?;
     let email = found.email.clone().unwrap_or_default();
     password::check(&new_password, &email, "input.newPassword")?;
-    let attempt = Attempt::at(&account::email_key(&email), &scope.device.address);
-    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
-    if !password::verify(current_password, found.password.clone()).await? {
+    let attempt = confirmation(scope, account);
+    attempt.begin(&scope.shared.db).await?;
+    if !scope.shared.hasher.verify(current_password, found.password.clone()).await? {
         return Err(Error::user(Code::InvalidCredentials, "input.currentPassword", "this is not the password so far"));
     }
-    let hash = password::hash(new_password).await?;
+    let hash = scope.shared.hasher.hash(new_password).await?;
     let opened = scope.db.write(async |tx| {
+        // A session that has been ended meanwhile changes nothing any more.
+        if let Caller::Person { session: Some(session), .. } = scope.caller
+            && !session::is_alive(tx, account, session).await?
+        {
+            return Err(session::stale());
+        }
         one_time::clear(tx, Purpose::ResetPassword, account).await?;
-        replace(tx, (found, hash), "account.change_password", (&attempt, scope)).await
+        replace(tx, (found, hash), "account.change_password", scope).await
     });
-    renewed(scope, opened.await?).await
+    let opened = opened.await?;
+    attempt.succeed(&scope.shared.db).await?;
+    renewed(scope, opened).await
 }
 
 async fn ask_for_reset(scope: &Scope, email: &str) -> Result<()> {
     local(scope)?;
-    let attempt = Attempt::at(&format!("reset {}", account::email_key(email.trim())), &scope.device.address);
-    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
+    throttle::limit_reset_requests(scope).await?;
     let found = account::by_email(&scope.db, email).await?.filter(|found| found.disabled_at.is_none());
     if let Some(found) = found {
         write(scope, found.id, Purpose::ResetPassword).await?;
@@ -153,59 +182,53 @@ async fn ask_for_reset(scope: &Scope, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a mail; its token is made when it is written.
+/// Asks for a mail; its token is made when it is written. Where one has just been written, it is not written again.
 async fn write(scope: &Scope, account: i64, purpose: Purpose) -> Result<()> {
+    if !throttle::may_mail(scope, account, purpose).await? {
+        return Ok(());
+    }
     scope.db.write(async |tx| tx.emit(MailAsked { account, purpose }).await).await
 }
 
 async fn reset(scope: &Scope, token: &str, new_password: String) -> Result<Tokens> {
     local(scope)?;
-    // Before the token is gone.
-    password::check(&new_password, "", "newPassword")?;
-    let hash = password::hash(new_password).await?;
+    // Nothing is hashed for a token that does not exist, and none is used up by a password that cannot be.
+    let account = look_up(scope, Purpose::ResetPassword, token).await?;
+    let found = account::alive(&scope.db, account).await?;
+    let email = found.and_then(|found| found.email).unwrap_or_default();
+    password::check(&new_password, &email, "newPassword")?;
+    let hash = scope.shared.hasher.hash(new_password).await?;
     let opened = scope.db.write(async |tx| {
         let order = one_time::take(tx, Purpose::ResetPassword, token, "token").await?;
         let found = account::alive(tx, order.account).await?;
         let found = found.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
         if found.email_verified_at.is_none() {
             // Whoever has the mail's token reads the mail.
-            set(tx, found.id, row::Column::EmailVerifiedAt, Expr::value(tx.now())).await?;
+            account::verify_email(tx, found.id).await?;
         }
         one_time::clear(tx, Purpose::ResetPassword, found.id).await?;
-        let attempt = Attempt::at(found.email_key.as_deref().unwrap_or_default(), &scope.device.address);
-        replace(tx, (found, hash), "account.reset_password", (&attempt, scope)).await
+        replace(tx, (found, hash), "account.reset_password", scope).await
     });
     renewed(scope, opened.await?).await
 }
 
-/// Sets a password, ends every session that the one before has opened, and begins a new one.
+/// Sets a password in place of the one that was looked at, ends every session that it has opened, and begins a new one.
 async fn replace(
     tx: &Tx,
     (account, hash): (row::Model, String),
     action: &'static str,
-    (attempt, scope): (&Attempt, &Scope),
+    scope: &Scope,
 ) -> Result<Opened> {
-    set(tx, account.id, row::Column::Password, Expr::value(hash.as_str())).await?;
-    let account = row::Model { password: Some(hash), ..account };
+    let account = account::replace_password(tx, account, hash).await?;
     record(tx, account.id, action).await?;
     session::revoke(tx, account.id, None).await?;
-    begin(tx, account, attempt, scope).await
+    session::open(tx, account, &scope.device, ("password", lasts(scope))).await
 }
 
 /// The tokens of a session after which no other holds, here at once.
 async fn renewed(scope: &Scope, opened: Opened) -> Result<Tokens> {
     scope.shared.gate.refresh(&scope.db).await?;
     Tokens::of(scope, opened)
-}
-
-async fn set(tx: &Tx, account: i64, column: row::Column, value: sea_orm::sea_query::SimpleExpr) -> Result<()> {
-    row::Entity::update_many()
-        .col_expr(column, value)
-        .col_expr(row::Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(row::Column::Id.eq(account))
-        .exec(tx)
-        .await?;
-    Ok(())
 }
 
 /// That it was done, without what it was done with.

@@ -136,6 +136,15 @@ pub enum AddressChoiceInput {
 }
 
 impl AddressChoiceInput {
+    /// The telephone number that comes with it.
+    #[must_use]
+    pub fn phone(&self) -> Option<&str> {
+        match self {
+            Self::AddressId(_) => None,
+            Self::Address(input) => input.phone.as_deref(),
+        }
+    }
+
     /// The address as the carts' room knows it; `at` is where it stands.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use super::{
     customer::{Customer, whose},
     guard::{Can, SignedIn},
     message::Language,
+    password::confirmation,
     payload::payload,
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         profile::{self, ProfileChange, Wish},
         staff,
     },
-    identity::{Caller, Permission, account, attempt::Attempt, password},
+    identity::{Caller, Permission, account, password},
     order,
 };
 
@@ -168,12 +169,11 @@ async fn ask_again(scope: &Scope, key: i64, typed: Option<String>) -> Result<()>
     if found.password.is_none() {
         return Ok(());
     }
-    let subject = found.email_key.as_deref().unwrap_or_default();
-    let attempt = Attempt::at(subject, &scope.device.address);
-    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
+    let attempt = confirmation(scope, key);
+    attempt.begin(&scope.shared.db).await?;
     let typed: String = typed.unwrap_or_default().chars().take(password::LONGEST + 1).collect();
-    if !password::verify(typed, found.password).await? {
+    if !scope.shared.hasher.verify(typed, found.password).await? {
         return Err(Error::user(Code::InvalidCredentials, "password", "this is not the account's password"));
     }
-    scope.db.write(async |tx| attempt.forgive(tx).await).await
+    attempt.succeed(&scope.shared.db).await
 }

@@ -8,6 +8,7 @@ use super::{
     guard::{Anybody, SignedIn},
     message::Language,
     payload::payload,
+    throttle,
 };
 use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
@@ -15,13 +16,12 @@ use crate::{
     identity::{
         Caller,
         account::{self, NewAccount, Typed},
-        attempt::Attempt,
         entity,
+        login_attempt::{LoginAttempt, Source},
         one_time::{MailAsked, Purpose},
         password,
         session::{self, Opened, Refreshed},
     },
-    infra::Tx,
 };
 
 /// What one signs in with from now on.
@@ -149,6 +149,9 @@ pub struct LoginInput {
     email: String,
     /// Its password.
     password: String,
+    /// A refresh token that this device has of an earlier session of the account, also one that has ended: wrong passwords
+    /// that others have tried are then not counted against it.
+    device_token: Option<String>,
     /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
     cart_id: Option<ID>,
 }
@@ -186,20 +189,7 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The newest refresh token of the session.")] refresh_token: String,
     ) -> Result<SessionPayload> {
-        let scope = scope(ctx);
-        let lasts = lasts(scope);
-        match scope.db.write(async |tx| session::refresh(tx, &refresh_token, lasts).await).await? {
-            Refreshed::Opened(opened) => SessionPayload::settle(Tokens::of(scope, *opened)),
-            Refreshed::Gone(why) => {
-                tracing::info!(reason = why, "a refresh token was refused");
-                scope.shared.gate.refresh(&scope.db).await?;
-                Err(Error::user(
-                    Code::Unauthenticated,
-                    "refreshToken",
-                    "This refresh token does not hold; sign in again.",
-                ))
-            }
-        }
+        SessionPayload::settle(refresh(scope(ctx), &refresh_token).await)
     }
 
     /// Sign out: the session ends, and its tokens with it, within seconds everywhere.
@@ -243,20 +233,6 @@ pub(super) fn lasts(scope: &Scope) -> TimeDelta {
     TimeDelta::from_std(scope.shared.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
 }
 
-/// Begins a session that a password has opened.
-///
-/// # Errors
-/// When the database refuses.
-pub(super) async fn begin(
-    tx: &Tx,
-    account: entity::account::Model,
-    attempt: &Attempt,
-    scope: &Scope,
-) -> Result<Opened> {
-    attempt.forgive(tx).await?;
-    session::open(tx, account, &scope.device, ("password", lasts(scope))).await
-}
-
 /// Brings a guest's cart along for somebody who has signed in. Whatever is wrong with it, they have.
 pub(super) async fn bring(scope: &Scope, account: i64, cart: Option<ID>) {
     let Some(word) = cart else { return };
@@ -285,10 +261,8 @@ async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens>
     let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
     let typed = Typed { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
     let new = typed.read()?;
-    // Whoever registers by the thousand, or tries out who has an account, is slowed down like whoever guesses.
-    let attempt = Attempt::at(&format!("new {}", account::email_key(email.trim())), &scope.device.address);
-    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
-    let (password, language) = (Some(password::hash(password).await?), language.map(Into::into));
+    throttle::limit_registrations(scope, &email).await?;
+    let (password, language) = (Some(scope.shared.hasher.hash(password).await?), language.map(Into::into));
     let new = NewAccount { password, language, ..new };
     let lasts = lasts(scope);
     let opened = scope.db.write(async |tx| {
@@ -304,17 +278,26 @@ async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens>
 
 async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
     local(scope)?;
-    let LoginInput { email, password, cart_id } = input;
-    let attempt = Attempt::at(&account::email_key(email.trim()), &scope.device.address);
-    attempt.begin(&scope.db, &scope.shared.config.identity).await?;
+    let LoginInput { email, password, device_token, cart_id } = input;
     let found = account::by_email(&scope.db, &email).await?;
+    let device = match (&found, device_token) {
+        (Some(found), Some(token)) => session::of_device(&scope.db, &token, found.id).await?,
+        _ => None,
+    };
+    let source = device.map_or(Source::Address(&scope.device.address), Source::Session);
+    let attempt = LoginAttempt::new(&scope.shared.config.throttle, &account::email_key(email.trim()), source);
+    attempt.begin(&scope.shared.db).await?;
     let kept = found.as_ref().and_then(|found| found.password.clone());
     // A password too long to be one is not worth hashing, but takes as long.
     let typed: String = password.chars().take(password::LONGEST + 1).collect();
-    let fits = password::verify(typed, kept).await?;
+    let fits = scope.shared.hasher.verify(typed, kept).await?;
     match found.filter(|found| fits && found.disabled_at.is_none() && found.deleted_at.is_none()) {
         Some(account) => {
-            let opened = scope.db.write(async |tx| begin(tx, account, &attempt, scope).await).await?;
+            let lasts = lasts(scope);
+            let device = &scope.device;
+            let opened =
+                scope.db.write(async |tx| session::open(tx, account, device, ("password", lasts)).await).await?;
+            attempt.succeed(&scope.shared.db).await?;
             bring(scope, opened.account.id, cart_id).await;
             Tokens::of(scope, opened)
         }
@@ -324,4 +307,27 @@ async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
             "the e-mail address and the password do not belong together",
         )),
     }
+}
+
+async fn refresh(scope: &Scope, token: &str) -> Result<Tokens> {
+    let config = &scope.shared.config.identity;
+    let grace = TimeDelta::from_std(config.refresh_reuse_grace).unwrap_or_default();
+    // A token that was never given out is refused without a transaction.
+    let refreshed = if session::is_known(&scope.db, token).await? {
+        let lasts = lasts(scope);
+        scope.db.write(async |tx| session::refresh(tx, token, (lasts, grace)).await).await?
+    } else {
+        throttle::limit_unknown_tokens(scope).await?;
+        Refreshed::Gone("there is no such token")
+    };
+    let why = match refreshed {
+        Refreshed::Opened(opened) => return Tokens::of(scope, *opened),
+        Refreshed::Ended(why) => {
+            scope.shared.gate.refresh(&scope.db).await?;
+            why
+        }
+        Refreshed::Gone(why) => why,
+    };
+    tracing::info!(reason = why, "a refresh token was refused");
+    Err(Error::user(Code::Unauthenticated, "refreshToken", "This refresh token does not hold; sign in again."))
 }

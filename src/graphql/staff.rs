@@ -48,7 +48,9 @@ impl StaffMutation {
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
         let made = async {
             staff::may_give(Some(scope.caller), role.into())?;
-            let new = Candidate { email, role: role.into(), first_name, last_name, password }.read().await?;
+            let new = Candidate { email, role: role.into(), first_name, last_name, password }
+                .read(&scope.shared.hasher)
+                .await?;
             scope.db.write(async |tx| account::create(tx, new).await).await
         };
         CustomerPayload::settle(made.await)

@@ -1,16 +1,16 @@
 //! `/auth/…`: signing in by way of an OpenID provider, with a browser.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension,
-    extract::{Path, Query, State},
+    extract::{ConnectInfo, Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
-use super::{App, envelope, request_id::RequestId};
+use super::{App, bearer, envelope, request_id::RequestId};
 use crate::{
     base::{Error, Result},
     identity::{
@@ -19,7 +19,7 @@ use crate::{
         provider::Provider,
         secret,
     },
-    infra::{Db, Origin, config::Mode},
+    infra::{Db, Origin, config::Mode, throttle::Subject},
 };
 
 /// So many characters of a state's digest tell the cookies of several sign-ins apart.
@@ -59,10 +59,11 @@ pub async fn login(
     Extension(RequestId(id)): Extension<RequestId>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
-    (uri, headers): (Uri, HeaderMap),
+    (uri, headers, peer): (Uri, HeaderMap, Option<Extension<ConnectInfo<SocketAddr>>>),
 ) -> Response {
+    let address = bearer::client_address(&app, &headers, peer);
     let outcome = match Visit::open(&app, &name, &id, (&uri, &headers)) {
-        Ok(visit) => visit.login(asked).await,
+        Ok(visit) => visit.login(asked, &address).await,
         Err(why) => Err(why),
     };
     outcome.unwrap_or_else(|why| envelope::refuse(&id, &why))
@@ -94,8 +95,11 @@ impl<'a> Visit<'a> {
         Ok(Self { app, provider, db, callback })
     }
 
-    async fn login(self, asked: Asked) -> Result<Response> {
-        let redirects = &self.app.shared.config.identity.redirects;
+    async fn login(self, asked: Asked, address: &str) -> Result<Response> {
+        let shared = &self.app.shared;
+        let subject = Subject::network("login start", address, shared.config.throttle.login_starts_per_address);
+        shared.throttle.take(&shared.db, subject.as_slice()).await?;
+        let redirects = &shared.config.identity.redirects;
         let (redirect, challenge) = (asked.redirect.unwrap_or_default(), asked.challenge.unwrap_or_default());
         let wish = Wish::read(redirects, redirect, challenge)?;
         let begun = login::begin(&self.db, self.provider, &self.callback, wish).await?;

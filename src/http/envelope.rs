@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use axum::{
     Extension, Json,
     extract::Request,
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,7 +35,11 @@ pub fn refuse(id: &str, why: &Error) -> Response {
     if matches!(why, Error::Fault(_)) {
         tracing::error!(error = why.log(), "a request failed");
     }
-    error(status(problem.code), id, problem.code.as_str(), &problem.message)
+    let mut answer = error(status(problem.code), id, problem.code.as_str(), &problem.message);
+    if let Error::RateLimited { retry_after } = why {
+        answer.headers_mut().insert(header::RETRY_AFTER, (*retry_after).into());
+    }
+    answer
 }
 
 const fn status(code: Code) -> StatusCode {

@@ -1,7 +1,9 @@
 //! Accounts: everybody who can sign in.
 
 use email_address::{EmailAddress, Options};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set, sea_query::Expr,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -195,4 +197,62 @@ pub async fn by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<a
 pub async fn alive(db: &impl ConnectionTrait, key: i64) -> Result<Option<account::Model>> {
     let found = account::Entity::find_by_id(key).one(db).await?;
     Ok(found.filter(|found| found.deleted_at.is_none() && found.disabled_at.is_none()))
+}
+
+/// Replaces the password that an account was known by, unless that was changed or the account was shut meanwhile: whoever
+/// has shown an older password must not overwrite a newer one.
+///
+/// # Errors
+/// When it was, or the database refuses.
+pub async fn replace_password(tx: &Tx, known: account::Model, hash: String) -> Result<account::Model> {
+    let same = match &known.password {
+        Some(password) => account::Column::Password.eq(password.as_str()),
+        None => account::Column::Password.is_null(),
+    };
+    let replaced = account::Entity::update_many()
+        .col_expr(account::Column::Password, Expr::value(hash.as_str()))
+        .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(account::Column::Id.eq(known.id))
+        .filter(same)
+        .filter(account::Column::DisabledAt.is_null())
+        .filter(account::Column::DeletedAt.is_null())
+        .exec(tx)
+        .await?;
+    if replaced.rows_affected == 0 {
+        return Err(super::session::stale());
+    }
+    Ok(account::Model { password: Some(hash), ..known })
+}
+
+/// Notes that the e-mail address of an account is its owner's.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn verify_email(tx: &Tx, key: i64) -> Result<()> {
+    account::Entity::update_many()
+        .col_expr(account::Column::EmailVerifiedAt, Expr::value(tx.now()))
+        .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(account::Column::Id.eq(key))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Gives an account another e-mail address, which is known to be its owner's.
+///
+/// # Errors
+/// When another account has it, or the database refuses.
+pub async fn change_email(tx: &Tx, known: account::Model, email: &str) -> Result<account::Model> {
+    let (key, before, version) = (known.id, known.email.clone(), known.version + 1);
+    let mut row = known.into_active_model();
+    row.email = Set(Some(email.to_owned()));
+    row.email_key = Set(Some(email_key(email)));
+    row.email_verified_at = Set(Some(tx.now()));
+    row.version = Set(version);
+    row.updated_at = Set(tx.now());
+    let row = row.update(tx).await?;
+    let (before, after) = (json!({ "email": before }), json!({ "email": row.email }));
+    let thing = (Kind::Customer, key);
+    tx.record(&[Change { action: "account.change_email", thing, before: Some(before), after: Some(after) }]).await?;
+    Ok(row)
 }

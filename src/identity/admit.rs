@@ -55,7 +55,7 @@ impl Guests {
         } else if outside.knows(token) {
             outside.check(db, token).await?
         } else {
-            return Ok(gate.check(token, digest, now)?);
+            return gate.check(db, token, digest).await;
         };
         self.seen.insert(digest, (guest, now));
         Ok(guest.caller)

@@ -3,11 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, Set,
+    QueryOrder, QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::json;
 
-use super::{Caller, Permissions, entity::api_key, secret};
+use super::{
+    Caller, Permissions, Role, account,
+    entity::{self, api_key},
+    secret,
+};
 use crate::{
     base::{
         Error, Result,
@@ -67,7 +71,7 @@ pub async fn create(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key:
         hint: Set(word[word.len() - HINT..].to_owned()),
         digest: Set(secret::digest(&word)),
         permissions: Set(new.permissions.to_string()),
-        made_by: Set(caller.account().ok()),
+        made_by: Set(maker(tx, caller).await?),
         expires_at: Set(new.expires_at),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
@@ -78,6 +82,21 @@ pub async fn create(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key:
     let thing = (Kind::ApiKey, row.id);
     tx.record(&[Change { action: "api_key.create", thing, before: None, after: Some(after) }]).await?;
     Ok((row, word))
+}
+
+/// The person who answers for what a caller makes: a key's own maker for a key.
+async fn maker(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
+    match caller {
+        // Held, so that nobody who is losing their role at the same moment leaves a key behind.
+        Caller::Person { account, role, session } => {
+            let row = entity::account::Entity::find_by_id(account).lock(LockType::NoKeyUpdate).one(tx).await?;
+            let row = row.filter(|row| row.disabled_at.is_none() && row.deleted_at.is_none());
+            let row = row.filter(|row| session.is_none() || row.role == role);
+            row.map(|row| Some(row.id)).ok_or_else(super::session::stale)
+        }
+        Caller::Machine { key, .. } => Ok(api_key::Entity::find_by_id(key).one(tx).await?.and_then(|row| row.made_by)),
+        Caller::Nobody => Ok(None),
+    }
 }
 
 /// Everything that is wrong with a new key; its name otherwise.
@@ -125,6 +144,23 @@ pub async fn revoke(tx: &Tx, key: i64) -> Result<api_key::Model> {
     Ok(row)
 }
 
+/// Revokes all keys of somebody who may not have made them any more.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn revoke_all_of(tx: &Tx, maker: i64) -> Result<()> {
+    let keys = api_key::Entity::find()
+        .filter(api_key::Column::MadeBy.eq(maker))
+        .filter(api_key::Column::RevokedAt.is_null())
+        .order_by_asc(api_key::Column::Id)
+        .all(tx)
+        .await?;
+    for key in keys {
+        revoke(tx, key.id).await?;
+    }
+    Ok(())
+}
+
 /// The keys that were not revoked, the newest first. One statement.
 ///
 /// # Errors
@@ -149,7 +185,15 @@ pub async fn find(db: &Db, word: &str) -> Result<Option<Found>> {
     if row.used_at.is_none_or(|at| at + NOTED_EVERY <= now) {
         note(db, row.id, now).await?;
     }
-    let permissions = Permissions::read(&row.permissions);
+    let mut permissions = Permissions::read(&row.permissions);
+    if let Some(maker) = row.made_by {
+        let Some(maker) = account::alive(db, maker).await? else { return Ok(None) };
+        // A key never does more than its maker may do now. Whoever is a customer here had their role from a provider's
+        // token, which the shop does not keep; somebody whose role was taken away here has no keys any more.
+        if maker.role != Role::Customer {
+            permissions = permissions.intersection(maker.role.permissions());
+        }
+    }
     Ok(Some(Found { id: row.id, permissions, expires_at: row.expires_at }))
 }
 

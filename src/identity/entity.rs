@@ -56,6 +56,7 @@ pub mod session {
         pub revoked_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
+        pub family: Option<String>,
     }
 
     /// None: see above.

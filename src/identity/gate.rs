@@ -1,7 +1,11 @@
 //! The gate: what came with a request, and who that shows. It asks neither the database nor the network for a token of
 //! the shop's own: keys, revoked sessions and tokens seen before are in memory.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +13,8 @@ use moka::sync::Cache;
 
 use super::{
     Caller, Role,
-    key::Ring,
+    key::{MAX_TOKEN_LIFE, Ring, SKEW},
+    outside::Denied,
     session,
     token::{self, Verified},
 };
@@ -22,8 +27,6 @@ use crate::{
 pub const LONGEST: usize = 8 * 1024;
 /// So many tokens are remembered.
 const REMEMBERED: u64 = 20_000;
-/// The clocks of instances may differ so much.
-const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 /// Why what was shown does not hold: for the log, never for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Gate {
     issuer: String,
     life: TimeDelta,
     ring: ArcSwap<Ring>,
+    /// The newest session that is known: there is none with a higher key.
+    newest: AtomicI64,
     revoked: ArcSwap<HashSet<i64>>,
     seen: Cache<[u8; 32], Verified>,
 }
@@ -65,10 +70,12 @@ impl Gate {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn open(db: &Db, config: &IdentityConfig) -> Result<Self> {
+        let life = TimeDelta::from_std(config.access_token_lifetime).unwrap_or(MAX_TOKEN_LIFE);
         let gate = Self {
             issuer: config.issuer.clone(),
-            life: TimeDelta::from_std(config.access_token_lifetime).unwrap_or(super::key::KEPT),
-            ring: ArcSwap::from_pointee(Ring::load(db).await?),
+            life,
+            ring: ArcSwap::from_pointee(Ring::load(db, life).await?),
+            newest: AtomicI64::new(session::newest(db).await?),
             revoked: ArcSwap::default(),
             seen: Cache::new(REMEMBERED),
         };
@@ -84,7 +91,7 @@ impl Gate {
     pub async fn refresh(&self, db: &Db) -> Result<()> {
         let revoked = session::revoked_since(db, db.now() - self.life - SKEW).await?;
         self.revoked.store(std::sync::Arc::new(revoked.into_iter().collect()));
-        let ring = Ring::load(db).await?;
+        let ring = Ring::load(db, self.life).await?;
         if !ring.names().eq(self.ring.load().names()) {
             // A token remembered may be of a key that is gone.
             self.seen.invalidate_all();
@@ -102,14 +109,25 @@ impl Gate {
         Some(self.holds(verified, now))
     }
 
-    /// Who a token shows that is seen for the first time.
+    /// Who a token shows that is seen for the first time. The database is asked only for one of a session that has begun
+    /// since it was asked last.
     ///
     /// # Errors
-    /// Why it does not hold.
-    pub fn check(&self, token: &str, digest: [u8; 32], now: DateTime<Utc>) -> Result<Caller, Refused> {
-        let verified = token::verify(&self.ring.load(), &self.issuer, token, now)?;
+    /// Why it does not hold, or that the database cannot say.
+    pub async fn check(&self, db: &Db, token: &str, digest: [u8; 32]) -> Result<Caller, Denied> {
+        let now = db.now();
+        let verified = token::verify(&self.ring.load(), (&self.issuer, self.life), token, now)?;
+        if let Caller::Person { session: Some(session), .. } = verified.caller
+            && session > self.newest.load(Ordering::Relaxed)
+        {
+            let newest = session::newest(db).await.map_err(Denied::Fault)?;
+            self.newest.fetch_max(newest, Ordering::Relaxed);
+            if session > newest {
+                return Err(Refused::new("there is no such session").into());
+            }
+        }
         self.seen.insert(digest, verified);
-        self.holds(verified, now)
+        Ok(self.holds(verified, now)?)
     }
 
     fn holds(&self, verified: Verified, now: DateTime<Utc>) -> Result<Caller, Refused> {

@@ -14,8 +14,19 @@ use crate::{
     infra::{Db, Tx},
 };
 
-/// The longest life of an access token, so long a retired key is kept.
-pub const KEPT: TimeDelta = TimeDelta::hours(24);
+/// The longest life of an access token: the settings allow none longer.
+pub const MAX_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
+/// The clocks of instances may differ so much.
+pub const SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// Why a new key is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// It is time: tokens of the key before hold until they end.
+    Planned,
+    /// Somebody may have the keys: no token of theirs holds any more.
+    Compromised,
+}
 
 /// All keys of the moment.
 pub struct Ring {
@@ -38,12 +49,14 @@ impl std::fmt::Debug for Ring {
 }
 
 impl Ring {
-    /// Reads the keys; makes the first one where there is none.
+    /// Reads the keys; makes the first one where there is none. A retired key is one of them for as long as a token that
+    /// it has signed may hold: the life of a token, and what clocks may differ.
     ///
     /// # Errors
     /// When the database cannot be asked, or holds what is no key.
-    pub async fn load(db: &Db) -> Result<Self> {
-        let ring = Self::read(db, db.now()).await?;
+    pub async fn load(db: &Db, token_life: TimeDelta) -> Result<Self> {
+        let since = db.now() - token_life - SKEW;
+        let ring = Self::read(db, since).await?;
         if ring.current.is_some() {
             return Ok(ring);
         }
@@ -51,14 +64,14 @@ impl Ring {
         match made {
             // Another instance has just made it.
             Err(why) if !why.is_taken() => Err(why),
-            _ => Self::read(db, db.now()).await,
+            _ => Self::read(db, since).await,
         }
     }
 
-    async fn read(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Self> {
+    async fn read(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Self> {
         let mut sql = crate::infra::Sql::new(db.get_database_backend());
         sql.push("SELECT kid, private_key, public_key, retired_at FROM signing_key WHERE retired_at IS NULL OR retired_at > ");
-        sql.bind(now - KEPT).push(" ORDER BY created_at DESC, kid");
+        sql.bind(since).push(" ORDER BY created_at DESC, kid");
         let mut ring = Self { current: None, keys: Vec::new() };
         for row in db.query_all_raw(sql.statement()).await? {
             ring.add(&row)?;
@@ -98,17 +111,21 @@ impl Ring {
     }
 }
 
-/// Makes a new key and retires the one before: tokens of that one hold until they end.
+/// Makes a new key, and retires or removes those before.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn rotate(tx: &Tx) -> Result<String> {
+pub async fn rotate(tx: &Tx, why: Rotation) -> Result<String> {
     let mut sql = tx.sql();
     sql.push("UPDATE signing_key SET private_key = '', retired_at = ").bind(tx.now());
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE retired_at IS NULL");
     tx.execute_raw(sql.statement()).await?;
     let mut sql = tx.sql();
-    sql.push("DELETE FROM signing_key WHERE retired_at < ").bind(tx.now() - KEPT);
+    sql.push("DELETE FROM signing_key WHERE retired_at ");
+    match why {
+        Rotation::Planned => sql.push("< ").bind(tx.now() - MAX_TOKEN_LIFE - SKEW),
+        Rotation::Compromised => sql.push("IS NOT NULL"),
+    };
     tx.execute_raw(sql.statement()).await?;
     add(tx).await
 }

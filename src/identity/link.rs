@@ -42,7 +42,8 @@ impl Person {
             issuer: issuer.to_owned(),
             subject: text("sub").to_owned(),
             email: account::email(text("email"), "").ok(),
-            verified: claims.get("email_verified") == Some(&Value::Bool(true)),
+            // Some providers write it as text.
+            verified: claims.get("email_verified").is_some_and(|said| *said == true || *said == "true"),
             first_name: name(text("given_name")),
             last_name: name(text("family_name")),
         }
@@ -58,15 +59,21 @@ pub async fn account(db: &Db, person: &Person) -> Result<row::Model> {
     if !(1..=SUBJECT_LIMIT).contains(&subject.len()) || subject.chars().any(char::is_control) {
         return Err(Error::bad_input("", "The provider does not say who it is."));
     }
-    if let Some(found) = known(db, person).await? {
-        return welcome(found);
-    }
     let somebody = person.clone();
+    if let Some(found) = known(db, person).await? {
+        let found = welcome(found)?;
+        return if follows(&found, person) {
+            db.write(async move |tx| follow(tx, found, &somebody).await).await
+        } else {
+            Ok(found)
+        };
+    }
     match db.write(async move |tx| join(tx, &somebody).await).await {
         // Another request of the same person was faster.
         Err(why) if why.is_taken() || why.public().code == Code::AlreadyExists => match known(db, person).await? {
             Some(found) => welcome(found),
-            None => Err(why),
+            // Somebody else of the provider was.
+            None => Err(if why.is_taken() { claimed() } else { why }),
         },
         outcome => outcome,
     }
@@ -79,6 +86,24 @@ async fn known(db: &impl ConnectionTrait, person: &Person) -> Result<Option<row:
     sql.push(" AND subject = ").bind(person.subject.as_str());
     let Some(found) = db.query_one_raw(sql.statement()).await? else { return Ok(None) };
     Ok(row::Entity::find_by_id(found.try_get_by::<i64, _>(0)?).one(db).await?)
+}
+
+/// Whether an account takes over the address that the provider knows somebody by now: one without a password is opened by
+/// the provider alone, and its mail goes where the provider says. An address that comes with a password is what its owner
+/// signs in with, and only they change it.
+fn follows(found: &row::Model, person: &Person) -> bool {
+    let same = person.email.as_deref().map(account::email_key) == found.email_key;
+    person.verified && person.email.is_some() && !same && found.password.is_none()
+}
+
+/// Takes the address over, unless another account has it.
+async fn follow(tx: &Tx, found: row::Model, person: &Person) -> Result<row::Model> {
+    let Some(email) = &person.email else { return Ok(found) };
+    if account::by_email(tx, email).await?.is_some() {
+        tracing::info!(account = found.id, "the provider's new e-mail address is another account's");
+        return Ok(found);
+    }
+    account::change_email(tx, found, email).await
 }
 
 /// Nobody comes in with an account that was shut.
@@ -105,7 +130,11 @@ async fn join(tx: &Tx, person: &Person) -> Result<row::Model> {
         None => None,
     };
     let found = match same {
-        Some(found) => allowed(welcome(found)?, person)?,
+        Some(found) => {
+            let found = allowed(welcome(found)?, person)?;
+            unclaimed(tx, &found, person).await?;
+            found
+        }
         // An address that nobody has verified could be anybody's: it is not kept from its owner.
         None => create(tx, person).await?,
     };
@@ -133,6 +162,24 @@ fn allowed(found: row::Model, person: &Person) -> Result<row::Model> {
     };
     let message = format!("There is an account of this e-mail address already. {why}");
     Err(Error::user(Code::AlreadyExists, "", message))
+}
+
+/// An account that somebody of this provider has is nobody else's of the same provider: there, an e-mail address may have
+/// been given to another person.
+async fn unclaimed(tx: &Tx, found: &row::Model, person: &Person) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("SELECT 1 FROM account_identity WHERE account_id = ").bind(found.id);
+    sql.push(" AND issuer = ").bind(person.issuer.as_str());
+    if tx.query_one_raw(sql.statement()).await?.is_none() {
+        return Ok(());
+    }
+    Err(claimed())
+}
+
+fn claimed() -> Error {
+    let message = "Somebody else who signs in by this provider has the account of this e-mail address. Ask the shop: its \
+                   staff can help.";
+    Error::user(Code::AlreadyExists, "", message)
 }
 
 async fn create(tx: &Tx, person: &Person) -> Result<row::Model> {

@@ -45,7 +45,7 @@ type Client =
 pub struct Wish {
     /// Where they are to come back to: one of `identity.redirects`.
     pub redirect: String,
-    /// SHA-256 of a word that the app will show for the code (PKCE, S256); empty without.
+    /// SHA-256 of a word that the app will show for the code (PKCE, S256).
     pub challenge: String,
 }
 
@@ -143,7 +143,7 @@ impl Wish {
     /// One that may be fulfilled.
     ///
     /// # Errors
-    /// When the address is not on the list, or the challenge is none.
+    /// When the address is not on the list, or there is no challenge that can be one.
     pub fn read(redirects: &[String], redirect: String, challenge: String) -> Result<Self> {
         if !redirects.contains(&redirect) {
             let message =
@@ -151,8 +151,8 @@ impl Wish {
             return Err(Error::bad_input("redirect", message));
         }
         let letters = challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !challenge.is_empty() && (challenge.len() != CHALLENGE || !letters) {
-            let message = "`challenge` is SHA-256 of your verifier in base64url: 43 characters, without `=`.";
+        if challenge.len() != CHALLENGE || !letters {
+            let message = "`challenge` is needed: SHA-256 of your verifier in base64url, 43 characters without `=`.";
             return Err(Error::bad_input("challenge", message));
         }
         Ok(Self { redirect, challenge })
@@ -264,10 +264,10 @@ fn person(provider: &Provider, claims: &CoreIdTokenClaims) -> Person {
 ///
 /// # Errors
 /// When the code does not hold, the verifier is not the one, or the account may not come in any more.
-pub async fn complete(tx: &Tx, code: &str, verifier: Option<&str>) -> Result<(entity::account::Model, String)> {
+pub async fn complete(tx: &Tx, code: &str, verifier: &str) -> Result<(entity::account::Model, String)> {
     let taken = one_time::take(tx, Purpose::SignIn, code, "code").await?;
     let detail = serde_json::from_str::<Detail>(&taken.detail).map_err(|why| Error::fault("reading a sign-in", why))?;
-    if verifier.map(secret::digest).unwrap_or_default() != detail.challenge {
+    if secret::digest(verifier) != detail.challenge {
         let message = "this is not the verifier of the challenge that the sign-in began with";
         return Err(Error::bad_input("verifier", message));
     }

@@ -1,13 +1,13 @@
 //! Tokens that do one thing, once: what a mail brings, what a provider's answer is swapped for.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
 use super::secret;
 use crate::{
     base::{Error, Result},
-    infra::{Tx, outbox::Event},
+    infra::{Sql, Tx, outbox::Event},
 };
 
 /// What a token is for.
@@ -91,13 +91,29 @@ pub async fn take(tx: &Tx, purpose: Purpose, token: &str, field: &str) -> Result
     sql.push("DELETE FROM one_time_token WHERE digest = ").bind(secret::digest(token));
     sql.push(" AND purpose = ").bind(purpose.stored().0).push(" AND expires_at > ").bind(tx.now());
     sql.push(" RETURNING account_id, detail");
-    let Some(row) = tx.query_one_raw(sql.statement()).await? else {
-        return Err(Error::bad_input(
-            field,
-            "this token does not hold: it was used, has ended, or is not one of ours; ask for a new one",
-        ));
-    };
+    let row = tx.query_one_raw(sql.statement()).await?.ok_or_else(|| unknown(field))?;
     Ok(Taken { account: row.try_get_by(0)?, detail: row.try_get_by(1)? })
+}
+
+/// The account of a token that holds, without taking it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(db: &impl ConnectionTrait, purpose: Purpose, token: &str, now: DateTime<Utc>) -> Result<Option<i64>> {
+    let mut sql = Sql::new(db.get_database_backend());
+    sql.push("SELECT account_id FROM one_time_token WHERE digest = ").bind(secret::digest(token));
+    sql.push(" AND purpose = ").bind(purpose.stored().0).push(" AND expires_at > ").bind(now);
+    let row = db.query_one_raw(sql.statement()).await?;
+    Ok(row.map(|row| row.try_get_by(0)).transpose()?)
+}
+
+/// The refusal of a token; `field` is where it was given.
+#[must_use]
+pub fn unknown(field: &str) -> Error {
+    Error::bad_input(
+        field,
+        "this token does not hold: it was used, has ended, or is not one of ours; ask for a new one",
+    )
 }
 
 /// Removes all tokens of an account for a purpose: what they were for has been done.

@@ -62,8 +62,8 @@ fn refused<T>(why: impl Into<String>) -> Result<T, Denied> {
 pub struct Outside {
     /// All who know people for the shop, also those whose tokens are not taken.
     pub providers: Providers,
-    /// The account of a subject of a provider, and when that was looked at.
-    people: Cache<(String, String), (i64, DateTime<Utc>)>,
+    /// The account of a subject of a provider by an e-mail address, and when that was looked at.
+    people: Cache<(String, String, Option<String>), (i64, DateTime<Utc>)>,
 }
 
 /// What a token says of itself, before anything of it is believed.
@@ -111,7 +111,7 @@ impl Outside {
 
     /// The account of somebody, which may come in.
     async fn account(&self, db: &Db, person: &Person) -> Result<i64, Denied> {
-        let (now, key) = (db.now(), (person.issuer.clone(), person.subject.clone()));
+        let (now, key) = (db.now(), (person.issuer.clone(), person.subject.clone(), person.email.clone()));
         if let Some((account, at)) = self.people.get(&key) {
             if (now - at).abs() < BELIEVED {
                 return Ok(account);

@@ -90,6 +90,12 @@ impl Permissions {
         Self(names.split(' ').filter_map(known).fold(0, |bits, one| bits | one.bit()))
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether this one is among them.
     #[must_use]
     pub const fn has(self, one: Permission) -> bool {
@@ -100,6 +106,12 @@ impl Permissions {
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Those that are also among another set.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// One after the other.

@@ -4,7 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Role, gate::Refused, key::Ring};
+use super::{
+    Caller, Role,
+    gate::Refused,
+    key::{Ring, SKEW},
+};
 use crate::base::{Error, GlobalId, Result, id::Kind};
 
 /// For whom they are.
@@ -68,11 +72,16 @@ pub fn issue(
     jsonwebtoken::encode(&header, &claims, key).map_err(|why| Error::fault("signing a token", why))
 }
 
-/// Verifies a token of the shop's own.
+/// Verifies a token of the shop's own, whose tokens have this issuer and life.
 ///
 /// # Errors
 /// Why it does not hold, for the log.
-pub fn verify(ring: &Ring, issuer: &str, token: &str, now: DateTime<Utc>) -> Result<Verified, Refused> {
+pub fn verify(
+    ring: &Ring,
+    (issuer, life): (&str, TimeDelta),
+    token: &str,
+    now: DateTime<Utc>,
+) -> Result<Verified, Refused> {
     let header = jsonwebtoken::decode_header(token).map_err(|why| Refused::of("the header cannot be read", why))?;
     if header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some() {
         return Err(Refused::new("the token brings a key of its own"));
@@ -89,6 +98,10 @@ pub fn verify(ring: &Ring, issuer: &str, token: &str, now: DateTime<Utc>) -> Res
     let until = DateTime::from_timestamp(claims.exp, 0).ok_or_else(|| Refused::new("its end is no time"))?;
     if until <= now {
         return Err(Refused::new(format!("it has ended at {until}")));
+    }
+    // None is made longer: one that is, was not made by the shop.
+    if claims.exp.saturating_sub(claims.iat) > life.num_seconds() || claims.iat > (now + SKEW).timestamp() {
+        return Err(Refused::new("it holds for longer than the shop's tokens do"));
     }
     if claims.nbf > now.timestamp() {
         return Err(Refused::new("it has not begun"));

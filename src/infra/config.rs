@@ -7,6 +7,7 @@ mod jobs;
 mod log;
 mod message;
 mod server;
+mod throttle;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
@@ -22,6 +23,7 @@ pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
 pub use server::{ServerConfig, ShutdownDelay};
+pub use throttle::{Limit, ThrottleConfig};
 
 /// The defaults, and the list of what can be set.
 pub const DEFAULTS: &str = include_str!("../../config.example.toml");
@@ -43,6 +45,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Who may come in, and how.
     pub identity: IdentityConfig,
+    /// Limits of what anybody may do.
+    pub throttle: ThrottleConfig,
     /// What is done after.
     pub jobs: JobsConfig,
     /// What is kept of what shoppers have chosen.
@@ -258,6 +262,7 @@ impl Config {
         self.jobs.check()?;
         self.cart.check()?;
         self.checkout.check()?;
+        self.throttle.check()?;
         self.identity.check(self.shop.mode, &self.server.public_url)?;
         self.mail.check(self.shop.mode)?;
         self.sms.check(self.shop.mode)?;

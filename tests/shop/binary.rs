@@ -56,6 +56,7 @@ impl Workplace {
             .current_dir(self.path())
             .env_clear()
             .env("BIND_ADDR", "127.0.0.1:0")
+            .envs(super::GENEROUS)
             .envs(self.vars.iter().map(|(name, value)| (name, value)))
             .envs(vars.iter().copied())
             .stdin(Stdio::null())

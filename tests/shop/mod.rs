@@ -194,7 +194,7 @@ impl Shop {
         Self::open_with(backend, &[]).await
     }
 
-    /// An empty shop with settings of its own: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
+    /// An empty shop with settings of its own, over [`GENEROUS`] limits: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
     pub async fn open_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
         Self::open_paid(backend, settings, Providers::default()).await
     }
@@ -202,7 +202,7 @@ impl Shop {
     /// An empty shop that is paid through these.
     pub async fn open_paid(backend: Backend, settings: &[(&str, &str)], providers: Providers) -> Self {
         let database = database::Own::make(backend).await;
-        let set = settings.iter().copied().chain([("DATABASE_URL", database.url())]);
+        let set = GENEROUS.into_iter().chain(settings.iter().copied()).chain([("DATABASE_URL", database.url())]);
         let vars = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
         let mut config = Config::read(Path::new("/nowhere/savannah.toml"), vars.into_iter()).expect("settings");
         config.database.connections = config.database.connections.max(4);
@@ -357,6 +357,15 @@ impl Shop {
         settled(&self.db).await;
     }
 }
+
+/// Limits that no story reaches by chance; what is limited has stories of its own.
+const GENEROUS: [(&str, &str); 5] = [
+    ("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1000000/1h"),
+];
 
 /// A moment.
 pub fn moment(text: &str) -> DateTime<Utc> {

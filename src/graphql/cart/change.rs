@@ -7,6 +7,7 @@ use super::{
         context::{Scope, scope},
         guard::{Anybody, SignedIn},
         payload::payload,
+        throttle::limit_cart_changes,
     },
     Cart,
 };
@@ -72,6 +73,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
         let made = async {
+            limit_cart_changes(scope).await?;
             let wishes = wishes(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
             scope.db.write(async |tx| cart::begin(tx, scope.caller, &wishes).await).await
         };
@@ -116,6 +118,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
         let removed = async {
+            limit_cart_changes(scope).await?;
             let key = |(number, id): (usize, &ID)| GlobalId::key(id, Kind::Variant, &format!("variantIds.{number}"));
             let keys = variant_ids.iter().enumerate().map(key).collect::<Result<Vec<_>>>()?;
             let target = target(scope, &id, expected_version);
@@ -134,8 +137,12 @@ impl CartLineMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
-        let target = target(scope, &id, expected_version);
-        CartPayload::settle(scope.db.write(async |tx| lines::clear(tx, target).await).await)
+        let cleared = async {
+            limit_cart_changes(scope).await?;
+            let target = target(scope, &id, expected_version);
+            scope.db.write(async |tx| lines::clear(tx, target).await).await
+        };
+        CartPayload::settle(cleared.await)
     }
 
     /// Bring a guest's cart into one's own, after signing in: quantities are summed, no more than are left. Without an
@@ -148,6 +155,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
         let account = scope.caller.account()?;
+        limit_cart_changes(scope).await?;
         CartPayload::settle(scope.db.write(async |tx| cart::merge(tx, account, &id).await).await)
     }
 }
@@ -158,6 +166,7 @@ async fn change(
     lines: Vec<CartLineInput>,
     how: How,
 ) -> Result<cart::Held> {
+    limit_cart_changes(scope).await?;
     let wishes = wishes(lines, "lines")?;
     let target = target(scope, id, expected);
     scope.db.write(async |tx| lines::change(tx, target, &wishes, how).await).await

@@ -8,6 +8,7 @@ use super::{
         guard::Anybody,
         postal::{AddressChoiceInput, place},
         profile::patch,
+        throttle::limit_cart_changes,
     },
     change::{CartPayload, target},
 };
@@ -52,6 +53,7 @@ impl CartSaidMutation {
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
         let changed = async {
+            limit_cart_changes(scope).await?;
             let CartAddressInput { shipping, billing } = input;
             let shipping = place(shipping, "input.shipping")?;
             let places = Places { shipping, billing: place(billing, "input.billing")? };
@@ -73,6 +75,7 @@ impl CartSaidMutation {
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
         let changed = async {
+            limit_cart_changes(scope).await?;
             let key = |id: ID| GlobalId::key(&id, Kind::ShippingMethod, "shippingMethodId");
             let method = shipping_method_id.map(key).transpose()?;
             let target = target(scope, &id, expected_version);
@@ -93,8 +96,11 @@ impl CartSaidMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
-        let target = target(scope, &id, expected_version);
-        let changed = scope.db.write(async |tx| said::set_note(tx, target, note.as_deref()).await);
+        let changed = async {
+            limit_cart_changes(scope).await?;
+            let target = target(scope, &id, expected_version);
+            scope.db.write(async |tx| said::set_note(tx, target, note.as_deref()).await).await
+        };
         CartPayload::settle(changed.await)
     }
 
@@ -109,10 +115,13 @@ impl CartSaidMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let scope = scope(ctx);
-        let CartContactInput { email, phone } = input;
-        let target = target(scope, &id, expected_version);
-        let (said, country) = ((patch(email), patch(phone)), scope.shared.config.shop.country);
-        let changed = scope.db.write(async |tx| said::set_contact(tx, target, said, country).await);
+        let changed = async {
+            limit_cart_changes(scope).await?;
+            let CartContactInput { email, phone } = input;
+            let target = target(scope, &id, expected_version);
+            let (said, country) = ((patch(email), patch(phone)), scope.shared.config.shop.country);
+            scope.db.write(async |tx| said::set_contact(tx, target, said, country).await).await
+        };
         CartPayload::settle(changed.await)
     }
 }

@@ -12,6 +12,7 @@ use super::{
         payload::{UserError, settle},
         postal::AddressChoiceInput,
         stock::change::once,
+        throttle::{OrderContacts, limit_orders},
     },
     Order,
     list::amount,
@@ -151,6 +152,7 @@ impl CheckoutMutation {
         let once = once("checkoutComplete", &input.idempotency_key, &input);
         let bought = async {
             let CheckoutCompleteInput { cart_id, idempotency_key: _, expected_total, said } = input;
+            limit_orders(scope, said.contacts(Some(&cart_id))).await?;
             let expected = amount(scope, Some(expected_total), "input.expectedTotal")?;
             buy(scope, said.read(once?, Basket::Cart(cart_id.to_string()), expected)?).await
         };
@@ -168,6 +170,7 @@ impl CheckoutMutation {
         let once = once("orderCreate", &input.idempotency_key, &input);
         let bought = async {
             let OrderCreateInput { items, idempotency_key: _, expected_total, said } = input;
+            limit_orders(scope, said.contacts(None)).await?;
             let item = |(at, item): (usize, OrderItemInput)| {
                 let variant = GlobalId::key(&item.variant_id, Kind::Variant, &format!("input.items.{at}.variantId"))?;
                 Ok::<_, Error>((variant, item.quantity))
@@ -181,6 +184,12 @@ impl CheckoutMutation {
 }
 
 impl PurchaseInput {
+    fn contacts<'a>(&'a self, cart: Option<&'a ID>) -> OrderContacts<'a> {
+        let shipping_phone = self.shipping_address.as_ref().and_then(AddressChoiceInput::phone);
+        let (email, phone) = (self.email.as_deref(), self.phone.as_deref());
+        OrderContacts { email, phone, shipping_phone, cart: cart.map(|id| id.as_str()) }
+    }
+
     fn read(self, once: Once, basket: Basket, expected: Option<i64>) -> Result<Purchase> {
         let Self {
             email,

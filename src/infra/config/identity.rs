@@ -25,13 +25,11 @@ pub struct IdentityConfig {
     /// Of a session that is not used.
     #[serde(deserialize_with = "super::seconds")]
     pub session_lifetime: Duration,
-    /// At one account, within the window.
-    pub attempts_per_account: u32,
-    /// From one network address, within the window.
-    pub attempts_per_address: u32,
-    /// How long attempts are counted.
+    /// How long a refresh token may be used again.
     #[serde(deserialize_with = "super::seconds")]
-    pub attempt_window: Duration,
+    pub refresh_reuse_grace: Duration,
+    /// How many passwords may wait to be hashed.
+    pub password_queue: usize,
     /// Where somebody may be sent once a provider has said who it is.
     pub redirects: Vec<String>,
     /// Those who know people for the shop, by name.

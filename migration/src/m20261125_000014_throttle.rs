@@ -1,0 +1,40 @@
+//! Throttling: counters of actions that anybody may take, by the kind of action and its subject.
+
+use sea_orm_migration::prelude::*;
+
+use crate::dialect;
+
+dialect::scripts!(UP, DOWN);
+
+/// Subjects (network addresses, e-mail addresses, telephone numbers) are stored as digests. On PostgreSQL the table is
+/// unlogged: a counter is not worth a flush of the write-ahead log, and a crash or failover only starts counting anew.
+const UP: &str = "
+DROP TABLE sign_in_attempt
+--
+pg:CREATE UNLOGGED TABLE throttle (
+lite:CREATE TABLE throttle (
+    action TEXT NOT NULL,
+    subject TEXT {bytewise} NOT NULL,
+    count INTEGER NOT NULL CHECK (count >= 0),
+    until {time} NOT NULL,
+    created_at {time} NOT NULL,
+    updated_at {time} NOT NULL,
+    PRIMARY KEY (action, subject)
+)
+--
+CREATE INDEX throttle_until ON throttle (until)
+";
+
+const DOWN: &str = "
+DROP TABLE throttle
+--
+CREATE TABLE sign_in_attempt (
+    subject TEXT {bytewise} PRIMARY KEY,
+    failures INTEGER NOT NULL CHECK (failures > 0),
+    until {time} NOT NULL,
+    created_at {time} NOT NULL,
+    updated_at {time} NOT NULL
+)
+--
+CREATE INDEX sign_in_attempt_until ON sign_in_attempt (until)
+";
