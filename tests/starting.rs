@@ -61,7 +61,7 @@ async fn start_killed_midway_is_completed_by_the_next(backend: Backend) {
         drop(running);
     }
     let shop = place.open(&[]).await;
-    let begin = "mutation { cartCreate { cart { availableShippingMethods { name } } userErrors { code } } }";
+    let begin = "mutation { cartCreate { cart { availableShippingMethods { method { name } } } userErrors { code } } }";
     let answer = shop.ask(begin).await;
     let methods = answer["data"]["cartCreate"]["cart"]["availableShippingMethods"].as_array();
     assert!(methods.is_some_and(|methods| !methods.is_empty()), "{answer}");
