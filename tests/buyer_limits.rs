@@ -1,6 +1,7 @@
 //! What buyers whom nobody knows can cause: stock they keep, messages in the shop's name, and texts in these.
 
 use savannah::identity::Role;
+use sea_orm::{FromQueryResult, JsonValue, Statement};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +27,17 @@ stories![
     guest_erasure_leaves_no_personal_data,
     expired_messages_and_audit_rows_are_deleted,
 ];
+
+/// Everything that is kept of orders, carts, messages and what was done with them, as text.
+async fn rows(shop: &Shop) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in ["customer_order", "order_entry", "message", "cart", "job", "outbox", "audit", "idempotency"] {
+        let statement = Statement::from_string(shop.db.backend(), format!("SELECT * FROM {table}"));
+        let rows = JsonValue::find_by_statement(statement).all(shop.db.owner()).await.expect("rows");
+        all.extend(rows.iter().map(ToString::to_string));
+    }
+    all
+}
 
 /// A day and a bit after the shop opened.
 const NEXT_DAY: &str = "2026-11-02T09:00:01Z";
@@ -248,7 +260,7 @@ async fn stored_messages_hold_no_token(backend: Backend) {
     shop.work().await;
     let token = made["token"].as_str().expect("a token");
     assert!(letters(&shop)[0].replace("=\r\n", "").replace("=\n", "").contains(token), "the letter links to the order");
-    let rows = shop.dump().await;
+    let rows = rows(&shop).await;
     let kept: Vec<_> = rows.iter().filter(|row| row.contains(token)).collect();
     assert_eq!(kept.len(), 1, "only the order itself holds its token: {kept:?}");
 }
@@ -275,7 +287,7 @@ async fn guest_erasure_leaves_no_personal_data(backend: Backend) {
     shop.work().await;
     let done = shop.ask_as(&admin, erase, json!({})).await;
     assert_eq!(done.at("/guestErase/erasure"), &json!({ "erasedOrders": 1, "openOrders": 0 }));
-    for row in shop.dump().await {
+    for row in rows(&shop).await {
         for trace in ["njeri", "Njeri", "712345678", "Wanjiku", "Moi Avenue"] {
             assert!(!row.contains(trace), "{trace} is left in {row}");
         }
