@@ -19,11 +19,7 @@ use crate::{
         provider::Provider,
         secret,
     },
-<<<<<<< HEAD
-    infra::{Budget, Db, Origin, config::Mode, throttle::Subject},
-=======
-    infra::{Db, Origin, config::Mode, throttle::ThrottleSubject},
->>>>>>> identity-names
+    infra::{Budget, Db, Origin, config::Mode, throttle::ThrottleSubject},
 };
 
 /// So many characters of a state's digest tell the cookies of several sign-ins apart.
