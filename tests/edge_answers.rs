@@ -224,6 +224,11 @@ async fn other_pages_may_call_where_they_are_let(backend: Backend) {
             assert!(exposed.contains("x-request-id") && exposed.contains("server-timing"), "{exposed}");
             let headers = asked.header("access-control-allow-headers").expect("allowed headers");
             assert!(headers.contains("content-type") && headers.contains("authorization"), "{headers}");
+            for name in
+                ["apollographql-client-name", "apollo-require-preflight", "baggage", "sentry-trace", "traceparent"]
+            {
+                assert!(headers.contains(name), "{name} is not in {headers}");
+            }
             assert_eq!(asked.header("access-control-allow-methods"), Some("GET,POST"));
         }
         allowed

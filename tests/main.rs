@@ -6,6 +6,7 @@
 mod shop;
 
 mod architecture;
+mod fuzz_documents;
 mod schema;
 mod browse;
 mod pricing;
@@ -17,6 +18,8 @@ mod paying;
 mod paying_back;
 mod rush;
 mod rush_staff;
+mod locking;
+mod query_plans;
 mod any_order;
 mod order_steps;
 mod order_lists;
@@ -43,7 +46,9 @@ mod accounts;
 mod listing;
 mod filtering;
 mod search;
+mod search_scripts;
 mod importing;
+mod importing_files;
 mod refusals;
 mod exporting;
 mod real_files;
@@ -55,6 +60,7 @@ mod moving;
 mod edge;
 mod edge_documents;
 mod edge_answers;
+mod attack_documents;
 mod process;
 mod process_ends;
 mod browser;
@@ -67,7 +73,12 @@ mod schedules;
 mod messages;
 mod letters;
 mod notices;
+mod null_fields;
 mod crash;
+mod attack_process;
+mod outages;
+mod connections;
+mod starting;
 
 use std::process::ExitCode;
 
@@ -87,6 +98,8 @@ fn main() -> ExitCode {
         ("paying_back", paying_back::stories()),
         ("rush", rush::stories()),
         ("rush_staff", rush_staff::stories()),
+        ("locking", locking::stories()),
+        ("query_plans", query_plans::stories()),
         ("any_order", any_order::stories()),
         ("order_steps", order_steps::stories()),
         ("order_lists", order_lists::stories()),
@@ -113,7 +126,9 @@ fn main() -> ExitCode {
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
+        ("search_scripts", search_scripts::stories()),
         ("importing", importing::stories()),
+        ("importing_files", importing_files::stories()),
         ("refusals", refusals::stories()),
         ("exporting", exporting::stories()),
         ("real_files", real_files::stories()),
@@ -125,6 +140,7 @@ fn main() -> ExitCode {
         ("edge", edge::stories()),
         ("edge_documents", edge_documents::stories()),
         ("edge_answers", edge_answers::stories()),
+        ("attack_documents", attack_documents::stories()),
         ("process", process::stories()),
         ("process_ends", process_ends::stories()),
         ("browser", browser::stories()),
@@ -137,11 +153,17 @@ fn main() -> ExitCode {
         ("messages", messages::stories()),
         ("letters", letters::stories()),
         ("notices", notices::stories()),
+        ("null_fields", null_fields::stories()),
         ("crash", crash::stories()),
+        ("attack_process", attack_process::stories()),
+        ("outages", outages::stories()),
+        ("connections", connections::stories()),
+        ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
     trials.extend(schema::trials());
+    trials.extend(fuzz_documents::trials());
     for (file, stories) in stories {
         for story in stories {
             trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));

@@ -21,11 +21,12 @@ pub fn trials() -> Vec<Trial> {
         }),
         Trial::test("schema::the_examples_of_graphiql_are_valid", || {
             let config = savannah::infra::Config::read(std::path::Path::new("/nowhere"), std::iter::empty())?;
-            let graph = graphql::Graphs::new(&config).strict;
-            let document = async_graphql::parser::parse_query(graphiql::EXAMPLES)?;
-            for (name, _) in document.operations.iter() {
+            let document = graphql::document::parse_document(graphiql::EXAMPLES, (&config.graphql, true));
+            let document = document.map_err(|error| format!("{:?}", error.errors))?;
+            let graph = graphql::Graph::new(&config);
+            for (name, _) in document.executable.operations.iter() {
                 let name = name.ok_or("an example has no name")?;
-                // Validated like any request, but only introspection would be executed: nothing here is.
+                // Its cost is looked at like any request's, but only introspection would be executed: nothing here is.
                 let request = async_graphql::Request::new(graphiql::EXAMPLES).operation_name(name.as_str());
                 let checked = graph.execute(request.only_introspection());
                 let answer = crate::shop::runtime().block_on(checked);

@@ -10,6 +10,7 @@ pub mod page;
 pub mod patch;
 pub mod link;
 pub mod text;
+pub mod token;
 
 pub use clock::Clock;
 pub use country::Country;

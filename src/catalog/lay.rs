@@ -193,7 +193,7 @@ pub(super) fn product(
     let vendor = said.unwrap_or(base.vendor);
     let image = draft.images.first().map(|image| image.url.clone());
     product::Model {
-        name_key: short(text::key(&name)),
+        name_key: short(text::search_key(&name)),
         name,
         vendor_key: vendor.as_deref().map(|vendor| short(text::key(vendor))),
         vendor,

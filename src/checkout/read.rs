@@ -1,5 +1,7 @@
 //! Understanding a purchase: who buys, where it goes, what it comes to. Everything wrong is said at once.
 
+use std::collections::HashMap;
+
 use sea_orm::EntityTrait;
 
 use super::purchase::{Basket, Purchase, Till};
@@ -54,7 +56,7 @@ struct Buyer {
 /// With everything that stands in its way.
 pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -> Result<Ready> {
     let mut buyer = buyer(tx, till).await?;
-    let (items, path, cart) = basket(tx, till, purchase, &mut buyer).await?;
+    let Chosen { items, offers, path, cart } = basket(tx, till, purchase, &mut buyer).await?;
     addresses(tx, till, purchase, &mut buyer).await?;
     contact(till, purchase, &mut buyer)?;
     if !buyer.is_verified {
@@ -62,7 +64,7 @@ pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -
     }
     let is_verified = buyer.is_verified;
     let country = buyer.shipping.as_ref().and_then(Written::country).unwrap_or(till.country);
-    let priced = price(tx, till, (&items, path), (country, purchase)).await?;
+    let priced = price(tx, till, (&items, offers, path), (country, purchase)).await?;
     if let Some(expected) = purchase.expected
         && expected != priced.totals.total
     {
@@ -93,15 +95,27 @@ async fn buyer(tx: &Tx, till: &Till<'_>) -> Result<Buyer> {
     })
 }
 
-/// What is bought: variants with how many of each, each once, in the order of their keys.
-async fn basket(
-    tx: &Tx,
-    till: &Till<'_>,
-    purchase: &mut Purchase,
-    buyer: &mut Buyer,
-) -> Result<(Vec<(i64, i64)>, &'static str, Option<i64>)> {
+/// What is bought.
+struct Chosen {
+    /// Variants with how many of each, each once, in the order of their keys.
+    items: Vec<(i64, i64)>,
+    /// What the shop offers of them.
+    offers: HashMap<i64, Offer>,
+    /// Where they stand, as an answer says it.
+    path: &'static str,
+    /// The cart that they were in.
+    cart: Option<i64>,
+}
+
+/// Reads what is bought.
+async fn basket(tx: &Tx, till: &Till<'_>, purchase: &mut Purchase, buyer: &mut Buyer) -> Result<Chosen> {
     match &purchase.basket {
-        Basket::Items(items) => Ok((together(items)?, "input.items", None)),
+        Basket::Items(items) => {
+            let items = together(items)?;
+            let keys: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
+            let offers = pricing::offers(tx, tx.now(), &keys).await?;
+            Ok(Chosen { items, offers, path: "input.items", cart: None })
+        }
         Basket::Cart(word) => {
             let taken = cart::take(tx, word, till.caller).await.map_err(|why| at(why, "input.cartId"))?;
             if taken.lines.is_empty() {
@@ -113,7 +127,7 @@ async fn basket(
             buyer.billing = taken.billing_address;
             purchase.method = purchase.method.or(taken.shipping_method);
             purchase.note = purchase.note.take().or(taken.note);
-            Ok((taken.lines, "lines", Some(taken.key)))
+            Ok(Chosen { items: taken.lines, offers: taken.offers, path: "lines", cart: Some(taken.key) })
         }
     }
 }
@@ -203,11 +217,9 @@ fn contact(till: &Till<'_>, purchase: &Purchase, buyer: &mut Buyer) -> Result<()
 async fn price(
     tx: &Tx,
     till: &Till<'_>,
-    (items, path): (&[(i64, i64)], &str),
+    (items, mut offers, path): (&[(i64, i64)], HashMap<i64, Offer>, &str),
     (country, purchase): (Country, &Purchase),
 ) -> Result<Priced> {
-    let keys: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
-    let mut offers = pricing::offers(tx, tx.now(), &keys).await?;
     let mut lines: Vec<(Offer, i64)> = Vec::with_capacity(items.len());
     let mut problems = Vec::new();
     let (sight, is_cart) = (Sight::of(till.caller), matches!(purchase.basket, Basket::Cart(_)));
@@ -310,7 +322,7 @@ fn order(
         cart,
         email: buyer.email,
         phone: buyer.phone,
-        name_key: text::key(&name),
+        name_key: text::search_key(&name),
         language: buyer.language.unwrap_or(till.language).code().to_owned(),
         currency: till.currency.code().to_owned(),
         subtotal: totals.subtotal,

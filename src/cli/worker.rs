@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::{
     clock::{every_second, signal},
-    open_ready,
+    finish, open_ready,
 };
 use crate::{
     catalog,
@@ -44,10 +44,8 @@ pub(super) async fn run(config: Config) -> Result<(), String> {
         () = asked => {}
     }
     tracing::info!(grace_seconds = grace.as_secs(), "stopping: what is being done may come to its end");
+    let deadline = Instant::now() + grace;
     stop.send_replace(true);
-    if let Err(why) = working.await {
-        tracing::warn!(error = %why, "the worker ended badly");
-    }
-    db.close().await;
+    finish(vec![working], db, deadline).await;
     Ok(())
 }

@@ -136,7 +136,7 @@ pub struct AuditQuery;
 #[Object]
 impl AuditQuery {
     /// Who changed what, newest first, page by page. One statement.
-    #[graphql(guard = "Can(Permission::AuditRead)", complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(guard = "Can(Permission::AuditRead)", complexity = "connection::cost(first, last, child_complexity)")]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,

@@ -4,9 +4,9 @@
 /// changes a product holds it before its stock, who buys the other way round, so they may meet crosswise.
 macro_rules! write {
     ($scope:expr, $work:expr) => {
-        match $crate::infra::db::write_again!($scope.db, $work) {
+        match $scope.db.write_with_retry(|| $work).await {
             Err(why) if why.is_taken() => {
-                $crate::infra::db::write_again!($scope.db, $work).map_err($crate::graphql::catalog::taken)
+                $scope.db.write_with_retry(|| $work).await.map_err($crate::graphql::catalog::taken)
             }
             other => other,
         }

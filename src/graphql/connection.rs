@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     context::{Scope, scope},
-    facets::ProductFacets,
+    facets::{Facets, ProductFacets},
     filter::{ProductFilter, ProductOrder},
     product::Product,
     quick::{Asked, Quick, QuickList, product_columns},
@@ -27,13 +27,15 @@ use crate::{
 /// A page of products, and what can be said about the whole list.
 #[derive(Debug)]
 pub struct ProductConnection {
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     order: Order,
     window: Window,
     /// What is asked of its products, and of their places.
     columns: ProductColumns,
     /// Read when the first field asks for it, and then once.
     page: OnceCell<Page<Row>>,
+    total: OnceCell<i64>,
+    facets: Facets,
 }
 
 /// A product and its place in a list.
@@ -70,11 +72,25 @@ impl PageInfo {
     }
 }
 
-/// What a page costs for each thing asked of a product.
+/// The complexity of counting a whole list.
+pub const COUNT: usize = 200;
+/// The complexity of one facet of a list.
+pub const FACET: usize = 400;
+/// Above these bits a complexity is that of a whole list, below it is multiplied by the size of the page.
+const PER_LIST: u32 = 32;
+
+/// The complexity of something that is computed once for a list, whatever the size of its page.
 #[must_use]
-pub fn cost(first: Option<i32>, last: Option<i32>) -> usize {
+pub const fn per_list(points: usize) -> usize {
+    points << PER_LIST
+}
+
+/// The complexity of a page: of everything asked of each thing on it, and once of what is asked of the whole list.
+#[must_use]
+pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
     let size = first.or(last).map_or(page::DEFAULT, |size| usize::try_from(size).unwrap_or(0));
-    size.max(1)
+    let per_item = child & (per_list(1) - 1);
+    per_item.saturating_mul(size.max(1)).saturating_add(child >> PER_LIST)
 }
 
 impl ProductConnection {
@@ -95,11 +111,22 @@ impl ProductConnection {
         // A place is made of the order's columns.
         let placed = asked.any(&["edges", "pageInfo"]);
         let columns = if placed { columns.or(order.keys()) } else { columns };
-        Ok(Self { wanted, order, window, columns, page: OnceCell::new() })
+        let wanted = Arc::new(wanted);
+        let (page, total) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { wanted, order, window, columns, page, total, facets: Facets::default() })
     }
 
     async fn page(&self, scope: &Scope) -> Result<&Page<Row>> {
-        self.page.get_or_try_init(|| list::page(&scope.db, &self.wanted, self.order, &self.window, self.columns)).await
+        self.page.get_or_try_init(|| self.read_page(scope)).await
+    }
+
+    async fn read_page(&self, scope: &Scope) -> Result<Page<Row>> {
+        let (order, columns) = (self.order, self.columns);
+        if self.wanted.query.is_none() {
+            return list::page(&scope.db, &self.wanted, order, &self.window, columns).await;
+        }
+        let (wanted, window) = (Arc::clone(&self.wanted), self.window.clone());
+        scope.read_expensive(|db| async move { list::page(&db, &wanted, order, &window, columns).await }).await
     }
 }
 
@@ -129,12 +156,15 @@ impl ProductConnection {
 
     /// How many products the filter wants on all pages together. One statement; in proportion to their number when
     /// there is a filter besides the category.
+    #[graphql(complexity = "per_list(COUNT)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        list::count(&scope(ctx).db, &self.wanted).await
+        let wanted = Arc::clone(&self.wanted);
+        let count = || scope(ctx).read_expensive(|db| async move { list::count(&db, &wanted).await });
+        self.total.get_or_try_init(count).await.copied()
     }
 
     /// The alternatives a shopper has from here, with how many products each would leave.
     async fn facets(&self) -> ProductFacets<'_> {
-        ProductFacets { wanted: &self.wanted }
+        ProductFacets { wanted: &self.wanted, known: &self.facets }
     }
 }

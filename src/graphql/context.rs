@@ -20,14 +20,15 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use rust_decimal::Decimal;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tracing::Instrument;
 
 use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
     identity::{Caller, Gate, Guests, Hasher, Outside, outside::Denied, session::Device},
-    infra::{Actor, Config, Db, Meter, Origin, Throttle},
+    infra::{Actor, Budget, Config, Db, Meter, Origin, Throttle},
     payment::Providers,
 };
 
@@ -52,6 +53,8 @@ pub struct Shared {
     pub providers: Providers,
     /// The settings.
     pub config: Config,
+    /// Permits for reads that keep the database busy for long.
+    pub expensive_reads: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -64,9 +67,12 @@ impl Shared {
         let gate = Gate::open(&db, &config.identity).await?;
         let outside =
             Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let permits = if config.graphql.expensive_reads == 0 { cores } else { config.graphql.expensive_reads };
+        let expensive_reads = Arc::new(Semaphore::new(permits));
         let hasher = Hasher::new(config.identity.password_queue);
         let (guests, throttle, providers) = (Guests::default(), Throttle::default(), Providers::default());
-        Ok(Self { db, forest, gate, outside, guests, hasher, throttle, providers, config })
+        Ok(Self { db, forest, gate, outside, guests, hasher, throttle, providers, config, expensive_reads })
     }
 
     /// Who came with a token to a request.
@@ -74,7 +80,8 @@ impl Shared {
     /// # Errors
     /// When it does not hold, or nobody can say.
     pub async fn admit(&self, token: &str, request: &str) -> Result<Caller, Denied> {
-        let (db, _) = self.db.for_request(Origin { actor: Actor::Nobody, request: request.to_owned() });
+        let origin = Origin { actor: Actor::Nobody, request: request.to_owned() };
+        let (db, _) = self.db.for_request(origin, Budget::UNLIMITED);
         self.guests.admit((&self.gate, &self.outside), &db, token).await
     }
 
@@ -118,6 +125,9 @@ pub struct Scope {
     /// Whether the request has begun a checkout.
     checked_out: AtomicBool,
     fresh: OnceCell<Arc<Tree>>,
+    meter: Arc<Meter>,
+    /// Whether everything about a customer was exported in this request.
+    exported: AtomicBool,
 }
 
 /// Loads that were asked for and wait to be run.
@@ -132,7 +142,11 @@ impl Scope {
     #[must_use]
     pub fn open(shared: &Arc<Shared>, visit: Visit) -> (Self, Arc<Meter>, Waiting) {
         let Visit { caller, device, request } = visit;
-        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request });
+        let limits = &shared.config.graphql;
+        let staff = !caller.permissions().is_empty();
+        let statements = if staff { limits.max_statements_staff } else { limits.max_statements };
+        let budget = Budget { statements, time: limits.max_database_time };
+        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request }, budget);
         let tree = Arc::new(ArcSwap::new(shared.forest.current()));
         let sight = Sight::of(caller);
         let (sender, asked) = mpsc::unbounded_channel();
@@ -145,8 +159,21 @@ impl Scope {
             .max_batch_size(usize::MAX);
         let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
         let left = AtomicUsize::new(shared.config.graphql.max_values);
-        let (shared, checked_out, fresh) = (Arc::clone(shared), AtomicBool::new(false), OnceCell::new());
-        (Self { shared, db, caller, device, sight, tree, loads, left, checked_out, fresh }, meter, waiting)
+        let scope = Self {
+            shared: Arc::clone(shared),
+            db,
+            caller,
+            device,
+            sight,
+            tree,
+            loads,
+            left,
+            checked_out: AtomicBool::new(false),
+            fresh: OnceCell::new(),
+            meter: Arc::clone(&meter),
+            exported: AtomicBool::new(false),
+        };
+        (scope, meter, waiting)
     }
 
     /// The tree as it was when the request came, or when the request last changed it: one request sees one tree.
@@ -206,6 +233,41 @@ impl Scope {
     {
         let keys: Vec<K> = keys.into_iter().collect();
         Box::pin(self.loads.load_many(keys))
+    }
+
+    /// Runs a read that keeps the database busy for long, of which few run at the same time. It has a task of its own,
+    /// which keeps the permit to its end: a client that hangs up does not make room for more of them.
+    ///
+    /// # Errors
+    /// Those of the read.
+    pub async fn read_expensive<T, F>(&self, read: impl FnOnce(Db) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        // Rounds of loads wait until the request can go no further; this read is a part of it.
+        let busy = self.meter.stay_busy();
+        let permits = Arc::clone(&self.shared.expensive_reads);
+        let permit = permits.acquire_owned().await.map_err(|why| Error::fault("waiting for an expensive read", why))?;
+        let read = read(self.db.clone());
+        let task = async move {
+            let outcome = read.await;
+            drop((busy, permit));
+            outcome
+        };
+        let outcome = tokio::spawn(task.in_current_span()).await;
+        outcome.unwrap_or_else(|why| Err(Error::fault("running an expensive read", why)))
+    }
+
+    /// Takes note that everything about a customer is exported, which one request may ask for once.
+    ///
+    /// # Errors
+    /// When it was asked for before.
+    pub fn export_once(&self) -> Result<()> {
+        if self.exported.swap(true, Ordering::Relaxed) {
+            return Err(Error::too_complex("`customerExport` is answered once in a request"));
+        }
+        Ok(())
     }
 
     /// An amount of the shop's currency, as it travels.

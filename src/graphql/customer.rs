@@ -166,7 +166,7 @@ impl Customer {
 
     /// What they have bought, the newest first; null for whoever may not see their orders. One statement a page, and for
     /// each customer.
-    #[graphql(complexity = "super::connection::cost(first, last) * child_complexity")]
+    #[graphql(complexity = "super::connection::cost(first, last, child_complexity)")]
     async fn orders(
         &self,
         ctx: &Context<'_>,
@@ -204,9 +204,10 @@ impl CustomerQuery {
     }
 
     /// Everything the shop holds about oneself, as one document.
-    #[graphql(guard = "SignedIn")]
+    #[graphql(guard = "SignedIn", complexity = "5_000")]
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let scope = scope(ctx);
+        scope.export_once()?;
         let account = scope.caller.account()?;
         let mut told = export::everything(&scope.db, account).await?;
         told["carts"] = cart::told(&scope.db, account).await?.into();
@@ -227,7 +228,7 @@ impl CustomerQuery {
     /// Customers and staff, the newest first, for staff.
     #[graphql(
         guard = "Can(Permission::CustomerRead)",
-        complexity = "super::connection::cost(first, last) * child_complexity"
+        complexity = "super::connection::cost(first, last, child_complexity)"
     )]
     async fn customers(
         &self,

@@ -100,6 +100,7 @@ impl CustomerConnection {
     }
 
     /// How many the filter wants on all pages together. One statement, in proportion to their number.
+    #[graphql(complexity = "super::connection::per_list(super::connection::COUNT)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
         list::count(&scope(ctx).db, &self.search.wanted).await
     }

@@ -33,7 +33,7 @@ pub enum Stage {
 }
 
 /// What is wrong with a document is told so many times; who has read these will not read more.
-const MOST_REFUSALS: usize = 20;
+const MOST_REFUSALS: usize = 10;
 
 /// Gives errors their codes and the request's id; logs what is our fault, each once.
 pub fn finish(errors: &mut Vec<ServerError>, stage: Stage, request_id: &str) {

@@ -1,23 +1,51 @@
 //! Facets of a list of products.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object, SimpleObject};
 use rust_decimal::Decimal;
+use tokio::sync::OnceCell;
 
-use super::{category::Category, context::scope};
+use super::{
+    category::Category,
+    connection::{FACET, per_list},
+    context::scope,
+};
 use crate::{
     base::{Result, page},
     catalog::{
-        facet::{self, Count},
+        facet::{self, Count, OptionCount, PriceCount},
         filter::Wanted,
     },
 };
+
+/// The facets of one list that were computed: each once, however often it is asked for.
+#[derive(Debug, Default)]
+pub struct Facets {
+    categories: OnceCell<Vec<(usize, i64)>>,
+    prices: OnceCell<Vec<PriceCount>>,
+    vendors: OnceCell<Vec<Count>>,
+    tags: OnceCell<Vec<Count>>,
+    options: OnceCell<Vec<OptionCount>>,
+}
+
+/// Computes a facet with as many values as can be asked for, unless it is known.
+macro_rules! computed {
+    ($facets:expr, $scope:expr, $cell:ident, |$db:ident, $wanted:ident| $read:expr) => {{
+        let $wanted = Arc::clone($facets.wanted);
+        let read = || $scope.read_expensive(|$db| async move { $read.await });
+        $facets.known.$cell.get_or_try_init(read).await
+    }};
+}
 
 /// The alternatives a shopper has from here, with how many products each would leave. Each facet respects the other
 /// parts of the filter, but not its own: the makers are counted whichever maker was chosen.
 #[derive(Debug)]
 pub struct ProductFacets<'a> {
     /// What is wanted.
-    pub wanted: &'a Wanted,
+    pub wanted: &'a Arc<Wanted>,
+    /// What is known of it.
+    pub known: &'a Facets,
 }
 
 /// A value and how many products it would leave.
@@ -61,8 +89,9 @@ pub struct OptionFacet {
 /// How many values of a facet are told when nothing is said.
 const FIRST: i32 = 50;
 
-fn values(counts: Vec<Count>) -> Vec<ValueFacet> {
-    counts.into_iter().map(|Count { value, count }| ValueFacet { value, count }).collect()
+fn values(counts: &[Count], first: usize) -> Vec<ValueFacet> {
+    let facet = |Count { value, count }: &Count| ValueFacet { value: value.clone(), count: *count };
+    counts.iter().take(first).map(facet).collect()
 }
 
 /// The alternatives a shopper has from here, with how many products each would leave. Each facet respects the other
@@ -70,6 +99,7 @@ fn values(counts: Vec<Count>) -> Vec<ValueFacet> {
 #[Object]
 impl ProductFacets<'_> {
     /// The categories one step below the one filtered by, or the roots of the tree; the fullest first. One statement.
+    #[graphql(complexity = "per_list(FACET + child_complexity)")]
     async fn categories(
         &self,
         ctx: &Context<'_>,
@@ -77,48 +107,68 @@ impl ProductFacets<'_> {
     ) -> Result<Vec<CategoryFacet>> {
         let scope = scope(ctx);
         let first = page::size("first", Some(first))?;
-        let counts = facet::categories(&scope.db, self.wanted, &scope.tree(), first).await?;
-        let facet = |(place, count)| CategoryFacet { category: Category::at(&scope.tree(), place), count };
-        Ok(counts.into_iter().map(facet).collect())
+        let tree = scope.tree();
+        let counts =
+            computed!(self, scope, categories, |db, wanted| facet::categories(&db, &wanted, &tree, page::MAX))?;
+        let facet = |(place, count): &(usize, i64)| CategoryFacet {
+            category: Category::at(&scope.tree(), *place),
+            count: *count,
+        };
+        Ok(counts.iter().take(first).map(facet).collect())
     }
 
     /// At most six ranges of what a buyer pays now, with round ends, lowest first. One statement.
+    #[graphql(complexity = "per_list(FACET + child_complexity)")]
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
         let scope = scope(ctx);
         let amount = |minor| scope.amount(minor);
-        let ranges = facet::prices(&scope.db, self.wanted).await?;
-        let facet =
-            |facet::PriceCount { min, max, count }| PriceRangeFacet { min: amount(min), max: max.map(amount), count };
-        Ok(ranges.into_iter().map(facet).collect())
+        let ranges = computed!(self, scope, prices, |db, wanted| facet::prices(&db, &wanted))?;
+        let facet = |PriceCount { min, max, count }: &PriceCount| PriceRangeFacet {
+            min: amount(*min),
+            max: max.map(amount),
+            count: *count,
+        };
+        Ok(ranges.iter().map(facet).collect())
     }
 
     /// Who makes them, the fullest first. One statement.
+    #[graphql(complexity = "per_list(FACET + child_complexity)")]
     async fn vendors(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most so many, up to 100.", default_with = "FIRST")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
-        facet::vendors(&scope(ctx).db, self.wanted, page::size("first", Some(first))?).await.map(values)
+        let first = page::size("first", Some(first))?;
+        let counts = computed!(self, scope(ctx), vendors, |db, wanted| facet::vendors(&db, &wanted, page::MAX))?;
+        Ok(values(counts, first))
     }
 
     /// Their tags, the fullest first. One statement.
+    #[graphql(complexity = "per_list(FACET + child_complexity)")]
     async fn tags(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most so many, up to 100.", default_with = "FIRST")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
-        facet::tags(&scope(ctx).db, self.wanted, page::size("first", Some(first))?).await.map(values)
+        let first = page::size("first", Some(first))?;
+        let counts = computed!(self, scope(ctx), tags, |db, wanted| facet::tags(&db, &wanted, page::MAX))?;
+        Ok(values(counts, first))
     }
 
     /// Their options, each with its values. The values of an option that the filter asks for are counted as if it did
     /// not. One statement.
+    #[graphql(complexity = "per_list(FACET + child_complexity)")]
     async fn options(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most so many values of each option, up to 100.", default_with = "FIRST")] first: i32,
     ) -> Result<Vec<OptionFacet>> {
-        let options = facet::options(&scope(ctx).db, self.wanted, page::size("first", Some(first))?).await?;
-        let facet = |facet::OptionCount { name, values: counts }| OptionFacet { name, values: values(counts) };
-        Ok(options.into_iter().map(facet).collect())
+        let first = page::size("first", Some(first))?;
+        let options = computed!(self, scope(ctx), options, |db, wanted| facet::options(&db, &wanted, page::MAX))?;
+        let facet = |OptionCount { name, values: counts }: &OptionCount| OptionFacet {
+            name: name.clone(),
+            values: values(counts, first),
+        };
+        Ok(options.iter().map(facet).collect())
     }
 }

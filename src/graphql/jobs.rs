@@ -159,7 +159,7 @@ pub struct JobQuery;
 #[Object]
 impl JobQuery {
     /// What is done after changes, the newest first, page by page. One statement.
-    #[graphql(guard = "Can(Permission::JobWrite)", complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(guard = "Can(Permission::JobWrite)", complexity = "connection::cost(first, last, child_complexity)")]
     async fn jobs(
         &self,
         ctx: &Context<'_>,

@@ -295,6 +295,7 @@ impl MessageConnection {
     }
 
     /// How many the filter wants on all pages together. One statement, in proportion to their number.
+    #[graphql(complexity = "connection::per_list(connection::COUNT)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
         list::count(&scope(ctx).db, &self.wanted).await
     }
@@ -332,7 +333,7 @@ impl MessageQuery {
     }
 
     /// Messages to customers, the newest first, page by page, for staff. One statement.
-    #[graphql(guard = "Can(Permission::MessageWrite)", complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(guard = "Can(Permission::MessageWrite)", complexity = "connection::cost(first, last, child_complexity)")]
     async fn messages(
         &self,
         #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,

@@ -5,6 +5,8 @@ pub mod error;
 pub mod guard;
 pub mod payload;
 pub mod limits;
+pub mod document;
+pub mod variables;
 pub mod shape;
 pub mod prepare;
 pub mod loader;
@@ -40,7 +42,7 @@ pub mod api_key;
 pub mod password;
 pub mod login;
 
-use async_graphql::{EmptySubscription, MergedObject, Schema, SchemaBuilder, ValidationMode};
+use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
 
 use crate::infra::Config;
@@ -123,29 +125,34 @@ pub struct PeopleMutation(
     preference::PreferenceMutation,
 );
 
-/// The whole schema.
-pub type Graph = Schema<Query, Mutation, EmptySubscription>;
-
-/// The schema twice: once with every rule, and once for requests that have passed them before.
+/// The whole schema, as it is executed.
 #[derive(Clone)]
-pub struct Graphs {
-    /// Checks everything.
-    pub strict: Graph,
-    /// Checks cost and safety only.
-    pub fast: Graph,
-}
+pub struct Graph(Schema<Query, Mutation, EmptySubscription>);
 
-impl Graphs {
-    /// Builds both.
+impl Graph {
+    /// Builds the schema. It adds up the cost of an operation; the other rules are those of [`document`].
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { strict: build(config, ValidationMode::Strict), fast: build(config, ValidationMode::Fast) }
+        let mut builder = builder()
+            .validation_mode(ValidationMode::Fast)
+            .limit_complexity(config.graphql.max_complexity)
+            .limit_recursive_depth(RECURSION)
+            .limit_directives(DIRECTIVES);
+        if !config.graphql.introspection.on(config.shop.mode) {
+            builder = builder.disable_introspection();
+        }
+        Self(builder.finish())
+    }
+
+    /// Executes an operation of a valid document.
+    pub async fn execute(&self, request: Request) -> Response {
+        self.0.execute(request).await
     }
 }
 
-impl std::fmt::Debug for Graphs {
+impl std::fmt::Debug for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graphs").finish_non_exhaustive()
+        f.debug_struct("Graph").finish_non_exhaustive()
     }
 }
 
@@ -170,19 +177,6 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         .override_output_type_description::<Decimal>(
             "An exact decimal number, as a string: `\"1250.00\"`. Never a float.",
         )
-}
-
-fn build(config: &Config, mode: ValidationMode) -> Graph {
-    let mut builder = builder()
-        .validation_mode(mode)
-        .limit_complexity(config.graphql.max_complexity)
-        .limit_recursive_depth(RECURSION)
-        .limit_directives(DIRECTIVES);
-    if !config.graphql.introspection.on(config.shop.mode) {
-        // A suggestion would tell what the schema may not.
-        builder = builder.disable_introspection().disable_suggestions();
-    }
-    builder.finish()
 }
 
 /// The contract, as it is checked in.

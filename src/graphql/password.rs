@@ -14,7 +14,7 @@ use crate::{
     identity::{
         Caller, account,
         entity::account as row,
-        login_attempt::{LoginAttempt, Source},
+        login_attempt::{LoginAttempt, LoginSource},
         one_time::{self, MailAsked, Purpose},
         password,
         session::{self, Opened},
@@ -137,8 +137,8 @@ async fn look_up(scope: &Scope, purpose: Purpose, token: &str) -> Result<i64> {
 /// An attempt at the password of somebody who is signed in: counted by their session, so that nobody else uses it up.
 pub(super) fn confirmation(scope: &Scope, account: i64) -> LoginAttempt {
     let source = match scope.caller {
-        Caller::Person { session: Some(session), .. } => Source::Session(session),
-        _ => Source::Address(&scope.device.address),
+        Caller::Person { session: Some(session), .. } => LoginSource::Session(session),
+        _ => LoginSource::Address(&scope.device.address),
     };
     LoginAttempt::new(&scope.shared.config.throttle, &format!("account {account}"), source)
 }

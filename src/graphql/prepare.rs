@@ -1,24 +1,19 @@
 //! A document made ready for the executor, once: what it would read wrongly said in other words, and marks left where
 //! [`super::shape`] could not tell afterwards what an answer means.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use async_graphql::{
-    Name, Positioned, ServerError, Value,
+    Name, Positioned,
     parser::types::{
-        BaseType, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, Selection,
-        SelectionSet,
+        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, Selection, SelectionSet,
     },
 };
 
 use super::shape::{MARK, Types, named};
 
-/// Prepares a document that is within the limits. One that is not valid stays so.
-///
-/// # Errors
-/// When a variable decides what is skipped and need not be true or false: the validation does not look there.
-pub fn prepare(document: &mut ExecutableDocument) -> Result<(), ServerError> {
-    decided(document)?;
+/// Prepares a valid document.
+pub fn prepare(document: &mut ExecutableDocument) {
     let types = Types::get();
     let mut sure = HashMap::new();
     for name in document.fragments.keys() {
@@ -38,7 +33,6 @@ pub fn prepare(document: &mut ExecutableDocument) -> Result<(), ServerError> {
             work.walk(&mut operation.node.selection_set.node, root);
         }
     }
-    Ok(())
 }
 
 /// The document of one operation alone. The executor reads, and counts, the arguments of the others too, for which
@@ -67,44 +61,6 @@ pub fn alone(document: &ExecutableDocument, name: Option<&str>) -> ExecutableDoc
     }
     let operations = DocumentOperations::Multiple(HashMap::from([(name.clone(), operation.clone())]));
     ExecutableDocument { operations, fragments }
-}
-
-/// Whether each variable that `@skip` or `@include` takes is true or false.
-fn decided(document: &ExecutableDocument) -> Result<(), ServerError> {
-    let mut deciding = HashSet::new();
-    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
-    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
-    let mut sets: Vec<_> = fragments.chain(operations).collect();
-    while let Some(set) = sets.pop() {
-        for selection in set.items.iter().map(|selection| &selection.node) {
-            for directive in selection.directives() {
-                if let Some(value) = directive.node.get_argument("if") {
-                    // Only the name is wanted, and this is how a value gives it.
-                    let _ = value.node.clone().into_const_with(|name| {
-                        deciding.insert(name);
-                        Err(())
-                    });
-                }
-            }
-            match selection {
-                Selection::Field(field) => sets.push(&field.node.selection_set.node),
-                Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
-                Selection::FragmentSpread(_) => {}
-            }
-        }
-    }
-    let variables = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
-    for variable in variables.filter(|variable| deciding.contains(&variable.node.name.node)) {
-        let ty = &variable.node.var_type.node;
-        let default = variable.node.default_value.as_ref();
-        let given = !ty.nullable || default.is_some_and(|default| default.node != Value::Null);
-        if !given || ty.base != BaseType::Named(Name::new("Boolean")) {
-            let name = &variable.node.name.node;
-            let message = format!("Variable \"${name}\" of type \"{ty}\" stands where \"Boolean!\" is expected.");
-            return Err(ServerError::new(message, Some(variable.pos)));
-        }
-    }
-    Ok(())
 }
 
 /// For each fragment, the type it is on, and whether it surely asks something of that.

@@ -279,7 +279,7 @@ impl ProductQuery {
 
     /// The products that a filter wants, in an order, page by page. One statement for the page, one more for a search,
     /// one for `totalCount` and one for each facet that is asked for.
-    #[graphql(complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(complexity = "connection::cost(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
     async fn products(
         &self,

@@ -102,7 +102,7 @@ impl StockLevel {
     }
 
     /// What has come and gone there, newest first. One statement.
-    #[graphql(complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(complexity = "connection::cost(first, last, child_complexity)")]
     async fn movements(
         &self,
         #[graphql(desc = "How many from the beginning; 20 when nothing is said, at most 100.")] first: Option<i32>,
@@ -256,7 +256,7 @@ impl StockQuery {
     }
 
     /// What is running low by its own threshold. Staff only. One statement.
-    #[graphql(guard = "Can(Permission::StockWrite)", complexity = "connection::cost(first, last) * child_complexity")]
+    #[graphql(guard = "Can(Permission::StockWrite)", complexity = "connection::cost(first, last, child_complexity)")]
     async fn low_stock(
         &self,
         ctx: &Context<'_>,

@@ -19,7 +19,7 @@ use crate::{
         provider::Provider,
         secret,
     },
-    infra::{Db, Origin, config::Mode, throttle::Subject},
+    infra::{Budget, Db, Origin, config::Mode, throttle::ThrottleSubject},
 };
 
 /// So many characters of a state's digest tell the cookies of several sign-ins apart.
@@ -90,14 +90,14 @@ impl<'a> Visit<'a> {
             return Err(Error::not_found("", "provider"));
         };
         let origin = Origin { actor: Caller::Nobody.actor(), request: id.to_owned() };
-        let (db, _) = app.shared.db.for_request(origin);
+        let (db, _) = app.shared.db.for_request(origin, Budget::UNLIMITED);
         let callback = format!("{}/auth/{name}/callback", own_address(app, uri, headers)?);
         Ok(Self { app, provider, db, callback })
     }
 
     async fn login(self, asked: Asked, address: &str) -> Result<Response> {
         let shared = &self.app.shared;
-        let subject = Subject::network("login start", address, shared.config.throttle.login_starts_per_address);
+        let subject = ThrottleSubject::network("login start", address, shared.config.throttle.login_starts_per_address);
         shared.throttle.take(&shared.db, subject.as_slice()).await?;
         let redirects = &shared.config.identity.redirects;
         let (redirect, challenge) = (asked.redirect.unwrap_or_default(), asked.challenge.unwrap_or_default());

@@ -1,32 +1,26 @@
-//! Documents that were parsed and looked at before: bounded, by text.
+//! Documents that were parsed and validated before, by their text; bounded by their size in memory.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use async_graphql::{
-    ServerError,
-    parser::{parse_query, types::ExecutableDocument},
-};
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::{
-    graphql::{limits, prepare::prepare},
+    graphql::document::{DocumentError, ValidDocument, parse_document},
     infra::{Config, config::GraphqlConfig},
 };
 
-/// Longer documents are not kept: they are rare, and few of them would fill the memory.
-const LONGEST_KEPT: usize = 16 * 1024;
-/// How many requests that passed every rule are remembered, by hash.
-const PASSED: u64 = 20_000;
+/// Longer texts are parsed on a thread of their own, so that those that answer requests stay free. Bytes.
+const LONG: usize = 16 * 1024;
+/// What a node of a document takes in memory: names, positions, and the vectors that hold them. Bytes.
+const NODE: usize = 384;
 
-/// Parsed documents, and which requests need not be validated again.
+/// Valid documents. What is not valid is not kept.
 pub struct Documents {
-    parsed: Cache<String, Arc<ExecutableDocument>>,
-    passed: Cache<u64, ()>,
+    valid: Cache<String, Arc<ValidDocument>>,
     introspection: bool,
-    hasher: RandomState,
+    /// How many long texts are parsed at the same time.
+    parsers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Documents {
@@ -36,55 +30,90 @@ impl std::fmt::Debug for Documents {
 }
 
 impl Documents {
-    /// As the settings want them.
+    /// An empty cache of the configured size.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let introspection = config.graphql.introspection.on(config.shop.mode);
-        let parsed = Cache::new(config.graphql.document_cache);
-        Self { parsed, passed: Cache::new(PASSED), introspection, hasher: RandomState::new() }
+        let valid = Cache::builder()
+            .max_capacity(config.graphql.document_cache)
+            .weigher(|text: &String, document: &Arc<ValidDocument>| weight(text, document))
+            .build();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { valid, introspection, parsers: Arc::new(Semaphore::new(cores.div_ceil(2))) }
     }
 
-    /// The document of a text, parsed, within the limits and prepared.
+    /// Returns the document of a text, parsed and validated.
     ///
     /// # Errors
-    /// When it is no GraphQL, or too much of it.
-    pub fn get(&self, text: &str, config: &GraphqlConfig) -> Result<Arc<ExecutableDocument>, Refused> {
-        if let Some(document) = self.parsed.get(text) {
+    /// When the text is not GraphQL, is over a limit, or asks for what is not in the schema.
+    pub async fn get(&self, text: String, config: &GraphqlConfig) -> Result<Arc<ValidDocument>, DocumentError> {
+        if let Some(document) = self.valid.get(&text) {
             return Ok(document);
         }
-        let mut document = parse_query(text).map_err(|why| Refused::Parse(why.into()))?;
-        limits::check(&document, config, self.introspection).map_err(Refused::Limit)?;
-        prepare(&mut document).map_err(Refused::Limit)?;
-        let document = Arc::new(document);
-        if text.len() <= LONGEST_KEPT {
-            self.parsed.insert(text.to_owned(), Arc::clone(&document));
-        }
+        let introspection = self.introspection;
+        let (text, parsed) = if text.len() <= LONG || text.len() > config.max_document_bytes {
+            let parsed = parse_document(&text, (config, introspection));
+            (text, parsed)
+        } else {
+            // The permit goes along with the work: who hangs up does not make room for more of it.
+            let permit = Arc::clone(&self.parsers).acquire_owned().await;
+            let config = config.clone();
+            let parse = move || {
+                let _permit = permit;
+                let parsed = parse_document(&text, (&config, introspection));
+                (text, parsed)
+            };
+            match tokio::task::spawn_blocking(parse).await {
+                Ok(parsed) => parsed,
+                Err(why) => match why.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(DocumentError::interrupted()),
+                },
+            }
+        };
+        let document = Arc::new(parsed?);
+        self.valid.insert(text, Arc::clone(&document));
         Ok(document)
-    }
-
-    /// A key for exactly this request. Made with a secret of this process; should two requests ever share one, the
-    /// second is answered with fewer checks, and still safely.
-    pub fn request_key(&self, request: impl std::hash::Hash) -> u64 {
-        self.hasher.hash_one(request)
-    }
-
-    /// Whether exactly this request has passed every rule before.
-    #[must_use]
-    pub fn has_passed(&self, key: u64) -> bool {
-        self.passed.contains_key(&key)
-    }
-
-    /// Remembers that it has.
-    pub fn pass(&self, key: u64) {
-        self.passed.insert(key, ());
     }
 }
 
-/// Why a document is not looked at further.
-#[derive(Debug)]
-pub enum Refused {
-    /// It is no GraphQL.
-    Parse(ServerError),
-    /// It is too much, or asks for what it may not.
-    Limit(ServerError),
+/// What a document takes in the cache, in bytes.
+fn weight(text: &str, document: &ValidDocument) -> u32 {
+    let bytes = document.nodes.saturating_mul(NODE).saturating_add(text.len().saturating_mul(2));
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(vars: &[(&str, &str)]) -> (Documents, Config) {
+        let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let config = Config::read(std::path::Path::new("/nowhere.toml"), vars).expect("settings");
+        (Documents::new(&config), config)
+    }
+
+    #[tokio::test]
+    async fn documents_are_kept_up_to_a_size_in_memory() {
+        let (documents, config) = documents(&[("SAVANNAH_GRAPHQL__DOCUMENT_CACHE", "100000")]);
+        for n in 0..200 {
+            let fields: String = (0..20).map(|field| format!("a{n}x{field}: name ")).collect();
+            let text = format!("{{ shop {{ {fields} }} }}");
+            assert!(documents.get(text, &config.graphql).await.is_ok());
+        }
+        documents.valid.run_pending_tasks();
+        assert!(documents.valid.weighted_size() <= 100_000);
+        // About ten of them fit: each has twenty-one fields of 384 bytes.
+        assert!((5..15).contains(&documents.valid.entry_count()), "{}", documents.valid.entry_count());
+    }
+
+    #[tokio::test]
+    async fn documents_that_are_not_valid_are_not_kept() {
+        let (documents, config) = documents(&[]);
+        for text in ["{", "{ nothing }", "{ shop { name }", "query ($a: Int) { shop { name } }"] {
+            assert!(documents.get(text.into(), &config.graphql).await.is_err());
+        }
+        documents.valid.run_pending_tasks();
+        assert_eq!(documents.valid.entry_count(), 0);
+    }
 }

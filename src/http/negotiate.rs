@@ -56,7 +56,7 @@ impl<'a> Range<'a> {
             let value = value.trim_matches('"');
             match name.to_ascii_lowercase().as_str() {
                 "q" => quality = value.parse().unwrap_or(0.0),
-                "charset" if !value.eq_ignore_ascii_case("utf-8") => return None,
+                "charset" if !is_utf8(value) => return None,
                 _ => {}
             }
         }
@@ -84,9 +84,14 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     let foreign = |part: &str| {
         let charset = part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-        charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+        charset.is_some_and(|(_, charset)| !is_utf8(charset.trim().trim_matches('"')))
     };
     json && !parts.any(foreign)
+}
+
+/// Whether a charset is UTF-8: by its registered name, or by the one that is often written instead.
+fn is_utf8(charset: &str) -> bool {
+    charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
 }
 
 #[cfg(test)]
@@ -108,6 +113,7 @@ mod tests {
         assert_eq!(accepted("text/html, */*;q=0.8"), Some(Media::Response));
         assert_eq!(accepted("application/graphql-response+json;q=0, */*"), Some(Media::Json));
         assert_eq!(accepted("text/html"), None);
+        assert_eq!(accepted("application/json; charset=utf8"), Some(Media::Json));
         assert_eq!(accepted("application/json; charset=iso-8859-1"), None);
         assert_eq!(Media::accepted(&HeaderMap::new()), Some(Media::Response));
     }

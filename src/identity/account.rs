@@ -119,7 +119,7 @@ pub fn name(typed: &str, field: &str) -> Result<String> {
 /// What staff find a name by, folded: the whole of it, and its last part.
 #[must_use]
 pub fn name_keys(first: &str, last: &str) -> (String, String) {
-    (text::key(&format!("{first} {last}")), text::key(last))
+    (text::search_key(&format!("{first} {last}")), text::search_key(last))
 }
 
 /// Somebody has an account from now on, as a customer.

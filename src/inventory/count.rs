@@ -118,15 +118,24 @@ pub async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
     let buyable = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
                    WHERE v.product_id = product.id AND v.deleted_at IS NULL \
                    AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+    hold_products(tx, variants).await?;
+    let mut sql = tx.sql();
+    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
+    sql.any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable);
+    tx.execute_raw(sql.statement()).await?;
+    Ok(())
+}
+
+/// Keeps the products of variants as they are until the transaction ends.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn hold_products(tx: &Tx, variants: &[i64]) -> Result<()> {
     let mut sql = tx.sql();
     if sql.postgres() {
         sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
         sql.any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
         tx.execute_raw(sql.statement()).await?;
     }
-    let mut sql = tx.sql();
-    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
-    sql.any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable);
-    tx.execute_raw(sql.statement()).await?;
     Ok(())
 }

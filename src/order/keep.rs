@@ -52,7 +52,7 @@ pub async fn forget_guest(tx: &Tx, email: &str) -> Result<(Vec<i64>, i64)> {
 async fn empty(tx: &Tx, which: impl FnOnce(&mut Sql)) -> Result<Vec<i64>> {
     let mut sql = tx.sql();
     let (keys, emptied) = if sql.postgres() {
-        (" ORDER BY o.id FOR UPDATE OF o)", ["shipping_address || ", "billing_address || "])
+        (" ORDER BY o.id FOR NO KEY UPDATE OF o)", ["shipping_address || ", "billing_address || "])
     } else {
         (" ORDER BY o.id)", ["json_patch(shipping_address, ", "json_patch(billing_address, "])
     };

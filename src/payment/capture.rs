@@ -11,7 +11,6 @@ use crate::{
     base::{Error, Result, error::Code},
     infra::{
         Db, Tx,
-        db::write_again,
         jobs::{Job, Outcome},
     },
     order::{
@@ -40,7 +39,7 @@ impl Job for Capture {
 /// # Errors
 /// When there is none promised, or the provider refuses.
 pub async fn capture(db: &Db, providers: &Providers, target: Target) -> Result<Order> {
-    let (order, payment) = write_again!(db, async |tx| decide(tx, target).await)?;
+    let (order, payment) = db.write_with_retry(|| async |tx| decide(tx, target).await).await?;
     if payment.capture_asked_at.is_none() {
         return Ok(order);
     }
@@ -90,7 +89,7 @@ async fn ask(db: &Db, providers: &Providers, payment: i64) -> Result<(Order, Opt
         return Ok((order, None));
     }
     let answer = capture_of(providers.of(&payment.provider)?.as_ref(), &order, &payment).await;
-    let order = write_again!(db, async |tx| answered(tx, order.id, &answer).await)?;
+    let order = db.write_with_retry(|| async |tx| answered(tx, order.id, &answer).await).await?;
     Ok((order, Some(answer)))
 }
 
@@ -158,7 +157,7 @@ async fn void(db: &Db, providers: &Providers, payment: i64) -> Result<Answer> {
         provider.authorise(settle::ask_of(&order, &payment)).await
     };
     if matches!(state, Answer::Done { .. }) {
-        write_again!(db, async |tx| settle::settle(tx, order.id, &state).await)?;
+        db.write_with_retry(|| async |tx| settle::settle(tx, order.id, &state).await).await?;
     }
     Ok(state)
 }

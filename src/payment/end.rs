@@ -13,7 +13,7 @@ use crate::{
         error::{Code, Problem},
     },
     cart,
-    infra::{Db, Tx, db::write_again},
+    infra::{Db, Tx},
     order::{
         Line, Order, Status,
         advance::{self, Target},
@@ -177,7 +177,7 @@ pub async fn expire_all(db: &Db, variants: Option<&[i64]>) -> Result<u64> {
         let batch = cancel::overdue(db, now, (variants, after)).await?;
         for (_, order) in &batch {
             // Each by itself: one that cannot be ended keeps no other from it.
-            match write_again!(db, async |tx| expire(tx, *order, now).await) {
+            match db.write_with_retry(|| async |tx| expire(tx, *order, now).await).await {
                 Ok(true) => ended += 1,
                 Ok(false) => {}
                 Err(why) => tracing::warn!(order, error = why.log(), "an order could not be ended"),

@@ -15,7 +15,6 @@ use crate::{
     customer::Reach,
     infra::{
         Db, Sql, Tx,
-        db::write_again,
         jobs::{Job, Outcome},
     },
     inventory::hold,
@@ -344,7 +343,7 @@ pub async fn pay_back(db: &Db, providers: &Providers, key: i64) -> Result<Answer
     let again = if refund.attempt > 1 { format!("-{}", refund.attempt) } else { String::new() };
     let ask = Ask { key: format!("refund-{key}{again}"), amount: refund.amount, ..settle::ask_of(&order, &payment) };
     let answer = providers.of(&payment.provider)?.refund(ask).await;
-    write_again!(db, async |tx| answered(tx, &refund, &answer).await)?;
+    db.write_with_retry(|| async |tx| answered(tx, &refund, &answer).await).await?;
     Ok(answer)
 }
 

@@ -14,7 +14,6 @@ use crate::{
     customer::Reach,
     infra::{
         Db, Tx,
-        db::write_again,
         jobs::{Job, Outcome},
     },
     inventory::hold,
@@ -60,7 +59,7 @@ pub async fn ask(db: &Db, providers: &Providers, payment: i64) -> Result<(Order,
     let (order, payment) = db.write(async |tx| open(tx, order).await).await?;
     let provider = providers.of(&payment.provider)?;
     let answer = provider.authorise(ask_of(&order, &payment)).await;
-    let order = write_again!(db, async |tx| settle(tx, order.id, &answer).await)?;
+    let order = db.write_with_retry(|| async |tx| settle(tx, order.id, &answer).await).await?;
     Ok((order, answer))
 }
 

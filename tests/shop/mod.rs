@@ -33,7 +33,7 @@ use savannah::{
         import::{DEMO, Import, Outcome, Remark},
     },
     graphql::context::Shared,
-    http::{App, router},
+    http::{App, router, serve},
     identity::{
         Role,
         account::{self, NewAccount},
@@ -114,8 +114,10 @@ pub struct Shop {
     pub wiring: Arc<Wiring>,
     /// Where its letters and short messages lie, when nothing else is said.
     pub outbox: tempfile::TempDir,
+    /// Its server goes on for as long as this is there.
+    _stop: tokio::sync::watch::Sender<bool>,
     http: reqwest::Client,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     database: database::Own,
 }
 
@@ -215,10 +217,9 @@ impl Shop {
         let app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let server = tokio::spawn(
-            axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
-        );
-        Self { db, app, address, clock, wiring, outbox, http: reqwest::Client::new(), server, database }
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let server = tokio::spawn(serve(listener, Arc::clone(&app), router(&app), stopped));
+        Self { db, app, address, clock, wiring, outbox, _stop: stop, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.
@@ -243,8 +244,8 @@ impl Shop {
 
     /// An import into this shop.
     pub fn importing<'a>(&'a self, tell: &'a mut (dyn FnMut(Remark) + Send), dry_run: bool) -> Import<'a> {
-        let currency = self.app.shared.config.shop.currency;
-        Import { db: &self.db, currency, dry_run, progress: Progress::default(), tell }
+        let (currency, time_zone) = (self.app.shared.config.shop.currency, self.app.shared.config.shop.time_zone);
+        Import { db: &self.db, currency, time_zone, dry_run, progress: Progress::default(), tell }
     }
 
     /// The whole catalog as CSV.

@@ -4,7 +4,7 @@
 use async_graphql::{Context, Object};
 
 use super::{
-    super::{context::scope, guard::Can, payload::UserError, payload::settle, product::Product},
+    super::{context::scope, guard::Can, payload::UserError, payload::settle, product::Product, profile::required},
     inputs::{ProductUpsertInput, with_variants},
     stock,
 };
@@ -126,6 +126,7 @@ fn read(number: usize, row: ProductUpsertInput) -> Result<ProductEdit> {
         (None, slug, sku) => Which::Named(slug.cloned(), sku.cloned()),
     };
     let expected = expected_version.map(|version| Expected(version, format!("{path}.expectedVersion")));
-    let edit = ProductEdit { which, expected, name, action: "product.update", ..fields.edit(&path)? };
-    Ok(with_variants(edit, only, variants, Part::Matched))
+    let name = required(name, false, &format!("{path}.name"))?;
+    let edit = ProductEdit { which, expected, name, action: "product.update", ..fields.edit(&path, false)? };
+    with_variants(edit, only, variants, Part::Matched)
 }

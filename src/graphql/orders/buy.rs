@@ -101,10 +101,13 @@ pub struct CheckoutPayload {
 impl CheckoutPayload {
     async fn of(scope: &Scope, bought: Result<Bought>) -> Result<Self> {
         let (bought, mut user_errors) = settle(bought)?;
-        let Some(Bought { order, refused }) = bought else {
+        let Some(Bought { order, placed, refused }) = bought else {
             return Ok(Self { order: None, user_errors });
         };
-        let order = Order::own(scope, order).await?;
+        let order = match placed {
+            Some(placed) => placed.into(),
+            None => Order::own(scope, order).await?,
+        };
         if let Some(message) = Self::refused(scope, &order, refused).await? {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());

@@ -17,7 +17,7 @@ use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
     customer::Reach,
     identity::Permission,
-    infra::{Claim, Makes, db::write_again},
+    infra::{Claim, Makes},
     order::{
         advance::{self, Target, check_note},
         find,
@@ -138,7 +138,7 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let scope = scope(ctx);
-            write_again!(scope.db, async |tx| end::confirm(tx, &scope.shared.providers, target).await)
+            scope.db.write_with_retry(|| async |tx| end::confirm(tx, &scope.shared.providers, target).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -158,12 +158,17 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, parcel) = (once?, parcel(input)?);
-            write_again!(scope(ctx).db, async |tx| {
-                if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return find::hold(tx, order, Reach::All).await;
-                }
-                fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
-            })
+            scope(ctx)
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return find::hold(tx, order, Reach::All).await;
+                        }
+                        fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
+                    }
+                })
+                .await
         };
         OrderPayload::settle(done.await)
     }
@@ -180,7 +185,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let done = async {
             let target = staff(&id, expected_version)?;
-            write_again!(scope(ctx).db, async |tx| advance::deliver(tx, target).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::deliver(tx, target).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -202,7 +207,7 @@ impl OrderMutation {
         let done = async {
             let (request, token) = cancel_request(scope, input)?;
             let target = buyer(scope, &id, (expected_version, token.as_deref())).await?;
-            let order = write_again!(scope.db, async |tx| end::cancel(tx, target, request.clone()).await)?;
+            let order = scope.db.write_with_retry(|| async |tx| end::cancel(tx, target, request.clone()).await).await?;
             Ok::<Order, Error>(if token.is_some_and(|token| order.has_token(&token)) {
                 Order::with_token(order)
             } else {
@@ -243,13 +248,18 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, wanted) = (once?, wanted(scope, input)?);
-            let made = write_again!(scope.db, async |tx| {
-                if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return Ok(None);
-                }
-                let order = advance::open(tx, target).await?;
-                refund::wanted(tx, order, wanted.clone()).await.map(|(_, refund)| refund)
-            });
+            let made = scope
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return Ok(None);
+                        }
+                        let order = advance::open(tx, target).await?;
+                        refund::wanted(tx, order, wanted.clone()).await.map(|(_, refund)| refund)
+                    }
+                })
+                .await;
             if let Some(refund) = made? {
                 // Now, where it can be; else the job that was stored with it goes on.
                 refund::pay_back(&scope.db, &scope.shared.providers, refund).await?;
@@ -269,7 +279,7 @@ impl OrderMutation {
         let scope = scope(ctx);
         let done = async {
             let refund = GlobalId::key(&id, Kind::Refund, "id")?;
-            let order = write_again!(scope.db, async |tx| refund::retry(tx, refund).await)?;
+            let order = scope.db.write_with_retry(|| async |tx| refund::retry(tx, refund).await).await?;
             refund::pay_back(&scope.db, &scope.shared.providers, refund).await?;
             Order::own(scope, order.id).await
         };
@@ -287,7 +297,7 @@ impl OrderMutation {
         let OrderNoteInput { note, public } = input;
         let done = async {
             let target = staff(&id, None)?;
-            write_again!(scope(ctx).db, async |tx| advance::note(tx, target, (&note, public)).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::note(tx, target, (&note, public)).await).await
         };
         OrderPayload::settle(done.await)
     }

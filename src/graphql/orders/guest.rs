@@ -6,7 +6,6 @@ use super::super::{context::scope, guard::Can, payload::payload};
 use crate::{
     base::Result,
     identity::{Permission, account},
-    infra::db::write_again,
     notification::erase::{self, erase_guest},
 };
 
@@ -50,7 +49,7 @@ impl GuestMutation {
     ) -> Result<GuestErasePayload> {
         let erased = async {
             let email = account::email(&email, "email")?;
-            write_again!(scope(ctx).db, async |tx| erase_guest(tx, &email).await)
+            scope(ctx).db.write_with_retry(|| async |tx| erase_guest(tx, &email).await).await
         };
         GuestErasePayload::settle(erased.await)
     }

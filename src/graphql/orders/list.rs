@@ -193,6 +193,7 @@ impl OrderConnection {
     }
 
     /// How many the filter wants on all pages together. One statement, in proportion to their number.
+    #[graphql(complexity = "connection::per_list(connection::COUNT)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
         list::count(&scope(ctx).db, &self.wanted).await
     }
@@ -236,7 +237,7 @@ impl OrderQuery {
     /// One's own orders; for staff everybody's. The newest first. One statement a page.
     #[graphql(
         guard = "SignedIn.or(Can(Permission::OrderRead))",
-        complexity = "connection::cost(first, last) * child_complexity"
+        complexity = "connection::cost(first, last, child_complexity)"
     )]
     #[expect(clippy::too_many_arguments, reason = "they are the arguments of every list")]
     async fn orders(

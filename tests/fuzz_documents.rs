@@ -1,0 +1,209 @@
+//! Random documents: whatever the text is, it is accepted or refused, and the process goes on.
+//!
+//! A few hundred cases in every run of the tests; `SAVANNAH_FUZZ_SECONDS` runs new ones for as long as it says.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Trial;
+use proptest::{
+    prelude::*,
+    test_runner::{Config as Cases, RngSeed, TestCaseError, TestRunner},
+};
+use savannah::{
+    graphql::document::parse_document,
+    infra::{Config, config::GraphqlConfig},
+};
+
+/// Threads that answer requests have twice as much.
+const STACK: usize = 1024 * 1024;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("fuzz_documents::nested_documents_are_accepted_or_refused", || fuzz(nested())),
+        Trial::test("fuzz_documents::random_tokens_are_accepted_or_refused", || fuzz(tokens())),
+        Trial::test("fuzz_documents::changed_documents_are_accepted_or_refused", || fuzz(changed())),
+    ]
+}
+
+/// Parses what a strategy makes, on a thread with a small stack.
+fn fuzz(texts: impl Strategy<Value = String> + Send + 'static) -> Result<(), libtest_mimic::Failed> {
+    let seconds = std::env::var("SAVANNAH_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let limits = Config::read(Path::new("/nowhere.toml"), std::iter::empty())?.graphql;
+    let run = move || -> Result<(), String> {
+        let mut round = 0_u64;
+        loop {
+            let cases =
+                Cases { cases: 150, failure_persistence: None, rng_seed: RngSeed::Fixed(round), ..Cases::default() };
+            let outcome = TestRunner::new(cases).run(&texts, |text| check(&text, &limits));
+            outcome.map_err(|why| why.to_string())?;
+            round += 1;
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
+    thread.join().map_err(|_| "the parser panicked")?.map_err(Into::into)
+}
+
+fn check(text: &str, limits: &GraphqlConfig) -> Result<(), TestCaseError> {
+    match parse_document(text, (limits, true)) {
+        Ok(document) => prop_assert!(document.nodes <= 10_000),
+        Err(error) => {
+            prop_assert!(!error.errors.is_empty() && error.errors.len() <= 10);
+            prop_assert!(error.errors.iter().all(|one| !one.message.is_empty() && one.message.len() < 400));
+        }
+    }
+    Ok(())
+}
+
+/// What nests: how it begins, and how it ends.
+const NESTS: [(&str, &str); 9] = [
+    ("[", "]"),
+    ("{x:", "}"),
+    ("[{x:[", "]}]"),
+    ("[1 ", " 2]"),
+    ("{x:1 y:", " z:2}"),
+    ("[$v ", "]"),
+    ("(", ")"),
+    ("\"\"\"[", "\"\"\""),
+    ("#[\n[", "]"),
+];
+
+/// Where a value can stand; `%` is its place.
+const PLACES: [&str; 14] = [
+    "{shop(a:%){name}}",
+    "{products(filter:%){nodes{id}}}",
+    "{nodes(ids:%){id}}",
+    "query($v:Int=%){shop{name}}",
+    "query($v:ProductFilter=%){products(filter:$v){nodes{id}}}",
+    "query($v:Int@include(if:%)){shop{name}}",
+    "query@include(if:%){shop{name}}",
+    "{shop@include(if:%){name}}",
+    "{...@include(if:%){shop{name}}}",
+    "{...F@skip(if:%)}fragment F on Query{shop{name}}",
+    "{...F}fragment F on Query@skip(if:%){shop{name}}",
+    "query($v:%){shop{name}}",
+    "mutation{cartCreate(input:%){cart{id}}}",
+    "{% shop{name}}",
+];
+
+fn nested() -> impl Strategy<Value = String> {
+    let value = (0..NESTS.len(), 0_usize..12_000, any::<bool>(), 0_usize..40);
+    (0..PLACES.len(), value, "[ -~]{0,6}").prop_map(|(place, (nest, deep, whole, shallow), core)| {
+        let (open, close) = NESTS[nest];
+        let depth = if whole { shallow } else { deep.min(65_000 / (open.len() + close.len())) };
+        let value = format!("{}{core}{}", open.repeat(depth), close.repeat(depth));
+        PLACES[place].replacen('%', &value, 1)
+    })
+}
+
+/// What documents are made of.
+const TOKENS: [&str; 56] = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "=",
+    "!",
+    "$",
+    "@",
+    "...",
+    "|",
+    "&",
+    ",",
+    "\u{feff}",
+    "\n",
+    "\r\n",
+    "#c\n",
+    "\"a\"",
+    "\"\\u{1F600}\"",
+    "\"\\uD83D\"",
+    "\"\"\"b\"\"\"",
+    "\"",
+    "\"\"\"",
+    "\\",
+    "1",
+    "-1",
+    "0.5",
+    "1e999",
+    "9999999999999",
+    "true",
+    "null",
+    "on",
+    "query",
+    "mutation",
+    "subscription",
+    "fragment",
+    "F",
+    "$v",
+    "Query",
+    "Product",
+    "shop",
+    "name",
+    "products",
+    "nodes",
+    "id",
+    "filter",
+    "first",
+    "search",
+    "__typename",
+    "__schema",
+    "@include(if: $v)",
+    "é",
+    "\u{0}",
+    "\u{1F600}",
+];
+
+fn tokens() -> impl Strategy<Value = String> {
+    let token = (0..TOKENS.len()).prop_map(|at| TOKENS[at]);
+    let joined = |tokens: Vec<&str>| tokens.join(" ");
+    prop_oneof![
+        prop::collection::vec(token.clone(), 0..60).prop_map(joined),
+        prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat()),
+        (0..TOKENS.len(), 1_usize..30_000).prop_map(|(at, count)| {
+            let token = TOKENS[at];
+            format!("{{ shop {{ name }} }} {}", token.repeat(count.min(65_000 / token.len())))
+        }),
+        ".{0,200}",
+    ]
+}
+
+/// Good documents, of which pieces are taken away, doubled and moved.
+fn changed() -> impl Strategy<Value = String> {
+    const GOOD: [&str; 5] = [
+        "query Q($f: Int = 3, $s: String, $on: Boolean = true) { products(first: $f, filter: { search: $s, tags: [\"a\"] }) \
+         { totalCount nodes { id ...P @include(if: $on) } } } fragment P on Product { name category { name } }",
+        "{ nodes(ids: [\"a\", \"b\"]) { __typename ... on Product { sku } ... on Category { slug } } }",
+        "mutation { cartCreate(input: { lines: [{ variantId: \"a\", quantity: 1 }] }) { cart { id } userErrors { code } } }",
+        "{ a: shop { name } b: shop { ...S ...S } } fragment S on Shop { currency ...T } fragment T on Shop { name }",
+        "{ __schema { types { name fields(includeDeprecated: true) { name args { name defaultValue } } } } }",
+    ];
+    let place = || 0_usize..400;
+    let edit = (place(), place(), place(), 0_u8..4);
+    (0..GOOD.len(), prop::collection::vec(edit, 1..6)).prop_map(|(at, edits)| {
+        let mut text: Vec<char> = GOOD[at].chars().collect();
+        for (from, length, to, kind) in edits {
+            let from = from.min(text.len());
+            let end = (from + length % 30).min(text.len());
+            let piece: Vec<char> = match kind {
+                0 => text.drain(from..end).collect(),
+                1 => text[from..end].to_vec(),
+                2 => text[from..end].iter().rev().copied().collect(),
+                _ => text[from..end].repeat(20),
+            };
+            if kind != 0 {
+                let to = to.min(text.len());
+                text.splice(to..to, piece);
+            }
+        }
+        text.into_iter().collect()
+    })
+}
