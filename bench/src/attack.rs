@@ -64,7 +64,7 @@ pub fn run(options: &Options, server: &Path, url: &str) -> Result<()> {
         over.store(true, Ordering::Relaxed);
         (during, answered)
     });
-    let memory = shop.memory();
+    let memory = Some(shop.memory().ok_or("the server did not survive the attack")?);
     let sent: u32 = answered.values().sum();
     println!(
         "{sent} attacking requests in {} s ({:.0} a second), one listing each {} ms:\n",

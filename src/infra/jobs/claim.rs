@@ -67,6 +67,20 @@ pub(super) struct Wish<'a> {
     pub(super) kinds: &'a [&'a str],
     pub(super) most: usize,
     pub(super) lease: Duration,
+    /// Whether deliveries to reactions wait in it.
+    pub(super) deliveries: bool,
+}
+
+/// Lets a transaction commit without waiting for the disk. For what stays inside of the database: what is lost in a crash is
+/// done again. Before anything is done to the world, a job is claimed, and that waits for everything committed before.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn commit_lazily(tx: &Tx) -> Result<()> {
+    if tx.sql().postgres() {
+        tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+    }
+    Ok(())
 }
 
 /// What is due in a queue and may be begun: of one lane only the earliest that has no end yet, and nothing that another
@@ -93,6 +107,9 @@ pub(super) async fn claim(db: &Db, wish: &Wish<'_>) -> Result<Vec<Claimed>> {
         }
     }
     let claimed = db.write(async |tx| {
+        if wish.deliveries {
+            commit_lazily(tx).await?;
+        }
         let mut sql = tx.sql();
         sql.push("WITH picked AS (");
         due(&mut sql, wish, tx.now());

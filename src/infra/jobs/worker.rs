@@ -78,7 +78,7 @@ impl Worker {
         let known = self.wiring.known.iter().filter(|(_, known)| known.queue == queue);
         let kinds: Vec<&str> = known.map(|(kind, _)| kind.as_str()).collect();
         let (worker, lease) = (self.name.as_str(), self.env.config.jobs.lease);
-        let wish = Wish { worker, queue, kinds: &kinds, most: tasks * each, lease };
+        let wish = Wish { worker, queue, kinds: &kinds, most: tasks * each, lease, deliveries };
         let claimed = claim::claim(&self.env.db, &wish).await?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.extend(claimed.iter().map(|one| one.id));
@@ -104,6 +104,7 @@ impl Worker {
     /// Makes deliveries in one transaction; says whether it went well. If not, nothing has happened.
     async fn together(&self, unit: &[Claimed]) -> bool {
         let outcome = caught(self.env.db.write(async |tx| {
+            claim::commit_lazily(tx).await?;
             claim::complete(tx, &self.name, unit).await?;
             for one in unit {
                 let Some(Way::Inside(reacts)) = self.way(one) else {
@@ -128,6 +129,7 @@ impl Worker {
             Some(Way::Outside(does)) => caught(does(&self.env, one)).await,
             Some(Way::Inside(reacts)) => {
                 let outcome = caught(db.write(async |tx| {
+                    claim::commit_lazily(tx).await?;
                     claim::complete(tx, &self.name, std::slice::from_ref(one)).await?;
                     reacts(tx, one).await
                 }));
