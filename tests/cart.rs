@@ -93,13 +93,12 @@ async fn what_cannot_be_added_is_told_and_nothing_is(backend: Backend) {
     let id = shop.cart(None, &[(&mug, 1)]).await;
     let before = shop.see_cart(None, &id).await;
     let unknown = "UHJvZHVjdFZhcmlhbnQ6OTk5OTk5";
-    let wrong: [(&str, i64, &str, &str); 11] = [
+    let wrong: [(&str, i64, &str, &str); 10] = [
         (&mug, 0, "VALIDATION_ERROR", "lines.0.quantity"),
         (&mug, -1, "VALIDATION_ERROR", "lines.0.quantity"),
         (&mug, 10_001, "VALIDATION_ERROR", "lines.0.quantity"),
         (&mug, 10_000, "VALIDATION_ERROR", "lines.0.quantity"),
-        (&mug, 1 << 31, "VALIDATION_ERROR", "lines.0.quantity"),
-        (&mug, i64::MAX, "VALIDATION_ERROR", "lines.0.quantity"),
+        (&mug, i32::MAX.into(), "VALIDATION_ERROR", "lines.0.quantity"),
         (&ids[0], 1, "PRODUCT_NOT_AVAILABLE", "lines.0.variantId"),
         (&ids[1], 1, "PRODUCT_NOT_AVAILABLE", "lines.0.variantId"),
         (&ids[2], 1, "PRODUCT_NOT_AVAILABLE", "lines.0.variantId"),
@@ -110,6 +109,12 @@ async fn what_cannot_be_added_is_told_and_nothing_is(backend: Backend) {
         let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(variant, quantity)]).await;
         assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[(code, field)]), "{variant} {quantity}");
         assert_eq!(answer.at("/cartLinesAdd/cart"), &Value::Null);
+    }
+    // `Int` has 32 bits: more of them are no value of that type.
+    for quantity in [1 << 31, i64::MAX] {
+        let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, quantity)]).await;
+        assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED", "{quantity}");
+        assert!(answer.error()["message"].as_str().is_some_and(|text| text.contains("lines[0].quantity")));
     }
     // Everything that is wrong is told at once, and what is right is not added either.
     let lines = [(mug.as_str(), 1), (unknown, 1), (&ids[0], 1), (&mug, 0)];

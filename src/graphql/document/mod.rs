@@ -145,6 +145,9 @@ fn coded(message: String, code: Code) -> ServerError {
     error
 }
 
+/// The validator's name for an object without a selection of its fields.
+const MISSING_SUBFIELDS: &str = "MissingSubselection";
+
 /// An error at a position.
 pub(super) fn error_at(message: impl Into<String>, pos: Pos) -> ServerError {
     ServerError::new(message, Some(pos))
@@ -158,7 +161,11 @@ fn first_errors(
 ) -> Vec<ServerError> {
     let mut seen = HashSet::new();
     let mut errors = Vec::new();
-    for error in found.iter().map(|one| one.error).filter(|error| counts(error)) {
+    // A field of whose subfields none is known is reported as a field without subfields as well.
+    let is_follow_up = |error: &DiagnosticData| error.unstable_error_name() == Some(MISSING_SUBFIELDS);
+    let has_cause = found.iter().any(|one| !is_follow_up(one.error));
+    let reported = |error: &&DiagnosticData| counts(error) && !(has_cause && is_follow_up(error));
+    for error in found.iter().map(|one| one.error).filter(reported) {
         let message = error.unstable_compat_message().unwrap_or_else(|| error.to_string());
         let message = match message.strip_prefix("syntax error: ") {
             Some(message) => format!("Syntax error: {message}"),
