@@ -198,10 +198,12 @@ async fn server_under_anonymous_attack_keeps_answering_in_bounded_memory(backend
     let database = Own::empty(backend).await;
     let place = Workplace::new(&[("DATABASE_URL", database.url())]);
     let server = place.open(&[]).await;
-    let kept =
-        JoinSet::from_iter(half_open_connections().into_iter().map(|attack| send(server.address.clone(), attack)))
-            .join_all()
-            .await;
+    let kept = half_open_connections()
+        .into_iter()
+        .map(|attack| send(server.address.clone(), attack))
+        .collect::<JoinSet<_>>()
+        .join_all()
+        .await;
 
     let groups = [deep_literals(), large_documents(), expensive_queries(), anonymous_writes()];
     let mut attacks = groups.into_iter().flatten().collect::<Vec<_>>().into_iter();

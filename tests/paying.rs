@@ -235,9 +235,9 @@ async fn money_and_the_end_at_the_same_moment(backend: Backend) {
         };
         // Each goes first as often as the other; who is first by a hair is for the machine to say.
         if round % 2 == 0 {
-            join(ends, tell(&shop, one, &answer)).await;
+            Box::pin(join(ends, tell(&shop, one, &answer))).await;
         } else {
-            join(tell(&shop, one, &answer), ends).await;
+            Box::pin(join(tell(&shop, one, &answer), ends)).await;
         }
     }
     shop.settle().await;

@@ -65,13 +65,11 @@ fn contractions(run: &str) -> Vec<Vec<&str>> {
 }
 
 fn into_tokens(parts: Vec<&str>) -> Vec<Token> {
-    match parts[..] {
-        [part] => by_script(part),
-        _ => {
-            let joined = parts.concat();
-            vec![Token::Contraction { joined, parts: parts.into_iter().map(str::to_owned).collect() }]
-        }
+    if let [part] = parts[..] {
+        return by_script(part);
     }
+    let joined = parts.concat();
+    vec![Token::Contraction { joined, parts: parts.into_iter().map(str::to_owned).collect() }]
 }
 
 /// A run without apostrophes, cut where a script without blanks begins and ends. A mark belongs to its letter.

@@ -13,6 +13,7 @@ use crate::{
 
 /// A variant as it can be bought now. The names are what an order copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column or a fact of its own")]
 pub struct Offer {
     /// The variant.
     pub variant: i64,
