@@ -105,8 +105,8 @@ async fn documents_over_the_size_limit_are_refused(backend: Backend) {
 async fn facets_beyond_the_budget_are_refused(backend: Backend) {
     let shop = Shop::demo(backend).await;
     let facets = many(60, |n| format!("f{n}: facets {{ options {{ name }} tags {{ count }} vendors {{ count }} }}"));
-    let one = ask(&shop, &format!("{{ products(first: 0, filter: {{ inStock: true }}) {{ {facets} }} }}"), json!({}));
-    let reply = one.await;
+    let query = format!("{{ products(first: 0, filter: {{ inStock: true }}) {{ {facets} }} }}");
+    let reply = ask(&shop, &query, json!({})).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, TOO_COMPLEX));
     let counts = many(90, |n| {
         format!("a{n}: products(first: 0, filter: {{ inStock: true, search: \"lamp0\" }}) {{ totalCount }}")
