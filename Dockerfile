@@ -2,6 +2,7 @@
 #
 #   docker build -t savannah .
 #   docker run --rm -p 127.0.0.1:8000:8000 -v savannah:/shop/data savannah
+#   docker run --rm -v savannah:/shop/data savannah user create --email you@example.com --role admin
 #
 # Without DATABASE_URL the shop keeps an SQLite database in /shop/data.
 
@@ -36,6 +37,8 @@ WORKDIR /shop
 VOLUME /shop/data
 # Inside a container every address is the container's own; which one the world may use is said where it is run.
 ENV BIND_ADDR=0.0.0.0:8000
+# The schema, CORS and accounts of a shop that strangers can reach; `development` has to be asked for.
+ENV SAVANNAH_SHOP__MODE=production
 EXPOSE 8000
 # The image has no HTTP client, but bash can speak to a port.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \

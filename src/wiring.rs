@@ -11,7 +11,9 @@ use crate::{
     },
     notification, order,
     payment::{
-        Providers, end,
+        Providers,
+        capture::{self, Capture},
+        end,
         refund::{self, PayBack},
         settle::{self, AskProvider, LetGo},
     },
@@ -34,7 +36,8 @@ pub fn wiring(providers: &Providers) -> Wiring {
     Wiring::default()
         .job::<AskProvider>(paying!(providers, settle::work))
         .job::<PayBack>(paying!(providers, refund::work))
-        .job::<LetGo>(paying!(providers, end::let_go))
+        .job::<LetGo>(paying!(providers, capture::let_go))
+        .job::<Capture>(paying!(providers, capture::work))
         .on("notification.identity", notification::identity::write)
         .on("notification.order", notification::order::placed)
         .on("notification.order", notification::order::changed)
@@ -44,6 +47,7 @@ pub fn wiring(providers: &Providers) -> Wiring {
         .every("cart.sweep", "30 23 * * * *", sweep_carts)
         .every("idempotency.prune", "10 41 * * * *", prune_keys)
         .every("jobs.prune", "20 7 * * * *", keep::prune)
+        .every("message.delete_expired", "15 52 * * * *", delete_expired_messages)
         .every("order.expire", "5 * * * * *", expire_orders)
         .every("order.forget", "50 26 * * * *", forget_buyers)
         .every("session.prune", "40 */10 * * * *", prune_sessions)
@@ -73,6 +77,11 @@ async fn prune_keys(env: &Env) -> Result<()> {
 /// Orders whose payment has not come in time end.
 async fn expire_orders(env: &Env) -> Result<()> {
     end::expire_all(&env.db, None).await.map(|_| ())
+}
+
+/// Messages that are older than they are kept are deleted.
+async fn delete_expired_messages(env: &Env) -> Result<()> {
+    notification::limit::delete_expired(&env.db, &env.config.notification).await
 }
 
 /// Orders that have ended since their buyers were forgotten name them no more.

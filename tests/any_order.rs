@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     paying::{agree, key_of, tell},
     rush_staff::{second, stock},
-    shop::{Answer, Backend, Bank, Books, Money, Says, Shelf, Shop, moment},
+    shop::{Answer, Back, Backend, Bank, Books, Money, Says, Shelf, Shop, moment},
     stories,
 };
 
@@ -156,26 +156,44 @@ impl Clerk {
             0 => ("orderConfirm", None, self.books.confirm(at)),
             1 => ("orderDeliver", None, self.books.deliver(at)),
             2 => ("orderCapture", None, self.books.capture(at)),
-            3 => ("orderCancel", None, self.books.cancel(at)),
+            3 => {
+                let (how, lines) = (self.roll(3), self.some_of(at));
+                let input = match how {
+                    0 => json!({}),
+                    1 => json!({ "restock": self.lines(at, &lines) }),
+                    _ => json!({ "lines": self.lines(at, &lines) }),
+                };
+                let paper = match how {
+                    0 => self.books.cancel(at, None),
+                    1 => self.books.cancel(at, Some(&lines)),
+                    _ => self.books.cancel_units(at, &lines),
+                };
+                ("orderCancel", Some(("OrderCancelInput", input)), paper)
+            }
             4 | 5 => {
                 let lines = (self.roll(2) == 0).then(|| self.some_of(at));
-                let input = json!({ "lines": lines.as_deref().map(|lines| self.lines(at, lines, None)) });
+                let input = json!({ "lines": lines.as_deref().map(|lines| self.lines(at, lines)) });
                 ("orderFulfil", Some(("OrderFulfilInput!", input)), self.books.fulfil(at, lines.as_deref()))
             }
             _ => {
                 let how = self.roll(5);
-                let restock = how == 1;
-                let lines = (how < 3).then(|| self.some_of(at));
+                let lines = (how < 3).then(|| self.some_back(at));
                 let amount = (how == 3).then(|| 1 + self.many(3000));
                 let mut input = json!({ "amount": amount.map(decimal) });
-                input["lines"] = json!(lines.as_deref().map(|lines| self.lines(at, lines, Some(restock))));
-                let paper = self.books.refund(at, lines.as_deref(), amount, restock);
+                let line = |one: &Back| {
+                    json!({ "lineId": self.orders[at]["lines"][one.part]["id"], "quantityFulfilled": one.sent,
+                        "quantityUnfulfilled": one.unsent, "restock": one.restock })
+                };
+                input["lines"] = json!(lines.as_ref().map(|lines| lines.iter().map(line).collect::<Vec<_>>()));
+                let paper = self.books.refund(at, lines.as_deref(), amount);
                 ("orderRefund", Some(("OrderRefundInput!", input)), paper)
             }
         };
         let what = format!("{mutation} with {input:?}");
         let input = input.map(|(kind, mut input)| {
-            input["idempotencyKey"] = json!(format!("step {}", self.state));
+            if mutation != "orderCancel" {
+                input["idempotencyKey"] = json!(format!("step {}", self.state));
+            }
             (kind, input)
         });
         let answer = self.shop.step(&self.staff, mutation, &id, input).await;
@@ -190,14 +208,17 @@ impl Clerk {
         (from..parts).map(|part| (part, 1 + self.many(3))).collect()
     }
 
-    fn lines(&self, at: usize, lines: &[(usize, i64)], restock: Option<bool>) -> Value {
-        let line = |(part, many): &(usize, i64)| {
-            let mut line = json!({ "lineId": self.orders[at]["lines"][*part]["id"], "quantity": many });
-            if let Some(restock) = restock {
-                line["restock"] = json!(restock);
-            }
-            line
-        };
+    /// Shipped and unshipped units of some lines, some of them back in stock.
+    fn some_back(&mut self, at: usize) -> Vec<Back> {
+        let parts = self.books.sales[at].parts.len();
+        let from = self.roll(parts);
+        let one = |part| Back { part, sent: self.many(3), unsent: self.many(3), restock: self.roll(3) == 0 };
+        (from..parts).map(one).collect()
+    }
+
+    fn lines(&self, at: usize, lines: &[(usize, i64)]) -> Value {
+        let line =
+            |(part, many): &(usize, i64)| json!({ "lineId": self.orders[at]["lines"][*part]["id"], "quantity": many });
         lines.iter().map(line).collect()
     }
 
@@ -281,7 +302,7 @@ impl Clerk {
     async fn compare(&self, when: &str) {
         let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on ProductVariant { stockLevels { onHand reserved location { id } } } }
             orders(first: 100) { nodes { id status paymentStatus fulfilmentStatus
-            lines { quantityFulfilled quantityRefunded quantityUnfulfilled } payments { capturedAmount refundedAmount } } } }";
+            lines { quantityFulfilled quantityRefunded quantityUnfulfilled quantityCanceled quantityReturned } payments { capturedAmount refundedAmount } } } }";
         let seen = self.shop.ask_as(&self.staff, query, json!({ "ids": self.variants })).await;
         for (at, shelf) in self.books.shelves.iter().enumerate() {
             let levels = seen.at(&format!("/nodes/{at}/stockLevels")).as_array().expect("levels");
@@ -299,7 +320,8 @@ impl Clerk {
             found.as_object_mut().expect("an order").remove("id");
             let parts = sale.parts.iter().map(|part| {
                 json!({ "quantityFulfilled": part.fulfilled, "quantityRefunded": part.refunded,
-                    "quantityUnfulfilled": part.unsent() })
+                    "quantityUnfulfilled": part.unsent(), "quantityCanceled": part.cancelled,
+                    "quantityReturned": part.returned })
             });
             let paper = json!({ "status": sale.status, "paymentStatus": sale.payment(),
                 "fulfilmentStatus": sale.fulfilment(), "lines": parts.collect::<Vec<_>>(),

@@ -40,7 +40,7 @@ async fn ask(shop: &Shop, query: &str, variables: Value) -> Reply {
 }
 
 async fn get(shop: &Shop, query: &str) -> Reply {
-    let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = query.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     Reply::of(shop.request(Method::GET, &format!("/graphql?query={encoded}"))).await
 }
 

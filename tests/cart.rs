@@ -191,7 +191,9 @@ async fn a_line_costs_the_same_in_a_full_cart(backend: Backend) {
         lines { quantity total tax variant { name } } subtotal total problems { code } availableShippingMethods { price } }
         userErrors { code } } }";
     let see = "query($id: ID!) { cart(id: $id) { lines { total variant { sku } } total problems { code } } }";
-    for (query, expected) in [(query, 5), (whole, 8), (see, 6)] {
+    // SQLite cannot write the lines and the cart in one statement.
+    let more = u64::from(backend == Backend::Sqlite);
+    for (query, expected) in [(query, 3 + more), (whole, 6 + more), (see, 5)] {
         let ask = async |id: &str, lines: &[(&str, i64)]| {
             let answer = shop.ask_with(query, json!({ "id": id, "lines": wishes(lines) })).await;
             assert!(answer.body.get("errors").is_none(), "{}", answer.body);

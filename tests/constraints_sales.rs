@@ -33,7 +33,7 @@ async fn open(backend: Backend) -> Shop {
     let line = &paid["lines"][0]["id"];
     let parcel = json!({ "idempotencyKey": "p", "carrier": "G4S", "lines": [{ "lineId": line, "quantity": 1 }] });
     order(&shop.step(&staff, "orderFulfil", id(&paid), Some(("OrderFulfilInput!", parcel))).await, "orderFulfil");
-    let refund = json!({ "idempotencyKey": "r", "lines": [{ "lineId": line, "quantity": 1 }] });
+    let refund = json!({ "idempotencyKey": "r", "lines": [{ "lineId": line, "quantityUnfulfilled": 1 }] });
     order(&shop.step(&staff, "orderRefund", id(&paid), Some(("OrderRefundInput!", refund))).await, "orderRefund");
     let gone = order(&shop.order(None, "gone", &[(&bowl, 1)], json!({})).await, "orderCreate");
     order(&shop.step(&staff, "orderCancel", id(&gone), None).await, "orderCancel");
@@ -165,9 +165,13 @@ async fn orders_cannot_be_written_wrong(backend: Backend) {
             "INSERT INTO fulfilment_line SELECT fulfilment_id, order_line_id, 1 FROM fulfilment_line",
             "INSERT INTO fulfilment_line SELECT MAX(f.id), MIN(l.id), -1 FROM fulfilment AS f, order_line AS l",
             "UPDATE fulfilment_line SET quantity = 0",
-            "INSERT INTO refund_line SELECT MAX(r.id), MIN(l.id), MAX(l.quantity) + 1, 0, false FROM refund AS r, order_line AS l",
-            "INSERT INTO refund_line SELECT MAX(r.id), MIN(l.id), 1, 2, false FROM refund AS r, order_line AS l",
-            "INSERT INTO refund_line SELECT refund_id, order_line_id, 1, 0, false FROM refund_line",
+            "INSERT INTO refund_line SELECT MAX(r.id), MIN(l.id), MAX(l.quantity) + 1, 0, 0 FROM refund AS r, order_line AS l",
+            "INSERT INTO refund_line SELECT MAX(r.id), MIN(l.id), 1, 2, 0 FROM refund AS r, order_line AS l",
+            "INSERT INTO refund_line SELECT MAX(r.id), MIN(l.id), 1, 0, 2 FROM refund AS r, order_line AS l",
+            "INSERT INTO refund_line SELECT refund_id, order_line_id, 1, 0, 0 FROM refund_line",
+            "UPDATE order_line SET returned = fulfilled + 1",
+            "UPDATE order_line SET returned = -1",
+            "UPDATE order_line SET refunded = fulfilled + cancelled + 1",
             "UPDATE order_entry SET kind = 'gossip'",
             "UPDATE order_entry SET to_status = NULL WHERE kind = 'status'",
             "UPDATE order_entry SET actor_kind = 'account', actor_id = NULL",
@@ -206,7 +210,9 @@ async fn money_cannot_be_written_wrong(backend: Backend) {
              SELECT id, 'capture', -1, 'less', created_at FROM payment",
             "INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) \
              SELECT id, 'present', 1, 'x', created_at FROM payment",
-            "UPDATE refund SET amount = 0",
+            "UPDATE refund SET amount = -1",
+            "UPDATE refund SET shipping = amount + 1",
+            "UPDATE refund SET attempt = 0",
             "UPDATE refund SET status = 'maybe'",
             "UPDATE refund SET payment_id = 0",
             "DELETE FROM refund",

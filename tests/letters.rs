@@ -35,7 +35,6 @@ pub fn order() -> OrderWords {
     };
     OrderWords {
         number: "K7M2-9QXA".into(),
-        token: "an-unguessable-token".into(),
         name: "Wanjiku".into(),
         lines: vec![line("<b>x</b>", "Red", 2, "KES 2,500.00"), line("Chai ya tangawizi", "", 1, "KES 350.50")],
         subtotal: "KES 2,850.50".into(),

@@ -18,9 +18,15 @@ mod paying;
 mod paying_back;
 mod rush;
 mod rush_staff;
+mod locking;
+mod query_plans;
 mod any_order;
 mod order_steps;
 mod order_lists;
+mod order_access;
+mod order_returns;
+mod buyer_limits;
+mod captures;
 mod buying;
 mod pricing_cart;
 mod shipping;
@@ -40,7 +46,9 @@ mod accounts;
 mod listing;
 mod filtering;
 mod search;
+mod search_scripts;
 mod importing;
+mod importing_files;
 mod refusals;
 mod exporting;
 mod real_files;
@@ -65,7 +73,12 @@ mod schedules;
 mod messages;
 mod letters;
 mod notices;
+mod null_fields;
 mod crash;
+mod attack_process;
+mod outages;
+mod connections;
+mod starting;
 
 use std::process::ExitCode;
 
@@ -85,9 +98,15 @@ fn main() -> ExitCode {
         ("paying_back", paying_back::stories()),
         ("rush", rush::stories()),
         ("rush_staff", rush_staff::stories()),
+        ("locking", locking::stories()),
+        ("query_plans", query_plans::stories()),
         ("any_order", any_order::stories()),
         ("order_steps", order_steps::stories()),
         ("order_lists", order_lists::stories()),
+        ("order_access", order_access::stories()),
+        ("order_returns", order_returns::stories()),
+        ("buyer_limits", buyer_limits::stories()),
+        ("captures", captures::stories()),
         ("buying", buying::stories()),
         ("pricing_cart", pricing_cart::stories()),
         ("shipping", shipping::stories()),
@@ -107,7 +126,9 @@ fn main() -> ExitCode {
         ("listing", listing::stories()),
         ("filtering", filtering::stories()),
         ("search", search::stories()),
+        ("search_scripts", search_scripts::stories()),
         ("importing", importing::stories()),
+        ("importing_files", importing_files::stories()),
         ("refusals", refusals::stories()),
         ("exporting", exporting::stories()),
         ("real_files", real_files::stories()),
@@ -132,7 +153,12 @@ fn main() -> ExitCode {
         ("messages", messages::stories()),
         ("letters", letters::stories()),
         ("notices", notices::stories()),
+        ("null_fields", null_fields::stories()),
         ("crash", crash::stories()),
+        ("attack_process", attack_process::stories()),
+        ("outages", outages::stories()),
+        ("connections", connections::stories()),
+        ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());

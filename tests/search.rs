@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use savannah::{base::text, catalog::ProductDraft};
+use savannah::catalog::ProductDraft;
 use serde_json::{Value, json};
 
 use crate::{
     shop::{
         Backend, Shop,
-        model::{Dice, Wish},
+        model::{Dice, Wish, search_words},
         simple,
     },
     stories,
@@ -231,7 +231,7 @@ async fn letters_of_every_script_are_found(backend: Backend) {
     for (n, name) in names.iter().enumerate() {
         let found = find(&shop, name).await;
         assert_eq!(found, [format!("p{n}")], "{name}");
-        let start: String = text::words(name).next().expect("a word").chars().take(2).collect();
+        let start: String = search_words(name).next().expect("a word").chars().take(2).collect();
         assert!(find(&shop, &start).await.contains(&format!("p{n}")), "{start} of {name}");
     }
 }

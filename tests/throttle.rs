@@ -4,7 +4,7 @@ use savannah::{
     identity::Role,
     infra::{
         config::Limit,
-        throttle::{self, Subject, Throttle},
+        throttle::{self, Throttle, ThrottleSubject},
     },
 };
 use serde_json::{Value, json};
@@ -36,12 +36,12 @@ const LOGIN: &str = "mutation($email: String!, $password: String!, $device: Stri
     login(input: { email: $email, password: $password, deviceToken: $device }) { userErrors { code } } }";
 const CART: &str = "mutation { cartCreate { cart { id } userErrors { code } } }";
 
-fn subject(name: &str, count: u32, seconds: u64) -> Subject {
-    Subject::new("test", name, Limit { count, window: std::time::Duration::from_secs(seconds) })
+fn subject(name: &str, count: u32, seconds: u64) -> ThrottleSubject {
+    ThrottleSubject::new("test", name, Limit { count, window: std::time::Duration::from_secs(seconds) })
 }
 
 /// Whether an action was within its limits.
-async fn taken(throttle: &Throttle, shop: &Shop, subjects: &[Subject]) -> bool {
+async fn taken(throttle: &Throttle, shop: &Shop, subjects: &[ThrottleSubject]) -> bool {
     match throttle.take(&shop.db, subjects).await {
         Ok(()) => true,
         Err(savannah::base::Error::RateLimited { .. }) => false,

@@ -45,8 +45,9 @@ pub struct Options {
     /// How often each server is loaded with each scenario; the median counts.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// How long each time.
+    /// How long each time; with --editing and --attack the whole time, 60 if nothing is said.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+    #[arg(default_value_ifs = [("editing", "true", "60"), ("attack", "true", "60")])]
     pub seconds: u32,
     /// How many connections ask at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u32).range(1..))]
@@ -57,6 +58,16 @@ pub struct Options {
     /// Buy instead of reading: carts filled and ordered, and how soon others hear of an order.
     #[arg(long)]
     pub selling: bool,
+    /// With --selling: measure a database made just now, and then the same with so many orders in it; 0: only the new one.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub filled_orders: u32,
+    /// Edit a product while eight buyers order it in a loop: what fails, and how long an edit takes.
+    #[arg(long, conflicts_with_all = ["selling", "explain"])]
+    pub editing: bool,
+    /// Attack the shop with 200 requests a second (deep, wide and huge documents, passwords, orders) beside a client that
+    /// lists products: how long that one waits, without and with the attack, and how much memory it takes.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "explain"])]
+    pub attack: bool,
     /// Measure nothing: print the plans of the statements that the shop sends (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,

@@ -54,6 +54,17 @@ pub async fn prepare(options: &Options, server: &Path, products: u64) -> Result<
     Ok(Database { url, version, seeding })
 }
 
+/// Makes a database of this name anew: migrated, with a catalog, and not analyzed. Its address.
+pub async fn make(options: &Options, server: &Path, name: &str, products: u32) -> Result<String> {
+    let mut admin = connect(&options.database).await?;
+    let url = beside(&options.database, name)?;
+    run(&mut admin, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    run(&mut admin, format!("CREATE DATABASE {name}")).await?;
+    savannah(server, &url, &["migrate"])?;
+    savannah(server, &url, &["seed", "--products", &products.to_string(), "--categories", "20"])?;
+    Ok(url)
+}
+
 /// Opens one connection.
 pub async fn connect(url: &str) -> Result<PgConnection> {
     let options = PgConnectOptions::from_str(url).map_err(|why| format!("the database's address is wrong: {why}"))?;
@@ -78,6 +89,7 @@ fn beside(url: &str, name: &str) -> Result<String> {
     Ok(format!("{scheme}://{host}/{name}{extra}"))
 }
 
+/// Runs a command of the shop.
 fn savannah(server: &Path, url: &str, arguments: &[&str]) -> Result<()> {
     let mut command = process::savannah(server, url);
     // What the shop says while it works is news, not a result.

@@ -9,12 +9,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod attack;
 mod check;
 mod comparator;
 mod database;
+mod editing;
 mod explain;
 mod http;
 mod load;
+mod market;
+mod pace;
 mod measure;
 mod process;
 mod report;

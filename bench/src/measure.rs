@@ -12,9 +12,9 @@ use tokio::runtime::Runtime;
 use crate::{
     Result,
     args::Options,
-    check,
+    attack, check,
     database::{self, Database},
-    explain, http, load,
+    editing, explain, http, load,
     load::{Script, Seen},
     process::Server,
     report::{self, Line, Report},
@@ -30,7 +30,7 @@ pub fn run(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return Err("this build is not optimised, so it would compare nothing; run it with --release".to_owned());
     }
-    if !options.explain {
+    if !options.explain && !options.editing && !options.attack {
         load::is_there()?;
     }
     let server = match &options.server {
@@ -41,11 +41,18 @@ pub fn run(options: &Options) -> Result<()> {
     if options.selling {
         return selling::run(options, &server);
     }
+    if options.editing {
+        return editing::run(options, &server);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| format!("tokio cannot start: {why}"))?;
     let mut reports = Vec::new();
     for products in options.sizes() {
         let database = runtime.block_on(database::prepare(options, &server, products))?;
+        if options.attack {
+            attack::run(options, &server, &database.url)?;
+            continue;
+        }
         let mut db = runtime.block_on(database::connect(&database.url))?;
         let questions = runtime.block_on(Questions::draw(&mut db))?;
         if options.explain {
@@ -150,10 +157,7 @@ impl Bench<'_> {
         let (cpu, backends) = (server.cpu(), self.backends()?);
         let seen = script.run(self.options, server.address, false)?;
         let (cpu_after, backends_after) = (server.cpu(), self.backends()?);
-        let each = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / seen.requests);
-        // A database on another machine has no processes here.
-        let postgres = each(Some(backends), Some(backends_after)).filter(|micros| *micros > 0.0);
-        Ok(Round { seen, cpu: each(cpu, cpu_after), postgres })
+        Ok(Round::of(seen, (cpu, cpu_after), (backends, backends_after)))
     }
 
     /// The processor time of the database's processes that serve this database, in microseconds.
@@ -187,8 +191,16 @@ pub struct Round {
 }
 
 impl Round {
+    /// What was seen, with the processor time of the server and of the database's processes before and after.
+    pub fn of(seen: Seen, cpu: (Option<f64>, Option<f64>), backends: (f64, f64)) -> Self {
+        let each = |(before, after): (Option<f64>, Option<f64>)| Some((after? - before?) / seen.requests);
+        // A database on another machine has no processes here.
+        let postgres = each((Some(backends.0), Some(backends.1))).filter(|micros| *micros > 0.0);
+        Self { seen, cpu: each(cpu), postgres }
+    }
+
     /// The middle of each number.
-    fn median(rounds: &[Self]) -> Self {
+    pub fn median(rounds: &[Self]) -> Self {
         let of = |number: &dyn Fn(&Self) -> f64| median(rounds.iter().map(number).collect());
         let maybe =
             |number: &dyn Fn(&Self) -> Option<f64>| rounds.iter().map(number).collect::<Option<Vec<_>>>().map(median);
@@ -205,6 +217,7 @@ impl Round {
     }
 }
 
+/// The middle of some numbers.
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let middle = numbers.len() / 2;

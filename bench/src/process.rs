@@ -14,6 +14,12 @@ use crate::{Result, http, scenario::Questions};
 
 /// The kernel counts the time of a process in hundredths of a second.
 const TICK_MICROS: f64 = 10_000.0;
+/// Limits that are lifted, except for who attacks.
+const LIMITS: [&str; 3] = [
+    "SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS",
+    "SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT",
+    "SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS",
+];
 /// A server that has not answered by then will not.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -32,6 +38,16 @@ impl Server {
     pub fn savannah(program: &Path, url: &str) -> Result<Self> {
         let address = free_address()?;
         Self::start(shop(program, url, address, "warn"), address)
+    }
+
+    /// Starts it with its own limits for whoever has no account.
+    pub fn attacked(program: &Path, url: &str) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = shop(program, url, address, "error");
+        for limit in LIMITS {
+            command.env_remove(limit);
+        }
+        Self::start(command, address)
     }
 
     /// Starts it with its worker. What it sends goes into the folder for temporary files.
@@ -127,8 +143,8 @@ pub fn savannah(program: &Path, url: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(std::env::temp_dir()).env("DATABASE_URL", url);
     // The load comes from one address and buys for one person.
-    for limit in ["ORDERS_PER_ADDRESS", "ORDERS_PER_RECIPIENT", "CART_CHANGES_PER_ADDRESS"] {
-        command.env(format!("SAVANNAH_THROTTLE__{limit}"), "1000000000/1h");
+    for limit in LIMITS {
+        command.env(limit, "1000000000/1h");
     }
     command
 }

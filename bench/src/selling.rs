@@ -4,26 +4,23 @@
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
-    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
-use tokio::runtime::Runtime;
+use sqlx::Row;
 
 use crate::{
     Result,
     args::Options,
-    database, http,
-    load::{Script, Seen},
+    http,
+    load::Script,
+    market::{Market, address, variant_id, word},
+    measure::Round,
     process::Server,
 };
 
-/// So many variants are bought of.
-const VARIANTS: i64 = 1_000;
 /// So many carts for each second of load: more than any server orders.
 const CARTS: u32 = 4_000;
 /// So many orders a second are placed while it is measured how soon others hear of them.
@@ -57,99 +54,70 @@ impl Way {
     }
 }
 
-/// Measures it all, and prints it.
+/// Measures it all, and prints it: on a database made just now, and on the same once it is full of orders.
 pub fn run(options: &Options, server: &Path) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| format!("tokio cannot start: {why}"))?;
-    let database = runtime.block_on(database::prepare(options, server, VARIANTS.unsigned_abs()))?;
-    let mut market = Market { runtime, db: None, url: database.url, stock: Vec::new() };
-    market.open()?;
-    let savannah = Server::savannah(server, &market.url)?;
-    let comparator = Server::comparator(&market.url)?;
-    println!("| | Savannah req/s | hand-written req/s | ratio | p50 ms | p99 ms | hand-written p50 | p99 |");
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
-    for way in [Way::Spread, Way::Hot, Way::Add] {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for round in 0..=options.rounds {
-            for (server, all) in [(&savannah, &mut ours), (&comparator, &mut theirs)] {
-                let seen = market.round(options, way, server.address, round == 0)?;
-                if round > 0 {
-                    eprintln!("{}, round {round}: {:.0} a second", way.title(), seen.rate);
-                    all.push(seen);
-                }
-            }
-        }
-        let (ours, theirs) = (middle(ours), middle(theirs));
-        println!(
-            "| {} | {:.0} | {:.0} | {:.2} | {:.1} | {:.1} | {:.1} | {:.1} |",
-            way.title(),
-            ours.rate,
-            theirs.rate,
-            ours.rate / theirs.rate,
-            ours.p50,
-            ours.p99,
-            theirs.p50,
-            theirs.p99
-        );
+    let mut market = Market::make(options, server, "savannah_bench_selling")?;
+    println!(
+        "| | database | Savannah req/s | hand-written req/s | ratio | p50 ms | p99 ms | hand-written p50 | p99 | \
+         CPU µs server + PostgreSQL | hand-written |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    market.compare(options, server, "new")?;
+    if options.filled_orders > 0 {
+        market.fill(options.filled_orders)?;
+        market.compare(options, server, &format!("{} orders", options.filled_orders))?;
     }
-    drop((savannah, comparator));
     market.lag(options, server)
 }
 
-fn middle(mut rounds: Vec<Seen>) -> Seen {
-    rounds.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    rounds[rounds.len() / 2]
-}
-
-/// The shop's database, and what is in stock.
-struct Market {
-    runtime: Runtime,
-    db: Option<PgConnection>,
-    url: String,
-    /// Variants with their prices.
-    stock: Vec<(i64, i64)>,
-}
-
 impl Market {
-    fn sql(&mut self, sql: String) -> Result<Vec<sqlx::postgres::PgRow>> {
-        let db = self.db.as_mut().ok_or("the database is not open")?;
-        let done = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(db));
-        done.map_err(|why| format!("PostgreSQL refuses: {why}"))
-    }
-
-    /// Puts enough of everything on the shelves, all of it for sale.
-    fn open(&mut self) -> Result<()> {
-        self.db = Some(self.runtime.block_on(database::connect(&self.url))?);
-        self.sql(
-            "UPDATE product SET status = 'active'; UPDATE variant SET track_stock = true, sale_price = NULL, \
-             sale_starts_at = NULL, sale_ends_at = NULL; UPDATE inventory SET on_hand = 1000000000; \
-             INSERT INTO inventory (variant_id, location_id, on_hand, reserved, created_at, updated_at) \
-             SELECT id, 1, 1000000000, 0, now(), now() FROM variant ON CONFLICT DO NOTHING"
-                .into(),
-        )?;
-        let rows = self.sql(format!(
-            "SELECT v.id, v.price FROM variant AS v WHERE v.deleted_at IS NULL ORDER BY v.id LIMIT {VARIANTS}"
-        ))?;
-        let read = |row: &sqlx::postgres::PgRow| -> sqlx::Result<_> { Ok((row.try_get(0)?, row.try_get(1)?)) };
-        let stock = rows.iter().map(read).collect::<sqlx::Result<Vec<_>>>();
-        self.stock = stock.map_err(|why| why.to_string())?;
-        if self.stock.len() < 3 { Err("there is nothing to sell".into()) } else { Ok(()) }
+    /// Loads both servers in turn, started just now.
+    fn compare(&mut self, options: &Options, server: &Path, state: &str) -> Result<()> {
+        let savannah = Server::savannah(server, &self.url)?;
+        let comparator = Server::comparator(&self.url)?;
+        for way in [Way::Spread, Way::Hot, Way::Add] {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for round in 0..=options.rounds {
+                for (server, all) in [(&savannah, &mut ours), (&comparator, &mut theirs)] {
+                    let one = self.round(options, way, server, round == 0)?;
+                    if round > 0 {
+                        eprintln!("{}, {state}, round {round}: {:.0} a second", way.title(), one.seen.rate);
+                        all.push(one);
+                    }
+                }
+            }
+            let (ours, theirs) = (Round::median(&ours), Round::median(&theirs));
+            let micros = |one: &Round| {
+                let number = |micros: Option<f64>| micros.map_or("?".into(), |micros| format!("{micros:.0}"));
+                format!("{} + {}", number(one.cpu), number(one.postgres))
+            };
+            println!(
+                "| {} | {state} | {:.0} | {:.0} | {:.2} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {} |",
+                way.title(),
+                ours.seen.rate,
+                theirs.seen.rate,
+                ours.seen.rate / theirs.seen.rate,
+                ours.seen.p50,
+                ours.seen.p99,
+                theirs.seen.p50,
+                theirs.seen.p99,
+                micros(&ours),
+                micros(&theirs)
+            );
+        }
+        Ok(())
     }
 
     /// Makes new carts; the body of a request for each.
     fn bodies(&mut self, way: Way, count: u32) -> Result<Vec<String>> {
         let salt = RandomState::new();
-        let word = |at: u32| {
-            let half = |part: u32| salt.hash_one((at, part)).to_be_bytes();
-            BASE64_URL_SAFE_NO_PAD.encode([half(0), half(1), half(2), half(3)].concat())
-        };
         let pick = |at: u32, part: u32| {
             let place = salt.hash_one((at, part, "variant")) % self.stock.len() as u64;
             self.stock[usize::try_from(place).unwrap_or(0)]
         };
         let (mut carts, mut lines, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..count {
-            let word = word(at);
+            let word = word(&salt, at);
             carts.push(format!("('{word}', 'open', 1, now(), now())"));
             let mut first = pick(at, 0);
             let mut second = pick(at, 1);
@@ -160,8 +128,7 @@ impl Market {
                 second = self.stock[usize::from(first.0 == self.stock[1].0) + 1];
             }
             if way == Way::Add {
-                let id = BASE64_URL_SAFE_NO_PAD.encode(format!("ProductVariant:{}", first.0));
-                let variables = json!({ "id": word, "lines": [{ "variantId": id, "quantity": 1 }] });
+                let variables = json!({ "id": word, "lines": [{ "variantId": variant_id(first.0), "quantity": 1 }] });
                 bodies
                     .push(json!({ "query": ADD, "operationName": "CartLinesAdd", "variables": variables }).to_string());
                 continue;
@@ -170,10 +137,8 @@ impl Market {
                 lines.push(format!("('{word}', {variant}, {place}, {price})"));
             }
             let total = first.1 + second.1;
-            let address = json!({ "address": { "firstName": "Wanjiku", "lastName": "Kamau", "line1": "Moi Avenue 1",
-                "city": "Nairobi", "countryCode": "KE" } });
             let input = json!({ "cartId": word, "idempotencyKey": format!("bench-{word}"), "email": "wanjiku@example.com",
-                "expectedTotal": format!("{}.{:02}", total / 100, total % 100), "shippingAddress": address });
+                "expectedTotal": format!("{}.{:02}", total / 100, total % 100), "shippingAddress": address() });
             let variables = json!({ "input": input });
             bodies.push(
                 json!({ "query": CHECKOUT, "operationName": "CheckoutComplete", "variables": variables }).to_string(),
@@ -195,25 +160,27 @@ impl Market {
     }
 
     fn count(&mut self, what: &str) -> Result<i64> {
-        let rows = self.sql(format!("SELECT count(*) FROM {what}"))?;
-        rows[0].try_get(0).map_err(|why| why.to_string())
+        self.number(&format!("SELECT count(*) FROM {what}"))
     }
 
     /// Loads one server with carts that nobody has touched, and looks whether what it answered has happened.
-    fn round(&mut self, options: &Options, way: Way, address: SocketAddr, warm_up: bool) -> Result<Seen> {
+    fn round(&mut self, options: &Options, way: Way, server: &Server, warm_up: bool) -> Result<Round> {
         let seconds = if warm_up { 2 } else { options.seconds };
         let bodies = self.bodies(way, CARTS * seconds)?;
         self.sql("CHECKPOINT".into())?;
         let done = if way == Way::Add { "cart_line" } else { "customer_order" };
         let before = self.count(done)?;
-        let seen = Script::new(way.title(), &bodies, None)?.run(options, address, warm_up)?;
+        let script = Script::new(way.title(), &bodies, None)?;
+        let (cpu, backends) = (server.cpu(), self.backends()?);
+        let seen = script.run(options, server.address, warm_up)?;
+        let (cpu_after, backends_after) = (server.cpu(), self.backends()?);
         #[expect(clippy::cast_precision_loss, reason = "they are a few thousand")]
         let made = (self.count(done)? - before) as f64;
         // Some were still on their way when the load ended.
         if made < seen.requests || made > seen.requests + f64::from(options.connections) {
             return Err(format!("{}: {} were answered, but {made} were made", way.title(), seen.requests));
         }
-        Ok(seen)
+        Ok(Round::of(seen, (cpu, cpu_after), (backends, backends_after)))
     }
 
     /// How long after an order its notification is written, at a steady pace, with the worker beside the server.

@@ -46,6 +46,11 @@ macro_rules! scripts {
 
         #[async_trait::async_trait]
         impl MigrationTrait for Migration {
+            // On SQLite as well: what is killed midway leaves nothing.
+            fn use_transaction(&self) -> Option<bool> {
+                Some(true)
+            }
+
             async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
                 $crate::dialect::run(manager, $up).await
             }

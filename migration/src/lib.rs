@@ -19,6 +19,8 @@ mod m20261122_000011_jobs;
 mod m20261122_000012_order;
 mod m20261122_000013_message;
 mod m20261125_000014_throttle;
+mod m20261125_000016_message_limits;
+mod m20261125_000019_list_indexes;
 mod m20261125_000020_identity;
 
 /// All migrations, oldest first.
@@ -43,6 +45,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000012_order::Migration),
             Box::new(m20261122_000013_message::Migration),
             Box::new(m20261125_000014_throttle::Migration),
+            Box::new(m20261125_000016_message_limits::Migration),
+            Box::new(m20261125_000019_list_indexes::Migration),
             Box::new(m20261125_000020_identity::Migration),
         ]
     }

@@ -7,11 +7,9 @@ use crate::dialect;
 dialect::scripts!(UP, DOWN);
 
 /// Both databases are handed the same folded words, so that they find the same things: SQLite's plainest tokenizer cuts
-/// them at blanks and nowhere else. `search_word` is the vocabulary
-/// that a mistyped word is compared with.
+/// them at blanks and nowhere else. `search_word` is the vocabulary that a mistyped word is compared with: with those
+/// that begin alike, end alike, or begin and end with the same letters.
 const UP: &str = "
-pg:CREATE EXTENSION IF NOT EXISTS pg_trgm
---
 pg:CREATE TABLE product_search (
 pg:    product_id BIGINT PRIMARY KEY REFERENCES product (id) ON DELETE CASCADE,
 pg:    name TSVECTOR NOT NULL,
@@ -29,13 +27,18 @@ lite:    DELETE FROM product_search WHERE rowid = OLD.id;
 lite:END
 --
 CREATE TABLE search_word (
-    word TEXT {bytewise} PRIMARY KEY
+    word TEXT {bytewise} PRIMARY KEY,
+    backwards TEXT {bytewise} NOT NULL,
+    ends TEXT {bytewise} NOT NULL
 )
 --
-pg:CREATE INDEX search_word_alike ON search_word USING gin (word gin_trgm_ops)
+CREATE INDEX search_word_start ON search_word (length(word), word)
+--
+CREATE INDEX search_word_end ON search_word (length(word), backwards)
+--
+CREATE INDEX search_word_ends ON search_word (length(word), ends, word)
 ";
 
-/// The extension stays: another program may use it.
 const DOWN: &str = "
 DROP TABLE search_word
 --

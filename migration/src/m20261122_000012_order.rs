@@ -8,6 +8,9 @@ dialect::scripts!(UP, DOWN);
 
 /// Whatever is a sum is added up by the database itself: what is reserved from the promises, what is sent off of a line
 /// from the parcels, what is captured and refunded from the ledger. Its limits are checked with every addition.
+///
+/// Of a line, `cancelled` units were never shipped and never will be, `returned` units were shipped and came back into
+/// stock, and `refunded` units are those that the buyer does not pay for: their money went back, or was never taken.
 const UP: &str = "
 CREATE TABLE customer_order (
     id {key},
@@ -91,9 +94,12 @@ CREATE TABLE order_line (
     fulfilled BIGINT NOT NULL CHECK (fulfilled BETWEEN 0 AND quantity),
     refunded BIGINT NOT NULL CHECK (refunded BETWEEN 0 AND quantity),
     cancelled BIGINT NOT NULL CHECK (cancelled BETWEEN 0 AND refunded),
+    returned BIGINT NOT NULL DEFAULT 0,
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
     CHECK (fulfilled + cancelled <= quantity),
+    CHECK (refunded - cancelled <= fulfilled),
+    CHECK (returned BETWEEN 0 AND refunded - cancelled),
     UNIQUE (order_id, position),
     UNIQUE (order_id, variant_id)
 )
@@ -226,6 +232,7 @@ CREATE TABLE payment (
     refunded BIGINT NOT NULL CHECK (refunded BETWEEN 0 AND captured),
     action_url TEXT,
     error TEXT,
+    capture_asked_at {time},
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
     CHECK (captured = 0 OR status = 'captured')
@@ -239,7 +246,9 @@ CREATE TABLE refund (
     id {key},
     order_id BIGINT NOT NULL REFERENCES customer_order (id),
     payment_id BIGINT NOT NULL REFERENCES payment (id),
-    amount BIGINT NOT NULL CHECK (amount > 0),
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    shipping BIGINT NOT NULL DEFAULT 0 CHECK (shipping BETWEEN 0 AND amount),
+    attempt INTEGER NOT NULL DEFAULT 1 CHECK (attempt > 0),
     status TEXT NOT NULL CHECK (status IN ('pending', 'done', 'failed')),
     reason TEXT CHECK (length(reason) <= 1000),
     error TEXT,
@@ -251,24 +260,26 @@ CREATE INDEX refund_order ON refund (order_id, id)
 --
 CREATE INDEX refund_payment ON refund (payment_id)
 --
+CREATE UNIQUE INDEX refund_shipping ON refund (order_id) WHERE shipping > 0 AND status <> 'failed'
+--
 CREATE TABLE refund_line (
     refund_id BIGINT NOT NULL REFERENCES refund (id),
     order_line_id BIGINT NOT NULL REFERENCES order_line (id),
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     cancelled BIGINT NOT NULL CHECK (cancelled BETWEEN 0 AND quantity),
-    restocked BOOLEAN NOT NULL,
+    returned BIGINT NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND quantity - cancelled),
     PRIMARY KEY (refund_id, order_line_id)
 )
 --
 pg:CREATE FUNCTION line_refunded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-pg:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled WHERE id = NEW.order_line_id;
+pg:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled, returned = returned + NEW.returned WHERE id = NEW.order_line_id;
 pg:    RETURN NULL;
 pg:END $$
 --
 pg:CREATE TRIGGER line_refunded AFTER INSERT ON refund_line FOR EACH ROW EXECUTE FUNCTION line_refunded()
 --
 lite:CREATE TRIGGER line_refunded AFTER INSERT ON refund_line BEGIN
-lite:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled WHERE id = NEW.order_line_id;
+lite:    UPDATE order_line SET refunded = refunded + NEW.quantity, cancelled = cancelled + NEW.cancelled, returned = returned + NEW.returned WHERE id = NEW.order_line_id;
 lite:END
 --
 CREATE TABLE payment_entry (

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
 /// The result of nearly everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -177,7 +179,7 @@ impl Error {
             Self::Fault(fault) if fault.is_outage() => Problem {
                 code: Code::Unavailable,
                 field: Vec::new(),
-                message: "The shop cannot answer just now; please try again.".into(),
+                message: "The shop cannot answer just now; please try again in a few seconds.".into(),
             },
             Self::Fault(_) => {
                 Problem { code: Code::Internal, field: Vec::new(), message: "Something went wrong on our side.".into() }
@@ -200,23 +202,86 @@ impl Error {
     #[must_use]
     pub fn is_taken(&self) -> bool {
         let Self::Fault(fault) = self else { return false };
-        let cause = fault.cause.downcast_ref::<sea_orm::DbErr>();
-        matches!(cause.and_then(sea_orm::DbErr::sql_err), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+        let cause = fault.cause.downcast_ref::<DbErr>();
+        matches!(cause.and_then(DbErr::sql_err), Some(SqlErr::UniqueConstraintViolation(_)))
     }
 
     /// Whether the database ended the transaction because it and others waited for each other.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {
-        use sea_orm::{DbErr, RuntimeErr};
         let Self::Fault(fault) = self else { return false };
-        let Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-            fault.cause.downcast_ref::<DbErr>()
-        else {
-            return false;
-        };
-        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let cause = fault.cause.downcast_ref::<DbErr>().and_then(database_code);
         // deadlock_detected, serialization_failure
-        code.is_some_and(|code| code == "40P01" || code == "40001")
+        matches!(cause, Some(DatabaseCode::Postgres(code)) if code == "40P01" || code == "40001")
+    }
+}
+
+/// The code by which a database names an error.
+enum DatabaseCode {
+    /// SQLSTATE, five characters.
+    Postgres(String),
+    /// The primary result code of SQLite.
+    Sqlite(u32),
+}
+
+fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause.as_ref()),
+        _ => None,
+    }
+}
+
+fn database_code(error: &DbErr) -> Option<DatabaseCode> {
+    let error = driver_error(error)?.as_database_error()?;
+    let code = error.code()?;
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // The extended code has the primary one in its lowest byte.
+        return code.parse::<u32>().ok().map(|code| DatabaseCode::Sqlite(code & 0xff));
+    }
+    Some(DatabaseCode::Postgres(code.into_owned()))
+}
+
+/// Whether the connection to the database was lost, so that another one may do the same.
+#[must_use]
+pub fn is_connection_lost(error: &DbErr) -> bool {
+    if let Some(DatabaseCode::Postgres(code)) = database_code(error) {
+        return is_lost_by(&code);
+    }
+    // A message that was cut off in the middle is a protocol error.
+    matches!(driver_error(error), Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed))
+}
+
+/// Whether this SQLSTATE says that the session has ended: connection exceptions, the server was stopped or is starting,
+/// the session or its transaction was idle for too long.
+fn is_lost_by(code: &str) -> bool {
+    code.starts_with("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code)
+}
+
+/// Whether this SQLSTATE says that the same statement may succeed later, other than by a lost connection.
+fn is_passing(code: &str) -> bool {
+    // Insufficient resources (a full disk, no memory, too many connections), errors of the system below.
+    let classes = ["53", "58"];
+    // A statement or lock that took too long, deadlocks, a server that has become a standby.
+    let codes = ["57014", "55P03", "40P01", "40001", "25006"];
+    classes.iter().any(|class| code.starts_with(class)) || codes.contains(&code)
+}
+
+/// The same for the primary result codes of SQLite: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN.
+fn is_passing_sqlite(code: u32) -> bool {
+    [5, 6, 7, 9, 10, 13, 14].contains(&code)
+}
+
+/// Whether the database cannot do it just now, so that trying again may help.
+fn is_outage(error: &DbErr) -> bool {
+    if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) || is_connection_lost(error) {
+        return true;
+    }
+    match database_code(error) {
+        Some(DatabaseCode::Postgres(code)) => is_passing(&code),
+        Some(DatabaseCode::Sqlite(code)) => is_passing_sqlite(code),
+        None => matches!(driver_error(error), Some(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)),
     }
 }
 
@@ -230,12 +295,9 @@ impl fmt::Display for Problem {
 }
 
 impl Fault {
-    /// Whether the database could not be reached or had no connection to spare, so that trying again may help.
+    /// Whether trying again may help.
     fn is_outage(&self) -> bool {
-        matches!(
-            self.cause.downcast_ref::<sea_orm::DbErr>(),
-            Some(sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_))
-        )
+        self.cause.downcast_ref::<DbErr>().is_some_and(is_outage)
     }
 }
 
@@ -264,14 +326,57 @@ impl fmt::Display for BudgetExceeded {
 
 impl StdError for BudgetExceeded {}
 
-impl From<sea_orm::DbErr> for Error {
-    fn from(error: sea_orm::DbErr) -> Self {
-        if let sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(cause)) = &error
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if let DbErr::Query(sea_orm::RuntimeErr::SqlxError(cause)) = &error
             && let sqlx::Error::AnyDriverError(cause) = &**cause
             && let Some(BudgetExceeded(message)) = cause.downcast_ref()
         {
             return Self::too_complex(message);
         }
         Self::fault("asking the database", error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates_that_pass_are_told_from_those_that_do_not() {
+        for code in ["08006", "08P01", "57P01", "57P02", "57P03", "25P03"] {
+            assert!(is_lost_by(code), "{code}");
+        }
+        for code in ["57014", "55P03", "40P01", "40001", "53100", "53300", "58030", "25006"] {
+            assert!(is_passing(code) && !is_lost_by(code), "{code}");
+        }
+        for code in ["23505", "42601", "25P02", "22003", "XX000"] {
+            assert!(!is_passing(code) && !is_lost_by(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn sqlite_codes_that_pass_are_told_from_those_that_do_not() {
+        assert!([5, 10, 13].into_iter().all(is_passing_sqlite));
+        assert!(![1, 8, 19].into_iter().any(is_passing_sqlite));
+    }
+
+    #[test]
+    fn broken_connections_are_unavailable_and_other_faults_internal() {
+        let cut = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let driver = |error: sqlx::Error| RuntimeErr::SqlxError(Arc::new(error));
+        let outages = [
+            DbErr::Query(driver(sqlx::Error::Io(cut()))),
+            DbErr::Exec(driver(sqlx::Error::Io(cut()))),
+            DbErr::Query(driver(sqlx::Error::PoolTimedOut)),
+            DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout),
+        ];
+        for error in outages {
+            assert_eq!(Error::from(error).public().code, Code::Unavailable);
+        }
+        let broken = [DbErr::Custom("x".into()), DbErr::Query(driver(sqlx::Error::RowNotFound))];
+        for error in broken {
+            assert_eq!(Error::from(error).public().code, Code::Internal);
+        }
     }
 }

@@ -156,3 +156,38 @@ impl GlobalId {
         (key > 0 && id.encode() == text).then_some(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_of_every_kind_decodes_to_itself() {
+        for kind in Kind::ALL {
+            let id = GlobalId::new(kind, 42);
+            assert_eq!(GlobalId::decode(&id.encode(), "id").ok(), Some(id));
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+            assert_eq!(GlobalId::key(&id.encode(), kind, "id").ok(), Some(42));
+        }
+        assert_eq!(GlobalId::new(Kind::Variant, 7).encode(), BASE64_URL_SAFE_NO_PAD.encode("ProductVariant:7"));
+    }
+
+    #[test]
+    fn id_of_another_kind_is_refused_with_both_names() {
+        let id = GlobalId::new(Kind::Product, 7).encode();
+        let error = GlobalId::key(&id, Kind::Category, "categoryId").expect_err("another kind").public();
+        assert_eq!(error.field, ["categoryId"]);
+        assert!(error.message.contains("Product") && error.message.contains("Category"), "{}", error.message);
+    }
+
+    #[test]
+    fn id_has_one_spelling_and_a_positive_key() {
+        for text in ["Product:0", "Product:-1", "Product:+7", "Product:07", "Product:", "Nothing:7", "Product", ""] {
+            let encoded = BASE64_URL_SAFE_NO_PAD.encode(text);
+            assert!(GlobalId::decode(&encoded, "id").is_err(), "{text}");
+        }
+        for text in ["", "Product:7", "UHJvZHVjdDo3=", "💥"] {
+            assert!(GlobalId::decode(text, "id").is_err(), "{text}");
+        }
+    }
+}

@@ -65,3 +65,17 @@ impl FromStr for Language {
         Self::named(text).ok_or("it is en or sw")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_known_by_their_codes() {
+        for (language, code) in [(Language::English, "en"), (Language::Swahili, "sw")] {
+            assert_eq!((language.code(), code.parse().ok()), (code, Some(language)));
+            assert_eq!(language.to_string(), code);
+        }
+        assert!("fr".parse::<Language>().is_err());
+    }
+}

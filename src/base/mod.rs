@@ -8,7 +8,9 @@ pub mod language;
 pub mod money;
 pub mod page;
 pub mod patch;
+pub mod link;
 pub mod text;
+pub mod token;
 
 pub use clock::Clock;
 pub use country::Country;

@@ -183,6 +183,33 @@ mod tests {
     }
 
     #[test]
+    fn cursor_keys_of_every_type_decode_to_themselves() {
+        let time = |text: &str| DateTime::parse_from_rfc3339(text).expect("a time").to_utc();
+        let keys = vec![Key::Int(-3), Key::Flag(false), Key::Time(time("2026-11-01T09:00:00.000001Z"))];
+        let cursor = Cursor { order: 'n', keys, id: 7 };
+        let shape = [Key::Int(0), Key::Flag(true), Key::Time(DateTime::UNIX_EPOCH)];
+        assert_eq!(Cursor::decode(&cursor.encode(), 'n', &shape, "after").ok(), Some(cursor.clone()));
+        assert!(Cursor::decode(&cursor.encode(), 'n', &shape[..2], "after").is_err());
+        // A time that a database cannot hold.
+        let late =
+            Cursor { keys: vec![Key::Time(time("9999-12-31T23:59:59Z") + chrono::TimeDelta::days(1))], ..cursor };
+        assert!(Cursor::decode(&late.encode(), 'n', &[Key::Time(DateTime::UNIX_EPOCH)], "after").is_err());
+    }
+
+    #[test]
+    fn page_of_one_row_more_than_its_size_has_another_page() {
+        let window = |backwards, cursor: Option<&str>| Window { size: 2, backwards, cursor: cursor.map(str::to_owned) };
+        let page = Page::settle(vec![1, 2, 3], &window(false, None));
+        assert_eq!((page.rows, page.has_next, page.has_previous), (vec![1, 2], true, false));
+        let page = Page::settle(vec![1, 2], &window(false, Some("a")));
+        assert_eq!((page.rows, page.has_next, page.has_previous), (vec![1, 2], false, true));
+        let page = Page::settle(vec![3, 2, 1], &window(true, None));
+        assert_eq!((page.rows, page.has_next, page.has_previous), (vec![2, 3], false, true));
+        let page = Page::settle(vec![3, 2], &window(true, Some("a")));
+        assert_eq!((page.rows, page.has_next, page.has_previous), (vec![2, 3], true, false));
+    }
+
+    #[test]
     fn forged_cursors_are_refused() {
         let shape = [Key::Text(String::new())];
         for text in ["", "x", "bm90IGEgY3Vyc29y", "💥", &BASE64_URL_SAFE_NO_PAD.encode("n7\u{1f}sa\0b")] {

@@ -24,7 +24,7 @@ pub async fn begin(tx: &Tx, caller: Caller, wishes: &[Wish]) -> Result<Held> {
         None => create(tx, None).await?,
     };
     if wishes.is_empty() {
-        return Ok(Held { row, contents: None });
+        return Held::read(tx, row).await;
     }
     lines::fill(tx, row, wishes, (How::Add, "input.lines")).await
 }
@@ -54,7 +54,7 @@ pub(super) async fn hold_owner(tx: &Tx, account: i64) -> Result<()> {
 /// A cart that was found, held: it may have been ordered in between.
 async fn again(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
     let account = row.account_id;
-    let held = cart::Entity::find_by_id(row.id).lock(LockType::Update).one(tx).await?;
+    let held = cart::Entity::find_by_id(row.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     match held.filter(|held| held.state == State::Open) {
         Some(held) => Ok(held),
         None => create(tx, account).await,

@@ -1,16 +1,16 @@
 //! What becomes of a cart that is ordered: taken, and closed.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::collections::HashMap;
 
-use super::{
-    entity::Line,
-    hold::{Target, hold},
-};
+use sea_orm::ConnectionTrait;
+
+use super::hold::{Contents, Target, contents, hold};
 use crate::{
     base::{Error, Result},
     customer::{Written, reach},
     identity::Caller,
     infra::Tx,
+    pricing::Offer,
 };
 
 /// A cart as its order takes it. It is held until the transaction ends.
@@ -22,6 +22,8 @@ pub struct Taken {
     pub account: Option<i64>,
     /// Variants and how many of each, by the variants' keys: the order in which rows are held.
     pub lines: Vec<(i64, i64)>,
+    /// What the shop offers of these variants.
+    pub offers: HashMap<i64, Offer>,
     /// Where the goods go.
     pub shipping_address: Option<Written>,
     /// Where the bill goes; where the goods go when nothing is said.
@@ -44,15 +46,14 @@ pub struct Taken {
 /// When it is not there or not the caller's, or can be ordered no more.
 pub async fn take(tx: &Tx, id: &str, caller: Caller) -> Result<Taken> {
     let row = hold(tx, Target { word: id, caller, expected: None }).await?;
-    let mut sql = tx.sql();
-    sql.push("SELECT variant_id, position, quantity, unit_price FROM cart_line WHERE cart_id = ").bind(row.id);
-    sql.push(" ORDER BY variant_id");
-    let lines = tx.query_all_raw(sql.statement()).await?;
-    let read = |row| Line::from_query_result(row, "").map(|line| (line.variant_id, line.quantity));
+    let Contents { lines, offers } = contents(tx, (row.id, &[]), tx.now()).await?;
+    let mut lines: Vec<(i64, i64)> = lines.iter().map(|line| (line.variant_id, line.quantity)).collect();
+    lines.sort_unstable();
     Ok(Taken {
         key: row.id,
         account: row.account_id,
-        lines: lines.iter().map(read).collect::<Result<_, _>>()?,
+        lines,
+        offers,
         shipping_address: row.shipping_address.map(Written::kept).transpose()?,
         billing_address: row.billing_address.map(Written::kept).transpose()?,
         shipping_method: row.shipping_method_id,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::entity::{
@@ -13,7 +14,7 @@ use crate::{
     customer::reach,
     identity::{Caller, Permission},
     infra::{Sql, Tx},
-    pricing::{Offer, offers},
+    pricing::{Offer, offer},
 };
 
 /// How long a cart's word is.
@@ -39,13 +40,24 @@ pub struct Contents {
     pub offers: HashMap<i64, Offer>,
 }
 
-/// A cart that was changed, with what is in it as far as that is at hand.
+/// A cart that was changed, with what is in it at that version: both are of one transaction.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The cart.
     pub row: cart::Model,
     /// What is in it.
-    pub contents: Option<Contents>,
+    pub contents: Contents,
+}
+
+impl Held {
+    /// A cart that is held, with its lines. One statement.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read(tx: &Tx, row: cart::Model) -> Result<Self> {
+        let contents = contents(tx, (row.id, &[]), tx.now()).await?;
+        Ok(Self { row, contents })
+    }
 }
 
 /// The account of a person.
@@ -104,7 +116,7 @@ pub async fn hold(tx: &Tx, target: Target<'_>) -> Result<cart::Model> {
     sql.push("SELECT * FROM cart WHERE word = ").bind(target.word);
     reachable(&mut sql, target.caller);
     if sql.postgres() {
-        sql.push(" FOR UPDATE");
+        sql.push(" FOR NO KEY UPDATE");
     }
     let row = one(tx, sql).await?.ok_or_else(missing)?;
     open(&row)?;
@@ -137,15 +149,34 @@ pub async fn lines(db: &impl ConnectionTrait, cart: i64) -> Result<Vec<Line>> {
     Ok(rows.iter().map(|row| Line::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
 
-/// What is in a cart, and what the shop offers of it. Two statements.
+/// What is in a cart, and what the shop offers of it and of these variants besides. One statement.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn contents(db: &impl ConnectionTrait, cart: i64, now: chrono::DateTime<chrono::Utc>) -> Result<Contents> {
-    let lines = lines(db, cart).await?;
-    let keys: Vec<i64> = lines.iter().map(|line| line.variant_id).collect();
-    let offers = offers(db, now, &keys).await?;
-    Ok(Contents { lines, offers })
+pub async fn contents(
+    db: &impl ConnectionTrait,
+    (cart, variants): (i64, &[i64]),
+    now: DateTime<Utc>,
+) -> Result<Contents> {
+    let mut sql = Sql::new(db.get_database_backend());
+    sql.push("SELECT l.position, l.quantity, l.unit_price, ").push(offer::COLUMNS).push(" FROM ").push(offer::TABLES);
+    sql.push(" LEFT JOIN cart_line AS l ON l.variant_id = v.id AND l.cart_id = ").bind(cart).push(" WHERE v.id ");
+    let postgres = sql.postgres();
+    sql.push(if postgres { "= ANY(ARRAY(" } else { "IN (" });
+    sql.push("SELECT variant_id FROM cart_line WHERE cart_id = ").place(1);
+    sql.push(if postgres { ") || " } else { " UNION ALL SELECT value FROM json_each(" });
+    sql.ints(variants.iter().copied()).push(if postgres { ")" } else { "))" });
+    let mut contents = Contents::default();
+    for row in db.query_all_raw(sql.statement()).await? {
+        let offer = Offer::read(&row, now)?;
+        if let Some(position) = row.try_get("", "position")? {
+            let (quantity, unit_price) = (row.try_get("", "quantity")?, row.try_get("", "unit_price")?);
+            contents.lines.push(Line { variant_id: offer.variant, position, quantity, unit_price });
+        }
+        contents.offers.insert(offer.variant, offer);
+    }
+    contents.lines.sort_unstable_by_key(|line| (line.position, line.variant_id));
+    Ok(contents)
 }
 
 /// Whoever has the word of a guest's cart may; a customer's is the customer's only.

@@ -57,6 +57,17 @@ pub async fn forget(tx: &Tx, account: i64) -> Result<()> {
     Ok(())
 }
 
+/// Deletes every cart of guests with an e-mail address. One statement.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget_guest(tx: &Tx, email: &str) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("DELETE FROM cart WHERE account_id IS NULL AND lower(email) = ").bind(email.to_lowercase());
+    tx.execute_raw(sql.statement()).await?;
+    Ok(())
+}
+
 /// Everything about a customer's carts, for them to have. Two statements.
 ///
 /// # Errors

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{
     entity::{Line, cart},
-    hold::{Contents, Held, Target, hold, lines},
+    hold::{Contents, Held, Target, contents, hold},
 };
 use crate::{
     base::{
@@ -15,8 +15,8 @@ use crate::{
         error::{Code, Problem},
         money::MAX_MINOR,
     },
-    infra::Tx,
-    pricing::{Obstacle, Offer, offers, quote::MOST},
+    infra::{Sql, Tx},
+    pricing::{Obstacle, Offer, quote::MOST},
 };
 
 /// More lines no cart has.
@@ -49,7 +49,7 @@ pub async fn change(tx: &Tx, target: Target<'_>, wishes: &[Wish], how: How) -> R
     fill(tx, row, wishes, (how, "lines")).await
 }
 
-/// The same with a cart that is held; `at` is where the wishes stand. Four statements at most.
+/// The same with a cart that is held; `at` is where the wishes stand. Two statements on PostgreSQL, three on SQLite.
 ///
 /// # Errors
 /// With everything that is wrong with the wishes.
@@ -57,18 +57,15 @@ pub async fn fill(tx: &Tx, row: cart::Model, wishes: &[Wish], (how, at): (How, &
     if wishes.is_empty() || wishes.len() > LINES {
         return Err(Error::bad_input(at, format!("give from 1 to {LINES} lines; there are {}", wishes.len())));
     }
-    let there = lines(tx, row.id).await?;
-    let keys: HashSet<i64> =
-        there.iter().map(|line| line.variant_id).chain(wishes.iter().map(|wish| wish.variant)).collect();
-    let offers = offers(tx, tx.now(), &keys.into_iter().collect::<Vec<_>>()).await?;
+    let wanted: Vec<i64> = wishes.iter().map(|wish| wish.variant).collect();
+    let Contents { lines: there, offers } = contents(tx, (row.id, &wanted), tx.now()).await?;
     let (lines, changed) = Desk { at, how, offers: &offers, problems: Vec::new() }.lay(&there, wishes)?;
     if changed.is_empty() {
-        return Ok(Held { row, contents: Some(Contents { lines: there, offers }) });
+        return Ok(Held { row, contents: Contents { lines: there, offers } });
     }
     let touched: Vec<Line> = lines.iter().filter(|line| changed.contains(&line.variant_id)).copied().collect();
-    store(tx, row.id, &touched).await?;
-    let row = touch(tx, row).await?;
-    Ok(Held { row, contents: Some(Contents { lines, offers }) })
+    let row = store(tx, row, &touched).await?;
+    Ok(Held { row, contents: Contents { lines, offers } })
 }
 
 /// Takes variants out of a cart. One that is not there is out of it already.
@@ -97,32 +94,61 @@ pub async fn clear(tx: &Tx, target: Target<'_>) -> Result<Held> {
     empty(tx, row, sql).await
 }
 
-async fn empty(tx: &Tx, row: cart::Model, sql: crate::infra::Sql) -> Result<Held> {
+/// Takes lines out of a cart that is held. What is left is read in the same transaction, so that it is what belongs to
+/// the version.
+async fn empty(tx: &Tx, row: cart::Model, sql: Sql) -> Result<Held> {
     let gone = tx.execute_raw(sql.statement()).await?.rows_affected();
     let row = if gone == 0 { row } else { touch(tx, row).await? };
-    Ok(Held { row, contents: None })
+    Held::read(tx, row).await
 }
 
 /// Counts a change of a cart that is held.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn touch(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
-    let version = row.version + 1;
-    let mut row = row.into_active_model();
-    row.version = Set(version);
-    row.updated_at = Set(tx.now());
-    Ok(row.update(tx).await?)
+async fn touch(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
+    let mut sql = tx.sql();
+    count_change(&mut sql, tx, &row);
+    tx.execute_raw(sql.statement()).await?;
+    Ok(counted(tx, row))
+}
+
+fn count_change(sql: &mut Sql, tx: &Tx, row: &cart::Model) {
+    sql.push("UPDATE cart SET version = version + 1, updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(row.id);
+}
+
+/// The row as it is once its change is counted: nobody else changes it while it is held.
+fn counted(tx: &Tx, row: cart::Model) -> cart::Model {
+    cart::Model { version: row.version + 1, updated_at: tx.now(), ..row }
+}
+
+/// Writes lines of a cart that is held and counts the change. One statement on PostgreSQL, two on SQLite.
+async fn store(tx: &Tx, row: cart::Model, lines: &[Line]) -> Result<cart::Model> {
+    let mut sql = tx.sql();
+    if !sql.postgres() {
+        write(tx, row.id, lines).await?;
+        return touch(tx, row).await;
+    }
+    sql.push("WITH counted AS (");
+    count_change(&mut sql, tx, &row);
+    sql.push(") ");
+    upsert(&mut sql, tx, row.id, lines);
+    tx.execute_raw(sql.statement()).await?;
+    Ok(counted(tx, row))
 }
 
 /// Writes lines of a cart that is held, new or not. One statement.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn store(tx: &Tx, cart: i64, lines: &[Line]) -> Result<()> {
+pub(super) async fn write(tx: &Tx, cart: i64, lines: &[Line]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
+    let mut sql = tx.sql();
+    upsert(&mut sql, tx, cart, lines);
+    tx.execute_raw(sql.statement()).await?;
+    Ok(())
+}
+
+fn upsert(sql: &mut Sql, tx: &Tx, cart: i64, lines: &[Line]) {
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
     let row = |line: &Line| -> Value {
         json!([cart, line.variant_id, line.position, line.quantity, line.unit_price, now, now])
@@ -136,13 +162,10 @@ pub async fn store(tx: &Tx, cart: i64, lines: &[Line]) -> Result<()> {
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
-    let mut sql = tx.sql();
     sql.insert("cart_line", &columns, lines.iter().map(row).collect()).push(
         " ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = excluded.quantity, \
          unit_price = excluded.unit_price, updated_at = excluded.updated_at",
     );
-    tx.execute_raw(sql.statement()).await?;
-    Ok(())
 }
 
 /// Lays wishes over lines, and gathers what is wrong with them. Pure.

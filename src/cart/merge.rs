@@ -11,7 +11,7 @@ use super::{
         cart::{self, State},
     },
     hold::{Contents, Held, is_word, open},
-    lines::{LINES, store},
+    lines::{self, LINES},
 };
 use crate::{
     base::{Error, Result},
@@ -40,11 +40,11 @@ pub async fn merge(tx: &Tx, account: i64, word: &str) -> Result<Held> {
             Some(own) => own,
             None => begin::mine(tx, account).await?,
         };
-        return Ok(Held { row, contents: None });
+        return Held::read(tx, row).await;
     }
     open(&given)?;
     if given.account_id.is_some() {
-        return Ok(Held { row: given, contents: None });
+        return Held::read(tx, given).await;
     }
     match own {
         None => claim(tx, given, account).await,
@@ -58,7 +58,7 @@ async fn both(tx: &Tx, account: i64, word: &str) -> Result<Vec<cart::Model>> {
     sql.push("SELECT * FROM cart WHERE word = ").bind(word).push(" AND (account_id IS NULL OR account_id = ");
     sql.bind(account).push(") OR state = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
     if sql.postgres() {
-        sql.push(" FOR UPDATE");
+        sql.push(" FOR NO KEY UPDATE");
     }
     let rows = tx.query_all_raw(sql.statement()).await?;
     Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
@@ -66,7 +66,8 @@ async fn both(tx: &Tx, account: i64, word: &str) -> Result<Vec<cart::Model>> {
 
 async fn claim(tx: &Tx, mut row: cart::Model, account: i64) -> Result<Held> {
     row.account_id = Some(account);
-    Ok(Held { row: write(tx, row).await?, contents: None })
+    let row = write(tx, row).await?;
+    Held::read(tx, row).await
 }
 
 async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<Held> {
@@ -74,7 +75,7 @@ async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<H
     let keys: Vec<i64> = mine.iter().chain(&theirs).map(|line| line.variant_id).collect();
     let offers = offers(tx, tx.now(), &keys).await?;
     let (lines, changed) = sum(&mine, &theirs, &offers);
-    store(tx, own.id, &changed).await?;
+    lines::write(tx, own.id, &changed).await?;
     // What the customer has said already counts more than what the guest said.
     own.email = own.email.or(guest.email.take());
     own.phone = own.phone.or(guest.phone.take());
@@ -99,7 +100,7 @@ async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<H
         ..guest
     };
     write(tx, emptied).await?;
-    Ok(Held { row: own, contents: Some(Contents { lines, offers }) })
+    Ok(Held { row: own, contents: Contents { lines, offers } })
 }
 
 /// The lines of the customer's cart and of the guest's. One statement.

@@ -107,14 +107,13 @@ pub async fn set_method(
     let field = "shippingMethodId";
     let terms = Terms::load(tx, country(&row, shop)).await?;
     let method = terms.method(key).ok_or_else(|| Error::not_found(field, "shipping method"))?;
-    let contents = contents(tx, row.id, tx.now()).await?;
+    let contents = contents(tx, (row.id, &[]), tx.now()).await?;
     let priced = reckon(&terms, tree, contents.offered(), None)?;
     if !method.fits(terms.country, priced.grams) {
         let message = format!("{} does not carry {} g to {}", method.name, priced.grams, terms.country.name());
         return Err(Error::user(Code::IllegalTransition, field, message));
     }
-    let held = save(tx, row, after).await?;
-    Ok(Held { contents: Some(contents), ..held })
+    Ok(Held { row: write(tx, row, after).await?, contents })
 }
 
 /// Where a cart goes, as far as prices go: to the shop's own country while nobody has said.
@@ -166,13 +165,18 @@ pub async fn set_contact(tx: &Tx, target: Target<'_>, (email, phone): (Patch, Pa
     save(tx, row, after).await
 }
 
-/// Writes what differs. What says nothing new changes nothing.
-async fn save(tx: &Tx, before: cart::Model, mut after: cart::Model) -> Result<Held> {
+/// Writes what differs. What says nothing new changes nothing. The lines are read in the same transaction, so that they
+/// are what belongs to the version.
+async fn save(tx: &Tx, before: cart::Model, after: cart::Model) -> Result<Held> {
+    let row = write(tx, before, after).await?;
+    Held::read(tx, row).await
+}
+
+async fn write(tx: &Tx, before: cart::Model, mut after: cart::Model) -> Result<cart::Model> {
     if before == after {
-        return Ok(Held { row: before, contents: None });
+        return Ok(before);
     }
     after.version += 1;
     after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    Ok(Held { row, contents: None })
+    Ok(after.into_active_model().reset_all().update(tx).await?)
 }

@@ -48,6 +48,8 @@ pub struct ProductDraft {
     pub options: Vec<String>,
     /// What can be bought.
     pub variants: Vec<VariantDraft>,
+    /// The row that names it was refused: if the product is new it is left out, and nothing more is said of it.
+    pub after_refused: bool,
 }
 
 /// A picture of a product.

@@ -132,6 +132,8 @@ pub struct VariantEdit {
     pub sale_ends_at: Said<DateTime<Utc>>,
     /// How many are on hand; cleared where they are not to be counted.
     pub stock: Said<i64>,
+    /// How many its editor believes to be on hand.
+    pub expected_stock: Option<i64>,
     /// In grams.
     pub weight_grams: Said<i64>,
     /// Where its picture is.

@@ -6,6 +6,7 @@ use sea_orm::{ActiveEnum, ConnectionTrait};
 use super::{draft::Status, search, tree::Tree};
 use crate::{
     base::{Error, Result, page, text},
+    identity::{Caller, Permission},
     infra::Sql,
 };
 
@@ -25,6 +26,12 @@ pub enum Sight {
 }
 
 impl Sight {
+    /// Returns what a caller sees: staff who write the catalog see all of it.
+    #[must_use]
+    pub fn of(caller: Caller) -> Self {
+        if caller.permissions().has(Permission::CatalogWrite) { Self::Staff } else { Self::Shopper }
+    }
+
     /// As a condition on the product `p`.
     #[must_use]
     pub const fn condition(self) -> &'static str {

@@ -20,7 +20,7 @@ pub(super) const WORD_LIMIT: usize = 200;
 /// The most bytes of a key in an index: a row of PostgreSQL's has 2,704.
 pub(super) const KEY_LIMIT: usize = 1_200;
 /// What the one variant of a simple product is called.
-const ONLY: &str = "Default";
+pub const ONLY: &str = "Default";
 
 /// Where and when drafts are laid.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +193,7 @@ pub(super) fn product(
     let vendor = said.unwrap_or(base.vendor);
     let image = draft.images.first().map(|image| image.url.clone());
     product::Model {
-        name_key: short(text::key(&name)),
+        name_key: short(text::search_key(&name)),
         name,
         vendor_key: vendor.as_deref().map(|vendor| short(text::key(vendor))),
         vendor,

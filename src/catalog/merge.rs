@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::LockType};
 use serde_json::Value;
 
 use super::{
@@ -29,7 +29,13 @@ impl Known {
     /// Four statements, however many drafts.
     pub(super) async fn load(tx: &Tx, drafts: &[ProductDraft]) -> Result<Self> {
         let slugs = drafts.iter().map(|draft| draft.slug.as_str());
-        let found = product::Entity::find().filter(product::Column::Slug.is_in(slugs)).all(tx).await?;
+        // Held, because whoever counts stock or follows the clock changes them too.
+        let found = product::Entity::find()
+            .filter(product::Column::Slug.is_in(slugs))
+            .order_by_asc(product::Column::Id)
+            .lock(LockType::NoKeyUpdate)
+            .all(tx)
+            .await?;
         let keys: Vec<i64> = found.iter().map(|product| product.id).collect();
         let mut variants: HashMap<i64, Vec<variant::Model>> = HashMap::new();
         let mut options = HashMap::new();
@@ -164,7 +170,9 @@ impl Merged {
 pub(super) fn merge(known: &mut Known, draft: &ProductDraft, setting: &Setting, saved: &mut Saved) -> Option<Merged> {
     let before = known.products.get(&draft.slug).cloned();
     if let Err(reason) = lay::check(draft, before.is_none()) {
-        saved.refuse(draft.line, reason);
+        if !draft.after_refused || draft.name.is_some() || before.is_some() {
+            saved.refuse(draft.line, reason);
+        }
         return None;
     }
     let id = before.as_ref().map_or(0, |before| before.id);

@@ -24,6 +24,7 @@ pub mod reprice;
 pub use draft::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
 pub use entity::{category as category_row, product, variant};
 pub use filter::Filter;
+pub use lay::ONLY as DEFAULT_VARIANT;
 pub use reprice::reprice;
 pub use save::save;
 pub use tree::{Forest, Tree};

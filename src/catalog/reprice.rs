@@ -46,7 +46,8 @@ async fn again(tx: &Tx, mut products: Vec<i64>) -> Result<()> {
     if tx.sql().postgres() {
         // Whoever is changing their variants changes them too: what is read next must be what came of that.
         let mut sql = tx.sql();
-        sql.push("SELECT id FROM product WHERE ").any("id", products.iter().copied()).push(" ORDER BY id FOR UPDATE");
+        sql.push("SELECT id FROM product WHERE ").any("id", products.iter().copied());
+        sql.push(" ORDER BY id FOR NO KEY UPDATE");
         tx.execute_raw(sql.statement()).await?;
     }
     let mut variants: HashMap<i64, Vec<_>> = loader::variants(tx, &products, VariantColumns::ALL).await?;

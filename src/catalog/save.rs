@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use iso_currency::Currency;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
-    QueryFilter, sea_query::OnConflict,
+    QueryFilter, Value, sea_query::OnConflict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -164,16 +164,19 @@ pub(super) async fn write(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
     for (_, merged) in all.iter_mut() {
         merged.raise();
     }
-    let mut products: Vec<_> =
-        all.iter().filter(|(_, merged)| merged.changed()).map(|(_, merged)| &merged.product).collect();
+    let mut products: Vec<_> = all
+        .iter()
+        .filter(|(_, merged)| merged.changed())
+        .map(|(_, merged)| (&merged.product, merged.before.as_ref()))
+        .collect();
     // In the order in which everybody takes rows, so that writers never wait for each other in a circle.
-    products.sort_unstable_by_key(|product| product.id);
-    upsert_products(tx, &products).await?;
+    products.sort_unstable_by_key(|(product, _)| product.id);
+    write_rows::<product::Entity>(tx, &products, product::Column::Id, &PRODUCT_COLUMNS).await?;
     let variants: Vec<_> = all.iter().flat_map(|(_, merged)| merged.changed_variants()).collect();
     free_options(tx, &variants).await?;
-    upsert_variants(tx, &variants.iter().map(|(row, _)| *row).collect::<Vec<_>>()).await?;
+    write_rows::<variant::Entity>(tx, &variants, variant::Column::Id, &VARIANT_COLUMNS).await?;
     parts::replace(tx, all).await?;
-    let changed: Vec<i64> = products.iter().map(|product| product.id).collect();
+    let changed: Vec<i64> = products.iter().map(|(product, _)| product.id).collect();
     if !changed.is_empty() {
         reindex(tx, &changed).await?;
         let on_sale = |row: &product::Model| row.status == Status::Active && row.deleted_at.is_none();
@@ -191,9 +194,10 @@ pub(super) async fn write(tx: &Tx, all: &mut Batch<'_>) -> Result<()> {
 /// How many rows one statement carries: far from the limit on values of either database.
 pub(super) const ROWS: usize = 500;
 
-async fn upsert_products(tx: &Tx, rows: &[&product::Model]) -> Result<()> {
+/// What may change of a product.
+const PRODUCT_COLUMNS: [product::Column; 19] = {
     use product::Column as C;
-    let columns = [
+    [
         C::Slug,
         C::Name,
         C::NameKey,
@@ -213,13 +217,13 @@ async fn upsert_products(tx: &Tx, rows: &[&product::Model]) -> Result<()> {
         C::Version,
         C::UpdatedAt,
         C::DeletedAt,
-    ];
-    upsert::<product::Entity>(tx, rows, C::Id, &columns).await
-}
+    ]
+};
 
-async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
+/// What may change of a variant.
+const VARIANT_COLUMNS: [variant::Column; 15] = {
     use variant::Column as C;
-    let columns = [
+    [
         C::Sku,
         C::Name,
         C::OptionKey,
@@ -235,9 +239,8 @@ async fn upsert_variants(tx: &Tx, rows: &[&variant::Model]) -> Result<()> {
         C::Version,
         C::UpdatedAt,
         C::DeletedAt,
-    ];
-    upsert::<variant::Entity>(tx, rows, C::Id, &columns).await
-}
+    ]
+};
 
 /// Variants may take each other's options; a database looks at one row after the other, so they let go of theirs first.
 async fn free_options(tx: &Tx, changed: &[(&variant::Model, Option<&variant::Model>)]) -> Result<()> {
@@ -253,38 +256,57 @@ async fn free_options(tx: &Tx, changed: &[(&variant::Model, Option<&variant::Mod
     Ok(())
 }
 
-/// Writes rows by key: new ones whole, of others the columns that may change.
+/// Writes rows, each beside what it was: new ones whole, of others the columns that may change.
 ///
-/// PostgreSQL takes each column as one array, in a statement whose text is the same for any number of rows. SQLite has
-/// no arrays, and no trip to save.
-async fn upsert<E>(tx: &Tx, rows: &[&E::Model], key: E::Column, columns: &[E::Column]) -> Result<()>
+/// PostgreSQL takes each column as one array, in statements whose text is the same for any number of rows. There a changed
+/// row is updated and not upserted: an upsert that sets a unique column locks the row against foreign keys that refer to
+/// it, whether the value changes or not, and everybody who orders it waits. SQLite has no arrays, and no trip to save.
+async fn write_rows<E>(
+    tx: &Tx,
+    rows: &[(&E::Model, Option<&E::Model>)],
+    key: E::Column,
+    columns: &[E::Column],
+) -> Result<()>
 where
     E: EntityTrait,
     E::Model: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E>,
 {
-    if rows.is_empty() {
-        return Ok(());
-    }
     if !tx.sql().postgres() {
         for rows in rows.chunks(ROWS) {
-            let rows = rows.iter().map(|row| (*row).clone().into_active_model().reset_all());
+            let rows = rows.iter().map(|(row, _)| (*row).clone().into_active_model().reset_all());
             let update = OnConflict::column(key).update_columns(columns.iter().copied()).to_owned();
             E::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
         }
         return Ok(());
     }
-    let all: Vec<E::Column> = E::Column::iter().collect();
-    let names: Vec<&str> = all.iter().map(IdenStatic::as_str).collect();
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO ").push(E::default().table_name()).push(" (").push(&names.join(", "));
-    sql.push(") SELECT ");
-    let cells = all.iter().map(|column| rows.iter().map(|row| row.get(*column)).collect());
-    sql.columns(&cells.collect::<Vec<_>>());
-    let set: Vec<String> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
-    sql.push(" ON CONFLICT (").push(key.as_str()).push(") DO UPDATE SET ").push(&set.join(", "));
-    tx.execute_raw(sql.statement()).await?;
+    let (known, new): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, before)| before.is_some());
+    let table = E::default();
+    if !new.is_empty() {
+        let all: Vec<E::Column> = E::Column::iter().collect();
+        let mut sql = tx.sql();
+        sql.push("INSERT INTO ").push(table.table_name()).push(" (").push(&names(&all)).push(") SELECT ");
+        sql.columns(&cells::<E>(&new, &all));
+        tx.execute_raw(sql.statement()).await?;
+    }
+    if !known.is_empty() {
+        let all: Vec<E::Column> = std::iter::once(key).chain(columns.iter().copied()).collect();
+        let set: Vec<String> = columns.iter().map(|column| format!("{0} = given.{0}", column.as_str())).collect();
+        let mut sql = tx.sql();
+        sql.push("WITH given (").push(&names(&all)).push(") AS (SELECT ").columns(&cells::<E>(&known, &all));
+        sql.push(") UPDATE ").push(table.table_name()).push(" AS row SET ").push(&set.join(", "));
+        sql.push(&format!(" FROM given WHERE row.{0} = given.{0}", key.as_str()));
+        tx.execute_raw(sql.statement()).await?;
+    }
     Ok(())
+}
+
+fn names<C: IdenStatic>(columns: &[C]) -> String {
+    columns.iter().map(IdenStatic::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn cells<E: EntityTrait>(rows: &[&(&E::Model, Option<&E::Model>)], columns: &[E::Column]) -> Vec<Vec<Value>> {
+    columns.iter().map(|column| rows.iter().map(|(row, _)| row.get(*column)).collect()).collect()
 }
 
 /// Makes products findable as they are now. Reads what it needs, so that whoever changes a part calls only this.

@@ -3,14 +3,19 @@
 //! Both databases are handed words that were folded and cut here, so they find the same things. A word matches every
 //! word that begins with it; a word that nothing begins with is taken for the nearest one that the shop knows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::{
-    base::{Result, text},
-    infra::{Sql, Tx},
+    base::{
+        Result, text,
+        token::{self, Token, tokens},
+    },
+    infra::Tx,
 };
+
+pub mod near;
 
 /// Longer words are cut.
 const WORD_LIMIT: usize = 40;
@@ -18,124 +23,123 @@ const WORD_LIMIT: usize = 40;
 const WORDS_PER_PRODUCT: usize = 2_000;
 /// More words of one search are left out.
 const WORDS_PER_SEARCH: usize = 12;
+/// More pairs of letters in one run of a search are left out.
+const PAIRS_PER_RUN: usize = 24;
 /// The largest text anybody may search for, in characters.
 pub const TEXT_LIMIT: usize = 200;
-/// A word must have this many letters before a mistake in it is forgiven.
-const FORGIVEN_FROM: usize = 4;
-/// How many known words may stand for one that is not known.
-const CORRECTIONS: usize = 5;
 
 /// A shopper's words, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// Everything that was typed, folded.
     pub key: String,
-    /// Each word with what it may stand for. All must match.
+    /// What each word may stand for. All must match.
     terms: Vec<Term>,
 }
 
+/// The alternatives that a typed word stands for: of one of them, all words must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Term {
-    /// One of these.
-    any: Vec<String>,
-    /// Beginnings count.
+struct Term(Vec<Vec<Word>>);
+
+/// A word of the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    text: String,
+    /// Words that begin so match too.
     prefix: bool,
 }
 
+impl Word {
+    /// As it is in the index.
+    const fn exact(text: String) -> Self {
+        Self { text, prefix: false }
+    }
+
+    /// As it was typed: perhaps not to its end, once there are two letters.
+    fn typed(text: String) -> Self {
+        Self { prefix: text.chars().nth(1).is_some(), text }
+    }
+}
+
 impl Query {
-    /// Understands what was typed. `None` when there is no word in it.
+    /// Understands what was typed. `None` when there is no word in it. One statement at most.
     ///
     /// # Errors
     /// When the database cannot be asked for the words it knows.
     pub async fn read(db: &impl ConnectionTrait, typed: &str) -> Result<Option<Self>> {
-        let mut words: Vec<String> = text::words(typed).map(cut).collect();
-        words.truncate(WORDS_PER_SEARCH);
-        if words.is_empty() {
+        let tokens: Vec<Token> = tokens(typed).into_iter().take(WORDS_PER_SEARCH).map(cut).collect();
+        if tokens.is_empty() {
             return Ok(None);
         }
-        let mut nearest = nearest(db, &words).await?;
-        let terms = words.into_iter().map(|word| match nearest.remove(&word) {
-            Some(known) => Term { any: known, prefix: false },
-            None => Term { prefix: word.chars().count() > 1, any: vec![word] },
+        let words: Vec<&str> = tokens.iter().filter_map(whole).collect();
+        let nearest = near::nearest(db, &words).await?;
+        let terms = tokens.iter().map(|token| {
+            let known = whole(token).and_then(|word| nearest.get(word)).into_iter().flatten();
+            let mut any: Vec<Vec<Word>> = known.map(|word| vec![Word::exact(word.clone())]).collect();
+            any.extend(written(token, !any.is_empty()));
+            Term(any)
         });
-        Ok(Some(Self { key: text::key(typed), terms: terms.collect() }))
+        Ok(Some(Self { key: text::search_key(typed), terms: terms.collect() }))
     }
 
     /// The query in the words of a database's index.
     #[must_use]
     pub fn expression(&self, backend: DbBackend) -> String {
         let postgres = backend == DbBackend::Postgres;
-        let word = |word: &String, prefix: bool| match (postgres, prefix) {
-            (true, true) => format!("'{word}':*"),
-            (true, false) => format!("'{word}'"),
-            (false, true) => format!("\"{word}\" *"),
-            (false, false) => format!("\"{word}\""),
+        let word = |Word { text, prefix }: &Word| match (postgres, *prefix) {
+            (true, true) => format!("'{text}':*"),
+            (true, false) => format!("'{text}'"),
+            (false, true) => format!("\"{text}\" *"),
+            (false, false) => format!("\"{text}\""),
         };
         let (or, and) = if postgres { (" | ", " & ") } else { (" OR ", " AND ") };
-        let term = |term: &Term| {
-            let any: Vec<_> = term.any.iter().map(|known| word(known, term.prefix)).collect();
-            format!("({})", any.join(or))
+        let all = |words: &Vec<Word>| match &words[..] {
+            [one] => word(one),
+            many => format!("({})", many.iter().map(word).collect::<Vec<_>>().join(and)),
         };
+        let term = |Term(any): &Term| format!("({})", any.iter().map(all).collect::<Vec<_>>().join(or));
         self.terms.iter().map(term).collect::<Vec<_>>().join(and)
     }
 }
 
-fn cut(word: String) -> String {
-    if word.chars().count() > WORD_LIMIT { word.chars().take(WORD_LIMIT).collect() } else { word }
+/// The word that a token is, if a mistake in it can be forgiven.
+fn whole(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(word) | Token::Contraction { joined: word, .. } => Some(word),
+        Token::Unspaced(_) => None,
+    }
 }
 
-/// For each word that no known word begins with: the known words nearest to it. One statement.
-async fn nearest(db: &impl ConnectionTrait, words: &[String]) -> Result<HashMap<String, Vec<String>>> {
-    let mut sql = Sql::new(db.get_database_backend());
-    // The last letter there is closes the range of all words with one beginning.
-    if sql.postgres() {
-        // Two letters that changed places leave a short word hardly a trigram: its first letter finds it too.
-        sql.push("SELECT w.word AS typed, k.word AS known FROM (SELECT word FROM unnest(")
-            .texts(words.iter().map(String::as_str))
-            .push(
-                ") AS t (word) WHERE NOT EXISTS (SELECT 1 FROM search_word AS p \
-             WHERE p.word >= t.word COLLATE \"C\" AND p.word < (t.word || chr(1114111)) COLLATE \"C\") OFFSET 0) AS w \
-             CROSS JOIN LATERAL ((SELECT word FROM search_word WHERE word % w.word \
-             ORDER BY similarity(word, w.word) DESC, word LIMIT 20) UNION SELECT word FROM search_word \
-             WHERE word >= left(w.word, 1) COLLATE \"C\" AND word < (left(w.word, 1) || chr(1114111)) COLLATE \"C\" \
-             AND length(word) BETWEEN length(w.word) - 2 AND length(w.word) + 2) AS k",
-            );
-    } else {
-        // SQLite has no similarity; words of about that length with the same first or second letter are compared here.
-        sql.push("SELECT w.value AS typed, k.word AS known FROM json_each(")
-            .texts(words.iter().map(String::as_str))
-            .push(
-                ") AS w JOIN search_word AS k ON length(k.word) BETWEEN length(w.value) - 2 AND length(w.value) + 2 \
-                 AND (substr(k.word, 1, 1) = substr(w.value, 1, 1) OR substr(k.word, 2, 1) = substr(w.value, 2, 1)) \
-                 WHERE NOT EXISTS (SELECT 1 FROM search_word AS p \
-                 WHERE p.word >= w.value AND p.word < w.value || char(1114111))",
-            );
-    }
-    let mut found: HashMap<String, Vec<(usize, String)>> = HashMap::new();
-    for row in db.query_all_raw(sql.statement()).await? {
-        let (typed, known): (String, String) = (row.try_get("", "typed")?, row.try_get("", "known")?);
-        if let Some(distance) = forgiven(&typed, &known) {
-            found.entry(typed).or_default().push((distance, known));
+/// What a token stands for as it was typed; if its word was corrected, only what else it may be.
+fn written(token: &Token, is_corrected: bool) -> Vec<Vec<Word>> {
+    let one = |word: &String| (!is_corrected).then(|| vec![Word::typed(word.clone())]);
+    match token {
+        Token::Word(word) => one(word).into_iter().collect(),
+        Token::Contraction { joined, parts } => {
+            one(joined).into_iter().chain([parts.iter().cloned().map(Word::typed).collect()]).collect()
         }
+        Token::Unspaced(letters) => match &letters[..] {
+            [letter] => vec![vec![Word { text: letter.clone(), prefix: true }]],
+            _ => vec![token::pairs(letters).take(PAIRS_PER_RUN).map(Word::exact).collect()],
+        },
     }
-    Ok(found.into_iter().map(|(typed, known)| (typed, best(known))).collect())
 }
 
-/// How far two words are apart, if a typing mistake explains it: one for a short word, two for a long one.
-fn forgiven(typed: &str, known: &str) -> Option<usize> {
-    let length = typed.chars().count();
-    let most = match length {
-        0..FORGIVEN_FROM => return None,
-        FORGIVEN_FROM..8 => 1,
-        _ => 2,
-    };
-    Some(strsim::osa_distance(typed, known)).filter(|distance| *distance <= most)
+/// A token whose words are no longer than the index has them.
+fn cut(token: Token) -> Token {
+    let short = |word: String| word.chars().take(WORD_LIMIT).collect();
+    match token {
+        Token::Word(word) => Token::Word(short(word)),
+        Token::Contraction { joined, parts } => {
+            Token::Contraction { joined: short(joined), parts: parts.into_iter().map(short).collect() }
+        }
+        unspaced @ Token::Unspaced(_) => unspaced,
+    }
 }
 
-fn best(mut known: Vec<(usize, String)>) -> Vec<String> {
-    known.sort();
-    let least = known.first().map_or(0, |(distance, _)| *distance);
-    known.into_iter().filter(|(distance, _)| *distance == least).take(CORRECTIONS).map(|(_, word)| word).collect()
+/// The words of a text for the index.
+fn index_words(text: &str) -> impl Iterator<Item = String> {
+    tokens(text).into_iter().map(cut).flat_map(Token::index_words)
 }
 
 /// The words of one product.
@@ -148,12 +152,12 @@ pub struct Document {
 impl Document {
     /// Adds words of the name, which count for more.
     pub fn name(&mut self, name: &str) {
-        self.name.extend(text::words(name).map(cut));
+        self.name.extend(index_words(name));
     }
 
     /// Adds words of anything else.
     pub fn rest(&mut self, other: &str) {
-        for word in text::words(other).map(cut) {
+        for word in index_words(other) {
             if self.rest.len() >= WORDS_PER_PRODUCT {
                 return;
             }
@@ -167,15 +171,12 @@ impl Document {
 /// # Errors
 /// When the database refuses.
 pub async fn store(tx: &Tx, documents: &BTreeMap<i64, Document>) -> Result<()> {
-    let words: BTreeSet<&str> =
-        documents.values().flat_map(|one| one.name.iter().chain(&one.rest)).map(String::as_str).collect();
+    let words: BTreeSet<&String> = documents.values().flat_map(|one| one.name.iter().chain(&one.rest)).collect();
+    // Pairs of letters are never taken for mistakes. In one order, so that two writers never wait for each other.
+    let words = words.into_iter().filter(|word| !word.starts_with(token::is_unspaced));
     let mut sql = tx.sql();
-    // In one order, so that two writers never wait for each other.
-    if sql.postgres() {
-        sql.push("INSERT INTO search_word SELECT word FROM unnest(").texts(words).push(") AS new (word)");
-    } else {
-        sql.push("INSERT INTO search_word SELECT value FROM json_each(").texts(words).push(") WHERE true");
-    }
+    let columns = [("word", "text"), ("backwards", "text"), ("ends", "text")];
+    sql.insert("search_word", &columns, words.map(|word| near::vocabulary_row(word)).collect());
     sql.push(" ON CONFLICT DO NOTHING");
     tx.execute_raw(sql.statement()).await?;
     let rows = documents.iter().map(|(key, one)| (*key, &one.name, &one.rest));
@@ -221,18 +222,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_slip_is_forgiven_in_a_short_word_and_two_in_a_long_one() {
-        assert_eq!(forgiven("kettel", "kettle"), Some(1));
-        assert_eq!(forgiven("mgu", "mug"), None);
-        assert_eq!(forgiven("headfones", "headphones"), Some(2));
-        assert_eq!(forgiven("kettel", "metal"), None);
-    }
-
-    #[test]
     fn both_databases_are_asked_the_same() {
-        let term = |any: &[&str], prefix| Term { any: any.iter().map(|word| (*word).to_owned()).collect(), prefix };
+        let term = |any: &[&str], prefix| {
+            Term(any.iter().map(|word| vec![Word { text: (*word).to_owned(), prefix }]).collect())
+        };
         let query = Query { key: "red mugg".into(), terms: vec![term(&["red"], true), term(&["mug", "mugs"], false)] };
         assert_eq!(query.expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs')");
         assert_eq!(query.expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\")");
+    }
+
+    #[test]
+    fn expressions_hold_every_way_to_write_a_word() {
+        let expression = |typed: &str| {
+            let terms = tokens(typed).iter().map(|token| Term(written(token, false))).collect();
+            Query { key: String::new(), terms }.expression(DbBackend::Postgres)
+        };
+        assert_eq!(expression("men's x"), "('mens':* | ('men':* & 's')) & ('x')");
+        assert_eq!(expression("蓝牙耳机"), "(('蓝牙' & '牙耳' & '耳机'))");
+        assert_eq!(expression("机 tv"), "('机':*) & ('tv':*)");
     }
 }

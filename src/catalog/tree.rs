@@ -171,7 +171,7 @@ impl Tree {
 /// When the database cannot be asked.
 pub async fn lock(tx: &Tx) -> Result<()> {
     if tx.sql().postgres() {
-        tx.execute_unprepared("SELECT version FROM category_tree FOR UPDATE").await?;
+        tx.execute_unprepared("SELECT version FROM category_tree FOR NO KEY UPDATE").await?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Buying: reserve, commit, talk to whoever moves the money, then settle. Nothing is held while others are talked to, and
 //! wherever the process ends, what was begun comes to its end.
 
+use chrono::TimeDelta;
+
 use super::{
     purchase::{Basket, Purchase, Till},
     read::{Ready, read},
@@ -8,24 +10,27 @@ use super::{
 use crate::{
     base::{Error, Result, error::Code},
     cart,
-    infra::{Claim, Makes, Tx, db::write_again},
-    order::{PaymentStatus, place},
+    infra::{Claim, Makes, Tx},
+    order::{Order, PaymentStatus, place},
     payment::{Answer, end, ledger, settle},
 };
 
 /// What came of a purchase.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bought {
     /// The order's key.
     pub order: i64,
+    /// The order, if it is as it was placed just now; otherwise it is to be read.
+    pub placed: Option<Order>,
     /// Why its payment was refused, if it was: then the order has ended.
     pub refused: Option<String>,
 }
 
 /// An order that was placed, and the payment that somebody else has to answer for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Placed {
     order: i64,
+    row: Option<Order>,
     asks: Option<i64>,
 }
 
@@ -45,45 +50,54 @@ pub async fn buy(till: &Till<'_>, purchase: Purchase) -> Result<Bought> {
         }
         outcome => outcome?,
     };
-    let Some(payment) = placed.asks else { return Ok(Bought { order: placed.order, refused: None }) };
+    let Some(payment) = placed.asks else {
+        return Ok(Bought { order: placed.order, placed: placed.row, refused: None });
+    };
     // From here on the order is kept: should this process end, the job that was stored with it asks in its place.
     let (_, answer) = settle::ask(till.db, till.providers, payment).await?;
     let refused = if let Answer::Refused { why } = answer { Some(why) } else { None };
-    Ok(Bought { order: placed.order, refused })
+    Ok(Bought { order: placed.order, placed: None, refused })
 }
 
 /// Places the order; once more when the database had to break a circle of waiting.
 async fn again(till: &Till<'_>, purchase: &Purchase) -> Result<Placed> {
-    write_again!(till.db, async |tx| once(tx, till, purchase.clone()).await)
+    till.db.write_with_retry(|| async |tx| once(tx, till, purchase.clone()).await).await
 }
 
 async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed> {
-    tx.keep_plans().await?;
     let key = match tx.claim(&purchase.once, Makes::New("customer_order")).await? {
         Claim::First(key) => key,
-        Claim::Again(order) => return Ok(Placed { order, asks: None }),
+        Claim::Again(order) => return Ok(Placed { order, row: None, asks: None }),
     };
-    let provider = till.providers.chosen(&purchase.provider, "input.paymentMethod")?;
-    let Ready { mut order, cart } = read(tx, till, key, &mut purchase).await?;
-    if provider.is_local() {
+    let allowed = till.config.payment_methods.as_slice();
+    let provider = till.providers.chosen(&purchase.provider, (allowed, "input.paymentMethod"))?;
+    let Ready { mut order, cart, is_verified } = read(tx, till, key, &mut purchase).await?;
+    // Of somebody whom nobody knows, money that people hand over is promised when staff say so.
+    let is_promised = provider.is_local() && is_verified;
+    if is_promised {
         order.payment = PaymentStatus::Authorised;
     } else {
-        order.expires_at = Some(tx.now() + till.patience);
+        let life = if provider.is_local() { till.config.unconfirmed_lifetime } else { till.config.payment_lifetime };
+        let life = TimeDelta::from_std(life).ok().filter(|life| !life.is_zero());
+        order.expires_at = life.map(|life| tx.now() + life);
     }
-    place::place(tx, &order).await?;
+    let row = place::place(tx, &order).await?;
     if let Some(cart) = cart {
         cart::close(tx, cart, key).await?;
     }
     let money = (provider.name(), order.total);
-    if provider.is_local() {
+    if is_promised {
         let reference = format!("order-{key}");
         let payment = ledger::open(tx, key, money, Some(&reference)).await?;
         ledger::enter(tx, payment, ("authorise", order.total), &reference).await?;
-        return Ok(Placed { order: key, asks: None });
+        return Ok(Placed { order: key, row: Some(row), asks: None });
     }
     let payment = ledger::open(tx, key, money, None).await?;
+    if provider.is_local() {
+        return Ok(Placed { order: key, row: Some(row), asks: None });
+    }
     tx.enqueue_at(settle::AskProvider { payment }, tx.now() + settle::ASKED_AGAIN).await?;
-    Ok(Placed { order: key, asks: Some(payment) })
+    Ok(Placed { order: key, row: None, asks: Some(payment) })
 }
 
 fn is_short(why: &Error) -> bool {

@@ -1,6 +1,5 @@
 //! What somebody wants to buy, and where that is done.
 
-use chrono::TimeDelta;
 use iso_currency::Currency;
 
 use crate::{
@@ -8,7 +7,7 @@ use crate::{
     cart::said::Place,
     catalog::Tree,
     identity::Caller,
-    infra::{Db, Once},
+    infra::{Db, Once, config::CheckoutConfig},
     payment::Providers,
 };
 
@@ -29,8 +28,8 @@ pub struct Till<'a> {
     pub country: Country,
     /// What the shop speaks to people whose language it does not know.
     pub language: Language,
-    /// How long goods are kept for money that has not come.
-    pub patience: TimeDelta,
+    /// The settings of checkouts.
+    pub config: &'a CheckoutConfig,
 }
 
 /// What is bought.

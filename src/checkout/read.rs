@@ -1,5 +1,7 @@
 //! Understanding a purchase: who buys, where it goes, what it comes to. Everything wrong is said at once.
 
+use std::collections::HashMap;
+
 use sea_orm::EntityTrait;
 
 use super::purchase::{Basket, Purchase, Till};
@@ -10,8 +12,9 @@ use crate::{
         text,
     },
     cart::{self, said},
+    catalog::filter::Sight,
     customer::{self, Written, check},
-    identity::{account, entity::account as account_row},
+    identity::{Permission, account, entity::account as account_row},
     infra::Tx,
     order::{
         PaymentStatus, advance,
@@ -30,12 +33,15 @@ pub struct Ready {
     pub order: NewOrder,
     /// The cart that it is made of.
     pub cart: Option<i64>,
+    /// Whether the buyer is known: a customer with a verified e-mail address, or staff.
+    pub is_verified: bool,
 }
 
 /// Who buys, and where they are reached.
 #[derive(Debug, Default)]
 struct Buyer {
     account: Option<i64>,
+    is_verified: bool,
     email: Option<String>,
     phone: Option<String>,
     language: Option<Language>,
@@ -50,11 +56,15 @@ struct Buyer {
 /// With everything that stands in its way.
 pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -> Result<Ready> {
     let mut buyer = buyer(tx, till).await?;
-    let (items, path, cart) = basket(tx, till, purchase, &mut buyer).await?;
+    let Chosen { items, offers, path, cart } = basket(tx, till, purchase, &mut buyer).await?;
     addresses(tx, till, purchase, &mut buyer).await?;
     contact(till, purchase, &mut buyer)?;
+    if !buyer.is_verified {
+        check_units(till, &items, path)?;
+    }
+    let is_verified = buyer.is_verified;
     let country = buyer.shipping.as_ref().and_then(Written::country).unwrap_or(till.country);
-    let priced = price(tx, till, (&items, path), (country, purchase)).await?;
+    let priced = price(tx, till, (&items, offers, path), (country, purchase)).await?;
     if let Some(expected) = purchase.expected
         && expected != priced.totals.total
     {
@@ -64,16 +74,19 @@ pub async fn read(tx: &Tx, till: &Till<'_>, key: i64, purchase: &mut Purchase) -
     }
     let note = purchase.note.as_deref().map(|note| advance::check_note(note, "input.note")).transpose()?;
     let order = order(till, (key, cart), (buyer, note), (priced, path));
-    Ok(Ready { order, cart })
+    Ok(Ready { order, cart, is_verified })
 }
 
 /// What is known of somebody who has signed in.
 async fn buyer(tx: &Tx, till: &Till<'_>) -> Result<Buyer> {
-    let Some(key) = cart::hold::owner(till.caller) else { return Ok(Buyer::default()) };
+    let is_staff = till.caller.permissions().has(Permission::OrderWrite);
+    let guest = Buyer { is_verified: is_staff, ..Buyer::default() };
+    let Some(key) = cart::hold::owner(till.caller) else { return Ok(guest) };
     let row = account_row::Entity::find_by_id(key).one(tx).await?;
-    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(Buyer::default()) };
+    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(guest) };
     Ok(Buyer {
         account: Some(key),
+        is_verified: is_staff || row.email_verified_at.is_some(),
         name: format!("{} {}", row.first_name, row.last_name),
         email: row.email,
         phone: row.phone,
@@ -82,15 +95,27 @@ async fn buyer(tx: &Tx, till: &Till<'_>) -> Result<Buyer> {
     })
 }
 
-/// What is bought: variants with how many of each, each once, in the order of their keys.
-async fn basket(
-    tx: &Tx,
-    till: &Till<'_>,
-    purchase: &mut Purchase,
-    buyer: &mut Buyer,
-) -> Result<(Vec<(i64, i64)>, &'static str, Option<i64>)> {
+/// What is bought.
+struct Chosen {
+    /// Variants with how many of each, each once, in the order of their keys.
+    items: Vec<(i64, i64)>,
+    /// What the shop offers of them.
+    offers: HashMap<i64, Offer>,
+    /// Where they stand, as an answer says it.
+    path: &'static str,
+    /// The cart that they were in.
+    cart: Option<i64>,
+}
+
+/// Reads what is bought.
+async fn basket(tx: &Tx, till: &Till<'_>, purchase: &mut Purchase, buyer: &mut Buyer) -> Result<Chosen> {
     match &purchase.basket {
-        Basket::Items(items) => Ok((together(items)?, "input.items", None)),
+        Basket::Items(items) => {
+            let items = together(items)?;
+            let keys: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
+            let offers = pricing::offers(tx, tx.now(), &keys).await?;
+            Ok(Chosen { items, offers, path: "input.items", cart: None })
+        }
         Basket::Cart(word) => {
             let taken = cart::take(tx, word, till.caller).await.map_err(|why| at(why, "input.cartId"))?;
             if taken.lines.is_empty() {
@@ -102,7 +127,7 @@ async fn basket(
             buyer.billing = taken.billing_address;
             purchase.method = purchase.method.or(taken.shipping_method);
             purchase.note = purchase.note.take().or(taken.note);
-            Ok((taken.lines, "lines", Some(taken.key)))
+            Ok(Chosen { items: taken.lines, offers: taken.offers, path: "lines", cart: Some(taken.key) })
         }
     }
 }
@@ -125,6 +150,23 @@ fn together(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
     }
     Error::all(problems)?;
     Ok(all.into_iter().collect())
+}
+
+/// Bounds what a buyer whom nobody knows can keep from others.
+fn check_units(till: &Till<'_>, items: &[(i64, i64)], path: &str) -> Result<()> {
+    let (line, order) = (till.config.unverified_line_units, till.config.unverified_order_units);
+    let hint = "sign in with a verified e-mail address to order more";
+    let mut problems = Vec::new();
+    for at in items.iter().enumerate().filter(|(_, (_, units))| *units > line).map(|(at, _)| at) {
+        let field = format!("{path}.{at}.quantity").split('.').map(str::to_owned).collect();
+        let message = format!("a guest orders at most {line} of one product; {hint}");
+        problems.push(Problem { code: Code::BadUserInput, field, message });
+    }
+    Error::all(problems)?;
+    if items.iter().map(|(_, units)| units).sum::<i64>() > order {
+        return Err(Error::bad_input(path, format!("a guest orders at most {order} units at once; {hint}")));
+    }
+    Ok(())
 }
 
 /// What is said of addresses comes before what the cart says, and that before what the account says.
@@ -175,16 +217,16 @@ fn contact(till: &Till<'_>, purchase: &Purchase, buyer: &mut Buyer) -> Result<()
 async fn price(
     tx: &Tx,
     till: &Till<'_>,
-    (items, path): (&[(i64, i64)], &str),
+    (items, mut offers, path): (&[(i64, i64)], HashMap<i64, Offer>, &str),
     (country, purchase): (Country, &Purchase),
 ) -> Result<Priced> {
-    let keys: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
-    let mut offers = pricing::offers(tx, tx.now(), &keys).await?;
     let mut lines: Vec<(Offer, i64)> = Vec::with_capacity(items.len());
     let mut problems = Vec::new();
+    let (sight, is_cart) = (Sight::of(till.caller), matches!(purchase.basket, Basket::Cart(_)));
     for (at, (variant, quantity)) in items.iter().enumerate() {
         let field = || format!("{path}.{at}").split('.').map(str::to_owned).collect::<Vec<_>>();
-        match offers.remove(variant) {
+        // A cart of the caller's holds what was once on sale; of anything else they learn what they may see.
+        match offers.remove(variant).filter(|offer| is_cart || offer.is_visible_to(sight)) {
             None => {
                 let message = "there is no such variant".to_owned();
                 problems.push(Problem { code: Code::NotFound, field: field(), message });
@@ -280,7 +322,7 @@ fn order(
         cart,
         email: buyer.email,
         phone: buyer.phone,
-        name_key: text::key(&name),
+        name_key: text::search_key(&name),
         language: buyer.language.unwrap_or(till.language).code().to_owned(),
         currency: till.currency.code().to_owned(),
         subtotal: totals.subtotal,

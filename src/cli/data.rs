@@ -90,6 +90,7 @@ pub(super) async fn import(config: &Config, what: Import) -> Result<ExitCode, St
     let mut import = import::Import {
         db: &db,
         currency: config.shop.currency,
+        time_zone: config.shop.time_zone,
         dry_run,
         progress: progress.clone(),
         tell: &mut tell,

@@ -25,7 +25,7 @@ pub(super) enum Jobs {
     Show(IdArgs),
     /// Try again what is dead or was discarded; what waits, at once.
     #[command(
-        after_help = "Example:\n  savannah jobs retry 4711 4712\n  savannah jobs retry --dead --kind message.send"
+        after_help = "Example:\n  savannah jobs retry 4711 4712\n  savannah jobs retry --dead --kind send_message"
     )]
     Retry(ChoiceArgs),
     /// Let go of what waits or is dead: it will not be done.

@@ -10,10 +10,11 @@ mod serve;
 mod user;
 mod worker;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use migration::{Migrator, MigratorTrait};
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
     base::Clock,
@@ -122,24 +123,18 @@ impl Cli {
 
 async fn migrate(config: &Config, down: Option<u32>) -> Result<(), String> {
     let db = open(config, false).await?;
-    let said = |why: sea_orm::DbErr| format!("the database's schema could not be changed: {why}");
-    match down {
-        Some(steps) => Migrator::down(db.owner(), Some(steps)).await.map_err(said)?,
-        None => Migrator::up(db.owner(), None).await.map_err(said)?,
-    }
-    let left = Migrator::get_pending_migrations(db.owner()).await.map_err(said)?;
+    let failed = |why: sea_orm::DbErr| format!("the database's schema could not be changed: {why}");
+    db.change_schema(down).await.map_err(failed)?;
+    let left = db.count_pending_migrations().await.map_err(failed)?;
     let all = Migrator::migrations().len();
-    println!("{} of {all} migrations are applied", all - left.len());
+    println!("{} of {all} migrations are applied", all - left);
     db.close().await;
     Ok(())
 }
 
 /// Opens the database; `served` when requests will be answered from it, whose statements are limited in time.
 async fn open(config: &Config, served: bool) -> Result<Db, String> {
-    let mut database = config.database.clone();
-    if !served {
-        database.statement_timeout = std::time::Duration::ZERO;
-    }
+    let database = if served { config.database.clone() } else { config.database.without_limits() };
     Db::open(&database, Clock::default()).await
 }
 
@@ -148,4 +143,22 @@ async fn open_ready(config: &Config, served: bool) -> Result<Db, String> {
     let db = open(config, served).await?;
     crate::infra::shop::make_ready(&db, config).await?;
     Ok(db)
+}
+
+/// What a stopping process gives its tasks and its connections to end, beyond the time that requests and jobs have.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// Waits for what still runs and closes the database; no longer than to the deadline, or a moment where that is over.
+async fn finish(tasks: Vec<JoinHandle<()>>, db: Db, deadline: Instant) {
+    let ended = async {
+        for task in tasks {
+            if let Err(why) = task.await {
+                tracing::warn!(error = %why, "a task ended badly");
+            }
+        }
+        db.close().await;
+    };
+    if tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_TIME), ended).await.is_err() {
+        tracing::warn!("some work did not finish in time");
+    }
 }

@@ -1,25 +1,31 @@
 //! `savannah serve`: the api, and beside it a worker.
 
-use std::{io::Write, path::Path, sync::Arc, sync::atomic::Ordering};
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use sea_orm::{EntityTrait, PaginatorTrait};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 
 use super::{
     ServeArgs,
     clock::{every_second, signal},
-    open_ready, worker,
+    finish, open, open_ready, worker,
 };
 use crate::{
+    base::Result,
     catalog,
     customer::staff,
     exchange::{
         Progress,
-        import::{DEMO, Import},
+        import::{DEMO, Import, Outcome},
     },
     graphql::context::Shared,
     http::{self, App},
-    infra::{Config, Db, config::Mode, jobs},
+    identity::entity::account,
+    infra::{Config, Db, config::Mode, jobs, shop},
     pricing,
     wiring::wiring,
 };
@@ -38,10 +44,9 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
     })?;
     let db = open_ready(&config, true).await?;
     if config.shop.mode == Mode::Development && !args.no_demo {
-        fill(&db, &config).await?;
-        first_admin(&db).await?;
+        prepare(&config).await?;
     }
-    let grace = config.server.shutdown_grace;
+    let (delay, grace) = (config.server.shutdown_delay.within(config.shop.mode), config.server.shutdown_grace);
     let name = config.shop.name.clone();
     let shared = Arc::new(Shared::open(db.clone(), config).await.map_err(|why| why.log())?);
     let app = App::new(Arc::clone(&shared));
@@ -55,35 +60,32 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> 
         jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
         None
     } else {
-        Some(worker::spawn(&db, &app.shared.config, &stopped).await?)
+        Some(worker::spawn(&db, (&app.shared.config, &app.shared.providers), &stopped).await?)
     };
 
     let address = listener.local_addr().map_err(|why| why.to_string())?;
     let asked = signal();
     greet(&name, &address.to_string());
-    let mut ending = stopped;
-    let router = http::router(&app).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // The sender lives until after the server, so this ends when it says so.
-        let _ = ending.wait_for(|stop| *stop).await;
-    });
-    let mut serving = std::pin::pin!(serving.into_future());
+    let mut serving = tokio::spawn(http::serve(listener, Arc::clone(&app), http::router(&app), stopped));
     tokio::select! {
-        ended = &mut serving => return ended.map_err(|why| format!("the server broke: {why}")),
+        ended = &mut serving => return Err(format!("the server broke: {ended:?}")),
         () = asked => {}
     }
-    tracing::info!(grace_seconds = grace.as_secs(), "stopping: running requests may finish");
+    tracing::info!(
+        delay_seconds = delay.as_secs(),
+        grace_seconds = grace.as_secs(),
+        "stopping: running requests may finish"
+    );
     app.stopping.store(true, Ordering::Relaxed);
+    tokio::time::sleep(delay).await;
+    let deadline = Instant::now() + grace;
     stop.send_replace(true);
-    if tokio::time::timeout(grace, serving).await.is_err() {
+    if tokio::time::timeout_at(deadline, &mut serving).await.is_err() {
         tracing::warn!("some requests did not finish in time");
+        serving.abort();
     }
-    for task in [Some(fresh), working].into_iter().flatten() {
-        if let Err(why) = task.await {
-            tracing::warn!(error = %why, "the clock's work ended badly");
-        }
-    }
-    db.close().await;
+    let tasks = [Some(fresh), working].into_iter().flatten().collect();
+    finish(tasks, db, deadline).await;
     Ok(())
 }
 
@@ -95,11 +97,26 @@ fn greet(name: &str, address: &str) {
     let _ = writeln!(out, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
 }
 
-/// A development shop where nobody has an account gets an admin. The password is for whoever sits at the console, this
-/// once: it goes into no log.
-async fn first_admin(db: &Db) -> Result<(), String> {
-    let made = staff::first_admin(db, FIRST_ADMIN).await.map_err(|why| why.log())?;
-    if let Some(password) = made {
+/// Fills an empty development shop, and makes its first admin. Others that start at the same moment wait.
+async fn prepare(config: &Config) -> Result<(), String> {
+    // What a request may take is not what this takes.
+    let db = open(config, false).await?;
+    fill(&db, config).await.map_err(|why| why.log())?;
+    first_admin(&db).await.map_err(|why| why.log())?;
+    db.close().await;
+    Ok(())
+}
+
+/// A development shop where nobody has an account gets an admin. The password is for whoever sits at the terminal, this
+/// once: where standard output goes elsewhere, it would be kept there.
+async fn first_admin(db: &Db) -> Result<()> {
+    if !std::io::stdout().is_terminal() {
+        if account::Entity::find().count(db).await? == 0 {
+            tracing::info!("nobody has an account yet: `savannah user create --role admin` makes the first one");
+        }
+        return Ok(());
+    }
+    if let Some(password) = staff::first_admin(db, FIRST_ADMIN).await? {
         let mut out = std::io::stdout().lock();
         // A closed standard output is no reason not to serve; `savannah user` makes another one.
         let _ = writeln!(out, "The first admin, told this once:  {FIRST_ADMIN}  {password}");
@@ -107,17 +124,31 @@ async fn first_admin(db: &Db) -> Result<(), String> {
     Ok(())
 }
 
-/// An empty development shop gets the demo catalog, and what is needed to buy from it.
-async fn fill(db: &Db, config: &Config) -> Result<(), String> {
-    let there = catalog::product::Entity::find().count(db).await.map_err(|why| why.to_string())?;
-    if there > 0 {
-        return Ok(());
-    }
+/// An empty development shop gets the demo catalog, and what is needed to buy from it: all of it, or nothing when the
+/// process is killed meanwhile.
+async fn fill(db: &Db, config: &Config) -> Result<()> {
     let mut tell = |remark| tracing::warn!(?remark, "the demo catalog");
-    let mut import =
-        Import { db, currency: config.shop.currency, dry_run: false, progress: Progress::default(), tell: &mut tell };
-    let outcome = import.products_from(DEMO, Path::new("the demo catalog")).await.map_err(|why| why.log())?;
-    db.write(async |tx| pricing::fit_out(tx, config.shop.currency).await).await.map_err(|why| why.log())?;
-    tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
+    let currency = config.shop.currency;
+    let mut import = Import {
+        db,
+        currency,
+        time_zone: config.shop.time_zone,
+        dry_run: false,
+        progress: Progress::default(),
+        tell: &mut tell,
+    };
+    let mut outcome = Outcome::default();
+    let filled = db.write(async |tx| {
+        shop::lock(tx).await?;
+        if catalog::product::Entity::find().count(tx).await? > 0 {
+            return Ok(false);
+        }
+        import.products_within(tx, DEMO, Path::new("the demo catalog"), &mut outcome).await?;
+        pricing::fit_out(tx, currency).await?;
+        Ok(true)
+    });
+    if filled.await? {
+        tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
+    }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::{
     clock::{every_second, signal},
-    open_ready,
+    finish, open_ready,
 };
 use crate::{
     catalog,
@@ -16,9 +16,13 @@ use crate::{
 };
 
 /// Begins to work, until it is stopped.
-pub(super) async fn spawn(db: &Db, config: &Config, stopped: &watch::Receiver<bool>) -> Result<JoinHandle<()>, String> {
+pub(super) async fn spawn(
+    db: &Db,
+    (config, providers): (&Config, &Providers),
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
     let env = Env::open(db.clone(), Arc::new(config.clone()))?;
-    let worker = Worker::open(env, Arc::new(wiring(&Providers::default()))).await.map_err(|why| why.log())?;
+    let worker = Worker::open(env, Arc::new(wiring(providers))).await.map_err(|why| why.log())?;
     let (worker, db, stopped, grace) = (Arc::new(worker), db.clone(), stopped.clone(), config.server.shutdown_grace);
     Ok(tokio::spawn(async move {
         // What products show follows within a second of a sale's beginning or end: a job each second would be much
@@ -32,7 +36,7 @@ pub(super) async fn run(config: Config) -> Result<(), String> {
     let db = open_ready(&config, true).await?;
     let asked = signal();
     let (stop, stopped) = watch::channel(false);
-    let mut working = spawn(&db, &config, &stopped).await?;
+    let mut working = spawn(&db, (&config, &Providers::default()), &stopped).await?;
     let grace = config.server.shutdown_grace;
     tracing::info!("the worker of {} has begun", config.shop.name);
     tokio::select! {
@@ -40,10 +44,8 @@ pub(super) async fn run(config: Config) -> Result<(), String> {
         () = asked => {}
     }
     tracing::info!(grace_seconds = grace.as_secs(), "stopping: what is being done may come to its end");
+    let deadline = Instant::now() + grace;
     stop.send_replace(true);
-    if let Err(why) = working.await {
-        tracing::warn!(error = %why, "the worker ended badly");
-    }
-    db.close().await;
+    finish(vec![working], db, deadline).await;
     Ok(())
 }

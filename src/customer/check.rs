@@ -3,6 +3,7 @@
 use crate::base::{
     Country, Error, Patch, Result,
     error::{Code, Problem},
+    link::contains_link,
 };
 
 /// Longer is no telephone number, however it is written. Characters.
@@ -98,6 +99,10 @@ impl Check {
         if text.chars().any(char::is_control) {
             self.wrong(field, "this must be one line, without control characters");
         }
+        // These texts stand in messages of the shop's.
+        if contains_link(text) {
+            self.wrong(field, "this must not contain a link");
+        }
         text.to_owned()
     }
 }
@@ -120,6 +125,13 @@ pub fn phone(text: &str, country: Country) -> Option<String> {
     let number = phonenumber::parse(country.to_string().parse().ok(), text).ok()?;
     let whole = phonenumber::is_valid(&number) && number.extension().is_none();
     whole.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
+}
+
+/// Returns the country of a telephone number in E.164; `None` when it belongs to none.
+#[must_use]
+pub fn phone_country(number: &str) -> Option<Country> {
+    let number = phonenumber::parse(None, number).ok()?;
+    Country::named(number.country().id()?.as_ref())
 }
 
 /// What a telephone number begins with in E.164 when this much of it has been typed; `None` when it is none.

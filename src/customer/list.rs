@@ -10,7 +10,7 @@ use crate::{
         page::{Cursor, Key, Page, Window, in_range},
         text,
     },
-    identity::{Role, entity::account},
+    identity::{Role, account::email_key, entity::account},
     infra::Sql,
 };
 
@@ -38,8 +38,15 @@ pub struct Filter {
 #[derive(Debug)]
 pub struct Wanted {
     filter: Filter,
-    /// What is looked for, folded; and as the beginning of a telephone number.
-    text: Option<(String, Option<String>)>,
+    text: Option<CustomerSearch>,
+}
+
+/// What is looked for, as the beginning of each thing that it may be.
+#[derive(Debug)]
+struct CustomerSearch {
+    name: String,
+    email: String,
+    phone: Option<String>,
 }
 
 impl Filter {
@@ -57,8 +64,13 @@ impl Filter {
                 return Err(Error::bad_input(&format!("filter.createdAt.{name}"), "a year is from 1 to 9999"));
             }
         }
-        let text = self.search.as_deref().map(|typed| (text::key(typed), check::phone_beginning(typed, country)));
-        Ok(Wanted { text: text.filter(|(key, _)| !key.is_empty()), filter: self })
+        let typed = |said: &str| CustomerSearch {
+            name: text::search_key(said),
+            email: email_key(said.trim()),
+            phone: check::phone_beginning(said, country),
+        };
+        let text = self.search.as_deref().map(typed).filter(|typed| !typed.name.is_empty());
+        Ok(Wanted { text, filter: self })
     }
 }
 
@@ -80,13 +92,13 @@ impl Wanted {
                 sql.push(&format!(" AND {column} IS {}", if *wanted { "NOT NULL" } else { "NULL" }));
             }
         }
-        let Some((key, phone)) = &self.text else { return };
+        let Some(CustomerSearch { name, email, phone }) = &self.text else { return };
         sql.push(" AND (");
-        sql.begins("email_key", key);
+        sql.begins("email_key", email);
         sql.push(" OR ");
-        sql.begins("name_key", key);
+        sql.begins("name_key", name);
         sql.push(" OR ");
-        sql.begins("last_name_key", key);
+        sql.begins("last_name_key", name);
         if let Some(phone) = phone {
             sql.push(" OR ");
             let column = if sql.postgres() { "phone COLLATE \"C\"" } else { "phone" };

@@ -1,6 +1,7 @@
 //! The numbers, dates and lists in the cells of both product formats.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use unicode_normalization::UnicodeNormalization;
@@ -124,10 +125,12 @@ pub(super) fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// The moments between which a sale lasts. A bare date is its first moment at the start and its last at the end.
-pub(super) fn window(starts: Option<&str>, ends: Option<&str>) -> Result<[Option<DateTime<Utc>>; 2], String> {
-    let read =
-        |text: &str, days| moment(text, Days::new(days)).ok_or_else(|| format!("sale date \"{text}\" is not a date"));
+/// The moments between which a sale lasts. A bare date is its first moment at the start and its last at the end; what
+/// names no time zone is in the shop's own.
+pub(super) fn window(starts: Option<&str>, ends: Option<&str>, zone: Tz) -> Result<[Option<DateTime<Utc>>; 2], String> {
+    let read = |text: &str, days| {
+        moment(text, Days::new(days), zone).ok_or_else(|| format!("sale date \"{text}\" is not a date"))
+    };
     let starts = starts.map(|text| read(text, 0)).transpose()?;
     let ends = ends.map(|text| read(text, 1)).transpose()?;
     match (starts, ends) {
@@ -137,15 +140,15 @@ pub(super) fn window(starts: Option<&str>, ends: Option<&str>) -> Result<[Option
 }
 
 /// A moment that both databases can keep: `9999-12-31` stands for never, also where a day is added to it.
-fn moment(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
+fn moment(text: &str, whole_day: Days, zone: Tz) -> Option<DateTime<Utc>> {
     let last = NaiveDate::from_ymd_opt(9999, 12, 31)?.and_hms_opt(23, 59, 59)?.and_utc();
-    let found = unbounded(text, whole_day)?;
+    let found = unbounded(text, whole_day, zone)?;
     (found.year() >= 1 && found.year() <= 10_000).then_some(found.min(last))
 }
 
-fn unbounded(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
+fn unbounded(text: &str, whole_day: Days, zone: Tz) -> Option<DateTime<Utc>> {
     if let Ok(date) = text.parse::<NaiveDate>() {
-        return Some(date.checked_add_days(whole_day)?.and_time(NaiveTime::MIN).and_utc());
+        return in_zone(date.checked_add_days(whole_day)?.and_time(NaiveTime::MIN), zone);
     }
     let zoned = DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc());
     let local = || {
@@ -153,7 +156,52 @@ fn unbounded(text: &str, whole_day: Days) -> Option<DateTime<Utc>> {
             .iter()
             .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
     };
-    zoned.ok().or_else(|| local().map(|moment| moment.and_utc()))
+    zoned.ok().or_else(|| local().and_then(|moment| in_zone(moment, zone)))
+}
+
+/// What a clock in a zone shows as a moment: the first that it may be, and past the hour that summer time leaves out.
+fn in_zone(shown: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+    let later = || zone.from_local_datetime(&(shown.checked_add_signed(TimeDelta::hours(1))?)).earliest();
+    zone.from_local_datetime(&shown).earliest().or_else(later).map(|moment| moment.to_utc())
+}
+
+/// What the bytes 0x80 to 0x9F are in Windows-1252, by the table of browsers; `NUL` where that has none.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•',
+    '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+];
+
+/// A text with the C1 control characters that come of reading Windows-1252 as Latin-1 as the characters they were, and
+/// the first of them; those that never were one are left out. `None` where there are none.
+pub(super) fn repaired(text: &str) -> Option<(String, char)> {
+    let first = text.chars().find(|c| matches!(c, '\u{80}'..='\u{9f}'))?;
+    let meant = |c: char| match u32::from(c).checked_sub(0x80).and_then(|place| WINDOWS_1252.get(place as usize)) {
+        None => Some(c),
+        Some('\0') => None,
+        Some(meant) => Some(*meant),
+    };
+    Some((text.chars().filter_map(meant).collect(), first))
+}
+
+/// What was done about a text that was [`repaired`]; `what` is its place.
+pub(super) fn repair_note(what: &str, first: char) -> String {
+    format!(
+        "{what} holds Windows-1252 read as Latin-1 (the control character {}) and was repaired",
+        first.escape_unicode()
+    )
+}
+
+/// A description of `WooCommerce`'s: it writes a line break as `\n` and a backslash as `\\`.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match rest.next_if(|next| c == '\\' && matches!(next, '\\' | 'n')) {
+            Some('n') => plain.push('\n'),
+            _ => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// What `WooCommerce` wrote: it puts an apostrophe before what a spreadsheet would take for a formula,
@@ -206,8 +254,35 @@ mod tests {
 
     #[test]
     fn a_sale_without_end_ends_with_the_calendar() {
-        let [_, ends] = window(None, Some("9999-12-31")).expect("a window");
+        let [_, ends] = window(None, Some("9999-12-31"), Tz::UTC).expect("a window");
         assert_eq!(ends.map(|ends| ends.to_rfc3339()).as_deref(), Some("9999-12-31T23:59:59+00:00"));
-        assert!(window(None, Some("+20000-01-01")).is_err());
+        assert!(window(None, Some("+20000-01-01"), Tz::UTC).is_err());
+    }
+
+    #[test]
+    fn day_of_a_sale_is_a_day_of_the_shop() {
+        let read = |starts, ends, zone| {
+            let window = window(Some(starts), Some(ends), zone).expect("a window");
+            window.map(|at| at.map(|at| at.to_rfc3339()).unwrap_or_default())
+        };
+        let nairobi = read("2026-01-01", "2026-01-31", Tz::Africa__Nairobi);
+        assert_eq!(nairobi, ["2025-12-31T21:00:00+00:00", "2026-01-31T21:00:00+00:00"]);
+        let berlin = read("2026-06-01 10:00:00", "2026-12-01T10:00:00Z", Tz::Europe__Berlin);
+        assert_eq!(berlin, ["2026-06-01T08:00:00+00:00", "2026-12-01T10:00:00+00:00"]);
+        // The night in which clocks go forward has no half past two.
+        let gap = read("2026-03-29 02:30", "2026-10-25 02:30", Tz::Europe__Berlin);
+        assert_eq!(gap, ["2026-03-29T01:30:00+00:00", "2026-10-25T00:30:00+00:00"]);
+    }
+
+    #[test]
+    fn windows_1252_read_as_latin_1_is_repaired() {
+        assert_eq!(repaired("Lamp\u{99} \u{93}x\u{94}\u{85}\u{81}"), Some(("Lamp™ “x”…".to_owned(), '\u{99}')));
+        assert_eq!(repaired("Café ™ \n"), None);
+    }
+
+    #[test]
+    fn line_breaks_and_backslashes_are_unescaped() {
+        let read = [r"a\nb", r"C:\\new", r"\\\n", r"\d \", r"\\", r"\\n\n"].map(unescaped);
+        assert_eq!(read, ["a\nb", r"C:\new", "\\\n", r"\d \", r"\", "\\n\n"]);
     }
 }

@@ -135,7 +135,7 @@ impl Batch {
         let images = self.images.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let variants = self.variants.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let line = |number: usize| {
-            let mut line = Line::from([("Handle".into(), row.slug.clone())]);
+            let mut line = Line::from([("Handle".into(), guarded(&row.slug))]);
             if number == 0 {
                 line.extend(self.about_product(row, tree).map(|(column, cell)| (column.into(), cell)));
             }

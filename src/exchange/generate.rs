@@ -78,6 +78,7 @@ impl Generator {
             images: Vec::new(),
             options: item.options(),
             variants: item.variants(&mut dice, self.decimals),
+            after_refused: false,
         }
     }
 

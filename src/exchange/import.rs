@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono_tz::Tz;
 use iso_currency::Currency;
 use tokio::sync::mpsc;
 
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     base::{Error, Result, text},
     catalog::{self, ProductDraft, category::Book, save::Saved},
-    infra::{Db, Tx, db::write_again},
+    infra::{Db, Tx},
     inventory,
 };
 
@@ -66,6 +67,8 @@ pub struct Import<'a> {
     pub db: &'a Db,
     /// What its prices are in.
     pub currency: Currency,
+    /// Where days that a file names begin.
+    pub time_zone: Tz,
     /// Do everything, then undo it.
     pub dry_run: bool,
     /// How far it has come.
@@ -108,9 +111,7 @@ impl Import<'_> {
             // In one transaction, so that a file finds what the one before it has brought.
             let all = db.rehearse(async |tx| {
                 for (from, name) in sources {
-                    let mut entries = self.entries(from);
-                    let write = async |batch: &[ProductDraft]| store(tx, currency, batch).await;
-                    self.consume(&mut entries, name, &mut outcome, write).await.map_err(|why| in_file(name, why))?;
+                    self.products_within(tx, from, name, &mut outcome).await?;
                 }
                 Ok(())
             });
@@ -118,7 +119,7 @@ impl Import<'_> {
             return Ok(outcome);
         }
         let batch = async |batch: &[ProductDraft]| {
-            let write = async || write_again!(db, async |tx| store(tx, currency, batch).await);
+            let write = async || db.write_with_retry(|| async |tx| store(tx, currency, batch).await).await;
             match write().await {
                 // Somebody else made one of these at the same moment; now it is there to be matched.
                 Err(why) if why.is_taken() => write().await,
@@ -132,11 +133,29 @@ impl Import<'_> {
         Ok(outcome)
     }
 
+    /// Reads products in a transaction: all of them, or none.
+    ///
+    /// # Errors
+    /// When the file is not recognised, or the database refuses.
+    pub async fn products_within(
+        &mut self,
+        tx: &Tx,
+        from: impl Read + Send + 'static,
+        name: &Path,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let currency = self.currency;
+        let mut entries = self.entries(from);
+        let write = async |batch: &[ProductDraft]| store(tx, currency, batch).await;
+        self.consume(&mut entries, name, outcome, write).await.map_err(|why| in_file(name, why))
+    }
+
     /// What is in a file of products, read ahead.
     fn entries(&self, from: impl Read + Send + 'static) -> Ahead<Entry> {
         let counted = Counted::new(from, std::sync::Arc::clone(&self.progress.bytes));
+        let zone = self.time_zone;
         ahead(move |give| {
-            let catalog = source::read(counted).map_err(|why| Error::bad_input("", why))?;
+            let catalog = source::read(counted, zone).map_err(|why| Error::bad_input("", why))?;
             for entry in catalog.entries {
                 give(entry)?;
             }
@@ -243,13 +262,16 @@ impl Import<'_> {
                 return Ok(false);
             };
             self.progress.add(1);
-            let taxonomy::Line { line, path, number: _ } = match line? {
+            let taxonomy::Line { line, path, number: _, repair } = match line? {
                 Ok(line) => line,
                 Err(source::Flaw { line, reason }) => {
                     self.remark(outcome, file, line, true, reason);
                     continue;
                 }
             };
+            if let Some(repair) = repair {
+                self.remark(outcome, file, line, false, repair);
+            }
             match plant_one(&mut book, &path, line, seen).await {
                 Ok(true) => outcome.made += 1,
                 Ok(false) => outcome.kept += 1,

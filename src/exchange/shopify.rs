@@ -6,7 +6,7 @@ use std::io::Read;
 use rust_decimal::Decimal;
 
 use super::cell::{Prices, code, names, price, stock, truth, unguarded, weight, window};
-use super::source::{Entry, Flaw, Row, Rows};
+use super::source::{Entry, RefusedRow, Row, Rows};
 use crate::catalog::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
 
 /// The columns taken from a row in which a line break is a mistake: all but the body.
@@ -39,6 +39,8 @@ pub(super) struct Products<R> {
     /// How many options the file has columns for.
     options: usize,
     open: Option<Open>,
+    /// The product whose row was refused last.
+    refused: Option<String>,
     ready: VecDeque<Entry>,
 }
 
@@ -54,7 +56,7 @@ struct Open {
 impl<R: Read> Products<R> {
     pub(super) fn new(rows: Rows<R>) -> Self {
         let options = rows.numbered("Option{} Value");
-        Self { rows, options, open: None, ready: VecDeque::new() }
+        Self { rows, options, open: None, refused: None, ready: VecDeque::new() }
     }
 
     fn take(&mut self, row: &Row) {
@@ -67,7 +69,12 @@ impl<R: Read> Products<R> {
         if self.open.as_ref().is_none_or(|open| open.draft.slug != slug) {
             self.close();
         }
-        let open = self.open.get_or_insert_with(|| Open::new(row, slug, self.options));
+        let repairs = row.repairs.iter().cloned();
+        self.ready.extend(repairs.map(|reason| Entry::Warning { line: row.line, reason }));
+        let open = self.open.get_or_insert_with(|| {
+            let after_refused = self.refused.as_ref() == Some(&slug);
+            Open::new(row, ProductDraft { slug, after_refused, ..ProductDraft::default() }, self.options)
+        });
         open.add(row, &mut self.ready);
     }
 
@@ -85,7 +92,11 @@ impl<R: Read> Iterator for Products<R> {
         while self.ready.is_empty() {
             match self.rows.next() {
                 Some(Ok(row)) => self.take(&row),
-                Some(Err(Flaw { line, reason })) => return Some(Entry::Refused { line, reason }),
+                Some(Err(refused)) => {
+                    let RefusedRow { row, reason } = *refused;
+                    self.refused = handle(row.cell("Handle").unwrap_or_default()).ok();
+                    return Some(Entry::Refused { line: row.line, reason });
+                }
                 None if self.open.is_some() => self.close(),
                 None => return None,
             }
@@ -95,8 +106,7 @@ impl<R: Read> Iterator for Products<R> {
 }
 
 impl Open {
-    fn new(row: &Row, slug: String, options: usize) -> Self {
-        let draft = ProductDraft { slug, ..ProductDraft::default() };
+    fn new(row: &Row, draft: ProductDraft, options: usize) -> Self {
         let names = vec![String::new(); options];
         let mut open = Self { line: row.line, draft, names, images: Vec::new(), some_refused: false };
         // Without a title the row only adds to a product, and its empty cells say nothing of it.
@@ -215,7 +225,7 @@ impl Open {
 }
 
 fn handle(text: &str) -> Result<String, String> {
-    let slug = text.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase();
+    let slug = unguarded(text).split_whitespace().collect::<Vec<_>>().join("-").to_lowercase();
     if slug.is_empty() {
         return Err("the row has no handle, so it belongs to no product".into());
     }
@@ -277,7 +287,7 @@ fn prices(row: &Row) -> Result<Prices, String> {
     };
     let before = row.said("Variant Compare At Price").map(|text| price("compare-at price", text)).transpose()?;
     if let Some(before) = before.filter(|before| *before > paid) {
-        let [starts_at, ends_at] = window(row.said("Sale Starts At"), row.said("Sale Ends At"))?;
+        let [starts_at, ends_at] = window(row.said("Sale Starts At"), row.said("Sale Ends At"), row.zone())?;
         return Ok((Some(before), Some(Some(Sale { price: paid, starts_at, ends_at }))));
     }
     Ok((Some(paid), row.cell("Variant Compare At Price").map(|_| None)))

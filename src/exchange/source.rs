@@ -1,14 +1,21 @@
 //! Opens a catalog that another system wrote: CSV as a stream of rows, each with its line, none of them guessed at.
 
-use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono_tz::Tz;
 use csv::{ByteRecord, StringRecord};
 
-use super::{shopify, woocommerce};
+use super::{
+    cell::{repair_note, repaired},
+    shopify, woocommerce,
+};
 use crate::catalog::ProductDraft;
+
+mod watched;
+
+pub use watched::Counted;
+use watched::{At, Watched};
 
 /// What one product, or one complaint, of a file comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,12 +60,13 @@ pub struct Catalog<'a> {
     pub entries: Box<dyn Iterator<Item = Entry> + Send + 'a>,
 }
 
-/// Read a Shopify or `WooCommerce` product file of any size; nothing after the header is read before it is asked for.
+/// Read a Shopify or `WooCommerce` product file of any size; nothing after its start is read before it is asked for.
+/// Days and times of day in it are of `zone` where they name none.
 ///
 /// # Errors
 /// A sentence that says why the file cannot be read at all: empty, unreadable, or columns of neither system.
-pub fn read<'a>(source: impl Read + Send + 'a) -> Result<Catalog<'a>, String> {
-    let (format, rows) = Rows::open(source)?;
+pub fn read<'a>(source: impl Read + Send + 'a, zone: Tz) -> Result<Catalog<'a>, String> {
+    let (format, rows) = Rows::open(source, zone)?;
     let entries: Box<dyn Iterator<Item = Entry> + Send + 'a> = match format {
         Format::Shopify => Box::new(shopify::Products::new(rows)),
         Format::WooCommerce => Box::new(woocommerce::Products::new(rows)),
@@ -75,127 +83,27 @@ pub struct Flaw {
     pub reason: String,
 }
 
-/// Counts the bytes that pass, for a progress bar.
-pub struct Counted<R> {
-    source: R,
-    bytes: Arc<AtomicU64>,
-}
-
-impl<R: Read> Counted<R> {
-    /// Adds what is read of `source` to `bytes`.
-    pub fn new(source: R, bytes: Arc<AtomicU64>) -> Self {
-        Self { source, bytes }
-    }
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
-/// A quote that never closes would swallow the file into memory; past this length a row is taken for one.
-const LONGEST_ROW: usize = 4 << 20;
-
-/// Where in a row a byte stands, by the same rules as the csv parser's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    RowStart,
-    CellStart,
-    Plain,
-    Quoted,
-    /// After a quote inside a quoted cell: its end, or half of a doubled one.
-    Closing,
-}
-
-/// Follows the quotes on the way to the csv parser, which tells neither a cell left open nor, with CRLF, the right line.
-struct Watched<R> {
-    source: R,
-    at: At,
-    line: u64,
-    after_return: bool,
-    /// Lines on which rows begin that the parser has not handed out yet; as many as fit its buffer.
-    starts: VecDeque<u64>,
-    quote_line: u64,
-    row_length: usize,
-    ended: bool,
-}
-
-impl<R> Watched<R> {
-    fn new(source: R) -> Self {
-        let starts = VecDeque::new();
-        Self {
-            source,
-            at: At::RowStart,
-            line: 1,
-            after_return: false,
-            starts,
-            quote_line: 1,
-            row_length: 0,
-            ended: false,
-        }
-    }
-
-    fn step(&mut self, byte: u8) {
-        let before = self.at;
-        self.at = match (before, byte) {
-            (At::Quoted, b'"') => At::Closing,
-            (At::Quoted, _) | (At::Closing | At::RowStart | At::CellStart, b'"') => At::Quoted,
-            (_, b'\r' | b'\n') => At::RowStart,
-            (_, b',') => At::CellStart,
-            _ => At::Plain,
-        };
-        if before == At::RowStart && self.at != At::RowStart {
-            self.starts.push_back(self.line);
-            self.row_length = 0;
-        }
-        if self.at == At::Quoted && matches!(before, At::RowStart | At::CellStart) {
-            self.quote_line = self.line;
-        }
-        self.row_length = if self.at == At::RowStart { 0 } else { self.row_length + 1 };
-        self.line += u64::from(byte == b'\r' || (byte == b'\n' && !self.after_return));
-        self.after_return = byte == b'\r';
-    }
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = loop {
-            match self.source.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        self.ended = read == 0;
-        for &byte in buffer.iter().take(read) {
-            self.step(byte);
-        }
-        if self.row_length > LONGEST_ROW {
-            let quote = if self.at == At::Quoted {
-                format!("; is the quote on line {} never closed?", self.quote_line)
-            } else {
-                String::new()
-            };
-            return Err(io::Error::other(format!("a row is longer than {} MiB{quote}", LONGEST_ROW >> 20)));
-        }
-        Ok(read)
-    }
-}
-
 struct Header {
     names: Vec<String>,
     /// The columns in which a line break is a mistake.
     one_line: Vec<bool>,
+    zone: Tz,
 }
 
 /// One row of the file, with as many cells as the header.
 pub(super) struct Row {
     /// The line in the file on which it begins.
     pub(super) line: u64,
+    /// What of it was taken otherwise than it is written.
+    pub(super) repairs: Vec<String>,
     header: Arc<Header>,
     cells: StringRecord,
+}
+
+/// A row that cannot be taken, as far as it can be read, and why.
+pub(super) struct RefusedRow {
+    pub(super) row: Row,
+    pub(super) reason: String,
 }
 
 impl Row {
@@ -208,6 +116,11 @@ impl Row {
     /// The trimmed cell of a column, unless there is nothing in it.
     pub(super) fn said(&self, column: &str) -> Option<&str> {
         self.cell(column).filter(|text| !text.is_empty())
+    }
+
+    /// The time zone of the days in the file.
+    pub(super) fn zone(&self) -> Tz {
+        self.header.zone
     }
 
     fn stray_character(&self) -> Option<String> {
@@ -229,25 +142,28 @@ pub(super) struct Rows<R> {
 
 impl<R: Read> Rows<R> {
     /// Reads the header and tells whose it is.
-    pub(super) fn open(mut source: R) -> Result<(Format, Self), String> {
-        let mut start = Vec::new();
-        let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
-        source.by_ref().take(3).read_to_end(&mut start).map_err(unreadable)?;
+    pub(super) fn open(mut source: R, zone: Tz) -> Result<(Format, Self), String> {
+        let mut start = start_of(&mut source).map_err(|error| format!("the file cannot be read: {error}"))?;
         if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
             return Err("the file is UTF-16; save it as UTF-8".into());
         }
-        if start == [0xEF, 0xBB, 0xBF] {
-            start.clear();
+        while start.starts_with(&[0xEF, 0xBB, 0xBF]) {
+            start.drain(..3);
         }
-        let watched = Watched::new(Cursor::new(start).chain(source));
-        let mut csv =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(1 << 16).from_reader(watched);
+        let delimiter = delimiter(&start);
+        let watched = Watched::new(Cursor::new(start).chain(source), delimiter);
+        let mut csv = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .buffer_capacity(1 << 16)
+            .from_reader(watched);
         let mut first = ByteRecord::new();
         if !csv.read_byte_record(&mut first).map_err(|error| format!("the file cannot be read: {}", cause(error)))? {
             return Err("the file is empty".into());
         }
         csv.get_mut().starts.pop_front();
-        let (format, header) = understood(first)?;
+        let (format, header) = understood(first, zone)?;
         Ok((format, Self { csv, header: Arc::new(header), done: false }))
     }
 
@@ -260,27 +176,45 @@ impl<R: Read> Rows<R> {
         (1..=self.header.names.len()).take_while(has).count()
     }
 
-    fn checked(&mut self, line: u64, bytes: ByteRecord) -> Result<Row, String> {
+    /// The row as far as it can be read, and what is wrong with it. Cells that are left out at its end are empty.
+    fn checked(&self, line: u64, bytes: &ByteRecord) -> Result<Row, Box<RefusedRow>> {
         let watched = self.csv.get_ref();
-        if watched.ended && watched.at == At::Quoted {
-            return Err(format!("the file ends inside a quoted cell that began on line {}", watched.quote_line));
+        let mut reason = (watched.ended && watched.at == At::Quoted)
+            .then(|| format!("the file ends inside a quoted cell that began on line {}", watched.quote_line));
+        let names = &self.header.names;
+        let mut cells: Vec<&[u8]> = bytes.iter().collect();
+        if let Some(last) = cells.last_mut().filter(|_| watched.ended) {
+            while let Some(rest) = last.strip_suffix(b"\0") {
+                *last = rest;
+            }
         }
-        let (cells, columns) = (bytes.len(), self.header.names.len());
-        if cells != columns {
-            let many = if cells < columns { "few" } else { "many" };
-            return Err(format!("the row has too {many} cells: {cells}, where the header names {columns}"));
+        if cells.iter().skip(names.len()).any(|cell| !is_blank(cell)) {
+            let count = cells.len();
+            reason
+                .get_or_insert(format!("the row has too many cells: {count}, where the header names {}", names.len()));
         }
-        let cells = StringRecord::from_byte_record(bytes).map_err(|error| {
-            let name = self.header.names.get(error.utf8_error().field()).map_or("", String::as_str);
-            format!("column \"{name}\" on line {line} is not UTF-8")
-        })?;
-        let row = Row { line, header: Arc::clone(&self.header), cells };
-        row.stray_character().map_or(Ok(row), Err)
+        cells.resize(names.len(), b"");
+        let mut repairs = Vec::new();
+        let mut read = |(cell, name): (&[u8], &String)| {
+            if str::from_utf8(cell).is_err() {
+                reason.get_or_insert(format!("column \"{name}\" on line {line} is not UTF-8"));
+            }
+            let text = String::from_utf8_lossy(cell);
+            let Some((text, first)) = repaired(&text) else { return text.into_owned() };
+            repairs.push(repair_note(&format!("column \"{name}\""), first));
+            text
+        };
+        let cells: StringRecord = cells.into_iter().zip(names).map(&mut read).collect();
+        let row = Row { line, repairs, header: Arc::clone(&self.header), cells };
+        match reason.or_else(|| row.stray_character()) {
+            None => Ok(row),
+            Some(reason) => Err(Box::new(RefusedRow { row, reason })),
+        }
     }
 }
 
 impl<R: Read> Iterator for Rows<R> {
-    type Item = Result<Row, Flaw>;
+    type Item = Result<Row, Box<RefusedRow>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
@@ -289,20 +223,47 @@ impl<R: Read> Iterator for Rows<R> {
             let watched = self.csv.get_mut();
             let line = watched.starts.pop_front().unwrap_or(watched.line);
             match found {
-                Ok(true) if bytes.iter().all(|cell| cell.trim_ascii().is_empty()) && watched.at != At::Quoted => {}
-                Ok(true) => {
-                    return Some(self.checked(line, bytes).map_err(|reason| Flaw { line, reason }));
-                }
+                Ok(true) if bytes.iter().all(is_blank) && watched.at != At::Quoted => {}
+                Ok(true) => return Some(self.checked(line, &bytes)),
                 Ok(false) => self.done = true,
                 Err(error) => {
                     self.done = true;
                     let reason = format!("the file cannot be read further: {}", cause(error));
-                    return Some(Err(Flaw { line, reason }));
+                    let (header, cells) = (Arc::clone(&self.header), StringRecord::new());
+                    let row = Row { line, repairs: Vec::new(), header, cells };
+                    return Some(Err(Box::new(RefusedRow { row, reason })));
                 }
             }
         }
         None
     }
+}
+
+/// Whether a cell says nothing: blanks, or the null bytes that some programs fill a file up with.
+fn is_blank(cell: &[u8]) -> bool {
+    cell.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+}
+
+/// The longest first line by which a file is recognized.
+const LONGEST_HEADER: u64 = 64 << 10;
+
+/// What a file begins with: its first line and perhaps more.
+fn start_of(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let mut source = source.take(LONGEST_HEADER);
+    while !start.contains(&b'\n') && source.by_ref().take(4 << 10).read_to_end(&mut start)? > 0 {}
+    Ok(start)
+}
+
+/// What parts the cells: of comma, semicolon and tab the one by which the first line is a header that is known.
+fn delimiter(start: &[u8]) -> u8 {
+    let line = start.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let is_known = |delimiter: &u8| {
+        let mut csv = csv::ReaderBuilder::new().has_headers(false).delimiter(*delimiter).from_reader(line);
+        let mut first = ByteRecord::new();
+        csv.read_byte_record(&mut first).is_ok() && understood(first, Tz::UTC).is_ok()
+    };
+    [b',', b';', b'\t'].into_iter().find(is_known).unwrap_or(b',')
 }
 
 fn cause(error: csv::Error) -> String {
@@ -312,9 +273,12 @@ fn cause(error: csv::Error) -> String {
     }
 }
 
-fn understood(first: ByteRecord) -> Result<(Format, Header), String> {
+fn understood(first: ByteRecord, zone: Tz) -> Result<(Format, Header), String> {
     let first = StringRecord::from_byte_record(first).map_err(|_| "the first line is not UTF-8")?;
     let mut names: Vec<String> = first.iter().map(|name| name.trim().to_owned()).collect();
+    while names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
     let has = |column: &str| names.iter().any(|name| name.eq_ignore_ascii_case(column));
     let (format, one_line) = if has("Handle") {
         (Format::Shopify, shopify::ONE_LINE)
@@ -339,7 +303,7 @@ fn understood(first: ByteRecord) -> Result<(Format, Header), String> {
             || one_line.split('|').any(|column| name.eq_ignore_ascii_case(column))
     };
     let one_line = names.iter().map(in_one).collect();
-    Ok((format, Header { names, one_line }))
+    Ok((format, Header { names, one_line, zone }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Reads a category tree written one path a line, as Google publishes its own: `3237 - Animals > Live Animals`.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, BufReader, Read},
+};
 
-use super::source::Flaw;
+use super::{
+    cell::{repair_note, repaired},
+    source::Flaw,
+};
 
 /// One category, by the names on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub struct Line {
     pub path: Vec<String>,
     /// The list's own number for it.
     pub number: Option<u64>,
+    /// What of it was taken otherwise than it is written.
+    pub repair: Option<String>,
 }
 
 const LONGEST_LINE: u64 = 64 << 10;
@@ -79,7 +87,13 @@ impl<R: Read> Iterator for Lines<R> {
 
 fn parse(line: u64, bytes: &[u8]) -> Result<Option<Line>, String> {
     let text = str::from_utf8(bytes).map_err(|_| format!("line {line} is not UTF-8"))?;
-    let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text }.trim();
+    let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
+    // Some programs fill a file up with null bytes.
+    let text = text.trim_end_matches('\0').trim();
+    let (text, repair) = match repaired(text) {
+        Some((text, first)) => (Cow::from(text), Some(repair_note("the line", first))),
+        None => (Cow::from(text), None),
+    };
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);
     }
@@ -91,7 +105,7 @@ fn parse(line: u64, bytes: &[u8]) -> Result<Option<Line>, String> {
             let number = number.parse().map_err(|_| format!("the number \"{number}\" is too large"))?;
             (Some(number), names)
         }
-        _ => (None, text),
+        _ => (None, text.as_ref()),
     };
     let path: Vec<String> = names.split('>').map(|name| name.trim().to_owned()).collect();
     if path.iter().any(String::is_empty) {
@@ -101,7 +115,7 @@ fn parse(line: u64, bytes: &[u8]) -> Result<Option<Line>, String> {
         let shown: String = name.chars().take(40).collect();
         return Err(format!("the name \"{shown}...\" is longer than {LONGEST_NAME} characters"));
     }
-    Ok(Some(Line { line, path, number }))
+    Ok(Some(Line { line, path, number, repair }))
 }
 
 #[cfg(test)]
@@ -116,9 +130,17 @@ mod tests {
     fn a_line_is_a_number_and_a_path() {
         let found = all(b"\xEF\xBB\xBF# version\r\n\r\n3 - Pets > Cat - Toys\r\nHome\n");
         let line = |line, path: &[&str], number| {
-            Ok(Line { line, path: path.iter().map(ToString::to_string).collect(), number })
+            Ok(Line { line, path: path.iter().map(ToString::to_string).collect(), number, repair: None })
         };
         assert_eq!(found, [line(3, &["Pets", "Cat - Toys"], Some(3)), line(4, &["Home"], None)]);
+    }
+
+    #[test]
+    fn null_bytes_at_the_end_are_no_lines_and_c1_characters_are_repaired() {
+        let found = all(b"Caf\xC2\x92s\nHome\n\0\0\0\n\0\0");
+        let paths: Vec<_> = found.iter().flatten().map(|line| (line.path.join("/"), line.repair.is_some())).collect();
+        assert_eq!(paths, [("Caf’s".to_owned(), true), ("Home".to_owned(), false)]);
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! Reads `WooCommerce`'s product export, in which a variation is a row of its own and may stand far from its parent.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::mem;
 
 use rust_decimal::Decimal;
 
-use super::cell::{Prices, UNITS, list, parts, plain};
-use super::cell::{price, stock, truth, weight, window, words};
+use super::cell::{Prices, UNITS, list, parts, plain, price, stock, truth, unescaped, weight, window, words};
 use super::source::{Entry, Flaw, Row, Rows};
 use crate::catalog::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
 
@@ -35,6 +34,8 @@ struct Gathered {
     known: HashMap<String, usize>,
     /// Variations whose parent has not come yet.
     orphans: HashMap<String, Vec<Variation>>,
+    /// Parents whose rows were refused: nothing more is said of their variations.
+    refused: HashSet<String>,
     held: usize,
     /// Variations of one parent that follow each other.
     open: Option<(usize, Vec<Variation>)>,
@@ -72,7 +73,7 @@ impl<R: Read> Iterator for Products<R> {
         while self.gathered.ready.is_empty() {
             match self.rows.next() {
                 Some(Ok(row)) => self.gathered.take(&row),
-                Some(Err(Flaw { line, reason })) => self.gathered.refuse(line, reason),
+                Some(Err(refused)) => self.gathered.refuse_row(&refused.row, refused.reason.clone()),
                 None => {
                     self.gathered.settle();
                     break;
@@ -100,13 +101,17 @@ impl Gathered {
             }
             self.single(row, unpriced, &mut warnings)
         };
-        let line = row.line;
-        for reason in warnings {
-            self.ready.push_back(Entry::Warning { line, reason });
+        for reason in row.repairs.iter().cloned().chain(warnings) {
+            self.ready.push_back(Entry::Warning { line: row.line, reason });
         }
         if let Err(reason) = taken {
-            self.refuse(line, reason);
+            self.refuse_row(row, reason);
         }
+    }
+
+    fn refuse_row(&mut self, row: &Row, reason: String) {
+        self.refused.extend(names_of(row));
+        self.refuse(row.line, reason);
     }
 
     fn refuse(&mut self, line: u64, reason: String) {
@@ -133,10 +138,9 @@ impl Gathered {
         self.flush();
         self.room("products wait for their variations")?;
         let draft = self.product(row)?;
-        let id = row.said("ID").map(|id| format!("id:{id}"));
         let place = self.parents.len();
         let mut early = Vec::new();
-        for key in said(row, "SKU").into_iter().chain(id) {
+        for key in names_of(row) {
             early.append(&mut self.orphans.remove(&key).unwrap_or_default());
             self.known.entry(key).or_insert(place);
         }
@@ -227,7 +231,8 @@ impl Gathered {
             self.ready.push_back(Entry::Product { line, draft: Box::new(draft) });
         }
         let mut lost = BTreeMap::new();
-        for (parent, variations) in mem::take(&mut self.orphans) {
+        let orphans = mem::take(&mut self.orphans).into_iter();
+        for (parent, variations) in orphans.filter(|(parent, _)| !self.refused.contains(parent)) {
             let lines = variations.iter().map(|one| one.variant.line);
             lost.extend(lines.map(|line| (line, parent.clone())));
         }
@@ -256,8 +261,7 @@ impl Gathered {
         Ok(ProductDraft {
             slug: self.slug(row)?,
             name: said(row, "Name"),
-            // The export writes a line break as a backslash and an n.
-            description_html: description.map(|text| text.replace("\\n", "\n")),
+            description_html: description.map(|text| unescaped(&text)),
             vendor: all("Brands").map(|brands| brands.into_iter().next().unwrap_or_default()),
             category,
             tags: tags.map(|tags| tags.into_iter().chain(leaves).collect()),
@@ -377,9 +381,14 @@ fn prices(row: &Row, free: bool, warnings: &mut Vec<String>) -> Result<Prices, S
         return Ok((Some(regular), Some(None)));
     }
     let date = |edge| row.said(&format!("Date sale price {edge}"));
-    let [starts_at, ends_at] = window(date("starts"), date("ends"))?;
+    let [starts_at, ends_at] = window(date("starts"), date("ends"), row.zone())?;
     let sale = Sale { price, starts_at, ends_at };
     Ok((Some(regular), Some(Some(sale))))
+}
+
+/// By what variations name a product: its SKU, and `id:7`.
+fn names_of(row: &Row) -> impl Iterator<Item = String> {
+    said(row, "SKU").into_iter().chain(row.said("ID").map(|id| format!("id:{id}")))
 }
 
 fn said(row: &Row, column: &str) -> Option<String> {

@@ -49,20 +49,20 @@ pub struct Core {
 
 impl From<cart_row::Model> for Cart {
     fn from(row: cart_row::Model) -> Self {
-        Held { row, contents: None }.into()
+        Self(Arc::new(Core { row, contents: OnceCell::new(), priced: OnceCell::new() }))
     }
 }
 
 impl From<Held> for Cart {
     fn from(Held { row, contents }: Held) -> Self {
-        let contents = OnceCell::new_with(contents);
+        let contents = OnceCell::new_with(Some(contents));
         Self(Arc::new(Core { row, contents, priced: OnceCell::new() }))
     }
 }
 
 impl Core {
     async fn contents(&self, scope: &Scope) -> Result<&Contents> {
-        self.contents.get_or_try_init(|| cart::hold::contents(&scope.db, self.row.id, scope.db.now())).await
+        self.contents.get_or_try_init(|| cart::hold::contents(&scope.db, (self.row.id, &[]), scope.db.now())).await
     }
 
     async fn priced(&self, scope: &Scope) -> Result<&(Terms, Priced)> {
@@ -108,7 +108,7 @@ impl Cart {
         self.0.row.version
     }
 
-    /// What is in it, in the order it was put there; at most 200 lines. Two statements, none after a change of lines;
+    /// What is in it, in the order it was put there; at most 200 lines. One statement, none after a change of lines;
     /// what a line comes to costs two small ones more for the whole cart.
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<CartLine>> {
         let scope = scope(ctx);

@@ -4,9 +4,9 @@
 /// changes a product holds it before its stock, who buys the other way round, so they may meet crosswise.
 macro_rules! write {
     ($scope:expr, $work:expr) => {
-        match $crate::infra::db::write_again!($scope.db, $work) {
+        match $scope.db.write_with_retry(|| $work).await {
             Err(why) if why.is_taken() => {
-                $crate::infra::db::write_again!($scope.db, $work).map_err($crate::graphql::catalog::taken)
+                $scope.db.write_with_retry(|| $work).await.map_err($crate::graphql::catalog::taken)
             }
             other => other,
         }
@@ -38,6 +38,9 @@ pub struct CatalogMutation(
     categories::CategoryMutation,
 );
 
+/// Where an editor says how many they believe to be on hand.
+const FIELD: &str = "expectedStockQuantity";
+
 /// What was taken twice in a moment.
 fn taken(why: Error) -> Error {
     if !why.is_taken() {
@@ -52,17 +55,24 @@ async fn save(scope: &Scope, one: ProductEdit) -> Result<Edited> {
     let edits = [one];
     let mut all = write!(scope, async |tx| {
         let edited = edit::edit_all(tx, currency, &edits).await?;
-        stock(tx, &edited).await?;
+        stock(tx, &edits.iter().zip(&edited).collect::<Vec<_>>()).await?;
         Ok(edited)
     })?;
     all.pop().ok_or_else(|| Error::fault("changing a product", "nothing came of it"))
 }
 
-/// The stock that was said of the variants, and whether their products can be bought.
-async fn stock(tx: &Tx, edited: &[Edited]) -> Result<()> {
-    let counts: Vec<(i64, i64)> = edited.iter().flat_map(|one| one.stock.iter().copied()).collect();
+/// The stock that was said of the variants, and whether their products can be bought. A count that its editor expected to be
+/// another one refuses the whole request.
+async fn stock(tx: &Tx, edited: &[(&ProductEdit, &Edited)]) -> Result<()> {
+    let variants = edited.iter().flat_map(|(edit, edited)| edit.variants.iter().zip(&edited.variants));
+    let expected = variants.filter_map(|(edit, row)| {
+        let field = if edit.path.is_empty() { FIELD.to_owned() } else { format!("{}.{FIELD}", edit.path) };
+        Some((row.id, edit.expected_stock?, field))
+    });
+    inventory::check_on_hand(tx, &expected.collect::<Vec<_>>()).await?;
+    let counts: Vec<(i64, i64)> = edited.iter().flat_map(|(_, one)| one.stock.iter().copied()).collect();
     inventory::recount(tx, &counts).await?;
-    let touched: Vec<i64> = edited.iter().flat_map(|one| one.touched.iter().copied()).collect();
+    let touched: Vec<i64> = edited.iter().flat_map(|(_, one)| one.touched.iter().copied()).collect();
     inventory::mark(tx, &touched).await
 }
 

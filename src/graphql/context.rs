@@ -27,7 +27,7 @@ use super::loader::Loads;
 use crate::{
     base::{Error, Money, Result},
     catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Hasher, Outside, Permission, outside::Denied, session::Device},
+    identity::{Caller, Gate, Guests, Hasher, Outside, outside::Denied, session::Device},
     infra::{Actor, Budget, Config, Db, Meter, Origin, Throttle},
     payment::Providers,
 };
@@ -148,7 +148,7 @@ impl Scope {
         let budget = Budget { statements, time: limits.max_database_time };
         let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request }, budget);
         let tree = Arc::new(ArcSwap::new(shared.forest.current()));
-        let sight = if caller.permissions().has(Permission::CatalogWrite) { Sight::Staff } else { Sight::Shopper };
+        let sight = Sight::of(caller);
         let (sender, asked) = mpsc::unbounded_channel();
         let spawn = move |load| {
             // Nobody waits for the loads of a request that has ended.

@@ -117,7 +117,7 @@ impl<'a> Measure<'a> {
 
     fn directives(&mut self, directives: &DirectiveList) {
         self.parts += directives.len();
-        for directive in directives.iter() {
+        for directive in directives {
             self.arguments(&directive.arguments);
         }
     }
@@ -134,11 +134,15 @@ impl<'a> Measure<'a> {
         match value {
             Value::List(items) => {
                 self.parts += items.len();
-                items.iter().for_each(|item| self.value(item));
+                for item in items {
+                    self.value(item);
+                }
             }
             Value::Object(fields) => {
                 self.parts += fields.len();
-                fields.iter().for_each(|(_, value)| self.value(value));
+                for (_, value) in fields {
+                    self.value(value);
+                }
             }
             _ => {}
         }

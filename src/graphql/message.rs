@@ -21,7 +21,7 @@ use crate::{
     },
     identity::Permission,
     infra::Db,
-    notification::{self, list, message::Model, send},
+    notification::{self, limit, list, message::Model, send},
 };
 
 /// A language that the shop writes in.
@@ -193,6 +193,12 @@ impl Message {
         self.0.provider_id.as_deref()
     }
 
+    /// When it is sent at the earliest: an e-mail is postponed when another of its kind has just gone to the address. Null
+    /// until that is decided.
+    async fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.0.due_at
+    }
+
     /// When it was sent, the last time; null until then.
     async fn sent_at(&self) -> Option<DateTime<Utc>> {
         self.0.sent_at
@@ -303,12 +309,29 @@ payload!(
     }
 );
 
+/// Short messages to guests, and to customers without a verified e-mail address, today (UTC).
+#[derive(Debug, Clone, Copy, SimpleObject)]
+pub struct GuestSmsUsage {
+    /// How many were sent.
+    sent_today: i64,
+    /// How many are sent in a day at most: the setting `sms.guest_daily_limit`.
+    daily_limit: u32,
+}
+
 /// The messages' part of the query root.
 #[derive(Debug, Default)]
 pub struct MessageQuery;
 
 #[Object]
 impl MessageQuery {
+    /// How much of the daily limit of short messages to guests is used. Staff only. One statement.
+    #[graphql(guard = "Can(Permission::MessageWrite)")]
+    async fn guest_sms_usage(&self, ctx: &Context<'_>) -> Result<GuestSmsUsage> {
+        let scope = scope(ctx);
+        let sent_today = limit::guest_sms_today(&scope.db).await?;
+        Ok(GuestSmsUsage { sent_today, daily_limit: scope.shared.config.sms.guest_daily_limit })
+    }
+
     /// Messages to customers, the newest first, page by page, for staff. One statement.
     #[graphql(guard = "Can(Permission::MessageWrite)", complexity = "connection::cost(first, last, child_complexity)")]
     async fn messages(

@@ -100,7 +100,12 @@ pub struct PurchaseMutation(
 
 /// What moves stock, makes orders and brings them to their end.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingMutation(stock::change::StockMutation, orders::buy::CheckoutMutation, orders::change::OrderMutation);
+pub struct SellingMutation(
+    stock::change::StockMutation,
+    orders::buy::CheckoutMutation,
+    orders::change::OrderMutation,
+    orders::guest::GuestMutation,
+);
 
 /// What staff change about how the shop runs.
 #[derive(Debug, Default, MergedObject)]

@@ -8,6 +8,7 @@ pub mod money;
 pub mod list;
 pub mod buy;
 pub mod change;
+pub mod guest;
 
 use std::sync::Arc;
 
@@ -88,11 +89,16 @@ pub enum FulfilmentStatus {
 /// What was bought at once: names, prices, taxes and addresses as they were then. Seen by whoever bought it, by whoever
 /// has its token, and by staff.
 #[derive(Debug, Clone)]
-pub struct Order(pub Arc<order::Order>);
+pub struct Order {
+    /// The row.
+    pub row: Arc<order::Order>,
+    /// Whether the caller placed the order in this request or proved access with its token.
+    has_token: bool,
+}
 
 impl From<order::Order> for Order {
     fn from(row: order::Order) -> Self {
-        Self(Arc::new(row))
+        Self { row: Arc::new(row), has_token: false }
     }
 }
 
@@ -106,13 +112,19 @@ impl Order {
         Ok(scope.load(OrderKey { key, reach }).await?.map(Self::from))
     }
 
+    /// Returns an order to a caller who proved access with its token.
+    #[must_use]
+    pub fn with_token(row: order::Order) -> Self {
+        Self { row: Arc::new(row), has_token: true }
+    }
+
     /// One that was just made or changed by the caller.
     ///
     /// # Errors
     /// When it is not there.
     pub async fn own(scope: &Scope, key: i64) -> Result<Self> {
         let found = order::find::by_key(&scope.db, &[key], Reach::All).await?.remove(&key);
-        found.map(Self::from).ok_or_else(|| Error::fault("finding an order", "it is not there"))
+        found.map(Self::with_token).ok_or_else(|| Error::fault("finding an order", "it is not there"))
     }
 }
 
@@ -122,47 +134,51 @@ impl Order {
 impl Order {
     /// The lasting id.
     pub(super) async fn id(&self) -> ID {
-        GlobalId::new(Kind::Order, self.0.id).encode().into()
+        GlobalId::new(Kind::Order, self.row.id).encode().into()
     }
 
     /// What people call it: `K7QX-3M9T`. It tells nothing of other orders.
     async fn number(&self) -> &str {
-        &self.0.number
+        &self.row.number
     }
 
-    /// A word that nobody guesses: with the number it opens the order to a guest. Keep it like a key.
-    async fn token(&self) -> &str {
-        &self.0.token
+    /// Secret that gives a guest access to the order, together with its number. Null unless the caller bought the order,
+    /// gave the token, or has the permission `order:write`.
+    async fn token(&self, ctx: &Context<'_>) -> Option<&str> {
+        let caller = scope(ctx).caller;
+        let is_buyer = caller.account().is_ok_and(|account| self.row.account_id == Some(account));
+        let shown = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
+        shown.then_some(self.row.token.as_str())
     }
 
     /// How far it has come.
     async fn status(&self) -> OrderStatus {
-        self.0.status.into()
+        self.row.status.into()
     }
 
     /// Where its money is.
     async fn payment_status(&self) -> PaymentStatus {
-        self.0.payment_status.into()
+        self.row.payment_status.into()
     }
 
     /// How much of it is on its way.
     async fn fulfilment_status(&self) -> FulfilmentStatus {
-        self.0.fulfilment_status.into()
+        self.row.fulfilment_status.into()
     }
 
-    /// Whether its buyer can still cancel it.
+    /// Whether its buyer can still cancel it: nothing has been shipped.
     async fn cancellable(&self) -> bool {
-        self.0.status.after(order::lifecycle::Step::Cancel).is_some()
+        self.row.status.is_cancellable_by_buyer()
     }
 
     /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
     async fn version(&self) -> i32 {
-        self.0.version
+        self.row.version
     }
 
     /// Who bought it; null for a guest's. One statement for any number.
     async fn customer(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        match self.0.account_id {
+        match self.row.account_id {
             Some(account) => Customer::find(scope(ctx), account).await,
             None => Ok(None),
         }
@@ -170,55 +186,55 @@ impl Order {
 
     /// Where mail about it goes.
     async fn email(&self) -> Option<&str> {
-        self.0.email.as_deref()
+        self.row.email.as_deref()
     }
 
     /// Where short messages about it go, in E.164.
     async fn phone(&self) -> Option<&str> {
-        self.0.phone.as_deref()
+        self.row.phone.as_deref()
     }
 
     /// In which language its buyer is written to: `en`.
     async fn language(&self) -> &str {
-        &self.0.language
+        &self.row.language
     }
 
     /// What was bought, at most 200 lines. One statement for any number of orders.
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<OrderLine>> {
         let scope = scope(ctx);
-        let lines = scope.load(LinesOf(self.0.id)).await?.unwrap_or_default();
+        let lines = scope.load(LinesOf(self.row.id)).await?.unwrap_or_default();
         scope.spend(ctx, lines.len())?;
         Ok(lines.iter().cloned().map(OrderLine).collect())
     }
 
     /// All lines at regular prices.
     async fn subtotal(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.subtotal)
+        scope(ctx).amount(self.row.subtotal)
     }
 
     /// What sales took off that.
     async fn discount(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.discount)
+        scope(ctx).amount(self.row.discount)
     }
 
     /// What sending costs.
     async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.shipping)
+        scope(ctx).amount(self.row.shipping)
     }
 
     /// All tax.
     async fn tax(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.tax)
+        scope(ctx).amount(self.row.tax)
     }
 
     /// As much of the tax as the prices contain, so that it is not added to them.
     async fn tax_included(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.tax - self.0.tax_added)
+        scope(ctx).amount(self.row.tax - self.row.tax_added)
     }
 
     /// What is to be paid: `subtotal - discount + shipping + tax - taxIncluded`.
     async fn total(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.total)
+        scope(ctx).amount(self.row.total)
     }
 
     /// The currency of all amounts.
@@ -228,28 +244,28 @@ impl Order {
 
     /// How it is sent, by the name that had then; null when nothing was to choose.
     async fn shipping_method(&self) -> Option<&str> {
-        self.0.shipping_name.as_deref()
+        self.row.shipping_name.as_deref()
     }
 
     /// Where it goes.
     async fn shipping_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.shipping_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.row.shipping_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
     }
 
     /// Where the bill goes.
     async fn billing_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.billing_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.row.billing_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
     }
 
     /// What its buyer wanted known; null when nothing.
     async fn note(&self) -> Option<&str> {
-        self.0.note.as_deref()
+        self.row.note.as_deref()
     }
 
     /// Its parcels. One statement for any number of orders.
     async fn fulfilments(&self, ctx: &Context<'_>) -> Result<Vec<Fulfilment>> {
         let scope = scope(ctx);
-        let rows = scope.load(FulfilmentsOf(self.0.id)).await?.unwrap_or_default();
+        let rows = scope.load(FulfilmentsOf(self.row.id)).await?.unwrap_or_default();
         scope.spend(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Fulfilment).collect())
     }
@@ -257,7 +273,7 @@ impl Order {
     /// Its payments. One statement for any number of orders.
     async fn payments(&self, ctx: &Context<'_>) -> Result<Vec<Payment>> {
         let scope = scope(ctx);
-        let rows = scope.load(PaymentsOf(self.0.id)).await?.unwrap_or_default();
+        let rows = scope.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
         scope.spend(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Payment).collect())
     }
@@ -265,7 +281,7 @@ impl Order {
     /// What of its money has gone back, or is on its way. One statement for any number of orders.
     async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<Refund>> {
         let scope = scope(ctx);
-        let rows = scope.load(RefundsOf(self.0.id)).await?.unwrap_or_default();
+        let rows = scope.load(RefundsOf(self.row.id)).await?.unwrap_or_default();
         scope.spend(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Refund).collect())
     }
@@ -274,7 +290,7 @@ impl Order {
     /// orders.
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<OrderEntry>> {
         let scope = scope(ctx);
-        let rows = scope.load(HistoryOf(self.0.id)).await?.unwrap_or_default();
+        let rows = scope.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
         scope.spend(ctx, rows.len())?;
         let staff = scope.caller.permissions().has(Permission::OrderRead);
         Ok(rows.iter().filter(|row| staff || row.is_public).cloned().map(OrderEntry).collect())
@@ -283,22 +299,22 @@ impl Order {
     /// What staff can do with it from here. Staff only.
     #[graphql(guard = "Can(Permission::OrderRead)")]
     async fn possible_steps(&self) -> Vec<OrderStep> {
-        self.0.status.possible().map(OrderStep::from).collect()
+        self.row.status.possible(self.row.payment_status).map(OrderStep::from).collect()
     }
 
     /// Until when it waits for its payment; null when it does not.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.expires_at
+        self.row.expires_at
     }
 
     /// When it was placed.
     async fn placed_at(&self) -> DateTime<Utc> {
-        self.0.placed_at
+        self.row.placed_at
     }
 
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+        self.row.updated_at
     }
 }
 
@@ -311,7 +327,7 @@ pub enum OrderStep {
     Fulfil,
     /// Say that it has arrived.
     Deliver,
-    /// End it before it is sent.
+    /// Cancel it: before it is shipped, or when the parcel came back and no money was captured.
     Cancel,
     /// Give its money back.
     Refund,

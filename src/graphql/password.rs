@@ -14,7 +14,7 @@ use crate::{
     identity::{
         Caller, account,
         entity::account as row,
-        login_attempt::{LoginAttempt, Source},
+        login_attempt::{LoginAttempt, LoginSource},
         one_time::{self, MailAsked, Purpose},
         password,
         session::{self, Opened},
@@ -125,20 +125,18 @@ async fn verify_email(scope: &Scope, token: &str) -> Result<String> {
 
 /// The account of a token that a letter brought. One that does not exist is counted.
 async fn look_up(scope: &Scope, purpose: Purpose, token: &str) -> Result<i64> {
-    match one_time::find(&scope.db, purpose, token, scope.db.now()).await? {
-        Some(account) => Ok(account),
-        None => {
-            throttle::limit_unknown_tokens(scope).await?;
-            Err(one_time::unknown("token"))
-        }
+    if let Some(account) = one_time::find(&scope.db, purpose, token, scope.db.now()).await? {
+        return Ok(account);
     }
+    throttle::limit_unknown_tokens(scope).await?;
+    Err(one_time::unknown("token"))
 }
 
 /// An attempt at the password of somebody who is signed in: counted by their session, so that nobody else uses it up.
 pub(super) fn confirmation(scope: &Scope, account: i64) -> LoginAttempt {
     let source = match scope.caller {
-        Caller::Person { session: Some(session), .. } => Source::Session(session),
-        _ => Source::Address(&scope.device.address),
+        Caller::Person { session: Some(session), .. } => LoginSource::Session(session),
+        _ => LoginSource::Address(&scope.device.address),
     };
     LoginAttempt::new(&scope.shared.config.throttle, &format!("account {account}"), source)
 }

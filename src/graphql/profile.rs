@@ -56,6 +56,17 @@ pub(super) fn patch<T>(said: MaybeUndefined<T>) -> Patch<T> {
     }
 }
 
+/// What is said of a field that cannot be empty: null is refused, but of something new says as little as nothing.
+pub(super) fn required<T>(said: MaybeUndefined<T>, is_new: bool, path: &str) -> Result<Option<T>> {
+    match said {
+        MaybeUndefined::Null if !is_new => {
+            Err(Error::bad_input(path, "this must not be null: leave it out to keep it"))
+        }
+        MaybeUndefined::Null | MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+    }
+}
+
 payload!(
     /// What came of a change of a customer.
     CustomerPayload {

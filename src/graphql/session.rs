@@ -17,7 +17,7 @@ use crate::{
         Caller,
         account::{self, NewAccount, Typed},
         entity,
-        login_attempt::{LoginAttempt, Source},
+        login_attempt::{LoginAttempt, LoginSource},
         one_time::{MailAsked, Purpose},
         password,
         session::{self, Opened, Refreshed},
@@ -284,7 +284,7 @@ async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
         (Some(found), Some(token)) => session::of_device(&scope.db, &token, found.id).await?,
         _ => None,
     };
-    let source = device.map_or(Source::Address(&scope.device.address), Source::Session);
+    let source = device.map_or(LoginSource::Address(&scope.device.address), LoginSource::Session);
     let attempt = LoginAttempt::new(&scope.shared.config.throttle, &account::email_key(email.trim()), source);
     attempt.begin(&scope.shared.db).await?;
     let kept = found.as_ref().and_then(|found| found.password.clone());

@@ -4,9 +4,16 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Simp
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{context::scope, guard::Can, int, payload::payload, profile::patch, tax::AppliedTax};
+use super::{
+    context::scope,
+    guard::Can,
+    int,
+    payload::payload,
+    profile::{patch, required},
+    tax::AppliedTax,
+};
 use crate::{
-    base::{GlobalId, Patch, Result, id::Kind},
+    base::{Error, GlobalId, Patch, Result, id::Kind},
     identity::Permission,
     pricing::{
         ShippingKind,
@@ -200,9 +207,9 @@ pub struct ShippingMethodUpdateInput {
     /// More about it, at most 1000 characters.
     description: MaybeUndefined<String>,
     /// The countries it goes to by ISO 3166-1; empty: to every country.
-    countries: Option<Vec<String>>,
+    countries: MaybeUndefined<Vec<String>>,
     /// The price of every parcel.
-    price: Option<Decimal>,
+    price: MaybeUndefined<Decimal>,
     /// The price of every kilogram that is begun, on top; null when it is the same for every weight.
     price_per_kg: MaybeUndefined<Decimal>,
     /// The lightest parcel it carries, in grams.
@@ -212,15 +219,17 @@ pub struct ShippingMethodUpdateInput {
     /// Goods of this worth travel free.
     free_from: MaybeUndefined<Decimal>,
     /// Whether it is taxed, at the rate of the country it goes to.
-    taxable: Option<bool>,
+    taxable: MaybeUndefined<bool>,
     /// Its place among the others, the lowest first.
-    position: Option<i32>,
+    position: MaybeUndefined<i32>,
     /// Whether shoppers can choose it.
-    active: Option<bool>,
+    active: MaybeUndefined<bool>,
 }
 
-impl From<ShippingMethodUpdateInput> for MethodChange {
-    fn from(input: ShippingMethodUpdateInput) -> Self {
+impl TryFrom<ShippingMethodUpdateInput> for MethodChange {
+    type Error = Error;
+
+    fn try_from(input: ShippingMethodUpdateInput) -> Result<Self> {
         let ShippingMethodUpdateInput {
             name,
             description,
@@ -234,19 +243,19 @@ impl From<ShippingMethodUpdateInput> for MethodChange {
             position,
             active,
         } = input;
-        Self {
+        Ok(Self {
             name: patch(name),
             description: patch(description),
-            countries,
-            price,
+            countries: required(countries, false, "input.countries")?,
+            price: required(price, false, "input.price")?,
             price_per_kg: patch(price_per_kg),
             min_grams: patch(min_grams),
             max_grams: patch(max_grams),
             free_from: patch(free_from),
-            taxable,
-            position,
-            active,
-        }
+            taxable: required(taxable, false, "input.taxable")?,
+            position: required(position, false, "input.position")?,
+            active: required(active, false, "input.active")?,
+        })
     }
 }
 
@@ -315,7 +324,8 @@ impl ShippingMutation {
         let currency = scope.shared.config.shop.currency;
         let changed = async {
             let target = Target { key: GlobalId::key(&id, Kind::ShippingMethod, "id")?, expected: expected_version };
-            scope.db.write(async |tx| change::update_method(tx, currency, target, input.into()).await).await
+            let change = MethodChange::try_from(input)?;
+            scope.db.write(async |tx| change::update_method(tx, currency, target, change).await).await
         };
         ShippingMethodPayload::settle(changed.await)
     }

@@ -188,7 +188,7 @@ impl Movement {
         StockReason::named(&self.reason)
     }
 
-    /// What for: `order K7Q-X3M-9T`; null when it was for nothing in particular.
+    /// What for: `order K7QX-3M9T`; null when it was for nothing in particular.
     #[graphql(name = "reference")]
     async fn shown_reference(&self) -> Option<&str> {
         self.reference.as_deref()

@@ -4,7 +4,13 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{category::Category, context::scope, guard::Can, payload::payload, profile::patch};
+use super::{
+    category::Category,
+    context::scope,
+    guard::Can,
+    payload::payload,
+    profile::{patch, required},
+};
 use crate::{
     base::{GlobalId, Patch, Result, id::Kind},
     identity::Permission,
@@ -112,9 +118,9 @@ pub struct TaxRateUpdateInput {
     /// What it is called, from 1 to 100 characters.
     name: MaybeUndefined<String>,
     /// From 0 to 100, with at most two decimals.
-    percent: Option<Decimal>,
+    percent: MaybeUndefined<Decimal>,
     /// Whether prices contain it; else it is added to them.
-    included: Option<bool>,
+    included: MaybeUndefined<bool>,
 }
 
 payload!(
@@ -185,6 +191,8 @@ impl TaxMutation {
         let changed = async {
             let target = Target { key: GlobalId::key(&id, Kind::TaxRate, "id")?, expected: expected_version };
             let TaxRateUpdateInput { name, percent, included } = input;
+            let percent = required(percent, false, "input.percent")?;
+            let included = required(included, false, "input.included")?;
             let change = RateChange { name: patch(name), percent, included };
             scope(ctx).db.write(async |tx| change::update_rate(tx, target, change).await).await
         };

@@ -8,7 +8,7 @@ use crate::{
     cart::hold,
     customer::{Written, check},
     identity::{Caller, account, one_time::Purpose},
-    infra::{config::ThrottleConfig, throttle::Subject},
+    infra::{config::ThrottleConfig, throttle::ThrottleSubject},
 };
 
 /// Whom an order may have messages sent to, as the input says.
@@ -50,13 +50,15 @@ pub async fn limit_orders(scope: &Scope, contacts: OrderContacts<'_>) -> Result<
     let country = scope.shared.config.shop.country;
     let mut subjects: Vec<_> =
         address(scope, "order address", |config| config.orders_per_address).into_iter().collect();
-    subjects.extend(emails.iter().map(|email| Subject::new("order email", &account::email_key(email.trim()), limit)));
+    subjects.extend(
+        emails.iter().map(|email| ThrottleSubject::new("order email", &account::email_key(email.trim()), limit)),
+    );
     subjects.extend(phones.into_iter().map(|typed| {
         let number = check::phone(&typed, country).unwrap_or(typed);
-        Subject::new("order phone", &number, limit)
+        ThrottleSubject::new("order phone", &number, limit)
     }));
     if let Caller::Person { account, .. } = scope.caller {
-        subjects.push(Subject::new("order account", &account.to_string(), limit));
+        subjects.push(ThrottleSubject::new("order account", &account.to_string(), limit));
     }
     scope.shared.throttle.take(&scope.shared.db, &subjects).await
 }
@@ -78,8 +80,11 @@ pub async fn limit_cart_changes(scope: &Scope) -> Result<()> {
 /// # Errors
 /// When there were too many.
 pub async fn limit_registrations(scope: &Scope, email: &str) -> Result<()> {
-    let email =
-        Subject::new("registration email", &account::email_key(email.trim()), config(scope).registrations_per_email);
+    let email = ThrottleSubject::new(
+        "registration email",
+        &account::email_key(email.trim()),
+        config(scope).registrations_per_email,
+    );
     let address = address(scope, "registration address", |config| config.registrations_per_address);
     let subjects: Vec<_> = std::iter::once(email).chain(address).collect();
     scope.shared.throttle.take(&scope.shared.db, &subjects).await
@@ -108,7 +113,8 @@ pub async fn limit_unknown_tokens(scope: &Scope) -> Result<()> {
 /// # Errors
 /// When the database refuses.
 pub async fn may_mail(scope: &Scope, account: i64, purpose: Purpose) -> Result<bool> {
-    let subject = Subject::new("mail account", &format!("{purpose:?} {account}"), config(scope).mails_per_account);
+    let subject =
+        ThrottleSubject::new("mail account", &format!("{purpose:?} {account}"), config(scope).mails_per_account);
     match scope.shared.throttle.take(&scope.shared.db, &[subject]).await {
         Ok(()) => Ok(true),
         Err(Error::RateLimited { .. }) => Ok(false),
@@ -124,8 +130,8 @@ fn address(
     scope: &Scope,
     action: &'static str,
     limit: impl FnOnce(&ThrottleConfig) -> crate::infra::config::Limit,
-) -> Option<Subject> {
-    Subject::network(action, &scope.device.address, limit(config(scope)))
+) -> Option<ThrottleSubject> {
+    ThrottleSubject::network(action, &scope.device.address, limit(config(scope)))
 }
 
 fn is_trusted(scope: &Scope) -> bool {

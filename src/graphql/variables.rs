@@ -168,7 +168,9 @@ pub fn omit_absent(document: &mut ExecutableDocument, operation: &OperationDefin
             omit_in_selections(&mut one.node.selection_set.node, &absent);
         }
         async_graphql::parser::types::DocumentOperations::Multiple(all) => {
-            all.values_mut().for_each(|one| omit_in_selections(&mut one.node.selection_set.node, &absent));
+            for one in all.values_mut() {
+                omit_in_selections(&mut one.node.selection_set.node, &absent);
+            }
         }
     }
     for fragment in document.fragments.values_mut() {
@@ -194,7 +196,9 @@ fn omit_in_selections(set: &mut SelectionSet, absent: &HashSet<&Name>) {
 
 fn omit_in_arguments(arguments: &mut Vec<(Positioned<Name>, Positioned<Literal>)>, absent: &HashSet<&Name>) {
     arguments.retain(|(_, value)| !is_absent(&value.node, absent));
-    arguments.iter_mut().for_each(|(_, value)| omit_in_value(&mut value.node, absent));
+    for (_, value) in arguments {
+        omit_in_value(&mut value.node, absent);
+    }
 }
 
 fn omit_in_value(value: &mut Literal, absent: &HashSet<&Name>) {

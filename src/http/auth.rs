@@ -19,7 +19,7 @@ use crate::{
         provider::Provider,
         secret,
     },
-    infra::{Budget, Db, Origin, config::Mode, throttle::Subject},
+    infra::{Budget, Db, Origin, config::Mode, throttle::ThrottleSubject},
 };
 
 /// So many characters of a state's digest tell the cookies of several sign-ins apart.
@@ -97,7 +97,7 @@ impl<'a> Visit<'a> {
 
     async fn login(self, asked: Asked, address: &str) -> Result<Response> {
         let shared = &self.app.shared;
-        let subject = Subject::network("login start", address, shared.config.throttle.login_starts_per_address);
+        let subject = ThrottleSubject::network("login start", address, shared.config.throttle.login_starts_per_address);
         shared.throttle.take(&shared.db, subject.as_slice()).await?;
         let redirects = &shared.config.identity.redirects;
         let (redirect, challenge) = (asked.redirect.unwrap_or_default(), asked.challenge.unwrap_or_default());

@@ -97,7 +97,7 @@ mod tests {
     async fn documents_are_kept_up_to_a_size_in_memory() {
         let (documents, config) = documents(&[("SAVANNAH_GRAPHQL__DOCUMENT_CACHE", "100000")]);
         for n in 0..200 {
-            let fields: String = (0..20).map(|field| format!("a{n}x{field}: name ")).collect();
+            let fields = (0..20).map(|field| format!("a{n}x{field}: name ")).collect::<Vec<_>>().concat();
             let text = format!("{{ shop {{ {fields} }} }}");
             assert!(documents.get(text, &config.graphql).await.is_ok());
         }

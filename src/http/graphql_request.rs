@@ -84,6 +84,7 @@ impl RequestError {
     }
 
     /// It is one, but cannot be executed.
+    #[must_use]
     pub fn graphql(stage: Stage, error: ServerError) -> Self {
         Self { status: StatusCode::BAD_REQUEST, stage, errors: vec![error] }
     }

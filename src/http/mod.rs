@@ -2,6 +2,7 @@
 
 pub mod envelope;
 pub mod request_id;
+mod body_timeout;
 pub mod negotiate;
 pub mod bearer;
 pub mod keys;
@@ -12,6 +13,8 @@ pub mod graphql;
 pub mod graphiql;
 pub mod health;
 pub mod auth;
+mod connection;
+mod listener;
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use axum::{
     middleware,
     routing::{any, get},
 };
+pub use listener::serve;
 use tower_http::{
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
     cors::{AllowHeaders, AllowOrigin, Any, CorsLayer},
@@ -80,6 +84,7 @@ pub fn dressed(paths: Router, app: &App) -> Router {
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(DefaultBodyLimit::max(config.server.body_limit))
+        .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit))
         .layer(middleware::from_fn(envelope::catch))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM).and(DefaultPredicate::new())))
         .layer(cors(&config.server, config.shop.mode))

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Role, entity::account, password};
 use crate::{
-    base::{Error, Language, Result, error::Code, id::Kind, text},
+    base::{Error, Language, Result, error::Code, id::Kind, link::contains_link, text},
     infra::{Change, Tx, outbox::Event},
 };
 
@@ -110,13 +110,16 @@ pub fn name(typed: &str, field: &str) -> Result<String> {
     if name.chars().any(char::is_control) {
         return Err(Error::bad_input(field, "a name has no control characters"));
     }
+    if contains_link(name) {
+        return Err(Error::bad_input(field, "this must not contain a link"));
+    }
     Ok(name.to_owned())
 }
 
 /// What staff find a name by, folded: the whole of it, and its last part.
 #[must_use]
 pub fn name_keys(first: &str, last: &str) -> (String, String) {
-    (text::key(&format!("{first} {last}")), text::key(last))
+    (text::search_key(&format!("{first} {last}")), text::search_key(last))
 }
 
 /// Somebody has an account from now on, as a customer.

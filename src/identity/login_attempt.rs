@@ -11,13 +11,13 @@ use crate::{
     infra::{
         Db,
         config::ThrottleConfig,
-        throttle::{self, Counter, Subject},
+        throttle::{self, Counter, ThrottleSubject},
     },
 };
 
 /// Where an attempt comes from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
+pub enum LoginSource<'a> {
     /// A client address; may be empty where it is not known.
     Address(&'a str),
     /// A device that has signed in to the account before, by its session.
@@ -28,11 +28,11 @@ pub enum Source<'a> {
 #[derive(Debug)]
 pub struct LoginAttempt {
     /// The account from this source.
-    pair: Subject,
+    pair: ThrottleSubject,
     /// The account from anywhere, and the address for any account. Both absent for a device that is known: what others
     /// do is not counted against it.
-    account: Option<Subject>,
-    address: Option<Subject>,
+    account: Option<ThrottleSubject>,
+    address: Option<ThrottleSubject>,
     threshold: u32,
     max_delay: TimeDelta,
 }
@@ -40,17 +40,17 @@ pub struct LoginAttempt {
 impl LoginAttempt {
     /// An attempt at an account, known by whatever it is looked up by.
     #[must_use]
-    pub fn new(config: &ThrottleConfig, account: &str, source: Source<'_>) -> Self {
-        let pair = |from: &str| Subject::new("login", &format!("{account} {from}"), config.failed_logins);
+    pub fn new(config: &ThrottleConfig, account: &str, source: LoginSource<'_>) -> Self {
+        let pair = |from: &str| ThrottleSubject::new("login", &format!("{account} {from}"), config.failed_logins);
         let (pair, account, address) = match source {
-            Source::Session(session) => (pair(&format!("session {session}")), None, None),
-            Source::Address(address) => {
+            LoginSource::Session(session) => (pair(&format!("session {session}")), None, None),
+            LoginSource::Address(address) => {
                 let network = throttle::network_of(address).unwrap_or_default();
                 let unlimited = config.failed_logins_per_account.unlimited();
                 (
                     pair(&network),
-                    Some(Subject::new("login account", account, unlimited)),
-                    Subject::network("login address", address, config.failed_logins_per_address),
+                    Some(ThrottleSubject::new("login account", account, unlimited)),
+                    ThrottleSubject::network("login address", address, config.failed_logins_per_address),
                 )
             }
         };
@@ -68,7 +68,7 @@ impl LoginAttempt {
         let now = db.now();
         if let Some(account) = &self.account {
             let found = throttle::read(db, &all).await?;
-            let counter = |of: &Subject| {
+            let counter = |of: &ThrottleSubject| {
                 let found = found.iter().find(|(subject, counter)| subject == of && counter.until > now);
                 found.map(|(_, counter)| *counter)
             };
@@ -99,7 +99,7 @@ impl LoginAttempt {
         throttle::give_back(db, &self.pair, &shared).await
     }
 
-    fn shared(&self) -> impl Iterator<Item = &Subject> {
+    fn shared(&self) -> impl Iterator<Item = &ThrottleSubject> {
         self.account.iter().chain(&self.address)
     }
 }

@@ -57,13 +57,16 @@ fn refused<T>(why: impl Into<String>) -> Result<T, Denied> {
     Err(Denied::Refused(Refused::new(why)))
 }
 
+/// A person of a provider: the provider, the subject, and the e-mail address that the provider vouches for.
+type PersonKey = (String, String, Option<String>);
+
 /// What knows tokens of other issuers.
 #[derive(Debug)]
 pub struct Outside {
     /// All who know people for the shop, also those whose tokens are not taken.
     pub providers: Providers,
     /// The account of a subject of a provider by an e-mail address, and when that was looked at.
-    people: Cache<(String, String, Option<String>), (i64, DateTime<Utc>)>,
+    people: Cache<PersonKey, (i64, DateTime<Utc>)>,
 }
 
 /// What a token says of itself, before anything of it is believed.

@@ -183,3 +183,85 @@ impl Role {
         [Self::Admin, Self::Staff, Self::Customer].into_iter().find(|role| role.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permission_names_are_unique_and_stable() {
+        let names: Vec<_> = Permission::ALL.iter().map(|one| one.name()).collect();
+        let expected = [
+            "catalog:write",
+            "stock:write",
+            "order:read",
+            "order:write",
+            "message:write",
+            "shop:write",
+            "job:write",
+            "customer:read",
+            "customer:write",
+            "staff:write",
+            "api_key:write",
+            "audit:read",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn set_has_exactly_its_own_permissions() {
+        for one in Permission::ALL {
+            let set = Permissions::of(&[one]);
+            for other in Permission::ALL {
+                assert_eq!(set.has(other), one == other, "{one:?} {other:?}");
+            }
+            assert!(!Permissions::default().has(one));
+        }
+    }
+
+    #[test]
+    fn set_covers_itself_and_its_subsets_only() {
+        let both = Permissions::of(&[Permission::OrderRead, Permission::OrderWrite]);
+        let read = Permissions::of(&[Permission::OrderRead]);
+        let stock = Permissions::of(&[Permission::StockWrite, Permission::OrderRead]);
+        assert!(both.covers(both) && both.covers(read) && read.covers(Permissions::default()));
+        assert!(!read.covers(both) && !both.covers(stock) && !Permissions::default().covers(read));
+    }
+
+    #[test]
+    fn names_of_a_set_read_back_to_the_set() {
+        let set = Permissions::of(&[Permission::AuditRead, Permission::CatalogWrite]);
+        assert_eq!(set.to_string(), "catalog:write audit:read");
+        assert_eq!(Permissions::read(&set.to_string()), set);
+        // A repeated name is one permission, an unknown name is none.
+        assert_eq!(Permissions::read("audit:read audit:read no:such"), Permissions::of(&[Permission::AuditRead]));
+        assert_eq!(Permissions::read(""), Permissions::default());
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Permission::CatalogWrite, Permission::AuditRead]);
+    }
+
+    #[test]
+    fn only_admins_manage_staff_and_keys() {
+        let admin_only = [
+            Permission::ShopWrite,
+            Permission::JobWrite,
+            Permission::CustomerWrite,
+            Permission::StaffWrite,
+            Permission::ApiKeyWrite,
+            Permission::AuditRead,
+        ];
+        for one in Permission::ALL {
+            assert!(Role::Admin.permissions().has(one));
+            assert_eq!(Role::Staff.permissions().has(one), !admin_only.contains(&one), "{one:?}");
+            assert!(!Role::Customer.permissions().has(one));
+        }
+    }
+
+    #[test]
+    fn roles_are_known_by_their_names() {
+        let names = [(Role::Admin, "admin"), (Role::Staff, "staff"), (Role::Customer, "customer")];
+        for (role, name) in names {
+            assert_eq!((role.name(), Role::named(name)), (name, Some(role)));
+        }
+        assert_eq!(Role::named("root"), None);
+    }
+}

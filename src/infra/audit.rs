@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Db, Tx};
 use crate::base::{
-    Result,
+    Error, Result,
     id::Kind,
-    page::{Cursor, Page, Window},
+    page::{Cursor, Key, Page, Window},
 };
 
 /// Who does what a transaction does.
@@ -92,7 +92,7 @@ impl Line {
     /// Its place in the log.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { order: ORDER, keys: Vec::new(), id: self.id }.encode()
+        Cursor { order: ORDER, keys: vec![Key::Time(self.created_at)], id: self.id }.encode()
     }
 }
 
@@ -140,10 +140,13 @@ pub async fn page(db: &Db, wanted: &Wanted, window: &Window) -> Result<Page<Line
     }
     if let Some(cursor) = &window.cursor {
         let field = if window.backwards { "before" } else { "after" };
-        let cursor = Cursor::decode(cursor, ORDER, &[], field)?;
-        sql.push(if window.backwards { " AND a.id > " } else { " AND a.id < " }).bind(cursor.id);
+        let Cursor { keys, id, .. } = Cursor::decode(cursor, ORDER, &[Key::Time(DateTime::UNIX_EPOCH)], field)?;
+        let Some(Key::Time(at)) = keys.first() else { return Err(Error::bad_input(field, "this is not a cursor")) };
+        sql.push(" AND (a.created_at, a.id) ").push(if window.backwards { "> (" } else { "< (" });
+        sql.bind(*at).push(", ").bind(id).push(")");
     }
-    sql.push(if window.backwards { " ORDER BY a.id" } else { " ORDER BY a.id DESC" });
+    let way = if window.backwards { "" } else { " DESC" };
+    sql.push(&format!(" ORDER BY a.created_at{way}, a.id{way}"));
     sql.push(&format!(" LIMIT {}", window.size + 1));
     let rows = db.query_all_raw(sql.statement()).await?;
     let lines = rows.iter().map(|row| Line::from_query_result(row, "")).collect::<Result<_, _>>()?;
@@ -160,7 +163,8 @@ impl Tx {
             return Ok(());
         }
         let (actor, actor_id) = self.origin().actor.stored();
-        let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
+        // As the driver writes a moment: SQLite compares them as texts.
+        let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false);
         let row = |change: &Change| {
             let (kind, key) = change.thing;
             json!([

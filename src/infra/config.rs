@@ -7,10 +7,12 @@ mod identity;
 mod jobs;
 mod log;
 mod message;
+mod server;
 mod throttle;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
+use chrono_tz::Tz;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
@@ -23,6 +25,7 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
+pub use server::{ServerConfig, ShutdownDelay};
 pub use throttle::{Limit, ThrottleConfig};
 
 /// The defaults, and the list of what can be set.
@@ -74,6 +77,9 @@ pub struct ShopConfig {
     /// Where it stands: a phone number without a country's code is one of there.
     #[serde(deserialize_with = "parsed")]
     pub country: Country,
+    /// Where the days of imported files begin and end.
+    #[serde(deserialize_with = "parsed")]
+    pub time_zone: Tz,
     /// What it speaks to those who have not said what they speak.
     #[serde(deserialize_with = "parsed")]
     pub language: Language,
@@ -113,39 +119,30 @@ pub struct DatabaseConfig {
     /// For a statement of a request.
     #[serde(deserialize_with = "seconds")]
     pub statement_timeout: Duration,
+    /// For what another transaction holds.
+    #[serde(deserialize_with = "seconds")]
+    pub lock_timeout: Duration,
+    /// For a transaction that sends nothing.
+    #[serde(deserialize_with = "seconds")]
+    pub idle_transaction_timeout: Duration,
     /// For a free connection.
     #[serde(deserialize_with = "seconds")]
     pub acquire_timeout: Duration,
+}
+
+impl DatabaseConfig {
+    /// For commands and upgrades, which take as long as they take.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        let none = Duration::ZERO;
+        Self { statement_timeout: none, lock_timeout: none, idle_transaction_timeout: none, ..self.clone() }
+    }
 }
 
 impl std::fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
     }
-}
-
-/// `[server]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct ServerConfig {
-    /// Where to listen.
-    #[serde(deserialize_with = "parsed")]
-    pub bind: SocketAddr,
-    /// How people reach it; empty: as the request says, in development.
-    pub public_url: String,
-    /// For a whole request.
-    #[serde(deserialize_with = "seconds")]
-    pub request_timeout: Duration,
-    /// For what still runs at the end.
-    #[serde(deserialize_with = "seconds")]
-    pub shutdown_grace: Duration,
-    /// Whose pages may call.
-    pub cors_origins: Vec<String>,
-    /// Which request headers their pages may send beside the usual ones.
-    pub cors_headers: Vec<String>,
-    /// Bytes.
-    pub body_limit: usize,
-    /// How many proxies stand before it.
-    pub proxies: usize,
 }
 
 /// On, off, or by the shop's mode.

@@ -28,7 +28,7 @@ impl Budget {
 
 /// Whether statements of a connection are held to their request's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+pub(super) enum Enforcement {
     /// Past the budget they are refused.
     Enforced,
     /// They are counted only: a transaction that has begun is not cut in its middle.
@@ -97,10 +97,10 @@ impl Meter {
     /// Runs a statement and counts it.
     pub(super) async fn run<T>(
         meter: Option<&Arc<Self>>,
-        limit: Limit,
+        enforcement: Enforcement,
         statement: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
-        if limit == Limit::Enforced {
+        if enforcement == Enforcement::Enforced {
             Self::check(meter)?;
         }
         let Some(meter) = meter else { return statement.await };
@@ -131,7 +131,7 @@ mod tests {
     use crate::base::Error;
 
     async fn statement(meter: &Arc<Meter>) -> Result<(), DbErr> {
-        Meter::run(Some(meter), Limit::Enforced, async { Ok(()) }).await
+        Meter::run(Some(meter), Enforcement::Enforced, async { Ok(()) }).await
     }
 
     #[tokio::test]
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(refused.code.as_str(), "QUERY_TOO_COMPLEX");
         assert!(refused.message.contains("more than 2 database statements"), "{}", refused.message);
         assert_eq!(meter.statements(), 2);
-        assert!(Meter::run(Some(&meter), Limit::Exempt, async { Ok(()) }).await.is_ok());
+        assert!(Meter::run(Some(&meter), Enforcement::Exempt, async { Ok(()) }).await.is_ok());
         assert_eq!(meter.statements(), 3);
     }
 

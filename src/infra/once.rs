@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
-use super::{Db, Tx};
+use super::{Actor, Db, Tx};
 use crate::base::{Error, Result, error::Code};
 
 /// So long a key is remembered.
@@ -23,6 +23,8 @@ pub struct Once {
     mutation: &'static str,
     key: String,
     digest: String,
+    /// What separates the keys of callers who have not signed in.
+    guest: String,
 }
 
 impl Once {
@@ -36,9 +38,21 @@ impl Once {
             let message = format!("a key has 1 to {LIMIT} characters; make a new UUID for each new request");
             return Err(Error::bad_input(FIELD, message));
         }
-        let digest = digest::digest(&digest::SHA256, input.to_string().as_bytes());
-        Ok(Self { mutation, key: key.to_owned(), digest: BASE64_URL_SAFE_NO_PAD.encode(digest) })
+        let digest = hash(&input.to_string());
+        Ok(Self { mutation, key: key.to_owned(), digest, guest: String::new() })
     }
+
+    /// Separates the keys of guests by what belongs to one of them: a cart's id, or an address for messages. Two clients
+    /// that count their keys from 1 then never meet each other's request. Callers who have signed in have keys of their
+    /// own anyway.
+    #[must_use]
+    pub fn for_guest(self, guest: &str) -> Self {
+        Self { guest: hash(guest), ..self }
+    }
+}
+
+fn hash(text: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 /// The key of what a request makes.
@@ -63,12 +77,13 @@ impl Tx {
     /// Claims a request for this transaction. Whoever sends the same at the same time waits until it has ended: then the
     /// request was carried out, or is theirs. One statement, on PostgreSQL, the first time.
     ///
-    /// Keys are the caller's own: nobody meets another's.
+    /// Keys are scoped by the mutation and the caller; those of guests by what [`Once::for_guest`] says.
     ///
     /// # Errors
     /// When the key was used for another request, or the database refuses.
     pub async fn claim(&self, once: &Once, makes: Makes) -> Result<Claim> {
-        let scope = format!("{} {}", once.mutation, self.origin().actor);
+        let guest = if self.origin().actor == Actor::Nobody { once.guest.as_str() } else { "" };
+        let scope = format!("{} {} {guest}", once.mutation, self.origin().actor).trim_end().to_owned();
         let mut sql = self.sql();
         sql.push("INSERT INTO idempotency (scope, key, digest, made, created_at) VALUES (").bind(scope.as_str());
         sql.push(", ").bind(once.key.as_str()).push(", ").bind(once.digest.as_str()).push(", ");

@@ -1,9 +1,9 @@
 //! A database that a shop can be run on: its schema current, its currency the one that the prices are in.
 
-use migration::{Migrator, MigratorTrait};
 use sea_orm::ConnectionTrait;
 
-use super::{Config, Db, config::Mode};
+use super::{Config, Db, Tx, config::Mode};
+use crate::base::{Clock, Result};
 
 /// Brings the schema up to date where that is safe to do unasked, and agrees on the currency.
 ///
@@ -12,16 +12,33 @@ use super::{Config, Db, config::Mode};
 /// # Errors
 /// A sentence for the operator.
 pub async fn make_ready(db: &Db, config: &Config) -> Result<(), String> {
-    let said = |why: sea_orm::DbErr| format!("the database's schema could not be brought up to date: {why}");
-    let pending = Migrator::get_pending_migrations(db.owner()).await.map_err(said)?.len();
+    let failed = |why: sea_orm::DbErr| format!("the database's schema could not be brought up to date: {why}");
+    let pending = db.count_pending_migrations().await.map_err(failed)?;
     if pending > 0 {
         if config.shop.mode == Mode::Production && db.sql().postgres() {
             return Err(format!("the database lacks {pending} migrations: run `savannah migrate` first"));
         }
-        Migrator::up(db.owner(), None).await.map_err(said)?;
+        // What a request may take is not what an upgrade takes.
+        let unlimited = Db::open(&config.database.without_limits(), Clock::default()).await?;
+        unlimited.change_schema(None).await.map_err(failed)?;
+        unlimited.close().await;
         tracing::info!(migrations = pending, "the database's schema is up to date");
     }
     agree_on_currency(db, config.shop.currency.code()).await
+}
+
+/// Waits for everybody else who prepares the shop in a transaction.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn lock(tx: &Tx) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("SELECT id FROM shop");
+    if sql.postgres() {
+        sql.push(" FOR UPDATE");
+    }
+    tx.query_all_raw(sql.statement()).await?;
+    Ok(())
 }
 
 /// Prices are stored without their currency, so it may never change unnoticed.

@@ -101,6 +101,7 @@ impl Sms {
         if !(4..=15).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Unsent::never("this is no telephone number"));
         }
+        tracing::debug!(segments = segments(&note.text), "a short message is paid for by the segment");
         match &self.0 {
             Post::Nowhere => Err(Unsent::Nowhere),
             Post::Folder(folder) => {

@@ -32,14 +32,14 @@ const MAX_PORTION: u32 = 50;
 
 /// A subject of an action, and how often it may be one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Subject {
+pub struct ThrottleSubject {
     action: &'static str,
     digest: String,
     count: u32,
     window: TimeDelta,
 }
 
-impl Subject {
+impl ThrottleSubject {
     /// A subject, of which only the digest is kept.
     #[must_use]
     pub fn new(action: &'static str, subject: &str, limit: Limit) -> Self {
@@ -108,7 +108,7 @@ impl Throttle {
     ///
     /// # Errors
     /// When one of them has reached its limit, or the database refuses.
-    pub async fn take(&self, db: &Db, subjects: &[Subject]) -> Result<()> {
+    pub async fn take(&self, db: &Db, subjects: &[ThrottleSubject]) -> Result<()> {
         let now = db.now();
         let mut open = Vec::with_capacity(subjects.len());
         for subject in subjects {
@@ -119,8 +119,8 @@ impl Throttle {
             }
         }
         let outcome = count(db, open).await?;
-        let refused = matches!(outcome, Outcome::Refused(_));
-        let (Outcome::Counted(counters) | Outcome::Refused(counters)) = &outcome;
+        let refused = matches!(outcome, CountOutcome::Refused(_));
+        let (CountOutcome::Counted(counters) | CountOutcome::Refused(counters)) = &outcome;
         for (subject, counter) in counters {
             if refused || subject.portion() > 1 {
                 let left = AtomicU32::new(subject.portion() - 1);
@@ -134,14 +134,14 @@ impl Throttle {
 
 /// What came of counting an action.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum CountOutcome {
     /// All its subjects were within their limits: their counters, the action among them.
-    Counted(Vec<(Subject, Counter)>),
+    Counted(Vec<(ThrottleSubject, Counter)>),
     /// These had reached their limits, and nothing was counted.
-    Refused(Vec<(Subject, Counter)>),
+    Refused(Vec<(ThrottleSubject, Counter)>),
 }
 
-impl Outcome {
+impl CountOutcome {
     /// Whether the action may go on.
     ///
     /// # Errors
@@ -173,9 +173,9 @@ pub fn limited(until: DateTime<Utc>, now: DateTime<Utc>) -> Error {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn count(db: &Db, mut subjects: Vec<(Subject, u32)>) -> Result<Outcome> {
+pub async fn count(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) -> Result<CountOutcome> {
     if subjects.is_empty() {
-        return Ok(Outcome::Counted(Vec::new()));
+        return Ok(CountOutcome::Counted(Vec::new()));
     }
     // In one order, so that two of them never wait for each other; each once, because a statement changes a row once.
     subjects.sort_unstable_by(|(a, _), (b, _)| (a.action, &a.digest).cmp(&(b.action, &b.digest)));
@@ -187,7 +187,7 @@ pub async fn count(db: &Db, mut subjects: Vec<(Subject, u32)>) -> Result<Outcome
         if above { Err(limited(tx.now(), tx.now())) } else { Ok(counted) }
     });
     match counted.await {
-        Ok(counted) if !counted.is_empty() => return Ok(Outcome::Counted(counted)),
+        Ok(counted) if !counted.is_empty() => return Ok(CountOutcome::Counted(counted)),
         Ok(_) | Err(Error::RateLimited { .. }) => {}
         Err(why) => return Err(why),
     }
@@ -197,13 +197,13 @@ pub async fn count(db: &Db, mut subjects: Vec<(Subject, u32)>) -> Result<Outcome
         let amount = subjects.iter().find(|(one, _)| one == subject).map_or(1, |(_, amount)| *amount);
         counter.until > now && counter.count.saturating_add(amount) > subject.count
     });
-    Ok(Outcome::Refused(full))
+    Ok(CountOutcome::Refused(full))
 }
 
-fn upsert(tx: &Tx, subjects: &[(Subject, u32)]) -> Sql {
+fn upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> Sql {
     let columns =
         [("action", "text"), ("subject", "text"), ("count", "int"), ("most", "int"), ("until", "timestamptz")];
-    let row = |(subject, amount): &(Subject, u32)| {
+    let row = |(subject, amount): &(ThrottleSubject, u32)| {
         let until = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let until = until.to_rfc3339_opts(SecondsFormat::AutoSi, false);
         serde_json::json!([subject.action, subject.digest, amount, subject.count, until])
@@ -225,14 +225,17 @@ fn upsert(tx: &Tx, subjects: &[(Subject, u32)]) -> Sql {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn read(db: &impl ConnectionTrait, subjects: &[(Subject, u32)]) -> Result<Vec<(Subject, Counter)>> {
+pub async fn read(
+    db: &impl ConnectionTrait,
+    subjects: &[(ThrottleSubject, u32)],
+) -> Result<Vec<(ThrottleSubject, Counter)>> {
     let mut sql = Sql::new(db.get_database_backend());
     sql.push("SELECT action, subject, count, until, updated_at FROM throttle WHERE ");
     sql.any_text("subject", subjects.iter().map(|(subject, _)| subject.digest.as_str()));
     matched(&db.query_all_raw(sql.statement()).await?, subjects)
 }
 
-fn matched(rows: &[QueryResult], subjects: &[(Subject, u32)]) -> Result<Vec<(Subject, Counter)>> {
+fn matched(rows: &[QueryResult], subjects: &[(ThrottleSubject, u32)]) -> Result<Vec<(ThrottleSubject, Counter)>> {
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let (action, digest): (String, String) = (row.try_get_by(0)?, row.try_get_by(1)?);
@@ -248,7 +251,7 @@ fn matched(rows: &[QueryResult], subjects: &[(Subject, u32)]) -> Result<Vec<(Sub
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn give_back(db: &Db, reset: &Subject, others: &[Subject]) -> Result<()> {
+pub async fn give_back(db: &Db, reset: &ThrottleSubject, others: &[ThrottleSubject]) -> Result<()> {
     let mut all: Vec<_> = std::iter::once(reset).chain(others).collect();
     // In the order in which they are counted.
     all.sort_unstable_by(|a, b| (a.action, &a.digest).cmp(&(b.action, &b.digest)));

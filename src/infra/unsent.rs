@@ -1,6 +1,8 @@
 //! Why a message did not go out: whether trying again may help.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
+
+use super::private_files;
 
 /// The longest reason that is kept. Characters.
 const LONGEST: usize = 300;
@@ -34,16 +36,18 @@ fn plain(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
 }
 
-/// Puts a message into a folder, whole or not at all. One that is put there again takes the place of the first.
+/// Puts a message into a folder, whole or not at all, and for its owner alone: there are people and tokens in it. One that is put there again takes the place of the first.
 pub(super) async fn file(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Unsent> {
-    let write = async {
-        tokio::fs::create_dir_all(folder).await?;
-        let (part, whole) = (folder.join(format!(".{name}.part")), folder.join(name));
-        tokio::fs::write(&part, bytes).await?;
-        tokio::fs::rename(part, whole).await
-    };
     let failed = |why: std::io::Error| Unsent::later(format!("it could not be written to {}: {why}", folder.display()));
-    write.await.map_err(failed)
+    let (part, whole, bytes) = (folder.join(format!(".{name}.part")), folder.join(name), bytes.to_vec());
+    let made = folder.to_owned();
+    let write = move || {
+        private_files::create_folder(&made)?;
+        private_files::open_options().create(true).write(true).truncate(true).open(&part)?.write_all(&bytes)?;
+        std::fs::rename(part, whole)
+    };
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|why| Err(std::io::Error::other(why))).map_err(failed)
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::DEFAULT_LOCATION;
+use super::{DEFAULT_LOCATION, row};
 use crate::{
-    base::{Result, id::Kind},
+    base::{
+        Error, Result,
+        error::{Code, Problem},
+        id::Kind,
+    },
     infra::{Change, Tx},
 };
 
@@ -47,6 +51,26 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
     tx.execute_raw(sql.statement()).await?;
     let variants: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
     mark(tx, &variants).await
+}
+
+/// Locks the stock of variants and checks that as many are on hand at the default location as their editors expect: each
+/// expectation is a variant, a quantity, and the input field that says so.
+///
+/// # Errors
+/// With each variant of which another number is on hand.
+pub async fn check_on_hand(tx: &Tx, expected: &[(i64, i64, String)]) -> Result<()> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let rows = row::hold(tx, expected.iter().map(|(variant, ..)| *variant)).await?;
+    let problem = |(variant, quantity, field): &(i64, i64, String)| {
+        let there = rows.iter().find(|row| row.variant_id == *variant && row.location_id == DEFAULT_LOCATION);
+        let on_hand = there.map_or(0, |row| row.on_hand);
+        let message = format!("there are {on_hand} on hand now, not {quantity}: others have changed it; count again");
+        let field = field.split('.').map(str::to_owned).collect();
+        (on_hand != *quantity).then_some(Problem { code: Code::VersionConflict, field, message })
+    };
+    Error::all(expected.iter().filter_map(problem).collect())
 }
 
 /// The same, said by staff: with lines in the audit log where a count becomes another.
@@ -94,15 +118,24 @@ pub async fn mark(tx: &Tx, variants: &[i64]) -> Result<()> {
     let buyable = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
                    WHERE v.product_id = product.id AND v.deleted_at IS NULL \
                    AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+    hold_products(tx, variants).await?;
+    let mut sql = tx.sql();
+    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
+    sql.any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable);
+    tx.execute_raw(sql.statement()).await?;
+    Ok(())
+}
+
+/// Keeps the products of variants as they are until the transaction ends.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn hold_products(tx: &Tx, variants: &[i64]) -> Result<()> {
     let mut sql = tx.sql();
     if sql.postgres() {
         sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
         sql.any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
         tx.execute_raw(sql.statement()).await?;
     }
-    let mut sql = tx.sql();
-    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
-    sql.any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable);
-    tx.execute_raw(sql.statement()).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ pub mod hold;
 pub mod staff;
 pub mod ledger;
 
-pub use count::{mark, recount, set_on_hand};
+pub use count::{check_on_hand, mark, recount, set_on_hand};
 pub use event::StockLow;
 pub use stock::{Stock, of_products, of_variants};
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     DEFAULT_LOCATION,
+    count::hold_products,
     hold::shift,
     mark,
     row::{self, Row},
@@ -139,6 +140,8 @@ pub async fn settings(tx: &Tx, place: Place, said: Settings) -> Result<Row> {
     }
     let before = open(tx, place.variant, &[place.location()], "input.locationId").await?;
     let mut told = serde_json::Map::new();
+    // A product comes before its variants, for whoever edits it too.
+    hold_products(tx, &[place.variant]).await?;
     for (column, name, said) in [("track_stock", "tracked", tracked), ("backorder", "backorder", backorder)] {
         let Some(said) = said else { continue };
         let mut sql = tx.sql();

@@ -25,6 +25,7 @@ pub mod message {
         pub round: i32,
         pub provider_id: Option<String>,
         pub sent_at: Option<DateTimeUtc>,
+        pub due_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }

@@ -7,6 +7,8 @@ mod entity;
 pub mod preference;
 pub mod send;
 mod queue;
+pub mod limit;
+pub mod erase;
 pub mod identity;
 pub mod order;
 pub mod list;

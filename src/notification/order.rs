@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{LineWords, Notice, Occasion, OrderWords, ParcelWords, Recipient, amount, tell, web};
 use crate::{
-    base::{Country, Error, Language, Result},
+    base::{Country, Error, Language, Result, link::contains_link},
+    catalog::DEFAULT_VARIANT,
     customer::Reach,
     identity::entity::account,
     infra::{Tx, outbox::Told},
@@ -88,7 +89,8 @@ async fn read(tx: &Tx, key: i64) -> Result<Option<(Recipient, Order, OrderWords)
     let mut words = words(&order, &lines)?;
     let (mut email, mut phone) = (order.email.clone(), order.phone.clone());
     if let Some(owner) = &owner {
-        if words.name.is_empty() {
+        // A name in the greeting is one that its owner has verified an address for: anybody can type a guest's.
+        if owner.email_verified_at.is_some() && !contains_link(&owner.first_name) {
             words.name.clone_from(&owner.first_name);
         }
         email = email.or_else(|| owner.email.clone());
@@ -110,15 +112,14 @@ fn words(order: &Order, lines: &[Line]) -> Result<OrderWords> {
     let some = |minor: i64| (minor != 0).then(|| shown(minor));
     let line = |line: &Line| LineWords {
         name: line.name.clone(),
-        variant: line.variant_name.clone(),
+        variant: variant_of(line),
         quantity: line.quantity,
         total: shown(line.unit_list.saturating_mul(line.quantity)),
     };
     let place = order.shipping_address.as_ref();
     Ok(OrderWords {
         number: order.number.clone(),
-        token: order.token.clone(),
-        name: place.map(|place| part(place, "firstName").to_owned()).unwrap_or_default(),
+        name: String::new(),
         lines: lines.iter().map(line).collect(),
         subtotal: shown(order.subtotal),
         discount: some(order.discount),
@@ -132,11 +133,16 @@ fn words(order: &Order, lines: &[Line]) -> Result<OrderWords> {
     })
 }
 
+/// The variant's name, where the product has more than one.
+fn variant_of(line: &Line) -> String {
+    if line.variant_name == DEFAULT_VARIANT { String::new() } else { line.variant_name.clone() }
+}
+
 fn parcel_words(parcel: Fulfilment, parts: &[Part], lines: &[Line]) -> ParcelWords {
     let by_key: HashMap<i64, &Line> = lines.iter().map(|line| (line.id, line)).collect();
     let told = |part: &Part| {
         let line = by_key.get(&part.order_line_id)?;
-        let (name, variant) = (line.name.clone(), line.variant_name.clone());
+        let (name, variant) = (line.name.clone(), variant_of(line));
         Some(LineWords { name, variant, quantity: part.quantity, total: String::new() })
     };
     ParcelWords {
@@ -165,7 +171,8 @@ fn address(place: &Value) -> Vec<String> {
         of("region").to_owned(),
         country.to_owned(),
     ];
-    lines.iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    let lines = lines.iter().map(|line| line.trim().to_owned());
+    lines.filter(|line| !line.is_empty() && !contains_link(line)).collect()
 }
 
 #[cfg(test)]
@@ -180,5 +187,7 @@ mod tests {
             "city": "Nairobi", "countryCode": "KE" });
         assert_eq!(address(&place), ["Wanjiku", "Moi Avenue 1", "Nairobi", "Kenya"]);
         assert!(address(&json!({})).is_empty());
+        let place = json!({ "firstName": "Verify", "line1": "at http://evil.example/login", "city": "Nairobi" });
+        assert_eq!(address(&place), ["Verify", "Nairobi"], "an address that was stored before links were refused");
     }
 }

@@ -139,6 +139,8 @@ pub async fn resend(tx: &Tx, key: i64) -> Result<message::Model> {
     let (before, round) = (found.state.clone(), found.round + 1);
     let mut row = found.into_active_model();
     row.state = Set("queued".to_owned());
+    // Staff have decided: no limit holds it up.
+    row.due_at = Set(Some(tx.now()));
     row.why = Set(None);
     row.attempts = Set(0);
     row.round = Set(round);

@@ -20,7 +20,6 @@ fn order(occasion: Occasion) -> OrderWords {
     };
     OrderWords {
         number: "K7M2-9QXA".into(),
-        token: "t".repeat(43),
         name: "Wanjiku".into(),
         lines: vec![line("<b>x</b>", "Red \"L\""), line("Kikoi & kanga", "")],
         subtotal: "KES 5,000.00".into(),

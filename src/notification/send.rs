@@ -1,15 +1,21 @@
 //! Sending what was written down: each message until it is out, or will never be.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Set,
+    sea_query::{Expr, LockType},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Channel, Facts, Occasion, OrderWords, letter,
+    limit::{self, Admission},
     message::{self, Column, Entity},
     note, render,
 };
 use crate::{
-    base::{Error, Language, Result},
+    base::{Error, Language, Result, link::contains_link},
+    customer::Reach,
     identity::{
         account,
         one_time::{self, Purpose},
@@ -20,6 +26,7 @@ use crate::{
         mail::Letter,
         sms::Note,
     },
+    order::find,
 };
 
 /// How often a message is tried before it has failed.
@@ -81,8 +88,11 @@ enum Ready {
     Not(String),
 }
 
-/// Counts the attempt, and puts the message into words. `None` when nothing is left to do.
+/// Counts the attempt, and puts the message into words. `None` when nothing is left to do now.
 async fn prepare(tx: &Tx, config: &Config, key: i64) -> Result<Option<(message::Model, Ready)>> {
+    if !admitted(tx, config, key).await? {
+        return Ok(None);
+    }
     let tried = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
@@ -96,6 +106,32 @@ async fn prepare(tx: &Tx, config: &Config, key: i64) -> Result<Option<(message::
     Ok(Some((row, ready)))
 }
 
+/// Whether a message may go out now. One that has to wait is enqueued again for then; one that may not go out is skipped.
+async fn admitted(tx: &Tx, config: &Config, key: i64) -> Result<bool> {
+    let found = Entity::find_by_id(key).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let Some(row) = found.filter(|row| row.state == "queued" && row.due_at.is_none()) else { return Ok(true) };
+    let (_, channel) = read(&row)?;
+    let admission = limit::admit(tx, config, &row, channel).await?;
+    let is_now = admission == Admission::Now;
+    let mut change = row.into_active_model();
+    change.updated_at = Set(tx.now());
+    match admission {
+        Admission::Now => change.due_at = Set(Some(tx.now())),
+        Admission::Later(at) => {
+            change.due_at = Set(Some(at));
+            change.why =
+                Set(Some(format!("postponed to {}: another of its kind went to the address", at.to_rfc3339())));
+            tx.enqueue_at(SendMessage { message: key }, at).await?;
+        }
+        Admission::Refused(why) => {
+            change.state = Set("skipped".to_owned());
+            change.why = Set(Some(why));
+        }
+    }
+    change.update(tx).await?;
+    Ok(is_now)
+}
+
 async fn write(tx: &Tx, config: &Config, row: &message::Model) -> Result<Ready> {
     let Some(to) = row.recipient.clone() else { return Ok(Ready::Not("its recipient has been forgotten".into())) };
     let (occasion, channel) = read(row)?;
@@ -103,6 +139,12 @@ async fn write(tx: &Tx, config: &Config, row: &message::Model) -> Result<Ready> 
     let language = row.language.as_deref().and_then(Language::named).unwrap_or(config.shop.language);
     let words = words(row)?;
     let mut facts = facts(config, words.as_ref());
+    let pattern = &config.notification.order_url;
+    if let Some(key) = row.order_id.filter(|_| !pattern.is_empty())
+        && let Some(order) = find::by_key(tx, &[key], Reach::All).await?.remove(&key)
+    {
+        facts.link = render::fill(pattern, &[("number", &order.number), ("token", &order.token)]);
+    }
     let (name, token);
     if let Some(purpose) = purpose(occasion) {
         // Somebody who has gone, or has another address by now, is sent nothing that opens an account.
@@ -115,7 +157,9 @@ async fn write(tx: &Tx, config: &Config, row: &message::Model) -> Result<Ready> 
             return Ok(Ready::Not("the address has been verified meanwhile".into()));
         }
         token = one_time::make(tx, purpose, owner.id, &to).await?;
-        name = owner.first_name;
+        // Before its address is verified, an account's name is what anybody may have typed.
+        let is_known = owner.email_verified_at.is_some() && !contains_link(&owner.first_name);
+        name = if is_known { owner.first_name } else { String::new() };
         let page = if purpose == Purpose::VerifyEmail {
             &config.notification.verify_url
         } else {
@@ -152,11 +196,8 @@ fn words(row: &message::Model) -> Result<Option<OrderWords>> {
 }
 
 fn facts<'a>(config: &'a Config, words: Option<&'a OrderWords>) -> Facts<'a> {
-    let link = words.and_then(|words| {
-        render::fill(&config.notification.order_url, &[("number", &words.number), ("token", &words.token)])
-    });
     let name = words.map_or("", |words| words.name.as_str());
-    Facts { shop: &config.shop.name, name, order: words, link, token: None }
+    Facts { shop: &config.shop.name, name, order: words, link: None, token: None }
 }
 
 /// What a message is about, in one line; `None` for a short message, and for one whose words are gone.

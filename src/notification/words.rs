@@ -10,8 +10,6 @@ use crate::base::Money;
 pub struct OrderWords {
     /// What people call it by.
     pub number: String,
-    /// Whoever has this may see it.
-    pub token: String,
     /// Who gets it; may be empty.
     pub name: String,
     /// What was bought.

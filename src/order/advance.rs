@@ -42,7 +42,7 @@ pub async fn open(tx: &Tx, target: Target) -> Result<Order> {
 /// # Errors
 /// When it cannot be taken from where the order stands.
 pub async fn go(tx: &Tx, mut order: Order, step: Step, note: Option<&str>) -> Result<Order> {
-    let to = order.status.take(step)?;
+    let to = order.status.take(step, order.payment_status)?;
     let from = std::mem::replace(&mut order.status, to);
     order.expires_at = None;
     let order = store(tx, order).await?;
@@ -75,7 +75,9 @@ pub async fn store(tx: &Tx, mut order: Order) -> Result<Order> {
 /// When it is not there, nobody has promised its money, or it stands elsewhere.
 pub async fn confirm(tx: &Tx, target: Target) -> Result<Order> {
     let order = open(tx, target).await?;
-    if order.status.after(Step::Confirm).is_some() && order.payment_status == PaymentStatus::Pending {
+    if order.status.after(Step::Confirm, order.payment_status).is_some()
+        && order.payment_status == PaymentStatus::Pending
+    {
         let message = "nobody has paid or promised to pay for it yet; it can: cancel";
         return Err(Error::user(Code::IllegalTransition, "id", message));
     }

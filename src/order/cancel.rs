@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many orders are looked at in one go.
-const BATCH: u64 = 100;
+pub const BATCH: usize = 100;
 
 /// Cancels an order that is held. Its money is for the caller to see to.
 ///
@@ -29,18 +29,29 @@ pub async fn cancel(tx: &Tx, order: Order, reason: Option<&str>) -> Result<Order
     Ok(order)
 }
 
-/// The orders whose money has not come in time; or only those among them that keep something of these variants.
+/// When an order expires, and its key: its place among those that are overdue.
+pub type Overdue = (DateTime<Utc>, i64);
+
+/// Returns one batch of the orders whose time is over, the earliest first, after a place among them; or only of those that
+/// keep something of these variants.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn overdue(db: &Db, now: DateTime<Utc>, variants: Option<&[i64]>) -> Result<Vec<i64>> {
+pub async fn overdue(
+    db: &Db,
+    now: DateTime<Utc>,
+    (variants, after): (Option<&[i64]>, Option<Overdue>),
+) -> Result<Vec<Overdue>> {
     let mut sql = db.sql();
-    sql.push("SELECT o.id FROM customer_order AS o WHERE o.expires_at <= ").bind(now);
+    sql.push("SELECT o.expires_at, o.id FROM customer_order AS o WHERE o.expires_at <= ").bind(now);
+    if let Some((at, order)) = after {
+        sql.push(" AND (o.expires_at, o.id) > (").bind(at).push(", ").bind(order).push(")");
+    }
     if let Some(variants) = variants {
         sql.push(" AND EXISTS (SELECT 1 FROM order_line AS l JOIN stock_hold AS h ON h.order_line_id = l.id WHERE l.order_id = o.id AND ");
         sql.any("h.variant_id", variants.iter().copied()).push(")");
     }
-    sql.push(&format!(" ORDER BY o.expires_at LIMIT {BATCH}"));
+    sql.push(&format!(" ORDER BY o.expires_at, o.id LIMIT {BATCH}"));
     let rows = db.query_all_raw(sql.statement()).await?;
-    Ok(rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?)
+    rows.iter().map(|row| Ok((row.try_get_by(0)?, row.try_get_by(1)?))).collect()
 }

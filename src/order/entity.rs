@@ -1,10 +1,14 @@
 //! Rows of orders as they are read.
 
+use aws_lc_rs::constant_time;
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use serde_json::Value;
 
-use super::lifecycle::{FulfilmentStatus, PaymentStatus, Status};
+use super::{
+    lifecycle::{FulfilmentStatus, PaymentStatus, Status},
+    refund_share::refund_share,
+};
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
@@ -41,6 +45,14 @@ pub struct Order {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Order {
+    /// Whether this is the order's token, compared in constant time.
+    #[must_use]
+    pub fn has_token(&self, token: &str) -> bool {
+        constant_time::verify_slices_are_equal(self.token.as_bytes(), token.as_bytes()).is_ok()
+    }
+}
+
 /// A line of an order: what was bought, as it was then.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -67,9 +79,22 @@ pub struct Line {
     pub fulfilled: i64,
     pub refunded: i64,
     pub cancelled: i64,
+    pub returned: i64,
 }
 
 impl Line {
+    /// Returns how many shipped units the buyer still has to pay for, or has paid and not got back.
+    #[must_use]
+    pub const fn kept(&self) -> i64 {
+        self.fulfilled - (self.refunded - self.cancelled)
+    }
+
+    /// Returns what the next `units` that the buyer does not pay for are worth, in minor units.
+    #[must_use]
+    pub fn refund_share(&self, units: i64) -> i64 {
+        refund_share(self.total, self.quantity, self.refunded, units)
+    }
+
     /// How many are still to be sent.
     #[must_use]
     pub const fn unsent(&self) -> i64 {
@@ -123,6 +148,8 @@ pub struct Refund {
     pub order_id: i64,
     pub payment_id: i64,
     pub amount: i64,
+    pub shipping: i64,
+    pub attempt: i32,
     pub status: String,
     pub reason: Option<String>,
     pub error: Option<String>,

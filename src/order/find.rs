@@ -57,7 +57,7 @@ pub async fn by_number(
         Some(Reach::Own(account)) => order.account_id == Some(account),
         None => false,
     };
-    Ok(Some(order).filter(|order| reached || token == Some(order.token.as_str())))
+    Ok(Some(order).filter(|order| reached || token.is_some_and(|token| order.has_token(token))))
 }
 
 fn within(sql: &mut Sql, reach: Reach) {

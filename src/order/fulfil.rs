@@ -41,7 +41,7 @@ pub struct NewParcel {
 pub async fn fulfil(tx: &Tx, target: Target, parcel: NewParcel) -> Result<(Order, i64)> {
     let order = advance::open(tx, target).await?;
     // Said before anything about its lines: what cannot be sent at all.
-    order.status.take(Step::Fulfil { last: true })?;
+    order.status.take(Step::Fulfil { last: true }, order.payment_status)?;
     let mut lines = find::lines_of(tx, order.id).await?;
     let NewParcel { lines: wanted, carrier, tracking_number, tracking_url } = parcel;
     let wanted = match wanted {
@@ -49,7 +49,7 @@ pub async fn fulfil(tx: &Tx, target: Target, parcel: NewParcel) -> Result<(Order
         None => lines.iter().map(|line| (line.id, line.unsent())).filter(|(_, quantity)| *quantity > 0).collect(),
     };
     if wanted.is_empty() {
-        let message = "nothing is left to be sent; it can: refund";
+        let message = "nothing is left to be sent";
         return Err(Error::user(Code::IllegalTransition, "input.lines", message));
     }
     take(tx, &order, &lines, &wanted).await?;

@@ -21,9 +21,38 @@ const NOWHERE: &str = r#"{"firstName": "", "lastName": "", "company": null, "lin
 /// # Errors
 /// When the database refuses.
 pub async fn forget(tx: &Tx, account: Option<i64>) -> Result<u64> {
+    let which = |sql: &mut Sql| {
+        sql.push("JOIN account AS a ON a.id = o.account_id WHERE ");
+        match account {
+            Some(account) => sql.push("a.id = ").bind(account),
+            None => sql.push("a.deleted_at IS NOT NULL"),
+        };
+    };
+    Ok(u64::try_from(empty(tx, which).await?.len()).unwrap_or(u64::MAX))
+}
+
+/// Takes a guest's personal data, by their e-mail address, out of their orders that have come to their end. Returns the
+/// keys of these, and how many orders are still under way. Three statements.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget_guest(tx: &Tx, email: &str) -> Result<(Vec<i64>, i64)> {
+    let email = email.to_lowercase();
+    let which = |sql: &mut Sql| {
+        sql.push("WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email.as_str());
+    };
+    let erased = empty(tx, which).await?;
+    let mut sql = tx.sql();
+    sql.push("SELECT COUNT(*) FROM customer_order AS o WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email);
+    let row = tx.query_one_raw(sql.statement()).await?;
+    Ok((erased, row.map_or(Ok(0), |row| row.try_get_by(0))?))
+}
+
+/// Empties the orders that have come to their end among those that are meant. Their keys.
+async fn empty(tx: &Tx, which: impl FnOnce(&mut Sql)) -> Result<Vec<i64>> {
     let mut sql = tx.sql();
     let (keys, emptied) = if sql.postgres() {
-        (" ORDER BY o.id FOR UPDATE OF o)", ["shipping_address || ", "billing_address || "])
+        (" ORDER BY o.id FOR NO KEY UPDATE OF o)", ["shipping_address || ", "billing_address || "])
     } else {
         (" ORDER BY o.id)", ["json_patch(shipping_address, ", "json_patch(billing_address, "])
     };
@@ -33,21 +62,17 @@ pub async fn forget(tx: &Tx, account: Option<i64>) -> Result<u64> {
         sql.push(&format!(", {column} = {emptied}'{NOWHERE}'{close}"));
     }
     sql.push(", version = version + 1, updated_at = ").bind(tx.now()).push(", forgotten_at = ").bind(tx.now());
-    sql.push(" WHERE id IN (SELECT o.id FROM customer_order AS o JOIN account AS a ON a.id = o.account_id ");
-    sql.push("WHERE o.forgotten_at IS NULL AND o.status IN ('delivered', 'cancelled', 'refunded') AND ");
-    match account {
-        Some(account) => sql.push("a.id = ").bind(account),
-        None => sql.push("a.deleted_at IS NOT NULL"),
-    };
-    sql.push(keys);
-    let forgotten = tx.execute_raw(sql.statement()).await?.rows_affected();
+    sql.push(" WHERE id IN (SELECT o.id FROM customer_order AS o ");
+    which(&mut sql);
+    sql.push(" AND o.forgotten_at IS NULL AND o.status IN ('delivered', 'cancelled', 'refunded')");
+    sql.push(keys).push(" RETURNING id");
+    let rows = tx.query_all_raw(sql.statement()).await?;
+    let erased: Vec<i64> = rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?;
     let mut sql = tx.sql();
-    sql.push(
-        "UPDATE order_entry SET note = NULL WHERE note IS NOT NULL AND (kind = 'note' OR actor_kind = 'account') ",
-    );
-    sql.push("AND order_id IN (SELECT id FROM customer_order WHERE forgotten_at = ").bind(tx.now()).push(")");
+    sql.push("UPDATE order_entry SET note = NULL WHERE note IS NOT NULL AND ");
+    sql.push("(kind = 'note' OR actor_kind IN ('account', 'nobody')) AND ").any("order_id", erased.iter().copied());
     tx.execute_raw(sql.statement()).await?;
-    Ok(forgotten)
+    Ok(erased)
 }
 
 /// Everything about a customer's orders, for them to have, the oldest first. Three statements.

@@ -119,35 +119,55 @@ impl Step {
     }
 }
 
-impl Status {
-    /// Where a step leads; `None` when it cannot be taken.
+impl PaymentStatus {
+    /// Whether the shop has taken the money, also when it has been refunded since.
     #[must_use]
-    pub const fn after(self, step: Step) -> Option<Self> {
+    pub const fn is_captured(self) -> bool {
+        matches!(self, Self::Paid | Self::PartiallyRefunded | Self::Refunded)
+    }
+}
+
+impl Status {
+    /// Returns where a step leads, by the order's payment; `None` when it cannot be taken.
+    ///
+    /// An order that has left the shop can still be canceled while its money is not captured: the parcel came back. Money
+    /// can be refunded only after it was captured.
+    #[must_use]
+    pub const fn after(self, step: Step, payment: PaymentStatus) -> Option<Self> {
         match (self, step) {
             (Self::Pending, Step::Confirm) => Some(Self::Confirmed),
             (Self::Confirmed | Self::Processing, Step::Fulfil { last: false }) => Some(Self::Processing),
             (Self::Confirmed | Self::Processing, Step::Fulfil { last: true }) => Some(Self::Shipped),
             (Self::Shipped, Step::Deliver) => Some(Self::Delivered),
             (Self::Pending | Self::Confirmed, Step::Cancel) => Some(Self::Cancelled),
-            (Self::Confirmed | Self::Processing | Self::Shipped | Self::Delivered, Step::Refund) => {
+            (Self::Processing | Self::Shipped, Step::Cancel) if !payment.is_captured() => Some(Self::Cancelled),
+            (Self::Confirmed | Self::Processing | Self::Shipped | Self::Delivered, Step::Refund)
+                if payment.is_captured() =>
+            {
                 Some(Self::Refunded)
             }
             _ => None,
         }
     }
 
-    /// What can be done from here.
-    pub fn possible(self) -> impl Iterator<Item = Step> {
-        Step::ALL.into_iter().filter(move |step| self.after(*step).is_some())
+    /// Whether its buyer can still cancel it: nothing has been shipped.
+    #[must_use]
+    pub const fn is_cancellable_by_buyer(self) -> bool {
+        matches!(self, Self::Pending | Self::Confirmed)
+    }
+
+    /// What can be done from here, by the order's payment.
+    pub fn possible(self, payment: PaymentStatus) -> impl Iterator<Item = Step> {
+        Step::ALL.into_iter().filter(move |step| self.after(*step, payment).is_some())
     }
 
     /// Where a step leads.
     ///
     /// # Errors
     /// When it cannot be taken, with what could be done instead.
-    pub fn take(self, step: Step) -> Result<Self, Error> {
-        self.after(step).ok_or_else(|| {
-            let possible: Vec<_> = self.possible().map(Step::name).collect();
+    pub fn take(self, step: Step, payment: PaymentStatus) -> Result<Self, Error> {
+        self.after(step, payment).ok_or_else(|| {
+            let possible: Vec<_> = self.possible(payment).map(Step::name).collect();
             let instead = if possible.is_empty() {
                 "nothing more can be done with it".to_owned()
             } else {
@@ -163,14 +183,24 @@ impl Status {
 mod tests {
     use super::*;
 
+    const STEPS: [Step; 6] = [
+        Step::Confirm,
+        Step::Fulfil { last: true },
+        Step::Fulfil { last: false },
+        Step::Deliver,
+        Step::Cancel,
+        Step::Refund,
+    ];
+
     #[test]
     fn an_order_goes_forward_or_ends() {
         let rank = |status: Status| Status::ALL.iter().position(|one| *one == status);
-        for from in Status::ALL {
-            for step in Step::ALL.into_iter().chain([Step::Fulfil { last: false }]) {
-                let Some(to) = from.after(step) else { continue };
+        for (from, payment) in Status::ALL.iter().flat_map(|from| PaymentStatus::ALL.iter().map(move |one| (from, one)))
+        {
+            for step in STEPS {
+                let Some(to) = from.after(step, *payment) else { continue };
                 let stays = *from == Status::Processing && to == Status::Processing;
-                assert!(stays || rank(to) > rank(*from), "{from:?} {step:?} {to:?}");
+                assert!(stays || rank(to) > rank(*from), "{from:?} {payment:?} {step:?} {to:?}");
             }
         }
     }
@@ -181,19 +211,53 @@ mod tests {
         let mut next = 0;
         while let Some(from) = known.get(next).copied() {
             next += 1;
-            for step in Step::ALL.into_iter().chain([Step::Fulfil { last: false }]) {
-                known.extend(from.after(step).filter(|to| !known.contains(to)));
+            for (step, payment) in
+                STEPS.into_iter().flat_map(|step| PaymentStatus::ALL.iter().map(move |one| (step, one)))
+            {
+                known.extend(from.after(step, *payment).filter(|to| !known.contains(to)));
             }
         }
         assert_eq!(known.len(), Status::ALL.len());
-        for end in [Status::Cancelled, Status::Refunded] {
-            assert_eq!(end.possible().count(), 0, "{end:?}");
+        for payment in PaymentStatus::ALL {
+            for end in [Status::Cancelled, Status::Refunded] {
+                assert_eq!(end.possible(*payment).count(), 0, "{end:?} {payment:?}");
+            }
         }
     }
 
     #[test]
+    fn cancel_depends_on_what_was_shipped_and_captured() {
+        use PaymentStatus::{Authorised, Paid, PartiallyRefunded, Pending, Refunded, Voided};
+        for payment in [Pending, Authorised, Voided, Paid, PartiallyRefunded, Refunded] {
+            let captured = [Paid, PartiallyRefunded, Refunded].contains(&payment);
+            for from in Status::ALL {
+                let expected = match from {
+                    Status::Pending | Status::Confirmed => true,
+                    Status::Processing | Status::Shipped => !captured,
+                    Status::Delivered | Status::Cancelled | Status::Refunded => false,
+                };
+                let to = from.after(Step::Cancel, payment);
+                assert_eq!(to, expected.then_some(Status::Cancelled), "{from:?} {payment:?}");
+                assert!(!from.is_cancellable_by_buyer() || expected, "{from:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refund_needs_captured_money() {
+        let confirmed = Status::Confirmed;
+        assert_eq!(confirmed.after(Step::Refund, PaymentStatus::Authorised), None);
+        assert_eq!(confirmed.after(Step::Refund, PaymentStatus::Paid), Some(Status::Refunded));
+        assert_eq!(Status::Pending.after(Step::Refund, PaymentStatus::Paid), None);
+    }
+
+    #[test]
     fn a_refusal_says_what_was_possible() {
-        let why = Status::Shipped.take(Step::Cancel).err().map(|why| why.public().message);
-        assert_eq!(why.as_deref(), Some("an order that is shipped cannot cancel; it can: deliver, refund"));
+        let message = |payment| Status::Delivered.take(Step::Cancel, payment).err().map(|why| why.public().message);
+        let paid = message(PaymentStatus::Paid);
+        assert_eq!(paid.as_deref(), Some("an order that is delivered cannot cancel; it can: refund"));
+        let unpaid = message(PaymentStatus::Authorised);
+        let nothing = "an order that is delivered cannot cancel; nothing more can be done with it";
+        assert_eq!(unpaid.as_deref(), Some(nothing));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod lifecycle;
 pub mod number;
+pub mod refund_share;
 pub mod entity;
 pub mod event;
 pub mod history;

@@ -1,10 +1,10 @@
 //! Placing an order: everything is copied as it is now, and promised, or nothing is.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 
-use super::{OrderPlaced, PaymentStatus, history, history::Told, number};
+use super::{Order, OrderPlaced, PaymentStatus, history, history::Told, number};
 use crate::{
     base::{
         Error, Result,
@@ -77,8 +77,8 @@ pub struct NewLine {
 ///
 /// # Errors
 /// When there is less of something than is wanted: for each, how many are left.
-pub async fn place(tx: &Tx, new: &NewOrder) -> Result<()> {
-    write_order(tx, new).await?;
+pub async fn place(tx: &Tx, new: &NewOrder) -> Result<Order> {
+    let order = write_order(tx, new).await?;
     let keys = write_lines(tx, new).await?;
     history::tell(tx, new.key, Told::Placed, (None, true)).await?;
     tx.emit(OrderPlaced { order: new.key }).await?;
@@ -92,7 +92,8 @@ pub async fn place(tx: &Tx, new: &NewOrder) -> Result<()> {
         let line = keys.iter().position(|key| *key == short.line).and_then(|at| new.lines.get(at))?;
         Some(insufficient(line, short.left))
     };
-    Error::all(short.iter().filter_map(problem).collect())
+    Error::all(short.iter().filter_map(problem).collect())?;
+    Ok(order)
 }
 
 fn insufficient(line: &NewLine, left: i64) -> Problem {
@@ -104,7 +105,7 @@ fn insufficient(line: &NewLine, left: i64) -> Problem {
     Problem { code: Code::InsufficientStock, field, message }
 }
 
-async fn write_order(tx: &Tx, new: &NewOrder) -> Result<()> {
+async fn write_order(tx: &Tx, new: &NewOrder) -> Result<Order> {
     let token = secret::random()?;
     for _ in 0..TRIES {
         let mut sql = tx.sql();
@@ -128,9 +129,9 @@ async fn write_order(tx: &Tx, new: &NewOrder) -> Result<()> {
         for _ in 0..3 {
             sql.push(", ").bind(tx.now());
         }
-        sql.push(") ON CONFLICT (number) DO NOTHING");
-        if tx.execute_raw(sql.statement()).await?.rows_affected() == 1 {
-            return Ok(());
+        sql.push(") ON CONFLICT (number) DO NOTHING RETURNING *");
+        if let Some(row) = tx.query_one_raw(sql.statement()).await? {
+            return Ok(Order::from_query_result(&row, "")?);
         }
     }
     Err(Error::fault("placing an order", "every number that was tried is taken"))

@@ -46,6 +46,7 @@ pub struct Payment {
     pub refunded: i64,
     pub action_url: Option<String>,
     pub error: Option<String>,
+    pub capture_asked_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

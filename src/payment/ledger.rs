@@ -62,6 +62,7 @@ pub async fn stand(tx: &Tx, payment: &Payment) -> Result<()> {
     let mut sql = tx.sql();
     sql.push("UPDATE payment SET status = ").bind(status).push(", reference = ").bind(payment.reference.as_deref());
     sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
+    sql.push(", amount = ").bind(payment.amount).push(", capture_asked_at = ").bind(payment.capture_asked_at);
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);
     tx.execute_raw(sql.statement()).await?;
     Ok(())

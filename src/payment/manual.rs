@@ -5,13 +5,16 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::provider::{Answer, Ask, Provider};
 
+/// Its name.
+pub const NAME: &str = "manual";
+
 /// Money that people hand over.
 #[derive(Debug, Clone, Copy)]
 pub struct Manual;
 
 impl Provider for Manual {
     fn name(&self) -> &'static str {
-        "manual"
+        NAME
     }
 
     fn is_local(&self) -> bool {

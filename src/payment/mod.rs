@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod settle;
 pub mod refund;
 pub mod end;
+pub mod capture;
 
 pub use entity::{Payment, PaymentState};
 pub use provider::{Answer, Ask, Provider, Providers};

@@ -101,13 +101,14 @@ impl Providers {
         self
     }
 
-    /// The one of a name that a buyer has chosen.
+    /// Returns the one that a buyer has chosen, of those that the shop allows.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn chosen(&self, name: &str, field: &str) -> Result<&Arc<dyn Provider>> {
-        self.0.get(name).ok_or_else(|| {
-            let names: Vec<_> = self.0.keys().copied().collect();
+    /// When there is none, or it is not allowed.
+    pub fn chosen(&self, name: &str, (allowed, field): (&[String], &str)) -> Result<&Arc<dyn Provider>> {
+        let is_allowed = |name: &str| allowed.iter().any(|one| one == name);
+        self.0.get(name).filter(|one| is_allowed(one.name())).ok_or_else(|| {
+            let names: Vec<_> = self.0.keys().copied().filter(|name| is_allowed(name)).collect();
             Error::bad_input(field, format!("this shop cannot be paid so; it takes: {}", names.join(", ")))
         })
     }

@@ -14,7 +14,6 @@ use crate::{
     customer::Reach,
     infra::{
         Db, Tx,
-        db::write_again,
         jobs::{Job, Outcome},
     },
     inventory::hold,
@@ -23,6 +22,8 @@ use crate::{
 
 /// So long after an order was placed its provider is asked again, should nobody have heard the answer.
 pub const ASKED_AGAIN: TimeDelta = TimeDelta::seconds(30);
+/// The longest pause before a provider is asked again about a payment that its buyer has not made yet.
+const ASKED_AT_LEAST: TimeDelta = TimeDelta::hours(1);
 
 /// Asks a payment's provider (again), and does what follows from the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ pub async fn ask(db: &Db, providers: &Providers, payment: i64) -> Result<(Order,
     let (order, payment) = db.write(async |tx| open(tx, order).await).await?;
     let provider = providers.of(&payment.provider)?;
     let answer = provider.authorise(ask_of(&order, &payment)).await;
-    let order = write_again!(db, async |tx| settle(tx, order.id, &answer).await)?;
+    let order = db.write_with_retry(|| async |tx| settle(tx, order.id, &answer).await).await?;
     Ok((order, answer))
 }
 
@@ -77,9 +78,16 @@ pub async fn work(db: &Db, providers: &Providers, job: AskProvider) -> Outcome {
     }
     match ask(db, providers, job.payment).await {
         Ok((_, Answer::Unknown { why })) => Outcome::Retry(why),
+        Ok((order, Answer::Later { .. })) => Outcome::from(ask_later(db, &order, job).await),
         Ok(_) => Outcome::Done,
         Err(why) => Outcome::from(Err(why)),
     }
+}
+
+/// Has the provider asked again whether the buyer has paid, as long as the order waits: less and less often.
+async fn ask_later(db: &Db, order: &Order, job: AskProvider) -> Result<()> {
+    let pause = ((db.now() - order.placed_at) / 2).clamp(ASKED_AGAIN, ASKED_AT_LEAST);
+    db.write(async |tx| tx.enqueue_at(job, tx.now() + pause).await).await
 }
 
 /// What is asked of the provider of an order's payment.

@@ -16,4 +16,4 @@ pub use entity::{
 pub use offer::{Obstacle, Offer, offers};
 pub use outfit::fit_out;
 pub use quote::{Rate, Totals};
-pub use terms::{Asked, Priced, PricedLine, PricedShipping, Terms, price, reckon};
+pub use terms::{Priced, PricedLine, PricedShipping, Terms, reckon};

@@ -7,12 +7,13 @@ use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::{
     base::Result,
-    catalog::{Status, variant},
+    catalog::{Status, filter::Sight, variant},
     infra::Sql,
 };
 
 /// A variant as it can be bought now. The names are what an order copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column or a fact of its own")]
 pub struct Offer {
     /// The variant.
     pub variant: i64,
@@ -40,6 +41,8 @@ pub struct Offer {
     pub backorder: bool,
     /// Whether the shop sells it.
     pub on_sale: bool,
+    /// Whether it, or its product, is deleted.
+    pub deleted: bool,
     /// How many are on hand and not reserved, at all locations together.
     pub available: i64,
 }
@@ -56,6 +59,49 @@ pub enum Obstacle {
 }
 
 impl Offer {
+    /// Whether a caller with this sight may know that the variant exists.
+    #[must_use]
+    pub const fn is_visible_to(&self, sight: Sight) -> bool {
+        match sight {
+            Sight::Shopper => self.on_sale,
+            Sight::Staff => !self.deleted,
+        }
+    }
+
+    /// Reads one from a row that has the [`COLUMNS`].
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn read(row: &QueryResult, now: DateTime<Utc>) -> Result<Self> {
+        // The catalog's own rule says what it costs now.
+        let priced = variant::Model {
+            price: row.try_get("", "price")?,
+            sale_price: row.try_get("", "sale_price")?,
+            sale_starts_at: row.try_get("", "sale_starts_at")?,
+            sale_ends_at: row.try_get("", "sale_ends_at")?,
+            ..variant::Model::default()
+        };
+        let status: Status = row.try_get("", "status")?;
+        let gone: [Option<DateTime<Utc>>; 2] = [row.try_get("", "deleted_at")?, row.try_get("", "product_deleted_at")?];
+        Ok(Self {
+            variant: row.try_get("", "id")?,
+            product: row.try_get("", "product_id")?,
+            category: row.try_get("", "category_id")?,
+            sku: row.try_get("", "sku")?,
+            name: row.try_get("", "name")?,
+            variant_name: row.try_get("", "variant_name")?,
+            image: row.try_get("", "image")?,
+            list: priced.price,
+            unit: priced.price_now(now),
+            grams: row.try_get("", "weight_grams")?,
+            track_stock: row.try_get("", "track_stock")?,
+            backorder: row.try_get("", "backorder")?,
+            on_sale: status == Status::Active && gone == [None, None],
+            deleted: gone != [None, None],
+            available: row.try_get("", "available")?,
+        })
+    }
+
     /// How many can be bought; `None` when there is no end to them.
     #[must_use]
     pub fn most(&self) -> Option<i64> {
@@ -76,6 +122,15 @@ impl Offer {
     }
 }
 
+/// The columns that [`Offer::read`] reads from [`TABLES`].
+pub const COLUMNS: &str = "v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
+    COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
+    v.track_stock, v.backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
+    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory AS i WHERE i.variant_id = v.id), 0) AS BIGINT) \
+    AS available";
+/// Where offers are read from.
+pub const TABLES: &str = "variant AS v JOIN product AS p ON p.id = v.product_id";
+
 /// The offers of variants, as far as these are there; what is deleted is there too, and not on sale. One statement for
 /// any number.
 ///
@@ -86,43 +141,8 @@ pub async fn offers(db: &impl ConnectionTrait, now: DateTime<Utc>, variants: &[i
         return Ok(HashMap::new());
     }
     let mut sql = Sql::new(db.get_database_backend());
-    sql.push(
-        "SELECT v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
-         COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
-         v.track_stock, v.backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
-         CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory AS i WHERE i.variant_id = v.id), 0) AS BIGINT) \
-         AS available FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE ",
-    );
+    sql.push("SELECT ").push(COLUMNS).push(" FROM ").push(TABLES).push(" WHERE ");
     sql.any("v.id", variants.iter().copied());
     let rows = db.query_all_raw(sql.statement()).await?;
-    rows.iter().map(|row| read(row, now).map(|offer| (offer.variant, offer))).collect()
-}
-
-fn read(row: &QueryResult, now: DateTime<Utc>) -> Result<Offer> {
-    // The catalog's own rule says what it costs now.
-    let priced = variant::Model {
-        price: row.try_get("", "price")?,
-        sale_price: row.try_get("", "sale_price")?,
-        sale_starts_at: row.try_get("", "sale_starts_at")?,
-        sale_ends_at: row.try_get("", "sale_ends_at")?,
-        ..variant::Model::default()
-    };
-    let status: Status = row.try_get("", "status")?;
-    let gone: [Option<DateTime<Utc>>; 2] = [row.try_get("", "deleted_at")?, row.try_get("", "product_deleted_at")?];
-    Ok(Offer {
-        variant: row.try_get("", "id")?,
-        product: row.try_get("", "product_id")?,
-        category: row.try_get("", "category_id")?,
-        sku: row.try_get("", "sku")?,
-        name: row.try_get("", "name")?,
-        variant_name: row.try_get("", "variant_name")?,
-        image: row.try_get("", "image")?,
-        list: priced.price,
-        unit: priced.price_now(now),
-        grams: row.try_get("", "weight_grams")?,
-        track_stock: row.try_get("", "track_stock")?,
-        backorder: row.try_get("", "backorder")?,
-        on_sale: status == Status::Active && gone == [None, None],
-        available: row.try_get("", "available")?,
-    })
+    rows.iter().map(|row| Offer::read(row, now).map(|offer| (offer.variant, offer))).collect()
 }

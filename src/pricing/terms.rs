@@ -1,19 +1,16 @@
 //! What is needed to price a purchase for a country, and the purchase priced.
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
 use super::{
     entity::{shipping_method, tax_rate},
-    offer::{Offer, offers},
+    offer::Offer,
     quote::{self, Item, Line, Rate, Totals},
     shipping,
     tax::Rates,
 };
 use crate::{
-    base::{Country, Error, Result},
+    base::{Country, Result},
     catalog::Tree,
 };
 
@@ -50,19 +47,6 @@ impl Terms {
         let fitting = self.methods.iter().filter(move |one| one.fits(self.country, grams));
         fitting.filter_map(move |one| Some((one, one.way(tax).amount(grams, goods).ok()?)))
     }
-}
-
-/// What somebody would like to know the price of.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// When.
-    pub now: DateTime<Utc>,
-    /// Which variants, and how many of each. One that is named twice is one line.
-    pub items: Vec<(i64, i64)>,
-    /// Where it goes; the shop's own country while nobody has said.
-    pub country: Country,
-    /// How it goes there, if that has been chosen.
-    pub shipping_method: Option<i64>,
 }
 
 /// A line with its price.
@@ -110,29 +94,6 @@ pub struct Priced {
     pub grams: i64,
     /// What all comes to.
     pub totals: Totals,
-}
-
-/// Prices a purchase. Three statements for any number of items. Whether each can be bought is for the caller to ask of
-/// its offer.
-///
-/// # Errors
-/// When a variant is not there, a quantity cannot be, or the whole comes to more than the shop counts to.
-pub async fn price(db: &impl ConnectionTrait, tree: &Tree, asked: Asked) -> Result<Priced> {
-    let Asked { now, items, country, shipping_method } = asked;
-    let keys: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
-    let mut found = offers(db, now, &keys).await?;
-    let mut lines: Vec<(Offer, i64)> = Vec::with_capacity(items.len());
-    let mut places: HashMap<i64, usize> = HashMap::with_capacity(items.len());
-    for (at, (variant, quantity)) in items.into_iter().enumerate() {
-        if let Some(place) = places.get(&variant) {
-            lines[*place].1 = lines[*place].1.saturating_add(quantity);
-            continue;
-        }
-        let missing = || Error::not_found(&format!("items.{at}.variantId"), "variant");
-        places.insert(variant, lines.len());
-        lines.push((found.remove(&variant).ok_or_else(missing)?, quantity));
-    }
-    reckon(&Terms::load(db, country).await?, tree, lines, shipping_method)
 }
 
 /// Prices offers that are at hand. Pure.

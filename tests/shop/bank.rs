@@ -32,6 +32,8 @@ pub enum Says {
 pub struct Bank {
     to_pay: Mutex<Says>,
     to_refund: Mutex<Says>,
+    to_capture: Mutex<Says>,
+    to_void: Mutex<Says>,
     known: Mutex<BTreeMap<String, Says>>,
     moved: Mutex<BTreeMap<String, i64>>,
     asked: Mutex<Vec<(&'static str, Ask)>>,
@@ -43,6 +45,8 @@ impl Bank {
         let bank = Arc::new(Self {
             to_pay: Mutex::new(says),
             to_refund: Mutex::new(Says::Done),
+            to_capture: Mutex::new(Says::Done),
+            to_void: Mutex::new(Says::Done),
             known: Mutex::default(),
             moved: Mutex::default(),
             asked: Mutex::default(),
@@ -60,6 +64,16 @@ impl Bank {
     /// What it says from now on when money is to go back.
     pub fn gives_back(&self, says: Says) {
         *self.to_refund.lock().expect("what it says") = says;
+    }
+
+    /// What it says from now on when money is to be captured.
+    pub fn captures(&self, says: Says) {
+        *self.to_capture.lock().expect("what it says") = says;
+    }
+
+    /// What it says from now on when it is to let go of money.
+    pub fn voids(&self, says: Says) {
+        *self.to_void.lock().expect("what it says") = says;
     }
 
     /// A buyer does what the bank waited for: what it tells the shop then.
@@ -122,7 +136,8 @@ impl Provider for Bank {
     }
 
     fn capture(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        self.answer(("capture", Says::Done), ask, 1)
+        let says = *self.to_capture.lock().expect("what it says");
+        self.answer(("capture", says), ask, 1)
     }
 
     fn refund(&self, ask: Ask) -> BoxFuture<'_, Answer> {
@@ -131,6 +146,7 @@ impl Provider for Bank {
     }
 
     fn void(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        self.answer(("void", Says::Done), ask, 0)
+        let says = *self.to_void.lock().expect("what it says");
+        self.answer(("void", says), ask, 0)
     }
 }

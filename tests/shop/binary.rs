@@ -43,11 +43,16 @@ impl Workplace {
     }
 
     fn start(&self, args: &[&str], vars: &[(&str, &str)]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_savannah"));
+        command.args(args);
+        self.spawn(command, vars)
+    }
+
+    fn spawn(&self, mut command: Command, vars: &[(&str, &str)]) -> Running {
         let number = fs::read_dir(self.path()).expect("a folder").count();
         let [out, err] = ["out", "err"].map(|name| self.path().join(format!("{number}.{name}")));
         let file = |path: &PathBuf| Stdio::from(File::create(path).expect("a file"));
-        let child = Command::new(env!("CARGO_BIN_EXE_savannah"))
-            .args(args)
+        let child = command
             .current_dir(self.path())
             .env_clear()
             .env("BIND_ADDR", "127.0.0.1:0")
@@ -60,6 +65,22 @@ impl Workplace {
             .spawn()
             .expect("the binary starts");
         Running { child, out, err, address: String::new() }
+    }
+
+    /// Opens the shop on a terminal, which `script` makes, and ends it: everything that was shown there.
+    pub async fn serve_on_terminal(&self) -> String {
+        let mut command = Command::new("script");
+        command.args(["-qefc", "echo pid $$ && exec \"$SAVANNAH_BINARY\"", "/dev/null"]);
+        let running = self.spawn(command, &[("SAVANNAH_BINARY", env!("CARGO_BIN_EXE_savannah"))]);
+        let began = Instant::now();
+        while !running.out().contains("/graphiql") {
+            assert!(began.elapsed() < PATIENCE, "it does not open: {}", running.out());
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let shown = running.out();
+        let id = shown.split_whitespace().skip_while(|word| *word != "pid").nth(1).expect("an id");
+        assert!(Command::new("kill").args(["-TERM", id]).status().expect("kill").success());
+        running.end().await.out
     }
 
     /// Begins a command that goes on until it is asked to end.

@@ -1,5 +1,7 @@
 //! A shop on paper: what stock, orders and money must come to, as plainly as it can be said.
 
+mod units;
+
 use super::Says;
 
 /// What a step answers on paper: nothing, or the code of what stands in its way.
@@ -40,12 +42,27 @@ pub struct Part {
     pub fulfilled: i64,
     pub refunded: i64,
     pub cancelled: i64,
+    pub returned: i64,
 }
 
 impl Part {
     pub fn unsent(&self) -> i64 {
         self.quantity - self.fulfilled - self.cancelled
     }
+
+    /// Shipped units whose money has not gone back.
+    fn kept(&self) -> i64 {
+        self.fulfilled - (self.refunded - self.cancelled)
+    }
+}
+
+/// Units of a part that the buyer gets money back for.
+#[derive(Debug, Clone, Copy)]
+pub struct Back {
+    pub part: usize,
+    pub sent: i64,
+    pub unsent: i64,
+    pub restock: bool,
 }
 
 /// Where the money of an order is.
@@ -62,8 +79,11 @@ pub enum Money {
 pub struct Sale {
     pub status: &'static str,
     pub money: Money,
+    /// What is to be paid: less once units are canceled that are not paid.
     pub total: i64,
     pub refunded: i64,
+    /// Paid by hand: staff vouch for it.
+    pub by_hand: bool,
     pub ends: Option<i64>,
     pub parts: Vec<Part>,
 }
@@ -129,16 +149,16 @@ impl Books {
             let held = board.take(quantity);
             (0..2).for_each(|at| board.reserved[at] += held[at]);
             let price = board.price;
-            parts.push(Part { variant, quantity, price, held, fulfilled: 0, refunded: 0, cancelled: 0 });
+            parts.push(Part { variant, quantity, price, held, fulfilled: 0, refunded: 0, cancelled: 0, returned: 0 });
         }
         let total = parts.iter().map(|part| part.price * part.quantity).sum();
         let (status, money, ends) = match bank {
-            None => ("PENDING", Money::Promised, None),
+            None => ("PENDING", Money::Awaited, Some(self.now + 24 * 60)),
             Some(Says::Authorised) => ("CONFIRMED", Money::Promised, None),
             Some(Says::Done) => ("CONFIRMED", Money::Taken, None),
             Some(_) => ("PENDING", Money::Awaited, Some(self.now + 15)),
         };
-        self.sales.push(Sale { status, money, total, refunded: 0, ends, parts });
+        self.sales.push(Sale { status, money, total, refunded: 0, by_hand: bank.is_none(), ends, parts });
         let made = self.sales.len() - 1;
         if bank == Some(Says::Refused) {
             self.end(made);
@@ -152,10 +172,10 @@ impl Books {
 
     pub fn confirm(&mut self, sale: usize) -> Outcome {
         let sale = &mut self.sales[sale];
-        if sale.status != "PENDING" || sale.money == Money::Awaited {
+        if sale.status != "PENDING" || (sale.money == Money::Awaited && !sale.by_hand) {
             return Err("ILLEGAL_TRANSITION");
         }
-        sale.status = "CONFIRMED";
+        (sale.status, sale.money, sale.ends) = ("CONFIRMED", Money::Promised, None);
         Ok(())
     }
 
@@ -201,23 +221,16 @@ impl Books {
         Ok(())
     }
 
-    /// Cancels an order; its money has gone back when all work is done.
-    pub fn cancel(&mut self, sale: usize) -> Outcome {
-        if !["PENDING", "CONFIRMED"].contains(&self.sales[sale].status) {
-            return Err("ILLEGAL_TRANSITION");
-        }
-        self.end(sale);
-        Ok(())
-    }
-
     pub fn capture(&mut self, sale: usize) -> Outcome {
         let sale = &mut self.sales[sale];
         match sale.money {
             Money::Taken => return Ok(()),
             Money::Promised if sale.status != "CANCELLED" => {}
+            Money::Awaited if sale.by_hand && sale.status != "CANCELLED" => {}
             _ => return Err("ILLEGAL_TRANSITION"),
         }
         sale.money = Money::Taken;
+        sale.ends = None;
         if sale.status == "PENDING" {
             sale.status = "CONFIRMED";
         }
@@ -237,40 +250,39 @@ impl Books {
     }
 
     /// Gives money back: for lines, an amount, or all that is left of both.
-    pub fn refund(
-        &mut self,
-        sale: usize,
-        lines: Option<&[(usize, i64)]>,
-        amount: Option<i64>,
-        restock: bool,
-    ) -> Outcome {
+    pub fn refund(&mut self, sale: usize, lines: Option<&[Back]>, amount: Option<i64>) -> Outcome {
         let (sale, shelves) = (&mut self.sales[sale], &mut self.shelves);
         if sale.money != Money::Taken {
             return Err("ILLEGAL_TRANSITION");
         }
         let left = sale.total - sale.refunded;
-        let rest = sale.parts.iter().map(|part| part.quantity - part.refunded).enumerate();
+        let rest =
+            |(at, part): (usize, &Part)| Back { part: at, sent: part.kept(), unsent: part.unsent(), restock: false };
         let (lines, amount) = match (lines, amount) {
             (Some(lines), _) => {
-                if lines.iter().any(|(part, many)| *many > sale.parts[*part].quantity - sale.parts[*part].refunded) {
+                let wrong = |one: &Back| {
+                    let part = &sale.parts[one.part];
+                    one.sent > part.kept() || one.unsent > part.unsent() || (one.restock && one.sent == 0)
+                };
+                if lines.iter().any(|one| wrong(one) || one.sent + one.unsent == 0) {
                     return Err("VALIDATION_ERROR");
                 }
-                (lines.to_vec(), lines.iter().map(|(part, many)| sale.parts[*part].price * many).sum())
+                (lines.to_vec(), lines.iter().map(|one| sale.parts[one.part].price * (one.sent + one.unsent)).sum())
             }
             (None, Some(amount)) => (Vec::new(), amount),
-            (None, None) => (rest.filter(|(_, many)| *many > 0).collect(), left),
+            (None, None) => (sale.parts.iter().enumerate().map(rest).collect(), left),
         };
         if amount < 1 || amount > left {
             return Err("VALIDATION_ERROR");
         }
-        for (part, many) in lines {
+        for Back { part, sent, unsent, restock } in lines {
             let part = &mut sale.parts[part];
-            let never = part.unsent().min(many);
-            drop_held(part, &mut shelves[part.variant], never);
-            part.refunded += many;
-            part.cancelled += never;
+            drop_held(part, &mut shelves[part.variant], unsent);
+            part.refunded += sent + unsent;
+            part.cancelled += unsent;
             if restock {
-                shelves[part.variant].on_hand[0] += many - never;
+                part.returned += sent;
+                shelves[part.variant].on_hand[0] += sent;
             }
         }
         if sale.status == "PROCESSING" && sale.all_sent() {

@@ -33,7 +33,7 @@ use savannah::{
         import::{DEMO, Import, Outcome, Remark},
     },
     graphql::context::Shared,
-    http::{App, router},
+    http::{App, router, serve},
     identity::{
         Role,
         account::{self, NewAccount},
@@ -47,7 +47,7 @@ use serde_json::{Value, json};
 
 pub use bank::{Bank, Says};
 pub use binary::{Ended, Running, Workplace};
-pub use books::{Books, Money, Shelf};
+pub use books::{Back, Books, Money, Shelf};
 pub use crowd::{Bought, Crowd, Goods};
 pub use database::{Backend, Own, clear_up};
 pub use mailbox::{Mailbox, Mood, SmsService};
@@ -114,8 +114,10 @@ pub struct Shop {
     pub wiring: Arc<Wiring>,
     /// Where its letters and short messages lie, when nothing else is said.
     pub outbox: tempfile::TempDir,
+    /// Its server goes on for as long as this is there.
+    _stop: tokio::sync::watch::Sender<bool>,
     http: reqwest::Client,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     database: database::Own,
 }
 
@@ -215,10 +217,9 @@ impl Shop {
         let app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let server = tokio::spawn(
-            axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>()).into_future(),
-        );
-        Self { db, app, address, clock, wiring, outbox, http: reqwest::Client::new(), server, database }
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let server = tokio::spawn(serve(listener, Arc::clone(&app), router(&app), stopped));
+        Self { db, app, address, clock, wiring, outbox, _stop: stop, http: reqwest::Client::new(), server, database }
     }
 
     /// A shop with the demo catalog.
@@ -243,8 +244,8 @@ impl Shop {
 
     /// An import into this shop.
     pub fn importing<'a>(&'a self, tell: &'a mut (dyn FnMut(Remark) + Send), dry_run: bool) -> Import<'a> {
-        let currency = self.app.shared.config.shop.currency;
-        Import { db: &self.db, currency, dry_run, progress: Progress::default(), tell }
+        let (currency, time_zone) = (self.app.shared.config.shop.currency, self.app.shared.config.shop.time_zone);
+        Import { db: &self.db, currency, time_zone, dry_run, progress: Progress::default(), tell }
     }
 
     /// The whole catalog as CSV.
@@ -358,12 +359,14 @@ impl Shop {
 }
 
 /// Limits that no story reaches by chance; what is limited has stories of its own.
-const GENEROUS: [(&str, &str); 5] = [
+const GENEROUS: [(&str, &str); 7] = [
     ("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
     ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1000000/1h"),
     ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "1000000/1h"),
     ("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1000000/1h"),
+    ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0"),
+    ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
 ];
 
 /// A moment.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use savannah::{
-    base::text,
+    base::{
+        text,
+        token::{Token, tokens},
+    },
     catalog::{ProductDraft, Status, VariantDraft, html},
 };
 use serde_json::{Map, Value, json};
@@ -63,16 +66,16 @@ impl Thing {
         };
         let variants: Vec<_> = draft.variants.iter().map(choices).collect();
         let skus: Vec<_> = draft.variants.iter().filter_map(|variant| variant.sku.clone()).collect();
-        let mut words: BTreeSet<String> = text::words(&name).collect();
+        let mut words: BTreeSet<String> = search_words(&name).collect();
         let name_words = words.clone();
-        words.extend(text::words(draft.vendor.as_deref().unwrap_or_default()));
-        words.extend(tags.iter().chain(&skus).flat_map(|text| text::words(text)));
-        words.extend(variants.iter().flatten().flat_map(|(_, value)| text::words(value)));
-        words.extend(text::words(&description));
+        words.extend(search_words(draft.vendor.as_deref().unwrap_or_default()));
+        words.extend(tags.iter().chain(&skus).flat_map(|text| search_words(text)));
+        words.extend(variants.iter().flatten().flat_map(|(_, value)| search_words(value)));
+        words.extend(search_words(&description));
         Self {
             place,
             slug: draft.slug.clone(),
-            name_key: text::key(&name),
+            name_key: text::search_key(&name),
             active: draft.status == Some(Status::Active),
             featured: draft.featured == Some(true),
             created,
@@ -96,7 +99,7 @@ impl Thing {
     }
 
     fn score(&self, search: &str) -> u8 {
-        let key = text::key(search);
+        let key = text::search_key(search);
         if self.name_key == key || self.skus.iter().any(|sku| sku.to_lowercase() == key) {
             4
         } else if self.name_key.starts_with(&key) {
@@ -109,12 +112,17 @@ impl Thing {
     }
 }
 
+/// The words under which a text is indexed.
+pub fn search_words(text: &str) -> impl Iterator<Item = String> {
+    tokens(text).into_iter().flat_map(Token::index_words)
+}
+
 fn found(words: &BTreeSet<String>, search: &str) -> bool {
     let one = |word: String| match word.chars().count() {
         1 => words.contains(&word),
         _ => words.iter().any(|known| known.starts_with(&word)),
     };
-    let mut asked = text::words(search).peekable();
+    let mut asked = search_words(search).peekable();
     asked.peek().is_some() && asked.all(one)
 }
 

@@ -67,7 +67,7 @@ pub async fn settled(db: &Db) {
 }
 
 /// What must never be, as what is counted of it.
-const WRONGS: [(&str, &str); 11] = [
+const WRONGS: [(&str, &str); 13] = [
     ("stock below zero, or promised beyond it", "inventory WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand"),
     (
         "stock that is not what the ledger says",
@@ -97,6 +97,19 @@ const WRONGS: [(&str, &str); 11] = [
         "customer_order AS o WHERE (SELECT COALESCE(SUM(l.fulfilled), 0) FROM order_line AS l \
          WHERE l.order_id = o.id AND l.tracked) <> (SELECT COALESCE(-SUM(m.delta), 0) FROM stock_movement AS m \
          WHERE m.reason = 'sold' AND m.reference = 'order ' || o.number)",
+    ),
+    (
+        "units that came back and are not in the ledger",
+        "customer_order AS o WHERE (SELECT COALESCE(SUM(l.returned), 0) FROM order_line AS l \
+         WHERE l.order_id = o.id AND l.tracked) <> (SELECT COALESCE(SUM(m.delta), 0) FROM stock_movement AS m \
+         WHERE m.reason = 'returned' AND m.reference = 'order ' || o.number)",
+    ),
+    (
+        "units that are not what refunds say of them",
+        "order_line AS l WHERE l.refunded <> COALESCE((SELECT SUM(r.quantity) FROM refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.cancelled <> COALESCE((SELECT SUM(r.cancelled) FROM refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.returned <> COALESCE((SELECT SUM(r.returned) FROM refund_line AS r \
+         WHERE r.order_line_id = l.id), 0)",
     ),
     (
         "orders whose status is not the last of their history",

@@ -107,7 +107,7 @@ async fn move_products(tx: &Tx, from: i64, to: i64) -> Result<()> {
     let mut sql = tx.sql();
     sql.push("SELECT id FROM product WHERE category_id = ").bind(from).push(" ORDER BY id");
     if sql.postgres() {
-        sql.push(" FOR UPDATE");
+        sql.push(" FOR NO KEY UPDATE");
     }
     let rows = tx.query_all_raw(sql.statement()).await?;
     let keys: Vec<i64> = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;

@@ -26,6 +26,8 @@ pub(super) struct Found {
     slugs: HashMap<String, i64>,
     /// The variant that has a sku, and its product.
     skus: HashMap<String, (i64, i64)>,
+    /// The variants among these that are deleted, by themselves or with their product.
+    deleted: HashSet<i64>,
     /// The products of variants.
     owners: ByKey<i64>,
 }
@@ -69,11 +71,16 @@ impl Found {
             }
         }
         let mut sql = tx.sql();
-        sql.push("SELECT id, product_id, sku FROM variant WHERE ").any_text("sku", skus).push(" OR ").any("id", keys);
+        sql.push("SELECT v.id, v.product_id, v.sku, COALESCE(v.deleted_at, p.deleted_at) IS NOT NULL AS deleted ");
+        sql.push("FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE ");
+        sql.any_text("v.sku", skus).push(" OR ").any("v.id", keys);
         for row in tx.query_all_raw(sql.statement()).await? {
             let (key, owner): (i64, i64) = (row.try_get("", "id")?, row.try_get("", "product_id")?);
             self.skus.insert(row.try_get("", "sku")?, (key, owner));
             self.owners.insert(key, owner);
+            if row.try_get("", "deleted")? {
+                self.deleted.insert(key);
+            }
         }
         Ok(())
     }
@@ -99,12 +106,13 @@ impl Found {
         Ok(())
     }
 
-    /// The rows, held until the transaction ends: whoever counts stock or follows the clock changes them too.
+    /// The rows, held until the transaction ends: whoever counts stock or follows the clock changes them too. Orders may
+    /// name them meanwhile: what foreign keys refer to stays.
     async fn read_products(&mut self, tx: &Tx, keys: HashSet<i64>, values: bool) -> Result<()> {
         let mut sql = tx.sql();
         sql.push("SELECT p.* FROM product AS p WHERE ").any("p.id", keys).push(" ORDER BY p.id");
         if sql.postgres() {
-            sql.push(" FOR UPDATE");
+            sql.push(" FOR NO KEY UPDATE");
         }
         for row in tx.query_all_raw(sql.statement()).await? {
             let row = product::Model::from_query_result(&row, "")?;
@@ -165,6 +173,11 @@ impl Found {
     /// The product that has a slug.
     pub(super) fn of_slug(&self, slug: &str) -> Option<i64> {
         self.slugs.get(slug).copied()
+    }
+
+    /// Whether a variant that has a sku is deleted, by itself or with its product.
+    pub(super) fn is_deleted(&self, variant: i64) -> bool {
+        self.deleted.contains(&variant)
     }
 
     /// The variant that has a sku.

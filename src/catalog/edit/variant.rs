@@ -130,7 +130,8 @@ impl Variants {
             let owner = desk.found.of_sku(&row.sku);
             let taken = owner.is_some_and(|owner| owner != row.id) || desk.skus.contains(&row.sku);
             if !row.sku.is_empty() && (taken || self.skus.contains(&row.sku)) {
-                let message = format!("another variant has the sku `{}`", row.sku);
+                let of = if owner.is_some_and(|owner| desk.found.is_deleted(owner)) { "a deleted" } else { "another" };
+                let message = format!("{of} variant has the sku `{}`", row.sku);
                 wrong.say(Code::AlreadyExists, &at(&one.path, "sku"), message);
             }
             self.skus.push(row.sku.clone());

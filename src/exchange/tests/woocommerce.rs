@@ -4,7 +4,7 @@ use super::*;
 use crate::exchange::source;
 
 fn entries(text: &str) -> Vec<Entry> {
-    match source::read(text.as_bytes()) {
+    match source::read(text.as_bytes(), chrono_tz::Tz::UTC) {
         Ok(catalog) => catalog.entries.collect(),
         Err(reason) => panic!("{reason}"),
     }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::super::{category::Category, context::scope, guard::Can, payload::payload};
+use super::super::{category::Category, context::scope, guard::Can, payload::payload, profile::required};
 use crate::{
     base::{Error, GlobalId, Result, id::Kind},
     catalog::{
@@ -47,9 +47,9 @@ pub struct CategoryCreateInput {
 #[derive(Debug, InputObject)]
 pub struct CategoryUpdateInput {
     /// What shoppers read: 1 to 200 characters; unique among its siblings.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// The lasting name in addresses; unique in the shop.
-    slug: Option<String>,
+    slug: MaybeUndefined<String>,
     /// A text about the category; null for none.
     description: MaybeUndefined<String>,
 }
@@ -91,6 +91,8 @@ impl CategoryMutation {
         let changed = async {
             let key = key(&id)?;
             let expected = expected_version.map(|version| Expected(version, "expectedVersion".into()));
+            let name = required(name, false, "input.name")?;
+            let slug = required(slug, false, "input.slug")?;
             let edit = CategoryEdit { expected, name, slug, description: description.into() };
             write!(scope(ctx), async |tx| category::update(tx, key, edit.clone()).await)?;
             shown(ctx, key).await

@@ -4,7 +4,7 @@
 use async_graphql::{Context, Object};
 
 use super::{
-    super::{context::scope, guard::Can, payload::UserError, payload::settle, product::Product},
+    super::{context::scope, guard::Can, payload::UserError, payload::settle, product::Product, profile::required},
     inputs::{ProductUpsertInput, with_variants},
     stock,
 };
@@ -100,8 +100,8 @@ async fn upsert(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool)
             let failed = outcomes.iter().filter_map(|one| one.as_ref().err()).flatten();
             Error::all(unread.iter().chain(failed).cloned().collect())?;
         }
-        let edited: Vec<Edited> = outcomes.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
-        stock(tx, &edited).await?;
+        let edited = edits.iter().zip(&outcomes).filter_map(|(edit, one)| Some((edit, one.as_ref().ok()?)));
+        stock(tx, &edited.collect::<Vec<_>>()).await?;
         Ok(outcomes)
     })?;
     for (place, outcome) in places.into_iter().zip(outcomes) {
@@ -126,6 +126,7 @@ fn read(number: usize, row: ProductUpsertInput) -> Result<ProductEdit> {
         (None, slug, sku) => Which::Named(slug.cloned(), sku.cloned()),
     };
     let expected = expected_version.map(|version| Expected(version, format!("{path}.expectedVersion")));
-    let edit = ProductEdit { which, expected, name, action: "product.update", ..fields.edit(&path)? };
-    Ok(with_variants(edit, only, variants, Part::Matched))
+    let name = required(name, false, &format!("{path}.name"))?;
+    let edit = ProductEdit { which, expected, name, action: "product.update", ..fields.edit(&path, false)? };
+    with_variants(edit, only, variants, Part::Matched)
 }

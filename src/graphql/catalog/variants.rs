@@ -50,7 +50,7 @@ impl VariantMutation {
         let made = async {
             let key = GlobalId::key(&product_id, Kind::Product, "productId")?;
             let which = Which::Key(key, "productId".into());
-            said(save(scope(ctx), edit(which, input.edit("input".into(), Part::New))).await?)
+            said(save(scope(ctx), edit(which, input.edit("input".into(), Part::New)?)).await?)
         };
         ProductVariantPayload::settle(made.await)
     }
@@ -68,7 +68,7 @@ impl VariantMutation {
         let changed = async {
             let key = GlobalId::key(&id, Kind::Variant, "id")?;
             let expected = expected_version.map(|version| Expected(version, "expectedVersion".into()));
-            let one = VariantEdit { expected, ..input.edit("input".into(), Part::Key(key)) };
+            let one = VariantEdit { expected, ..input.edit("input".into(), Part::Key(key))? };
             said(save(scope(ctx), edit(Which::OfVariant(key, "id".into()), one)).await?)
         };
         ProductVariantPayload::settle(changed.await)

@@ -19,6 +19,9 @@ use async_graphql_value::Value;
 
 use super::lines::LineIndex;
 
+/// An argument.
+type NamedValue = (Positioned<Name>, Positioned<Value>);
+
 /// Converts a document.
 ///
 /// # Errors
@@ -163,10 +166,7 @@ impl Convert<'_> {
         directives.iter().map(directive).collect()
     }
 
-    fn arguments(
-        &self,
-        arguments: &[Node<ast::Argument>],
-    ) -> Result<Vec<(Positioned<Name>, Positioned<Value>)>, ServerError> {
+    fn arguments(&self, arguments: &[Node<ast::Argument>]) -> Result<Vec<NamedValue>, ServerError> {
         let argument = |one: &Node<ast::Argument>| {
             Ok((self.name(&one.name), self.at(one.value.location(), self.value(&one.value)?)))
         };

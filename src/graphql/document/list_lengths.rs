@@ -89,7 +89,9 @@ fn argument_value(argument: &mut Argument) {
 fn value(of: &mut Value) {
     match of {
         Value::List(items) => {
-            items.iter_mut().for_each(|item| value(item.make_mut()));
+            for item in items.iter_mut() {
+                value(item.make_mut());
+            }
             items.insert(0, Node::new(Value::Int(ast::IntValue::from(i32::try_from(items.len()).unwrap_or(i32::MAX)))));
         }
         Value::Object(fields) => fields.iter_mut().for_each(|(_, field)| value(field.make_mut())),

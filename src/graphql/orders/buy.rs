@@ -1,7 +1,6 @@
 //! Buying.
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
-use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::{
@@ -102,10 +101,13 @@ pub struct CheckoutPayload {
 impl CheckoutPayload {
     async fn of(scope: &Scope, bought: Result<Bought>) -> Result<Self> {
         let (bought, mut user_errors) = settle(bought)?;
-        let Some(Bought { order, refused }) = bought else {
+        let Some(Bought { order, placed, refused }) = bought else {
             return Ok(Self { order: None, user_errors });
         };
-        let order = Order::own(scope, order).await?;
+        let order = match placed {
+            Some(placed) => placed.into(),
+            None => Order::own(scope, order).await?,
+        };
         if let Some(message) = Self::refused(scope, &order, refused).await? {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(Problem { code: Code::PaymentFailed, field, message }.into());
@@ -116,10 +118,10 @@ impl CheckoutPayload {
     /// Why the payment was refused. Whoever sends the same request again is told the same; an order that goes on is not
     /// asked about.
     async fn refused(scope: &Scope, order: &Order, refused: Option<String>) -> Result<Option<String>> {
-        if refused.is_some() || order.0.status != Status::Cancelled {
+        if refused.is_some() || order.row.status != Status::Cancelled {
             return Ok(refused);
         }
-        let payments = scope.load(PaymentsOf(order.0.id)).await?.unwrap_or_default();
+        let payments = scope.load(PaymentsOf(order.row.id)).await?.unwrap_or_default();
         let last = payments.last().filter(|payment| payment.status == PaymentState::Failed);
         Ok(last.and_then(|payment| payment.error.clone()))
     }
@@ -130,7 +132,7 @@ impl CheckoutPayload {
     /// Its payment; null when no order was made. One statement.
     async fn payment(&self, ctx: &Context<'_>) -> Result<Option<Payment>> {
         let Some(order) = &self.order else { return Ok(None) };
-        let payments = scope(ctx).load(PaymentsOf(order.0.id)).await?;
+        let payments = scope(ctx).load(PaymentsOf(order.row.id)).await?;
         Ok(payments.and_then(|list| list.last().cloned()).map(Payment))
     }
 }
@@ -154,7 +156,8 @@ impl CheckoutMutation {
             let CheckoutCompleteInput { cart_id, idempotency_key: _, expected_total, said } = input;
             limit_orders(scope, said.contacts(Some(&cart_id))).await?;
             let expected = amount(scope, Some(expected_total), "input.expectedTotal")?;
-            buy(scope, said.read(once?, Basket::Cart(cart_id.to_string()), expected)?).await
+            let once = once?.for_guest(&cart_id);
+            buy(scope, said.read(once, Basket::Cart(cart_id.to_string()), expected)?).await
         };
         CheckoutPayload::of(scope, bought.await).await
     }
@@ -177,7 +180,9 @@ impl CheckoutMutation {
             };
             let items = items.into_iter().enumerate().map(item).collect::<Result<_>>()?;
             let expected = amount(scope, expected_total, "input.expectedTotal")?;
-            buy(scope, said.read(once?, Basket::Items(items), expected)?).await
+            let contact = [said.email.as_deref(), said.phone.as_deref()].map(Option::unwrap_or_default);
+            let once = once?.for_guest(&contact.join(" ").to_lowercase());
+            buy(scope, said.read(once, Basket::Items(items), expected)?).await
         };
         CheckoutPayload::of(scope, bought.await).await
     }
@@ -232,7 +237,7 @@ async fn buy(scope: &Scope, purchase: Purchase) -> Result<Bought> {
         currency: config.shop.currency,
         country: config.shop.country,
         language: config.shop.language,
-        patience: TimeDelta::from_std(config.checkout.payment_lifetime).unwrap_or(TimeDelta::minutes(15)),
+        config: &config.checkout,
     };
     checkout::buy(&till, purchase).await
 }

@@ -17,14 +17,15 @@ use crate::{
     base::{Error, GlobalId, Result, error::Code, id::Kind},
     customer::Reach,
     identity::Permission,
-    infra::{Claim, Makes, Tx, db::write_again},
+    infra::{Claim, Makes},
     order::{
         advance::{self, Target, check_note},
         find,
         fulfil::{self, NewParcel},
     },
     payment::{
-        end,
+        capture,
+        end::{self, CancelRequest},
         refund::{self, RefundLine, Wanted},
     },
 };
@@ -66,18 +67,28 @@ pub struct OrderFulfilInput {
 pub struct OrderCancelInput {
     /// Why, for the buyer to read. At most 1000 characters.
     reason: Option<String>,
-    /// Of a guest who cancels: the order's number and token are asked for in place of signing in.
+    /// The order's token. It is taken first: a caller who has signed in cancels a guest's order with it as well.
     token: Option<String>,
+    /// Staff only: units that were not shipped, of an order that is not paid. The rest of the order goes on, and less is
+    /// to be paid. Without lines the whole order is canceled. Units of an order that is paid are refunded instead.
+    lines: Option<Vec<OrderLineQuantityInput>>,
+    /// Staff only, to cancel a whole order whose parcel came back before it was paid: the shipped units that return into
+    /// stock, an empty list for none. Without it an order is not canceled once something was shipped.
+    restock: Option<Vec<OrderLineQuantityInput>>,
 }
 
-/// Units whose money goes back.
+/// Units that the buyer does not pay for.
 #[derive(Debug, InputObject)]
 pub struct OrderRefundLineInput {
     /// The line's id.
     line_id: ID,
-    /// How many.
-    quantity: i64,
-    /// Whether those that had been sent are back on the shelf. Those that had not are free again anyway.
+    /// How many units that were shipped, whether or not they came back.
+    #[graphql(default)]
+    quantity_fulfilled: i64,
+    /// How many units that were not shipped: they are canceled, and their stock is free.
+    #[graphql(default)]
+    quantity_unfulfilled: i64,
+    /// Whether the shipped units came back and can be sold again: they return into stock.
     #[graphql(default)]
     restock: bool,
 }
@@ -89,7 +100,7 @@ pub struct OrderRefundInput {
     lines: Option<Vec<OrderRefundLineInput>>,
     /// How much; what the lines cost when it is not said.
     amount: Option<Decimal>,
-    /// Whether what sending cost goes back too, beside lines.
+    /// Whether the cost of shipping is refunded too, beside lines. Once for each order.
     #[graphql(default)]
     shipping: bool,
     /// Why, for the buyer to read. At most 1000 characters.
@@ -126,7 +137,8 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let done = async {
             let target = staff(&id, expected_version)?;
-            write_again!(scope(ctx).db, async |tx| advance::confirm(tx, target).await)
+            let scope = scope(ctx);
+            scope.db.write_with_retry(|| async |tx| end::confirm(tx, &scope.shared.providers, target).await).await
         };
         OrderPayload::settle(done.await)
     }
@@ -146,12 +158,17 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, parcel) = (once?, parcel(input)?);
-            write_again!(scope(ctx).db, async |tx| {
-                if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return find::hold(tx, order, Reach::All).await;
-                }
-                fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
-            })
+            scope(ctx)
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(order) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return find::hold(tx, order, Reach::All).await;
+                        }
+                        fulfil::fulfil(tx, target, parcel.clone()).await.map(|(order, _)| order)
+                    }
+                })
+                .await
         };
         OrderPayload::settle(done.await)
     }
@@ -168,13 +185,14 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let done = async {
             let target = staff(&id, expected_version)?;
-            write_again!(scope(ctx).db, async |tx| advance::deliver(tx, target).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::deliver(tx, target).await).await
         };
         OrderPayload::settle(done.await)
     }
 
-    /// End an order that has not been sent: its own buyer's, or anybody's for staff. What was promised to it is free,
-    /// what was paid goes back.
+    /// Cancels an order: buyers one of which nothing was shipped; staff also one whose parcel came back before it was
+    /// paid, or units of an unpaid order that were not shipped. Reserved stock is free, captured money is refunded, an
+    /// authorization is voided.
     #[graphql(guard = "Anybody")]
     async fn order_cancel(
         &self,
@@ -187,11 +205,14 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let scope = scope(ctx);
         let done = async {
-            let (reason, token) = input.map_or((None, None), |input| (input.reason, input.token));
-            let reason = reason.map(|reason| check_note(&reason, "input.reason")).transpose()?;
-            let reason = reason.filter(|reason| !reason.is_empty());
+            let (request, token) = cancel_request(scope, input)?;
             let target = buyer(scope, &id, (expected_version, token.as_deref())).await?;
-            write_again!(scope.db, async |tx| end::cancel(tx, target, reason.as_deref()).await)
+            let order = scope.db.write_with_retry(|| async |tx| end::cancel(tx, target, request.clone()).await).await?;
+            Ok::<Order, Error>(if token.is_some_and(|token| order.has_token(&token)) {
+                Order::with_token(order)
+            } else {
+                order.into()
+            })
         };
         OrderPayload::settle(done.await)
     }
@@ -207,7 +228,7 @@ impl OrderMutation {
         >,
     ) -> Result<OrderPayload> {
         let scope = scope(ctx);
-        let done = async { end::capture(&scope.db, &scope.shared.providers, staff(&id, expected_version)?).await };
+        let done = async { capture::capture(&scope.db, &scope.shared.providers, staff(&id, expected_version)?).await };
         OrderPayload::settle(done.await)
     }
 
@@ -227,17 +248,40 @@ impl OrderMutation {
         let done = async {
             let target = staff(&id, expected_version)?;
             let (once, wanted) = (once?, wanted(scope, input)?);
-            let made = write_again!(scope.db, async |tx| {
-                if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
-                    return Ok(None);
-                }
-                give_back(tx, target, wanted.clone()).await.map(Some)
-            });
+            let made = scope
+                .db
+                .write_with_retry(|| {
+                    async |tx| {
+                        if let Claim::Again(_) = tx.claim(&once, Makes::Known(target.order)).await? {
+                            return Ok(None);
+                        }
+                        let order = advance::open(tx, target).await?;
+                        refund::wanted(tx, order, wanted.clone()).await.map(|(_, refund)| refund)
+                    }
+                })
+                .await;
             if let Some(refund) = made? {
                 // Now, where it can be; else the job that was stored with it goes on.
                 refund::pay_back(&scope.db, &scope.shared.providers, refund).await?;
             }
             Order::own(scope, target.order).await
+        };
+        OrderPayload::settle(done.await)
+    }
+
+    /// Asks the provider again for a refund that it refused: the same amount, for the same lines.
+    #[graphql(guard = "Can(Permission::OrderWrite)")]
+    async fn refund_retry(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refund's id.")] id: ID,
+    ) -> Result<OrderPayload> {
+        let scope = scope(ctx);
+        let done = async {
+            let refund = GlobalId::key(&id, Kind::Refund, "id")?;
+            let order = scope.db.write_with_retry(|| async |tx| refund::retry(tx, refund).await).await?;
+            refund::pay_back(&scope.db, &scope.shared.providers, refund).await?;
+            Order::own(scope, order.id).await
         };
         OrderPayload::settle(done.await)
     }
@@ -253,42 +297,34 @@ impl OrderMutation {
         let OrderNoteInput { note, public } = input;
         let done = async {
             let target = staff(&id, None)?;
-            write_again!(scope(ctx).db, async |tx| advance::note(tx, target, (&note, public)).await)
+            scope(ctx).db.write_with_retry(|| async |tx| advance::note(tx, target, (&note, public)).await).await
         };
         OrderPayload::settle(done.await)
     }
-}
-
-async fn give_back(tx: &Tx, target: Target, wanted: Wanted) -> Result<i64> {
-    let order = advance::open(tx, target).await?;
-    refund::wanted(tx, order, wanted).await.map(|(_, refund)| refund)
 }
 
 fn staff(id: &ID, expected: Option<i32>) -> Result<Target> {
     Ok(Target { order: GlobalId::key(id, Kind::Order, "id")?, reach: Reach::All, expected })
 }
 
-/// The order of somebody who may end it: staff, its buyer, or whoever has its token.
+/// Returns the order of a caller who may cancel it. A token that fits is enough, signed in or not; without one, staff
+/// reach every order and customers their own.
 async fn buyer(scope: &Scope, id: &ID, (expected, token): (Option<i32>, Option<&str>)) -> Result<Target> {
     let order = GlobalId::key(id, Kind::Order, "id")?;
-    if let Some(reach) = Reach::of(scope.caller, Permission::OrderWrite) {
-        return Ok(Target { order, reach, expected });
+    if let Some(token) = token {
+        let found = find::by_key(&scope.db, &[order], Reach::All).await?.remove(&order);
+        if found.is_some_and(|found| found.has_token(token)) {
+            return Ok(Target { order, reach: Reach::All, expected });
+        }
     }
     let missing = || Error::user(Code::NotFound, "id", "there is no such order; a guest gives its token too");
-    let found = find::by_key(&scope.db, &[order], Reach::All).await?.remove(&order).ok_or_else(missing)?;
-    if token != Some(found.token.as_str()) {
-        return Err(missing());
-    }
-    Ok(Target { order, reach: Reach::All, expected })
+    let reach = Reach::of(scope.caller, Permission::OrderWrite).ok_or_else(missing)?;
+    Ok(Target { order, reach, expected })
 }
 
 fn parcel(input: OrderFulfilInput) -> Result<NewParcel> {
     let OrderFulfilInput { lines, carrier, tracking_number, tracking_url, idempotency_key: _ } = input;
-    let line = |(at, line): (usize, OrderLineQuantityInput)| {
-        let key = GlobalId::key(&line.line_id, Kind::OrderLine, &format!("input.lines.{at}.lineId"))?;
-        Ok::<_, Error>((key, line.quantity))
-    };
-    let lines = lines.map(|lines| lines.into_iter().enumerate().map(line).collect::<Result<Vec<_>>>()).transpose()?;
+    let lines = lines.map(|lines| quantities(lines, "input.lines")).transpose()?;
     let tracking_url = word(tracking_url, "input.trackingUrl", 2000)?;
     if tracking_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
         return Err(Error::bad_input("input.trackingUrl", "this is no address of the web; write https://…"));
@@ -299,6 +335,28 @@ fn parcel(input: OrderFulfilInput) -> Result<NewParcel> {
         tracking_number: word(tracking_number, "input.trackingNumber", 100)?,
         tracking_url,
     })
+}
+
+fn quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
+    let line = |(at, line): (usize, OrderLineQuantityInput)| {
+        let key = GlobalId::key(&line.line_id, Kind::OrderLine, &format!("{field}.{at}.lineId"))?;
+        Ok::<_, Error>((key, line.quantity))
+    };
+    lines.into_iter().enumerate().map(line).collect()
+}
+
+fn cancel_request(scope: &Scope, input: Option<OrderCancelInput>) -> Result<(CancelRequest, Option<String>)> {
+    let is_staff = scope.caller.permissions().has(Permission::OrderWrite);
+    let Some(input) = input else { return Ok((CancelRequest { is_staff, ..CancelRequest::default() }, None)) };
+    let OrderCancelInput { reason, token, lines, restock } = input;
+    let reason = reason.map(|reason| check_note(&reason, "input.reason")).transpose()?;
+    let request = CancelRequest {
+        reason: reason.filter(|reason| !reason.is_empty()),
+        lines: lines.map(|lines| quantities(lines, "input.lines")).transpose()?,
+        restock: restock.map(|restock| quantities(restock, "input.restock")).transpose()?,
+        is_staff,
+    };
+    Ok((request, token))
 }
 
 /// One line of text of a length; an empty one is none.
@@ -313,9 +371,9 @@ fn word(said: Option<String>, field: &str, limit: usize) -> Result<Option<String
 fn wanted(scope: &Scope, input: OrderRefundInput) -> Result<Wanted> {
     let OrderRefundInput { lines, amount: wanted, shipping, reason, idempotency_key: _ } = input;
     let line = |(at, line): (usize, OrderRefundLineInput)| {
-        let OrderRefundLineInput { line_id, quantity, restock } = line;
+        let OrderRefundLineInput { line_id, quantity_fulfilled, quantity_unfulfilled, restock } = line;
         let line = GlobalId::key(&line_id, Kind::OrderLine, &format!("input.lines.{at}.lineId"))?;
-        Ok::<_, Error>(RefundLine { line, quantity, restock })
+        Ok::<_, Error>(RefundLine { line, fulfilled: quantity_fulfilled, unfulfilled: quantity_unfulfilled, restock })
     };
     let reason = reason.map(|reason| check_note(&reason, "input.reason")).transpose()?;
     Ok(Wanted {

@@ -68,9 +68,19 @@ impl OrderLine {
         int(self.0.fulfilled)
     }
 
-    /// For how many the money has gone back.
+    /// How many the buyer does not pay for: their money was refunded, or they were canceled before it was captured.
     async fn quantity_refunded(&self) -> i32 {
         int(self.0.refunded)
+    }
+
+    /// How many were canceled before they were shipped.
+    async fn quantity_canceled(&self) -> i32 {
+        int(self.0.cancelled)
+    }
+
+    /// How many were shipped and came back into stock.
+    async fn quantity_returned(&self) -> i32 {
+        int(self.0.returned)
     }
 
     /// How many are still to be sent.

@@ -211,7 +211,7 @@ impl OrderQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: Option<ID>,
-        #[graphql(desc = "Its number, as people write it: `k7qx3m9t` will do.")] number: Option<String>,
+        #[graphql(desc = "Its number: `K7QX-3M9T`; case and hyphen do not matter.")] number: Option<String>,
         #[graphql(desc = "The order's token, with the number.")] token: Option<String>,
     ) -> Result<Option<Order>> {
         let scope = scope(ctx);
@@ -220,8 +220,12 @@ impl OrderQuery {
             (None, Some(number)) => {
                 let Some(number) = number::read(&number) else { return Ok(None) };
                 let reach = Reach::of(scope.caller, Permission::OrderRead);
-                let found = find::by_number(&scope.db, &number, (reach, token.as_deref())).await?;
-                Ok(found.map(Order::from))
+                let token = token.as_deref();
+                let found = find::by_number(&scope.db, &number, (reach, token)).await?;
+                let order = |row: order::Order| {
+                    if token.is_some_and(|token| row.has_token(token)) { Order::with_token(row) } else { row.into() }
+                };
+                Ok(found.map(order))
             }
             (id, number) => {
                 let field = surplus([("id", id.is_some()), ("number", number.is_some())]);

@@ -106,11 +106,13 @@ pub enum RefundState {
     Failed,
 }
 
-/// Money that goes back.
+/// Money that goes back, and the units it is for. One of 0.00 tells of units that were canceled, or came back, before they
+/// were paid.
 #[derive(Debug, Clone)]
 pub struct Refund(pub order::entity::Refund);
 
-/// Money that goes back.
+/// Money that goes back, and the units it is for. One of 0.00 tells of units that were canceled, or came back, before they
+/// were paid.
 #[Object]
 impl Refund {
     /// The lasting id.
@@ -143,6 +145,17 @@ impl Refund {
         let rows = scope.load(RefundedOf(self.0.id)).await?.unwrap_or_default();
         scope.spend(ctx, rows.len())?;
         parts(scope, self.0.order_id, &rows).await
+    }
+
+    /// How much of it is for the cost of shipping.
+    async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
+        scope(ctx).amount(self.0.shipping)
+    }
+
+    /// Why the provider refused it; null when it did not. `refundRetry` asks again. Staff only.
+    #[graphql(guard = "Can(Permission::OrderRead)")]
+    async fn error(&self) -> Option<&str> {
+        self.0.error.as_deref()
     }
 
     /// Why; null when nobody said.

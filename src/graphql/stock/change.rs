@@ -11,7 +11,7 @@ use crate::{
         payload::payload,
     },
     identity::Permission,
-    infra::{Claim, Makes, Once, Tx, db::write_again},
+    infra::{Claim, Makes, Once, Tx},
     inventory::{
         DEFAULT_LOCATION, row,
         row::Row,
@@ -181,7 +181,7 @@ impl StockMutation {
                 MaybeUndefined::Value(low) => Some(Some(i64::from(low))),
             };
             let said = Settings { tracked, backorder, low_at };
-            write_again!(scope(ctx).db, async |tx| staff::settings(tx, place, said).await)
+            scope(ctx).db.write_with_retry(|| async |tx| staff::settings(tx, place, said).await).await
         };
         StockPayload::settle(changed.await)
     }
@@ -209,14 +209,19 @@ pub fn once(mutation: &'static str, key: &str, input: &impl async_graphql::Input
 
 /// Changes stock once; when it was changed before by the same request, answers how it is now.
 async fn step(scope: &Scope, once: Once, place: Place, step: Step) -> Result<Row> {
-    write_again!(scope.db, async |tx: &Tx| {
-        if let Claim::First(_) = tx.claim(&once, Makes::Known(place.variant)).await? {
-            return staff::step(tx, place, step).await;
-        }
-        let location = place.location.unwrap_or(DEFAULT_LOCATION);
-        let row = row::hold(tx, [place.variant]).await?.into_iter().find(|row| row.location_id == location);
-        row.ok_or_else(|| Error::not_found("input.variantId", "variant"))
-    })
+    scope
+        .db
+        .write_with_retry(|| {
+            async |tx: &Tx| {
+                if let Claim::First(_) = tx.claim(&once, Makes::Known(place.variant)).await? {
+                    return staff::step(tx, place, step).await;
+                }
+                let location = place.location.unwrap_or(DEFAULT_LOCATION);
+                let row = row::hold(tx, [place.variant]).await?.into_iter().find(|row| row.location_id == location);
+                row.ok_or_else(|| Error::not_found("input.variantId", "variant"))
+            }
+        })
+        .await
 }
 
 fn spot(variant: &ID, location: Option<&ID>) -> Result<Place> {

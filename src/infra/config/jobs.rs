@@ -27,6 +27,8 @@ pub struct JobsConfig {
     pub queues: Vec<String>,
     /// How long what is done is kept.
     pub keep_days: u32,
+    /// How long the audit log is kept.
+    pub audit_keep_days: u32,
 }
 
 impl JobsConfig {
@@ -56,6 +58,9 @@ impl JobsConfig {
         }
         if self.keep_days == 0 || self.keep_days > 36500 {
             return Err("jobs.keep_days must be from 1 to 36500".into());
+        }
+        if self.audit_keep_days == 0 || self.audit_keep_days > 36500 {
+            return Err("jobs.audit_keep_days must be from 1 to 36500".into());
         }
         match self.queues.iter().find(|line| parse(line).is_none()) {
             Some(line) => Err(format!("jobs.queues: `{line}` will not do; write NAME=NUMBER, from 1 to 1000")),

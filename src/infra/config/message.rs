@@ -96,6 +96,8 @@ pub struct SmsConfig {
     /// For one message.
     #[serde(deserialize_with = "super::seconds")]
     pub timeout: Duration,
+    /// How many messages go to guests in a day.
+    pub guest_daily_limit: u32,
 }
 
 impl fmt::Debug for SmsConfig {
@@ -116,6 +118,14 @@ pub struct NotificationConfig {
     pub verify_url: String,
     /// Where the token that sets a password is taken.
     pub reset_url: String,
+    /// How soon one e-mail of a kind follows another to one address.
+    #[serde(deserialize_with = "super::seconds")]
+    pub email_interval: Duration,
+    /// How long one is postponed at most.
+    #[serde(deserialize_with = "super::seconds")]
+    pub email_delay_limit: Duration,
+    /// How long messages are kept.
+    pub keep_days: u16,
 }
 
 /// The way that a word means, where `service` means the service.
@@ -199,6 +209,13 @@ impl SmsConfig {
 impl NotificationConfig {
     /// What is well formed but cannot be.
     pub(super) fn check(&self) -> Result<(), String> {
+        let day = Duration::from_hours(24);
+        if self.email_interval > day || self.email_delay_limit > day {
+            return Err("notification.email_interval and email_delay_limit must be at most a day".into());
+        }
+        if self.keep_days == 0 {
+            return Err("notification.keep_days must be at least 1".into());
+        }
         let all = [("order_url", &self.order_url), ("verify_url", &self.verify_url), ("reset_url", &self.reset_url)];
         for (name, url) in all {
             if url.is_empty() {

@@ -96,7 +96,7 @@ pub(super) async fn claim(db: &Db, wish: &Wish<'_>) -> Result<Vec<Claimed>> {
         let mut sql = tx.sql();
         sql.push("WITH picked AS (");
         due(&mut sql, wish, tx.now());
-        sql.push(if sql.postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
+        sql.push(if sql.postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
         sql.push(" UPDATE job SET state = 'running', attempts = attempts + 1, worker = ").bind(wish.worker);
         sql.push(", due_at = ").bind(until(tx.now(), wish.lease)).push(", updated_at = ").bind(tx.now());
         sql.push(
@@ -195,7 +195,7 @@ async fn hold(db: &Db, (worker, running): (&str, &[i64]), set: &str, lease: Opti
         let mut sql = tx.sql();
         sql.push("WITH picked AS (SELECT id AS key FROM job WHERE worker = ").bind(worker);
         sql.push(" AND state = 'running' AND ").any("id", running.iter().copied());
-        sql.push(if sql.postgres() { " ORDER BY id FOR UPDATE SKIP LOCKED) " } else { ") " });
+        sql.push(if sql.postgres() { " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) " } else { ") " });
         sql.push("UPDATE job SET ").push(set).bind(until(tx.now(), lease.unwrap_or_default()));
         sql.push(", updated_at = ").bind(tx.now()).push(" FROM picked WHERE job.id = picked.key");
         if lease.is_none() {
@@ -221,6 +221,7 @@ mod tests {
             concurrency: 4,
             queues: Vec::new(),
             keep_days: 30,
+            audit_keep_days: 1095,
         };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
             let whole = TimeDelta::seconds(seconds);

@@ -23,6 +23,9 @@ pub async fn prune(env: &Env) -> Result<()> {
     empty(db, ("job", "state IN ('done', 'discarded') AND t.updated_at < ", ""), until).await?;
     let told = "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.event_id = t.id)";
     empty(db, ("outbox", "relayed_at < ", told), until).await?;
+    empty_heads(db).await?;
+    let until = db.now() - TimeDelta::days(env.config.jobs.audit_keep_days.into());
+    empty(db, ("audit", "created_at < ", ""), until).await?;
     db.write(async |tx| {
         let mut sql = tx.sql();
         sql.push("DELETE FROM reaction WHERE updated_at < ").bind(tx.now() - REACTION);
@@ -30,6 +33,25 @@ pub async fn prune(env: &Env) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Deletes the last numbers of things of which no event is left: the next event of each begins at 1 again. One that gets an
+/// event meanwhile has another number by then, and stays.
+async fn empty_heads(db: &Db) -> Result<()> {
+    loop {
+        let gone = db.write(async |tx| {
+            let mut sql = tx.sql();
+            sql.push("DELETE FROM outbox_head WHERE (aggregate, sequence) IN (SELECT h.aggregate, h.sequence ");
+            sql.push(
+                "FROM outbox_head AS h WHERE NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.aggregate = h.aggregate) ",
+            );
+            sql.push(&format!("LIMIT {BATCH})"));
+            Ok(tx.execute_raw(sql.statement()).await?.rows_affected())
+        });
+        if gone.await? < u64::from(BATCH) {
+            return Ok(());
+        }
+    }
 }
 
 async fn empty(db: &Db, (table, old, and): (&str, &str, &str), until: DateTime<Utc>) -> Result<()> {

@@ -183,7 +183,7 @@ pub async fn discard(tx: &Tx, id: i64) -> Result<Row> {
 async fn hold(tx: &Tx, id: i64) -> Result<Row> {
     let mut sql = tx.sql();
     if sql.postgres() {
-        sql.push("SELECT id FROM job WHERE id = ").bind(id).push(" FOR UPDATE");
+        sql.push("SELECT id FROM job WHERE id = ").bind(id).push(" FOR NO KEY UPDATE");
         tx.execute_raw(sql.statement()).await?;
     }
     find(tx, id).await?.ok_or_else(|| Error::not_found("id", "job"))

@@ -159,3 +159,10 @@ fn whatever_is_asked_the_total_is_the_sum_of_its_parts() {
     }
     assert!(priced > 5_000, "only {priced} could be priced");
 }
+
+#[test]
+fn tax_added_is_the_part_that_prices_do_not_include() {
+    let items = [taxed(1, 1_160, 1_600, true), taxed(1, 1_000, 1_600, false)];
+    let totals = quote(&items, None).expect("a quote").totals;
+    assert_eq!((totals.tax, totals.tax_included, totals.tax_added()), (320, 160, 160));
+}

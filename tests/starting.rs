@@ -1,0 +1,88 @@
+//! The first start of a shop: by several processes at once, killed in the middle, and with files for nobody else.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::{
+    shop::{Backend, Own, Workplace},
+    stories,
+};
+
+stories![
+    first_starts_at_once_all_succeed,
+    migration_killed_midway_can_be_repeated,
+    start_killed_midway_is_completed_by_the_next,
+    data_files_are_readable_by_their_owner_only,
+];
+
+async fn new_place(backend: Backend) -> (Workplace, Own) {
+    let database = Own::empty(backend).await;
+    (Workplace::new(&[("DATABASE_URL", database.url())]), database)
+}
+
+const FILLED: &str = "{ products { totalCount } }";
+
+async fn first_starts_at_once_all_succeed(backend: Backend) {
+    let (place, _database) = new_place(backend).await;
+    let shops = join_all((0..4).map(|_| place.open(&[]))).await;
+    let mut counts = Vec::new();
+    for shop in &shops {
+        let answer = shop.ask(FILLED).await;
+        counts.push(answer["data"]["products"]["totalCount"].as_i64().expect("a count"));
+    }
+    assert!(counts[0] > 20 && counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+    for shop in shops {
+        shop.signal("TERM");
+        assert_eq!(shop.end().await.code, Some(0));
+    }
+}
+
+async fn migration_killed_midway_can_be_repeated(backend: Backend) {
+    for round in 0..8 {
+        let (place, _database) = new_place(backend).await;
+        for kill in 0..3 {
+            let running = place.begin(&["migrate"]);
+            tokio::time::sleep(Duration::from_millis(10 + round * 17 + kill * 11)).await;
+            // It is killed, unless it has ended.
+            drop(running);
+        }
+        let ended = place.run(&["migrate"], &[]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!ended.err.contains("already exists"), "{ended:?}");
+    }
+}
+
+async fn start_killed_midway_is_completed_by_the_next(backend: Backend) {
+    let (place, _database) = new_place(backend).await;
+    for round in 0..6 {
+        let running = place.begin(&["serve"]);
+        tokio::time::sleep(Duration::from_millis(60 + round * 60)).await;
+        drop(running);
+    }
+    let shop = place.open(&[]).await;
+    let begin = "mutation { cartCreate { cart { availableShippingMethods { method { name } } } userErrors { code } } }";
+    let answer = shop.ask(begin).await;
+    let methods = answer["data"]["cartCreate"]["cart"]["availableShippingMethods"].as_array();
+    assert!(methods.is_some_and(|methods| !methods.is_empty()), "{answer}");
+    let answer = shop.ask(FILLED).await;
+    assert!(answer["data"]["products"]["totalCount"].as_i64().is_some_and(|count| count > 20), "{answer}");
+}
+
+async fn data_files_are_readable_by_their_owner_only(backend: Backend) {
+    use std::os::unix::fs::PermissionsExt;
+    if backend == Backend::Postgres {
+        return;
+    }
+    let (place, _database) = new_place(backend).await;
+    let shop = place.open(&[]).await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let folder = place.path().join("data");
+    assert_eq!(mode(&folder), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&folder).expect("files").map(|file| file.expect("a file").path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    drop(shop);
+}
