@@ -91,7 +91,7 @@ async fn days_of_a_woocommerce_file_are_days_of_the_shop(backend: Backend) {
         ("America/New_York", ["2026-01-01T05:00:00+00:00", "2026-02-01T05:00:00+00:00"]),
     ];
     for (zone, expected) in zones {
-        let shop = Shop::open_with(backend, &[("shop.time_zone", zone)]).await;
+        let shop = Shop::open_with(backend, &[("SAVANNAH_SHOP__TIME_ZONE", zone)]).await;
         let (_, remarks) = shop.import(text).await;
         assert_eq!(remarks, []);
         let out = shop.export().await;

@@ -32,9 +32,10 @@ async fn null_for_what_cannot_be_empty_is_refused_with_its_path(backend: Backend
         );
         for field in fields {
             let answer = shop.ask_as(&token, &query, json!({ "id": ids.at(id), "input": { field: null } })).await;
-            let expected = (format!("input.{field}"), "this must not be null: leave it out to keep it".to_owned());
+            let message = "this must not be null: leave it out to keep it";
+            let expected = json!({ "field": ["input", field], "message": message });
             let errors = answer.at(&format!("/{mutation}/userErrors"));
-            assert_eq!(errors[0], json!({ "field": expected.0, "message": expected.1 }), "{mutation}: {}", answer.body);
+            assert_eq!(errors[0], expected, "{mutation}: {}", answer.body);
         }
     }
     assert_eq!(shop.dump().await, before);

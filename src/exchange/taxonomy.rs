@@ -89,7 +89,7 @@ fn parse(line: u64, bytes: &[u8]) -> Result<Option<Line>, String> {
     let text = str::from_utf8(bytes).map_err(|_| format!("line {line} is not UTF-8"))?;
     let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
     // Some programs fill a file up with null bytes.
-    let text = text.trim_end_matches('\0').trim();
+    let text = text.trim_end_matches(|c: char| c == '\0' || c.is_whitespace()).trim();
     let (text, repair) = match repaired(text) {
         Some((text, first)) => (Cow::from(text), Some(repair_note("the line", first))),
         None => (Cow::from(text), None),

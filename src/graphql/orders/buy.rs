@@ -105,7 +105,7 @@ impl CheckoutPayload {
             return Ok(Self { order: None, user_errors });
         };
         let order = match placed {
-            Some(placed) => placed.into(),
+            Some(placed) => Order::with_token(placed),
             None => Order::own(scope, order).await?,
         };
         if let Some(message) = Self::refused(scope, &order, refused).await? {
