@@ -18,6 +18,7 @@ pub struct Args {
 
 /// How to measure.
 #[derive(Debug, Group)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// Any database of the server that holds the benchmark's own; this role must be allowed to create databases.
     #[arg(long, value_name = "URL", env = "BENCH_DATABASE_URL", hide_env_values = true)]

@@ -119,8 +119,7 @@ fn edit(at: SocketAddr, token: &str, (product, variant): (i64, i64), until: Inst
                  userErrors { code message } } }";
     let stock = "mutation($input: StockSetInput!) { stockSet(input: $input) { userErrors { code message } } }";
     let mut seen = Seen::default();
-    let mut on_hand = 1_000_000_000;
-    for number in 0_u32.. {
+    for (on_hand, number) in (1_000_000_000..).zip(0_u32..) {
         if Instant::now() >= until {
             break;
         }
@@ -133,7 +132,6 @@ fn edit(at: SocketAddr, token: &str, (product, variant): (i64, i64), until: Inst
         let input = json!({ "variantId": variant_id(variant), "quantity": on_hand + 1, "expectedQuantity": on_hand,
             "idempotencyKey": format!("edit {number}") });
         seen.ask(at, Some(token), &json!({ "query": stock, "variables": { "input": input } }));
-        on_hand += 1;
     }
     seen
 }

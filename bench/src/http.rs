@@ -21,7 +21,7 @@ pub fn post(address: SocketAddr, body: &str) -> Result<(u16, String)> {
 pub fn post_as(address: SocketAddr, token: Option<&str>, body: &str) -> Result<(u16, String)> {
     let mut headers = HEADERS.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
     if let Some(token) = token {
-        headers += &format!("Authorization: Bearer {token}\r\n");
+        headers.extend(["Authorization: Bearer ", token, "\r\n"]);
     }
     send(address, &format!("POST /graphql HTTP/1.0\r\n{headers}Content-Length: {}\r\n", body.len()), body)
 }

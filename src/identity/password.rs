@@ -35,7 +35,7 @@ pub fn check(password: &str, email: &str, field: &str) -> Result<()> {
 }
 
 /// Hashes and compares passwords, away from the threads that answer requests. Each takes a core and 19 MiB for a while, so
-/// no more run at once than there are cores, and only so many wait; more are refused at once.
+/// one runs for every second core, and only so many wait; more are refused at once.
 #[derive(Debug, Clone)]
 pub struct Hasher {
     /// A place in the queue, from the moment of asking until the work has ended.
@@ -45,11 +45,11 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// One with a turn for each core, for which so many may wait.
+    /// One with a turn for every second core, for which so many may wait: the other cores answer requests.
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self::with_turns(cores, queue)
+        Self::with_turns((cores / 2).max(1), queue)
     }
 
     fn with_turns(turns: usize, queue: usize) -> Self {
