@@ -1,7 +1,7 @@
 //! Documents: parsed, validated by the whole specification, and converted for the executor.
 //!
 //! The executor's own parser recurses without a limit and its validation lacks rules of the specification, so it never
-//! sees a caller's text. `apollo-compiler` parses with limits and validates against the schema; [`rules`] adds what it
+//! sees a caller's text. `apollo-compiler` parses with limits and validates against the schema; `rules` adds what it
 //! lacks. The result is converted node by node, so the positions of the original text stay.
 
 mod convert;
