@@ -67,12 +67,14 @@ struct Stage {
     password: String,
 }
 
+/// Two instances, two workers and their clients share two cores: a connection may take long to come free.
+const PATIENT: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30");
 const STAFF: &str = "amani@shop.example";
 
 impl Stage {
     async fn set(backend: Backend) -> Self {
         let database = Own::make(backend).await;
-        let place = Workplace::new(&[("DATABASE_URL", database.url()), LEASE, CONNECTIONS]);
+        let place = Workplace::new(&[("DATABASE_URL", database.url()), LEASE, CONNECTIONS, PATIENT]);
         place.write("goods.csv", &Goods::file());
         let ended = place.run(&["import", "products", "goods.csv"], &[]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
