@@ -69,12 +69,14 @@ struct Stage {
 
 /// Two instances, two workers and their clients share two cores: a connection may take long to come free.
 const PATIENT: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30");
+/// More than there are orders: every order's confirmation is counted below.
+const GUEST_SMS: (&str, &str) = ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000");
 const STAFF: &str = "amani@shop.example";
 
 impl Stage {
     async fn set(backend: Backend) -> Self {
         let database = Own::make(backend).await;
-        let place = Workplace::new(&[("DATABASE_URL", database.url()), LEASE, CONNECTIONS, PATIENT]);
+        let place = Workplace::new(&[("DATABASE_URL", database.url()), LEASE, CONNECTIONS, PATIENT, GUEST_SMS]);
         place.write("goods.csv", &Goods::file());
         let ended = place.run(&["import", "products", "goods.csv"], &[]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
