@@ -6,10 +6,10 @@ use sea_orm::ConnectionTrait;
 
 use super::hold::{Contents, Target, contents, hold};
 use crate::{
-    base::{Error, Result},
+    base::Result,
     customer::{Written, reach},
     identity::Caller,
-    infra::Tx,
+    infra::{Sql, Tx},
     pricing::Offer,
 };
 
@@ -64,20 +64,14 @@ pub async fn take(tx: &Tx, id: &str, caller: Caller) -> Result<Taken> {
     })
 }
 
-/// Closes a cart that was taken: this order was made of it. One statement.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn close(tx: &Tx, key: i64, order: i64) -> Result<()> {
+/// The statement that closes a cart that was taken: this order was made of it.
+#[must_use]
+pub fn close(tx: &Tx, key: i64, order: i64) -> Sql {
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET state = 'ordered', order_id = ").bind(order);
     sql.push(", version = version + 1, updated_at = ").bind(tx.now());
     sql.push(" WHERE state = 'open' AND id = ").bind(key);
-    let done = tx.execute_raw(sql.statement()).await?.rows_affected();
-    if done == 1 {
-        return Ok(());
-    }
-    Err(Error::fault("closing a cart", "it is not open"))
+    sql
 }
 
 /// Opens the cart of an order again whose payment was refused, unless its customer has begun another one, or is about

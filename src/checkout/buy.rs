@@ -10,7 +10,7 @@ use super::{
 use crate::{
     base::{Error, Result, error::Code},
     cart,
-    infra::{Claim, Makes, Tx},
+    infra::{Batch, Claim, Makes, Tx},
     order::{Order, PaymentStatus, place},
     payment::{Answer, end, ledger, settle},
 };
@@ -81,21 +81,23 @@ async fn once(tx: &Tx, till: &Till<'_>, mut purchase: Purchase) -> Result<Placed
         let life = TimeDelta::from_std(life).ok().filter(|life| !life.is_zero());
         order.expires_at = life.map(|life| tx.now() + life);
     }
-    let row = place::place(tx, &order).await?;
+    let mut batch = Batch::default();
     if let Some(cart) = cart {
-        cart::close(tx, cart, key).await?;
+        batch.add(cart::close(tx, cart, key));
     }
     let money = (provider.name(), order.total);
-    if is_promised {
-        let reference = format!("order-{key}");
-        let payment = ledger::open(tx, key, money, Some(&reference)).await?;
-        ledger::enter(tx, payment, ("authorise", order.total), &reference).await?;
-        return Ok(Placed { order: key, row: Some(row), asks: None });
+    if provider.is_local() {
+        let reference = is_promised.then(|| format!("order-{key}"));
+        batch.add_named(ledger::PAYMENT, ledger::insert(tx, key, money, reference.as_deref()));
+        if let Some(reference) = &reference {
+            batch.add(ledger::first_entry(tx, key, order.total, reference));
+        }
     }
-    let payment = ledger::open(tx, key, money, None).await?;
+    let row = place::place(tx, &order, batch).await?;
     if provider.is_local() {
         return Ok(Placed { order: key, row: Some(row), asks: None });
     }
+    let payment = ledger::open(tx, key, money).await?;
     tx.enqueue_at(settle::AskProvider { payment }, tx.now() + settle::ASKED_AGAIN).await?;
     Ok(Placed { order: key, row: None, asks: Some(payment) })
 }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     graphql::document::{DocumentError, ValidDocument, parse_document},
-    infra::{Config, config::GraphqlConfig},
+    infra::{Config, background, config::GraphqlConfig},
 };
 
 /// Longer texts are parsed on a thread of their own, so that those that answer requests stay free. Bytes.
@@ -63,13 +63,7 @@ impl Documents {
                 let parsed = parse_document(&text, (&config, introspection));
                 (text, parsed)
             };
-            match tokio::task::spawn_blocking(parse).await {
-                Ok(parsed) => parsed,
-                Err(why) => match why.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => return Err(DocumentError::interrupted()),
-                },
-            }
+            background::compute(parse).await.map_err(|_| DocumentError::interrupted())?
         };
         let document = Arc::new(parsed?);
         self.valid.insert(text, Arc::clone(&document));

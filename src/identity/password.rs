@@ -8,7 +8,10 @@ use argon2::{
 };
 use tokio::sync::Semaphore;
 
-use crate::base::{Error, Result, error::Code};
+use crate::{
+    base::{Error, Result, error::Code},
+    infra::background,
+};
 
 /// The fewest characters. Length is what makes a password hard to guess; rules about signs make it hard to remember.
 pub const SHORTEST: usize = 8;
@@ -86,12 +89,12 @@ impl Hasher {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|why| Error::fault("waiting for a turn", why))?;
-        let outcome = tokio::task::spawn_blocking(move || {
+        background::compute(move || {
             let outcome = work();
             drop((turn, place));
             outcome
-        });
-        outcome.await.map_err(|why| Error::fault("working on a password", why))
+        })
+        .await
     }
 }
 

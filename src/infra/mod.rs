@@ -2,6 +2,7 @@
 //! letters and short messages, logs.
 
 pub mod config;
+pub mod background;
 pub mod telemetry;
 pub mod sql;
 pub mod meter;
@@ -23,7 +24,7 @@ pub mod jobs;
 pub use audit::{Actor, Change, Origin};
 pub use client::Client;
 pub use config::Config;
-pub use database::{Db, Tx};
+pub use database::{Batch, Db, Tx};
 pub use env::Env;
 pub use mail::Mail;
 pub use meter::{Budget, Meter};

@@ -5,7 +5,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::Tx;
+use super::{Sql, Tx};
 use crate::base::{Error, Result};
 
 /// Something that has happened. It holds keys, and neither secrets nor what is said of people: it is kept for a while.
@@ -48,6 +48,15 @@ impl Tx {
         if events.is_empty() {
             return Ok(());
         }
+        self.execute_raw(self.emit_statement(events)?.statement()).await?;
+        Ok(())
+    }
+
+    /// The statement that says so, to be executed in this transaction.
+    ///
+    /// # Errors
+    /// When an event cannot be written down.
+    pub fn emit_statement<E: Event>(&self, events: &[E]) -> Result<Sql> {
         let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
         let row = |event: &E| {
             let payload = serde_json::to_value(event).map_err(|why| Error::fault("writing down an event", why))?;
@@ -57,8 +66,7 @@ impl Tx {
         let columns = [("kind", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
         let mut sql = self.sql();
         sql.insert("outbox", &columns, rows);
-        self.execute_raw(sql.statement()).await?;
         self.ring();
-        Ok(())
+        Ok(sql)
     }
 }

@@ -161,6 +161,21 @@ impl Sql {
         self.push(") AS row (").push(&names.join(", ")).push(")")
     }
 
+    /// Adds a statement as a part of this one, with its values.
+    pub fn append(&mut self, part: Self) -> &mut Self {
+        let offset = self.values.len();
+        let mut rest = part.text.as_str();
+        while let Some((before, after)) = rest.split_once('$') {
+            self.text.push_str(before);
+            rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            let number: usize = after[..after.len() - rest.len()].parse().unwrap_or_default();
+            self.place(number + offset);
+        }
+        self.text.push_str(rest);
+        self.values.extend(part.values);
+        self
+    }
+
     /// The finished statement.
     #[must_use]
     pub fn statement(self) -> Statement {

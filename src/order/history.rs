@@ -3,7 +3,10 @@
 use sea_orm::ConnectionTrait;
 
 use super::Status;
-use crate::{base::Result, infra::Tx};
+use crate::{
+    base::Result,
+    infra::{Sql, Tx},
+};
 
 /// What kind of thing has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,13 @@ pub enum Told {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn tell(tx: &Tx, order: i64, told: Told, (note, public): (Option<&str>, bool)) -> Result<()> {
+pub async fn tell(tx: &Tx, order: i64, told: Told, note: (Option<&str>, bool)) -> Result<()> {
+    tx.execute_raw(statement(tx, order, told, note).statement()).await?;
+    Ok(())
+}
+
+/// The statement that writes it down.
+pub(super) fn statement(tx: &Tx, order: i64, told: Told, (note, public): (Option<&str>, bool)) -> Sql {
     let (kind, from, to) = match told {
         Told::Placed => ("placed", None, None),
         Told::Went(from, to) => ("status", Some(from), Some(to)),
@@ -43,6 +52,5 @@ pub async fn tell(tx: &Tx, order: i64, told: Told, (note, public): (Option<&str>
     sql.push("created_at) VALUES (").bind(order).push(", ").bind(kind).push(", ").bind(from.map(Status::stored));
     sql.push(", ").bind(to.map(Status::stored)).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
     sql.bind(note).push(", ").bind(public).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.statement()).await?;
-    Ok(())
+    sql
 }

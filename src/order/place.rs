@@ -11,7 +11,7 @@ use crate::{
         error::{Code, Problem},
     },
     identity::secret,
-    infra::Tx,
+    infra::{Batch, Tx},
     inventory::hold::{self, Want},
 };
 
@@ -73,15 +73,16 @@ pub struct NewLine {
     pub backorder: bool,
 }
 
-/// Places it. The rows of stock are held last, and so as shortly as can be: many may want the same.
+/// Places it, and writes what belongs to it. The rows of stock are held last, and so as shortly as can be: many may want
+/// the same.
 ///
 /// # Errors
 /// When there is less of something than is wanted: for each, how many are left.
-pub async fn place(tx: &Tx, new: &NewOrder) -> Result<Order> {
+pub async fn place(tx: &Tx, new: &NewOrder, mut batch: Batch) -> Result<Order> {
     let order = write_order(tx, new).await?;
-    let keys = write_lines(tx, new).await?;
-    history::tell(tx, new.key, Told::Placed, (None, true)).await?;
-    tx.emit(OrderPlaced { order: new.key }).await?;
+    batch.add(history::statement(tx, new.key, Told::Placed, (None, true)));
+    batch.add(tx.emit_statement(&[OrderPlaced { order: new.key }])?);
+    let keys = write_lines(tx, new, batch).await?;
     let want = |(line, key): (&NewLine, &i64)| {
         let (variant, quantity, backorder) = (line.variant, line.quantity, line.backorder);
         line.tracked.then_some(Want { line: *key, variant, quantity, backorder })
@@ -137,8 +138,8 @@ async fn write_order(tx: &Tx, new: &NewOrder) -> Result<Order> {
     Err(Error::fault("placing an order", "every number that was tried is taken"))
 }
 
-/// Writes the lines; their keys, in their order. One statement.
-async fn write_lines(tx: &Tx, new: &NewOrder) -> Result<Vec<i64>> {
+/// Writes the lines after a batch; their keys, in their order.
+async fn write_lines(tx: &Tx, new: &NewOrder, batch: Batch) -> Result<Vec<i64>> {
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
     let columns = [
         ("order_id", "bigint"),
@@ -198,7 +199,7 @@ async fn write_lines(tx: &Tx, new: &NewOrder) -> Result<Vec<i64>> {
     sql.insert("order_line", &columns, new.lines.iter().enumerate().map(row).collect());
     sql.push(" RETURNING id, position");
     let mut keys = Vec::with_capacity(new.lines.len());
-    for row in tx.query_all_raw(sql.statement()).await? {
+    for row in tx.query_batch(batch, sql).await? {
         let (key, position): (i64, i32) = (row.try_get_by(0)?, row.try_get_by(1)?);
         keys.push((position, key));
     }

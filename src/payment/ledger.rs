@@ -5,7 +5,7 @@ use sea_orm::ConnectionTrait;
 use super::{Payment, PaymentState};
 use crate::{
     base::{Error, Result},
-    infra::Tx,
+    infra::{Sql, Tx},
     order::PaymentStatus,
 };
 
@@ -13,7 +13,17 @@ use crate::{
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn open(tx: &Tx, order: i64, (provider, amount): (&str, i64), reference: Option<&str>) -> Result<i64> {
+pub async fn open(tx: &Tx, order: i64, money: (&str, i64)) -> Result<i64> {
+    let row = tx.query_one_raw(insert(tx, order, money, None).statement()).await?;
+    row.map_or_else(|| Err(Error::fault("opening a payment", "it is not there")), |row| Ok(row.try_get_by(0)?))
+}
+
+/// The name of the statement that [`insert`] gives, for [`first_entry`].
+pub const PAYMENT: &str = "opened_payment";
+
+/// The statement that inserts a payment; authorized by this reference, if there is one. It returns the payment's key.
+#[must_use]
+pub fn insert(tx: &Tx, order: i64, (provider, amount): (&str, i64), reference: Option<&str>) -> Sql {
     let status = if reference.is_some() { "authorised" } else { "pending" };
     let mut sql = tx.sql();
     sql.push(
@@ -30,8 +40,22 @@ pub async fn open(tx: &Tx, order: i64, (provider, amount): (&str, i64), referenc
         .push(", ")
         .bind(amount);
     sql.push(", 0, 0, ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
-    let row = tx.query_one_raw(sql.statement()).await?;
-    row.map_or_else(|| Err(Error::fault("opening a payment", "it is not there")), |row| Ok(row.try_get_by(0)?))
+    sql
+}
+
+/// The statement that adds the first entry of a payment: its authorization. It goes into one batch with [`insert`],
+/// which is there by the name [`PAYMENT`].
+#[must_use]
+pub fn first_entry(tx: &Tx, order: i64, amount: i64, reference: &str) -> Sql {
+    let mut sql = tx.sql();
+    sql.push("INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) SELECT id, 'authorise', ");
+    sql.bind(amount).push(", ").bind(reference).push(", ").bind(tx.now()).push(" FROM ");
+    if sql.postgres() {
+        sql.push(PAYMENT);
+    } else {
+        sql.push("payment WHERE order_id = ").bind(order);
+    }
+    sql
 }
 
 /// Adds an entry; the database adds up what was captured and refunded. Says whether it was new: the same reference

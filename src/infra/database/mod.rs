@@ -1,5 +1,6 @@
 //! The database: reads at any time, writes only inside a transaction, and a count of what a request has asked of it.
 
+mod batch;
 mod postgres;
 mod retry;
 mod schema;
@@ -21,6 +22,7 @@ use tracing::Instrument;
 
 use super::{Budget, Meter, Origin, Sql, bell::Bell, config::DatabaseConfig, meter::Enforcement};
 use crate::base::{Clock, Result, error::is_connection_lost};
+pub use batch::Batch;
 use postgres::ConnectionLoss;
 use sqlite::{Reader, ReaderSet, StatementDeadline};
 pub use transaction::Tx;
