@@ -74,6 +74,7 @@ mod messages;
 mod letters;
 mod notices;
 mod null_fields;
+mod expected_stock;
 mod crash;
 mod attack_process;
 mod outages;
@@ -154,6 +155,7 @@ fn main() -> ExitCode {
         ("letters", letters::stories()),
         ("notices", notices::stories()),
         ("null_fields", null_fields::stories()),
+        ("expected_stock", expected_stock::stories()),
         ("crash", crash::stories()),
         ("attack_process", attack_process::stories()),
         ("outages", outages::stories()),
