@@ -34,6 +34,7 @@ mod cost;
 mod ways;
 mod signing_in;
 mod throttle;
+mod throttle_http;
 mod audit;
 mod readme;
 mod tokens;
@@ -115,6 +116,7 @@ fn main() -> ExitCode {
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
         ("throttle", throttle::stories()),
+        ("throttle_http", throttle_http::stories()),
         ("audit", audit::stories()),
         ("readme", readme::stories()),
         ("tokens", tokens::stories()),
