@@ -38,6 +38,7 @@ mod throttle_http;
 mod audit;
 mod readme;
 mod tokens;
+mod keys_command;
 mod customers;
 mod staff;
 mod forgetting;
@@ -120,6 +121,7 @@ fn main() -> ExitCode {
         ("audit", audit::stories()),
         ("readme", readme::stories()),
         ("tokens", tokens::stories()),
+        ("keys_command", keys_command::stories()),
         ("customers", customers::stories()),
         ("staff", staff::stories()),
         ("forgetting", forgetting::stories()),
