@@ -80,6 +80,7 @@ mod expected_stock;
 mod crash;
 mod attack_process;
 mod outages;
+mod frozen_instance;
 mod connections;
 mod starting;
 
@@ -163,6 +164,7 @@ fn main() -> ExitCode {
         ("crash", crash::stories()),
         ("attack_process", attack_process::stories()),
         ("outages", outages::stories()),
+        ("frozen_instance", frozen_instance::stories()),
         ("connections", connections::stories()),
         ("starting", starting::stories()),
     ];
