@@ -13,6 +13,7 @@ mod pricing;
 mod cart;
 mod cart_merge;
 mod cart_kept;
+mod cart_answers;
 mod orders;
 mod paying;
 mod paying_back;
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
         ("cart", cart::stories()),
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
+        ("cart_answers", cart_answers::stories()),
         ("orders", orders::stories()),
         ("paying", paying::stories()),
         ("paying_back", paying_back::stories()),
