@@ -83,6 +83,7 @@ mod attack_process;
 mod outages;
 mod frozen_instance;
 mod connections;
+mod disconnects;
 mod starting;
 
 use std::process::ExitCode;
@@ -168,6 +169,7 @@ fn main() -> ExitCode {
         ("outages", outages::stories()),
         ("frozen_instance", frozen_instance::stories()),
         ("connections", connections::stories()),
+        ("disconnects", disconnects::stories()),
         ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
