@@ -85,6 +85,7 @@ mod frozen_instance;
 mod connections;
 mod disconnects;
 mod starting;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -176,6 +177,7 @@ fn main() -> ExitCode {
     trials.extend(architecture::trials());
     trials.extend(schema::trials());
     trials.extend(fuzz_documents::trials());
+    trials.extend(settings::trials());
     for (file, stories) in stories {
         for story in stories {
             trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));
