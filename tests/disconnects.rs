@@ -54,7 +54,7 @@ async fn send_and_disconnect(shop: &Shop, bodies: &[Value], longest: Duration) {
     .await;
 }
 
-fn body(query: &str, variables: Value) -> Value {
+fn body(query: &str, variables: &Value) -> Value {
     json!({ "query": query, "variables": variables })
 }
 
@@ -78,7 +78,7 @@ async fn checkout_whose_client_disconnects_completes_or_leaves_nothing(backend: 
         let total = shop.see_cart(None, &cart).await["total"].clone();
         let input = json!({ "cartId": cart, "idempotencyKey": format!("key-{number}"), "expectedTotal": total,
             "email": format!("buyer{number}@example.com"), "shippingAddress": address() });
-        bodies.push(body(CHECKOUT, json!({ "input": input })));
+        bodies.push(body(CHECKOUT, &json!({ "input": input })));
     }
     send_and_disconnect(&shop, &bodies, Duration::from_millis(200)).await;
     shop.add_up().await;
@@ -113,7 +113,7 @@ async fn lines_whose_client_disconnects_are_added_together_or_not_at_all(backend
     let mut bodies = Vec::new();
     for _ in 0..CLIENTS {
         let cart = shop.cart(None, &[]).await;
-        bodies.push(body(ADD, json!({ "id": cart, "lines": lines })));
+        bodies.push(body(ADD, &json!({ "id": cart, "lines": lines })));
     }
     let torn = "cart AS c WHERE (SELECT COALESCE(SUM(l.quantity), 0) FROM cart_line AS l WHERE l.cart_id = c.id) \
         <> 3 * (c.version - 1) OR (SELECT count(*) FROM cart_line AS l WHERE l.cart_id = c.id) NOT IN (0, 2)";
@@ -137,7 +137,7 @@ const HALF_SESSIONS: &str =
 async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;
     let input = |number: usize| json!({ "email": format!("buyer{number}@example.com"), "password": "correct horse" });
-    let bodies: Vec<_> = (0..CLIENTS).map(|number| body(REGISTER, json!({ "input": input(number) }))).collect();
+    let bodies: Vec<_> = (0..CLIENTS).map(|number| body(REGISTER, &json!({ "input": input(number) }))).collect();
     send_and_disconnect(&shop, &bodies, Duration::from_millis(300)).await;
     assert_none(&shop, HALF_ACCOUNTS).await;
     assert_none(&shop, HALF_SESSIONS).await;
@@ -147,7 +147,7 @@ async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backe
         let answer = ask(&shop, again).await;
         let errors = answer["customerRegister"]["userErrors"].as_array().expect("a list");
         assert!(errors.is_empty() || errors[0]["code"] == "ALREADY_EXISTS", "{answer}");
-        let login = ask(&shop, &body(LOGIN, json!({ "input": input(number) }))).await;
+        let login = ask(&shop, &body(LOGIN, &json!({ "input": input(number) }))).await;
         assert!(login["login"]["tokens"]["refreshToken"].is_string(), "{login}");
     }
     assert_eq!(shop.number("SELECT count(*) FROM account").await, i64::try_from(CLIENTS).expect("a number"));
@@ -159,8 +159,8 @@ async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backe
 async fn login_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;
     let input = json!({ "email": "amani@example.com", "password": "correct horse" });
-    ask(&shop, &body(REGISTER, json!({ "input": input }))).await;
-    let login = body(LOGIN, json!({ "input": input }));
+    ask(&shop, &body(REGISTER, &json!({ "input": input }))).await;
+    let login = body(LOGIN, &json!({ "input": input }));
     send_and_disconnect(&shop, &vec![login.clone(); CLIENTS], Duration::from_millis(300)).await;
     assert_none(&shop, HALF_SESSIONS).await;
     assert_no_open_transaction(&shop).await;

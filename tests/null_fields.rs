@@ -76,9 +76,9 @@ enum Null {
 
 /// A document that says each field by a variable of its own: `field: $field`.
 fn by_variables(fields: &[Field]) -> (String, String) {
-    let declared = fields.iter().map(|Field(name, kind, ..)| format!(", ${name}: {kind}")).collect();
-    let said = fields.iter().map(|Field(name, ..)| format!("{name}: ${name} ")).collect();
-    (declared, said)
+    let declared: Vec<_> = fields.iter().map(|Field(name, kind, ..)| format!(", ${name}: {kind}")).collect();
+    let said: Vec<_> = fields.iter().map(|Field(name, ..)| format!("{name}: ${name} ")).collect();
+    (declared.concat(), said.concat())
 }
 
 /// Changes something by single variables: absent ones keep what is there; a null clears it, or is refused where it stands.
@@ -116,7 +116,7 @@ async fn assert_absent_is_not_null(
 }
 
 /// Variables with the id of what is changed.
-fn with_id(id: &Value, said: Value) -> Value {
+fn with_id(id: &Value, said: &Value) -> Value {
     let mut variables = json!({ "id": id });
     variables.as_object_mut().expect("variables").extend(said.as_object().expect("variables").clone());
     variables
@@ -156,7 +156,7 @@ async fn absent_variable_of_a_shipping_method_is_not_null(backend: Backend) {
     );
     let query = "{ shippingMethods { name description countries price pricePerKg minGrams maxGrams freeFrom taxable \
         position active } }";
-    let change = async |said| shop.ask_as(&token, &document, with_id(&id, said)).await;
+    let change = async |said| shop.ask_as(&token, &document, with_id(&id, &said)).await;
     let read = async || shop.ask_as(&token, query, json!({})).await.at("/shippingMethods/0").clone();
     assert_absent_is_not_null(("shippingMethodUpdate", &fields), change, read).await;
 }
@@ -179,7 +179,7 @@ async fn absent_variable_of_a_tax_rate_is_not_null(backend: Backend) {
         userErrors {{ code field message }} }} }}"
     );
     let id = made.at("/taxRateCreate/taxRate/id");
-    let change = async |said| shop.ask_as(&token, &document, with_id(id, said)).await;
+    let change = async |said| shop.ask_as(&token, &document, with_id(id, &said)).await;
     let read = async || {
         let answer = shop.ask_as(&token, "{ taxRates { name percent included } }", json!({})).await;
         answer.at("/taxRates/0").clone()
@@ -220,7 +220,7 @@ async fn absent_variable_of_an_upserted_product_is_not_null(backend: Backend) {
         userErrors {{ code field message }} }} }}"
     );
     let id = ids.at("/product/id");
-    let change = async |said| shop.ask_as(&token, &document, with_id(id, said)).await;
+    let change = async |said| shop.ask_as(&token, &document, with_id(id, &said)).await;
     let query = "query($id: ID!) { product(id: $id) { name slug description vendor category { id } tags status featured
         images { url } variants { sku price salePrice saleStartsAt saleEndsAt stockQuantity weightGrams barcode } } }";
     let read = async || {

@@ -182,9 +182,10 @@ fn zeros_mistaken() -> Vec<String> {
     for one in Setting::numbers() {
         let what = format!("{} = 0", one.key);
         for outcome in [one.in_environment("0"), one.in_file("0")] {
-            match one.may_be_zero() {
-                true => faults.extend(outcome.err().map(|why| format!("{what}: {why}"))),
-                false => faults.extend(fault(outcome, &one.names(), &what)),
+            if one.may_be_zero() {
+                faults.extend(outcome.err().map(|why| format!("{what}: {why}")));
+            } else {
+                faults.extend(fault(outcome, &one.names(), &what));
             }
         }
     }

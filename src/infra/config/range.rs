@@ -6,7 +6,11 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 pub(super) const DAY: u64 = 86_400;
 
 /// Refuses a number that is not within its range.
-pub(super) fn within<T: PartialOrd + Display>(key: &str, value: T, range: RangeInclusive<T>) -> Result<(), String> {
+pub(super) fn within<T: Copy + PartialOrd + Display>(
+    key: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), String> {
     if range.contains(&value) {
         return Ok(());
     }
