@@ -13,6 +13,7 @@ mod pricing;
 mod cart;
 mod cart_merge;
 mod cart_kept;
+mod cart_answers;
 mod orders;
 mod paying;
 mod paying_back;
@@ -34,9 +35,11 @@ mod cost;
 mod ways;
 mod signing_in;
 mod throttle;
+mod throttle_http;
 mod audit;
 mod readme;
 mod tokens;
+mod keys_command;
 mod customers;
 mod staff;
 mod forgetting;
@@ -74,11 +77,15 @@ mod messages;
 mod letters;
 mod notices;
 mod null_fields;
+mod expected_stock;
 mod crash;
 mod attack_process;
 mod outages;
+mod frozen_instance;
 mod connections;
+mod disconnects;
 mod starting;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -93,6 +100,7 @@ fn main() -> ExitCode {
         ("cart", cart::stories()),
         ("cart_merge", cart_merge::stories()),
         ("cart_kept", cart_kept::stories()),
+        ("cart_answers", cart_answers::stories()),
         ("orders", orders::stories()),
         ("paying", paying::stories()),
         ("paying_back", paying_back::stories()),
@@ -114,9 +122,11 @@ fn main() -> ExitCode {
         ("ways", ways::stories()),
         ("signing_in", signing_in::stories()),
         ("throttle", throttle::stories()),
+        ("throttle_http", throttle_http::stories()),
         ("audit", audit::stories()),
         ("readme", readme::stories()),
         ("tokens", tokens::stories()),
+        ("keys_command", keys_command::stories()),
         ("customers", customers::stories()),
         ("staff", staff::stories()),
         ("forgetting", forgetting::stories()),
@@ -154,16 +164,20 @@ fn main() -> ExitCode {
         ("letters", letters::stories()),
         ("notices", notices::stories()),
         ("null_fields", null_fields::stories()),
+        ("expected_stock", expected_stock::stories()),
         ("crash", crash::stories()),
         ("attack_process", attack_process::stories()),
         ("outages", outages::stories()),
+        ("frozen_instance", frozen_instance::stories()),
         ("connections", connections::stories()),
+        ("disconnects", disconnects::stories()),
         ("starting", starting::stories()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::trials());
     trials.extend(schema::trials());
     trials.extend(fuzz_documents::trials());
+    trials.extend(settings::trials());
     for (file, stories) in stories {
         for story in stories {
             trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));

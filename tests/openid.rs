@@ -17,7 +17,9 @@ stories![;
     a_sign_in_holds_once_and_for_ten_minutes,
     what_may_not_be_is_refused_before_anything_happens,
     new_keys_are_no_obstacle,
-    a_provider_that_is_down_stops_only_its_own
+    a_provider_that_is_down_stops_only_its_own,
+    email_verified_as_text_in_an_id_token_counts_only_when_true,
+    login_starts_beyond_the_limit_do_not_reach_the_provider
 ];
 
 const COMPLETE: &str =
@@ -270,4 +272,50 @@ async fn a_provider_that_is_down_stops_only_its_own(backend: Backend) {
     drop(provider);
     refused(&browser.go(&back, "https://").await, 503, "UNAVAILABLE");
     assert_eq!(counts(&shop).await[..3], [1, 0, 0]);
+}
+
+async fn email_verified_as_text_in_an_id_token_counts_only_when_true(backend: Backend) {
+    let provider = Provider::start(None).await;
+    let shop = provider.shop(backend).await;
+    let register =
+        "mutation { customerRegister(input: { email: \"cognito@example.com\", password: \"correct horse\" }) {
+        userErrors { code } } }";
+    assert_eq!(shop.ask(register).await.problems("customerRegister"), []);
+    shop.sql("UPDATE account SET email_verified_at = created_at").await.expect("a change");
+
+    // The owner of a verified account is let in by the text, and joined to it.
+    provider.let_in(Some("cognito")).await;
+    let (landed, code) = way(&shop).await;
+    let code = code.unwrap_or_else(|| panic!("not signed in: {landed:?}"));
+    assert_eq!(complete(&shop, &code, VERIFIER).await.problems("loginComplete"), []);
+    assert_eq!(counts(&shop).await[..2], [1, 1]);
+
+    // Who is not verified by the text gets an account without an address, and joins none.
+    provider.let_in(Some("azure")).await;
+    assert!(way(&shop).await.1.is_some());
+    assert_eq!(shop.number("SELECT count(*) FROM account WHERE email IS NULL AND first_name = 'Azure'").await, 1);
+    shop.sql("DELETE FROM account_identity WHERE subject = 'azure'").await.expect("gone");
+    shop.sql(
+        "UPDATE account SET email = 'azure@example.com', email_key = 'azure@example.com', \
+        email_verified_at = created_at WHERE first_name = 'Azure'",
+    )
+    .await
+    .expect("a change");
+    refused(&way(&shop).await.0, 409, "ALREADY_EXISTS");
+    assert_eq!(counts(&shop).await[..2], [2, 1]);
+}
+
+async fn login_starts_beyond_the_limit_do_not_reach_the_provider(backend: Backend) {
+    let provider = Provider::start(None).await;
+    let shop = provider.shop_with(backend, &[("SAVANNAH_THROTTLE__LOGIN_STARTS_PER_ADDRESS", "2/10m")]).await;
+    provider.let_in(Some("juma")).await;
+    for _ in 0..2 {
+        assert!(way(&shop).await.1.is_some());
+    }
+    let (landed, _) = way(&shop).await;
+    refused(&landed, 429, "RATE_LIMITED");
+    assert!(landed.url.starts_with(&shop.url("/auth/keycloak/login")), "{landed:?}");
+    assert_eq!(shop.number("SELECT count(*) FROM login_flow").await, 0);
+    shop.clock.set(shop.clock.now() + TimeDelta::minutes(10));
+    assert!(way(&shop).await.1.is_some());
 }

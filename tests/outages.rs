@@ -141,7 +141,7 @@ async fn commit_that_fails_closes_its_connection(backend: Backend) {
 }
 
 /// Fails unless every transaction comes to its end.
-async fn assert_no_open_transaction(shop: &Shop) {
+pub async fn assert_no_open_transaction(shop: &Shop) {
     let other = session(shop).await;
     if shop.db.backend() == sea_orm::DbBackend::Postgres {
         let open = "SELECT count(*) FROM pg_stat_activity \

@@ -14,6 +14,7 @@ stories![
     migration_killed_midway_can_be_repeated,
     start_killed_midway_is_completed_by_the_next,
     data_files_are_readable_by_their_owner_only,
+    messages_in_the_outbox_are_readable_by_their_owner_only,
 ];
 
 async fn new_place(backend: Backend) -> (Workplace, Own) {
@@ -70,13 +71,11 @@ async fn start_killed_midway_is_completed_by_the_next(backend: Backend) {
 }
 
 async fn data_files_are_readable_by_their_owner_only(backend: Backend) {
-    use std::os::unix::fs::PermissionsExt;
     if backend == Backend::Postgres {
         return;
     }
     let (place, _database) = new_place(backend).await;
     let shop = place.open(&[]).await;
-    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     let folder = place.path().join("data");
     assert_eq!(mode(&folder), 0o700);
     let files: Vec<_> = std::fs::read_dir(&folder).expect("files").map(|file| file.expect("a file").path()).collect();
@@ -85,4 +84,50 @@ async fn data_files_are_readable_by_their_owner_only(backend: Backend) {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
     drop(shop);
+}
+
+/// The permissions of a file or folder.
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap_or_else(|why| panic!("{}: {why}", path.display())).permissions().mode() & 0o777
+}
+
+async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backend) {
+    let (place, _database) = new_place(backend).await;
+    let shop = place.open(&[]).await;
+    let register = "mutation { customerRegister(input: { email: \"amani@example.com\", password: \"correct horse\" }) {
+        userErrors { code } } }";
+    let made = shop.ask(register).await;
+    assert_eq!(made["data"]["customerRegister"]["userErrors"], serde_json::json!([]), "{made}");
+    let variant = shop.ask("{ product(slug: \"mug\") { variants { id } } }").await;
+    let variant = variant["data"]["product"]["variants"][0]["id"].as_str().expect("a variant").to_owned();
+    let cart = "mutation { cartCreate { cart { availableShippingMethods { method { id } } } } }";
+    let cart = shop.ask(cart).await;
+    let method = cart["data"]["cartCreate"]["cart"]["availableShippingMethods"][0]["method"]["id"].clone();
+    let order = format!(
+        "mutation {{ orderCreate(input: {{ items: [{{ variantId: \"{variant}\", quantity: 1 }}], idempotencyKey: \"key\",
+        shippingMethodId: {method},
+        phone: \"0712 345678\", shippingAddress: {{ address: {{ lastName: \"Kamau\", line1: \"Moi Avenue 1\", city: \"Nairobi\",
+        countryCode: \"KE\" }} }} }}) {{ order {{ number }} userErrors {{ code message }} }} }}"
+    );
+    let made = shop.ask(&order).await;
+    assert!(made["data"]["orderCreate"]["order"]["number"].is_string(), "{made}");
+    // A letter, and a short message.
+    let folder = place.path().join("dev/outbox");
+    let began = std::time::Instant::now();
+    let files = loop {
+        let all =
+            std::fs::read_dir(&folder).map(|all| all.map(|file| file.expect("a file").path()).collect::<Vec<_>>());
+        let all = all.unwrap_or_default();
+        let has = |ending: &str| all.iter().any(|file| file.extension().is_some_and(|of| of == ending));
+        if has("eml") && has("txt") {
+            break all;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "no messages: {}", shop.err());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((mode(&place.path().join("dev")), mode(&folder)), (0o700, 0o700));
+    for file in files.iter().filter(|file| file.exists()) {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
 }

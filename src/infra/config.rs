@@ -7,6 +7,7 @@ mod identity;
 mod jobs;
 mod log;
 mod message;
+mod range;
 mod server;
 mod throttle;
 
@@ -25,6 +26,7 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
+use range::{DAY, one_line_of_text, seconds_within, within};
 pub use server::{ServerConfig, ShutdownDelay};
 pub use throttle::{Limit, ThrottleConfig};
 
@@ -131,6 +133,15 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// What is well formed but cannot be.
+    fn check(&self) -> Result<(), String> {
+        within("database.connections", self.connections, 0..=10_000)?;
+        seconds_within("database.statement_timeout", self.statement_timeout, 1..=DAY)?;
+        seconds_within("database.lock_timeout", self.lock_timeout, 1..=DAY)?;
+        seconds_within("database.idle_transaction_timeout", self.idle_transaction_timeout, 1..=DAY)?;
+        seconds_within("database.acquire_timeout", self.acquire_timeout, 1..=DAY)
+    }
+
     /// For commands and upgrades, which take as long as they take.
     #[must_use]
     pub fn without_limits(&self) -> Self {
@@ -205,9 +216,13 @@ impl Config {
         let defaults = File::from_str(DEFAULTS, FileFormat::Toml).collect().map_err(|why| why.to_string())?;
         let known = flat(&defaults);
         let file_name = file.display().to_string();
-        let over = File::from(file).format(FileFormat::Toml).required(false);
+        let over = File::from_str(&text_of(file)?, FileFormat::Toml);
         let said = flat(&over.collect().map_err(|why| one_line(&file_name, &why.to_string()))?);
-        for key in said.keys() {
+        for (key, value) in &said {
+            // It would be rounded.
+            if matches!(value, ValueKind::Float(_)) {
+                return Err(format!("{key} in {file_name}: {value} will not do, a whole number is needed"));
+            }
             if !known.contains_key(&identity::patterned(key).0) {
                 return Err(unknown(key, &file_name, known.keys(), str::to_owned));
             }
@@ -237,19 +252,9 @@ impl Config {
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
         }
-        let life = self.identity.access_token_lifetime;
-        if life.is_zero() || life > Duration::from_hours(24) {
-            return Err("identity.access_token_lifetime must be from 1 second to a day".into());
-        }
-        for origin in &self.server.cors_origins {
-            if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
-                return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
-            }
-        }
-        let is_header = |name: &&String| name.parse::<axum::http::HeaderName>().is_ok();
-        if let Some(name) = self.server.cors_headers.iter().find(|name| !is_header(name)) {
-            return Err(format!("server.cors_headers: `{name}` is no name of a header"));
-        }
+        one_line_of_text("shop.name", &self.shop.name)?;
+        self.database.check()?;
+        self.server.check()?;
         self.graphql.check()?;
         self.jobs.check()?;
         self.cart.check()?;
@@ -333,6 +338,14 @@ fn explain(why: &config::ConfigError, named: &impl Fn(&str) -> String) -> String
             format!("{}: {unexpected} will not do, {expected} is needed", named(key))
         }
         other => other.to_string(),
+    }
+}
+
+/// What the file says; nothing where there is none. One that cannot be read is not passed over.
+fn text_of(file: &Path) -> Result<String, String> {
+    match std::fs::read_to_string(file) {
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|why| format!("{} cannot be read: {why}", file.display())),
     }
 }
 

@@ -18,6 +18,9 @@ const people = {
   juma: { email: "juma@example.com", email_verified: true, given_name: "Juma", family_name: "Mwangi", roles: ["staff"] },
   wanjiru: { email: "wanjiru@example.com", email_verified: true, given_name: "Wanjiru", family_name: "Kamau", roles: [] },
   kip: { email: "kip@example.com", email_verified: false, given_name: "Kip", family_name: "Rotich", roles: [] },
+  // Some providers write the truth as a text.
+  cognito: { email: "cognito@example.com", email_verified: "true", given_name: "Cognito", family_name: "Pool", roles: [] },
+  azure: { email: "azure@example.com", email_verified: "false", given_name: "Azure", family_name: "Tenant", roles: [] },
 };
 
 let made = 0;

@@ -47,18 +47,20 @@ impl Provider {
 
     /// A shop that knows people by it. Its clock is set to the time that the provider has.
     pub async fn shop(&self, backend: Backend) -> Shop {
-        let shop = Shop::open_with(
-            backend,
-            &[
-                ("SAVANNAH_IDENTITY__REDIRECTS", APP),
-                ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ISSUER", &self.issuer),
-                ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_ID", "savannah"),
-                ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_SECRET", "sesame-sesame-sesame"),
-                ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ACCEPT_TOKENS", "true"),
-                ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__AUDIENCE", "savannah"),
-            ],
-        )
-        .await;
+        self.shop_with(backend, &[]).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn shop_with(&self, backend: Backend, settings: &[(&str, &str)]) -> Shop {
+        let own = [
+            ("SAVANNAH_IDENTITY__REDIRECTS", APP),
+            ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ISSUER", &self.issuer),
+            ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_ID", "savannah"),
+            ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_SECRET", "sesame-sesame-sesame"),
+            ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ACCEPT_TOKENS", "true"),
+            ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__AUDIENCE", "savannah"),
+        ];
+        let shop = Shop::open_with(backend, &[&own, settings].concat()).await;
         shop.clock.set(Clock::default().now());
         shop
     }

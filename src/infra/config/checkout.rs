@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::range::within;
+
+/// More units no order has.
+const MOST_UNITS: i64 = 1_000_000_000;
+
 /// `[checkout]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct CheckoutConfig {
@@ -35,9 +40,7 @@ impl CheckoutConfig {
         if !life.is_zero() && (life < Duration::from_mins(1) || life > Duration::from_hours(24 * 365)) {
             return Err("checkout.unconfirmed_lifetime must be 0, or from a minute to a year".into());
         }
-        if self.unverified_line_units < 1 || self.unverified_order_units < 1 {
-            return Err("checkout.unverified_line_units and unverified_order_units must be at least 1".into());
-        }
-        Ok(())
+        within("checkout.unverified_line_units", self.unverified_line_units, 1..=MOST_UNITS)?;
+        within("checkout.unverified_order_units", self.unverified_order_units, 1..=MOST_UNITS)
     }
 }

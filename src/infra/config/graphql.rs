@@ -4,7 +4,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Switch;
+use super::{
+    Switch,
+    range::{DAY, seconds_within, within},
+};
+
+/// The highest limit of what is counted in one request.
+const MOST: usize = 1_000_000_000;
+const MOST_STATEMENTS: u64 = 1_000_000_000;
+/// The largest cache: a terabyte.
+const MOST_CACHE: u64 = 1 << 40;
 
 /// `[graphql]`
 #[derive(Debug, Clone, Deserialize)]
@@ -46,17 +55,20 @@ impl GraphqlConfig {
     /// Refuses limits under which nothing could be answered.
     pub(super) fn check(&self) -> Result<(), String> {
         let limits = [
-            ("max_document_bytes", self.max_document_bytes),
-            ("max_depth", self.max_depth),
-            ("max_fields", self.max_fields),
-            ("max_root_fields", self.max_root_fields),
-            ("max_mutation_fields", self.max_mutation_fields),
-            ("max_complexity", self.max_complexity),
-            ("max_response_bytes", self.max_response_bytes),
+            ("graphql.max_document_bytes", self.max_document_bytes),
+            ("graphql.max_depth", self.max_depth),
+            ("graphql.max_fields", self.max_fields),
+            ("graphql.max_root_fields", self.max_root_fields),
+            ("graphql.max_mutation_fields", self.max_mutation_fields),
+            ("graphql.max_complexity", self.max_complexity),
+            ("graphql.max_response_bytes", self.max_response_bytes),
         ];
-        match limits.iter().find(|(_, limit)| *limit == 0) {
-            Some((name, _)) => Err(format!("graphql.{name} must be at least 1")),
-            None => Ok(()),
-        }
+        limits.into_iter().try_for_each(|(key, limit)| within(key, limit, 1..=MOST))?;
+        within("graphql.max_values", self.max_values, 1..=MOST)?;
+        within("graphql.max_statements", self.max_statements, 1..=MOST_STATEMENTS)?;
+        within("graphql.max_statements_staff", self.max_statements_staff, 1..=MOST_STATEMENTS)?;
+        seconds_within("graphql.max_database_time", self.max_database_time, 0..=DAY)?;
+        within("graphql.expensive_reads", self.expensive_reads, 0..=10_000)?;
+        within("graphql.document_cache", self.document_cache, 0..=MOST_CACHE)
     }
 }

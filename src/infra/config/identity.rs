@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use config::{Map, Value, ValueKind};
 use serde::Deserialize;
 
-use super::Mode;
+use super::{
+    Mode,
+    range::{DAY, one_line_of_text, seconds_within, within},
+};
 
 /// Where they stand among the settings.
 const PLACE: &str = "identity.providers.";
@@ -103,6 +106,13 @@ pub(super) fn spread(mut defaults: Map<String, Value>, names: impl Iterator<Item
 impl IdentityConfig {
     /// What is well formed but cannot be. A pattern that was copied and not filled in is no provider.
     pub(super) fn check(&mut self, mode: Mode, public_url: &str) -> Result<(), String> {
+        one_line_of_text("identity.issuer", &self.issuer)?;
+        if self.access_token_lifetime.is_zero() || self.access_token_lifetime > Duration::from_hours(24) {
+            return Err("identity.access_token_lifetime must be from 1 second to a day".into());
+        }
+        seconds_within("identity.session_lifetime", self.session_lifetime, 1..=DAY * 36_500)?;
+        seconds_within("identity.refresh_reuse_grace", self.refresh_reuse_grace, 0..=60)?;
+        within("identity.password_queue", self.password_queue, 0..=100_000)?;
         if self.providers.get(PATTERN).is_some_and(|pattern| pattern.issuer.is_empty()) {
             self.providers.remove(PATTERN);
         }
@@ -156,6 +166,6 @@ impl ProviderConfig {
         if self.client_id.is_empty() && !self.accept_tokens {
             return Err(": it has neither a client_id, to sign in by a browser, nor accept_tokens = true".into());
         }
-        Ok(())
+        seconds_within(".leeway", self.leeway, 0..=3_600)
     }
 }

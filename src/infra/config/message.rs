@@ -5,7 +5,10 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 use lettre::message::Mailbox;
 use serde::Deserialize;
 
-use super::Mode;
+use super::{
+    Mode,
+    range::{DAY, seconds_within, within},
+};
 
 /// What goes for the Africa's Talking account that is everybody's to try with.
 const SANDBOX: &str = "sandbox";
@@ -159,10 +162,9 @@ impl MailConfig {
         if way == Way::Service && self.host.is_empty() {
             return Err("mail.host: mail.send = \"smtp\" needs the SMTP server's name".into());
         }
-        if self.connections == 0 || self.timeout.is_zero() {
-            return Err("mail.connections and mail.timeout must be at least 1".into());
-        }
-        Ok(())
+        within("mail.port", self.port, 1..=u16::MAX)?;
+        within("mail.connections", self.connections, 1..=1_000)?;
+        seconds_within("mail.timeout", self.timeout, 1..=3_600)
     }
 }
 
@@ -199,22 +201,18 @@ impl SmsConfig {
         if place.is_none_or(|url| way == Way::Service && mode == Mode::Production && url.scheme() != "https") {
             return Err("sms.url: this is no address of a service; write https://HOST".into());
         }
-        if self.timeout.is_zero() {
-            return Err("sms.timeout must be at least 1".into());
-        }
-        Ok(())
+        seconds_within("sms.timeout", self.timeout, 1..=3_600)
     }
 }
 
 impl NotificationConfig {
     /// What is well formed but cannot be.
     pub(super) fn check(&self) -> Result<(), String> {
-        let day = Duration::from_hours(24);
-        if self.email_interval > day || self.email_delay_limit > day {
-            return Err("notification.email_interval and email_delay_limit must be at most a day".into());
-        }
-        if self.keep_days == 0 {
-            return Err("notification.keep_days must be at least 1".into());
+        seconds_within("notification.email_interval", self.email_interval, 0..=DAY)?;
+        seconds_within("notification.email_delay_limit", self.email_delay_limit, 0..=DAY)?;
+        within("notification.keep_days", self.keep_days, 1..=36_500)?;
+        if self.folder.as_os_str().is_empty() {
+            return Err("notification.folder must name a folder".into());
         }
         let all = [("order_url", &self.order_url), ("verify_url", &self.verify_url), ("reset_url", &self.reset_url)];
         for (name, url) in all {

@@ -4,7 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Mode, parsed, seconds};
+use super::{
+    Mode, parsed,
+    range::{DAY, seconds_within, within},
+    seconds,
+};
 
 /// How long a stopping server in production is given by default to be taken out of a load balancer.
 const PRODUCTION_DELAY: Duration = Duration::from_secs(5);
@@ -44,6 +48,34 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// How many proxies stand before it.
     pub proxies: usize,
+}
+
+impl ServerConfig {
+    /// What is well formed but cannot be.
+    pub(super) fn check(&self) -> Result<(), String> {
+        within("server.max_connections", self.max_connections, 1..=1_000_000)?;
+        within("server.body_limit", self.body_limit, 1..=1_000_000_000)?;
+        within("server.proxies", self.proxies, 0..=100)?;
+        let times = [
+            ("server.header_timeout", self.header_timeout),
+            ("server.body_timeout", self.body_timeout),
+            ("server.idle_timeout", self.idle_timeout),
+            ("server.request_timeout", self.request_timeout),
+        ];
+        times.into_iter().try_for_each(|(key, time)| seconds_within(key, time, 1..=DAY))?;
+        seconds_within("server.shutdown_delay", self.shutdown_delay.within(Mode::Development), 0..=DAY)?;
+        seconds_within("server.shutdown_grace", self.shutdown_grace, 0..=DAY)?;
+        for origin in &self.cors_origins {
+            if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
+                return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
+            }
+        }
+        let is_header = |name: &&String| name.parse::<axum::http::HeaderName>().is_ok();
+        match self.cors_headers.iter().find(|name| !is_header(name)) {
+            Some(name) => Err(format!("server.cors_headers: `{name}` is no name of a header")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How long a stopping server still takes connections.

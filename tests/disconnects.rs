@@ -1,0 +1,172 @@
+//! Clients that disconnect in the middle of a mutation: it completes or leaves nothing, and no transaction stays open.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::{
+    outages::assert_no_open_transaction,
+    shop::{Backend, Shop, address, wishes},
+    stories,
+};
+
+stories![
+    checkout_whose_client_disconnects_completes_or_leaves_nothing,
+    lines_whose_client_disconnects_are_added_together_or_not_at_all,
+    registration_whose_client_disconnects_completes_or_leaves_nothing,
+    login_whose_client_disconnects_completes_or_leaves_nothing,
+];
+
+/// So many clients, of whom so many at once.
+const CLIENTS: usize = 96;
+const AT_ONCE: usize = 12;
+
+const CHECKOUT: &str = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
+    order { number } userErrors { code message } } }";
+const ADD: &str = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
+    cart { version } userErrors { code } } }";
+const REGISTER: &str = "mutation($input: CustomerRegisterInput!) { customerRegister(input: $input) {
+    tokens { refreshToken } userErrors { code } } }";
+const LOGIN: &str =
+    "mutation($input: LoginInput!) { login(input: $input) { tokens { refreshToken } userErrors { code } } }";
+
+/// All of them wait for one writer on SQLite.
+async fn open_shop(backend: Backend) -> Shop {
+    let settings = [("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "60"), ("SAVANNAH_THROTTLE__FAILED_LOGINS", "1000000/1h")];
+    Shop::open_with(backend, &settings).await
+}
+
+/// Sends each request and hangs up after a time of its own, from at once to beyond its answer.
+async fn send_and_disconnect(shop: &Shop, bodies: &[Value], longest: Duration) {
+    let longest = u64::try_from(longest.as_micros()).expect("a number");
+    join_all((0..AT_ONCE).map(async |first| {
+        for client in (first..bodies.len()).step_by(AT_ONCE) {
+            let body = bodies[client].to_string();
+            let head = "POST /graphql HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length:";
+            let mut stream = TcpStream::connect(shop.address).await.expect("a connection");
+            stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await.expect("sent");
+            let share = u64::try_from(client * 37 % bodies.len()).expect("a number");
+            tokio::time::sleep(Duration::from_micros(longest * share / bodies.len() as u64)).await;
+        }
+    }))
+    .await;
+}
+
+fn body(query: &str, variables: &Value) -> Value {
+    json!({ "query": query, "variables": variables })
+}
+
+async fn ask(shop: &Shop, body: &Value) -> Value {
+    let answer: Value = shop.post(body.clone()).await.json().await.expect("JSON");
+    assert!(answer.get("errors").is_none(), "{answer}");
+    answer["data"].clone()
+}
+
+/// Fails when there is any of what must not be. Each is one statement, so it holds at every moment.
+async fn assert_none(shop: &Shop, from: &str) {
+    assert_eq!(shop.number(&format!("SELECT count(*) FROM {from}")).await, 0, "{from}");
+}
+
+async fn checkout_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+    let shop = open_shop(backend).await;
+    let good = shop.good("mug", 10, Some(1_000)).await;
+    let mut bodies = Vec::new();
+    for number in 0..CLIENTS {
+        let cart = shop.cart(None, &[(&good, 2)]).await;
+        let total = shop.see_cart(None, &cart).await["total"].clone();
+        let input = json!({ "cartId": cart, "idempotencyKey": format!("key-{number}"), "expectedTotal": total,
+            "email": format!("buyer{number}@example.com"), "shippingAddress": address() });
+        bodies.push(body(CHECKOUT, &json!({ "input": input })));
+    }
+    send_and_disconnect(&shop, &bodies, Duration::from_millis(200)).await;
+    shop.add_up().await;
+    assert_none(&shop, "idempotency AS i WHERE NOT EXISTS (SELECT 1 FROM customer_order AS o WHERE o.id = i.made)")
+        .await;
+    assert_none(
+        &shop,
+        "customer_order AS o WHERE (SELECT count(*) FROM order_line AS l WHERE l.order_id = o.id) <> 1 \
+         OR (SELECT count(*) FROM payment AS p WHERE p.order_id = o.id) <> 1",
+    )
+    .await;
+    assert_no_open_transaction(&shop).await;
+    // Each buyer asks again and is told of the one order of theirs.
+    let mut numbers = std::collections::BTreeSet::new();
+    for body in &bodies {
+        let answer = ask(&shop, body).await;
+        let number = &answer["checkoutComplete"]["order"]["number"];
+        numbers.insert(number.as_str().unwrap_or_else(|| panic!("no order in {answer}")).to_owned());
+    }
+    let orders = i64::try_from(CLIENTS).expect("a number");
+    assert_eq!(numbers.len(), CLIENTS);
+    assert_eq!(shop.number("SELECT count(*) FROM customer_order").await, orders);
+    assert_eq!(shop.number("SELECT sum(reserved) FROM inventory").await, 2 * orders);
+    shop.add_up().await;
+    shop.settle().await;
+}
+
+async fn lines_whose_client_disconnects_are_added_together_or_not_at_all(backend: Backend) {
+    let shop = open_shop(backend).await;
+    let goods = [shop.good("mug", 10, Some(1_000)).await, shop.good("cup", 10, Some(1_000)).await];
+    let lines = wishes(&[(&goods[0], 1), (&goods[1], 2)]);
+    let mut bodies = Vec::new();
+    for _ in 0..CLIENTS {
+        let cart = shop.cart(None, &[]).await;
+        bodies.push(body(ADD, &json!({ "id": cart, "lines": lines })));
+    }
+    let torn = "cart AS c WHERE (SELECT COALESCE(SUM(l.quantity), 0) FROM cart_line AS l WHERE l.cart_id = c.id) \
+        <> 3 * (c.version - 1) OR (SELECT count(*) FROM cart_line AS l WHERE l.cart_id = c.id) NOT IN (0, 2)";
+    send_and_disconnect(&shop, &bodies, Duration::from_millis(50)).await;
+    assert_none(&shop, torn).await;
+    assert_no_open_transaction(&shop).await;
+    // The carts are not held by anybody.
+    for body in &bodies {
+        let version = ask(&shop, body).await["cartLinesAdd"]["cart"]["version"].as_i64();
+        assert!(version.is_some_and(|version| (2..=3).contains(&version)), "{version:?}");
+    }
+    assert_none(&shop, torn).await;
+}
+
+/// Accounts and sessions of which a part is missing.
+const HALF_ACCOUNTS: &str = "account AS a WHERE NOT EXISTS (SELECT 1 FROM session AS s WHERE s.account_id = a.id) \
+    OR 1 <> (SELECT count(*) FROM outbox AS b WHERE b.kind = 'CustomerRegistered' AND b.aggregate = 'customer:' || a.id)";
+const HALF_SESSIONS: &str =
+    "session AS s WHERE 1 <> (SELECT count(*) FROM refresh_token AS r WHERE r.session_id = s.id)";
+
+async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+    let shop = open_shop(backend).await;
+    let input = |number: usize| json!({ "email": format!("buyer{number}@example.com"), "password": "correct horse" });
+    let bodies: Vec<_> = (0..CLIENTS).map(|number| body(REGISTER, &json!({ "input": input(number) }))).collect();
+    send_and_disconnect(&shop, &bodies, Duration::from_millis(300)).await;
+    assert_none(&shop, HALF_ACCOUNTS).await;
+    assert_none(&shop, HALF_SESSIONS).await;
+    assert_no_open_transaction(&shop).await;
+    // Who asks again has an account by then, or gets one; the password is theirs either way.
+    for (number, again) in bodies.iter().enumerate() {
+        let answer = ask(&shop, again).await;
+        let errors = answer["customerRegister"]["userErrors"].as_array().expect("a list");
+        assert!(errors.is_empty() || errors[0]["code"] == "ALREADY_EXISTS", "{answer}");
+        let login = ask(&shop, &body(LOGIN, &json!({ "input": input(number) }))).await;
+        assert!(login["login"]["tokens"]["refreshToken"].is_string(), "{login}");
+    }
+    assert_eq!(shop.number("SELECT count(*) FROM account").await, i64::try_from(CLIENTS).expect("a number"));
+    assert_none(&shop, HALF_ACCOUNTS).await;
+    assert_none(&shop, HALF_SESSIONS).await;
+    shop.work().await;
+}
+
+async fn login_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+    let shop = open_shop(backend).await;
+    let input = json!({ "email": "amani@example.com", "password": "correct horse" });
+    ask(&shop, &body(REGISTER, &json!({ "input": input }))).await;
+    let login = body(LOGIN, &json!({ "input": input }));
+    send_and_disconnect(&shop, &vec![login.clone(); CLIENTS], Duration::from_millis(300)).await;
+    assert_none(&shop, HALF_SESSIONS).await;
+    assert_no_open_transaction(&shop).await;
+    let answer = ask(&shop, &login).await;
+    assert!(answer["login"]["tokens"]["refreshToken"].is_string(), "{answer}");
+    assert_none(&shop, HALF_SESSIONS).await;
+    let sessions = shop.number("SELECT count(*) FROM session").await;
+    assert!((2..=i64::try_from(CLIENTS).expect("a number") + 2).contains(&sessions), "{sessions} sessions");
+}
