@@ -10,8 +10,8 @@ use crate::{
     infra::{Config, background, config::GraphqlConfig},
 };
 
-/// Longer texts are parsed on a thread of their own, so that those that answer requests stay free. Bytes.
-const LONG: usize = 16 * 1024;
+/// Longer texts are parsed in the background, so that the threads that answer requests stay free. Bytes.
+const LONG: usize = 2 * 1024;
 /// What a node of a document takes in memory: names, positions, and the vectors that hold them. Bytes.
 const NODE: usize = 384;
 
