@@ -7,6 +7,7 @@ use savannah::{
     cart,
     identity::{Caller, Role},
 };
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::{
@@ -93,7 +94,7 @@ async fn an_order_takes_a_cart_once(backend: Backend) {
         async move {
             let taking = shop.db.write(async |tx| {
                 let taken = cart::take(tx, id, Caller::Nobody).await?;
-                cart::close(tx, taken.key, number).await?;
+                tx.execute_raw(cart::close(tx, taken.key, number).statement()).await?;
                 Ok(taken)
             });
             taking.await
