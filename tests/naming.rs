@@ -1,0 +1,273 @@
+//! The terms of `docs/GLOSSARY.md`: names are the field's, a type's name is declared once, the schema is described in
+//! plain terms, and a table is named in SQL by its own module and those above it only.
+
+use std::{collections::BTreeMap, fs};
+
+use libtest_mimic::Trial;
+
+use crate::architecture::{list_rust_files, module_order, project_root};
+
+/// Words of everyday speech that name nothing of the field.
+const BANNED_WORDS: [&str; 31] = [
+    "said",
+    "told",
+    "tell",
+    "tells",
+    "wish",
+    "wishes",
+    "wanted",
+    "whoever",
+    "whom",
+    "whose",
+    "somebody",
+    "nobody",
+    "anybody",
+    "lay",
+    "laid",
+    "beside",
+    "till",
+    "desk",
+    "gone",
+    "dear",
+    "story",
+    "stories",
+    "bell",
+    "crosswise",
+    "shelf",
+    "shelve",
+    "plant",
+    "crowd",
+    "dice",
+    "begun",
+    "quick",
+];
+/// Expressions that explain nothing in the description of a field.
+const BANNED_PHRASES: [&str; 11] = [
+    "said",
+    "told",
+    "whoever",
+    "somebody",
+    "nobody",
+    "others were faster",
+    "one statement",
+    "what came of",
+    "a letter",
+    "short message",
+    "way of shipping",
+];
+/// Names that a framework or the standard library asks for in every file.
+const SHARED_TYPE_NAMES: [&str; 12] = [
+    "Model",
+    "Entity",
+    "Relation",
+    "Column",
+    "ActiveModel",
+    "PrimaryKey",
+    "Err",
+    "Error",
+    "Item",
+    "Value",
+    "Data",
+    "Target",
+];
+/// The module that owns each table.
+const TABLE_OWNERS: [(&str, &str); 52] = [
+    ("shop", "infra"),
+    ("audit", "infra"),
+    ("outbox", "infra"),
+    ("outbox_head", "infra"),
+    ("reaction", "infra"),
+    ("job", "infra"),
+    ("schedule", "infra"),
+    ("idempotency", "infra"),
+    ("throttle", "infra"),
+    ("account", "identity"),
+    ("account_identity", "identity"),
+    ("api_key", "identity"),
+    ("login_flow", "identity"),
+    ("one_time_token", "identity"),
+    ("refresh_token", "identity"),
+    ("session", "identity"),
+    ("sign_in_attempt", "identity"),
+    ("signing_key", "identity"),
+    ("address", "customer"),
+    ("category", "catalog"),
+    ("category_tally", "catalog"),
+    ("category_tree", "catalog"),
+    ("product", "catalog"),
+    ("product_description", "catalog"),
+    ("product_image", "catalog"),
+    ("product_option", "catalog"),
+    ("product_search", "catalog"),
+    ("product_tag", "catalog"),
+    ("search_word", "catalog"),
+    ("variant", "catalog"),
+    ("variant_option", "catalog"),
+    ("inventory", "inventory"),
+    ("location", "inventory"),
+    ("stock_hold", "inventory"),
+    ("stock_movement", "inventory"),
+    ("shipping_method", "pricing"),
+    ("tax_rate", "pricing"),
+    ("cart", "cart"),
+    ("cart_line", "cart"),
+    ("customer_order", "order"),
+    ("order_line", "order"),
+    ("order_entry", "order"),
+    ("fulfilment", "order"),
+    ("fulfilment_line", "order"),
+    ("payment", "payment"),
+    ("payment_entry", "payment"),
+    ("refund", "payment"),
+    ("refund_line", "payment"),
+    ("message", "notification"),
+    ("message_pace", "notification"),
+    ("guest_sms_day", "notification"),
+    ("notification_preference", "notification"),
+];
+/// Places below the owner of a table that name it nevertheless: the erasure and export of a person's data, and the rows
+/// of refunds that belong to an order. They wait for a module above all owners.
+const TABLE_EXCEPTIONS: [(&str, &str); 6] = [
+    ("src/customer/data_export.rs", "message"),
+    ("src/customer/data_export.rs", "notification_preference"),
+    ("src/customer/erasure.rs", "message"),
+    ("src/customer/erasure.rs", "notification_preference"),
+    ("src/order/queries.rs", "refund"),
+    ("src/order/queries.rs", "refund_line"),
+];
+
+pub fn create_trials() -> Vec<Trial> {
+    let trial = |name: &str, find: fn() -> Vec<String>| {
+        Trial::test(format!("naming::{name}"), move || {
+            let violations = find();
+            if violations.is_empty() { Ok(()) } else { Err(violations.join("\n").into()) }
+        })
+    };
+    vec![
+        trial("names_have_no_banned_words", find_banned_names),
+        trial("type_names_are_unique_in_src", find_repeated_types),
+        trial("schema_descriptions_use_standard_terms", find_banned_phrases),
+        trial("tables_are_named_by_their_owners_and_above", find_foreign_tables),
+    ]
+}
+
+/// Returns the code of a file without comments, and whether it stands below `src`.
+fn code_of_files() -> Vec<(String, String)> {
+    let folders = ["src", "tests", "bench/src"];
+    let files = folders.iter().flat_map(|folder| list_rust_files(&project_root().join(folder)));
+    let read = |file: std::path::PathBuf| {
+        let text = fs::read_to_string(&file).expect("a file");
+        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect();
+        let path = file.strip_prefix(project_root()).expect("a file of the project").display().to_string();
+        (path, code.join("\n"))
+    };
+    files.map(read).collect()
+}
+
+/// Returns the names that a keyword declares in a code.
+fn declared_names<'a>(code: &'a str, keyword: &str) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for (offset, _) in code.match_indices(keyword) {
+        let before = code[..offset].chars().next_back();
+        let Some(rest) = code[offset + keyword.len()..].strip_prefix(' ') else { continue };
+        if before.is_none_or(|c| !c.is_alphanumeric() && c != '_') {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            names.push(&rest[..end]);
+        }
+    }
+    names
+}
+
+/// Returns the words of a name in snake case or camel case, in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let is_constant = name.chars().all(|c| !c.is_lowercase());
+    for c in name.chars() {
+        let begins = c == '_' || (c.is_uppercase() && !is_constant);
+        if begins {
+            words.push(String::new());
+        }
+        if let (Some(word), true) = (words.last_mut(), c != '_') {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
+fn find_banned_names() -> Vec<String> {
+    let mut violations = Vec::new();
+    for (path, code) in code_of_files().into_iter().filter(|(path, _)| path != "tests/naming.rs") {
+        let module_names = path.split(['/', '.']);
+        let keywords =
+            ["fn", "struct", "enum", "trait", "type", "const", "static", "mod", "macro_rules!", "let", "let mut"];
+        let declared = keywords.iter().flat_map(|keyword| declared_names(&code, keyword));
+        for name in module_names.chain(declared) {
+            if words_of(name).iter().any(|word| BANNED_WORDS.contains(&word.as_str())) {
+                violations.push(format!("{path}: {name}"));
+            }
+        }
+    }
+    violations
+}
+
+fn find_repeated_types() -> Vec<String> {
+    let mut declarations: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, code) in code_of_files().into_iter().filter(|(path, _)| path.starts_with("src/")) {
+        for keyword in ["struct", "enum", "trait", "union"] {
+            for name in declared_names(&code, keyword) {
+                if name.starts_with(char::is_uppercase) && !SHARED_TYPE_NAMES.contains(&name) {
+                    declarations.entry(name.to_owned()).or_default().push(path.clone());
+                }
+            }
+        }
+    }
+    let repeated = declarations.into_iter().filter(|(_, paths)| paths.len() > 1);
+    repeated.map(|(name, paths)| format!("{name} is declared in {}", paths.join(", "))).collect()
+}
+
+fn find_banned_phrases() -> Vec<String> {
+    let schema = fs::read_to_string(project_root().join("schema.graphql")).expect("the schema");
+    // Descriptions stand between triple quotes; every second part is one.
+    let descriptions = schema.split("\"\"\"").skip(1).step_by(2);
+    let mut violations = Vec::new();
+    for description in descriptions {
+        let words: Vec<String> = description
+            .to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let text = format!(" {} ", words.join(" "));
+        for phrase in BANNED_PHRASES.iter().filter(|phrase| text.contains(&format!(" {phrase} "))) {
+            violations.push(format!("\"{phrase}\" in: {}", description.trim()));
+        }
+    }
+    violations
+}
+
+fn find_foreign_tables() -> Vec<String> {
+    let order = module_order();
+    let position_of = |module: &str| order.iter().position(|name| name == module);
+    let mut violations = Vec::new();
+    for (path, code) in code_of_files() {
+        let Some(module) = path.strip_prefix("src/").and_then(|path| path.split(['/', '.']).next()) else { continue };
+        let Some(module_position) = position_of(module) else { continue };
+        for (table, owner) in TABLE_OWNERS {
+            let is_below = position_of(owner).is_some_and(|owner| owner > module_position);
+            let is_excepted = TABLE_EXCEPTIONS.contains(&(path.as_str(), table));
+            if is_below && !is_excepted && names_table(&code, table) {
+                violations.push(format!("{path} names {table}, which belongs to {owner}"));
+            }
+        }
+    }
+    violations
+}
+
+fn names_table(code: &str, table: &str) -> bool {
+    ["FROM", "JOIN", "INTO", "UPDATE"].iter().any(|keyword| {
+        code.match_indices(&format!("{keyword} {table}")).any(|(offset, found)| {
+            let next = code[offset + found.len()..].chars().next();
+            next.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+        })
+    })
+}
