@@ -1,6 +1,6 @@
-//! Savannah: a GraphQL-first commerce backend. One binary runs a shop.
+//! Savannah: a GraphQL-first commerce backend. One binary contains the API server, the worker and the commands.
 //!
-//! The modules stand in the order in which they may import each other: each knows only those above it.
+//! The modules are listed in import order: each module imports only modules listed above it.
 
 pub mod base;
 pub mod infra;
@@ -8,14 +8,14 @@ pub mod identity;
 pub mod customer;
 pub mod catalog;
 pub mod inventory;
-pub mod exchange;
+pub mod import_export;
 pub mod pricing;
 pub mod cart;
 pub mod order;
 pub mod payment;
 pub mod checkout;
 pub mod notification;
-pub mod wiring;
+pub mod job_registry;
 pub mod graphql;
 pub mod http;
 pub mod cli;

@@ -1,11 +1,12 @@
-//! The binary: parse arguments, call the command.
+//! The binary: parses the arguments and runs the command.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use savannah::cli::Cli;
 
-/// An answer is many small pieces, made and thrown away: with the system's allocator that was a sixth of the work.
+/// A response consists of many small short-lived allocations; with the system allocator they took a sixth of the CPU
+/// time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -13,8 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     match Box::pin(Cli::parse().run()).await {
         Ok(code) => code,
-        Err(why) => {
-            eprintln!("savannah: {why}");
+        Err(error) => {
+            eprintln!("savannah: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! What the file tree promises: modules import only upwards in `lib.rs`, files stay short.
+//! Rules of the source tree: modules import only modules above them in `lib.rs`, files stay short.
 
 use std::{
     fs,
@@ -7,21 +7,21 @@ use std::{
 
 use libtest_mimic::Trial;
 
-/// No file is longer.
-const LINES: usize = 400;
+/// Maximum number of lines per file.
+const MAX_FILE_LINES: usize = 400;
 
-pub fn trials() -> Vec<Trial> {
+pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Vec<String>| {
         Trial::test(format!("architecture::{name}"), move || {
-            let wrong = run();
-            if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+            let violations = run();
+            if violations.is_empty() { Ok(()) } else { Err(violations.join("\n").into()) }
         })
     };
     vec![
-        trial("modules_import_only_those_above_them", imports_against_the_order),
-        trial("no_file_is_too_long", long_files),
+        trial("modules_import_only_those_above_them", find_upward_imports),
+        trial("no_file_is_too_long", find_long_files),
         trial("the_order_is_enforced", || {
-            if breaks("base", "use crate::infra::Db;", &order()).is_empty() {
+            if find_violations("base", "use crate::infra::Db;", &module_order()).is_empty() {
                 vec!["a module of the bottom may import one above it".to_owned()]
             } else {
                 Vec::new()
@@ -30,94 +30,100 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn root() -> PathBuf {
+pub fn project_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+pub fn list_rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut rust_files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if entry.is_dir() {
-            found.extend(files(&entry));
+            rust_files.extend(list_rust_files(&entry));
         } else if entry.extension().is_some_and(|ending| ending == "rs") {
-            found.push(entry);
+            rust_files.push(entry);
         }
     }
-    found
+    rust_files
 }
 
-/// The modules as `lib.rs` lists them.
-fn order() -> Vec<String> {
-    let lib = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
+/// Returns the modules in the order of `lib.rs`.
+pub fn module_order() -> Vec<String> {
+    let lib = fs::read_to_string(project_root().join("src/lib.rs")).expect("lib.rs");
     let names = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     names.map(str::to_owned).collect()
 }
 
-fn imports_against_the_order() -> Vec<String> {
-    let order = order();
-    let mut wrong = Vec::new();
-    for file in files(&root().join("src")) {
-        let place = file.strip_prefix(root().join("src")).expect("a file of ours").to_owned();
-        let module = place.iter().next().and_then(|first| first.to_str()).unwrap_or_default().trim_end_matches(".rs");
+fn find_upward_imports() -> Vec<String> {
+    let order = module_order();
+    let mut violations = Vec::new();
+    for file in list_rust_files(&project_root().join("src")) {
+        let relative_path = file.strip_prefix(project_root().join("src")).expect("a file of ours").to_owned();
+        let module =
+            relative_path.iter().next().and_then(|first| first.to_str()).unwrap_or_default().trim_end_matches(".rs");
         if matches!(module, "lib" | "main") {
             continue;
         }
         let text = fs::read_to_string(&file).expect("a file");
-        wrong.extend(breaks(module, &text, &order).into_iter().map(|why| format!("{}: {why}", place.display())));
+        violations.extend(
+            find_violations(module, &text, &order)
+                .into_iter()
+                .map(|violation| format!("{}: {violation}", relative_path.display())),
+        );
     }
-    wrong
+    violations
 }
 
-/// Every `crate::other` in a module's text that comes later in the order, also inside `use crate::{…}`.
-fn breaks(module: &str, text: &str, order: &[String]) -> Vec<String> {
-    let place = |name: &str| order.iter().position(|known| known == name);
-    let Some(own) = place(module) else { return vec![format!("{module} is not in lib.rs")] };
+/// Returns every `crate::other` in a module's text that comes later in the order, also inside `use crate::{…}`.
+fn find_violations(module: &str, text: &str, order: &[String]) -> Vec<String> {
+    let position_of = |name: &str| order.iter().position(|candidate| candidate == name);
+    let Some(module_position) = position_of(module) else { return vec![format!("{module} is not in lib.rs")] };
     let code: String = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
     let mut named: Vec<&str> = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for (offset, _) in code.match_indices("crate::") {
+        let rest = &code[offset + "crate::".len()..];
         if let Some(group) = rest.strip_prefix('{') {
-            named.extend(top_level(group));
+            named.extend(group_modules(group));
         } else {
-            named.push(word(rest));
+            named.push(first_identifier(rest));
         }
     }
-    let later = named.into_iter().filter(|name| place(name).is_some_and(|place| place > own));
+    let later =
+        named.into_iter().filter(|name| position_of(name).is_some_and(|position_of| position_of > module_position));
     later.map(|name| format!("{module} imports {name}, which stands below it in lib.rs")).collect()
 }
 
-fn word(text: &str) -> &str {
+fn first_identifier(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
 }
 
-/// The first words of the parts of a `{…}` group.
-fn top_level(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut words) = (0_u32, 0, Vec::new());
-    for (at, c) in group.char_indices() {
+/// Returns the first path segments of a `{…}` group.
+fn group_modules(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut module_names) = (0_u32, 0, Vec::new());
+    for (offset, c) in group.char_indices() {
         match c {
             '{' => depth += 1,
             '}' if depth == 0 => {
-                words.push(word(group[start..at].trim_start()));
-                return words;
+                module_names.push(first_identifier(group[start..offset].trim_start()));
+                return module_names;
             }
             '}' => depth -= 1,
             ',' if depth == 0 => {
-                words.push(word(group[start..at].trim_start()));
-                start = at + 1;
+                module_names.push(first_identifier(group[start..offset].trim_start()));
+                start = offset + 1;
             }
             _ => {}
         }
     }
-    words
+    module_names
 }
 
-fn long_files() -> Vec<String> {
+fn find_long_files() -> Vec<String> {
     let folders = ["src", "migration/src", "tests", "bench/src"];
-    let all = folders.iter().flat_map(|folder| files(&root().join(folder)));
+    let all = folders.iter().flat_map(|directory| list_rust_files(&project_root().join(directory)));
     let counted = all.map(|file| (fs::read_to_string(&file).expect("a file").lines().count(), file));
     counted
-        .filter(|(lines, _)| *lines > LINES)
+        .filter(|(lines, _)| *lines > MAX_FILE_LINES)
         .map(|(lines, file)| format!("{}: {lines} lines", file.display()))
         .collect()
 }

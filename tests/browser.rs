@@ -1,66 +1,69 @@
-//! What only Node can tell: the official audit of GraphQL over HTTP, and the GraphiQL page in a real browser.
+//! Tests that need Node.js: the official audit of GraphQL over HTTP, and the GraphiQL page in a browser.
 
 use std::{path::Path, process::Command};
 
 use crate::{
-    shop::{Backend, Shop, is_missing},
-    stories,
+    integration_tests,
+    support::{Backend, TestApp, report_missing},
 };
 
-stories![;
-    needs(audits): the_official_audit_passes;
-    needs(browser): graphiql_explores_the_shop
+integration_tests![;
+    needs(has_graphql_http_audit): graphql_over_http_audit_passes;
+    needs(has_browser): graphiql_page_runs_queries
 ];
 
-/// The folder that npm installed into.
-const MODULES: &str = "SAVANNAH_BROWSER_MODULES";
+/// Environment variable with the npm installation folder.
+const NODE_MODULES_VARIABLE: &str = "SAVANNAH_BROWSER_MODULES";
 
-fn audits() -> bool {
-    module("graphql-http")
+fn has_graphql_http_audit() -> bool {
+    has_node_module("graphql-http")
 }
 
-/// Whether GraphiQL can be opened in a browser.
-pub fn browser() -> bool {
+/// Returns whether a browser is available for GraphiQL.
+pub fn has_browser() -> bool {
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
     if !Path::new(&chromium).exists() {
-        return is_missing("there is no Chromium; CHROMIUM can say where it is");
+        return report_missing("there is no Chromium; CHROMIUM can say where it is");
     }
-    if !savannah::http::graphiql::is_here() {
-        return is_missing("the GraphiQL page is not in this build");
+    if !savannah::http::graphiql::is_embedded() {
+        return report_missing("the GraphiQL page is not in this build");
     }
-    module("playwright-core")
+    has_node_module("playwright-core")
 }
 
-/// Whether npm has installed a package for the stories.
-pub fn module(name: &str) -> bool {
-    let folder = std::env::var_os(MODULES).unwrap_or_default();
-    if !Path::new(&folder).join("node_modules").join(name).exists() {
-        return is_missing(&format!("{MODULES} names no folder with {name}: npm install --prefix FOLDER {name}"));
+/// Returns whether an npm package is installed for the tests.
+pub fn has_node_module(name: &str) -> bool {
+    let directory = std::env::var_os(NODE_MODULES_VARIABLE).unwrap_or_default();
+    if !Path::new(&directory).join("node_modules").join(name).exists() {
+        return report_missing(&format!(
+            "{NODE_MODULES_VARIABLE} names no folder with {name}: npm install --prefix FOLDER {name}"
+        ));
     }
     if Command::new("node").arg("--version").output().is_err() {
-        return is_missing("there is no node");
+        return report_missing("there is no node");
     }
     true
 }
 
-/// Runs a script against the shop, and answers what it says; it says what is wrong and ends non-zero, and by itself when it
-/// takes too long.
-pub async fn script(name: &str, arguments: Vec<String>) -> String {
+/// Runs a script against the server and returns its output. The script exits non-zero on failure, and on its own
+/// timeout.
+pub async fn run_node_script(name: &str, arguments: Vec<String>) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(name);
     let run = tokio::task::spawn_blocking(move || Command::new("node").arg(script).args(arguments).output());
-    let done = run.await.expect("a run").expect("node");
-    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{said}");
-    said
+    let process_output = run.await.expect("a run").expect("node");
+    let output =
+        String::from_utf8_lossy(&process_output.stdout).into_owned() + &String::from_utf8_lossy(&process_output.stderr);
+    assert!(process_output.status.success(), "{output}");
+    output
 }
 
-async fn the_official_audit_passes(backend: Backend) {
-    let shop = Shop::demo(backend).await;
-    script("audit.mjs", vec![shop.url("/graphql")]).await;
+async fn graphql_over_http_audit_passes(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    run_node_script("audit.mjs", vec![app.url("/graphql")]).await;
 }
 
-async fn graphiql_explores_the_shop(backend: Backend) {
-    let shop = Shop::demo(backend).await;
-    let token = shop.sign_in(savannah::identity::Role::Customer).await;
-    script("graphiql.mjs", vec![shop.url(""), shop.app.shared.config.shop.name.clone(), token]).await;
+async fn graphiql_page_runs_queries(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let token = app.login(savannah::identity::Role::Customer).await;
+    run_node_script("graphiql.mjs", vec![app.url(""), app.http_app.state.config.shop.name.clone(), token]).await;
 }

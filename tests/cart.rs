@@ -1,99 +1,101 @@
-//! What shoppers choose: lines of a cart, by guests and by customers, one after the other and at once.
+//! Cart lines of guests and customers, sequential and concurrent.
 
 use futures_util::future::join_all;
 use savannah::{
-    catalog::{ProductDraft, Status},
+    catalog::{ProductInput, PublicationStatus},
     identity::Role,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{Answer, Backend, Shop, held, simple, wishes},
-    stories,
+    integration_tests,
+    support::{Backend, GraphqlResponse, TestApp, cart_line_quantities, line_inputs, simple_product},
 };
 
-stories![
-    a_guest_fills_and_empties_a_cart,
-    the_same_variant_twice_is_one_line,
-    what_cannot_be_added_is_told_and_nothing_is,
-    no_more_than_are_left,
-    two_hundred_lines_are_enough,
-    a_line_costs_the_same_in_a_full_cart,
-    twenty_adds_at_once_are_twenty_more,
-    a_customer_has_one_open_cart_on_every_device,
-    nobody_reaches_anothers_cart,
-    a_cart_that_has_ended_is_changed_no_more,
-    a_cart_says_what_stands_in_the_way,
-    who_was_faster_is_told,
+integration_tests![
+    guest_cart_lines_are_added_set_removed_and_cleared,
+    lines_with_the_same_variant_are_merged,
+    invalid_lines_are_all_reported_and_none_is_added,
+    lines_above_available_stock_are_rejected,
+    cart_above_two_hundred_lines_is_rejected,
+    line_add_statement_count_is_independent_of_cart_size,
+    concurrent_line_adds_are_all_counted,
+    customer_has_one_open_cart_across_devices,
+    cart_of_another_customer_is_not_accessible,
+    ordered_cart_cannot_be_changed,
+    cart_lists_issues_that_block_checkout,
+    stale_cart_version_is_rejected,
 ];
 
-const REMOVE: &str = "mutation($id: ID!, $variants: [ID!]!) { cartLinesRemove(id: $id, variantIds: $variants) {
+const REMOVE_LINES: &str = "mutation($id: ID!, $variants: [ID!]!) { cartLinesRemove(id: $id, variantIds: $variants) {
     cart { version itemCount lines { sku quantity } } userErrors { code field } } }";
-const CLEAR: &str =
+const CLEAR_CART: &str =
     "mutation($id: ID!) { cartClear(id: $id) { cart { version itemCount } userErrors { code field } } }";
 
-fn told(answer: &Answer, mutation: &str) -> Vec<(String, String)> {
-    answer.problems(mutation)
+fn user_errors(response: &GraphqlResponse, mutation: &str) -> Vec<(String, String)> {
+    response.user_errors(mutation)
 }
 
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+fn error_pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(code, field)| ((*code).to_owned(), (*field).to_owned())).collect()
 }
 
-fn skus(list: &[(&str, i64)]) -> Vec<(String, i64)> {
+fn sku_quantities(list: &[(&str, i64)]) -> Vec<(String, i64)> {
     list.iter().map(|(sku, quantity)| ((*sku).to_owned(), *quantity)).collect()
 }
 
-async fn a_guest_fills_and_empties_a_cart(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let (mug, bowl) = (shop.good("mug", 10, Some(5)).await, shop.good("bowl", 20, Some(5)).await);
-    let id = shop.cart(None, &[]).await;
-    assert_eq!((id.len(), shop.see_cart(None, &id).await["version"].clone()), (43, json!(1)));
-    let added = shop.cart_lines(None, "cartLinesAdd", &id, &[(&bowl, 2), (&mug, 1)]).await;
-    let cart = added.at("/cartLinesAdd/cart");
+async fn guest_cart_lines_are_added_set_removed_and_cleared(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (mug, bowl) = (app.create_product("mug", 10, Some(5)).await, app.create_product("bowl", 20, Some(5)).await);
+    let id = app.create_cart(None, &[]).await;
+    assert_eq!((id.len(), app.query_cart(None, &id).await["version"].clone()), (43, json!(1)));
+    let added = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&bowl, 2), (&mug, 1)]).await;
+    let cart = added.data_at("/cartLinesAdd/cart");
     assert_eq!(
-        (held(cart), &cart["version"], &cart["itemCount"]),
-        (skus(&[("BOWL", 2), ("MUG", 1)]), &json!(2), &json!(3))
+        (cart_line_quantities(cart), &cart["version"], &cart["itemCount"]),
+        (sku_quantities(&[("BOWL", 2), ("MUG", 1)]), &json!(2), &json!(3))
     );
-    let set = shop.cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
-    assert_eq!(held(set.at("/cartLinesUpdate/cart")), skus(&[("BOWL", 2), ("MUG", 4)]));
-    // What says nothing new changes nothing.
-    let again = shop.cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
-    assert_eq!(again.at("/cartLinesUpdate/cart/version"), &json!(3));
-    let remove = async |variants: Value| shop.ask_with(REMOVE, json!({ "id": id, "variants": variants })).await;
+    let set = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
+    assert_eq!(cart_line_quantities(set.data_at("/cartLinesUpdate/cart")), sku_quantities(&[("BOWL", 2), ("MUG", 4)]));
+    // An update without changes keeps the version.
+    let repeated = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
+    assert_eq!(repeated.data_at("/cartLinesUpdate/cart/version"), &json!(3));
+    let remove =
+        async |variants: Value| app.query_with_variables(REMOVE_LINES, json!({ "id": id, "variants": variants })).await;
     let removed = remove(json!([bowl])).await;
-    assert_eq!(held(removed.at("/cartLinesRemove/cart")), skus(&[("MUG", 4)]));
-    assert_eq!(remove(json!([bowl])).await.at("/cartLinesRemove/cart/version"), &json!(4));
-    let cleared = shop.ask_with(CLEAR, json!({ "id": id })).await;
-    assert_eq!(cleared.at("/cartClear/cart"), &json!({ "version": 5, "itemCount": 0 }));
-    assert_eq!(shop.see_cart(None, &id).await["lines"], json!([]));
+    assert_eq!(cart_line_quantities(removed.data_at("/cartLinesRemove/cart")), sku_quantities(&[("MUG", 4)]));
+    assert_eq!(remove(json!([bowl])).await.data_at("/cartLinesRemove/cart/version"), &json!(4));
+    let cleared = app.query_with_variables(CLEAR_CART, json!({ "id": id })).await;
+    assert_eq!(cleared.data_at("/cartClear/cart"), &json!({ "version": 5, "itemCount": 0 }));
+    assert_eq!(app.query_cart(None, &id).await["lines"], json!([]));
 }
 
-async fn the_same_variant_twice_is_one_line(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, Some(5)).await;
-    let id = shop.cart(None, &[(&mug, 1), (&mug, 1)]).await;
-    let added = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1), (&mug, 1)]).await;
-    assert_eq!(held(added.at("/cartLinesAdd/cart")), skus(&[("MUG", 4)]));
-    // Together they are too many, though each alone is not.
-    let added = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1), (&mug, 1)]).await;
-    assert_eq!(told(&added, "cartLinesAdd"), pairs(&[("INSUFFICIENT_STOCK", "lines.1.quantity")]));
-    assert_eq!(shop.number("SELECT count(*) FROM cart_line").await, 1);
-    assert_eq!(shop.number("SELECT sum(quantity) FROM cart_line").await, 4);
+async fn lines_with_the_same_variant_are_merged(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, Some(5)).await;
+    let id = app.create_cart(None, &[(&mug, 1), (&mug, 1)]).await;
+    let added = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1), (&mug, 1)]).await;
+    assert_eq!(cart_line_quantities(added.data_at("/cartLinesAdd/cart")), sku_quantities(&[("MUG", 4)]));
+    // The sum exceeds the stock, though each line does not.
+    let added = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1), (&mug, 1)]).await;
+    assert_eq!(user_errors(&added, "cartLinesAdd"), error_pairs(&[("INSUFFICIENT_STOCK", "lines.1.quantity")]));
+    assert_eq!(app.query_scalar("SELECT count(*) FROM cart_line").await, 1);
+    assert_eq!(app.query_scalar("SELECT sum(quantity) FROM cart_line").await, 4);
 }
 
-async fn what_cannot_be_added_is_told_and_nothing_is(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, None).await;
-    let draft = ProductDraft { status: Some(Status::Draft), ..simple("draft", "Draft", 10) };
-    let archived = ProductDraft { status: Some(Status::Archived), ..simple("old", "Old", 10) };
-    shop.shelve(&[draft, archived, simple("gone", "Gone", 10)]).await;
-    shop.sql("UPDATE variant SET deleted_at = created_at WHERE sku = 'GONE'").await.expect("a deletion");
-    let ids = [shop.variant_id("DRAFT").await, shop.variant_id("OLD").await, shop.variant_id("GONE").await];
-    let id = shop.cart(None, &[(&mug, 1)]).await;
-    let before = shop.see_cart(None, &id).await;
+async fn invalid_lines_are_all_reported_and_none_is_added(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, None).await;
+    let product_input = ProductInput { status: Some(PublicationStatus::Draft), ..simple_product("draft", "Draft", 10) };
+    let archived = ProductInput { status: Some(PublicationStatus::Archived), ..simple_product("old", "Old", 10) };
+    app.save_products(&[product_input, archived, simple_product("gone", "Gone", 10)]).await;
+    app.execute_sql("UPDATE variant SET deleted_at = created_at WHERE sku = 'GONE'").await.expect("a deletion");
+    let ids =
+        [app.query_variant_id("DRAFT").await, app.query_variant_id("OLD").await, app.query_variant_id("GONE").await];
+    let id = app.create_cart(None, &[(&mug, 1)]).await;
+    let before = app.query_cart(None, &id).await;
     let unknown = "UHJvZHVjdFZhcmlhbnQ6OTk5OTk5";
-    let wrong: [(&str, i64, &str, &str); 10] = [
+    let invalid_lines: [(&str, i64, &str, &str); 10] = [
         (&mug, 0, "VALIDATION_ERROR", "lines.0.quantity"),
         (&mug, -1, "VALIDATION_ERROR", "lines.0.quantity"),
         (&mug, 10_001, "VALIDATION_ERROR", "lines.0.quantity"),
@@ -105,161 +107,168 @@ async fn what_cannot_be_added_is_told_and_nothing_is(backend: Backend) {
         (unknown, 1, "NOT_FOUND", "lines.0.variantId"),
         ("Q2F0ZWdvcnk6MQ", 1, "VALIDATION_ERROR", "lines.0.variantId"),
     ];
-    for (variant, quantity, code, field) in wrong {
-        let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(variant, quantity)]).await;
-        assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[(code, field)]), "{variant} {quantity}");
-        assert_eq!(answer.at("/cartLinesAdd/cart"), &Value::Null);
+    for (variant, quantity, code, field) in invalid_lines {
+        let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(variant, quantity)]).await;
+        assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[(code, field)]), "{variant} {quantity}");
+        assert_eq!(response.data_at("/cartLinesAdd/cart"), &Value::Null);
     }
-    // `Int` has 32 bits: more of them are no value of that type.
+    // `Int` has 32 bits: larger values are invalid.
     for quantity in [1 << 31, i64::MAX] {
-        let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, quantity)]).await;
-        assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED", "{quantity}");
-        assert!(answer.error()["message"].as_str().is_some_and(|text| text.contains("lines[0].quantity")));
+        let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, quantity)]).await;
+        assert_eq!(response.error_code(), "GRAPHQL_VALIDATION_FAILED", "{quantity}");
+        assert!(response.first_error()["message"].as_str().is_some_and(|text| text.contains("lines[0].quantity")));
     }
-    // Everything that is wrong is told at once, and what is right is not added either.
+    // All errors are reported at once, and valid lines are not added either.
     let lines = [(mug.as_str(), 1), (unknown, 1), (&ids[0], 1), (&mug, 0)];
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &lines).await;
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &lines).await;
     let expected = [
         ("NOT_FOUND", "lines.1.variantId"),
         ("PRODUCT_NOT_AVAILABLE", "lines.2.variantId"),
         ("VALIDATION_ERROR", "lines.3.quantity"),
     ];
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&expected));
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&expected));
     let create =
         "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id } userErrors { code field } } }";
-    let answer = shop.ask_with(create, json!({ "input": { "lines": wishes(&[(&mug, 0)]) } })).await;
-    assert_eq!(told(&answer, "cartCreate"), pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
-    let bowl = shop.good("bowl", 20, Some(5)).await;
-    let answer = shop.cart_lines(None, "cartLinesUpdate", &id, &[(&bowl, 1)]).await;
-    assert_eq!(told(&answer, "cartLinesUpdate"), pairs(&[("NOT_FOUND", "lines.0.variantId")]));
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("VALIDATION_ERROR", "lines")]));
-    assert_eq!(shop.see_cart(None, &id).await, before);
-    assert_eq!(shop.number("SELECT count(*) FROM cart").await, 1);
-    for word in ["", "x", &id[1..], &format!("{id}x"), &"ü".repeat(43), "' OR 1 = 1 --"] {
-        assert_eq!(shop.see_cart(None, word).await, Value::Null);
-        let answer = shop.cart_lines(None, "cartLinesAdd", word, &[(&mug, 1)]).await;
-        assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("NOT_FOUND", "id")]), "{word}");
+    let response = app.query_with_variables(create, json!({ "input": { "lines": line_inputs(&[(&mug, 0)]) } })).await;
+    assert_eq!(user_errors(&response, "cartCreate"), error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
+    let bowl = app.create_product("bowl", 20, Some(5)).await;
+    let response = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&bowl, 1)]).await;
+    assert_eq!(user_errors(&response, "cartLinesUpdate"), error_pairs(&[("NOT_FOUND", "lines.0.variantId")]));
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("VALIDATION_ERROR", "lines")]));
+    assert_eq!(app.query_cart(None, &id).await, before);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
+    for cart_id in ["", "x", &id[1..], &format!("{id}x"), &"ü".repeat(43), "' OR 1 = 1 --"] {
+        assert_eq!(app.query_cart(None, cart_id).await, Value::Null);
+        let response = app.mutate_cart_lines(None, "cartLinesAdd", cart_id, &[(&mug, 1)]).await;
+        assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("NOT_FOUND", "id")]), "{cart_id}");
     }
 }
 
-async fn no_more_than_are_left(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let (mug, free) = (shop.good("mug", 10, Some(3)).await, shop.good("free", 10, None).await);
-    let late = shop.good("late", 10, Some(0)).await;
-    let id = shop.cart(None, &[(&mug, 2)]).await;
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, 2)]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("INSUFFICIENT_STOCK", "lines.0.quantity")]));
-    let message = answer.at("/cartLinesAdd/userErrors/0/message").as_str().expect("a message");
+async fn lines_above_available_stock_are_rejected(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (mug, untracked) = (app.create_product("mug", 10, Some(3)).await, app.create_product("free", 10, None).await);
+    let backordered = app.create_product("late", 10, Some(0)).await;
+    let id = app.create_cart(None, &[(&mug, 2)]).await;
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 2)]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("INSUFFICIENT_STOCK", "lines.0.quantity")]));
+    let message = response.data_at("/cartLinesAdd/userErrors/0/message").as_str().expect("a message");
     assert!(message.contains("only 3 are left"), "{message}");
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&late, 1)]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("INSUFFICIENT_STOCK", "lines.0.quantity")]));
-    // What is not counted, or may be ordered before it is there, is never short.
-    shop.sql("UPDATE variant SET backorder = true WHERE sku = 'LATE'").await.expect("a change");
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&late, 7), (&free, 10_000)]).await;
-    assert_eq!(held(answer.at("/cartLinesAdd/cart")), skus(&[("MUG", 2), ("LATE", 7), ("FREE", 10_000)]));
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&backordered, 1)]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("INSUFFICIENT_STOCK", "lines.0.quantity")]));
+    // Untracked stock and backorders are never insufficient.
+    app.execute_sql("UPDATE variant SET backorder = true WHERE sku = 'LATE'").await.expect("a change");
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&backordered, 7), (&untracked, 10_000)]).await;
+    assert_eq!(
+        cart_line_quantities(response.data_at("/cartLinesAdd/cart")),
+        sku_quantities(&[("MUG", 2), ("LATE", 7), ("FREE", 10_000)])
+    );
 }
 
-/// So many products, and the ids of their variants.
-async fn many(shop: &Shop, count: usize) -> Vec<String> {
+/// Creates products and returns the IDs of their variants.
+async fn create_products(app: &TestApp, count: usize) -> Vec<String> {
     let slugs: Vec<String> = (0..count).map(|number| format!("thing-{number:03}")).collect();
-    let drafts: Vec<_> = slugs.iter().map(|slug| simple(slug, slug, 10)).collect();
-    shop.shelve(&drafts).await;
-    join_all(slugs.iter().map(|slug| async { shop.variant_id(&slug.to_uppercase()).await })).await
+    let product_inputs: Vec<_> = slugs.iter().map(|slug| simple_product(slug, slug, 10)).collect();
+    app.save_products(&product_inputs).await;
+    join_all(slugs.iter().map(|slug| async { app.query_variant_id(&slug.to_uppercase()).await })).await
 }
 
-async fn two_hundred_lines_are_enough(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let ids = many(&shop, 201).await;
+async fn cart_above_two_hundred_lines_is_rejected(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let ids = create_products(&app, 201).await;
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
-    let id = shop.cart(None, &lines[..200]).await;
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &lines[200..]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("VALIDATION_ERROR", "lines")]));
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &lines).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("VALIDATION_ERROR", "lines")]));
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &lines[..200]).await;
-    let cart = answer.at("/cartLinesAdd/cart");
+    let id = app.create_cart(None, &lines[..200]).await;
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &lines[200..]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("VALIDATION_ERROR", "lines")]));
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &lines).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("VALIDATION_ERROR", "lines")]));
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &lines[..200]).await;
+    let cart = response.data_at("/cartLinesAdd/cart");
     assert_eq!(cart["itemCount"], 400);
     let expected: Vec<_> = (0..200).map(|number| (format!("THING-{number:03}"), 2)).collect();
-    assert_eq!(held(cart), expected, "lines stay where they were put");
+    assert_eq!(cart_line_quantities(cart), expected, "lines stay where they were put");
 }
 
-async fn a_line_costs_the_same_in_a_full_cart(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    shop.fit_out().await;
-    let ids = many(&shop, 102).await;
+async fn line_add_statement_count_is_independent_of_cart_size(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.seed_shipping_and_tax().await;
+    let ids = create_products(&app, 102).await;
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
-    let (small, full) = (shop.cart(None, &lines[..1]).await, shop.cart(None, &lines[..100]).await);
+    let (small, full) = (app.create_cart(None, &lines[..1]).await, app.create_cart(None, &lines[..100]).await);
     let query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
         lines { quantity unitPrice } itemCount } userErrors { code } } }";
-    let whole = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
+    let full_query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
         lines { quantity total tax variant { name } } subtotal total problems { code } availableShippingMethods { price } }
         userErrors { code } } }";
-    let see = "query($id: ID!) { cart(id: $id) { lines { total variant { sku } } total problems { code } } }";
+    let read_query = "query($id: ID!) { cart(id: $id) { lines { total variant { sku } } total problems { code } } }";
     // SQLite cannot write the lines and the cart in one statement.
     let more = u64::from(backend == Backend::Sqlite);
-    for (query, expected) in [(query, 3 + more), (whole, 6 + more), (see, 5)] {
-        let ask = async |id: &str, lines: &[(&str, i64)]| {
-            let answer = shop.ask_with(query, json!({ "id": id, "lines": wishes(lines) })).await;
-            assert!(answer.body.get("errors").is_none(), "{}", answer.body);
-            answer.statements
+    for (query, expected) in [(query, 3 + more), (full_query, 6 + more), (read_query, 5)] {
+        let count_statements = async |id: &str, lines: &[(&str, i64)]| {
+            let response = app.query_with_variables(query, json!({ "id": id, "lines": line_inputs(lines) })).await;
+            assert!(response.body.get("errors").is_none(), "{}", response.body);
+            response.statements
         };
-        let costs = [ask(&small, &lines[101..]).await, ask(&full, &lines[101..]).await, ask(&full, &lines[..50]).await];
+        let costs = [
+            count_statements(&small, &lines[101..]).await,
+            count_statements(&full, &lines[101..]).await,
+            count_statements(&full, &lines[..50]).await,
+        ];
         assert_eq!(costs, [expected; 3], "{query}");
     }
 }
 
-async fn twenty_adds_at_once_are_twenty_more(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let (mug, bowl) = (shop.good("mug", 10, Some(30)).await, shop.good("bowl", 10, Some(30)).await);
-    let id = shop.cart(None, &[(&mug, 1)]).await;
+async fn concurrent_line_adds_are_all_counted(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (mug, bowl) = (app.create_product("mug", 10, Some(30)).await, app.create_product("bowl", 10, Some(30)).await);
+    let id = app.create_cart(None, &[(&mug, 1)]).await;
     let add = |number: usize| {
-        let (shop, id, mug, bowl) = (&shop, &id, &mug, &bowl);
+        let (app, id, mug, bowl) = (&app, &id, &mug, &bowl);
         async move {
-            // Every other one names them in the other order.
+            // Every other request has the lines in reverse order.
             let lines = [(mug.as_str(), 1), (bowl.as_str(), 1)];
             let lines = if number.is_multiple_of(2) { lines } else { [lines[1], lines[0]] };
-            let answer = shop.cart_lines(None, "cartLinesAdd", id, &lines).await;
-            assert_eq!(told(&answer, "cartLinesAdd"), [], "{}", answer.body);
+            let response = app.mutate_cart_lines(None, "cartLinesAdd", id, &lines).await;
+            assert_eq!(user_errors(&response, "cartLinesAdd"), [], "{}", response.body);
         }
     };
     join_all((0..20).map(add)).await;
-    let cart = shop.see_cart(None, &id).await;
-    assert_eq!(shop.number("SELECT sum(quantity) FROM cart_line").await, 41);
+    let cart = app.query_cart(None, &id).await;
+    assert_eq!(app.query_scalar("SELECT sum(quantity) FROM cart_line").await, 41);
     assert_eq!((cart["version"].clone(), cart["itemCount"].clone()), (json!(22), json!(41)));
-    // The last ones race for what is left: 9 more mugs.
-    let race =
-        join_all((0..20).map(|_| async { shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1)]).await })).await;
-    let taken = race.iter().filter(|answer| told(answer, "cartLinesAdd").is_empty()).count();
-    assert_eq!(taken, 9);
+    // Concurrent requests for the remaining stock: 9 more mugs.
+    let responses =
+        join_all((0..20).map(|_| async { app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1)]).await })).await;
+    let success_count = responses.iter().filter(|response| user_errors(response, "cartLinesAdd").is_empty()).count();
+    assert_eq!(success_count, 9);
 }
 
-async fn a_customer_has_one_open_cart_on_every_device(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, Some(50)).await;
-    let token = shop.sign_in(Role::Customer).await;
-    let mine = "{ me { cart { id itemCount } } }";
-    assert_eq!(shop.ask_as(&token, mine, json!({})).await.at("/me/cart"), &Value::Null);
+async fn customer_has_one_open_cart_across_devices(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, Some(50)).await;
+    let token = app.login(Role::Customer).await;
+    let my_cart_query = "{ me { cart { id itemCount } } }";
+    assert_eq!(app.query_as(&token, my_cart_query, json!({})).await.data_at("/me/cart"), &Value::Null);
     let (token, mug) = (Some(token.as_str()), mug.as_str());
-    let made = join_all((0..10).map(|_| async { shop.cart(token, &[(mug, 1)]).await })).await;
-    assert!(made.iter().all(|id| *id == made[0]), "{made:?}");
-    assert_eq!(shop.number("SELECT count(*) FROM cart").await, 1);
-    let seen = shop.ask_maybe(token, mine, json!({})).await;
-    assert_eq!(seen.at("/me/cart"), &json!({ "id": made[0], "itemCount": 10 }));
-    // Staff see who the customer is, and not what is in the cart of somebody else's account by this way.
-    let staff = shop.sign_in(Role::Staff).await;
-    let all = shop.ask_as(&staff, "{ customers { nodes { cart { id } } } }", json!({})).await;
-    assert!(all.at("/customers/nodes").as_array().expect("a list").iter().all(|one| one["cart"].is_null()));
-    assert_eq!(shop.see_cart(Some(&staff), &made[0]).await["id"], json!(made[0]));
+    let cart_ids = join_all((0..10).map(|_| async { app.create_cart(token, &[(mug, 1)]).await })).await;
+    assert!(cart_ids.iter().all(|id| *id == cart_ids[0]), "{cart_ids:?}");
+    assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
+    let response = app.query_maybe_as(token, my_cart_query, json!({})).await;
+    assert_eq!(response.data_at("/me/cart"), &json!({ "id": cart_ids[0], "itemCount": 10 }));
+    // Staff see the customers, but not the carts of other accounts in a list.
+    let staff = app.login(Role::Staff).await;
+    let all = app.query_as(&staff, "{ customers { nodes { cart { id } } } }", json!({})).await;
+    assert!(all.data_at("/customers/nodes").as_array().expect("a list").iter().all(|one| one["cart"].is_null()));
+    assert_eq!(app.query_cart(Some(&staff), &cart_ids[0]).await["id"], json!(cart_ids[0]));
 }
 
-async fn nobody_reaches_anothers_cart(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, Some(50)).await;
-    let (mine, theirs) = (shop.sign_in(Role::Customer).await, shop.sign_in(Role::Customer).await);
-    let id = shop.cart(Some(&theirs), &[(&mug, 1)]).await;
-    let before = shop.see_cart(Some(&theirs), &id).await;
-    let staff = shop.sign_in(Role::Staff).await;
+async fn cart_of_another_customer_is_not_accessible(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, Some(50)).await;
+    let (own_token, other_token) = (app.login(Role::Customer).await, app.login(Role::Customer).await);
+    let id = app.create_cart(Some(&other_token), &[(&mug, 1)]).await;
+    let before = app.query_cart(Some(&other_token), &id).await;
+    let staff = app.login(Role::Staff).await;
     let rest = [
         "cartClear(id: $id)",
         "cartLinesRemove(id: $id, variantIds: [])",
@@ -268,60 +277,62 @@ async fn nobody_reaches_anothers_cart(backend: Backend) {
         "cartShippingMethodSet(id: $id)",
         "cartAddressSet(id: $id, input: { shipping: null })",
     ];
-    for token in [None, Some(mine.as_str()), Some(staff.as_str())] {
-        let answer = shop.cart_lines(token, "cartLinesAdd", &id, &[(&mug, 1)]).await;
-        assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("NOT_FOUND", "id")]));
+    for token in [None, Some(own_token.as_str()), Some(staff.as_str())] {
+        let response = app.mutate_cart_lines(token, "cartLinesAdd", &id, &[(&mug, 1)]).await;
+        assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("NOT_FOUND", "id")]));
         for call in rest {
             let query = format!("mutation($id: ID!) {{ it: {call} {{ cart {{ id }} userErrors {{ code field }} }} }}");
-            let answer = shop.ask_maybe(token, &query, json!({ "id": id })).await;
-            assert_eq!(told(&answer, "it"), pairs(&[("NOT_FOUND", "id")]), "{call}");
+            let response = app.query_maybe_as(token, &query, json!({ "id": id })).await;
+            assert_eq!(user_errors(&response, "it"), error_pairs(&[("NOT_FOUND", "id")]), "{call}");
         }
     }
     let merge = "mutation($id: ID!) { cartMerge(id: $id) { userErrors { code field } } }";
-    let answer = shop.ask_as(&mine, merge, json!({ "id": id })).await;
-    assert_eq!(told(&answer, "cartMerge"), pairs(&[("NOT_FOUND", "id")]));
-    assert_eq!(shop.see_cart(Some(&mine), &id).await, Value::Null);
-    assert_eq!(shop.see_cart(None, &id).await, Value::Null);
-    assert_eq!(shop.see_cart(Some(&theirs), &id).await, before);
-    // A guest's opens to whoever has its id.
-    let guest = shop.cart(None, &[]).await;
-    let answer = shop.cart_lines(Some(&mine), "cartLinesAdd", &guest, &[(&mug, 1)]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), []);
+    let response = app.query_as(&own_token, merge, json!({ "id": id })).await;
+    assert_eq!(user_errors(&response, "cartMerge"), error_pairs(&[("NOT_FOUND", "id")]));
+    assert_eq!(app.query_cart(Some(&own_token), &id).await, Value::Null);
+    assert_eq!(app.query_cart(None, &id).await, Value::Null);
+    assert_eq!(app.query_cart(Some(&other_token), &id).await, before);
+    // A guest cart is accessible to every caller with its ID.
+    let guest = app.create_cart(None, &[]).await;
+    let response = app.mutate_cart_lines(Some(&own_token), "cartLinesAdd", &guest, &[(&mug, 1)]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), []);
 }
 
-async fn a_cart_that_has_ended_is_changed_no_more(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, Some(50)).await;
-    let id = shop.cart(None, &[(&mug, 1)]).await;
-    shop.sql("UPDATE cart SET state = 'ordered', order_id = 7").await.expect("an order");
-    let answer = shop.cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1)]).await;
-    assert_eq!(told(&answer, "cartLinesAdd"), pairs(&[("ILLEGAL_TRANSITION", "id")]));
-    let answer = shop.ask_with(CLEAR, json!({ "id": id })).await;
-    assert_eq!(told(&answer, "cartClear"), pairs(&[("ILLEGAL_TRANSITION", "id")]));
-    let cart = shop.see_cart(None, &id).await;
-    assert_eq!((cart["state"].clone(), held(&cart)), (json!("ORDERED"), skus(&[("MUG", 1)])));
+async fn ordered_cart_cannot_be_changed(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, Some(50)).await;
+    let id = app.create_cart(None, &[(&mug, 1)]).await;
+    app.execute_sql("UPDATE cart SET state = 'ordered', order_id = 7").await.expect("an order");
+    let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1)]).await;
+    assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
+    let response = app.query_with_variables(CLEAR_CART, json!({ "id": id })).await;
+    assert_eq!(user_errors(&response, "cartClear"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
+    let cart = app.query_cart(None, &id).await;
+    assert_eq!((cart["state"].clone(), cart_line_quantities(&cart)), (json!("ORDERED"), sku_quantities(&[("MUG", 1)])));
 }
 
-async fn a_cart_says_what_stands_in_the_way(backend: Backend) {
-    let shop = Shop::open(backend).await;
+async fn cart_lists_issues_that_block_checkout(backend: Backend) {
+    let app = TestApp::start(backend).await;
     let mut ids = Vec::new();
     for slug in ["fine", "gone", "none", "few", "dear", "both"] {
-        ids.push(shop.good(slug, 10, Some(9)).await);
+        ids.push(app.create_product(slug, 10, Some(9)).await);
     }
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 3)).collect();
-    let id = shop.cart(None, &lines).await;
-    assert_eq!(shop.see_cart(None, &id).await["problems"], json!([]));
+    let id = app.create_cart(None, &lines).await;
+    assert_eq!(app.query_cart(None, &id).await["problems"], json!([]));
     for sql in [
         "UPDATE product SET status = 'archived' WHERE slug = 'gone'",
         "UPDATE inventory SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'NONE')",
         "UPDATE inventory SET on_hand = 2 WHERE variant_id IN (SELECT id FROM variant WHERE sku IN ('FEW', 'BOTH'))",
         "UPDATE variant SET price = 1250 WHERE sku IN ('DEAR', 'BOTH')",
     ] {
-        shop.sql(sql).await.expect("a change");
+        app.execute_sql(sql).await.expect("a change");
     }
-    let cart = shop.see_cart(None, &id).await;
-    let short = |one: &Value| json!([one["code"], one["variantId"], one["left"], one["priceBefore"], one["priceNow"]]);
-    let problems: Vec<Value> = cart["problems"].as_array().expect("a list").iter().map(short).collect();
+    let cart = app.query_cart(None, &id).await;
+    let issue_values = |issue: &Value| {
+        json!([issue["code"], issue["variantId"], issue["left"], issue["priceBefore"], issue["priceNow"]])
+    };
+    let problems: Vec<Value> = cart["problems"].as_array().expect("a list").iter().map(issue_values).collect();
     let expected = [
         json!(["PRODUCT_NOT_AVAILABLE", ids[1], null, null, null]),
         json!(["SOLD_OUT", ids[2], 0, null, null]),
@@ -331,26 +342,27 @@ async fn a_cart_says_what_stands_in_the_way(backend: Backend) {
         json!(["PRICE_CHANGED", ids[5], null, "10.00", "12.50"]),
     ];
     assert_eq!(problems, expected);
-    // What is in the way of other lines is not in the way of this one.
-    let added = shop.cart_lines(None, "cartLinesAdd", &id, &[(&ids[0], 1)]).await;
-    assert_eq!(told(&added, "cartLinesAdd"), []);
-    // Setting a line again says that its price is known.
-    let set = shop.cart_lines(None, "cartLinesUpdate", &id, &[(&ids[4], 3), (&ids[5], 2)]).await;
-    let codes = set.texts("/cartLinesUpdate/cart/problems", "code");
+    // Issues of other lines do not block this line.
+    let added = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&ids[0], 1)]).await;
+    assert_eq!(user_errors(&added, "cartLinesAdd"), []);
+    // Updating a line accepts its new price.
+    let set = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&ids[4], 3), (&ids[5], 2)]).await;
+    let codes = set.strings_at("/cartLinesUpdate/cart/problems", "code");
     assert_eq!(codes, ["PRODUCT_NOT_AVAILABLE", "SOLD_OUT", "INSUFFICIENT_STOCK"]);
 }
 
-async fn who_was_faster_is_told(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mug = shop.good("mug", 10, Some(50)).await;
-    let id = shop.cart(None, &[(&mug, 1)]).await;
-    let version = shop.see_cart(None, &id).await["version"].clone();
+async fn stale_cart_version_is_rejected(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mug = app.create_product("mug", 10, Some(50)).await;
+    let id = app.create_cart(None, &[(&mug, 1)]).await;
+    let version = app.query_cart(None, &id).await["version"].clone();
     let query = "mutation($id: ID!, $lines: [CartLineInput!]!, $version: Int) {
         cartLinesAdd(id: $id, lines: $lines, expectedVersion: $version) { cart { version } userErrors { code field } } }";
-    let variables = json!({ "id": id, "lines": wishes(&[(&mug, 1)]), "version": version });
-    let (one, other) = tokio::join!(shop.ask_with(query, variables.clone()), shop.ask_with(query, variables));
-    let mut said = [told(&one, "cartLinesAdd"), told(&other, "cartLinesAdd")];
-    said.sort();
-    assert_eq!(said, [pairs(&[]), pairs(&[("VERSION_CONFLICT", "expectedVersion")])]);
-    assert_eq!(shop.number("SELECT sum(quantity) FROM cart_line").await, 2);
+    let variables = json!({ "id": id, "lines": line_inputs(&[(&mug, 1)]), "version": version });
+    let (first, second) =
+        tokio::join!(app.query_with_variables(query, variables.clone()), app.query_with_variables(query, variables));
+    let mut outcomes = [user_errors(&first, "cartLinesAdd"), user_errors(&second, "cartLinesAdd")];
+    outcomes.sort();
+    assert_eq!(outcomes, [error_pairs(&[]), error_pairs(&[("VERSION_CONFLICT", "expectedVersion")])]);
+    assert_eq!(app.query_scalar("SELECT sum(quantity) FROM cart_line").await, 2);
 }

@@ -1,24 +1,24 @@
-//! Answers of concurrent changes of one cart: each holds the lines that belong to its version.
+//! Responses of concurrent changes of one cart: each has the lines that belong to its version.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{Answer, Backend, Shop, held, wishes},
-    stories,
+    integration_tests,
+    support::{Backend, GraphqlResponse, TestApp, cart_line_quantities, line_inputs},
 };
 
-stories![concurrent_changes_answer_the_lines_of_their_version];
+integration_tests![concurrent_changes_answer_the_lines_of_their_version];
 
 const CLIENTS: usize = 8;
 const CHANGES: usize = 24;
 const SKUS: [&str; 3] = ["MUG", "CUP", "POT"];
 
-/// What is in a cart, by sku.
+/// Quantities of a cart by SKU.
 type Lines = BTreeMap<String, i64>;
 
-/// A change of a cart, as it is said to a shop and as it is on paper.
+/// Change of a cart: sent as a mutation and applied to the expected lines.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Add(usize),
@@ -48,7 +48,7 @@ impl Change {
         match self {
             Self::Add(sku) => *lines.entry(SKUS[sku].to_owned()).or_default() += 1,
             Self::Set(sku, quantity) => {
-                lines.entry(SKUS[sku].to_owned()).and_modify(|there| *there = quantity);
+                lines.entry(SKUS[sku].to_owned()).and_modify(|current| *current = quantity);
             }
             Self::Remove(sku) => drop(lines.remove(SKUS[sku])),
             Self::Clear => lines.clear(),
@@ -57,11 +57,13 @@ impl Change {
         lines
     }
 
-    /// Carries it out; the answered version and lines, or nothing where it was refused.
-    async fn ask(self, shop: &Shop, (cart, goods): (&str, &[String]), number: usize) -> Option<(i64, Lines)> {
+    /// Executes the change; returns the version and lines of the response, or `None` if it was rejected.
+    async fn ask(self, shop: &TestApp, (cart, goods): (&str, &[String]), number: usize) -> Option<(i64, Lines)> {
         let (mutation, declared, passed, value) = match self {
-            Self::Add(sku) => ("cartLinesAdd", "[CartLineInput!]!", "lines", wishes(&[(&goods[sku], 1)])),
-            Self::Set(sku, many) => ("cartLinesUpdate", "[CartLineInput!]!", "lines", wishes(&[(&goods[sku], many)])),
+            Self::Add(sku) => ("cartLinesAdd", "[CartLineInput!]!", "lines", line_inputs(&[(&goods[sku], 1)])),
+            Self::Set(sku, many) => {
+                ("cartLinesUpdate", "[CartLineInput!]!", "lines", line_inputs(&[(&goods[sku], many)]))
+            }
             Self::Remove(sku) => ("cartLinesRemove", "[ID!]!", "variantIds", json!([goods[sku]])),
             Self::Clear => ("cartClear", "Int", "expectedVersion", Value::Null),
             Self::Note => ("cartNoteSet", "String", "note", json!(format!("note {number}"))),
@@ -69,32 +71,32 @@ impl Change {
                 ("cartContactSet", "CartContactInput!", "input", json!({ "email": format!("{number}@example.com") }))
             }
             Self::Address => {
-                let there = json!({ "lastName": "Kamau", "line1": format!("Street {number}"), "city": "Nairobi", "countryCode": "KE" });
-                ("cartAddressSet", "CartAddressInput!", "input", json!({ "shipping": { "address": there } }))
+                let current = json!({ "lastName": "Kamau", "line1": format!("Street {number}"), "city": "Nairobi", "countryCode": "KE" });
+                ("cartAddressSet", "CartAddressInput!", "input", json!({ "shipping": { "address": current } }))
             }
         };
         let query = format!(
             "mutation($id: ID!, $value: {declared}) {{ {mutation}(id: $id, {passed}: $value) {{
             cart {{ version lines {{ sku quantity }} }} userErrors {{ code field message }} }} }}"
         );
-        let answer: Answer = shop.ask_with(&query, json!({ "id": cart, "value": value })).await;
-        let cart = answer.at(&format!("/{mutation}/cart"));
-        // Only a quantity can be set of what is not there any more.
+        let answer: GraphqlResponse = shop.query_with_variables(&query, json!({ "id": cart, "value": value })).await;
+        let cart = answer.data_at(&format!("/{mutation}/cart"));
+        // Lines that no longer exist can only be updated.
         if cart.is_null() {
             assert!(matches!(self, Self::Set(..)), "{}", answer.body);
             return None;
         }
-        Some((cart["version"].as_i64().expect("a version"), held(cart).into_iter().collect()))
+        Some((cart["version"].as_i64().expect("a version"), cart_line_quantities(cart).into_iter().collect()))
     }
 }
 
 async fn concurrent_changes_answer_the_lines_of_their_version(backend: Backend) {
-    let shop = Shop::open(backend).await;
+    let shop = TestApp::start(backend).await;
     let mut goods = Vec::new();
     for slug in ["mug", "cup", "pot"] {
-        goods.push(shop.good(slug, 10, Some(10_000)).await);
+        goods.push(shop.create_product(slug, 10, Some(10_000)).await);
     }
-    let cart = shop.cart(None, &[]).await;
+    let cart = shop.create_cart(None, &[]).await;
     let clients = (0..CLIENTS).map(async |client| {
         let mut answered = Vec::new();
         for number in (client..CLIENTS * CHANGES).step_by(CLIENTS) {
@@ -111,7 +113,7 @@ async fn concurrent_changes_answer_the_lines_of_their_version(backend: Backend) 
     }
     let (last, _) = by_version.last_key_value().expect("answers");
     assert!(*last > i64::try_from(CLIENTS * CHANGES / 2).expect("a number"), "few changes: {last}");
-    // Each version was made by one of its answers; others of it changed nothing.
+    // Each version was created by one of its responses; the others with that version changed nothing.
     let mut before = Lines::new();
     for version in 2..=*last {
         let answers = &by_version[&version];
@@ -121,6 +123,6 @@ async fn concurrent_changes_answer_the_lines_of_their_version(backend: Backend) 
         assert!(made, "version {version} after {before:?}: {answers:?}");
         before.clone_from(lines);
     }
-    let now = shop.see_cart(None, &cart).await;
-    assert_eq!((now["version"].as_i64(), held(&now).into_iter().collect()), (Some(*last), before));
+    let now = shop.query_cart(None, &cart).await;
+    assert_eq!((now["version"].as_i64(), cart_line_quantities(&now).into_iter().collect()), (Some(*last), before));
 }

@@ -1,4 +1,4 @@
-//! Clients that are slow, silent or too many, and a server that stops.
+//! Slow, idle and too many connections, and server shutdown.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -8,119 +8,129 @@ use tokio::{
 };
 
 use crate::{
-    shop::{Backend, Shop, Workplace},
-    stories,
+    integration_tests,
+    support::{Backend, CliSandbox, TestApp},
 };
 
-stories![
+integration_tests![
     slow_head_closes_the_connection,
-    slow_body_is_answered_408,
+    slow_body_is_rejected_with_408,
     idle_connection_is_closed,
-    connections_beyond_the_limit_are_answered_health_checks,
-    stopping_server_answers_what_was_sent_before_and_meanwhile,
+    connections_over_the_limit_get_only_health_responses,
+    stopping_server_answers_accepted_requests,
 ];
 
-const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: shop\r\n\r\n";
+const LIVENESS_REQUEST: &str = "GET /health/live HTTP/1.1\r\nhost: shop\r\n\r\n";
 
-async fn send(address: impl tokio::net::ToSocketAddrs, text: &str) -> TcpStream {
+async fn connect_and_send(address: impl tokio::net::ToSocketAddrs, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("sent");
     stream
 }
 
-/// Everything until the other side closes.
-async fn read_to_close(stream: &mut TcpStream) -> String {
+/// Reads until the peer closes the connection.
+async fn read_until_closed(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
-    // One that is reset is closed as well.
+    // A reset connection counts as closed.
     let _ = stream.read_to_end(&mut all).await;
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// The answer to a health check, on a connection that stays open.
-async fn read_answer(stream: &mut TcpStream) -> String {
+/// Reads the response to a health check on a keep-alive connection.
+async fn read_health_response(stream: &mut TcpStream) -> String {
     let mut all = String::new();
-    let mut part = [0; 4096];
+    let mut buffer = [0; 4096];
     while !all.ends_with("}}") {
-        let count = stream.read(&mut part).await.expect("an answer");
+        let count = stream.read(&mut buffer).await.expect("an answer");
         assert!(count > 0, "closed after {all}");
-        all.push_str(std::str::from_utf8(&part[..count]).expect("text"));
+        all.push_str(std::str::from_utf8(&buffer[..count]).expect("text"));
     }
     all
 }
 
-fn post(body: &str) -> String {
+fn format_post_request(body: &str) -> String {
     let head = "POST /graphql HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length:";
     format!("{head} {}\r\n\r\n{body}", body.len())
 }
 
 async fn slow_head_closes_the_connection(backend: Backend) {
-    let shop = Shop::open_with(backend, &[("SAVANNAH_SERVER__HEADER_TIMEOUT", "1")]).await;
-    for beginning in ["", "P", "POST /graphql HTTP/1.1\r\nhost: shop\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
-        let mut stream = send(shop.address, beginning).await;
-        let answer = read_to_close(&mut stream).await;
-        assert!(!answer.contains("200 OK"), "{answer}");
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__HEADER_TIMEOUT", "1")]).await;
+    for request_prefix in ["", "P", "POST /graphql HTTP/1.1\r\nhost: shop\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = connect_and_send(app.address, request_prefix).await;
+        let response = read_until_closed(&mut stream).await;
+        assert!(!response.contains("200 OK"), "{response}");
     }
-    assert!(read_answer(&mut send(shop.address, LIVE).await).await.starts_with("HTTP/1.1 200 "));
+    assert!(
+        read_health_response(&mut connect_and_send(app.address, LIVENESS_REQUEST).await)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
 }
 
-async fn slow_body_is_answered_408(backend: Backend) {
-    let shop = Shop::open_with(backend, &[("SAVANNAH_SERVER__BODY_TIMEOUT", "1")]).await;
-    let request = post(&json!({ "query": "{ shop { name } }" }).to_string());
-    let mut stream = send(shop.address, &request[..request.len() - 3]).await;
-    let answer = read_to_close(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"TIMEOUT\""), "{answer}");
-    assert!(answer.contains("connection: close") && answer.contains("x-request-id: "), "{answer}");
+async fn slow_body_is_rejected_with_408(backend: Backend) {
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__BODY_TIMEOUT", "1")]).await;
+    let request = format_post_request(&json!({ "query": "{ shop { name } }" }).to_string());
+    let mut stream = connect_and_send(app.address, &request[..request.len() - 3]).await;
+    let response = read_until_closed(&mut stream).await;
+    assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("\"TIMEOUT\""), "{response}");
+    assert!(response.contains("connection: close") && response.contains("x-request-id: "), "{response}");
 }
 
 async fn idle_connection_is_closed(backend: Backend) {
-    let shop = Shop::open_with(backend, &[("SAVANNAH_SERVER__IDLE_TIMEOUT", "1")]).await;
-    let mut stream = send(shop.address, LIVE).await;
-    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
-    // Also with the beginning of another request.
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__IDLE_TIMEOUT", "1")]).await;
+    let mut stream = connect_and_send(app.address, LIVENESS_REQUEST).await;
+    assert!(read_health_response(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    // Also with a partial next request.
     stream.write_all(b"GET /health").await.expect("sent");
-    assert_eq!(read_to_close(&mut stream).await, "");
+    assert_eq!(read_until_closed(&mut stream).await, "");
 }
 
-async fn connections_beyond_the_limit_are_answered_health_checks(backend: Backend) {
-    let shop = Shop::open_with(backend, &[("SAVANNAH_SERVER__MAX_CONNECTIONS", "2")]).await;
-    let mut first = send(shop.address, LIVE).await;
-    let mut second = send(shop.address, LIVE).await;
+async fn connections_over_the_limit_get_only_health_responses(backend: Backend) {
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__MAX_CONNECTIONS", "2")]).await;
+    let mut first = connect_and_send(app.address, LIVENESS_REQUEST).await;
+    let mut second = connect_and_send(app.address, LIVENESS_REQUEST).await;
     for stream in [&mut first, &mut second] {
-        assert!(!read_answer(stream).await.contains("connection: close"));
+        assert!(!read_health_response(stream).await.contains("connection: close"));
     }
-    let ask = post(&json!({ "query": "{ shop { name } }" }).to_string());
-    let refused = read_to_close(&mut send(shop.address, &ask).await).await;
-    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: "), "{refused}");
-    assert!(refused.contains("UNAVAILABLE") && refused.contains("connection: close"), "{refused}");
-    let live = read_to_close(&mut send(shop.address, LIVE).await).await;
-    assert!(live.starts_with("HTTP/1.1 200 ") && live.contains("connection: close"), "{live}");
-    // A place that becomes free is given to the next one.
+    let request = format_post_request(&json!({ "query": "{ shop { name } }" }).to_string());
+    let rejected = read_until_closed(&mut connect_and_send(app.address, &request).await).await;
+    assert!(rejected.starts_with("HTTP/1.1 503 ") && rejected.contains("retry-after: "), "{rejected}");
+    assert!(rejected.contains("UNAVAILABLE") && rejected.contains("connection: close"), "{rejected}");
+    let response = read_until_closed(&mut connect_and_send(app.address, LIVENESS_REQUEST).await).await;
+    assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("connection: close"), "{response}");
+    // A released connection slot goes to the next client.
     drop(first);
-    let mut tries = 0;
-    while read_answer(&mut send(shop.address, LIVE).await).await.contains("connection: close") {
-        tries += 1;
-        assert!(tries < 1_000, "no place becomes free");
+    let mut attempts = 0;
+    while read_health_response(&mut connect_and_send(app.address, LIVENESS_REQUEST).await)
+        .await
+        .contains("connection: close")
+    {
+        attempts += 1;
+        assert!(attempts < 1_000, "no place becomes free");
     }
-    // Those that were there before were never disturbed.
-    second.write_all(LIVE.as_bytes()).await.expect("sent");
-    assert!(read_answer(&mut second).await.starts_with("HTTP/1.1 200 "));
+    // Existing connections are unaffected.
+    second.write_all(LIVENESS_REQUEST.as_bytes()).await.expect("sent");
+    assert!(read_health_response(&mut second).await.starts_with("HTTP/1.1 200 "));
 }
 
-async fn stopping_server_answers_what_was_sent_before_and_meanwhile(_: Backend) {
-    let place = Workplace::new(&[("SAVANNAH_SERVER__SHUTDOWN_DELAY", "2")]);
-    let shop = place.open(&[]).await;
-    let ask = post(&json!({ "query": "{ product(slug: \"mug\") { name } }" }).to_string());
-    let mut early = join_all((0..40).map(|_| send(&shop.address, &ask))).await;
-    shop.signal("TERM");
-    shop.says("stopping").await;
+async fn stopping_server_answers_accepted_requests(_: Backend) {
+    let sandbox = CliSandbox::new(&[("SAVANNAH_SERVER__SHUTDOWN_DELAY", "2")]);
+    let server = sandbox.start_server(&[]).await;
+    let request = format_post_request(&json!({ "query": "{ product(slug: \"mug\") { name } }" }).to_string());
+    let mut early_streams = join_all((0..40).map(|_| connect_and_send(&server.address, &request))).await;
+    server.send_signal("TERM");
+    server.wait_for_log("stopping").await;
     let ready = "GET /health/ready HTTP/1.1\r\nhost: shop\r\n\r\n";
-    let ready = read_to_close(&mut send(&shop.address, ready).await).await;
+    let ready = read_until_closed(&mut connect_and_send(&server.address, ready).await).await;
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("connection: close"), "{ready}");
-    let late = read_to_close(&mut send(&shop.address, &ask).await).await;
-    assert!(late.starts_with("HTTP/1.1 200 ") && late.contains("connection: close"), "{late}");
-    for stream in &mut early {
-        let answer = read_to_close(stream).await;
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Savannah Mug"), "{answer}");
+    let late_response = read_until_closed(&mut connect_and_send(&server.address, &request).await).await;
+    assert!(
+        late_response.starts_with("HTTP/1.1 200 ") && late_response.contains("connection: close"),
+        "{late_response}"
+    );
+    for stream in &mut early_streams {
+        let response = read_until_closed(stream).await;
+        assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("Savannah Mug"), "{response}");
     }
-    assert_eq!(shop.end().await.code, Some(0));
+    assert_eq!(server.wait_for_exit().await.exit_code, Some(0));
 }

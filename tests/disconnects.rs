@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
+    integration_tests,
     outages::assert_no_open_transaction,
-    shop::{Backend, Shop, address, wishes},
-    stories,
+    support::{Backend, TestApp, line_inputs, shipping_address},
 };
 
-stories![
-    checkout_whose_client_disconnects_completes_or_leaves_nothing,
-    lines_whose_client_disconnects_are_added_together_or_not_at_all,
-    registration_whose_client_disconnects_completes_or_leaves_nothing,
-    login_whose_client_disconnects_completes_or_leaves_nothing,
+integration_tests![
+    checkout_of_client_that_disconnects_completes_or_leaves_nothing,
+    cart_lines_of_client_that_disconnects_are_added_together_or_not_at_all,
+    registration_of_client_that_disconnects_completes_or_leaves_nothing,
+    login_of_client_that_disconnects_completes_or_leaves_nothing,
 ];
 
-/// So many clients, of whom so many at once.
+/// Number of clients, and how many run concurrently.
 const CLIENTS: usize = 96;
 const AT_ONCE: usize = 12;
 
@@ -32,14 +32,14 @@ const REGISTER: &str = "mutation($input: CustomerRegisterInput!) { customerRegis
 const LOGIN: &str =
     "mutation($input: LoginInput!) { login(input: $input) { tokens { refreshToken } userErrors { code } } }";
 
-/// All of them wait for one writer on SQLite.
-async fn open_shop(backend: Backend) -> Shop {
+/// Starts a server; on SQLite all clients wait for one writer.
+async fn open_shop(backend: Backend) -> TestApp {
     let settings = [("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "60"), ("SAVANNAH_THROTTLE__FAILED_LOGINS", "1000000/1h")];
-    Shop::open_with(backend, &settings).await
+    TestApp::start_with_settings(backend, &settings).await
 }
 
-/// Sends each request and hangs up after a time of its own, from at once to beyond its answer.
-async fn send_and_disconnect(shop: &Shop, bodies: &[Value], longest: Duration) {
+/// Sends each request and disconnects after a delay, from immediately to after the response.
+async fn send_and_disconnect(shop: &TestApp, bodies: &[Value], longest: Duration) {
     let longest = u64::try_from(longest.as_micros()).expect("a number");
     join_all((0..AT_ONCE).map(async |first| {
         for client in (first..bodies.len()).step_by(AT_ONCE) {
@@ -58,30 +58,30 @@ fn body(query: &str, variables: &Value) -> Value {
     json!({ "query": query, "variables": variables })
 }
 
-async fn ask(shop: &Shop, body: &Value) -> Value {
-    let answer: Value = shop.post(body.clone()).await.json().await.expect("JSON");
+async fn ask(shop: &TestApp, body: &Value) -> Value {
+    let answer: Value = shop.post_graphql(body.clone()).await.json().await.expect("JSON");
     assert!(answer.get("errors").is_none(), "{answer}");
     answer["data"].clone()
 }
 
-/// Fails when there is any of what must not be. Each is one statement, so it holds at every moment.
-async fn assert_none(shop: &Shop, from: &str) {
-    assert_eq!(shop.number(&format!("SELECT count(*) FROM {from}")).await, 0, "{from}");
+/// Asserts that a query has no rows. It is one statement, so it is valid at any time.
+async fn assert_none(shop: &TestApp, from: &str) {
+    assert_eq!(shop.query_scalar(&format!("SELECT count(*) FROM {from}")).await, 0, "{from}");
 }
 
-async fn checkout_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+async fn checkout_of_client_that_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;
-    let good = shop.good("mug", 10, Some(1_000)).await;
+    let good = shop.create_product("mug", 10, Some(1_000)).await;
     let mut bodies = Vec::new();
     for number in 0..CLIENTS {
-        let cart = shop.cart(None, &[(&good, 2)]).await;
-        let total = shop.see_cart(None, &cart).await["total"].clone();
+        let cart = shop.create_cart(None, &[(&good, 2)]).await;
+        let total = shop.query_cart(None, &cart).await["total"].clone();
         let input = json!({ "cartId": cart, "idempotencyKey": format!("key-{number}"), "expectedTotal": total,
-            "email": format!("buyer{number}@example.com"), "shippingAddress": address() });
+            "email": format!("buyer{number}@example.com"), "shippingAddress": shipping_address() });
         bodies.push(body(CHECKOUT, &json!({ "input": input })));
     }
     send_and_disconnect(&shop, &bodies, Duration::from_millis(200)).await;
-    shop.add_up().await;
+    shop.assert_invariants().await;
     assert_none(&shop, "idempotency AS i WHERE NOT EXISTS (SELECT 1 FROM customer_order AS o WHERE o.id = i.made)")
         .await;
     assert_none(
@@ -91,7 +91,7 @@ async fn checkout_whose_client_disconnects_completes_or_leaves_nothing(backend: 
     )
     .await;
     assert_no_open_transaction(&shop).await;
-    // Each buyer asks again and is told of the one order of theirs.
+    // Each buyer retries and receives the one order of the key.
     let mut numbers = std::collections::BTreeSet::new();
     for body in &bodies {
         let answer = ask(&shop, body).await;
@@ -100,19 +100,19 @@ async fn checkout_whose_client_disconnects_completes_or_leaves_nothing(backend: 
     }
     let orders = i64::try_from(CLIENTS).expect("a number");
     assert_eq!(numbers.len(), CLIENTS);
-    assert_eq!(shop.number("SELECT count(*) FROM customer_order").await, orders);
-    assert_eq!(shop.number("SELECT sum(reserved) FROM inventory").await, 2 * orders);
-    shop.add_up().await;
-    shop.settle().await;
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM customer_order").await, orders);
+    assert_eq!(shop.query_scalar("SELECT sum(reserved) FROM inventory").await, 2 * orders);
+    shop.assert_invariants().await;
+    shop.run_pending_jobs().await;
 }
 
-async fn lines_whose_client_disconnects_are_added_together_or_not_at_all(backend: Backend) {
+async fn cart_lines_of_client_that_disconnects_are_added_together_or_not_at_all(backend: Backend) {
     let shop = open_shop(backend).await;
-    let goods = [shop.good("mug", 10, Some(1_000)).await, shop.good("cup", 10, Some(1_000)).await];
-    let lines = wishes(&[(&goods[0], 1), (&goods[1], 2)]);
+    let goods = [shop.create_product("mug", 10, Some(1_000)).await, shop.create_product("cup", 10, Some(1_000)).await];
+    let lines = line_inputs(&[(&goods[0], 1), (&goods[1], 2)]);
     let mut bodies = Vec::new();
     for _ in 0..CLIENTS {
-        let cart = shop.cart(None, &[]).await;
+        let cart = shop.create_cart(None, &[]).await;
         bodies.push(body(ADD, &json!({ "id": cart, "lines": lines })));
     }
     let torn = "cart AS c WHERE (SELECT COALESCE(SUM(l.quantity), 0) FROM cart_line AS l WHERE l.cart_id = c.id) \
@@ -120,7 +120,7 @@ async fn lines_whose_client_disconnects_are_added_together_or_not_at_all(backend
     send_and_disconnect(&shop, &bodies, Duration::from_millis(50)).await;
     assert_none(&shop, torn).await;
     assert_no_open_transaction(&shop).await;
-    // The carts are not held by anybody.
+    // The carts are not locked.
     for body in &bodies {
         let version = ask(&shop, body).await["cartLinesAdd"]["cart"]["version"].as_i64();
         assert!(version.is_some_and(|version| (2..=3).contains(&version)), "{version:?}");
@@ -128,13 +128,13 @@ async fn lines_whose_client_disconnects_are_added_together_or_not_at_all(backend
     assert_none(&shop, torn).await;
 }
 
-/// Accounts and sessions of which a part is missing.
+/// Incomplete accounts and sessions.
 const HALF_ACCOUNTS: &str = "account AS a WHERE NOT EXISTS (SELECT 1 FROM session AS s WHERE s.account_id = a.id) \
     OR 1 <> (SELECT count(*) FROM outbox AS b WHERE b.kind = 'CustomerRegistered' AND b.aggregate = 'customer:' || a.id)";
 const HALF_SESSIONS: &str =
     "session AS s WHERE 1 <> (SELECT count(*) FROM refresh_token AS r WHERE r.session_id = s.id)";
 
-async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+async fn registration_of_client_that_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;
     let input = |number: usize| json!({ "email": format!("buyer{number}@example.com"), "password": "correct horse" });
     let bodies: Vec<_> = (0..CLIENTS).map(|number| body(REGISTER, &json!({ "input": input(number) }))).collect();
@@ -142,7 +142,7 @@ async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backe
     assert_none(&shop, HALF_ACCOUNTS).await;
     assert_none(&shop, HALF_SESSIONS).await;
     assert_no_open_transaction(&shop).await;
-    // Who asks again has an account by then, or gets one; the password is theirs either way.
+    // A retry finds the account or creates it; the password is the same in both cases.
     for (number, again) in bodies.iter().enumerate() {
         let answer = ask(&shop, again).await;
         let errors = answer["customerRegister"]["userErrors"].as_array().expect("a list");
@@ -150,13 +150,13 @@ async fn registration_whose_client_disconnects_completes_or_leaves_nothing(backe
         let login = ask(&shop, &body(LOGIN, &json!({ "input": input(number) }))).await;
         assert!(login["login"]["tokens"]["refreshToken"].is_string(), "{login}");
     }
-    assert_eq!(shop.number("SELECT count(*) FROM account").await, i64::try_from(CLIENTS).expect("a number"));
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM account").await, i64::try_from(CLIENTS).expect("a number"));
     assert_none(&shop, HALF_ACCOUNTS).await;
     assert_none(&shop, HALF_SESSIONS).await;
-    shop.work().await;
+    shop.drain_jobs().await;
 }
 
-async fn login_whose_client_disconnects_completes_or_leaves_nothing(backend: Backend) {
+async fn login_of_client_that_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;
     let input = json!({ "email": "amani@example.com", "password": "correct horse" });
     ask(&shop, &body(REGISTER, &json!({ "input": input }))).await;
@@ -167,6 +167,6 @@ async fn login_whose_client_disconnects_completes_or_leaves_nothing(backend: Bac
     let answer = ask(&shop, &login).await;
     assert!(answer["login"]["tokens"]["refreshToken"].is_string(), "{answer}");
     assert_none(&shop, HALF_SESSIONS).await;
-    let sessions = shop.number("SELECT count(*) FROM session").await;
+    let sessions = shop.query_scalar("SELECT count(*) FROM session").await;
     assert!((2..=i64::try_from(CLIENTS).expect("a number") + 2).contains(&sessions), "{sessions} sessions");
 }

@@ -1,14 +1,14 @@
-//! `expectedStockQuantity`: a count is written only where as many are on hand as its editor has read.
+//! `expectedStockQuantity`: a count is written only if the on-hand quantity equals the expected one.
 
 use savannah::identity::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{Answer, Backend, Shop, simple},
-    stories,
+    integration_tests,
+    support::{Backend, GraphqlResponse, TestApp, simple_product},
 };
 
-stories![
+integration_tests![
     expected_stock_that_is_on_hand_is_accepted,
     expected_stock_after_a_sale_is_refused_with_its_path,
     expected_stock_of_one_row_refuses_the_whole_request,
@@ -22,54 +22,55 @@ const VARIANT: &str = "mutation($id: ID!, $input: ProductVariantInput!) { varian
 const UPSERT: &str = "mutation($input: [ProductUpsertInput!]!, $atomic: Boolean!) {
     productsUpsert(input: $input, atomic: $atomic) { created updated userErrors { code field message } } }";
 
-/// A shop with two products, five of each on hand; a token of staff, and the ids of the first one's product and variant.
-async fn shop_with_stock(backend: Backend) -> (Shop, String, Value, Value) {
-    let shop = Shop::open(backend).await;
-    shop.shelve(&[simple("mug", "Mug", 10), simple("cup", "Cup", 10)]).await;
-    let token = shop.sign_in(Role::Staff).await;
-    let ids = shop.ask("{ product(slug: \"mug\") { id variants { id } } }").await;
-    (shop, token, ids.at("/product/id").clone(), ids.at("/product/variants/0/id").clone())
+/// Starts a server with two products, five of each on hand; returns a staff token and the IDs of the first product and
+/// its variant.
+async fn shop_with_stock(backend: Backend) -> (TestApp, String, Value, Value) {
+    let shop = TestApp::start(backend).await;
+    shop.save_products(&[simple_product("mug", "Mug", 10), simple_product("cup", "Cup", 10)]).await;
+    let token = shop.login(Role::Staff).await;
+    let ids = shop.query("{ product(slug: \"mug\") { id variants { id } } }").await;
+    (shop, token, ids.data_at("/product/id").clone(), ids.data_at("/product/variants/0/id").clone())
 }
 
-async fn on_hand(shop: &Shop, sku: &str) -> i64 {
-    shop.number(&format!(
+async fn on_hand(shop: &TestApp, sku: &str) -> i64 {
+    shop.query_scalar(&format!(
         "SELECT sum(on_hand) FROM inventory WHERE variant_id = (SELECT id FROM variant WHERE sku = '{sku}')"
     ))
     .await
 }
 
-/// Sells so many of it: an order that is sent.
-async fn sell(shop: &Shop, token: &str, variant: &Value, quantity: i64) {
-    let made = shop.order(None, "sale", &[(variant.as_str().expect("an id"), quantity)], json!({})).await;
-    let id = made.at("/orderCreate/order/id").as_str().expect("an order").to_owned();
-    shop.step(token, "orderConfirm", &id, None).await;
+/// Sells units: places an order and ships it.
+async fn sell(shop: &TestApp, token: &str, variant: &Value, quantity: i64) {
+    let made = shop.create_order(None, "sale", &[(variant.as_str().expect("an id"), quantity)], json!({})).await;
+    let id = made.data_at("/orderCreate/order/id").as_str().expect("an order").to_owned();
+    shop.run_order_mutation(token, "orderConfirm", &id, None).await;
     let input = json!({ "idempotencyKey": "parcel" });
-    let sent = shop.step(token, "orderFulfil", &id, Some(("OrderFulfilInput!", input))).await;
-    assert_eq!(sent.problems("orderFulfil"), []);
+    let sent = shop.run_order_mutation(token, "orderFulfil", &id, Some(("OrderFulfilInput!", input))).await;
+    assert_eq!(sent.user_errors("orderFulfil"), []);
 }
 
-/// Fails unless one count was refused, at this field, with a message that says how many there are.
-fn assert_refused(answer: &Answer, mutation: &str, field: &str, on_hand: i64) {
-    assert_eq!(answer.problems(mutation), [("VERSION_CONFLICT".to_owned(), field.to_owned())], "{}", answer.body);
-    let message = answer.at(&format!("/{mutation}/userErrors/0/message")).as_str().expect("a message");
+/// Asserts that one count was rejected, at this field, with the actual quantity in the message.
+fn assert_refused(answer: &GraphqlResponse, mutation: &str, field: &str, on_hand: i64) {
+    assert_eq!(answer.user_errors(mutation), [("VERSION_CONFLICT".to_owned(), field.to_owned())], "{}", answer.body);
+    let message = answer.data_at(&format!("/{mutation}/userErrors/0/message")).as_str().expect("a message");
     assert!(message.starts_with(&format!("there are {on_hand} on hand now")), "{message}");
 }
 
 async fn expected_stock_that_is_on_hand_is_accepted(backend: Backend) {
     let (shop, token, product, variant) = shop_with_stock(backend).await;
-    let said = |count, expected| json!({ "stockQuantity": count, "expectedStockQuantity": expected });
-    let answer = shop.ask_as(&token, PRODUCT, json!({ "id": product, "input": said(8, 5) })).await;
-    assert_eq!((answer.problems("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 8));
-    let answer = shop.ask_as(&token, VARIANT, json!({ "id": variant, "input": said(9, 8) })).await;
-    assert_eq!((answer.problems("variantUpdate"), on_hand(&shop, "MUG").await), (vec![], 9));
+    let stock_input = |count, expected| json!({ "stockQuantity": count, "expectedStockQuantity": expected });
+    let answer = shop.query_as(&token, PRODUCT, json!({ "id": product, "input": stock_input(8, 5) })).await;
+    assert_eq!((answer.user_errors("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 8));
+    let answer = shop.query_as(&token, VARIANT, json!({ "id": variant, "input": stock_input(9, 8) })).await;
+    assert_eq!((answer.user_errors("variantUpdate"), on_hand(&shop, "MUG").await), (vec![], 9));
     let rows = json!([{ "slug": "mug", "stockQuantity": 7, "expectedStockQuantity": 9 },
         { "slug": "pot", "name": "Pot", "sku": "POT", "price": "1.00", "stockQuantity": 3, "expectedStockQuantity": 0 }]);
-    let answer = shop.ask_as(&token, UPSERT, json!({ "input": rows, "atomic": false })).await;
-    assert_eq!(answer.problems("productsUpsert"), []);
+    let answer = shop.query_as(&token, UPSERT, json!({ "input": rows, "atomic": false })).await;
+    assert_eq!(answer.user_errors("productsUpsert"), []);
     assert_eq!((on_hand(&shop, "MUG").await, on_hand(&shop, "POT").await), (7, 3));
-    // Without an expectation the count is written whatever is there.
-    let answer = shop.ask_as(&token, PRODUCT, json!({ "id": product, "input": { "stockQuantity": 6 } })).await;
-    assert_eq!((answer.problems("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 6));
+    // Without an expected quantity the count is overwritten.
+    let answer = shop.query_as(&token, PRODUCT, json!({ "id": product, "input": { "stockQuantity": 6 } })).await;
+    assert_eq!((answer.user_errors("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 6));
 }
 
 async fn expected_stock_after_a_sale_is_refused_with_its_path(backend: Backend) {
@@ -77,30 +78,30 @@ async fn expected_stock_after_a_sale_is_refused_with_its_path(backend: Backend) 
     sell(&shop, &token, &variant, 2).await;
     assert_eq!(on_hand(&shop, "MUG").await, 3);
     let stale = json!({ "name": "Renamed", "stockQuantity": 5, "expectedStockQuantity": 5 });
-    let answer = shop.ask_as(&token, PRODUCT, json!({ "id": product, "input": stale })).await;
+    let answer = shop.query_as(&token, PRODUCT, json!({ "id": product, "input": stale })).await;
     assert_refused(&answer, "productUpdate", "input.expectedStockQuantity", 3);
     let stale = json!({ "stockQuantity": 5, "expectedStockQuantity": 5 });
-    let answer = shop.ask_as(&token, VARIANT, json!({ "id": variant, "input": stale })).await;
+    let answer = shop.query_as(&token, VARIANT, json!({ "id": variant, "input": stale })).await;
     assert_refused(&answer, "variantUpdate", "input.expectedStockQuantity", 3);
-    // Nothing of the request was written, and reading again helps.
-    assert_eq!(shop.number("SELECT count(*) FROM product WHERE name = 'Renamed'").await, 0);
+    // Nothing of the request was written; it succeeds after reading again.
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM product WHERE name = 'Renamed'").await, 0);
     assert_eq!(on_hand(&shop, "MUG").await, 3);
     let fresh = json!({ "name": "Renamed", "stockQuantity": 5, "expectedStockQuantity": 3 });
-    let answer = shop.ask_as(&token, PRODUCT, json!({ "id": product, "input": fresh })).await;
-    assert_eq!((answer.problems("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 5));
-    shop.settle().await;
-    shop.add_up().await;
+    let answer = shop.query_as(&token, PRODUCT, json!({ "id": product, "input": fresh })).await;
+    assert_eq!((answer.user_errors("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 5));
+    shop.run_pending_jobs().await;
+    shop.assert_invariants().await;
 }
 
 async fn expected_stock_of_one_row_refuses_the_whole_request(backend: Backend) {
     let (shop, token, ..) = shop_with_stock(backend).await;
-    let before = shop.dump().await;
+    let before = shop.dump_tables().await;
     for atomic in [false, true] {
         let rows = json!([{ "slug": "cup", "name": "Renamed", "stockQuantity": 9 },
             { "slug": "mug", "variants": [{ "sku": "MUG", "stockQuantity": 4, "expectedStockQuantity": 6 }] }]);
-        let answer = shop.ask_as(&token, UPSERT, json!({ "input": rows, "atomic": atomic })).await;
+        let answer = shop.query_as(&token, UPSERT, json!({ "input": rows, "atomic": atomic })).await;
         assert_refused(&answer, "productsUpsert", "input.1.variants.0.expectedStockQuantity", 5);
-        assert_eq!(shop.dump().await, before);
+        assert_eq!(shop.dump_tables().await, before);
     }
 }
 
@@ -108,11 +109,11 @@ async fn concurrent_counts_with_one_expectation_are_accepted_once(backend: Backe
     let (shop, token, product, _) = shop_with_stock(backend).await;
     let counts = (0..8).map(|n| {
         let input = json!({ "stockQuantity": 10 + n, "expectedStockQuantity": 5 });
-        shop.ask_as(&token, PRODUCT, json!({ "id": product, "input": input }))
+        shop.query_as(&token, PRODUCT, json!({ "id": product, "input": input }))
     });
     let answers = futures_util::future::join_all(counts).await;
-    let accepted: Vec<usize> = (0..8).filter(|n| answers[*n].problems("productUpdate").is_empty()).collect();
+    let accepted: Vec<usize> = (0..8).filter(|n| answers[*n].user_errors("productUpdate").is_empty()).collect();
     assert_eq!(accepted.len(), 1, "{answers:?}");
     assert_eq!(on_hand(&shop, "MUG").await, 10 + i64::try_from(accepted[0]).expect("a number"));
-    shop.add_up().await;
+    shop.assert_invariants().await;
 }

@@ -1,6 +1,6 @@
-//! Random documents: whatever the text is, it is accepted or refused, and the process goes on.
+//! Random documents: any text is accepted or rejected, and the process keeps running.
 //!
-//! A few hundred cases in every run of the tests; `SAVANNAH_FUZZ_SECONDS` runs new ones for as long as it says.
+//! Every test run has a few hundred cases; `SAVANNAH_FUZZ_SECONDS` generates cases for that time.
 
 use std::{
     path::Path,
@@ -17,40 +17,43 @@ use savannah::{
     infra::{Config, config::GraphqlConfig},
 };
 
-/// Threads that answer requests have twice as much.
-const STACK: usize = 1024 * 1024;
+/// Threads that serve requests have twice as much.
+const STACK_SIZE: usize = 1024 * 1024;
 
-pub fn trials() -> Vec<Trial> {
+pub fn create_trials() -> Vec<Trial> {
     vec![
-        Trial::test("fuzz_documents::nested_documents_are_accepted_or_refused", || fuzz(nested())),
-        Trial::test("fuzz_documents::random_tokens_are_accepted_or_refused", || fuzz(tokens())),
-        Trial::test("fuzz_documents::changed_documents_are_accepted_or_refused", || fuzz(changed())),
+        Trial::test("fuzz_documents::nested_documents_are_accepted_or_refused", || run_fuzz_cases(nested_documents())),
+        Trial::test("fuzz_documents::random_tokens_are_accepted_or_refused", || run_fuzz_cases(random_tokens())),
+        Trial::test(
+            "fuzz_documents::changed_documents_are_accepted_or_refused",
+            || run_fuzz_cases(mutated_documents()),
+        ),
     ]
 }
 
-/// Parses what a strategy makes, on a thread with a small stack.
-fn fuzz(texts: impl Strategy<Value = String> + Send + 'static) -> Result<(), libtest_mimic::Failed> {
+/// Parses generated texts on a thread with a small stack.
+fn run_fuzz_cases(texts: impl Strategy<Value = String> + Send + 'static) -> Result<(), libtest_mimic::Failed> {
     let seconds = std::env::var("SAVANNAH_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let limits = Config::read(Path::new("/nowhere.toml"), std::iter::empty())?.graphql;
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let limits = Config::load_from(Path::new("/nowhere.toml"), std::iter::empty())?.graphql;
     let run = move || -> Result<(), String> {
         let mut round = 0_u64;
         loop {
             let cases =
                 Cases { cases: 150, failure_persistence: None, rng_seed: RngSeed::Fixed(round), ..Cases::default() };
-            let outcome = TestRunner::new(cases).run(&texts, |text| check(&text, &limits));
-            outcome.map_err(|why| why.to_string())?;
+            let outcome = TestRunner::new(cases).run(&texts, |text| check_document(&text, &limits));
+            outcome.map_err(|error| error.to_string())?;
             round += 1;
-            if Instant::now() >= until {
+            if Instant::now() >= deadline {
                 return Ok(());
             }
         }
     };
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
+    let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(run)?;
     thread.join().map_err(|_| "the parser panicked")?.map_err(Into::into)
 }
 
-fn check(text: &str, limits: &GraphqlConfig) -> Result<(), TestCaseError> {
+fn check_document(text: &str, limits: &GraphqlConfig) -> Result<(), TestCaseError> {
     match parse_document(text, (limits, true)) {
         Ok(document) => prop_assert!(document.nodes <= 10_000),
         Err(error) => {
@@ -61,8 +64,8 @@ fn check(text: &str, limits: &GraphqlConfig) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What nests: how it begins, and how it ends.
-const NESTS: [(&str, &str); 9] = [
+/// Opening and closing text of nestable constructs.
+const NESTING_DELIMITERS: [(&str, &str); 9] = [
     ("[", "]"),
     ("{x:", "}"),
     ("[{x:[", "]}]"),
@@ -74,8 +77,8 @@ const NESTS: [(&str, &str); 9] = [
     ("#[\n[", "]"),
 ];
 
-/// Where a value can stand; `%` is its place.
-const PLACES: [&str; 14] = [
+/// Positions of a value; `%` is the placeholder.
+const VALUE_POSITIONS: [&str; 14] = [
     "{shop(a:%){name}}",
     "{products(filter:%){nodes{id}}}",
     "{nodes(ids:%){id}}",
@@ -92,17 +95,19 @@ const PLACES: [&str; 14] = [
     "{% shop{name}}",
 ];
 
-fn nested() -> impl Strategy<Value = String> {
-    let value = (0..NESTS.len(), 0_usize..12_000, any::<bool>(), 0_usize..40);
-    (0..PLACES.len(), value, "[ -~]{0,6}").prop_map(|(place, (nest, deep, whole, shallow), core)| {
-        let (open, close) = NESTS[nest];
-        let depth = if whole { shallow } else { deep.min(65_000 / (open.len() + close.len())) };
-        let value = format!("{}{core}{}", open.repeat(depth), close.repeat(depth));
-        PLACES[place].replacen('%', &value, 1)
-    })
+fn nested_documents() -> impl Strategy<Value = String> {
+    let value = (0..NESTING_DELIMITERS.len(), 0_usize..12_000, any::<bool>(), 0_usize..40);
+    (0..VALUE_POSITIONS.len(), value, "[ -~]{0,6}").prop_map(
+        |(position, (nesting, deep, is_shallow, shallow), inner)| {
+            let (open, close) = NESTING_DELIMITERS[nesting];
+            let depth = if is_shallow { shallow } else { deep.min(65_000 / (open.len() + close.len())) };
+            let value = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+            VALUE_POSITIONS[position].replacen('%', &value, 1)
+        },
+    )
 }
 
-/// What documents are made of.
+/// Tokens of random documents.
 const TOKENS: [&str; 56] = [
     "{",
     "}",
@@ -162,23 +167,23 @@ const TOKENS: [&str; 56] = [
     "\u{1F600}",
 ];
 
-fn tokens() -> impl Strategy<Value = String> {
-    let token = (0..TOKENS.len()).prop_map(|at| TOKENS[at]);
+fn random_tokens() -> impl Strategy<Value = String> {
+    let token = (0..TOKENS.len()).prop_map(|index| TOKENS[index]);
     let joined = |tokens: Vec<&str>| tokens.join(" ");
     prop_oneof![
         prop::collection::vec(token.clone(), 0..60).prop_map(joined),
         prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat()),
-        (0..TOKENS.len(), 1_usize..30_000).prop_map(|(at, count)| {
-            let token = TOKENS[at];
+        (0..TOKENS.len(), 1_usize..30_000).prop_map(|(index, count)| {
+            let token = TOKENS[index];
             format!("{{ shop {{ name }} }} {}", token.repeat(count.min(65_000 / token.len())))
         }),
         ".{0,200}",
     ]
 }
 
-/// Good documents, of which pieces are taken away, doubled and moved.
-fn changed() -> impl Strategy<Value = String> {
-    const GOOD: [&str; 5] = [
+/// Returns valid documents with pieces removed, duplicated and moved.
+fn mutated_documents() -> impl Strategy<Value = String> {
+    const VALID_DOCUMENTS: [&str; 5] = [
         "query Q($f: Int = 3, $s: String, $on: Boolean = true) { products(first: $f, filter: { search: $s, tags: [\"a\"] }) \
          { totalCount nodes { id ...P @include(if: $on) } } } fragment P on Product { name category { name } }",
         "{ nodes(ids: [\"a\", \"b\"]) { __typename ... on Product { sku } ... on Category { slug } } }",
@@ -186,10 +191,10 @@ fn changed() -> impl Strategy<Value = String> {
         "{ a: shop { name } b: shop { ...S ...S } } fragment S on Shop { currency ...T } fragment T on Shop { name }",
         "{ __schema { types { name fields(includeDeprecated: true) { name args { name defaultValue } } } } }",
     ];
-    let place = || 0_usize..400;
-    let edit = (place(), place(), place(), 0_u8..4);
-    (0..GOOD.len(), prop::collection::vec(edit, 1..6)).prop_map(|(at, edits)| {
-        let mut text: Vec<char> = GOOD[at].chars().collect();
+    let position = || 0_usize..400;
+    let edit = (position(), position(), position(), 0_u8..4);
+    (0..VALID_DOCUMENTS.len(), prop::collection::vec(edit, 1..6)).prop_map(|(index, edits)| {
+        let mut text: Vec<char> = VALID_DOCUMENTS[index].chars().collect();
         for (from, length, to, kind) in edits {
             let from = from.min(text.len());
             let end = (from + length % 30).min(text.len());

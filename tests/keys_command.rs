@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{Backend, Own, Running, Workplace},
-    stories,
+    integration_tests,
+    support::{Backend, CliSandbox, RunningProcess, TestDatabase},
 };
 
-stories![planned_rotation_keeps_tokens_of_the_key_before, rotation_of_compromised_keys_refuses_all_tokens_before,];
+integration_tests![
+    planned_rotation_keeps_tokens_of_the_key_before,
+    rotation_of_compromised_keys_refuses_all_tokens_before,
+];
 
 /// Longer than a server takes to read its keys again.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,33 +22,33 @@ const TOKENS: &str = "tokens { accessToken refreshToken } userErrors { code }";
 
 /// A running shop, and the tokens of its admin.
 struct Stage {
-    place: Workplace,
-    _database: Own,
-    shop: Running,
+    place: CliSandbox,
+    _database: TestDatabase,
+    shop: RunningProcess,
     access: String,
     refresh: String,
 }
 
 impl Stage {
     async fn open(backend: Backend) -> Self {
-        let database = Own::make(backend).await;
-        let place = Workplace::new(&[("DATABASE_URL", database.url())]);
-        let made = place.run(&["user", "create", "--email", EMAIL, "--role", "admin"], &[]).await;
-        assert_eq!(made.code, Some(0), "{made:?}");
-        let password = made.out.split_whitespace().last().expect("a password");
-        let shop = place.open_by(&["serve", "--no-demo"], &[]).await;
+        let database = TestDatabase::create_migrated(backend).await;
+        let place = CliSandbox::new(&[("DATABASE_URL", database.url())]);
+        let made = place.run_command(&["user", "create", "--email", EMAIL, "--role", "admin"], &[]).await;
+        assert_eq!(made.exit_code, Some(0), "{made:?}");
+        let password = made.stdout.split_whitespace().last().expect("a password");
+        let shop = place.start_server_with_args(&["serve", "--no-demo"], &[]).await;
         let input = format!("{{ email: {}, password: {} }}", json!(EMAIL), json!(password));
-        let answer = shop.ask(&format!("mutation {{ login(input: {input}) {{ {TOKENS} }} }}")).await;
+        let answer = shop.query(&format!("mutation {{ login(input: {input}) {{ {TOKENS} }} }}")).await;
         let (access, refresh) = tokens(&answer["data"]["login"]);
         Self { place, _database: database, shop, access, refresh }
     }
 
     /// Rotates the keys by the command; the name of the new one.
     async fn rotate(&self, args: &[&str]) -> String {
-        let ended = self.place.run(&[&["keys", "rotate"], args].concat(), &[]).await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        let said = ended.out.strip_prefix("signing with ").expect("the new key's name");
-        said.split(';').next().expect("a name").to_owned()
+        let ended = self.place.run_command(&[&["keys", "rotate"], args].concat(), &[]).await;
+        assert_eq!(ended.exit_code, Some(0), "{ended:?}");
+        let message = ended.stdout.strip_prefix("signing with ").expect("the new key's name");
+        message.split(';').next().expect("a name").to_owned()
     }
 
     /// The status of a request with a token, which only an admin may make.
@@ -61,7 +64,7 @@ impl Stage {
     /// A new pair of tokens for the refresh token.
     async fn refresh(&self) -> (String, String) {
         let query = format!("mutation {{ tokenRefresh(refreshToken: {}) {{ {TOKENS} }} }}", json!(self.refresh));
-        tokens(&self.shop.ask(&query).await["data"]["tokenRefresh"])
+        tokens(&self.shop.query(&query).await["data"]["tokenRefresh"])
     }
 
     /// The names of the keys that the server publishes, once there are so many.
@@ -82,9 +85,9 @@ impl Stage {
 
     /// What `keys list` prints.
     async fn listed(&self) -> Vec<String> {
-        let ended = self.place.run(&["keys", "list"], &[]).await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        ended.out.lines().map(str::to_owned).collect()
+        let ended = self.place.run_command(&["keys", "list"], &[]).await;
+        assert_eq!(ended.exit_code, Some(0), "{ended:?}");
+        ended.stdout.lines().map(str::to_owned).collect()
     }
 }
 

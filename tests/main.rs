@@ -3,189 +3,193 @@
 
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
-mod shop;
+mod support;
 
 mod architecture;
+mod naming;
 mod fuzz_documents;
 mod schema;
-mod browse;
-mod pricing;
+mod catalog_queries;
+mod product_pricing;
 mod cart;
 mod cart_merge;
-mod cart_kept;
+mod cart_retention;
 mod cart_answers;
-mod orders;
-mod paying;
-mod paying_back;
-mod rush;
-mod rush_staff;
+mod checkout;
+mod payments;
+mod refunds;
+mod checkout_concurrency;
+mod stock_concurrency;
 mod locking;
 mod query_plans;
-mod any_order;
-mod order_steps;
-mod order_lists;
+mod model_based_orders;
+mod order_lifecycle;
+mod order_queries;
 mod order_access;
 mod order_returns;
-mod buyer_limits;
+mod guest_order_limits;
 mod captures;
-mod buying;
-mod pricing_cart;
-mod shipping;
-mod cost;
-mod ways;
-mod signing_in;
+mod checkout_end_to_end;
+mod cart_pricing;
+mod shipping_and_tax;
+mod query_counts;
+mod batched_lists;
+mod login;
 mod throttle;
 mod throttle_http;
-mod audit;
-mod readme;
-mod tokens;
+mod audit_log;
+mod readme_examples;
+mod access_tokens;
+mod passwords;
 mod keys_command;
 mod customers;
 mod staff;
-mod forgetting;
+mod data_erasure;
 mod api_keys;
-mod guards;
-mod accounts;
-mod listing;
-mod filtering;
+mod authorization;
+mod cli_users;
+mod pagination;
+mod product_filters;
 mod search;
 mod search_scripts;
-mod importing;
-mod importing_files;
-mod refusals;
-mod exporting;
-mod real_files;
-mod interrupted;
-mod constraints;
-mod constraints_sales;
-mod running;
-mod moving;
-mod edge;
-mod edge_documents;
-mod edge_answers;
+mod catalog_import;
+mod import_files;
+mod import_errors;
+mod catalog_export;
+mod import_real_files;
+mod import_interrupted;
+mod db_constraints_catalog;
+mod db_constraints_orders;
+mod catalog_mutations;
+mod category_move_concurrency;
+mod graphql_over_http;
+mod query_limits;
+mod response_format;
 mod attack_documents;
-mod process;
-mod process_ends;
+mod cli_serve;
+mod cli_exit;
 mod browser;
-mod outside;
-mod openid;
-mod relay;
+mod external_tokens;
+mod oidc_login;
+mod outbox_relay;
 mod jobs;
-mod working;
+mod job_worker;
 mod schedules;
-mod messages;
-mod letters;
-mod notices;
+mod notification_preferences;
+mod email_sms_delivery;
+mod order_notifications;
 mod null_fields;
 mod expected_stock;
-mod crash;
+mod crash_recovery;
 mod attack_process;
 mod outages;
 mod frozen_instance;
 mod connections;
 mod disconnects;
-mod starting;
+mod startup;
 mod settings;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Conclusion, Trial};
-use shop::{Backend, Story};
+use support::{Backend, TestCase};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let stories = [
-        ("browse", browse::stories()),
-        ("pricing", pricing::stories()),
-        ("cart", cart::stories()),
-        ("cart_merge", cart_merge::stories()),
-        ("cart_kept", cart_kept::stories()),
-        ("cart_answers", cart_answers::stories()),
-        ("orders", orders::stories()),
-        ("paying", paying::stories()),
-        ("paying_back", paying_back::stories()),
-        ("rush", rush::stories()),
-        ("rush_staff", rush_staff::stories()),
-        ("locking", locking::stories()),
-        ("query_plans", query_plans::stories()),
-        ("any_order", any_order::stories()),
-        ("order_steps", order_steps::stories()),
-        ("order_lists", order_lists::stories()),
-        ("order_access", order_access::stories()),
-        ("order_returns", order_returns::stories()),
-        ("buyer_limits", buyer_limits::stories()),
-        ("captures", captures::stories()),
-        ("buying", buying::stories()),
-        ("pricing_cart", pricing_cart::stories()),
-        ("shipping", shipping::stories()),
-        ("cost", cost::stories()),
-        ("ways", ways::stories()),
-        ("signing_in", signing_in::stories()),
-        ("throttle", throttle::stories()),
-        ("throttle_http", throttle_http::stories()),
-        ("audit", audit::stories()),
-        ("readme", readme::stories()),
-        ("tokens", tokens::stories()),
-        ("keys_command", keys_command::stories()),
-        ("customers", customers::stories()),
-        ("staff", staff::stories()),
-        ("forgetting", forgetting::stories()),
-        ("api_keys", api_keys::stories()),
-        ("guards", guards::stories()),
-        ("accounts", accounts::stories()),
-        ("listing", listing::stories()),
-        ("filtering", filtering::stories()),
-        ("search", search::stories()),
-        ("search_scripts", search_scripts::stories()),
-        ("importing", importing::stories()),
-        ("importing_files", importing_files::stories()),
-        ("refusals", refusals::stories()),
-        ("exporting", exporting::stories()),
-        ("real_files", real_files::stories()),
-        ("interrupted", interrupted::stories()),
-        ("constraints", constraints::stories()),
-        ("constraints_sales", constraints_sales::stories()),
-        ("running", running::stories()),
-        ("moving", moving::stories()),
-        ("edge", edge::stories()),
-        ("edge_documents", edge_documents::stories()),
-        ("edge_answers", edge_answers::stories()),
-        ("attack_documents", attack_documents::stories()),
-        ("process", process::stories()),
-        ("process_ends", process_ends::stories()),
-        ("browser", browser::stories()),
-        ("outside", outside::stories()),
-        ("openid", openid::stories()),
-        ("relay", relay::stories()),
-        ("jobs", jobs::stories()),
-        ("working", working::stories()),
-        ("schedules", schedules::stories()),
-        ("messages", messages::stories()),
-        ("letters", letters::stories()),
-        ("notices", notices::stories()),
-        ("null_fields", null_fields::stories()),
-        ("expected_stock", expected_stock::stories()),
-        ("crash", crash::stories()),
-        ("attack_process", attack_process::stories()),
-        ("outages", outages::stories()),
-        ("frozen_instance", frozen_instance::stories()),
-        ("connections", connections::stories()),
-        ("disconnects", disconnects::stories()),
-        ("starting", starting::stories()),
+    let test_cases = [
+        ("catalog_queries", catalog_queries::test_cases()),
+        ("product_pricing", product_pricing::test_cases()),
+        ("cart", cart::test_cases()),
+        ("cart_merge", cart_merge::test_cases()),
+        ("cart_retention", cart_retention::test_cases()),
+        ("cart_answers", cart_answers::test_cases()),
+        ("checkout", checkout::test_cases()),
+        ("payments", payments::test_cases()),
+        ("refunds", refunds::test_cases()),
+        ("checkout_concurrency", checkout_concurrency::test_cases()),
+        ("stock_concurrency", stock_concurrency::test_cases()),
+        ("locking", locking::test_cases()),
+        ("query_plans", query_plans::test_cases()),
+        ("model_based_orders", model_based_orders::test_cases()),
+        ("order_lifecycle", order_lifecycle::test_cases()),
+        ("order_queries", order_queries::test_cases()),
+        ("order_access", order_access::test_cases()),
+        ("order_returns", order_returns::test_cases()),
+        ("guest_order_limits", guest_order_limits::test_cases()),
+        ("captures", captures::test_cases()),
+        ("checkout_end_to_end", checkout_end_to_end::test_cases()),
+        ("cart_pricing", cart_pricing::test_cases()),
+        ("shipping_and_tax", shipping_and_tax::test_cases()),
+        ("query_counts", query_counts::test_cases()),
+        ("batched_lists", batched_lists::test_cases()),
+        ("login", login::test_cases()),
+        ("throttle", throttle::test_cases()),
+        ("throttle_http", throttle_http::test_cases()),
+        ("audit_log", audit_log::test_cases()),
+        ("readme_examples", readme_examples::test_cases()),
+        ("access_tokens", access_tokens::test_cases()),
+        ("passwords", passwords::test_cases()),
+        ("keys_command", keys_command::test_cases()),
+        ("customers", customers::test_cases()),
+        ("staff", staff::test_cases()),
+        ("data_erasure", data_erasure::test_cases()),
+        ("api_keys", api_keys::test_cases()),
+        ("authorization", authorization::test_cases()),
+        ("cli_users", cli_users::test_cases()),
+        ("pagination", pagination::test_cases()),
+        ("product_filters", product_filters::test_cases()),
+        ("search", search::test_cases()),
+        ("search_scripts", search_scripts::test_cases()),
+        ("catalog_import", catalog_import::test_cases()),
+        ("import_files", import_files::test_cases()),
+        ("import_errors", import_errors::test_cases()),
+        ("catalog_export", catalog_export::test_cases()),
+        ("import_real_files", import_real_files::test_cases()),
+        ("import_interrupted", import_interrupted::test_cases()),
+        ("db_constraints_catalog", db_constraints_catalog::test_cases()),
+        ("db_constraints_orders", db_constraints_orders::test_cases()),
+        ("catalog_mutations", catalog_mutations::test_cases()),
+        ("category_move_concurrency", category_move_concurrency::test_cases()),
+        ("graphql_over_http", graphql_over_http::test_cases()),
+        ("query_limits", query_limits::test_cases()),
+        ("response_format", response_format::test_cases()),
+        ("attack_documents", attack_documents::test_cases()),
+        ("cli_serve", cli_serve::test_cases()),
+        ("cli_exit", cli_exit::test_cases()),
+        ("browser", browser::test_cases()),
+        ("external_tokens", external_tokens::test_cases()),
+        ("oidc_login", oidc_login::test_cases()),
+        ("outbox_relay", outbox_relay::test_cases()),
+        ("jobs", jobs::test_cases()),
+        ("job_worker", job_worker::test_cases()),
+        ("schedules", schedules::test_cases()),
+        ("notification_preferences", notification_preferences::test_cases()),
+        ("email_sms_delivery", email_sms_delivery::test_cases()),
+        ("order_notifications", order_notifications::test_cases()),
+        ("null_fields", null_fields::test_cases()),
+        ("expected_stock", expected_stock::test_cases()),
+        ("crash_recovery", crash_recovery::test_cases()),
+        ("attack_process", attack_process::test_cases()),
+        ("outages", outages::test_cases()),
+        ("frozen_instance", frozen_instance::test_cases()),
+        ("connections", connections::test_cases()),
+        ("disconnects", disconnects::test_cases()),
+        ("startup", startup::test_cases()),
     ];
     let mut trials: Vec<Trial> = Vec::new();
-    trials.extend(architecture::trials());
-    trials.extend(schema::trials());
-    trials.extend(fuzz_documents::trials());
+    trials.extend(architecture::create_trials());
+    trials.extend(naming::create_trials());
+    trials.extend(schema::create_trials());
+    trials.extend(fuzz_documents::create_trials());
     trials.extend(settings::trials());
-    for (file, stories) in stories {
-        for story in stories {
-            trials.extend(Backend::ALL.map(|backend| trial(file, story, backend)));
+    for (file, cases) in test_cases {
+        for test_case in cases {
+            trials.extend(Backend::ALL.map(|backend| create_trial(file, test_case, backend)));
         }
     }
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
-    shop::clear_up();
-    if Backend::Postgres.is_here() {
+    support::drop_created_databases();
+    if Backend::Postgres.is_available() {
         println!("tested on SQLite and on PostgreSQL");
     } else {
         println!("tested on SQLite only: set TEST_DATABASE_URL=postgres://... to tell every story on PostgreSQL too");
@@ -195,16 +199,16 @@ fn main() -> ExitCode {
 
 /// One story on one kind of database; ignored, and said to be, where that or what it needs is not here, unless
 /// `SAVANNAH_TEST_EVERYTHING` is set: then it fails.
-fn trial(file: &str, story: Story, backend: Backend) -> Trial {
-    let Story { name, needs, tell } = story;
-    let here = backend.is_here() && needs();
+fn create_trial(file: &str, test_case: TestCase, backend: Backend) -> Trial {
+    let TestCase { name, is_available: has_requirements, run: run_case } = test_case;
+    let is_available = backend.is_available() && has_requirements();
     let run = move || {
-        if !here {
+        if !is_available {
             return Err("what this story needs is not here".into());
         }
-        shop::runtime().block_on(tell(backend));
+        support::runtime().block_on(run_case(backend));
         Ok(())
     };
     let everything = std::env::var_os("SAVANNAH_TEST_EVERYTHING").is_some_and(|value| value == "1");
-    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!here && !everything)
+    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!is_available && !everything)
 }

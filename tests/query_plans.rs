@@ -4,58 +4,60 @@
 use serde_json::json;
 
 use crate::{
-    locking::ended,
-    rush::{open, told},
-    shop::{Backend, address, number},
-    stories,
+    checkout_concurrency::{count_outcomes, start_app_with_many_connections},
+    integration_tests,
+    locking::wait_for_other_connections_to_close,
+    support::{Backend, query_scalar, shipping_address},
 };
 
-stories![order_on_empty_tables_scans_none_of_them];
+integration_tests![order_with_empty_table_statistics_uses_indexes];
 
 /// The tables that fill while a shop sells.
-const TABLES: &str = "'customer_order', 'order_line', 'order_entry', 'cart', 'cart_line', 'idempotency', 'payment', \
+const ORDER_TABLES: &str = "'customer_order', 'order_line', 'order_entry', 'cart', 'cart_line', 'idempotency', 'payment', \
     'payment_entry', 'outbox', 'outbox_head', 'inventory', 'stock_hold', 'stock_movement', 'variant', 'product', \
     'tax_rate', 'shipping_method'";
 
 /// How many orders are placed.
-const ORDERS: usize = 8;
+const ORDER_COUNT: usize = 8;
 
-async fn order_on_empty_tables_scans_none_of_them(backend: Backend) {
-    let shop = open(backend).await;
-    let (mug, bowl) = (shop.good("mug", 100, Some(100)).await, shop.good("bowl", 100, Some(100)).await);
+async fn order_with_empty_table_statistics_uses_indexes(backend: Backend) {
+    let app = start_app_with_many_connections(backend).await;
+    let (mug, bowl) =
+        (app.create_product("mug", 100, Some(100)).await, app.create_product("bowl", 100, Some(100)).await);
     if backend == Backend::Postgres {
         // The statistics say that there is nothing, which is worse than that nothing is known.
-        shop.sql("VACUUM ANALYZE").await.expect("statistics");
+        app.execute_sql("VACUUM ANALYZE").await.expect("statistics");
     }
-    let mut answers = Vec::new();
-    for at in 0..ORDERS {
+    let mut responses = Vec::new();
+    for index in 0..ORDER_COUNT {
         let query =
             "mutation($input: CartCreateInput) { cartCreate(input: $input) { cart { id } userErrors { code } } }";
-        let made = shop.ask_with(query, json!({ "input": { "lines": [] } })).await;
-        let cart = made.at("/cartCreate/cart/id").as_str().expect("an id").to_owned();
+        let created = app.query_with_variables(query, json!({ "input": { "lines": [] } })).await;
+        let cart = created.data_at("/cartCreate/cart/id").as_str().expect("an id").to_owned();
         let query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
             cart { itemCount } userErrors { code } } }";
         for _ in 0..2 {
             let lines = json!([{ "variantId": mug, "quantity": 1 }, { "variantId": bowl, "quantity": 1 }]);
-            let added = shop.ask_with(query, json!({ "id": cart, "lines": lines })).await;
-            assert_eq!(added.problems("cartLinesAdd"), []);
+            let added = app.query_with_variables(query, json!({ "id": cart, "lines": lines })).await;
+            assert_eq!(added.user_errors("cartLinesAdd"), []);
         }
         let query = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
             order { number total } userErrors { code message } } }";
-        let input = json!({ "cartId": cart, "idempotencyKey": format!("cart {at}"), "email": "wanjiku@example.com",
+        let input = json!({ "cartId": cart, "idempotencyKey": format!("cart {index}"), "email": "wanjiku@example.com",
             "phone": "+254712345678",
-            "shippingAddress": address(), "expectedTotal": "400.00" });
-        answers.push(shop.ask_with(query, json!({ "input": input })).await);
+            "shippingAddress": shipping_address(), "expectedTotal": "400.00" });
+        responses.push(app.query_with_variables(query, json!({ "input": input })).await);
     }
-    assert_eq!(told(&answers, "checkoutComplete"), (ORDERS, vec![]));
+    assert_eq!(count_outcomes(&responses, "checkoutComplete"), (ORDER_COUNT, vec![]));
     if backend == Backend::Postgres {
-        let watch = shop.elsewhere().await;
-        shop.db.clone().close().await;
-        ended(&watch).await;
+        let watch_db = app.open_second_database().await;
+        app.db.clone().close().await;
+        wait_for_other_connections_to_close(&watch_db).await;
         // Whatever was read while the shop was made ready is fewer than one for each order.
-        let scanned =
-            format!("SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan >= {ORDERS} AND relname IN ({TABLES})");
-        assert_eq!(number(&watch, &scanned).await, 0);
-        watch.close().await;
+        let scanned = format!(
+            "SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan >= {ORDER_COUNT} AND relname IN ({ORDER_TABLES})"
+        );
+        assert_eq!(query_scalar(&watch_db, &scanned).await, 0);
+        watch_db.close().await;
     }
 }

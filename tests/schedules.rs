@@ -7,142 +7,152 @@ use savannah::{
     base::Result,
     identity::Role,
     infra::{
-        Env,
-        jobs::{Wiring, Worker},
+        JobContext,
+        jobs::{JobRegistry, Worker},
     },
 };
 use serde_json::json;
 
 use crate::{
-    relay,
-    shop::{Backend, Shop, moment},
-    stories,
+    integration_tests, outbox_relay,
+    support::{Backend, TestApp, parse_datetime},
 };
 
-stories![
-    what_was_missed_is_made_up_for_once,
-    one_of_many_starts_a_run,
-    a_line_that_has_changed_counts_from_now,
-    staff_see_what_runs_when,
-    what_is_over_is_not_kept_for_ever,
-    a_wiring_that_cannot_be_is_refused,
+integration_tests![
+    missed_schedule_runs_are_made_up_once,
+    schedule_run_is_started_by_one_worker,
+    changed_cron_expression_applies_from_now,
+    schedules_query_returns_last_and_next_run,
+    finished_jobs_and_events_are_deleted_after_retention,
+    invalid_job_registry_is_rejected,
 ];
 
-async fn nothing(_: &Env) -> Result<()> {
+async fn do_nothing(_: &JobContext) -> Result<()> {
     Ok(())
 }
 
-async fn open(backend: Backend, line: &'static str) -> Shop {
-    let mut shop = Shop::open(backend).await;
-    shop.wiring = Arc::new(Wiring::default().every("test.hourly", line, nothing));
-    shop
+async fn start_app_with_schedule(backend: Backend, line: &'static str) -> TestApp {
+    let mut app = TestApp::start(backend).await;
+    app.job_registry = Arc::new(JobRegistry::default().with_schedule("test.hourly", line, do_nothing));
+    app
 }
 
-async fn runs(shop: &Shop) -> i64 {
-    shop.number("SELECT count(*) FROM job WHERE kind = 'test.hourly' AND state = 'done'").await
+async fn count_runs(app: &TestApp) -> i64 {
+    app.query_scalar("SELECT count(*) FROM job WHERE kind = 'test.hourly' AND state = 'done'").await
 }
 
-async fn what_was_missed_is_made_up_for_once(backend: Backend) {
-    let shop = open(backend, "0 17 * * * *").await;
-    shop.settle().await;
-    assert_eq!(runs(&shop).await, 0);
-    for (at, so_far) in
+async fn missed_schedule_runs_are_made_up_once(backend: Backend) {
+    let app = start_app_with_schedule(backend, "0 17 * * * *").await;
+    app.run_pending_jobs().await;
+    assert_eq!(count_runs(&app).await, 0);
+    for (time, so_far) in
         [("09:16:59", 0), ("09:17:00", 1), ("09:17:30", 1), ("15:00:00", 2), ("15:16:00", 2), ("15:17:00", 3)]
     {
-        shop.clock.set(moment(&format!("2026-11-01T{at}Z")));
-        shop.settle().await;
-        assert_eq!(runs(&shop).await, so_far, "{at}");
+        app.clock.set(parse_datetime(&format!("2026-11-01T{time}Z")));
+        app.run_pending_jobs().await;
+        assert_eq!(count_runs(&app).await, so_far, "{time}");
     }
 }
 
-async fn one_of_many_starts_a_run(backend: Backend) {
-    let shop = open(backend, "0 17 * * * *").await;
-    let (mut workers, mut own) = (Vec::new(), Vec::new());
+async fn schedule_run_is_started_by_one_worker(backend: Backend) {
+    let app = start_app_with_schedule(backend, "0 17 * * * *").await;
+    let (mut workers, mut contexts) = (Vec::new(), Vec::new());
     for _ in 0..4 {
-        let env = shop.another().await;
-        own.push(env.clone());
-        let worker = Worker::open(env, Arc::clone(&shop.wiring)).await;
-        workers.push(worker.unwrap_or_else(|why| panic!("no worker: {}", why.log())));
+        let context = app.open_second_job_context().await;
+        contexts.push(context.clone());
+        let worker = Worker::create(context, Arc::clone(&app.job_registry)).await;
+        workers.push(worker.unwrap_or_else(|error| panic!("no worker: {}", error.log_message())));
     }
     for hour in 10..20 {
-        shop.clock.set(moment(&format!("2026-11-01T{hour}:17:00Z")));
-        let drained = join_all(workers.iter().map(Worker::drain)).await;
+        app.clock.set(parse_datetime(&format!("2026-11-01T{hour}:17:00Z")));
+        let drained = join_all(workers.iter().map(Worker::run_until_idle)).await;
         for outcome in drained {
-            outcome.unwrap_or_else(|why| panic!("not drained: {}", why.log()));
+            outcome.unwrap_or_else(|error| panic!("not drained: {}", error.log_message()));
         }
     }
-    for env in own {
-        env.db.close().await;
+    for context in contexts {
+        context.db.close().await;
     }
-    shop.settle().await;
-    assert_eq!(runs(&shop).await, 10);
-    assert_eq!(shop.number("SELECT count(*) FROM job").await, 10);
+    app.run_pending_jobs().await;
+    assert_eq!(count_runs(&app).await, 10);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job").await, 10);
 }
 
-async fn a_line_that_has_changed_counts_from_now(backend: Backend) {
-    let mut shop = open(backend, "0 0 0 1 1 *").await;
-    shop.settle().await;
-    shop.wiring = Arc::new(Wiring::default().every("test.hourly", "0 1 9 * * *", nothing));
-    shop.settle().await;
-    shop.clock.set(moment("2026-11-01T09:01:00Z"));
-    shop.settle().await;
-    assert_eq!(runs(&shop).await, 1);
+async fn changed_cron_expression_applies_from_now(backend: Backend) {
+    let mut app = start_app_with_schedule(backend, "0 0 0 1 1 *").await;
+    app.run_pending_jobs().await;
+    app.job_registry = Arc::new(JobRegistry::default().with_schedule("test.hourly", "0 1 9 * * *", do_nothing));
+    app.run_pending_jobs().await;
+    app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
+    app.run_pending_jobs().await;
+    assert_eq!(count_runs(&app).await, 1);
 }
 
-async fn staff_see_what_runs_when(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    shop.work().await;
-    let admin = shop.sign_in(Role::Admin).await;
+async fn schedules_query_returns_last_and_next_run(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.drain_jobs().await;
+    let admin = app.login(Role::Admin).await;
     let query = "{ schedules { name cron nextAt lastAt } }";
-    let answer = shop.ask_as(&admin, query, json!({})).await;
-    let all = answer.at("/schedules").as_array().expect("a list").clone();
-    let prune = all.iter().find(|one| one["name"] == "session.prune").expect("a schedule");
+    let response = app.query_as(&admin, query, json!({})).await;
+    let all = response.data_at("/schedules").as_array().expect("a list").clone();
+    let prune = all.iter().find(|schedule| schedule["name"] == "session.prune").expect("a schedule");
     assert_eq!(prune["cron"], "40 */10 * * * *");
     assert_eq!(prune["nextAt"], "2026-11-01T09:00:40+00:00");
     assert!(prune["lastAt"].is_null());
-    shop.clock.set(moment("2026-11-01T09:00:40Z"));
-    shop.settle().await;
-    let answer = shop.ask_as(&admin, query, json!({})).await;
-    let all = answer.at("/schedules").as_array().expect("a list").clone();
-    let prune = all.iter().find(|one| one["name"] == "session.prune").expect("a schedule");
+    app.clock.set(parse_datetime("2026-11-01T09:00:40Z"));
+    app.run_pending_jobs().await;
+    let response = app.query_as(&admin, query, json!({})).await;
+    let all = response.data_at("/schedules").as_array().expect("a list").clone();
+    let prune = all.iter().find(|schedule| schedule["name"] == "session.prune").expect("a schedule");
     assert_eq!(
         (&prune["lastAt"], &prune["nextAt"]),
         (&json!("2026-11-01T09:00:40+00:00"), &json!("2026-11-01T09:10:40+00:00"))
     );
-    let customer = shop.sign_in(Role::Customer).await;
-    assert_eq!(shop.ask_as(&customer, query, json!({})).await.code(), "FORBIDDEN");
+    let customer = app.login(Role::Customer).await;
+    assert_eq!(app.query_as(&customer, query, json!({})).await.error_code(), "FORBIDDEN");
 }
 
-async fn what_is_over_is_not_kept_for_ever(backend: Backend) {
-    let mut shop = relay::open(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
-    shop.sql("INSERT INTO trouble VALUES (2, 'words')").await.expect("trouble");
-    relay::poke(&shop, 1, 1).await;
-    relay::poke(&shop, 1, 2).await;
-    shop.work().await;
-    shop.wiring = Arc::new(savannah::wiring::wiring(&savannah::payment::Providers::default()));
-    shop.work().await;
-    shop.clock.set(moment("2026-11-30T12:00:00Z"));
-    shop.work().await;
-    assert_eq!(shop.number("SELECT count(*) FROM outbox").await, 2, "29 days are not 30");
-    shop.clock.set(moment("2026-12-02T12:00:00Z"));
-    shop.work().await;
-    assert_eq!(shop.number("SELECT count(*) FROM job WHERE kind LIKE '%Poked'").await, 1);
-    assert_eq!(shop.number("SELECT count(*) FROM job WHERE state = 'dead'").await, 1, "somebody must decide");
-    assert_eq!(shop.number("SELECT sequence FROM outbox").await, 2, "and needs to know of what");
+async fn finished_jobs_and_events_are_deleted_after_retention(backend: Backend) {
+    let mut app = outbox_relay::start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (2, 'words')").await.expect("trouble");
+    outbox_relay::emit_test_event(&app, 1, 1).await;
+    outbox_relay::emit_test_event(&app, 1, 2).await;
+    app.drain_jobs().await;
+    app.job_registry =
+        Arc::new(savannah::job_registry::build_job_registry(&savannah::payment::PaymentProviders::default()));
+    app.drain_jobs().await;
+    app.clock.set(parse_datetime("2026-11-30T12:00:00Z"));
+    app.drain_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox").await, 2, "29 days are not 30");
+    app.clock.set(parse_datetime("2026-12-02T12:00:00Z"));
+    app.drain_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE kind LIKE '%Poked'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'dead'").await, 1, "somebody must decide");
+    assert_eq!(app.query_scalar("SELECT sequence FROM outbox").await, 2, "and needs to know of what");
     // Numbers go on where they were.
-    relay::poke(&shop, 1, 3).await;
-    assert_eq!(shop.number("SELECT max(sequence) FROM outbox").await, 3);
+    outbox_relay::emit_test_event(&app, 1, 3).await;
+    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 3);
 }
 
-async fn a_wiring_that_cannot_be_is_refused(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let refused = async |wiring: Wiring, words: &str| {
-        let why = wiring.check().expect_err("it cannot be");
-        assert!(why.contains(words), "{why}");
-        assert!(Worker::open(shop.env(), Arc::new(wiring)).await.is_err());
+async fn invalid_job_registry_is_rejected(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let rejected = async |registry: JobRegistry, expected: &str| {
+        let error = registry.validate().expect_err("it cannot be");
+        assert!(error.contains(expected), "{error}");
+        assert!(Worker::create(app.job_context(), Arc::new(registry)).await.is_err());
     };
-    refused(Wiring::default().every("x", "whenever", nothing), "whenever").await;
-    refused(Wiring::default().every("x", "0 0 * * * *", nothing).every("x", "0 1 * * * *", nothing), "two").await;
-    assert!(savannah::wiring::wiring(&savannah::payment::Providers::default()).check().is_ok());
-    shop.settle().await;
+    rejected(JobRegistry::default().with_schedule("x", "whenever", do_nothing), "whenever").await;
+    rejected(
+        JobRegistry::default().with_schedule("x", "0 0 * * * *", do_nothing).with_schedule(
+            "x",
+            "0 1 * * * *",
+            do_nothing,
+        ),
+        "two",
+    )
+    .await;
+    assert!(
+        savannah::job_registry::build_job_registry(&savannah::payment::PaymentProviders::default()).validate().is_ok()
+    );
+    app.run_pending_jobs().await;
 }

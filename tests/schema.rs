@@ -5,31 +5,31 @@ use std::fs;
 use libtest_mimic::Trial;
 use savannah::{graphql, http::graphiql};
 
-pub fn trials() -> Vec<Trial> {
+pub fn create_trials() -> Vec<Trial> {
     vec![
         Trial::test("schema::schema_graphql_is_current", || {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
-            let there = fs::read_to_string(file).unwrap_or_default();
-            if there == graphql::sdl() {
+            let published = fs::read_to_string(file).unwrap_or_default();
+            if published == graphql::render_sdl() {
                 return Ok(());
             }
             Err("schema.graphql is not current: run `cargo run -- schema --write schema.graphql`".into())
         }),
         Trial::test("schema::everything_has_a_description", || {
-            let bare = undescribed(&graphql::sdl());
+            let bare = find_undescribed_lines(&graphql::render_sdl());
             if bare.is_empty() { Ok(()) } else { Err(bare.join("\n").into()) }
         }),
         Trial::test("schema::the_examples_of_graphiql_are_valid", || {
-            let config = savannah::infra::Config::read(std::path::Path::new("/nowhere"), std::iter::empty())?;
-            let document = graphql::document::parse_document(graphiql::EXAMPLES, (&config.graphql, true));
+            let config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere"), std::iter::empty())?;
+            let document = graphql::document::parse_document(graphiql::EXAMPLE_QUERIES, (&config.graphql, true));
             let document = document.map_err(|error| format!("{:?}", error.errors))?;
-            let graph = graphql::Graph::new(&config);
+            let graph = graphql::AppSchema::new(&config);
             for (name, _) in document.executable.operations.iter() {
                 let name = name.ok_or("an example has no name")?;
                 // Its cost is looked at like any request's, but only introspection would be executed: nothing here is.
-                let request = async_graphql::Request::new(graphiql::EXAMPLES).operation_name(name.as_str());
+                let request = async_graphql::Request::new(graphiql::EXAMPLE_QUERIES).operation_name(name.as_str());
                 let checked = graph.execute(request.only_introspection());
-                let answer = crate::shop::runtime().block_on(checked);
+                let answer = crate::support::runtime().block_on(checked);
                 let wrong: Vec<_> = answer.errors.iter().filter(|error| error.path.is_empty()).collect();
                 if !wrong.is_empty() {
                     return Err(format!("{name}: {wrong:?}").into());
@@ -41,8 +41,8 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Every line of the SDL that defines something and has no description above it, nor before it on its line.
-fn undescribed(sdl: &str) -> Vec<String> {
-    let mut bare = Vec::new();
+fn find_undescribed_lines(sdl: &str) -> Vec<String> {
+    let mut missing_descriptions = Vec::new();
     let mut described = false;
     let mut inside = false;
     for line in sdl.lines().map(str::trim) {
@@ -59,17 +59,17 @@ fn undescribed(sdl: &str) -> Vec<String> {
             || line.starts_with("directive")
             || ["query:", "mutation:", "subscription:"].iter().any(|root| line.starts_with(root));
         if !structure && !described {
-            bare.push(format!("no description: {line}"));
+            missing_descriptions.push(format!("no description: {line}"));
         }
         // Arguments on the field's own line carry their descriptions there.
         if let Some((_, arguments)) = line.split_once('(') {
             let count = arguments.matches(": ").count();
-            let told = arguments.matches("\"\"\"").count() / 2;
-            if !structure && told + 1 < count.saturating_sub(told) {
-                bare.push(format!("an argument without description: {line}"));
+            let description_count = arguments.matches("\"\"\"").count() / 2;
+            if !structure && description_count + 1 < count.saturating_sub(description_count) {
+                missing_descriptions.push(format!("an argument without description: {line}"));
             }
         }
         described = false;
     }
-    bare
+    missing_descriptions
 }

@@ -3,91 +3,100 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use savannah::catalog::ProductDraft;
+use savannah::catalog::ProductInput;
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{
-        Backend, Shop,
-        model::{Dice, Wish, search_words},
-        simple,
+    integration_tests,
+    support::{
+        Backend, TestApp,
+        catalog_model::{ModelFilter, SeededRng, index_words},
+        simple_product,
     },
-    stories,
 };
 
-stories![
-    words_and_their_beginnings_find_what_the_model_finds,
-    all_words_must_be_there,
-    case_and_accents_do_not_matter,
-    a_slip_of_the_fingers_is_forgiven,
-    a_slip_is_not_forgiven_where_the_word_is_known,
-    the_name_counts_for_more_than_the_rest,
-    an_exact_sku_comes_first,
-    everything_about_a_product_finds_it,
-    operators_are_only_text,
-    letters_of_every_script_are_found,
-    what_has_just_changed_is_found_at_once,
-    long_searches_are_answered,
+integration_tests![
+    words_and_prefixes_match_the_model,
+    search_requires_all_words,
+    search_ignores_case_and_accents,
+    typo_in_a_word_is_corrected,
+    known_word_is_not_corrected,
+    match_in_the_name_ranks_first,
+    exact_sku_match_ranks_first,
+    search_matches_all_indexed_product_fields,
+    search_operators_are_treated_as_text,
+    letters_of_every_script_are_searchable,
+    changed_product_is_searchable_at_once,
+    long_search_terms_are_answered,
 ];
 
-const FIND: &str =
+const SEARCH_PRODUCTS: &str =
     "query($search: String) { products(first: 100, filter: { search: $search }) { totalCount nodes { slug } } }";
 
 /// The slugs that a search finds, in order.
-async fn find(shop: &Shop, search: &str) -> Vec<String> {
-    shop.ask_with(FIND, json!({ "search": search })).await.texts("/products/nodes", "slug")
+async fn search_slugs(app: &TestApp, search: &str) -> Vec<String> {
+    app.query_with_variables(SEARCH_PRODUCTS, json!({ "search": search })).await.strings_at("/products/nodes", "slug")
 }
 
-async fn words_and_their_beginnings_find_what_the_model_finds(backend: Backend) {
-    let (shop, things) = Shop::stocked(backend).await;
-    let words: Vec<String> =
-        things.iter().flat_map(|thing| thing.words.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut dice = Dice(7);
-    for turn in 0..150 {
-        let mut search = dice.pick(&words).clone();
-        if turn % 3 == 0 && search.chars().count() > 3 {
-            search = search.chars().take(2 + dice.below(2)).collect();
-        } else if turn % 3 == 1 {
-            let other: Vec<_> = dice.pick(&things).words.iter().collect();
-            search = format!("{search} {}", dice.pick(&other));
+async fn words_and_prefixes_match_the_model(backend: Backend) {
+    let (app, products) = TestApp::start_with_varied_catalog(backend).await;
+    let words: Vec<String> = products
+        .iter()
+        .flat_map(|product| product.indexed_words.iter().cloned())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let mut rng = SeededRng(7);
+    for round in 0..150 {
+        let mut search = rng.pick(&words).clone();
+        if round % 3 == 0 && search.chars().count() > 3 {
+            search = search.chars().take(2 + rng.next_below(2)).collect();
+        } else if round % 3 == 1 {
+            let other: Vec<_> = rng.pick(&products).indexed_words.iter().collect();
+            search = format!("{search} {}", rng.pick(&other));
         }
-        let wish = Wish { search: Some(search.clone()), ..Wish::default() };
-        let mut expected = wish.slugs(&things, "RELEVANCE", false);
-        let answer = shop.ask_with(FIND, json!({ "search": search })).await;
-        assert_eq!(answer.at("/products/totalCount"), &json!(expected.len()), "{search}");
+        let filter = ModelFilter { search: Some(search.clone()), ..ModelFilter::default() };
+        let mut expected = filter.sorted_slugs(&products, "RELEVANCE", false);
+        let response = app.query_with_variables(SEARCH_PRODUCTS, json!({ "search": search })).await;
+        assert_eq!(response.data_at("/products/totalCount"), &json!(expected.len()), "{search}");
         expected.truncate(100);
-        assert_eq!(answer.texts("/products/nodes", "slug"), expected, "{search}");
+        assert_eq!(response.strings_at("/products/nodes", "slug"), expected, "{search}");
     }
 }
 
-async fn all_words_must_be_there(backend: Backend) {
-    let shop = Shop::demo(backend).await;
-    assert_eq!(find(&shop, "mug glazed nairobi").await, ["mug"]);
-    assert_eq!(find(&shop, "nairobi mug").await, ["mug"]);
-    assert_eq!(find(&shop, "mug stoneware terracotta").await, ["mug"]);
-    assert_eq!(find(&shop, "mug binoculars").await, Vec::<String>::new());
+async fn search_requires_all_words(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    assert_eq!(search_slugs(&app, "mug glazed nairobi").await, ["mug"]);
+    assert_eq!(search_slugs(&app, "nairobi mug").await, ["mug"]);
+    assert_eq!(search_slugs(&app, "mug stoneware terracotta").await, ["mug"]);
+    assert_eq!(search_slugs(&app, "mug binoculars").await, Vec::<String>::new());
 }
 
-async fn case_and_accents_do_not_matter(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mut other = simple("other", "NANDU GIROS", 10);
+async fn search_ignores_case_and_accents(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mut other = simple_product("other", "NANDU GIROS", 10);
     other.vendor = Some("Ælf & ﬁne".into());
-    shop.shelve(&[simple("cafe", "Café CRÈME brûlée", 10), other, simple("istanbul", "İSTANBUL Straße", 10)]).await;
-    for typed in ["cafe creme", "CAFÉ", "crème", "BRULEE", "cafe\u{301}"] {
-        assert_eq!(find(&shop, typed).await, ["cafe"], "{typed}");
+    app.save_products(&[
+        simple_product("cafe", "Café CRÈME brûlée", 10),
+        other,
+        simple_product("istanbul", "İSTANBUL Straße", 10),
+    ])
+    .await;
+    for search_term in ["cafe creme", "CAFÉ", "crème", "BRULEE", "cafe\u{301}"] {
+        assert_eq!(search_slugs(&app, search_term).await, ["cafe"], "{search_term}");
     }
-    assert_eq!(find(&shop, "ñandú").await, ["other"]);
-    assert_eq!(find(&shop, "FINE æLF").await, ["other"]);
-    assert_eq!(find(&shop, "istanbul").await, ["istanbul"]);
-    assert_eq!(find(&shop, "straße").await, ["istanbul"]);
+    assert_eq!(search_slugs(&app, "ñandú").await, ["other"]);
+    assert_eq!(search_slugs(&app, "FINE æLF").await, ["other"]);
+    assert_eq!(search_slugs(&app, "istanbul").await, ["istanbul"]);
+    assert_eq!(search_slugs(&app, "straße").await, ["istanbul"]);
 }
 
-async fn a_slip_of_the_fingers_is_forgiven(backend: Backend) {
-    let shop = Shop::open(backend).await;
+async fn typo_in_a_word_is_corrected(backend: Backend) {
+    let app = TestApp::start(backend).await;
     let names = ["Chair", "Shirt", "Lamp", "Headphones", "Kettle", "Blanket", "Kitchenware", "Table"];
-    let drafts: Vec<_> = names.iter().map(|name| simple(&name.to_lowercase(), name, 10)).collect();
-    shop.shelve(&drafts).await;
-    let slips = [
+    let product_inputs: Vec<_> = names.iter().map(|name| simple_product(&name.to_lowercase(), name, 10)).collect();
+    app.save_products(&product_inputs).await;
+    let typos = [
         ("chiar", "chair"),
         ("shrit", "shirt"),
         ("lapm", "lamp"),
@@ -101,51 +110,53 @@ async fn a_slip_of_the_fingers_is_forgiven(backend: Backend) {
         ("tabel", "table"),
         ("tabke", "table"),
     ];
-    for (typed, meant) in slips {
-        assert_eq!(find(&shop, typed).await, [meant], "{typed}");
+    for (search_term, expected) in typos {
+        assert_eq!(search_slugs(&app, search_term).await, [expected], "{search_term}");
     }
-    assert_eq!(find(&shop, "zebra").await, Vec::<String>::new());
-    assert_eq!(find(&shop, "lap tabel").await, Vec::<String>::new());
+    assert_eq!(search_slugs(&app, "zebra").await, Vec::<String>::new());
+    assert_eq!(search_slugs(&app, "lap tabel").await, Vec::<String>::new());
 }
 
-async fn a_slip_is_not_forgiven_where_the_word_is_known(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    shop.shelve(&[simple("chair", "Chair", 10), simple("choir", "Choirbook", 10)]).await;
-    assert_eq!(find(&shop, "choir").await, ["choir"]);
-    assert_eq!(find(&shop, "chair").await, ["chair"]);
+async fn known_word_is_not_corrected(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.save_products(&[simple_product("chair", "Chair", 10), simple_product("choir", "Choirbook", 10)]).await;
+    assert_eq!(search_slugs(&app, "choir").await, ["choir"]);
+    assert_eq!(search_slugs(&app, "chair").await, ["chair"]);
     // Two words are as near, one of them a name: both are meant, the name first.
-    assert_eq!(find(&shop, "chzir").await, ["chair", "choir"]);
+    assert_eq!(search_slugs(&app, "chzir").await, ["chair", "choir"]);
 }
 
-async fn the_name_counts_for_more_than_the_rest(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let described =
-        ProductDraft { description_html: Some("<p>Goes with a copper pot.</p>".into()), ..simple("lid", "Lid", 10) };
-    let tagged = ProductDraft { tags: Some(vec!["copper".into()]), ..simple("spoon", "Spoon", 10) };
-    let in_name = simple("pot", "Large Copper Pot", 10);
-    let begins = simple("wire", "Copper Wire", 10);
-    let exact = simple("copper", "Copper", 10);
+async fn match_in_the_name_ranks_first(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let described = ProductInput {
+        description_html: Some("<p>Goes with a copper pot.</p>".into()),
+        ..simple_product("lid", "Lid", 10)
+    };
+    let tagged = ProductInput { tags: Some(vec!["copper".into()]), ..simple_product("spoon", "Spoon", 10) };
+    let in_name = simple_product("pot", "Large Copper Pot", 10);
+    let name_prefix = simple_product("wire", "Copper Wire", 10);
+    let exact = simple_product("copper", "Copper", 10);
     // Made in this order, the newest would come last.
-    shop.shelve(&[exact, begins, in_name, tagged, described]).await;
-    assert_eq!(find(&shop, "copper").await, ["copper", "wire", "pot", "lid", "spoon"]);
-    assert_eq!(find(&shop, "copp").await, ["wire", "copper", "pot", "lid", "spoon"]);
+    app.save_products(&[exact, name_prefix, in_name, tagged, described]).await;
+    assert_eq!(search_slugs(&app, "copper").await, ["copper", "wire", "pot", "lid", "spoon"]);
+    assert_eq!(search_slugs(&app, "copp").await, ["wire", "copper", "pot", "lid", "spoon"]);
 }
 
-async fn an_exact_sku_comes_first(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let mut wanted = simple("wanted", "Something", 10);
-    wanted.variants[0].sku = Some("AB-12".into());
-    let mut longer = simple("longer", "Something else", 10);
+async fn exact_sku_match_ranks_first(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mut exact_match = simple_product("wanted", "Something", 10);
+    exact_match.variants[0].sku = Some("AB-12".into());
+    let mut longer = simple_product("longer", "Something else", 10);
     longer.variants[0].sku = Some("AB-123".into());
-    shop.shelve(&[wanted, longer, simple("named", "The AB 12 holder", 10)]).await;
-    assert_eq!(find(&shop, "AB-12").await, ["wanted", "named", "longer"]);
-    assert_eq!(find(&shop, " ab-12 ").await, ["wanted", "named", "longer"]);
-    assert_eq!(find(&shop, "ab-123").await, ["longer"]);
+    app.save_products(&[exact_match, longer, simple_product("named", "The AB 12 holder", 10)]).await;
+    assert_eq!(search_slugs(&app, "AB-12").await, ["wanted", "named", "longer"]);
+    assert_eq!(search_slugs(&app, " ab-12 ").await, ["wanted", "named", "longer"]);
+    assert_eq!(search_slugs(&app, "ab-123").await, ["longer"]);
 }
 
-async fn everything_about_a_product_finds_it(backend: Backend) {
-    let shop = Shop::demo(backend).await;
-    for (typed, slug) in [
+async fn search_matches_all_indexed_product_fields(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    for (search_term, slug) in [
         ("kiondo", "kiondo-basket"),
         ("sisal", "kiondo-basket"),
         ("jewellery statement", "beaded-collar"),
@@ -154,20 +165,20 @@ async fn everything_about_a_product_finds_it(backend: Backend) {
         ("cherry honey", "kirinyaga-peaberry"),
         ("2–3 years", "kids-lion-t-shirt"),
     ] {
-        assert!(find(&shop, typed).await.contains(&slug.to_owned()), "{typed}");
+        assert!(search_slugs(&app, search_term).await.contains(&slug.to_owned()), "{search_term}");
     }
     // What is not for everybody to see is not found, and its tags do not leak.
     for hidden in ["duffel", "printed park map", "script", "strong"] {
-        let found = find(&shop, hidden).await;
-        assert!(!found.iter().any(|slug| slug == "canvas-duffel" || slug == "paper-safari-map"), "{hidden}: {found:?}");
+        let slugs = search_slugs(&app, hidden).await;
+        assert!(!slugs.iter().any(|slug| slug == "canvas-duffel" || slug == "paper-safari-map"), "{hidden}: {slugs:?}");
     }
 }
 
-async fn operators_are_only_text(backend: Backend) {
-    let shop = Shop::demo(backend).await;
-    let mug = find(&shop, "mug").await;
+async fn search_operators_are_treated_as_text(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let mug = search_slugs(&app, "mug").await;
     assert_eq!(mug.len(), 3, "{mug:?}");
-    for typed in [
+    for search_term in [
         "-mug",
         "mug*",
         "\"mug\"",
@@ -182,10 +193,10 @@ async fn operators_are_only_text(backend: Backend) {
         "~mug",
         "{name} : mug",
     ] {
-        let expected = if typed.contains("name") { &[][..] } else { &mug };
-        assert_eq!(find(&shop, typed).await, expected, "{typed}");
+        let expected = if search_term.contains("name") { &[][..] } else { &mug };
+        assert_eq!(search_slugs(&app, search_term).await, expected, "{search_term}");
     }
-    for typed in [
+    for search_term in [
         "AND",
         "OR",
         "NOT",
@@ -215,59 +226,60 @@ async fn operators_are_only_text(backend: Backend) {
         "\u{301}",
         "𐵐𐵑",
     ] {
-        let answer = shop.ask_with(FIND, json!({ "search": typed })).await;
-        assert!(answer.body.get("errors").is_none(), "{typed}: {}", answer.body);
+        let response = app.query_with_variables(SEARCH_PRODUCTS, json!({ "search": search_term })).await;
+        assert!(response.body.get("errors").is_none(), "{search_term}: {}", response.body);
     }
-    for nothing in ["", " ", "\t\n", "&|!", "''", "\u{301}"] {
-        assert_eq!(find(&shop, nothing).await, Vec::<String>::new(), "{nothing:?}");
+    for missing in ["", " ", "\t\n", "&|!", "''", "\u{301}"] {
+        assert_eq!(search_slugs(&app, missing).await, Vec::<String>::new(), "{missing:?}");
     }
 }
 
-async fn letters_of_every_script_are_found(backend: Backend) {
-    let shop = Shop::open(backend).await;
+async fn letters_of_every_script_are_searchable(backend: Backend) {
+    let app = TestApp::start(backend).await;
     let names = ["чайник", "ถ้วย", "カップ麺", "हिन्दी", "كوب", "a🅰b", "𐵐𐵑", "Ⅷ", "½ pint", "x²y", "ꭓꭓꭓ", "𞤀𞤣𞤤"];
-    let drafts: Vec<_> = names.iter().enumerate().map(|(n, name)| simple(&format!("p{n}"), name, 10)).collect();
-    shop.shelve(&drafts).await;
+    let product_inputs: Vec<_> =
+        names.iter().enumerate().map(|(n, name)| simple_product(&format!("p{n}"), name, 10)).collect();
+    app.save_products(&product_inputs).await;
     for (n, name) in names.iter().enumerate() {
-        let found = find(&shop, name).await;
-        assert_eq!(found, [format!("p{n}")], "{name}");
-        let start: String = search_words(name).next().expect("a word").chars().take(2).collect();
-        assert!(find(&shop, &start).await.contains(&format!("p{n}")), "{start} of {name}");
+        let slugs = search_slugs(&app, name).await;
+        assert_eq!(slugs, [format!("p{n}")], "{name}");
+        let start: String = index_words(name).next().expect("a word").chars().take(2).collect();
+        assert!(search_slugs(&app, &start).await.contains(&format!("p{n}")), "{start} of {name}");
     }
 }
 
-async fn what_has_just_changed_is_found_at_once(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let change = async |draft: ProductDraft| {
-        shop.clock.set(shop.clock.now() + TimeDelta::seconds(1));
-        shop.shelve(&[draft]).await;
+async fn changed_product_is_searchable_at_once(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let change = async |product_input: ProductInput| {
+        app.clock.set(app.clock.now() + TimeDelta::seconds(1));
+        app.save_products(&[product_input]).await;
     };
-    let thing = |name: &str| ProductDraft { name: Some(name.into()), ..simple("thing", "", 10) };
-    change(thing("Teapot")).await;
-    assert_eq!(find(&shop, "teapot").await, ["thing"]);
-    change(thing("Kettle")).await;
-    assert_eq!(find(&shop, "teapot").await, Vec::<String>::new());
-    assert_eq!(find(&shop, "kettle").await, ["thing"]);
-    change(ProductDraft { tags: Some(vec!["whistling".into()]), ..thing("Kettle") }).await;
-    assert_eq!(find(&shop, "whistling kettle").await, ["thing"]);
-    change(ProductDraft { description_html: Some("<b>Enamel</b>led".into()), ..thing("Kettle") }).await;
-    assert_eq!(find(&shop, "enamelled whistling").await, ["thing"]);
-    let mut coloured = ProductDraft { options: vec!["Colour".into()], ..thing("Kettle") };
-    coloured.variants[0].options = vec!["Crimson".into()];
-    change(coloured).await;
-    assert_eq!(find(&shop, "crimson").await, ["thing"]);
-    shop.sql("DELETE FROM product").await.expect("a deletion");
-    assert_eq!(find(&shop, "kettle").await, Vec::<String>::new());
-    assert_eq!(shop.ask("{ products { totalCount } }").await.at("/products/totalCount"), &Value::from(0));
+    let product = |name: &str| ProductInput { name: Some(name.into()), ..simple_product("thing", "", 10) };
+    change(product("Teapot")).await;
+    assert_eq!(search_slugs(&app, "teapot").await, ["thing"]);
+    change(product("Kettle")).await;
+    assert_eq!(search_slugs(&app, "teapot").await, Vec::<String>::new());
+    assert_eq!(search_slugs(&app, "kettle").await, ["thing"]);
+    change(ProductInput { tags: Some(vec!["whistling".into()]), ..product("Kettle") }).await;
+    assert_eq!(search_slugs(&app, "whistling kettle").await, ["thing"]);
+    change(ProductInput { description_html: Some("<b>Enamel</b>led".into()), ..product("Kettle") }).await;
+    assert_eq!(search_slugs(&app, "enamelled whistling").await, ["thing"]);
+    let mut colored_product = ProductInput { options: vec!["Colour".into()], ..product("Kettle") };
+    colored_product.variants[0].options = vec!["Crimson".into()];
+    change(colored_product).await;
+    assert_eq!(search_slugs(&app, "crimson").await, ["thing"]);
+    app.execute_sql("DELETE FROM product").await.expect("a deletion");
+    assert_eq!(search_slugs(&app, "kettle").await, Vec::<String>::new());
+    assert_eq!(app.query("{ products { totalCount } }").await.data_at("/products/totalCount"), &Value::from(0));
 }
 
-async fn long_searches_are_answered(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let word = "donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft";
-    shop.shelve(&[simple("long", word, 10)]).await;
-    assert_eq!(find(&shop, word).await, ["long"]);
-    assert_eq!(find(&shop, &word[..45]).await, ["long"]);
-    assert_eq!(find(&shop, &format!("{} x", &word[..30])).await, Vec::<String>::new());
-    assert_eq!(find(&shop, &"do ".repeat(66)).await, ["long"]);
-    assert_eq!(find(&shop, &"y".repeat(200)).await, Vec::<String>::new());
+async fn long_search_terms_are_answered(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let long_word = "donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft";
+    app.save_products(&[simple_product("long", long_word, 10)]).await;
+    assert_eq!(search_slugs(&app, long_word).await, ["long"]);
+    assert_eq!(search_slugs(&app, &long_word[..45]).await, ["long"]);
+    assert_eq!(search_slugs(&app, &format!("{} x", &long_word[..30])).await, Vec::<String>::new());
+    assert_eq!(search_slugs(&app, &"do ".repeat(66)).await, ["long"]);
+    assert_eq!(search_slugs(&app, &"y".repeat(200)).await, Vec::<String>::new());
 }

@@ -2,38 +2,43 @@
 
 use std::collections::BTreeSet;
 
-use savannah::catalog::search::near::{CANDIDATES_PER_WORD, candidates};
+use savannah::catalog::search::spelling::{MAX_CANDIDATES_PER_WORD, load_candidates};
 use serde_json::{Value, json};
 
 use crate::{
-    shop::{Backend, Shop, simple},
-    stories,
+    integration_tests,
+    support::{Backend, TestApp, simple_product},
 };
 
-stories![
+integration_tests![
     search_in_every_script_finds_the_same_on_both_databases,
-    apostrophe_word_is_found_beside_another_that_begins_so,
+    apostrophe_word_is_found_along_with_a_longer_word_with_the_same_prefix,
     name_that_differs_by_a_letter_is_another_category,
     value_that_differs_by_a_letter_is_another_variant,
-    mistyped_words_are_compared_with_a_bounded_number,
-    customer_is_found_by_plain_letters,
+    typo_candidates_are_bounded,
+    customer_search_folds_diacritics,
 ];
 
-const FIND: &str = "query($search: String) { products(first: 100, filter: { search: $search }) { nodes { name } } }";
+const SEARCH_PRODUCTS: &str =
+    "query($search: String) { products(first: 100, filter: { search: $search }) { nodes { name } } }";
 
 /// The names that a search finds, sorted.
-async fn find(shop: &Shop, search: &str) -> Vec<String> {
-    let mut names = shop.ask_with(FIND, json!({ "search": search })).await.texts("/products/nodes", "name");
+async fn search_names(app: &TestApp, search: &str) -> Vec<String> {
+    let mut names = app
+        .query_with_variables(SEARCH_PRODUCTS, json!({ "search": search }))
+        .await
+        .strings_at("/products/nodes", "name");
     names.sort();
     names
 }
 
 /// A shop with products of these names.
-async fn named(backend: Backend, names: &[&str]) -> Shop {
-    let shop = Shop::open(backend).await;
-    let drafts: Vec<_> = names.iter().enumerate().map(|(n, name)| simple(&format!("p{n}"), name, 10)).collect();
-    shop.shelve(&drafts).await;
-    shop
+async fn start_app_with_products(backend: Backend, names: &[&str]) -> TestApp {
+    let app = TestApp::start(backend).await;
+    let product_inputs: Vec<_> =
+        names.iter().enumerate().map(|(n, name)| simple_product(&format!("p{n}"), name, 10)).collect();
+    app.save_products(&product_inputs).await;
+    app
 }
 
 async fn search_in_every_script_finds_the_same_on_both_databases(backend: Backend) {
@@ -70,7 +75,7 @@ async fn search_in_every_script_finds_the_same_on_both_databases(backend: Backen
         "Kettle",
         "Headphones",
     ];
-    let shop = named(backend, &names).await;
+    let app = start_app_with_products(backend, &names).await;
     let table: [(&str, &[&str]); 58] = [
         // Letters that Unicode does not take apart.
         ("luk", &["Łuk"]),
@@ -137,108 +142,117 @@ async fn search_in_every_script_finds_the_same_on_both_databases(backend: Backen
         ("kettel kettel", &["Kettle"]),
     ];
     for (search, expected) in table {
-        assert_eq!(find(&shop, search).await, expected, "{search}");
+        assert_eq!(search_names(&app, search).await, expected, "{search}");
     }
 }
 
-async fn apostrophe_word_is_found_beside_another_that_begins_so(backend: Backend) {
-    let shop = named(backend, &["Men’s Shirt", "Menswear Hanger", "Rock 'n' Roll shirt"]).await;
-    assert_eq!(find(&shop, "mens shirt").await, ["Men’s Shirt"]);
-    assert_eq!(find(&shop, "men's shirt").await, ["Men’s Shirt"]);
-    assert_eq!(find(&shop, "mens").await, ["Menswear Hanger", "Men’s Shirt"]);
-    assert_eq!(find(&shop, "rock'n'roll").await, ["Rock 'n' Roll shirt"]);
+async fn apostrophe_word_is_found_along_with_a_longer_word_with_the_same_prefix(backend: Backend) {
+    let app = start_app_with_products(backend, &["Men’s Shirt", "Menswear Hanger", "Rock 'n' Roll shirt"]).await;
+    assert_eq!(search_names(&app, "mens shirt").await, ["Men’s Shirt"]);
+    assert_eq!(search_names(&app, "men's shirt").await, ["Men’s Shirt"]);
+    assert_eq!(search_names(&app, "mens").await, ["Menswear Hanger", "Men’s Shirt"]);
+    assert_eq!(search_names(&app, "rock'n'roll").await, ["Rock 'n' Roll shirt"]);
 }
 
 async fn name_that_differs_by_a_letter_is_another_category(backend: Backend) {
-    let shop = Shop::open(backend).await;
+    let app = TestApp::start(backend).await;
     let csv = |category: &str, n: usize| {
         format!("Handle,Title,Category,Variant SKU,Variant Price\np{n},P {n},{category},S{n},1\n")
     };
     let names =
         ["ハハ", "パパ", "カラス", "ガラス", "मूल", "माला", "กา", "ก้า", "Łuk", "Luk", "Café", "CAFE", "Ёлки", "елки"];
     for (n, name) in names.iter().enumerate() {
-        let (_, remarks) = shop.import(csv(name, n)).await;
-        assert_eq!(remarks, [], "{name}");
+        let (_, import_messages) = app.import_products(csv(name, n)).await;
+        assert_eq!(import_messages, [], "{name}");
     }
-    let found = shop.ask("{ categories { name } }").await.texts("/categories", "name");
-    let found: BTreeSet<_> = found.iter().map(String::as_str).collect();
+    let category_names = app.query("{ categories { name } }").await.strings_at("/categories", "name");
+    let category_names: BTreeSet<_> = category_names.iter().map(String::as_str).collect();
     let expected = names.into_iter().filter(|name| !["CAFE", "елки"].contains(name)).collect();
-    assert_eq!(found, expected);
+    assert_eq!(category_names, expected);
 }
 
 async fn value_that_differs_by_a_letter_is_another_variant(backend: Backend) {
-    let shop = Shop::open(backend).await;
+    let app = TestApp::start(backend).await;
     let rows = "toy,Toy,Kind,バス,T1,1\ntoy,,,パス,T2,1\ntoy,,,بَص,T3,1\n";
     let header = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\n";
-    let (outcome, remarks) = shop.import(format!("{header}{rows}")).await;
-    assert_eq!((outcome.variants, remarks), (3, vec![]));
+    let (outcome, import_messages) = app.import_products(format!("{header}{rows}")).await;
+    assert_eq!((outcome.variants, import_messages), (3, vec![]));
     let chosen =
         r#"{ products(first: 9, filter: { options: [{ name: "kind", values: ["パス", "بص"] }] }) { totalCount } }"#;
-    assert_eq!(*shop.ask(chosen).await.at("/products/totalCount"), Value::from(1));
-    let values = shop.ask(r#"{ product(slug: "toy") { options { values } } }"#).await;
-    assert_eq!(*values.at("/product/options/0/values"), json!(["バス", "パス", "بَص"]));
+    assert_eq!(*app.query(chosen).await.data_at("/products/totalCount"), Value::from(1));
+    let values = app.query(r#"{ product(slug: "toy") { options { values } } }"#).await;
+    assert_eq!(*values.data_at("/product/options/0/values"), json!(["バス", "パス", "بَص"]));
 }
 
 /// Words that could be of a language: as many as asked for, each once.
-fn vocabulary(size: usize) -> Vec<String> {
+fn generate_vocabulary(size: usize) -> Vec<String> {
     const SYLLABLES: [&str; 34] = [
         "ba", "con", "de", "er", "fi", "gra", "ho", "in", "jo", "ka", "lu", "mer", "no", "or", "pre", "qui", "re",
         "sa", "ti", "un", "ver", "wa", "xe", "ya", "zo", "ing", "tion", "ed", "es", "ly", "al", "ist", "ous", "ment",
     ];
-    let word = |number: usize| {
-        let places = [number % 34, number / 34 % 34, number / 1_156 % 34];
-        places.map(|place| SYLLABLES[place]).concat()
+    let make_word = |number: usize| {
+        let syllables = [number % 34, number / 34 % 34, number / 1_156 % 34];
+        syllables.map(|syllable| SYLLABLES[syllable]).concat()
     };
-    let words: BTreeSet<String> = (0..39_304).map(word).collect();
+    let words: BTreeSet<String> = (0..39_304).map(make_word).collect();
     words.into_iter().take(size).collect()
 }
 
-async fn mistyped_words_are_compared_with_a_bounded_number(backend: Backend) {
-    let shop = Shop::open(backend).await;
-    let known = vocabulary(38_000);
-    assert_eq!(known.len(), 38_000);
-    for words in known.chunks(2_000) {
-        let row = |word: &String| {
-            let backwards: String = word.chars().rev().collect();
-            format!("('{word}', '{backwards}', '{}{}')", &word[..1], &backwards[..1])
+async fn typo_candidates_are_bounded(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let vocabulary_words = generate_vocabulary(38_000);
+    assert_eq!(vocabulary_words.len(), 38_000);
+    for words in vocabulary_words.chunks(2_000) {
+        let row = |text: &String| {
+            let backwards: String = text.chars().rev().collect();
+            format!("('{text}', '{backwards}', '{}{}')", &text[..1], &backwards[..1])
         };
         let rows = words.iter().map(row).collect::<Vec<_>>().join(", ");
-        shop.sql(&format!("INSERT INTO search_word (word, backwards, ends) VALUES {rows}")).await.expect("words");
+        app.execute_sql(&format!("INSERT INTO search_word (word, backwards, ends) VALUES {rows}"))
+            .await
+            .expect("words");
     }
     // The first letter is another; or the second and the third have changed places.
-    let other: fn(&str) -> String = |word| format!("é{}", &word[1..]);
-    let swapped: fn(&str) -> String = |word| format!("{}{}{}{}", &word[..1], &word[2..3], &word[1..2], &word[3..]);
-    let mistyped = |word: &&String| word.len() >= 8 && !known.iter().any(|known| known.starts_with(&swapped(word)));
-    let right: Vec<&String> = known.iter().step_by(500).filter(mistyped).take(12).collect();
+    let other: fn(&str) -> String = |text| format!("é{}", &text[1..]);
+    let swapped: fn(&str) -> String = |text| format!("{}{}{}{}", &text[..1], &text[2..3], &text[1..2], &text[3..]);
+    let mistyped = |text: &&String| {
+        text.len() >= 8 && !vocabulary_words.iter().any(|vocabulary_words| vocabulary_words.starts_with(&swapped(text)))
+    };
+    let right: Vec<&String> = vocabulary_words.iter().step_by(500).filter(mistyped).take(12).collect();
     assert_eq!(right.len(), 12);
-    for slip in [other, swapped] {
-        let typed: Vec<String> = right.iter().map(|word| slip(word)).collect();
-        let asked: Vec<&str> = typed.iter().map(String::as_str).collect();
-        let found = candidates(&shop.db, &asked).await.expect("candidates");
-        for (typed, right) in typed.iter().zip(&right) {
-            let near = found.iter().filter(|one| one.typed == *typed);
-            assert!(near.clone().any(|one| one.known == **right), "{typed} for {right}");
-            assert!(near.count() <= CANDIDATES_PER_WORD, "{typed}");
+    for typo in [other, swapped] {
+        let search_term: Vec<String> = right.iter().map(|text| typo(text)).collect();
+        let terms: Vec<&str> = search_term.iter().map(String::as_str).collect();
+        let matched_candidates = load_candidates(&app.db, &terms).await.expect("candidates");
+        for (search_term, right) in search_term.iter().zip(&right) {
+            let nearby = matched_candidates.iter().filter(|candidate| candidate.typed == *search_term);
+            assert!(nearby.clone().any(|candidate| candidate.suggestion == **right), "{search_term} for {right}");
+            assert!(nearby.count() <= MAX_CANDIDATES_PER_WORD, "{search_term}");
         }
         // Even where all words are made of a few syllables, far fewer than the bound.
-        assert!(found.len() < 12 * CANDIDATES_PER_WORD / 2, "{}", found.len());
+        assert!(matched_candidates.len() < 12 * MAX_CANDIDATES_PER_WORD / 2, "{}", matched_candidates.len());
     }
-    assert_eq!(candidates(&shop.db, &["ab", known[0].as_str(), &known[0][..3]]).await.expect("candidates"), []);
+    assert_eq!(
+        load_candidates(&app.db, &["ab", vocabulary_words[0].as_str(), &vocabulary_words[0][..3]])
+            .await
+            .expect("candidates"),
+        []
+    );
 }
 
-async fn customer_is_found_by_plain_letters(backend: Backend) {
-    let shop = Shop::open(backend).await;
+async fn customer_search_folds_diacritics(backend: Backend) {
+    let app = TestApp::start(backend).await;
     let register = |email: &str, last: &str| {
         format!(
             r#"mutation {{ customerRegister(input: {{ email: "{email}", password: "correct horse 8", firstName: "Józef",
             lastName: "{last}" }}) {{ userErrors {{ message }} }} }}"#
         )
     };
-    shop.ask(&register("jozef@example.com", "Łaski")).await;
-    let token = shop.sign_in(savannah::identity::Role::Admin).await;
+    app.query(&register("jozef@example.com", "Łaski")).await;
+    let token = app.login(savannah::identity::Role::Admin).await;
     for search in ["laski", "Łaski", "jozef las", "jozef@example"] {
         let query = "query($s: String) { customers(first: 9, filter: { search: $s }) { nodes { email } } }";
-        let found = shop.ask_as(&token, query, json!({ "s": search })).await;
-        assert_eq!(found.texts("/customers/nodes", "email"), ["jozef@example.com"], "{search}");
+        let response = app.query_as(&token, query, json!({ "s": search })).await;
+        assert_eq!(response.strings_at("/customers/nodes", "email"), ["jozef@example.com"], "{search}");
     }
 }

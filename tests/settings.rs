@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
 use libtest_mimic::Trial;
-use savannah::infra::{Config, config::DEFAULTS};
+use savannah::infra::{Config, config::DEFAULT_SETTINGS};
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Vec<String>| {
@@ -62,7 +62,7 @@ impl Setting {
     fn all() -> Vec<Self> {
         let mut section = "";
         let mut all = Vec::new();
-        for line in DEFAULTS.lines() {
+        for line in DEFAULT_SETTINGS.lines() {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section = name;
             } else if let Some((name, default)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
@@ -106,9 +106,9 @@ impl Setting {
     }
 
     /// A provider needs more than one setting.
-    fn needed(&self, said: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn needed(&self, message: &[(&str, &str)]) -> Vec<(String, String)> {
         const PROVIDER: [(&str, &str); 2] = [("ISSUER", "https://id.example"), ("CLIENT_ID", "savannah")];
-        let mut vars: Vec<_> = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut vars: Vec<_> = message.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if self.key.starts_with("identity.providers.") {
             for (name, value) in PROVIDER {
                 let name = format!("SAVANNAH_IDENTITY__PROVIDERS__EXAMPLE__{name}");
@@ -128,7 +128,7 @@ fn read(file: &str, vars: &[(String, String)]) -> Result<(), String> {
     let vars: Vec<(OsString, OsString)> = vars.iter().map(|(name, value)| (name.into(), value.into())).collect();
     // The sentence is the same wherever the file is.
     let place = path.display().to_string();
-    Config::read(&path, vars.into_iter()).map(drop).map_err(|why| why.replace(&place, "savannah.toml"))
+    Config::load_from(&path, vars.into_iter()).map(drop).map_err(|why| why.replace(&place, "savannah.toml"))
 }
 
 /// Why a refusal is no good one: it did not come, does not name the setting, or is more than a sentence.
@@ -294,7 +294,7 @@ fn malformed_files_accepted() -> Vec<String> {
     let bytes = folder.path().join("savannah.toml");
     std::fs::write(&bytes, b"[shop]\nname = \"\xff\"").expect("a file");
     for path in [bytes.as_path(), folder.path() as &Path] {
-        let outcome = Config::read(path, std::iter::empty()).map(drop);
+        let outcome = Config::load_from(path, std::iter::empty()).map(drop);
         faults.extend(fault(outcome, &[path.display().to_string()], "no text"));
     }
     faults

@@ -4,14 +4,14 @@ use chrono::TimeDelta;
 use reqwest::Method;
 
 use crate::{
-    shop::{Backend, Reply, Shop},
-    stories,
+    integration_tests,
+    support::{Backend, HttpResponse, TestApp},
 };
 
-stories![login_starts_beyond_the_limit_are_answered_429_with_retry_after, refused_login_start_writes_nothing];
+integration_tests![login_starts_beyond_the_limit_are_answered_429_with_retry_after, refused_login_start_writes_nothing];
 
 /// A shop that knows people by a provider which is never there: who is sent to it is answered 503.
-async fn shop_with_provider(backend: Backend) -> Shop {
+async fn shop_with_provider(backend: Backend) -> TestApp {
     let settings = [
         ("SAVANNAH_SERVER__PROXIES", "1"),
         ("SAVANNAH_THROTTLE__LOGIN_STARTS_PER_ADDRESS", "3/10m"),
@@ -19,18 +19,18 @@ async fn shop_with_provider(backend: Backend) -> Shop {
         ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ISSUER", "http://127.0.0.1:1"),
         ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_ID", "savannah"),
     ];
-    Shop::open_with(backend, &settings).await
+    TestApp::start_with_settings(backend, &settings).await
 }
 
-async fn start_login(shop: &Shop, address: &str, redirect: &str) -> Reply {
-    let challenge = savannah::identity::secret::digest("the app's own word");
+async fn start_login(shop: &TestApp, address: &str, redirect: &str) -> HttpResponse {
+    let challenge = savannah::identity::random_token::sha256_base64url("the app's own word");
     let path = format!("/auth/keycloak/login?redirect={redirect}&challenge={challenge}");
-    Reply::of(shop.request(Method::GET, &path).header("x-forwarded-for", address)).await
+    HttpResponse::send(shop.build_request(Method::GET, &path).header("x-forwarded-for", address)).await
 }
 
 /// Fails unless it was throttled and says for how many seconds.
-fn assert_throttled(reply: &Reply, seconds: u64) {
-    assert_eq!((reply.status, &reply.body()["error"]["code"]), (429, &"RATE_LIMITED".into()), "{reply:?}");
+fn assert_throttled(reply: &HttpResponse, seconds: u64) {
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (429, &"RATE_LIMITED".into()), "{reply:?}");
     assert_eq!(reply.header("retry-after"), Some(seconds.to_string().as_str()), "{reply:?}");
     assert!(reply.header("location").is_none() && reply.header("set-cookie").is_none(), "{reply:?}");
 }
@@ -62,9 +62,9 @@ async fn refused_login_start_writes_nothing(backend: Backend) {
     for _ in 0..8 {
         start_login(&shop, "192.0.2.1", "https://app.example/in").await;
     }
-    assert_eq!(shop.number("SELECT count(*) FROM throttle").await, 1);
-    assert_eq!(shop.number("SELECT count(*) FROM login_flow").await, 0);
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM throttle").await, 1);
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM login_flow").await, 0);
     // What is not limited has no header that says so.
-    let live = Reply::of(shop.request(Method::GET, "/health/live")).await;
+    let live = HttpResponse::send(shop.build_request(Method::GET, "/health/live")).await;
     assert_eq!((live.status, live.header("retry-after")), (200, None));
 }

@@ -1,7 +1,6 @@
-//! The plans of the statements that the shop sends, as PostgreSQL itself carried them out.
+//! Query plans of Savannah's statements, as executed by PostgreSQL.
 //!
-//! `auto_explain` is loaded into the shop's own connections and told to send each plan to the client; the shop's log
-//! then holds it as a notice.
+//! `auto_explain` is loaded into Savannah's connections and sends each plan to the client, which logs it as a notice.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,15 +11,15 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Result, args::Options, http, process::Server, scenario::Questions};
+use crate::{Result, args::Options, http, process::Server, scenario::ScenarioSet};
 
-/// PostgreSQL makes up its mind about a prepared statement after it has seen it five times.
-const BEFORE: usize = 6;
+/// PostgreSQL chooses between a custom and a generic plan after five executions of a prepared statement.
+const WARM_UP_REQUESTS: usize = 6;
 
-/// Prints the plans of every scenario.
-pub fn run(options: &Options, server: &Path, url: &str, questions: &Questions) -> Result<()> {
-    let mut shop = Server::talkative(server, &with_plans(url))?;
-    let stderr = shop.stderr().ok_or("the shop's log cannot be read")?;
+/// Prints the query plans of every scenario.
+pub fn print_plans(options: &Options, server: &Path, url: &str, scenario_set: &ScenarioSet) -> Result<()> {
+    let mut shop = Server::start_with_plan_log(server, &with_auto_explain(url))?;
+    let stderr = shop.take_stderr().ok_or("the shop's log cannot be read")?;
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
@@ -29,33 +28,33 @@ pub fn run(options: &Options, server: &Path, url: &str, questions: &Questions) -
             }
         }
     });
-    let heard = || std::iter::from_fn(|| lines.recv_timeout(Duration::from_millis(300)).ok());
-    for scenario in questions.scenarios.iter().filter(|scenario| options.wants(scenario.kind)) {
-        for body in scenario.bodies.iter().cycle().take(BEFORE) {
-            http::post(shop.address, body)?;
+    let read_log_lines = || std::iter::from_fn(|| lines.recv_timeout(Duration::from_millis(300)).ok());
+    for scenario in scenario_set.scenarios.iter().filter(|scenario| options.includes(scenario.kind)) {
+        for body in scenario.bodies.iter().cycle().take(WARM_UP_REQUESTS) {
+            http::post_graphql(shop.address, body)?;
         }
-        heard().for_each(drop);
+        read_log_lines().for_each(drop);
         let body = scenario.bodies.last().map_or("", String::as_str);
-        http::post(shop.address, body)?;
+        http::post_graphql(shop.address, body)?;
         println!("### {}\n\n`{body}`\n", scenario.kind.title());
-        let mut plans = 0;
-        for line in heard() {
-            if let Some(plan) = plan(&line) {
+        let mut plan_count = 0;
+        for line in read_log_lines() {
+            if let Some(plan) = extract_plan(&line) {
                 println!("```\n{}\n```\n", plan.trim());
-                plans += 1;
+                plan_count += 1;
             }
         }
-        println!("Statements: {plans}\n");
+        println!("Statements: {plan_count}\n");
     }
     Ok(())
 }
 
-fn plan(line: &str) -> Option<String> {
+fn extract_plan(line: &str) -> Option<String> {
     let event: Value = serde_json::from_str(line).ok()?;
     event["message"].as_str().filter(|message| message.contains("plan:")).map(str::to_owned)
 }
 
-fn with_plans(url: &str) -> String {
+fn with_auto_explain(url: &str) -> String {
     let settings = [
         "session_preload_libraries=auto_explain",
         "auto_explain.log_min_duration=0",
@@ -64,6 +63,6 @@ fn with_plans(url: &str) -> String {
         "client_min_messages=log",
     ];
     let settings: Vec<_> = settings.iter().map(|setting| format!("-c%20{setting}")).collect();
-    let mark = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{mark}options={}", settings.join("%20"))
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options={}", settings.join("%20"))
 }

@@ -1,48 +1,48 @@
-//! Savannah beside a hand-written server: the same questions, the same answers, one run, one table.
+//! Benchmark of Savannah against a hand-written server, with the same requests and responses.
 //!
-//! `cargo run --release -p bench` builds the shop, fills a database of PostgreSQL unless it is there from an earlier
-//! run, measures how fast the shop starts, checks that both servers answer the same, loads them in turn with `wrk` and
-//! prints what it saw in Markdown. `--help` tells what can be changed.
+//! `cargo run --release -p bench` builds Savannah, seeds a PostgreSQL database unless an earlier run did, measures the
+//! startup time, checks that both servers return the same responses, loads them alternately with `wrk` and prints a
+//! report in Markdown. See `--help` for options.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 mod args;
-mod attack;
-mod check;
-mod comparator;
+mod attack_scenario;
+mod response_check;
+mod handwritten_baseline;
 mod database;
-mod editing;
+mod edit_scenario;
 mod explain;
 mod http;
-mod load;
-mod market;
-mod pace;
-mod measure;
+mod wrk;
+mod checkout_database;
+mod latency;
+mod benchmark;
 mod process;
 mod report;
 mod scenario;
-mod selling;
-mod tokens;
+mod checkout_scenario;
+mod token_benchmark;
 
-/// What went wrong, in one sentence.
+/// A result with an error message.
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
-    match run(args::Args::parse()) {
+    match run_command(args::Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("bench: {why}");
+        Err(error) => {
+            eprintln!("bench: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(args: args::Args) -> Result<()> {
+fn run_command(args: args::Args) -> Result<()> {
     match args.command {
-        Some(args::Command::Comparator { port, database }) => comparator::run(port, &database),
-        Some(args::Command::Tokens) => tokens::run(),
-        None => measure::run(&args.options),
+        Some(args::Command::Comparator { port, database }) => handwritten_baseline::run_server(port, &database),
+        Some(args::Command::Tokens) => token_benchmark::run_token_benchmark(),
+        None => benchmark::run_benchmark(&args.options),
     }
 }

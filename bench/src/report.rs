@@ -1,4 +1,4 @@
-//! What was seen, in Markdown.
+//! The report in Markdown.
 
 use std::{
     fmt::{Display, Formatter, Result, Write},
@@ -6,54 +6,54 @@ use std::{
 };
 
 use crate::{
-    measure::Round,
-    process::{self, Memory},
-    scenario::Kind,
+    benchmark::LoadRound,
+    process::{self, MemoryUsage},
+    scenario::ScenarioKind,
 };
 
-/// One scenario.
+/// The results of a scenario.
 #[derive(Debug)]
-pub struct Line {
-    /// Which.
-    pub kind: Kind,
-    /// The shop.
-    pub savannah: Round,
-    /// The hand-written server.
-    pub comparator: Round,
+pub struct ScenarioRow {
+    /// The scenario.
+    pub kind: ScenarioKind,
+    /// Savannah's results.
+    pub savannah: LoadRound,
+    /// The hand-written server's results.
+    pub baseline: LoadRound,
 }
 
-/// One size.
+/// The report for one catalog size.
 #[derive(Debug)]
 pub struct Report {
-    /// How many there are.
+    /// The number of products.
     pub products: u64,
-    /// How many there are.
+    /// The number of categories.
     pub categories: u64,
-    /// How many are below the category that is listed.
-    pub below: i64,
-    /// How many products a search finds on average: rare words, common words.
-    pub found: (f64, f64),
-    /// Of PostgreSQL.
+    /// The number of descendants of the category in the Category scenario.
+    pub descendant_count: i64,
+    /// The average number of search hits: rare words, common words.
+    pub average_hits: (f64, f64),
+    /// The PostgreSQL version.
     pub version: String,
-    /// How long filling the database took, if it was filled now.
-    pub seeding: Option<Duration>,
-    /// Connections, rounds, seconds.
+    /// The seeding time, if the database was seeded in this run.
+    pub seeding_time: Option<Duration>,
+    /// The number of connections, rounds, and seconds per round.
     pub load: (u32, u32, u32),
-    /// The scenarios.
-    pub lines: Vec<Line>,
-    /// The shop's starts, shortest first.
+    /// The results of the scenarios.
+    pub rows: Vec<ScenarioRow>,
+    /// Savannah's startup times, shortest first.
     pub starts: Vec<Duration>,
-    /// The hand-written server's.
-    pub comparator_start: Duration,
-    /// Of the shop.
-    pub memory: Option<Memory>,
-    /// Of the hand-written server.
-    pub comparator_memory: Option<Memory>,
+    /// The hand-written server's startup time.
+    pub baseline_start: Duration,
+    /// Savannah's memory usage.
+    pub memory: Option<MemoryUsage>,
+    /// The hand-written server's memory usage.
+    pub baseline_memory: Option<MemoryUsage>,
 }
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self { products, categories, below, found: (rare, common), version, .. } = self;
+        let Self { products, categories, descendant_count, average_hits: (rare, common), version, .. } = self;
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let (connections, rounds, seconds) = self.load;
         writeln!(f, "### {products} products in {categories} categories\n")?;
@@ -61,57 +61,60 @@ impl Display for Report {
             f,
             "{cores} cores ({}), PostgreSQL {version}, wrk and both servers on the same machine. {connections} \
              connections, median of {rounds} rounds of {seconds} s, Savannah and the hand-written server in turn. The \
-             category has {below} below it; a search finds {rare:.0} products (rare) or {common:.0} (common) on average.\n",
-            process::processor(),
+             category has {descendant_count} below it; a search finds {rare:.0} products (rare) or {common:.0} (common) on average.\n",
+            process::read_processor_name(),
         )?;
         f.write_str(
             "| scenario | Savannah req/s | hand-written req/s | ratio | p50 ms | p99 ms | p99/p50 | CPU µs/req | \
              hand-written | PostgreSQL µs/req | hand-written |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         )?;
-        for Line { kind, savannah, comparator } in &self.lines {
-            let (ours, theirs) = (&savannah.seen, &comparator.seen);
+        for ScenarioRow { kind, savannah, baseline } in &self.rows {
+            let (savannah_result, baseline_result) = (&savannah.result, &baseline.result);
             writeln!(
                 f,
                 "| {} | {:.0} | {:.0} | {:.2} | {:.1} | {:.1} | {:.1} | {} | {} | {} | {} |",
                 kind.title(),
-                ours.rate,
-                theirs.rate,
-                ours.rate / theirs.rate,
-                ours.p50,
-                ours.p99,
-                ours.p99 / ours.p50,
-                micros(savannah.cpu),
-                micros(comparator.cpu),
-                micros(savannah.postgres),
-                micros(comparator.postgres),
+                savannah_result.rate,
+                baseline_result.rate,
+                savannah_result.rate / baseline_result.rate,
+                savannah_result.p50,
+                savannah_result.p99,
+                savannah_result.p99 / savannah_result.p50,
+                format_micros(savannah.cpu_micros),
+                format_micros(baseline.cpu_micros),
+                format_micros(savannah.postgres_cpu_micros),
+                format_micros(baseline.postgres_cpu_micros),
             )?;
         }
-        let starts: Vec<_> = self.starts.iter().map(|start| millis(*start)).collect();
-        let middle = starts.get(starts.len() / 2).cloned().unwrap_or_default();
+        let starts: Vec<_> = self.starts.iter().map(|start| format_millis(*start)).collect();
+        let median = starts.get(starts.len() / 2).cloned().unwrap_or_default();
         let [first, last] = [starts.first(), starts.last()].map(|start| start.cloned().unwrap_or_default());
-        let hand = millis(self.comparator_start);
-        writeln!(f, "\nStart to first answer: {middle} ms ({first} to {last}); hand-written: {hand} ms.")?;
-        let (ours, theirs) = (memory(self.memory), memory(self.comparator_memory));
-        writeln!(f, "Resident memory after the load: {ours}; hand-written: {theirs}.")?;
-        self.seeding.map_or(Ok(()), |took| writeln!(f, "Seeding took {:.1} s.", took.as_secs_f64()))
+        let baseline_start = format_millis(self.baseline_start);
+        writeln!(f, "\nStart to first answer: {median} ms ({first} to {last}); hand-written: {baseline_start} ms.")?;
+        let (savannah_result, baseline_result) = (format_memory(self.memory), format_memory(self.baseline_memory));
+        writeln!(f, "Resident memory after the load: {savannah_result}; hand-written: {baseline_result}.")?;
+        self.seeding_time.map_or(Ok(()), |duration| writeln!(f, "Seeding took {:.1} s.", duration.as_secs_f64()))
     }
 }
 
-fn micros(number: Option<f64>) -> String {
+fn format_micros(number: Option<f64>) -> String {
     number.map_or_else(|| "–".to_owned(), |number| format!("{number:.0}"))
 }
 
-fn millis(time: Duration) -> String {
+fn format_millis(time: Duration) -> String {
     format!("{:.0}", time.as_secs_f64() * 1e3)
 }
 
-fn memory(megabytes: Option<Memory>) -> String {
-    megabytes.map_or_else(|| "unknown".to_owned(), |Memory { now, most }| format!("{now:.1} MB, at most {most:.1} MB"))
+fn format_memory(megabytes: Option<MemoryUsage>) -> String {
+    megabytes.map_or_else(
+        || "unknown".to_owned(),
+        |MemoryUsage { resident_mb, peak_mb }| format!("{resident_mb:.1} MB, at most {peak_mb:.1} MB"),
+    )
 }
 
-/// How each scenario slows down from the first size to the last.
-pub fn growth(reports: &[Report]) -> String {
+/// Formats the throughput of each scenario by catalog size.
+pub fn format_growth(reports: &[Report]) -> String {
     let mut out = String::from("### As the shop grows\n\n| scenario, Savannah req/s |");
     // Writing to a string cannot fail.
     for report in reports {
@@ -120,11 +123,11 @@ pub fn growth(reports: &[Report]) -> String {
     out.push_str(" last/first | hand-written last/first |\n|---|");
     out.push_str(&"--:|".repeat(reports.len() + 2));
     let Some(first) = reports.first() else { return out };
-    for (at, line) in first.lines.iter().enumerate() {
+    for (index, row) in first.rows.iter().enumerate() {
         // Every size has the same scenarios in the same order.
-        let rounds = reports.iter().filter_map(|report| report.lines.get(at));
-        let rates: Vec<_> = rounds.map(|line| (line.savannah.seen.rate, line.comparator.seen.rate)).collect();
-        let _ = write!(out, "\n| {} |", line.kind.title());
+        let rounds = reports.iter().filter_map(|report| report.rows.get(index));
+        let rates: Vec<_> = rounds.map(|row| (row.savannah.result.rate, row.baseline.result.rate)).collect();
+        let _ = write!(out, "\n| {} |", row.kind.title());
         for (rate, _) in &rates {
             let _ = write!(out, " {rate:.0} |");
         }

@@ -1,4 +1,4 @@
-//! The questions, and what is filled in, taken from the database so that it is there to be found.
+//! The query scenarios, with variables chosen from the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,38 +9,38 @@ use sqlx::{PgConnection, Row};
 
 use crate::Result;
 
-/// So many different products are asked for.
-const SLUGS: i64 = 500;
-/// So many different words are searched for.
-const TERMS: usize = 100;
-/// So many names are read to find words.
-const NAMES: i64 = 20_000;
-/// A category with about so many below it is the one that is listed.
-const BELOW: i64 = 100;
+/// The number of different products requested.
+const SLUG_COUNT: i64 = 500;
+/// The number of different search terms.
+const SEARCH_TERM_COUNT: usize = 100;
+/// The number of product names from which search terms are chosen.
+const NAME_SAMPLE_SIZE: i64 = 20_000;
+/// The target number of descendants of the category to list.
+const TARGET_DESCENDANT_COUNT: i64 = 100;
 
-/// A question.
+/// A query scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Kind {
-    /// The first page of the shop.
+pub enum ScenarioKind {
+    /// First page of all products.
     Listing,
-    /// The same, asked by somebody who has signed in.
+    /// First page of all products, requested by a logged-in customer.
     SignedIn,
-    /// The first page with the first variants of each product.
+    /// First page with the first variants of each product.
     Variants,
-    /// The first page of a category and everything below it.
+    /// First page of a category with its descendants.
     Category,
-    /// One product with the way to it.
+    /// One product with its category ancestors.
     Product,
-    /// Three levels of the category tree with their counts.
+    /// Three levels of the category tree with product counts.
     Tree,
-    /// A word that a few products have.
+    /// Search for a word that few products contain.
     SearchRare,
-    /// Two words that many products have.
+    /// Search for two words that many products contain.
     SearchCommon,
 }
 
-impl Kind {
-    /// What the table calls it.
+impl ScenarioKind {
+    /// Returns the title in the report.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Listing => "Listing",
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// The operation's name and text.
+    /// Returns the name and the text of the operation.
     const fn operation(self) -> (&'static str, &'static str) {
         match self {
             Self::Listing | Self::SignedIn => (
@@ -89,7 +89,7 @@ impl Kind {
         }
     }
 
-    fn body(self, variables: &Value) -> String {
+    fn request_body(self, variables: &Value) -> String {
         let (name, text) = self.operation();
         let mut body = json!({ "query": text, "operationName": name });
         if !variables.is_null() {
@@ -99,68 +99,71 @@ impl Kind {
     }
 }
 
-/// A question with everything that is filled in, as bodies of requests.
+/// A scenario with its request bodies.
 #[derive(Debug)]
 pub struct Scenario {
-    /// Which.
-    pub kind: Kind,
-    /// One for each set of variables.
+    /// The kind.
+    pub kind: ScenarioKind,
+    /// The request bodies, one per set of variables.
     pub bodies: Vec<String>,
 }
 
-/// All questions for one database, and what its category holds.
+/// The scenarios for a database.
 #[derive(Debug)]
-pub struct Questions {
-    /// In the order of the table.
+pub struct ScenarioSet {
+    /// The scenarios, in report order.
     pub scenarios: Vec<Scenario>,
-    /// How many categories are below the one that is listed.
-    pub below: i64,
-    /// How many products the searches for rare words, and for common ones, find on average.
-    pub found: (f64, f64),
+    /// The number of descendants of the listed category.
+    pub descendant_count: i64,
+    /// The average number of search hits: rare words, common words.
+    pub average_hits: (f64, f64),
 }
 
-impl Questions {
-    /// Chooses what to ask a database.
-    pub async fn draw(db: &mut PgConnection) -> Result<Self> {
-        let (category, below) = category(db).await?;
-        let slugs = column(
+impl ScenarioSet {
+    /// Chooses the variables from a database.
+    pub async fn load(db: &mut PgConnection) -> Result<Self> {
+        let (category, descendant_count) = choose_category(db).await?;
+        let slugs = load_column(
             db,
             "SELECT slug FROM product WHERE status = 'active' AND deleted_at IS NULL ORDER BY md5(id::text) LIMIT $1",
-            SLUGS,
+            SLUG_COUNT,
         )
         .await?;
-        // Another order than that of the slugs, so that a search does not find what was just read.
-        let names = column(
+        // The order differs from that of the slugs, so that searches do not hit cached products.
+        let names = load_column(
             db,
             "SELECT name FROM product WHERE status = 'active' AND deleted_at IS NULL ORDER BY md5('n' || id) LIMIT $1",
-            NAMES,
+            NAME_SAMPLE_SIZE,
         )
         .await?;
-        let (rare, common) = (rare(&names), common(&names));
+        let (rare, common) = (select_rare_terms(&names), select_common_terms(&names));
         if slugs.is_empty() || rare.is_empty() || common.is_empty() {
             return Err("the database holds no products whose words could be searched for".to_owned());
         }
-        let found = (average(db, &rare).await?, average(db, &common).await?);
+        let average_hits = (average_search_hits(db, &rare).await?, average_search_hits(db, &common).await?);
         let searches = |terms: &[String]| terms.iter().map(|term| json!({ "search": term })).collect();
         let scenarios = [
-            (Kind::Listing, vec![Value::Null]),
-            (Kind::SignedIn, vec![Value::Null]),
-            (Kind::Variants, vec![Value::Null]),
-            (Kind::Category, vec![json!({ "id": BASE64_URL_SAFE_NO_PAD.encode(format!("Category:{category}")) })]),
-            (Kind::Product, slugs.iter().map(|slug| json!({ "slug": slug })).collect()),
-            (Kind::Tree, vec![Value::Null]),
-            (Kind::SearchRare, searches(&rare)),
-            (Kind::SearchCommon, searches(&common)),
+            (ScenarioKind::Listing, vec![Value::Null]),
+            (ScenarioKind::SignedIn, vec![Value::Null]),
+            (ScenarioKind::Variants, vec![Value::Null]),
+            (
+                ScenarioKind::Category,
+                vec![json!({ "id": BASE64_URL_SAFE_NO_PAD.encode(format!("Category:{category}")) })],
+            ),
+            (ScenarioKind::Product, slugs.iter().map(|slug| json!({ "slug": slug })).collect()),
+            (ScenarioKind::Tree, vec![Value::Null]),
+            (ScenarioKind::SearchRare, searches(&rare)),
+            (ScenarioKind::SearchCommon, searches(&common)),
         ];
-        let scenario = |(kind, variables): (Kind, Vec<Value>)| Scenario {
+        let scenario = |(kind, variables): (ScenarioKind, Vec<Value>)| Scenario {
             kind,
-            bodies: variables.iter().map(|variables| kind.body(variables)).collect(),
+            bodies: variables.iter().map(|variables| kind.request_body(variables)).collect(),
         };
-        Ok(Self { scenarios: scenarios.into_iter().map(scenario).collect(), below, found })
+        Ok(Self { scenarios: scenarios.into_iter().map(scenario).collect(), descendant_count, average_hits })
     }
 
-    /// The sign-in of a new customer.
-    pub fn register(number: u128) -> String {
+    /// Returns the request body that registers a customer.
+    pub fn registration_body(number: u128) -> String {
         let query = format!(
             "mutation {{ customerRegister(input: {{ email: \"bench{number}@example.com\", password: \"measured twice\" }}) \
              {{ tokens {{ accessToken }} }} }}"
@@ -168,62 +171,64 @@ impl Questions {
         json!({ "query": query }).to_string()
     }
 
-    /// The question that tells whether a server is there.
-    pub fn first() -> String {
-        Kind::Listing.body(&Value::Null)
+    /// Returns the request body of the readiness check.
+    pub fn readiness_body() -> String {
+        ScenarioKind::Listing.request_body(&Value::Null)
     }
 }
 
-/// The category with about a hundred below it, and how many those are.
-async fn category(db: &mut PgConnection) -> Result<(i64, i64)> {
+/// Chooses the category with the number of descendants closest to the target, and returns that number.
+async fn choose_category(db: &mut PgConnection) -> Result<(i64, i64)> {
     let row = sqlx::query(
         "SELECT above::bigint AS id, count(*) - 1 AS below FROM category, \
          unnest(string_to_array(trim(both '/' FROM path), '/')) AS above \
          WHERE deleted_at IS NULL GROUP BY 1 ORDER BY abs(count(*) - 1 - $1), 1 LIMIT 1",
     )
-    .bind(BELOW)
+    .bind(TARGET_DESCENDANT_COUNT)
     .fetch_one(db)
     .await;
-    let read = row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    read.map_err(|why| format!("no category can be chosen: {why}"))
+    let category_and_count = row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    category_and_count.map_err(|error| format!("no category can be chosen: {error}"))
 }
 
-async fn column(db: &mut PgConnection, sql: &'static str, limit: i64) -> Result<Vec<String>> {
-    let texts = sqlx::query_scalar(sql).bind(limit).fetch_all(db).await;
-    texts.map_err(|why| format!("the products cannot be read: {why}"))
+async fn load_column(db: &mut PgConnection, sql: &'static str, limit: i64) -> Result<Vec<String>> {
+    let values = sqlx::query_scalar(sql).bind(limit).fetch_all(db).await;
+    values.map_err(|error| format!("the products cannot be read: {error}"))
 }
 
-/// `karimo` of `Acacia Classic Desk Lamp Karimo 27`.
-fn rare(names: &[String]) -> Vec<String> {
-    let model = |name: &String| name.rsplit(' ').nth(1).map(str::to_lowercase).filter(|word| plain(word));
-    names.iter().filter_map(model).collect::<BTreeSet<_>>().into_iter().take(TERMS).collect()
+/// Selects model words, like `karimo` of `Acacia Classic Desk Lamp Karimo 27`.
+fn select_rare_terms(names: &[String]) -> Vec<String> {
+    let to_model_word =
+        |name: &String| name.rsplit(' ').nth(1).map(str::to_lowercase).filter(|word| is_plain_word(word));
+    names.iter().filter_map(to_model_word).collect::<BTreeSet<_>>().into_iter().take(SEARCH_TERM_COUNT).collect()
 }
 
-/// The most frequent pairs like `classic lamp` of `Acacia Classic Desk Lamp Karimo 27`: any word and the noun's last.
-fn common(names: &[String]) -> Vec<String> {
+/// Selects the most frequent pairs of any word and the last word of the noun, like `classic lamp` of
+/// `Acacia Classic Desk Lamp Karimo 27`.
+fn select_common_terms(names: &[String]) -> Vec<String> {
     let mut pairs: BTreeMap<String, usize> = BTreeMap::new();
     for name in names {
         let name = name.to_lowercase();
         let mut words = name.rsplit(' ').skip(2);
-        let noun = words.next().filter(|word| plain(word));
-        for word in words.filter(|word| plain(word)) {
+        let noun = words.next().filter(|word| is_plain_word(word));
+        for word in words.filter(|word| is_plain_word(word)) {
             if let Some(noun) = noun {
                 *pairs.entry(format!("{word} {noun}")).or_default() += 1;
             }
         }
     }
     let mut pairs: Vec<_> = pairs.into_iter().collect();
-    pairs.sort_by(|(a, often), (b, other)| other.cmp(often).then_with(|| a.cmp(b)));
-    pairs.into_iter().map(|(pair, _)| pair).take(TERMS).collect()
+    pairs.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+    pairs.into_iter().map(|(pair, _)| pair).take(SEARCH_TERM_COUNT).collect()
 }
 
-/// Such a word is folded in one way only, and its beginning counts.
-fn plain(word: &str) -> bool {
-    word.len() > 2 && word.bytes().all(|letter| letter.is_ascii_lowercase())
+/// Returns whether a word has only one normalized form and is long enough for a prefix search.
+fn is_plain_word(word: &str) -> bool {
+    word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
-/// How many products a search finds on average.
-async fn average(db: &mut PgConnection, terms: &[String]) -> Result<f64> {
+/// Returns the average number of search hits.
+async fn average_search_hits(db: &mut PgConnection, terms: &[String]) -> Result<f64> {
     let expressions: Vec<String> = terms
         .iter()
         .map(|term| term.split(' ').map(|word| format!("'{word}':*")).collect::<Vec<_>>().join(" & "))
@@ -232,5 +237,5 @@ async fn average(db: &mut PgConnection, terms: &[String]) -> Result<f64> {
         "SELECT avg((SELECT count(*) FROM product_search WHERE document @@ term::tsquery))::float8 \
          FROM unnest($1) AS term",
     );
-    average.bind(expressions).fetch_one(db).await.map_err(|why| format!("the search cannot be tried: {why}"))
+    average.bind(expressions).fetch_one(db).await.map_err(|error| format!("the search cannot be tried: {error}"))
 }

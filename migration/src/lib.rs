@@ -1,6 +1,6 @@
-//! The database's schema: one file per domain, then one per change, in the order in which they are applied.
+//! Database migrations: one file per domain, then one per change, in the order of application.
 //!
-//! Migrations only expand, and contract later: the previous version of the shop keeps running while the next one starts.
+//! Migrations follow expand and contract, because the previous version keeps running while the next one starts.
 
 pub use sea_orm_migration::prelude::*;
 
@@ -23,7 +23,7 @@ mod m20261125_000016_message_limits;
 mod m20261125_000019_list_indexes;
 mod m20261125_000020_identity;
 
-/// All migrations, oldest first.
+/// The list of all migrations, oldest first.
 #[derive(Debug)]
 pub struct Migrator;
 

@@ -1,10 +1,10 @@
-//! The shop itself, and what it tells the world.
+//! The shop settings row and the outbox of events.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
 const UP: &str = "
 CREATE TABLE shop (

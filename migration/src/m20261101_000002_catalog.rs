@@ -1,13 +1,14 @@
-//! Categories, products, variants and what hangs on them.
+//! Categories, products, variants and their child rows.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// The triggers keep `category_tally` true whatever changes a product: one aggregated statement on PostgreSQL (its rows
-/// taken in one order, so that writers do not deadlock), a row at a time on SQLite, where there is one writer.
+/// Triggers keep `category_tally` consistent with every change of a product: one aggregated statement on PostgreSQL
+/// (rows are locked in a fixed order, so that writers do not deadlock), row by row on SQLite, which has a single
+/// writer.
 const UP: &str = "
 CREATE TABLE category_tree (
     id SMALLINT PRIMARY KEY CHECK (id = 1),

@@ -1,10 +1,10 @@
-//! Where things lie and how many of them.
+//! Stock locations and stock levels.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
 const UP: &str = "
 CREATE TABLE location (

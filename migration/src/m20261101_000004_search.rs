@@ -1,14 +1,14 @@
-//! What a search looks through: one row a product, and the words of all of them.
+//! The search index: one row per product, and the vocabulary of all products.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Both databases are handed the same folded words, so that they find the same things: SQLite's plainest tokenizer cuts
-/// them at blanks and nowhere else. `search_word` is the vocabulary that a mistyped word is compared with: with those
-/// that begin alike, end alike, or begin and end with the same letters.
+/// Both databases index the same normalized words, so that they return the same results: SQLite's ASCII tokenizer
+/// splits only at spaces. `search_word` is the vocabulary for typo correction: a mistyped word is compared with words
+/// that have the same prefix, the same suffix, or the same first and last letters.
 const UP: &str = "
 pg:CREATE TABLE product_search (
 pg:    product_id BIGINT PRIMARY KEY REFERENCES product (id) ON DELETE CASCADE,

@@ -1,12 +1,12 @@
-//! Who is asking: accounts, what they sign in with, what they were given for it; and who changed what.
+//! Identity: accounts, credentials, sessions and tokens; and the audit log.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Secrets are kept as digests only: of a password by Argon2id, of a random token by SHA-256 in hexadecimal.
+/// Secrets are stored as digests only: passwords by Argon2id, random tokens by SHA-256 in hexadecimal.
 const UP: &str = "
 CREATE TABLE account (
     id {key},

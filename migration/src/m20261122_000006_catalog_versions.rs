@@ -1,13 +1,13 @@
-//! Versions of what staff change, and the list of what is not on sale.
+//! Versions of catalog rows for optimistic locking, and an index of unpublished products.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// A version rises with whatever somebody changes and a reader could see. It does not rise with what is sold or what
-/// the clock does to prices: nobody's edit goes wrong by that.
+/// The version is incremented by every visible change of an edit. It is not incremented by stock changes of orders or
+/// by scheduled price changes, because those do not conflict with an edit.
 const UP: &str = "
 ALTER TABLE category ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0)
 --

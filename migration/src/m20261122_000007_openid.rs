@@ -1,13 +1,13 @@
-//! Signing in by way of an OpenID provider: what has begun and not come back yet.
+//! Pending logins of the OpenID Connect code flow.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// `state` and `browser` are digests: of the word that travels through the provider, and of the one in the browser's
-/// cookie. Nonce and PKCE verifier are made of the two words together, so nobody who reads this can go on with a sign-in.
+/// `state` and `browser` are digests: of the `state` parameter, and of the token in the browser's cookie. Nonce and
+/// PKCE verifier are derived from both secrets, so read access to this table does not suffice to continue a login.
 const UP: &str = "
 CREATE TABLE login_flow (
     state TEXT {bytewise} PRIMARY KEY,

@@ -1,12 +1,12 @@
-//! Customers: their addresses, and what staff find them by.
+//! Customers: addresses, and indexes for the staff search.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Addresses are removed for good: an order keeps a copy of its own, and what nobody needs is not kept about anybody.
+/// Addresses are hard-deleted: orders have their own copies, and unused personal data is not retained.
 const UP: &str = "
 CREATE TABLE address (
     id {key},

@@ -1,13 +1,14 @@
-//! How stock moves: a ledger that always adds up to what is on hand, and requests that may come again.
+//! Stock movements: a ledger whose sum is always the on-hand stock; and idempotency keys.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// The ledger is written by the database itself, whoever changes what is on hand, and cannot be rewritten: each movement
-/// begins where the one before it ended. Why, for what and by whom stands with the change, in the `moved_` columns.
+/// Triggers write the ledger on every change of on-hand stock; it is append-only: each movement begins with the
+/// quantity after the previous one. The change itself has the reason, the reference and the actor, in the `moved_`
+/// columns.
 const UP: &str = "
 CREATE UNIQUE INDEX location_name ON location (name)
 --

@@ -1,14 +1,14 @@
-//! What goods cost to send and in tax, and what shoppers have chosen so far.
+//! Shipping methods, tax rates and carts.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// A way of shipping is deleted softly, because carts point at it. A cart's addresses are copies: it keeps what its
-/// shopper said, whatever becomes of an address that is saved elsewhere. An order comes after a cart, so no key says
-/// here that it is there.
+/// Shipping methods are soft-deleted, because carts reference them. A cart's addresses are copies, independent of later
+/// changes of a saved address. `order_id` has no foreign key here, because the order table is created by a later
+/// migration.
 const UP: &str = "
 CREATE TABLE tax_rate (
     id {key},

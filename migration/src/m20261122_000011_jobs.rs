@@ -1,16 +1,17 @@
-//! What happens after a change: events in the order of what they happened to, reactions to them, jobs, schedules.
+//! Background processing: outbox events in order per aggregate, event subscriptions, jobs and schedules.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// The database itself numbers the events of one thing: whoever writes one, a version of the shop that knows nothing of
-/// numbers too, waits for the row that holds the last number until the writer before has committed or gone back. So
-/// there are no gaps, and on PostgreSQL, where the key is taken under the same lock, keys follow the numbers.
+/// A trigger assigns the sequence numbers of an aggregate's events, also for versions of the server that do not know
+/// them. A writer waits for the lock on the row with the last number until the previous writer has committed or rolled
+/// back. So there are no gaps, and on PostgreSQL, where the primary key is assigned under the same lock, keys are in
+/// sequence order.
 ///
-/// Events from before have been told to nobody, and are old news now.
+/// Events written before this migration are marked as relayed.
 const UP: &str = "
 CREATE TABLE outbox_head (
     aggregate TEXT {bytewise} PRIMARY KEY,

@@ -1,16 +1,16 @@
-//! Orders: what was bought as it was then, what is promised to it, sent off, paid and paid back.
+//! Orders: snapshots of the purchased items, stock reservations, fulfillments, payments and refunds.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Whatever is a sum is added up by the database itself: what is reserved from the promises, what is sent off of a line
-/// from the parcels, what is captured and refunded from the ledger. Its limits are checked with every addition.
+/// Triggers maintain all sums: reserved stock from reservations, fulfilled quantities of lines from fulfillments,
+/// captured and refunded amounts from the payment ledger. Limits are checked with every addition.
 ///
-/// Of a line, `cancelled` units were never shipped and never will be, `returned` units were shipped and came back into
-/// stock, and `refunded` units are those that the buyer does not pay for: their money went back, or was never taken.
+/// Of a line, `cancelled` units are never shipped, `returned` units were shipped and restocked, and `refunded` units
+/// are not paid for: they were refunded or never captured.
 const UP: &str = "
 CREATE TABLE customer_order (
     id {key},

@@ -1,13 +1,13 @@
-//! Messages to customers, what they want to hear of, and in which language.
+//! Notifications to customers, notification preferences and languages.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// A message knows the event that it tells of, so that one event is told once by each way. It keeps what it says of an
-/// order as of then, and never a token: that is made when it is sent. Who is forgotten leaves a row without a recipient.
+/// A notification references its event, so that each event is sent once per channel. It contains a snapshot of the
+/// order's data and never a token, which is generated when it is sent. Erasure of a customer clears the recipient.
 const UP: &str = "
 ALTER TABLE account ADD COLUMN language TEXT CHECK (language IN ('en', 'sw'))
 --

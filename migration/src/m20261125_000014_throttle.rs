@@ -1,13 +1,13 @@
-//! Throttling: counters of actions that anybody may take, by the kind of action and its subject.
+//! Throttling: counters of unauthenticated actions, by action and subject.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Subjects (network addresses, e-mail addresses, telephone numbers) are stored as digests. On PostgreSQL the table is
-/// unlogged: a counter is not worth a flush of the write-ahead log, and a crash or failover only starts counting anew.
+/// Subjects (IP addresses, email addresses, phone numbers) are stored as digests. On PostgreSQL the table is unlogged:
+/// counters need no flush of the write-ahead log, and a crash or failover only resets them.
 const UP: &str = "
 DROP TABLE sign_in_attempt
 --

@@ -1,13 +1,13 @@
-//! Limits on messages: how soon one of a kind follows another to one address, and how many short messages guests cause.
+//! Limits on notifications: the interval per recipient and kind, and the number of SMS to guests per day.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// `message_pace` holds, by the hash of a recipient and a kind, the earliest moment for the next message: milliseconds since
-/// 1970, because both databases add those alike. Messages keep no token of an order: it is read when they are sent.
+/// `message_pace` stores the earliest time of the next message by the hash of recipient and kind, in milliseconds since
+/// 1970, because both databases add integers alike. Messages contain no order token: it is loaded when they are sent.
 const UP: &str = "
 CREATE TABLE message_pace (
     key TEXT PRIMARY KEY CHECK (key <> ''),

@@ -1,15 +1,15 @@
-//! Indexes for the lists of staff: each serves a filter and the list's order together, so a page costs the same in a shop
-//! of any age.
+//! Indexes for the staff lists: each covers a filter and the sort order, so that the cost of a page does not depend on
+//! the number of rows.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// Orders are found by any of their three states: a filter that leaves one out names all of its values. On PostgreSQL the
-/// index has its nulls first, though there are none: a page that asks for that order is read from this index, and not
-/// from the one of all orders, past those of other states.
+/// Orders are filtered by three statuses; an omitted filter is expanded to all values. On PostgreSQL the index has
+/// `NULLS FIRST`, although there are no nulls: queries use that order, so that the planner chooses this index and not
+/// the one of all orders, which would skip rows with other statuses.
 const UP: &str = "
 DROP INDEX order_status
 --

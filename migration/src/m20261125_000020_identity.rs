@@ -1,13 +1,13 @@
-//! Families of refresh tokens; one person of a provider for an account.
+//! Refresh token families; at most one identity per provider for an account.
 
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
 
-dialect::scripts!(UP, DOWN);
+dialect::migration_scripts!(UP, DOWN);
 
-/// `family` is the digest of the word that all refresh tokens of a session begin with: by it the session of a token is
-/// found though the token itself is not kept any more.
+/// `family` is the digest of the common prefix of all refresh tokens of a session. It identifies the session of a
+/// superseded token that is no longer stored.
 const UP: &str = "
 ALTER TABLE session ADD COLUMN family TEXT
 --

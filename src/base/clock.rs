@@ -1,26 +1,26 @@
-//! The one place that asks what time it is, so that tests can set it.
+//! The clock: the only place that reads the system time, so that tests can set it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// A clock that everybody in one shop shares.
+/// A shared clock.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// A moment set by a test; the real time when absent.
+    /// The time set by a test; the system time if `None`.
     fixed: Option<Arc<Mutex<DateTime<Utc>>>>,
 }
 
 impl Clock {
-    /// A clock that stands still until it is [set](Clock::set).
+    /// Creates a clock that returns `at` until it is [set](Clock::set).
     #[must_use]
     pub fn fixed(at: DateTime<Utc>) -> Self {
         Self { fixed: Some(Arc::new(Mutex::new(at))) }
     }
 
-    /// Now, in microseconds: as exact as both databases keep it.
+    /// Returns the current time in microseconds, the precision of both databases.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is the only place that may read the system time")]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.fixed {
             Some(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
@@ -28,10 +28,10 @@ impl Clock {
         }
     }
 
-    /// Moves a fixed clock; a real one goes its own way.
-    pub fn set(&self, to: DateTime<Utc>) {
+    /// Sets the time of a fixed clock; does nothing on a system clock.
+    pub fn set(&self, time: DateTime<Utc>) {
         if let Some(at) = &self.fixed {
-            *at.lock().unwrap_or_else(PoisonError::into_inner) = to;
+            *at.lock().unwrap_or_else(PoisonError::into_inner) = time;
         }
     }
 }

@@ -1,28 +1,28 @@
-//! Countries, by ISO 3166-1.
+//! ISO 3166-1 countries.
 
 use std::{fmt, str::FromStr};
 
-/// A country, as the two letters of ISO 3166-1: `KE`.
+/// A country, identified by its ISO 3166-1 alpha-2 code: `KE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Country(iso_currency::Country);
 
 impl Country {
-    /// Its name in English.
+    /// Returns the English name.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// Reads its two letters; small ones will do.
+    /// Parses an alpha-2 code; lower case is accepted.
     #[must_use]
-    pub fn named(code: &str) -> Option<Self> {
-        // The empty word means "unspecified" to the list, which is no country.
+    pub fn from_code(code: &str) -> Option<Self> {
+        // `iso_currency` parses an empty string as "unspecified", which is not a country.
         let code = Some(code.trim().to_ascii_uppercase()).filter(|code| code.len() == 2)?;
         code.parse().ok().map(Self)
     }
 }
 
-/// The two letters.
+/// Formats the alpha-2 code.
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -33,7 +33,7 @@ impl FromStr for Country {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::named(text).ok_or("it is the two letters of a country by ISO 3166-1, such as KE")
+        Self::from_code(text).ok_or("it is the two letters of a country by ISO 3166-1, such as KE")
     }
 }
 
@@ -42,11 +42,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn countries_are_known_by_two_letters() {
-        assert_eq!(Country::named(" ke ").map(|country| country.to_string()), Some("KE".into()));
-        assert_eq!(Country::named("SS").map(Country::name), Some("South Sudan"));
+    fn country_from_code_accepts_two_letters_only() {
+        assert_eq!(Country::from_code(" ke ").map(|country| country.to_string()), Some("KE".into()));
+        assert_eq!(Country::from_code("SS").map(Country::name), Some("South Sudan"));
         for text in ["", "  ", "X", "XX", "KEN", "Kenya", "é"] {
-            assert_eq!(Country::named(text), None, "{text}");
+            assert_eq!(Country::from_code(text), None, "{text}");
         }
     }
 }

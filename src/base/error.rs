@@ -1,83 +1,83 @@
-//! One error, two kinds: what a caller can put right, and what is our fault.
+//! The error type: user errors, and internal errors that are never shown.
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-/// The result of nearly everything here.
+/// The result type of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something was not done.
+/// The error of an operation.
 ///
-/// It has no `Display` on purpose: a fault must never reach an answer by being formatted. Ask [`Error::public`] for
-/// what a caller may read, [`Error::log`] for what an operator should.
+/// It has no `Display` on purpose: an internal error must not reach a response by being formatted. Use
+/// [`Error::to_public_error`] for the caller and [`Error::log_message`] for the operator.
 #[derive(Debug, Clone)]
 pub enum Error {
-    /// The caller can put it right.
-    User(Problem),
-    /// The caller can put it right, and all of it at once. Never empty.
-    Many(Vec<Problem>),
-    /// The caller, or somebody like them, did it too often: it may be tried again after so many seconds.
+    /// An error that the caller can correct.
+    User(PublicError),
+    /// Several errors that the caller can correct. Never empty.
+    UserErrors(Vec<PublicError>),
+    /// The caller, or another caller of the same network or account, reached a rate limit.
     RateLimited {
-        /// Seconds.
+        /// Seconds until the next attempt is allowed.
         retry_after: u64,
     },
-    /// Ours: logged once at the edge and never shown.
-    Fault(Fault),
+    /// An internal error: logged once at the edge and never shown.
+    Internal(InternalError),
 }
 
-/// What a caller did that cannot be, and where.
+/// A user error with the input path it refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// For programs.
-    pub code: Code,
-    /// The path of the input it is about; empty when it is about the whole.
+pub struct PublicError {
+    /// The machine-readable code.
+    pub code: PublicErrorCode,
+    /// The path of the input field; empty if the error concerns the whole request.
     pub field: Vec<String>,
-    /// For people: what is wrong and what would be right.
+    /// The human-readable message: what is wrong and what is expected.
     pub message: String,
 }
 
-/// The kinds of problem, as programs know them (`extensions.code`).
+/// The error codes of the API (`extensions.code`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// An argument that cannot be.
+pub enum PublicErrorCode {
+    /// An argument is invalid.
     BadUserInput,
-    /// What is to be changed is not there, or not the caller's.
+    /// The entity does not exist or is not visible to the caller.
     NotFound,
-    /// There may be only one such thing, and it is there.
+    /// An entity with the same unique value exists.
     AlreadyExists,
-    /// It has been changed since the caller looked.
+    /// The entity was changed since the caller read it.
     VersionConflict,
-    /// It may not go from where it stands to where it should.
+    /// The state machine does not allow the transition.
     IllegalTransition,
-    /// A product is not, or no longer, on sale.
+    /// The product is not on sale.
     ProductNotAvailable,
-    /// Fewer are left than are wanted.
+    /// Fewer units are available than requested.
     InsufficientStock,
-    /// It costs something else than the caller expects.
+    /// The price differs from the one the caller expects.
     PriceChanged,
-    /// The key was used before, for something else.
+    /// The idempotency key was used for another request.
     IdempotencyMismatch,
-    /// The payment was refused.
+    /// The payment was declined.
     PaymentFailed,
-    /// The e-mail address and the password do not belong together.
+    /// Email or password is wrong.
     InvalidCredentials,
-    /// Nobody is signed in, or what was shown for it does not hold.
+    /// The request is anonymous, or its credentials are invalid.
     Unauthenticated,
-    /// Whoever is signed in may not do that.
+    /// The caller lacks the permission.
     Forbidden,
-    /// Too many tries.
+    /// A rate limit was reached.
     RateLimited,
-    /// More than one request may ask for.
+    /// The request exceeds a limit of complexity or size.
     QueryTooComplex,
-    /// Too busy, or cut off from the database, just now.
+    /// The server is overloaded or cannot reach the database.
     Unavailable,
-    /// Our fault.
+    /// An internal error.
     Internal,
 }
 
-impl Code {
-    /// The word that travels.
+impl PublicErrorCode {
+    /// Returns the code as sent to clients.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,123 +102,134 @@ impl Code {
     }
 }
 
-/// Something that broke, with what it was doing.
+/// An internal error with the operation that failed.
 #[derive(Debug, Clone)]
-pub struct Fault {
-    doing: &'static str,
+pub struct InternalError {
+    operation: &'static str,
     cause: Arc<dyn StdError + Send + Sync>,
 }
 
 impl Error {
-    /// What a caller can put right: `field` is the path of what it is about, empty when that is the whole.
-    pub fn user(code: Code, field: &str, message: impl Into<String>) -> Self {
+    /// Creates a user error; `field` is the input path, empty for the whole request.
+    pub fn user(code: PublicErrorCode, field: &str, message: impl Into<String>) -> Self {
         let field = field.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Self::User(Problem { code, field, message: message.into() })
+        Self::User(PublicError { code, field, message: message.into() })
     }
 
-    /// An argument that cannot be: `field` is its path.
+    /// Creates a `BadUserInput` error; `field` is the input path.
     pub fn bad_input(field: &str, message: impl Into<String>) -> Self {
-        Self::user(Code::BadUserInput, field, message)
+        Self::user(PublicErrorCode::BadUserInput, field, message)
     }
 
-    /// More work than one request may cause.
+    /// Creates a `QueryTooComplex` error.
     pub fn too_complex(message: impl Into<String>) -> Self {
-        Self::user(Code::QueryTooComplex, "", message)
+        Self::user(PublicErrorCode::QueryTooComplex, "", message)
     }
 
-    /// What is to be changed is not there, or not the caller's to see.
+    /// Creates a `NotFound` error for an entity that does not exist or is not visible to the caller.
     #[must_use]
-    pub fn not_found(field: &str, what: &str) -> Self {
-        Self::user(Code::NotFound, field, format!("there is no such {what}"))
+    pub fn not_found(field: &str, entity_name: &str) -> Self {
+        Self::user(PublicErrorCode::NotFound, field, format!("there is no such {entity_name}"))
     }
 
-    /// Everything that is wrong with an input, if anything is.
+    /// Returns all validation errors of an input.
     ///
     /// # Errors
-    /// When there are problems.
-    pub fn all(mut problems: Vec<Problem>) -> Result<()> {
-        match problems.len() {
+    /// Returns `User` or `UserErrors` if there are errors.
+    pub fn fail_if_any(mut errors: Vec<PublicError>) -> Result<()> {
+        match errors.len() {
             0 => Ok(()),
-            1 => Err(Self::User(problems.remove(0))),
-            _ => Err(Self::Many(problems)),
+            1 => Err(Self::User(errors.remove(0))),
+            _ => Err(Self::UserErrors(errors)),
         }
     }
 
-    /// What a caller can put right; what they can only wait for, and a fault, comes back as it is.
+    /// Returns the user errors.
     ///
     /// # Errors
-    /// When it is our fault, or the caller's only by its number.
-    pub fn problems(self) -> Result<Vec<Problem>> {
+    /// Returns `RateLimited` and `Internal` errors unchanged.
+    pub fn into_public_errors(self) -> Result<Vec<PublicError>> {
         match self {
-            Self::User(problem) => Ok(vec![problem]),
-            Self::Many(problems) => Ok(problems),
-            other @ (Self::RateLimited { .. } | Self::Fault(_)) => Err(other),
+            Self::User(error) => Ok(vec![error]),
+            Self::UserErrors(errors) => Ok(errors),
+            error @ (Self::RateLimited { .. } | Self::Internal(_)) => Err(error),
         }
     }
 
-    /// Our fault, with what was being done.
-    pub fn fault(doing: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Fault(Fault { doing, cause: Arc::from(cause.into()) })
+    /// Creates an internal error with the operation that failed.
+    pub fn internal(operation: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(InternalError { operation, cause: Arc::from(cause.into()) })
     }
 
-    /// What the caller may know.
+    /// Moves a user error to another input field.
     #[must_use]
-    pub fn public(&self) -> Problem {
+    pub fn at_field(self, field: &str) -> Self {
         match self {
-            Self::User(problem) => problem.clone(),
-            Self::Many(problems) => problems.first().cloned().unwrap_or(Problem {
-                code: Code::BadUserInput,
+            Self::User(error) => Self::user(error.code, field, error.message),
+            other => other,
+        }
+    }
+
+    /// Returns what the caller may see.
+    #[must_use]
+    pub fn to_public_error(&self) -> PublicError {
+        match self {
+            Self::User(error) => error.clone(),
+            Self::UserErrors(errors) => errors.first().cloned().unwrap_or(PublicError {
+                code: PublicErrorCode::BadUserInput,
                 field: Vec::new(),
                 message: "The input cannot be.".into(),
             }),
-            Self::RateLimited { retry_after } => Problem {
-                code: Code::RateLimited,
+            Self::RateLimited { retry_after } => PublicError {
+                code: PublicErrorCode::RateLimited,
                 field: Vec::new(),
                 message: format!("Too many attempts; try again in {retry_after} s."),
             },
-            Self::Fault(fault) if fault.is_outage() => Problem {
-                code: Code::Unavailable,
+            Self::Internal(error) if error.is_outage() => PublicError {
+                code: PublicErrorCode::Unavailable,
                 field: Vec::new(),
                 message: "The shop cannot answer just now; please try again in a few seconds.".into(),
             },
-            Self::Fault(_) => {
-                Problem { code: Code::Internal, field: Vec::new(), message: "Something went wrong on our side.".into() }
-            }
+            Self::Internal(_) => PublicError {
+                code: PublicErrorCode::Internal,
+                field: Vec::new(),
+                message: "Something went wrong on our side.".into(),
+            },
         }
     }
 
-    /// The whole story in one line, for logs and terminals.
+    /// Returns the full error in one line, for logs and terminals.
     #[must_use]
-    pub fn log(&self) -> String {
+    pub fn log_message(&self) -> String {
         match self {
-            Self::User(problem) => problem.to_string(),
-            Self::Many(problems) => problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "),
-            Self::RateLimited { .. } => self.public().to_string(),
-            Self::Fault(fault) => fault.to_string(),
+            Self::User(error) => error.to_string(),
+            Self::UserErrors(errors) => errors.iter().map(PublicError::to_string).collect::<Vec<_>>().join("; "),
+            Self::RateLimited { .. } => self.to_public_error().to_string(),
+            Self::Internal(error) => error.to_string(),
         }
     }
 
-    /// Whether the database refused a row because another one like it is there.
+    /// Returns whether the database reported a unique violation.
     #[must_use]
-    pub fn is_taken(&self) -> bool {
-        let Self::Fault(fault) = self else { return false };
-        let cause = fault.cause.downcast_ref::<DbErr>();
+    pub fn is_unique_violation(&self) -> bool {
+        let Self::Internal(internal) = self else { return false };
+        let cause = internal.cause.downcast_ref::<DbErr>();
         matches!(cause.and_then(DbErr::sql_err), Some(SqlErr::UniqueConstraintViolation(_)))
     }
 
-    /// Whether the database ended the transaction because it and others waited for each other.
+    /// Returns whether the database aborted the transaction because of a deadlock or serialization failure.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {
-        let Self::Fault(fault) = self else { return false };
-        let cause = fault.cause.downcast_ref::<DbErr>().and_then(database_code);
+        let Self::Internal(internal) = self else { return false };
+        let error_code = internal.cause.downcast_ref::<DbErr>().and_then(database_error_code);
         // deadlock_detected, serialization_failure
-        matches!(cause, Some(DatabaseCode::Postgres(code)) if code == "40P01" || code == "40001")
+        matches!(error_code, Some(DatabaseErrorCode::Postgres(code)) if code == "40P01" || code == "40001")
     }
 }
 
-/// The code by which a database names an error.
-enum DatabaseCode {
-    /// SQLSTATE, five characters.
+/// The error code of a database.
+enum DatabaseErrorCode {
+    /// The SQLSTATE, five characters.
     Postgres(String),
     /// The primary result code of SQLite.
     Sqlite(u32),
@@ -233,59 +244,59 @@ fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-fn database_code(error: &DbErr) -> Option<DatabaseCode> {
+fn database_error_code(error: &DbErr) -> Option<DatabaseErrorCode> {
     let error = driver_error(error)?.as_database_error()?;
     let code = error.code()?;
     if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-        // The extended code has the primary one in its lowest byte.
-        return code.parse::<u32>().ok().map(|code| DatabaseCode::Sqlite(code & 0xff));
+        // The lowest byte of the extended code is the primary code.
+        return code.parse::<u32>().ok().map(|code| DatabaseErrorCode::Sqlite(code & 0xff));
     }
-    Some(DatabaseCode::Postgres(code.into_owned()))
+    Some(DatabaseErrorCode::Postgres(code.into_owned()))
 }
 
-/// Whether the connection to the database was lost, so that another one may do the same.
+/// Returns whether the connection to the database was lost, so that the statement can be retried on another one.
 #[must_use]
 pub fn is_connection_lost(error: &DbErr) -> bool {
-    if let Some(DatabaseCode::Postgres(code)) = database_code(error) {
-        return is_lost_by(&code);
+    if let Some(DatabaseErrorCode::Postgres(code)) = database_error_code(error) {
+        return is_connection_lost_code(&code);
     }
-    // A message that was cut off in the middle is a protocol error.
+    // A truncated message is reported as a protocol error.
     matches!(driver_error(error), Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed))
 }
 
-/// Whether this SQLSTATE says that the session has ended: connection exceptions, the server was stopped or is starting,
-/// the session or its transaction was idle for too long.
-fn is_lost_by(code: &str) -> bool {
+/// Returns whether the SQLSTATE means that the session has ended: connection exceptions, a stopped or starting server,
+/// an idle timeout of the session or transaction.
+fn is_connection_lost_code(code: &str) -> bool {
     code.starts_with("08") || ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code)
 }
 
-/// Whether this SQLSTATE says that the same statement may succeed later, other than by a lost connection.
-fn is_passing(code: &str) -> bool {
-    // Insufficient resources (a full disk, no memory, too many connections), errors of the system below.
+/// Returns whether the SQLSTATE means that the statement may succeed later, lost connections excluded.
+fn is_transient_code(code: &str) -> bool {
+    // Insufficient resources (disk, memory, connections); system errors.
     let classes = ["53", "58"];
-    // A statement or lock that took too long, deadlocks, a server that has become a standby.
+    // Statement and lock timeouts, deadlocks, a server that became a standby.
     let codes = ["57014", "55P03", "40P01", "40001", "25006"];
     classes.iter().any(|class| code.starts_with(class)) || codes.contains(&code)
 }
 
-/// The same for the primary result codes of SQLite: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN.
-fn is_passing_sqlite(code: u32) -> bool {
+/// Returns the same for SQLite's primary codes: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN.
+fn is_transient_sqlite_code(code: u32) -> bool {
     [5, 6, 7, 9, 10, 13, 14].contains(&code)
 }
 
-/// Whether the database cannot do it just now, so that trying again may help.
+/// Returns whether the database is temporarily unable to run the statement, so that a retry may succeed.
 fn is_outage(error: &DbErr) -> bool {
     if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) || is_connection_lost(error) {
         return true;
     }
-    match database_code(error) {
-        Some(DatabaseCode::Postgres(code)) => is_passing(&code),
-        Some(DatabaseCode::Sqlite(code)) => is_passing_sqlite(code),
+    match database_error_code(error) {
+        Some(DatabaseErrorCode::Postgres(code)) => is_transient_code(&code),
+        Some(DatabaseErrorCode::Sqlite(code)) => is_transient_sqlite_code(code),
         None => matches!(driver_error(error), Some(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)),
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for PublicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {
             write!(f, "{}: ", self.field.join("."))?;
@@ -294,27 +305,27 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Fault {
-    /// Whether trying again may help.
+impl InternalError {
+    /// Returns whether a retry may succeed.
     fn is_outage(&self) -> bool {
         self.cause.downcast_ref::<DbErr>().is_some_and(is_outage)
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InternalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, self.cause)?;
+        write!(f, "{}: {}", self.operation, self.cause)?;
         let mut cause = self.cause.source();
-        while let Some(deeper) = cause {
-            write!(f, ": {deeper}")?;
-            cause = deeper.source();
+        while let Some(source) = cause {
+            write!(f, ": {source}")?;
+            cause = source.source();
         }
         Ok(())
     }
 }
 
-/// Why a statement was not run: its request has used up its budget. Travels as an error of the database, because a
-/// statement has no other.
+/// The request's database budget is exhausted. It is passed as a database error, because statements return no other
+/// error type.
 #[derive(Debug)]
 pub struct BudgetExceeded(pub String);
 
@@ -334,7 +345,7 @@ impl From<DbErr> for Error {
         {
             return Self::too_complex(message);
         }
-        Self::fault("asking the database", error)
+        Self::internal("running a database statement", error)
     }
 }
 
@@ -343,40 +354,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlstates_that_pass_are_told_from_those_that_do_not() {
+    fn sqlstate_is_classified_as_lost_transient_or_permanent() {
         for code in ["08006", "08P01", "57P01", "57P02", "57P03", "25P03"] {
-            assert!(is_lost_by(code), "{code}");
+            assert!(is_connection_lost_code(code), "{code}");
         }
         for code in ["57014", "55P03", "40P01", "40001", "53100", "53300", "58030", "25006"] {
-            assert!(is_passing(code) && !is_lost_by(code), "{code}");
+            assert!(is_transient_code(code) && !is_connection_lost_code(code), "{code}");
         }
         for code in ["23505", "42601", "25P02", "22003", "XX000"] {
-            assert!(!is_passing(code) && !is_lost_by(code), "{code}");
+            assert!(!is_transient_code(code) && !is_connection_lost_code(code), "{code}");
         }
     }
 
     #[test]
-    fn sqlite_codes_that_pass_are_told_from_those_that_do_not() {
-        assert!([5, 10, 13].into_iter().all(is_passing_sqlite));
-        assert!(![1, 8, 19].into_iter().any(is_passing_sqlite));
+    fn sqlite_code_is_classified_as_transient_or_permanent() {
+        assert!([5, 10, 13].into_iter().all(is_transient_sqlite_code));
+        assert!(![1, 8, 19].into_iter().any(is_transient_sqlite_code));
     }
 
     #[test]
-    fn broken_connections_are_unavailable_and_other_faults_internal() {
-        let cut = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        let driver = |error: sqlx::Error| RuntimeErr::SqlxError(Arc::new(error));
+    fn lost_connection_is_unavailable_and_other_error_is_internal() {
+        let connection_reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let driver_error = |error: sqlx::Error| RuntimeErr::SqlxError(Arc::new(error));
         let outages = [
-            DbErr::Query(driver(sqlx::Error::Io(cut()))),
-            DbErr::Exec(driver(sqlx::Error::Io(cut()))),
-            DbErr::Query(driver(sqlx::Error::PoolTimedOut)),
+            DbErr::Query(driver_error(sqlx::Error::Io(connection_reset()))),
+            DbErr::Exec(driver_error(sqlx::Error::Io(connection_reset()))),
+            DbErr::Query(driver_error(sqlx::Error::PoolTimedOut)),
             DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout),
         ];
         for error in outages {
-            assert_eq!(Error::from(error).public().code, Code::Unavailable);
+            assert_eq!(Error::from(error).to_public_error().code, PublicErrorCode::Unavailable);
         }
-        let broken = [DbErr::Custom("x".into()), DbErr::Query(driver(sqlx::Error::RowNotFound))];
-        for error in broken {
-            assert_eq!(Error::from(error).public().code, Code::Internal);
+        let internal_errors = [DbErr::Custom("x".into()), DbErr::Query(driver_error(sqlx::Error::RowNotFound))];
+        for error in internal_errors {
+            assert_eq!(Error::from(error).to_public_error().code, PublicErrorCode::Internal);
         }
     }
 }

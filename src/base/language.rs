@@ -1,10 +1,10 @@
-//! The languages that the shop writes in.
+//! The languages of notifications.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A language of letters and short messages.
+/// A language of emails and SMS.
 #[derive(
     Debug,
     Clone,
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
     sea_orm::DeriveActiveEnum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text")]
-pub enum Language {
+pub enum LanguageCode {
     /// English.
     #[default]
     #[serde(rename = "en")]
@@ -31,11 +31,11 @@ pub enum Language {
     Swahili,
 }
 
-impl Language {
-    /// All of them.
+impl LanguageCode {
+    /// All languages.
     pub const ALL: [Self; 2] = [Self::English, Self::Swahili];
 
-    /// By ISO 639-1, as it is stored.
+    /// Returns the ISO 639-1 code, as stored.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -44,25 +44,25 @@ impl Language {
         }
     }
 
-    /// The language of a code.
+    /// Returns the language of an ISO 639-1 code.
     #[must_use]
-    pub fn named(code: &str) -> Option<Self> {
+    pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.code() == code)
     }
 }
 
-/// The two letters.
-impl fmt::Display for Language {
+/// Formats the ISO 639-1 code.
+impl fmt::Display for LanguageCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
     }
 }
 
-impl FromStr for Language {
+impl FromStr for LanguageCode {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::named(text).ok_or("it is en or sw")
+        Self::from_code(text).ok_or("it is en or sw")
     }
 }
 
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages_are_known_by_their_codes() {
-        for (language, code) in [(Language::English, "en"), (Language::Swahili, "sw")] {
+    fn language_code_round_trips() {
+        for (language, code) in [(LanguageCode::English, "en"), (LanguageCode::Swahili, "sw")] {
             assert_eq!((language.code(), code.parse().ok()), (code, Some(language)));
             assert_eq!(language.to_string(), code);
         }
-        assert!("fr".parse::<Language>().is_err());
+        assert!("fr".parse::<LanguageCode>().is_err());
     }
 }

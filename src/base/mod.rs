@@ -1,21 +1,21 @@
-//! The shop's words: money, countries, languages, ids, cursors, errors, time. No I/O.
+//! Value types without I/O: money, countries, languages, ids, cursors, errors, time.
 
 pub mod clock;
 pub mod country;
 pub mod error;
-pub mod id;
+pub mod global_id;
 pub mod language;
 pub mod money;
-pub mod page;
+pub mod pagination;
 pub mod patch;
-pub mod link;
+pub mod link_detection;
 pub mod text;
-pub mod token;
+pub mod search_token;
 
 pub use clock::Clock;
 pub use country::Country;
 pub use error::{Error, Result};
-pub use id::GlobalId;
-pub use language::Language;
+pub use global_id::GlobalId;
+pub use language::LanguageCode;
 pub use money::Money;
 pub use patch::Patch;

@@ -1,21 +1,21 @@
-//! What a partial change says of one field.
+//! The change of one field in a partial update.
 
-/// Left as it is, emptied, or something new.
+/// The change of one field: unchanged, cleared or set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T = String> {
-    /// As it is.
+    /// Keeps the current value.
     #[default]
-    Keep,
-    /// Emptied.
+    Unchanged,
+    /// Clears the value.
     Clear,
-    /// This from now on.
+    /// Sets a new value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// Of something new: what is there is set, what is not is empty.
+    /// Returns `Set` for a value and `Clear` for `None`.
     #[must_use]
-    pub fn to(value: Option<T>) -> Self {
+    pub fn from_option(value: Option<T>) -> Self {
         value.map_or(Self::Clear, Self::Set)
     }
 }

@@ -1,27 +1,26 @@
-//! Text as the shop compares it: folded for uniqueness or for searching, and made into slugs. The same on every
-//! database.
+//! Text normalization for uniqueness and for search, and slugs. It is independent of the database.
 //!
-//! [`key`] decides which texts are the same: names of categories, options, tags and vendors. It keeps apart what
-//! languages keep apart. [`search_key`] decides which texts find each other, and folds more.
+//! [`normalize_text`] decides uniqueness of category, option, tag and vendor names and keeps letters that a language
+//! treats as distinct. [`normalize_for_search`] decides search matches and folds more.
 
 use unicode_normalization::{
     UnicodeNormalization,
     char::{compose, is_combining_mark},
 };
 
-/// Lower case, without accents, blanks single: two texts with one key are the same to a shopper.
+/// Returns the text in lower case, without accents, with single spaces. Texts with equal results are duplicates.
 ///
 /// An accent is a mark on a Latin, Greek or Cyrillic letter, or a vowel point of Arabic or Hebrew. Marks of other
-/// scripts (the voicing of kana, vowel signs, viramas, tones) make other letters, and so do those of Cyrillic letters
-/// that Unicode knows as one (й, ї, ў), except ё, which is commonly written е.
+/// scripts (the voicing of kana, vowel signs, viramas, tones) form different letters, and so do Cyrillic letters that
+/// Unicode composes (й, ї, ў), except ё, which is commonly written е.
 #[must_use]
-pub fn key(text: &str) -> String {
-    // Most texts are plain: nothing of them is taken apart or put together, which takes longer than all the rest.
-    if text.is_ascii() { fold(text.chars()) } else { fold(text.nfkd()).nfc().collect() }
+pub fn normalize_text(text: &str) -> String {
+    // Most texts are ASCII; skipping decomposition and composition saves most of the time.
+    if text.is_ascii() { fold_characters(text.chars()) } else { fold_characters(text.nfkd()).nfc().collect() }
 }
 
-/// Folds a text that is taken apart.
-fn fold(decomposed: impl Iterator<Item = char>) -> String {
+/// Folds a decomposed text.
+fn fold_characters(decomposed: impl Iterator<Item = char>) -> String {
     let mut folded = String::new();
     let mut base = ' ';
     for c in decomposed.filter(|c| !is_invisible(*c)) {
@@ -42,60 +41,61 @@ fn fold(decomposed: impl Iterator<Item = char>) -> String {
     folded
 }
 
-/// The [`key`] of a text with the letters that Unicode does not take apart written plainly (ł as l, ß as ss), as
-/// PostgreSQL's `unaccent` does, typographic apostrophes and hyphens too, and Arabic letters without their hamza.
+/// Returns [`normalize_text`] with letters that Unicode does not decompose transliterated (ł as l, ß as ss) as
+/// PostgreSQL's `unaccent` does, typographic apostrophes and hyphens in ASCII, and Arabic letters without their hamza.
 #[must_use]
-pub fn search_key(text: &str) -> String {
-    let key = key(text);
-    if key.is_ascii() {
-        return key;
+pub fn normalize_for_search(text: &str) -> String {
+    let normalized = normalize_text(text);
+    if normalized.is_ascii() {
+        return normalized;
     }
-    let mut plain = String::with_capacity(key.len());
-    for c in key.nfd().filter(|c| !matches!(c, '\u{653}'..='\u{655}')) {
-        match plain_letters(c) {
-            "" => plain.push(c),
-            letters => plain.push_str(letters),
+    let mut transliterated = String::with_capacity(normalized.len());
+    for c in normalized.nfd().filter(|c| !matches!(c, '\u{653}'..='\u{655}')) {
+        match transliterate_letter(c) {
+            "" => transliterated.push(c),
+            letters => transliterated.push_str(letters),
         }
     }
-    plain.nfc().collect()
+    transliterated.nfc().collect()
 }
 
-/// A name for addresses: folded words joined by hyphens, at most `limit` characters.
+/// Returns a URL slug: normalized words joined by hyphens, at most `limit` characters.
 #[must_use]
-pub fn slug(text: &str, limit: usize) -> String {
+pub fn slugify(text: &str, limit: usize) -> String {
     let mut slug = String::new();
-    for word in key(text).split(|c| !is_word_character(c)).filter(|word| !word.is_empty()) {
-        if slug.chars().count() + word.chars().count() + 1 > limit {
+    for term in normalize_text(text).split(|c| !is_word_character(c)).filter(|term| !term.is_empty()) {
+        if slug.chars().count() + term.chars().count() + 1 > limit {
             break;
         }
         if !slug.is_empty() {
             slug.push('-');
         }
-        slug.push_str(word);
+        slug.push_str(term);
     }
     slug
 }
 
-/// Whether a character of a folded text belongs to a word.
+/// Returns whether a character of a normalized text belongs to a word.
 #[must_use]
 pub fn is_word_character(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c)
 }
 
-/// Whether a character shows nothing of its own: joiners, soft hyphens, directions, variants, the Arabic elongation.
+/// Returns whether a character is invisible: joiners, soft hyphens, directions, variation selectors, the Arabic
+/// elongation.
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{640}' | '\u{180b}'..='\u{180f}' | '\u{200c}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a mark says nothing but how its letter, in lower case, is spoken.
+/// Returns whether a mark is an accent of its lower-case base letter, not part of a different letter.
 fn is_accent(base: char, mark: char) -> bool {
     if is_vowel_point(mark) {
         return true;
     }
     match base {
-        // Cyrillic: ё is an accent, and so is a grave, which marks the stress of ѐ and ѝ.
+        // Cyrillic: ё is an accented letter, and a grave marks only the stress of ѐ and ѝ.
         '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{a640}'..='\u{a69f}' => {
             compose(base, mark).is_none() || base == 'е' && mark == '\u{308}' || mark == '\u{300}'
         }
@@ -109,15 +109,15 @@ fn is_accent(base: char, mark: char) -> bool {
     }
 }
 
-/// The points and signs that Arabic and Hebrew may be written with or without; the hamza and the madda are none.
+/// Returns whether a mark is an optional Arabic or Hebrew point or sign; hamza and madda are not.
 const fn is_vowel_point(mark: char) -> bool {
     matches!(mark, '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
         | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{652}' | '\u{656}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}'
         | '\u{8d3}'..='\u{8ff}')
 }
 
-/// How a letter is written in plain Latin ones; nothing for one that stays.
-const fn plain_letters(c: char) -> &'static str {
+/// Returns the Latin transliteration of a letter, or an empty string if the letter is kept.
+const fn transliterate_letter(c: char) -> &'static str {
     match c {
         'ᴀ' | 'ᶏ' | 'ⱥ' => "a",
         'ƀ' | 'ƃ' | 'ɓ' | 'ʙ' | 'ᴃ' | 'ᵬ' | 'ᶀ' => "b",
@@ -179,10 +179,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_accents_and_blanks_do_not_matter() {
-        assert_eq!(key("  Café \t CRÈME "), "cafe creme");
-        assert_eq!(key("ﬁne"), "fine");
-        for (one, other) in [
+    fn normalize_text_ignores_case_accents_and_blanks() {
+        assert_eq!(normalize_text("  Café \t CRÈME "), "cafe creme");
+        assert_eq!(normalize_text("ﬁne"), "fine");
+        for (left, right) in [
             ("ΟΔΌΣ", "οδος"),
             ("ёлка", "ЕЛКА"),
             ("за́мок", "замок"),
@@ -193,15 +193,15 @@ mod tests {
             ("クッション", "クッション"),
             ("मी\u{200d}ल", "मील"),
         ] {
-            assert_eq!(key(one), key(other), "{one} {other}");
+            assert_eq!(normalize_text(left), normalize_text(right), "{left} {right}");
         }
-        for nothing in ["", " \t", "\u{301}", "\u{94d}", "\u{200d}\u{fe0f}"] {
-            assert_eq!(key(nothing), "", "{nothing:?}");
+        for blank in ["", " \t", "\u{301}", "\u{94d}", "\u{200d}\u{fe0f}"] {
+            assert_eq!(normalize_text(blank), "", "{blank:?}");
         }
     }
 
     #[test]
-    fn key_keeps_apart_letters_that_languages_keep_apart() {
+    fn normalize_text_keeps_distinct_letters() {
         let pairs = [
             ("ハハ", "パパ"),
             ("カラス", "ガラス"),
@@ -219,15 +219,19 @@ mod tests {
             ("Łuk", "Luk"),
             ("Maße", "Masse"),
         ];
-        for (one, other) in pairs {
-            assert_ne!(key(one), key(other));
-            assert!(key(one).chars().count() == one.to_lowercase().chars().count(), "{one} {}", key(one));
+        for (left, right) in pairs {
+            assert_ne!(normalize_text(left), normalize_text(right));
+            assert!(
+                normalize_text(left).chars().count() == left.to_lowercase().chars().count(),
+                "{left} {}",
+                normalize_text(left)
+            );
         }
     }
 
     #[test]
-    fn search_key_writes_letters_plainly() {
-        for (text, plain) in [
+    fn normalize_for_search_transliterates_letters() {
+        for (text, expected) in [
             ("Łuk", "luk"),
             ("Øl", "ol"),
             ("Spaß STRASSE ẞ", "spass strasse ss"),
@@ -244,20 +248,20 @@ mod tests {
             ("ガラス", "ガラス"),
             ("май", "май"),
         ] {
-            assert_eq!(search_key(text), plain);
+            assert_eq!(normalize_for_search(text), expected);
         }
     }
 
     #[test]
-    fn slugs_are_cut_at_a_word() {
-        assert_eq!(slug("Animals & Pet Supplies", 60), "animals-pet-supplies");
-        assert_eq!(slug("Animals & Pet Supplies", 12), "animals-pet");
-        assert_eq!(slug("!!!", 12), "");
-        assert_eq!(slug("Rock-'n'-Roll 2XL, Ñandú!", 60), "rock-n-roll-2xl-nandu");
-        assert_eq!(slug("हिन्दी किताब", 60), "हिन्दी-किताब");
+    fn slug_is_truncated_at_a_word() {
+        assert_eq!(slugify("Animals & Pet Supplies", 60), "animals-pet-supplies");
+        assert_eq!(slugify("Animals & Pet Supplies", 12), "animals-pet");
+        assert_eq!(slugify("!!!", 12), "");
+        assert_eq!(slugify("Rock-'n'-Roll 2XL, Ñandú!", 60), "rock-n-roll-2xl-nandu");
+        assert_eq!(slugify("हिन्दी किताब", 60), "हिन्दी-किताब");
     }
 
-    fn text() -> impl Strategy<Value = String> {
+    fn text_strategy() -> impl Strategy<Value = String> {
         let letters = "[a-zß-ƿ\u{300}-\u{345}α-ωа-я\u{591}-\u{5c7}א-ת\u{610}-\u{655}क-\u{94d}ก-\u{e4e}か-ヿ\u{3099}가-각\u{200b}-\u{200f} '’]";
         let mixed = proptest::collection::vec(prop_oneof![3 => letters, 1 => ".".prop_map(String::from)], 0..24);
         mixed.prop_map(|pieces| pieces.concat())
@@ -265,17 +269,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn folding_twice_changes_nothing(text in text()) {
-            prop_assert_eq!(key(&key(&text)), key(&text));
-            prop_assert_eq!(search_key(&search_key(&text)), search_key(&text));
-            prop_assert_eq!(search_key(&key(&text)), search_key(&text));
+        fn normalization_is_idempotent(text in text_strategy()) {
+            prop_assert_eq!(normalize_text(&normalize_text(&text)), normalize_text(&text));
+            prop_assert_eq!(normalize_for_search(&normalize_for_search(&text)), normalize_for_search(&text));
+            prop_assert_eq!(normalize_for_search(&normalize_text(&text)), normalize_for_search(&text));
         }
 
         #[test]
-        fn normalization_forms_fold_alike(text in text()) {
-            for fold in [key, search_key] {
-                prop_assert_eq!(fold(&text.nfc().collect::<String>()), fold(&text));
-                prop_assert_eq!(fold(&text.nfd().collect::<String>()), fold(&text));
+        fn unicode_normalization_form_does_not_matter(text in text_strategy()) {
+            for normalize in [normalize_text, normalize_for_search] {
+                prop_assert_eq!(normalize(&text.nfc().collect::<String>()), normalize(&text));
+                prop_assert_eq!(normalize(&text.nfd().collect::<String>()), normalize(&text));
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Carts and their lines, as rows.
+//! Entities of carts and cart lines.
 
 /// `cart`
 pub mod cart {
     use sea_orm::entity::prelude::*;
 
-    /// One row: what somebody is about to buy, without its lines.
+    /// A cart, without its lines.
     #[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "cart")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -13,7 +13,7 @@ pub mod cart {
         pub id: i64,
         pub word: String,
         pub account_id: Option<i64>,
-        pub state: State,
+        pub state: CartStatus,
         pub order_id: Option<i64>,
         pub email: Option<String>,
         pub phone: Option<String>,
@@ -26,37 +26,37 @@ pub mod cart {
         pub updated_at: DateTimeUtc,
     }
 
-    /// None: lines are read together with what the shop offers.
+    /// No relations: lines are loaded together with their sellable variants.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 
-    /// Where a cart stands in its life.
+    /// The status of a cart.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
     #[sea_orm(rs_type = "String", db_type = "Text")]
-    pub enum State {
-        /// It can be changed.
+    pub enum CartStatus {
+        /// The cart can be changed.
         #[sea_orm(string_value = "open")]
         Open,
-        /// An order was made of it.
+        /// The cart was converted to an order.
         #[sea_orm(string_value = "ordered")]
         Ordered,
-        /// What was in it is in its owner's other cart.
+        /// The cart was merged into another cart of its customer.
         #[sea_orm(string_value = "merged")]
         Merged,
     }
 }
 
-/// So many of one variant.
+/// A cart line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::FromQueryResult)]
-pub struct Line {
-    /// The variant.
+pub struct CartLineRow {
+    /// The variant's primary key.
     pub variant_id: i64,
-    /// Its place in the cart: lines stay where they were put.
+    /// The position in the cart, in order of insertion.
     pub position: i32,
-    /// How many.
+    /// The quantity.
     pub quantity: i64,
-    /// What one cost when it was put there.
+    /// The unit price when the line was last set, in minor units.
     pub unit_price: i64,
 }

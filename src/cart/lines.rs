@@ -1,4 +1,4 @@
-//! Lines of a cart: added to, set, removed. A constant number of statements for any number of lines.
+//! Cart lines: add, set, remove. The number of statements does not depend on the number of lines.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,151 +6,166 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{
-    entity::{Line, cart},
-    hold::{Contents, Held, Target, contents, hold},
+    entity::{CartLineRow, cart},
+    queries::{CartContents, CartTarget, LockedCart, load_cart_contents, lock_cart},
 };
 use crate::{
     base::{
         Error, Result,
-        error::{Code, Problem},
-        money::MAX_MINOR,
+        error::{PublicError, PublicErrorCode},
+        money::MAX_MINOR_UNITS,
     },
-    infra::{Sql, Tx},
-    pricing::{Obstacle, Offer, quote::MOST},
+    infra::{SqlBuilder, Tx},
+    pricing::{SellableVariant, Unavailability, quote::MAX_LINE_QUANTITY},
 };
 
-/// More lines no cart has.
-pub const LINES: usize = 200;
+/// The maximum number of lines of a cart.
+pub const MAX_CART_LINES: usize = 200;
 
-/// So many of a variant, as a shopper asks for it.
+/// A requested quantity of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
-    /// The variant.
-    pub variant: i64,
-    /// How many.
+pub struct LineRequest {
+    /// The variant's primary key.
+    pub variant_id: i64,
+    /// The quantity.
     pub quantity: i64,
 }
 
-/// What is to be done with wishes.
+/// How requested quantities are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// So many more.
+pub enum LineMode {
+    /// Add to the existing quantity.
     Add,
-    /// So many, of what is there.
+    /// Set the quantity of an existing line.
     Set,
 }
 
-/// Puts things into a cart, or says how many there are to be of what is there. All wishes, or none.
+/// Adds or sets quantities of cart lines: all requests or none.
 ///
 /// # Errors
-/// When the cart cannot be changed, or with everything that is wrong with the wishes.
-pub async fn change(tx: &Tx, target: Target<'_>, wishes: &[Wish], how: How) -> Result<Held> {
-    let row = hold(tx, target).await?;
-    fill(tx, row, wishes, (how, "lines")).await
+/// Returns the errors of [`lock_cart`], or all errors of the requests.
+pub async fn change_lines(
+    tx: &Tx,
+    target: CartTarget<'_>,
+    requests: &[LineRequest],
+    mode: LineMode,
+) -> Result<LockedCart> {
+    let row = lock_cart(tx, target).await?;
+    apply_line_requests(tx, row, requests, (mode, "lines")).await
 }
 
-/// The same with a cart that is held; `at` is where the wishes stand. Two statements on PostgreSQL, three on SQLite.
+/// Applies requests to a locked cart; `field_path` is the path of the requests in the input. Statements: 2 on
+/// PostgreSQL, 3 on SQLite.
 ///
 /// # Errors
-/// With everything that is wrong with the wishes.
-pub async fn fill(tx: &Tx, row: cart::Model, wishes: &[Wish], (how, at): (How, &str)) -> Result<Held> {
-    if wishes.is_empty() || wishes.len() > LINES {
-        return Err(Error::bad_input(at, format!("give from 1 to {LINES} lines; there are {}", wishes.len())));
+/// Returns all errors of the requests.
+pub async fn apply_line_requests(
+    tx: &Tx,
+    row: cart::Model,
+    requests: &[LineRequest],
+    (mode, field_path): (LineMode, &str),
+) -> Result<LockedCart> {
+    if requests.is_empty() || requests.len() > MAX_CART_LINES {
+        return Err(Error::bad_input(
+            field_path,
+            format!("give from 1 to {MAX_CART_LINES} lines; there are {}", requests.len()),
+        ));
     }
-    let wanted: Vec<i64> = wishes.iter().map(|wish| wish.variant).collect();
-    let Contents { lines: there, offers } = contents(tx, (row.id, &wanted), tx.now()).await?;
-    let (lines, changed) = Desk { at, how, offers: &offers, problems: Vec::new() }.lay(&there, wishes)?;
+    let variant_ids: Vec<i64> = requests.iter().map(|request| request.variant_id).collect();
+    let CartContents { lines: existing, variants } = load_cart_contents(tx, (row.id, &variant_ids), tx.now()).await?;
+    let (lines, changed) =
+        LineEditor { field_path, mode, variants: &variants, errors: Vec::new() }.apply_requests(&existing, requests)?;
     if changed.is_empty() {
-        return Ok(Held { row, contents: Contents { lines: there, offers } });
+        return Ok(LockedCart { row, contents: CartContents { lines: existing, variants } });
     }
-    let touched: Vec<Line> = lines.iter().filter(|line| changed.contains(&line.variant_id)).copied().collect();
-    let row = store(tx, row, &touched).await?;
-    Ok(Held { row, contents: Contents { lines, offers } })
+    let changed_lines: Vec<CartLineRow> =
+        lines.iter().filter(|line| changed.contains(&line.variant_id)).copied().collect();
+    let row = write_lines_and_version(tx, row, &changed_lines).await?;
+    Ok(LockedCart { row, contents: CartContents { lines, variants } })
 }
 
-/// Takes variants out of a cart. One that is not there is out of it already.
+/// Removes variants from a cart. Variants that are not in the cart are ignored.
 ///
 /// # Errors
-/// When the cart cannot be changed.
-pub async fn remove(tx: &Tx, target: Target<'_>, variants: &[i64]) -> Result<Held> {
-    if variants.len() > LINES {
-        return Err(Error::bad_input("variantIds", format!("at most {LINES} ids; there are {}", variants.len())));
+/// Returns the errors of [`lock_cart`], or `BadUserInput` for more than [`MAX_CART_LINES`] variants.
+pub async fn remove_lines(tx: &Tx, target: CartTarget<'_>, variants: &[i64]) -> Result<LockedCart> {
+    if variants.len() > MAX_CART_LINES {
+        return Err(Error::bad_input(
+            "variantIds",
+            format!("at most {MAX_CART_LINES} ids; there are {}", variants.len()),
+        ));
     }
-    let row = hold(tx, target).await?;
+    let row = lock_cart(tx, target).await?;
     let mut sql = tx.sql();
     sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id).push(" AND ");
-    sql.any("variant_id", variants.iter().copied());
-    empty(tx, row, sql).await
+    sql.eq_any("variant_id", variants.iter().copied());
+    delete_lines(tx, row, sql).await
 }
 
-/// Takes everything out of a cart. Addresses and what else was said stay.
+/// Removes all lines of a cart. Addresses and other details are kept.
 ///
 /// # Errors
-/// When the cart cannot be changed.
-pub async fn clear(tx: &Tx, target: Target<'_>) -> Result<Held> {
-    let row = hold(tx, target).await?;
+/// Returns the errors of [`lock_cart`].
+pub async fn clear_lines(tx: &Tx, target: CartTarget<'_>) -> Result<LockedCart> {
+    let row = lock_cart(tx, target).await?;
     let mut sql = tx.sql();
     sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id);
-    empty(tx, row, sql).await
+    delete_lines(tx, row, sql).await
 }
 
-/// Takes lines out of a cart that is held. What is left is read in the same transaction, so that it is what belongs to
-/// the version.
-async fn empty(tx: &Tx, row: cart::Model, sql: Sql) -> Result<Held> {
-    let gone = tx.execute_raw(sql.statement()).await?.rows_affected();
-    let row = if gone == 0 { row } else { touch(tx, row).await? };
-    Held::read(tx, row).await
+/// Deletes lines of a locked cart. The others are read in the same transaction, so that they match the version.
+async fn delete_lines(tx: &Tx, row: cart::Model, sql: SqlBuilder) -> Result<LockedCart> {
+    let deleted = tx.execute_raw(sql.into_statement()).await?.rows_affected();
+    let row = if deleted == 0 { row } else { bump_version(tx, row).await? };
+    LockedCart::load(tx, row).await
 }
 
-/// Counts a change of a cart that is held.
-async fn touch(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
+/// Increments the version of a locked cart.
+async fn bump_version(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
     let mut sql = tx.sql();
-    count_change(&mut sql, tx, &row);
-    tx.execute_raw(sql.statement()).await?;
-    Ok(counted(tx, row))
+    push_version_bump(&mut sql, tx, &row);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(with_bumped_version(tx, row))
 }
 
-fn count_change(sql: &mut Sql, tx: &Tx, row: &cart::Model) {
+fn push_version_bump(sql: &mut SqlBuilder, tx: &Tx, row: &cart::Model) {
     sql.push("UPDATE cart SET version = version + 1, updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(row.id);
 }
 
-/// The row as it is once its change is counted: nobody else changes it while it is held.
-fn counted(tx: &Tx, row: cart::Model) -> cart::Model {
+/// Returns the row after the version increment. It needs no query, because the cart is locked.
+fn with_bumped_version(tx: &Tx, row: cart::Model) -> cart::Model {
     cart::Model { version: row.version + 1, updated_at: tx.now(), ..row }
 }
 
-/// Writes lines of a cart that is held and counts the change. One statement on PostgreSQL, two on SQLite.
-async fn store(tx: &Tx, row: cart::Model, lines: &[Line]) -> Result<cart::Model> {
+/// Upserts lines of a locked cart and increments its version. Statements: 1 on PostgreSQL, 2 on SQLite.
+async fn write_lines_and_version(tx: &Tx, row: cart::Model, lines: &[CartLineRow]) -> Result<cart::Model> {
     let mut sql = tx.sql();
-    if !sql.postgres() {
-        write(tx, row.id, lines).await?;
-        return touch(tx, row).await;
+    if !sql.is_postgres() {
+        write_lines(tx, row.id, lines).await?;
+        return bump_version(tx, row).await;
     }
     sql.push("WITH counted AS (");
-    count_change(&mut sql, tx, &row);
+    push_version_bump(&mut sql, tx, &row);
     sql.push(") ");
-    upsert(&mut sql, tx, row.id, lines);
-    tx.execute_raw(sql.statement()).await?;
-    Ok(counted(tx, row))
+    push_line_upsert(&mut sql, tx, row.id, lines);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(with_bumped_version(tx, row))
 }
 
-/// Writes lines of a cart that is held, new or not. One statement.
-///
-/// # Errors
-/// When the database refuses.
-pub(super) async fn write(tx: &Tx, cart: i64, lines: &[Line]) -> Result<()> {
+/// Upserts lines of a locked cart. Statements: 1.
+pub(super) async fn write_lines(tx: &Tx, cart: i64, lines: &[CartLineRow]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
     let mut sql = tx.sql();
-    upsert(&mut sql, tx, cart, lines);
-    tx.execute_raw(sql.statement()).await?;
+    push_line_upsert(&mut sql, tx, cart, lines);
+    tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
 
-fn upsert(sql: &mut Sql, tx: &Tx, cart: i64, lines: &[Line]) {
+fn push_line_upsert(sql: &mut SqlBuilder, tx: &Tx, cart: i64, lines: &[CartLineRow]) {
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let row = |line: &Line| -> Value {
+    let row = |line: &CartLineRow| -> Value {
         json!([cart, line.variant_id, line.position, line.quantity, line.unit_price, now, now])
     };
     let columns = [
@@ -162,103 +177,149 @@ fn upsert(sql: &mut Sql, tx: &Tx, cart: i64, lines: &[Line]) {
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
-    sql.insert("cart_line", &columns, lines.iter().map(row).collect()).push(
+    sql.insert_rows("cart_line", &columns, lines.iter().map(row).collect()).push(
         " ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = excluded.quantity, \
          unit_price = excluded.unit_price, updated_at = excluded.updated_at",
     );
 }
 
-/// Lays wishes over lines, and gathers what is wrong with them. Pure.
-struct Desk<'a> {
-    at: &'a str,
-    how: How,
-    offers: &'a HashMap<i64, Offer>,
-    problems: Vec<Problem>,
+/// Applies requests to lines and collects their errors. Pure.
+struct LineEditor<'a> {
+    field_path: &'a str,
+    mode: LineMode,
+    variants: &'a HashMap<i64, SellableVariant>,
+    errors: Vec<PublicError>,
 }
 
-impl Desk<'_> {
-    /// The lines as they are to be, and the variants whose lines change.
-    fn lay(mut self, there: &[Line], wishes: &[Wish]) -> Result<(Vec<Line>, HashSet<i64>)> {
-        let mut lines = there.to_vec();
-        let mut places: HashMap<i64, usize> =
-            there.iter().enumerate().map(|(place, line)| (line.variant_id, place)).collect();
-        let mut next = there.iter().map(|line| line.position).max().map_or(0, |last| last.saturating_add(1));
-        let mut asked = HashSet::new();
-        for (number, wish) in wishes.iter().enumerate() {
-            let again = !asked.insert(wish.variant);
-            let place = places.get(&wish.variant).copied();
-            let has = place.map_or(0, |place| lines[place].quantity);
-            // What is set twice in one call is to be so many together, like what is added twice.
-            let base = if self.how == How::Add || again { has } else { 0 };
-            if self.how == How::Set && place.is_none() && self.offers.contains_key(&wish.variant) {
-                self.wrong(number, "variantId", Code::NotFound, "this is not in the cart; add it instead");
+impl LineEditor<'_> {
+    /// Returns the resulting lines, and the variants whose lines change.
+    fn apply_requests(
+        mut self,
+        existing: &[CartLineRow],
+        requests: &[LineRequest],
+    ) -> Result<(Vec<CartLineRow>, HashSet<i64>)> {
+        let mut lines = existing.to_vec();
+        let mut index_by_variant: HashMap<i64, usize> =
+            existing.iter().enumerate().map(|(line_index, line)| (line.variant_id, line_index)).collect();
+        let mut next_position =
+            existing.iter().map(|line| line.position).max().map_or(0, |last_position| last_position.saturating_add(1));
+        let mut seen_variants = HashSet::new();
+        for (request_index, request) in requests.iter().enumerate() {
+            let is_repeated = !seen_variants.insert(request.variant_id);
+            let line_index = index_by_variant.get(&request.variant_id).copied();
+            let current_quantity = line_index.map_or(0, |line_index| lines[line_index].quantity);
+            // Repeated requests for a variant are summed, also in `Set` mode.
+            let base_quantity = if self.mode == LineMode::Add || is_repeated { current_quantity } else { 0 };
+            if self.mode == LineMode::Set && line_index.is_none() && self.variants.contains_key(&request.variant_id) {
+                self.add_line_error(
+                    request_index,
+                    "variantId",
+                    PublicErrorCode::NotFound,
+                    "this is not in the cart; add it instead",
+                );
                 continue;
             }
-            let Some((offer, quantity)) = self.judge(number, *wish, base) else { continue };
-            let unit_price = offer.unit;
-            if let Some(place) = place {
-                lines[place] = Line { quantity, unit_price, ..lines[place] };
+            let Some((variant, quantity)) = self.validate_request(request_index, *request, base_quantity) else {
+                continue;
+            };
+            let unit_price = variant.unit_price;
+            if let Some(line_index) = line_index {
+                lines[line_index] = CartLineRow { quantity, unit_price, ..lines[line_index] };
             } else {
-                places.insert(wish.variant, lines.len());
-                lines.push(Line { variant_id: wish.variant, position: next, quantity, unit_price });
-                next = next.saturating_add(1);
+                index_by_variant.insert(request.variant_id, lines.len());
+                lines.push(CartLineRow {
+                    variant_id: request.variant_id,
+                    position: next_position,
+                    quantity,
+                    unit_price,
+                });
+                next_position = next_position.saturating_add(1);
             }
         }
-        if lines.len() > LINES {
-            self.whole(format!("a cart has at most {LINES} lines; this one would have {}", lines.len()));
+        if lines.len() > MAX_CART_LINES {
+            self.add_error(format!("a cart has at most {MAX_CART_LINES} lines; this one would have {}", lines.len()));
         }
-        let worth = |line: &Line| self.offers.get(&line.variant_id).map_or(0, |offer| i128::from(offer.list));
-        let worth: i128 = lines.iter().map(|line| worth(line) * i128::from(line.quantity)).sum();
-        // Room is left for tax.
-        if worth > i128::from(MAX_MINOR / 2) {
-            self.whole("this comes to more than the shop can count; take fewer".to_owned());
+        let list_value = |line: &CartLineRow| {
+            self.variants.get(&line.variant_id).map_or(0, |variant| i128::from(variant.list_price))
+        };
+        let list_value: i128 = lines.iter().map(|line| list_value(line) * i128::from(line.quantity)).sum();
+        // The limit leaves a margin for tax.
+        if list_value > i128::from(MAX_MINOR_UNITS / 2) {
+            self.add_error("this comes to more than the shop can count; take fewer".to_owned());
         }
-        Error::all(self.problems)?;
-        let before: HashMap<i64, &Line> = there.iter().map(|line| (line.variant_id, line)).collect();
+        Error::fail_if_any(self.errors)?;
+        let before: HashMap<i64, &CartLineRow> = existing.iter().map(|line| (line.variant_id, line)).collect();
         let changed = lines.iter().filter(|line| before.get(&line.variant_id) != Some(line));
         let changed = changed.map(|line| line.variant_id).collect();
         Ok((lines, changed))
     }
 
-    /// Whether a line can have what it has and what is wished for; what it then has.
-    fn judge(&mut self, number: usize, wish: Wish, base: i64) -> Option<(&Offer, i64)> {
-        if !(1..=MOST).contains(&wish.quantity) {
-            self.wrong(number, "quantity", Code::BadUserInput, format!("a quantity is from 1 to {MOST}"));
+    /// Validates a request. Returns the variant and the resulting quantity, or records an error.
+    fn validate_request(
+        &mut self,
+        request_index: usize,
+        request: LineRequest,
+        base_quantity: i64,
+    ) -> Option<(&SellableVariant, i64)> {
+        if !(1..=MAX_LINE_QUANTITY).contains(&request.quantity) {
+            self.add_line_error(
+                request_index,
+                "quantity",
+                PublicErrorCode::BadUserInput,
+                format!("a quantity is from 1 to {MAX_LINE_QUANTITY}"),
+            );
             return None;
         }
-        let quantity = base + wish.quantity;
-        let Some(offer) = self.offers.get(&wish.variant) else {
-            self.wrong(number, "variantId", Code::NotFound, "there is no such variant");
+        let quantity = base_quantity + request.quantity;
+        let Some(variant) = self.variants.get(&request.variant_id) else {
+            self.add_line_error(request_index, "variantId", PublicErrorCode::NotFound, "there is no such variant");
             return None;
         };
-        match offer.obstacle(quantity) {
-            Some(Obstacle::Gone) => {
-                self.wrong(number, "variantId", Code::ProductNotAvailable, "the shop does not sell this");
+        match variant.unavailability(quantity) {
+            Some(Unavailability::NotForSale) => {
+                self.add_line_error(
+                    request_index,
+                    "variantId",
+                    PublicErrorCode::ProductNotAvailable,
+                    "the shop does not sell this",
+                );
             }
-            Some(Obstacle::SoldOut) => {
-                self.wrong(number, "quantity", Code::InsufficientStock, "this is sold out: 0 are left");
+            Some(Unavailability::SoldOut) => {
+                self.add_line_error(
+                    request_index,
+                    "quantity",
+                    PublicErrorCode::InsufficientStock,
+                    "this is sold out: 0 are left",
+                );
             }
-            Some(Obstacle::Fewer(left)) => {
-                let has = if base > 0 { format!("; the cart has {base}") } else { String::new() };
-                self.wrong(number, "quantity", Code::InsufficientStock, format!("only {left} are left{has}"));
+            Some(Unavailability::InsufficientStock(available)) => {
+                let cart_note =
+                    if base_quantity > 0 { format!("; the cart has {base_quantity}") } else { String::new() };
+                self.add_line_error(
+                    request_index,
+                    "quantity",
+                    PublicErrorCode::InsufficientStock,
+                    format!("only {available} are left{cart_note}"),
+                );
             }
-            None if quantity > MOST => {
-                let message = format!("a cart has at most {MOST} of one thing; this would make {quantity}");
-                self.wrong(number, "quantity", Code::BadUserInput, message);
+            None if quantity > MAX_LINE_QUANTITY => {
+                let message =
+                    format!("a cart has at most {MAX_LINE_QUANTITY} of one thing; this would make {quantity}");
+                self.add_line_error(request_index, "quantity", PublicErrorCode::BadUserInput, message);
             }
-            None => return Some((offer, quantity)),
+            None => return Some((variant, quantity)),
         }
         None
     }
 
-    fn wrong(&mut self, number: usize, field: &str, code: Code, message: impl Into<String>) {
-        let number = number.to_string();
-        let field = self.at.split('.').chain([number.as_str(), field]).map(str::to_owned).collect();
-        self.problems.push(Problem { code, field, message: message.into() });
+    fn add_line_error(&mut self, request_index: usize, field: &str, code: PublicErrorCode, message: impl Into<String>) {
+        let request_index = request_index.to_string();
+        let field = self.field_path.split('.').chain([request_index.as_str(), field]).map(str::to_owned).collect();
+        self.errors.push(PublicError { code, field, message: message.into() });
     }
 
-    fn whole(&mut self, message: String) {
-        let field = self.at.split('.').map(str::to_owned).collect();
-        self.problems.push(Problem { code: Code::BadUserInput, field, message });
+    fn add_error(&mut self, message: String) {
+        let field = self.field_path.split('.').map(str::to_owned).collect();
+        self.errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
     }
 }

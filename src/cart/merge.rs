@@ -1,140 +1,158 @@
-//! What somebody chose before they signed in comes into their own cart. Once, however often they ask.
+//! Merging of a guest cart into the customer's cart after login. Idempotent.
 
 use std::collections::HashMap;
 
 use sea_orm::{ActiveModelTrait, ConnectionTrait, FromQueryResult, IntoActiveModel};
 
 use super::{
-    begin,
+    create,
     entity::{
-        Line,
-        cart::{self, State},
+        CartLineRow,
+        cart::{self, CartStatus},
     },
-    hold::{Contents, Held, is_word, open},
-    lines::{self, LINES},
+    lines::{self, MAX_CART_LINES},
+    queries::{CartContents, LockedCart, ensure_open, is_cart_token},
 };
 use crate::{
     base::{Error, Result},
     infra::Tx,
-    pricing::{Offer, offers, quote::MOST},
+    pricing::{SellableVariant, load_sellable_variants, quote::MAX_LINE_QUANTITY},
 };
 
-/// Brings a guest's cart into a customer's: quantities are summed, capped by what is left and by the limits. Without an
-/// open cart of their own the guest's becomes theirs. One that was merged before is not merged again.
+/// Merges a guest cart into the customer's open cart. Quantities are added up to the available stock and the limits.
+/// Without an open cart the guest cart is assigned to the customer. A merged cart is not merged again.
 ///
 /// # Errors
-/// When there is no such cart, or it has been ordered.
-pub async fn merge(tx: &Tx, account: i64, word: &str) -> Result<Held> {
+/// Returns `NotFound` if there is no such cart, `IllegalTransition` if it has been ordered, `Unauthenticated` if the
+/// account does not exist.
+pub async fn merge_guest_cart(tx: &Tx, account: i64, token: &str) -> Result<LockedCart> {
     let missing = || Error::not_found("id", "cart");
-    if !is_word(word) {
+    if !is_cart_token(token) {
         return Err(missing());
     }
-    // First the account, then carts by their keys: two devices that merge at once wait for each other here.
-    begin::hold_owner(tx, account).await?;
-    let mut rows = both(tx, account, word).await?;
-    let given = rows.iter().position(|row| row.word == word).ok_or_else(missing)?;
-    let given = rows.remove(given);
-    let own = rows.pop();
-    if given.state == State::Merged {
-        let row = match own {
-            Some(own) => own,
-            None => begin::mine(tx, account).await?,
+    // Lock order: the account, then carts by primary key. The account lock serializes concurrent merges.
+    create::lock_account(tx, account).await?;
+    let mut rows = lock_both_carts(tx, account, token).await?;
+    let guest_cart = rows.iter().position(|row| row.word == token).ok_or_else(missing)?;
+    let guest_cart = rows.remove(guest_cart);
+    let customer_cart = rows.pop();
+    if guest_cart.state == CartStatus::Merged {
+        let row = match customer_cart {
+            Some(customer_cart) => customer_cart,
+            None => create::lock_or_create_cart(tx, account).await?,
         };
-        return Held::read(tx, row).await;
+        return LockedCart::load(tx, row).await;
     }
-    open(&given)?;
-    if given.account_id.is_some() {
-        return Held::read(tx, given).await;
+    ensure_open(&guest_cart)?;
+    if guest_cart.account_id.is_some() {
+        return LockedCart::load(tx, guest_cart).await;
     }
-    match own {
-        None => claim(tx, given, account).await,
-        Some(own) => join(tx, own, given).await,
+    match customer_cart {
+        None => assign_cart_to_account(tx, guest_cart, account).await,
+        Some(customer_cart) => merge_into_cart(tx, customer_cart, guest_cart).await,
     }
 }
 
-/// The cart of this word and the customer's open one, held in the order of their keys.
-async fn both(tx: &Tx, account: i64, word: &str) -> Result<Vec<cart::Model>> {
+/// Locks the cart with this token and the customer's open cart, in primary key order.
+async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Result<Vec<cart::Model>> {
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE word = ").bind(word).push(" AND (account_id IS NULL OR account_id = ");
+    sql.push("SELECT * FROM cart WHERE word = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
     sql.bind(account).push(") OR state = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
-    if sql.postgres() {
+    if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
     }
-    let rows = tx.query_all_raw(sql.statement()).await?;
+    let rows = tx.query_all_raw(sql.into_statement()).await?;
     Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
 
-async fn claim(tx: &Tx, mut row: cart::Model, account: i64) -> Result<Held> {
+async fn assign_cart_to_account(tx: &Tx, mut row: cart::Model, account: i64) -> Result<LockedCart> {
     row.account_id = Some(account);
-    let row = write(tx, row).await?;
-    Held::read(tx, row).await
+    let row = update_cart(tx, row).await?;
+    LockedCart::load(tx, row).await
 }
 
-async fn join(tx: &Tx, mut own: cart::Model, mut guest: cart::Model) -> Result<Held> {
-    let (mine, theirs) = lines_of(tx, own.id, guest.id).await?;
-    let keys: Vec<i64> = mine.iter().chain(&theirs).map(|line| line.variant_id).collect();
-    let offers = offers(tx, tx.now(), &keys).await?;
-    let (lines, changed) = sum(&mine, &theirs, &offers);
-    lines::write(tx, own.id, &changed).await?;
-    // What the customer has said already counts more than what the guest said.
-    own.email = own.email.or(guest.email.take());
-    own.phone = own.phone.or(guest.phone.take());
-    own.shipping_address = own.shipping_address.or(guest.shipping_address.take());
-    own.billing_address = own.billing_address.or(guest.billing_address.take());
-    own.shipping_method_id = own.shipping_method_id.or(guest.shipping_method_id.take());
-    own.note = own.note.or(guest.note.take());
-    let owner = own.account_id;
-    let own = write(tx, own).await?;
+async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart: cart::Model) -> Result<LockedCart> {
+    let (customer_lines, guest_lines) = load_lines_of_both(tx, customer_cart.id, guest_cart.id).await?;
+    let variant_ids: Vec<i64> = customer_lines.iter().chain(&guest_lines).map(|line| line.variant_id).collect();
+    let variants = load_sellable_variants(tx, tx.now(), &variant_ids).await?;
+    let (lines, changed) = merge_lines(&customer_lines, &guest_lines, &variants);
+    lines::write_lines(tx, customer_cart.id, &changed).await?;
+    // Values of the customer's cart take precedence over those of the guest cart.
+    customer_cart.email = customer_cart.email.or(guest_cart.email.take());
+    customer_cart.phone = customer_cart.phone.or(guest_cart.phone.take());
+    customer_cart.shipping_address = customer_cart.shipping_address.or(guest_cart.shipping_address.take());
+    customer_cart.billing_address = customer_cart.billing_address.or(guest_cart.billing_address.take());
+    customer_cart.shipping_method_id = customer_cart.shipping_method_id.or(guest_cart.shipping_method_id.take());
+    customer_cart.note = customer_cart.note.or(guest_cart.note.take());
+    let owner = customer_cart.account_id;
+    let customer_cart = update_cart(tx, customer_cart).await?;
     let mut sql = tx.sql();
-    sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(guest.id);
-    tx.execute_raw(sql.statement()).await?;
+    sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(guest_cart.id);
+    tx.execute_raw(sql.into_statement()).await?;
     let emptied = cart::Model {
         account_id: owner,
-        state: State::Merged,
+        state: CartStatus::Merged,
         email: None,
         phone: None,
         shipping_address: None,
         billing_address: None,
         shipping_method_id: None,
         note: None,
-        ..guest
+        ..guest_cart
     };
-    write(tx, emptied).await?;
-    Ok(Held { row: own, contents: Contents { lines, offers } })
+    update_cart(tx, emptied).await?;
+    Ok(LockedCart { row: customer_cart, contents: CartContents { lines, variants } })
 }
 
-/// The lines of the customer's cart and of the guest's. One statement.
-async fn lines_of(tx: &Tx, own: i64, guest: i64) -> Result<(Vec<Line>, Vec<Line>)> {
+/// Loads the lines of the customer's cart and of the guest cart. Statements: 1.
+async fn load_lines_of_both(
+    tx: &Tx,
+    customer_cart_id: i64,
+    guest_cart_id: i64,
+) -> Result<(Vec<CartLineRow>, Vec<CartLineRow>)> {
     let mut sql = tx.sql();
     sql.push("SELECT cart_id, variant_id, position, quantity, unit_price FROM cart_line WHERE ");
-    sql.any("cart_id", [own, guest]).push(" ORDER BY position, variant_id");
-    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
-    for row in &tx.query_all_raw(sql.statement()).await? {
-        let of: i64 = row.try_get("", "cart_id")?;
-        let line = Line::from_query_result(row, "")?;
-        if of == own { mine.push(line) } else { theirs.push(line) }
+    sql.eq_any("cart_id", [customer_cart_id, guest_cart_id]).push(" ORDER BY position, variant_id");
+    let (mut customer_lines, mut guest_lines) = (Vec::new(), Vec::new());
+    for row in &tx.query_all_raw(sql.into_statement()).await? {
+        let cart_id: i64 = row.try_get("", "cart_id")?;
+        let line = CartLineRow::from_query_result(row, "")?;
+        if cart_id == customer_cart_id { customer_lines.push(line) } else { guest_lines.push(line) }
     }
-    Ok((mine, theirs))
+    Ok((customer_lines, guest_lines))
 }
 
-/// The lines that come of two carts, and those of them that are to be written. Nothing that was chosen disappears: of
-/// what is sold out by now one stays, and the cart tells of it. Pure.
-fn sum(mine: &[Line], theirs: &[Line], offers: &HashMap<i64, Offer>) -> (Vec<Line>, Vec<Line>) {
-    let mut lines = mine.to_vec();
+/// Merges the lines of two carts. Returns all lines and those to write. A line of a sold-out variant is kept with
+/// quantity 1 and reported as a cart issue. Pure.
+fn merge_lines(
+    customer_lines: &[CartLineRow],
+    guest_lines: &[CartLineRow],
+    variants: &HashMap<i64, SellableVariant>,
+) -> (Vec<CartLineRow>, Vec<CartLineRow>) {
+    let mut lines = customer_lines.to_vec();
     let mut changed = Vec::new();
-    let mut next = mine.iter().map(|line| line.position).max().map_or(0, |last| last.saturating_add(1));
-    for line in theirs {
-        let left = offers.get(&line.variant_id).and_then(Offer::most).unwrap_or(MOST).min(MOST);
-        if let Some(own) = lines.iter_mut().find(|own| own.variant_id == line.variant_id) {
-            // What the customer had stays theirs, even if fewer are left.
-            let quantity = own.quantity.max((own.quantity + line.quantity).min(left));
-            if quantity != own.quantity {
-                own.quantity = quantity;
-                changed.push(*own);
+    let mut next_position = customer_lines
+        .iter()
+        .map(|line| line.position)
+        .max()
+        .map_or(0, |last_position| last_position.saturating_add(1));
+    for line in guest_lines {
+        let available = variants
+            .get(&line.variant_id)
+            .and_then(SellableVariant::max_quantity)
+            .unwrap_or(MAX_LINE_QUANTITY)
+            .min(MAX_LINE_QUANTITY);
+        if let Some(customer_line) = lines.iter_mut().find(|customer_line| customer_line.variant_id == line.variant_id)
+        {
+            // The customer's quantity is not reduced, even if less stock is available.
+            let quantity = customer_line.quantity.max((customer_line.quantity + line.quantity).min(available));
+            if quantity != customer_line.quantity {
+                customer_line.quantity = quantity;
+                changed.push(*customer_line);
             }
-        } else if lines.len() < LINES {
-            let line = Line { position: next, quantity: line.quantity.min(left).max(1), ..*line };
-            next = next.saturating_add(1);
+        } else if lines.len() < MAX_CART_LINES {
+            let line = CartLineRow { position: next_position, quantity: line.quantity.min(available).max(1), ..*line };
+            next_position = next_position.saturating_add(1);
             lines.push(line);
             changed.push(line);
         }
@@ -142,7 +160,7 @@ fn sum(mine: &[Line], theirs: &[Line], offers: &HashMap<i64, Offer>) -> (Vec<Lin
     (lines, changed)
 }
 
-async fn write(tx: &Tx, mut row: cart::Model) -> Result<cart::Model> {
+async fn update_cart(tx: &Tx, mut row: cart::Model) -> Result<cart::Model> {
     row.version += 1;
     row.updated_at = tx.now();
     Ok(row.into_active_model().reset_all().update(tx).await?)

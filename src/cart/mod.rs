@@ -1,22 +1,22 @@
-//! What shoppers have chosen so far. A guest's cart opens to its word, a customer's to the customer on every device.
+//! Carts. A guest cart is accessed by its secret token, a customer's cart by the customer on every device.
 
 pub mod entity;
-pub mod hold;
+pub mod queries;
 pub mod lines;
-pub mod begin;
-pub mod said;
+pub mod create;
+pub mod details;
 pub mod merge;
-pub mod problem;
-pub mod checkout;
-pub mod keep;
+pub mod validation;
+pub mod conversion;
+pub mod retention;
 
-pub use begin::begin;
-pub use checkout::{Taken, close, reopen, take};
+pub use conversion::{CheckedOutCart, close_cart, lock_cart_for_checkout, reopen_cart};
+pub use create::create_cart;
 pub use entity::{
-    Line,
-    cart::{self as cart_row, State},
+    CartLineRow,
+    cart::{self as cart_row, CartStatus},
 };
-pub use hold::{Contents, Held, Target};
-pub use keep::{forget, sweep, told};
-pub use merge::merge;
-pub use problem::Problem;
+pub use merge::merge_guest_cart;
+pub use queries::{CartContents, CartTarget, LockedCart};
+pub use retention::{delete_carts_by_account, delete_expired_carts, export_carts};
+pub use validation::CartIssue;

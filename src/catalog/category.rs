@@ -1,43 +1,43 @@
-//! Making categories: one under a parent, or whole paths as imports name them.
+//! Category creation: one category under a parent, or whole paths for imports.
 
-mod change;
-mod place;
-mod remove;
+mod service;
+mod ordering;
+mod delete;
 
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
-use super::{entity::category, tree};
+use super::{category_tree, entity::category};
 use crate::{
     base::{Error, Result, text},
     infra::{Tx, outbox::Event},
 };
 
-pub use change::{CategoryEdit, NewCategory, create, update};
-pub use place::shift;
-pub use remove::{delete, restore};
+pub use delete::{delete_category, restore_category};
+pub use ordering::move_category;
+pub use service::{CategoryPatch, NewCategory, create_category, update_category};
 
-/// Where products go of which nobody says where they belong.
-pub const UNSORTED: &str = "Uncategorised";
-/// The longest name.
-pub const NAME_LIMIT: usize = 200;
-/// The most levels of the tree: the way to a category is kept with it, in an index.
-pub const DEPTH_LIMIT: usize = 100;
-/// The longest slug, before what makes it unique.
-const SLUG_LIMIT: usize = 80;
-/// How many keys are taken at once, and rows written at once.
-const KEY_BLOCK: usize = 500;
+/// Name of the category for products without a category.
+pub const UNCATEGORIZED_NAME: &str = "Uncategorised";
+/// Maximum length of a category's name in characters.
+pub const MAX_CATEGORY_NAME_LENGTH: usize = 200;
+/// Maximum depth of the tree; limited because the path of each category is stored and indexed.
+pub const MAX_CATEGORY_DEPTH: usize = 100;
+/// Maximum length of a generated slug in characters, without a uniqueness suffix.
+const MAX_CATEGORY_SLUG_LENGTH: usize = 80;
+/// Number of ids allocated per block, and of rows inserted together.
+const ID_BLOCK_SIZE: usize = 500;
 
-/// The tree has changed.
+/// Event emitted when the category tree changes.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct CategoriesChanged {
-    /// The new ones.
+    /// Ids of created and restored categories.
     pub made: Vec<i64>,
-    /// Those that have changed or moved.
+    /// Ids of updated and moved categories.
     pub changed: Vec<i64>,
-    /// Those that are gone.
+    /// Ids of deleted categories.
     pub gone: Vec<i64>,
 }
 
@@ -49,37 +49,35 @@ impl Event for CategoriesChanged {
     }
 }
 
-/// Every category by parent and folded name, for a transaction that makes many.
+/// Index of all categories by parent and normalized name, for a transaction that creates many.
 ///
-/// It holds the tree's lock until the transaction ends, so two importers cannot make one category twice.
+/// Locks the category tree until the transaction ends, so that concurrent imports cannot create the same category
+/// twice.
 #[derive(Debug)]
-pub struct Book<'tx> {
+pub struct CategoryIndex<'tx> {
     tx: &'tx Tx,
-    by_name: HashMap<(Option<i64>, String), Place>,
+    by_name: HashMap<(Option<i64>, String), CategoryPath>,
     slugs: HashSet<String>,
-    children: HashMap<Option<i64>, i32>,
-    keys: std::vec::IntoIter<i64>,
-    pending: Vec<category::ActiveModel>,
-    made: Vec<i64>,
+    child_counts: HashMap<Option<i64>, i32>,
+    id_block: std::vec::IntoIter<i64>,
+    pending_rows: Vec<category::ActiveModel>,
+    created_ids: Vec<i64>,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
+struct CategoryPath {
     id: i64,
     path: String,
 }
 
-/// What of a category its book is made of: key, parent, folded name, slug, path, and when it was deleted.
-type Entry = (i64, Option<i64>, String, String, String, Option<chrono::DateTime<chrono::Utc>>);
+/// Columns read into the index: id, parent id, normalized name, slug, path, and deletion time.
+type CategoryIndexRow = (i64, Option<i64>, String, String, String, Option<chrono::DateTime<chrono::Utc>>);
 
-impl<'tx> Book<'tx> {
-    /// Takes the tree's lock and reads all names.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn open(tx: &'tx Tx) -> Result<Self> {
-        tree::lock(tx).await?;
-        let rows: Vec<Entry> = category::Entity::find()
+impl<'tx> CategoryIndex<'tx> {
+    /// Locks the category tree and reads all categories.
+    pub async fn load(tx: &'tx Tx) -> Result<Self> {
+        category_tree::lock_category_tree(tx).await?;
+        let rows: Vec<CategoryIndexRow> = category::Entity::find()
             .select_only()
             .columns([
                 category::Column::Id,
@@ -92,149 +90,152 @@ impl<'tx> Book<'tx> {
             .into_tuple()
             .all(tx)
             .await?;
-        let mut book = Self {
+        let mut index = Self {
             tx,
             by_name: HashMap::with_capacity(rows.len()),
             slugs: HashSet::with_capacity(rows.len()),
-            children: HashMap::new(),
-            keys: Vec::new().into_iter(),
-            pending: Vec::new(),
-            made: Vec::new(),
+            child_counts: HashMap::new(),
+            id_block: Vec::new().into_iter(),
+            pending_rows: Vec::new(),
+            created_ids: Vec::new(),
         };
-        for (id, parent, key, slug, path, deleted) in rows {
-            book.slugs.insert(slug);
-            if deleted.is_none() {
-                *book.children.entry(parent).or_default() += 1;
-                book.by_name.insert((parent, key), Place { id, path });
+        for (id, parent_id, name_key, slug, path, deleted_at) in rows {
+            index.slugs.insert(slug);
+            if deleted_at.is_none() {
+                *index.child_counts.entry(parent_id).or_default() += 1;
+                index.by_name.insert((parent_id, name_key), CategoryPath { id, path });
             }
         }
-        Ok(book)
+        Ok(index)
     }
 
-    /// The category of this name under a parent, if it is there.
+    /// Returns the id of the category at a path of names, if it exists.
     #[must_use]
-    pub fn find(&self, path: &[String]) -> Option<i64> {
-        let mut at = None;
+    pub fn find_by_path(&self, path: &[String]) -> Option<i64> {
+        let mut category_id = None;
         for name in path {
-            at = Some(self.by_name.get(&(at, text::key(name)))?.id);
+            category_id = Some(self.by_name.get(&(category_id, text::normalize_text(name)))?.id);
         }
-        at
+        category_id
     }
 
-    /// The category at the end of a path, made with all that is missing above it.
+    /// Returns the id of the category at a path of names, creating the missing categories.
     ///
     /// # Errors
-    /// When a name cannot be one, or the database refuses.
-    pub async fn ensure(&mut self, path: &[String]) -> Result<i64> {
-        if path.len() > DEPTH_LIMIT {
-            let message = format!("a category is at most {DEPTH_LIMIT} levels deep; this one is {}", path.len());
+    /// Returns `BadUserInput` if the path is empty or too deep, or a name is invalid.
+    pub async fn ensure_path(&mut self, path: &[String]) -> Result<i64> {
+        if path.len() > MAX_CATEGORY_DEPTH {
+            let message = format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep; this one is {}", path.len());
             return Err(Error::bad_input("category", message));
         }
-        // All or none: a name that cannot be leaves no half of a path behind.
-        path.iter().try_for_each(|name| check_name(name))?;
-        let mut at: Option<Place> = None;
+        // Validates all names first: an invalid name must not leave a partial path behind.
+        path.iter().try_for_each(|name| validate_category_name(name))?;
+        let mut current: Option<CategoryPath> = None;
         for name in path {
-            let parent = at.as_ref().map(|place| place.id);
-            let key = text::key(name);
-            at = Some(match self.by_name.get(&(parent, key.clone())) {
-                Some(place) => place.clone(),
-                None => self.make(name, key, at.as_ref(), path).await?,
+            let parent_id = current.as_ref().map(|category_path| category_path.id);
+            let name_key = text::normalize_text(name);
+            current = Some(match self.by_name.get(&(parent_id, name_key.clone())) {
+                Some(category_path) => category_path.clone(),
+                None => self.create_category(name, name_key, current.as_ref(), path).await?,
             });
         }
-        at.map(|place| place.id).ok_or_else(|| Error::bad_input("category", "a category needs a name"))
+        current
+            .map(|category_path| category_path.id)
+            .ok_or_else(|| Error::bad_input("category", "a category needs a name"))
     }
 
-    async fn make(&mut self, name: &str, key: String, above: Option<&Place>, path: &[String]) -> Result<Place> {
-        let parent_id = above.map(|above| above.id);
-        let id = self.next_key().await?;
-        let slug = self.free_slug(name, path);
-        let place = Place { id, path: format!("{}{id}/", above.map_or("/", |above| &above.path)) };
-        let position = self.children.entry(parent_id).or_default();
+    async fn create_category(
+        &mut self,
+        name: &str,
+        name_key: String,
+        parent: Option<&CategoryPath>,
+        path: &[String],
+    ) -> Result<CategoryPath> {
+        let parent_id = parent.map(|parent| parent.id);
+        let id = self.next_id().await?;
+        let slug = self.choose_free_slug(name, path);
+        let category_path = CategoryPath { id, path: format!("{}{id}/", parent.map_or("/", |parent| &parent.path)) };
+        let position = self.child_counts.entry(parent_id).or_default();
         let row = category::ActiveModel {
             id: Set(id),
             parent_id: Set(parent_id),
             name: Set(name.trim().to_owned()),
-            name_key: Set(key.clone()),
+            name_key: Set(name_key.clone()),
             slug: Set(slug.clone()),
             description: Set(None),
             position: Set(*position),
-            path: Set(place.path.clone()),
+            path: Set(category_path.path.clone()),
             version: Set(1),
             created_at: Set(self.tx.now()),
             updated_at: Set(self.tx.now()),
             deleted_at: Set(None),
         };
         *position += 1;
-        self.pending.push(row);
+        self.pending_rows.push(row);
         self.slugs.insert(slug);
-        self.by_name.insert((parent_id, key), place.clone());
-        self.made.push(id);
-        Ok(place)
+        self.by_name.insert((parent_id, name_key), category_path.clone());
+        self.created_ids.push(id);
+        Ok(category_path)
     }
 
-    async fn next_key(&mut self) -> Result<i64> {
-        if let Some(key) = self.keys.next() {
-            return Ok(key);
+    async fn next_id(&mut self) -> Result<i64> {
+        if let Some(id) = self.id_block.next() {
+            return Ok(id);
         }
-        // Keys that stay unused are gaps, which nobody minds; but on SQLite nothing else may take them meanwhile, so
-        // what was made with the last block is written first.
-        self.flush().await?;
-        self.keys = self.tx.keys("category", KEY_BLOCK).await?;
-        self.keys.next().ok_or_else(|| Error::fault("numbering a category", "the database gave no key"))
+        // Unused ids of a block leave harmless gaps. SQLite allocates the ids after the last stored one, so pending
+        // rows are inserted before the next block is allocated.
+        self.flush_pending().await?;
+        self.id_block = self.tx.allocate_ids("category", ID_BLOCK_SIZE).await?;
+        self.id_block.next().ok_or_else(|| Error::internal("allocating a category id", "no id returned"))
     }
 
-    /// Writes what was made so far, so that products can name it.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn flush(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.pending);
+    /// Inserts the pending categories, so that products can reference them.
+    pub async fn flush_pending(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.pending_rows);
         if !rows.is_empty() {
             category::Entity::insert_many(rows).exec_without_returning(self.tx).await?;
         }
         Ok(())
     }
 
-    /// `mugs`; where that is taken `kitchen-mugs`; where that is taken too, `mugs-2`.
-    fn free_slug(&self, name: &str, path: &[String]) -> String {
-        let own =
-            Some(text::slug(name, SLUG_LIMIT)).filter(|slug| !slug.is_empty()).unwrap_or_else(|| "category".into());
-        let place = path.iter().rposition(|part| part == name).unwrap_or_default();
-        let above = place.checked_sub(1).and_then(|above| path.get(above));
-        let longer = above.map(|above| text::slug(&format!("{above} {name}"), SLUG_LIMIT));
-        let numbered = (2..).map(|n| format!("{own}-{n}"));
-        let tries = std::iter::once(own.clone()).chain(longer).chain(numbered);
-        tries.into_iter().find(|slug| !self.slugs.contains(slug)).unwrap_or(own)
+    /// Returns a free slug: `mugs`, else `kitchen-mugs`, else `mugs-2` and so on.
+    fn choose_free_slug(&self, name: &str, path: &[String]) -> String {
+        let base_slug = Some(text::slugify(name, MAX_CATEGORY_SLUG_LENGTH))
+            .filter(|slug| !slug.is_empty())
+            .unwrap_or_else(|| "category".into());
+        let name_index = path.iter().rposition(|segment| segment == name).unwrap_or_default();
+        let parent = name_index.checked_sub(1).and_then(|parent| path.get(parent));
+        let qualified_slug = parent.map(|parent| text::slugify(&format!("{parent} {name}"), MAX_CATEGORY_SLUG_LENGTH));
+        let numbered_slugs = (2..).map(|number| format!("{base_slug}-{number}"));
+        let candidates = std::iter::once(base_slug.clone()).chain(qualified_slug).chain(numbered_slugs);
+        candidates.into_iter().find(|slug| !self.slugs.contains(slug)).unwrap_or(base_slug)
     }
 
-    /// Writes the rest, and tells the world what was made.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn close(mut self) -> Result<usize> {
-        self.flush().await?;
-        let count = self.made.len();
+    /// Inserts the pending categories, emits [`CategoriesChanged`] and returns the number of created categories.
+    pub async fn finish(mut self) -> Result<usize> {
+        self.flush_pending().await?;
+        let count = self.created_ids.len();
         if count > 0 {
-            tree::raise(self.tx).await?;
-            self.tx.emit(CategoriesChanged { made: self.made, ..CategoriesChanged::default() }).await?;
+            category_tree::bump_tree_version(self.tx).await?;
+            self.tx.emit_event(CategoriesChanged { made: self.created_ids, ..CategoriesChanged::default() }).await?;
         }
         Ok(count)
     }
 }
 
-/// Whether a name can be one.
-fn check_name(name: &str) -> Result<()> {
+/// Validates the name of a category.
+fn validate_category_name(name: &str) -> Result<()> {
     let length = name.trim().chars().count();
-    if length == 0 || length > NAME_LIMIT {
+    if length == 0 || length > MAX_CATEGORY_NAME_LENGTH {
         return Err(Error::bad_input(
             "category",
             format!(
-                "a category's name has 1 to {NAME_LIMIT} characters; `{}` has {length}",
+                "a category's name has 1 to {MAX_CATEGORY_NAME_LENGTH} characters; `{}` has {length}",
                 name.trim().chars().take(40).collect::<String>()
             ),
         ));
     }
-    if text::key(name).is_empty() {
+    if text::normalize_text(name).is_empty() {
         return Err(Error::bad_input(
             "category",
             format!("a category's name needs a letter or a sign that can be seen; `{name}` has none"),
@@ -243,13 +244,13 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The whole text of one category, for the field that asks for it.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn descriptions(db: &impl ConnectionTrait, keys: &[i64]) -> Result<HashMap<i64, String>> {
+/// Returns the descriptions of categories by id; categories without one are omitted.
+pub async fn load_category_descriptions(
+    db: &impl ConnectionTrait,
+    category_ids: &[i64],
+) -> Result<HashMap<i64, String>> {
     let rows: Vec<(i64, Option<String>)> = category::Entity::find()
-        .filter(category::Column::Id.is_in(keys.iter().copied()))
+        .filter(category::Column::Id.is_in(category_ids.iter().copied()))
         .select_only()
         .columns([category::Column::Id, category::Column::Description])
         .into_tuple()

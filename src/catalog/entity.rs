@@ -1,10 +1,11 @@
-//! The catalog's tables as rows. Relations stay out: what belongs to many rows is loaded in one statement by `loader`.
+//! Entities of the catalog's tables. Relations are not declared: `loader` loads related rows in bulk, one statement
+//! each.
 
-/// `category`
+/// Table `category`.
 pub mod category {
     use sea_orm::entity::prelude::*;
 
-    /// One row.
+    /// A row of `category`.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "category")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -24,18 +25,18 @@ pub mod category {
         pub deleted_at: Option<DateTimeUtc>,
     }
 
-    /// None: see above.
+    /// No relations; see the module documentation.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `product`
+/// Table `product`.
 pub mod product {
     use sea_orm::entity::prelude::*;
 
-    /// One row: what a listing shows. The descriptions have a table of their own, so that a listing does not read them.
+    /// A row of `product`: what a listing shows. Descriptions have a separate table, so that listings do not read them.
     #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "product")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -48,7 +49,7 @@ pub mod product {
         pub vendor: Option<String>,
         pub vendor_key: Option<String>,
         pub category_id: i64,
-        pub status: super::Status,
+        pub status: super::PublicationStatus,
         pub featured: bool,
         pub image: Option<String>,
         pub sku: String,
@@ -64,18 +65,18 @@ pub mod product {
         pub deleted_at: Option<DateTimeUtc>,
     }
 
-    /// None: see above.
+    /// No relations; see the module documentation.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `variant`
+/// Table `variant`.
 pub mod variant {
     use sea_orm::entity::prelude::*;
 
-    /// One row.
+    /// A row of `variant`.
     #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "variant")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -101,11 +102,11 @@ pub mod variant {
         pub deleted_at: Option<DateTimeUtc>,
     }
 
-    /// None: see above.
+    /// No relations; see the module documentation.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub use super::draft::Status;
+pub use super::product_input::PublicationStatus;

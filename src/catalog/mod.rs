@@ -1,31 +1,31 @@
-//! What the shop sells: products and their variants, the category tree, lists, facets and search.
+//! Catalog: products and variants, the category tree, product lists, facets and search.
 
-pub mod draft;
+pub mod product_input;
 pub mod entity;
-pub mod columns;
-pub mod tree;
-mod wrong;
+pub mod projection;
+pub mod category_tree;
+mod validation_errors;
 pub mod category;
 pub mod price;
-pub mod html;
+pub mod sanitize;
 pub mod search;
-pub mod filter;
+pub mod product_filter;
 pub mod loader;
-pub mod list;
-pub mod facet;
-mod sku;
-mod lay;
-mod merge;
-mod parts;
-pub mod save;
-pub mod edit;
-pub mod reprice;
+pub mod product_queries;
+pub mod facets;
+mod sku_generator;
+mod row_values;
+mod match_existing;
+mod child_rows;
+pub mod persist;
+pub mod write;
+pub mod price_refresh;
 
-pub use draft::{ImageDraft, ProductDraft, Sale, Status, VariantDraft};
+pub use category_tree::{CategoryTree, CategoryTreeCache};
 pub use entity::{category as category_row, product, variant};
-pub use filter::Filter;
-pub use lay::ONLY as DEFAULT_VARIANT;
-pub use reprice::reprice;
-pub use save::save;
-pub use tree::{Forest, Tree};
-pub use wrong::Expected;
+pub use persist::save_products;
+pub use price_refresh::refresh_prices;
+pub use product_filter::CatalogFilter;
+pub use product_input::{ProductImageInput, ProductInput, PublicationStatus, SaleInput, VariantInput};
+pub use row_values::DEFAULT_VARIANT_NAME as DEFAULT_VARIANT;
+pub use validation_errors::ExpectedVersion;

@@ -1,4 +1,4 @@
-//! What a product shows of its variants' prices at a moment, and when that next changes. Pure.
+//! Prices that a product derives from its variants at a given time, and when they next change. Pure functions.
 
 use std::borrow::Borrow;
 
@@ -6,57 +6,58 @@ use chrono::{DateTime, Utc};
 
 use super::entity::variant;
 
-/// What a product derives from its variants.
+/// What a product derives from its variants. Prices are in minor units.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Derived {
-    /// Of the first variant.
+pub struct DerivedPrices {
+    /// SKU of the first variant.
     pub sku: String,
-    /// The regular price of the variant that costs least now.
+    /// Regular price of the variant that is currently the cheapest.
     pub price: i64,
-    /// What that variant costs while it is on sale.
+    /// Sale price of that variant, while it is on sale.
     pub sale_price: Option<i64>,
-    /// What a buyer pays now for the cheapest variant.
+    /// Current price of the cheapest variant.
     pub price_now: i64,
-    /// What a buyer pays now for the dearest one.
+    /// Current price of the most expensive variant.
     pub price_max: i64,
-    /// When a sale next begins or ends.
+    /// Time when a sale next starts or ends.
     pub reprice_at: Option<DateTime<Utc>>,
 }
 
 impl variant::Model {
-    /// The sale price if the sale is on.
+    /// Returns the sale price if the sale is active.
     #[must_use]
-    pub fn sale_now(&self, now: DateTime<Utc>) -> Option<i64> {
-        let begun = self.sale_starts_at.is_none_or(|starts| starts <= now);
-        let lasts = self.sale_ends_at.is_none_or(|ends| now < ends);
-        self.sale_price.filter(|_| begun && lasts)
+    pub fn current_sale_price(&self, now: DateTime<Utc>) -> Option<i64> {
+        let has_started = self.sale_starts_at.is_none_or(|starts| starts <= now);
+        let has_not_ended = self.sale_ends_at.is_none_or(|ends| now < ends);
+        self.sale_price.filter(|_| has_started && has_not_ended)
     }
 
-    /// What a buyer pays.
+    /// Returns the current price.
     #[must_use]
-    pub fn price_now(&self, now: DateTime<Utc>) -> i64 {
-        self.sale_now(now).unwrap_or(self.price)
+    pub fn current_price(&self, now: DateTime<Utc>) -> i64 {
+        self.current_sale_price(now).unwrap_or(self.price)
     }
 
-    /// When its price next changes by itself.
-    fn turns_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        [self.sale_starts_at, self.sale_ends_at].into_iter().flatten().filter(|at| *at > now).min()
+    /// Returns when the price next changes because a sale starts or ends.
+    fn next_price_change_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        [self.sale_starts_at, self.sale_ends_at].into_iter().flatten().filter(|moment| *moment > now).min()
     }
 }
 
-/// What a product shows of these variants; nothing if none of them is left.
+/// Derives prices from these variants; `None` if none is active.
 #[must_use]
-pub fn derive(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc>) -> Option<Derived> {
-    let alive = || variants.iter().map(Borrow::borrow).filter(|variant| variant.deleted_at.is_none());
-    let first = alive().min_by_key(|variant| (variant.position, variant.id))?;
-    let cheapest = alive().min_by_key(|variant| (variant.price_now(now), variant.position, variant.id))?;
-    Some(Derived {
+pub fn derive_prices(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc>) -> Option<DerivedPrices> {
+    let active_variants = || variants.iter().map(Borrow::borrow).filter(|variant| variant.deleted_at.is_none());
+    let first = active_variants().min_by_key(|variant| (variant.position, variant.id))?;
+    let cheapest =
+        active_variants().min_by_key(|variant| (variant.current_price(now), variant.position, variant.id))?;
+    Some(DerivedPrices {
         sku: first.sku.clone(),
         price: cheapest.price,
-        sale_price: cheapest.sale_now(now),
-        price_now: cheapest.price_now(now),
-        price_max: alive().map(|variant| variant.price_now(now)).max()?,
-        reprice_at: alive().filter_map(|variant| variant.turns_at(now)).min(),
+        sale_price: cheapest.current_sale_price(now),
+        price_now: cheapest.current_price(now),
+        price_max: active_variants().map(|variant| variant.current_price(now)).max()?,
+        reprice_at: active_variants().filter_map(|variant| variant.next_price_change_at(now)).min(),
     })
 }
 
@@ -66,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn variant(id: i64, price: i64, sale: Option<i64>) -> variant::Model {
+    fn build_variant(id: i64, price: i64, sale: Option<i64>) -> variant::Model {
         let at = DateTime::UNIX_EPOCH;
         variant::Model {
             id,
@@ -91,32 +92,32 @@ mod tests {
     }
 
     #[test]
-    fn a_product_costs_what_its_cheapest_variant_costs_now() {
+    fn product_price_follows_cheapest_variant() {
         let now = DateTime::UNIX_EPOCH;
-        let mut sale = variant(2, 900, Some(300));
+        let mut sale = build_variant(2, 900, Some(300));
         sale.sale_ends_at = Some(now + TimeDelta::hours(1));
-        let variants = [variant(1, 500, None), sale];
-        let derived = derive(&variants, now).expect("derived");
+        let variants = [build_variant(1, 500, None), sale];
+        let derived = derive_prices(&variants, now).expect("derived");
         assert_eq!((derived.price, derived.sale_price, derived.price_max), (900, Some(300), 500));
         assert_eq!((derived.sku.as_str(), derived.reprice_at), ("S1", variants[1].sale_ends_at));
 
-        let after = derive(&variants, now + TimeDelta::hours(1)).expect("derived");
+        let after = derive_prices(&variants, now + TimeDelta::hours(1)).expect("derived");
         assert_eq!((after.price, after.sale_price, after.price_max, after.reprice_at), (500, None, 900, None));
     }
 
     #[test]
-    fn a_sale_to_come_is_no_sale_yet() {
+    fn future_sale_is_not_applied() {
         let now = DateTime::UNIX_EPOCH;
-        let mut coming = variant(1, 900, Some(300));
-        coming.sale_starts_at = Some(now + TimeDelta::hours(1));
-        let derived = derive(std::slice::from_ref(&coming), now).expect("derived");
-        assert_eq!((derived.price_now, derived.reprice_at), (900, coming.sale_starts_at));
+        let mut upcoming = build_variant(1, 900, Some(300));
+        upcoming.sale_starts_at = Some(now + TimeDelta::hours(1));
+        let derived = derive_prices(std::slice::from_ref(&upcoming), now).expect("derived");
+        assert_eq!((derived.price_now, derived.reprice_at), (900, upcoming.sale_starts_at));
     }
 
     #[test]
-    fn no_variants_no_price() {
-        let mut gone = variant(1, 900, None);
-        gone.deleted_at = Some(DateTime::UNIX_EPOCH);
-        assert_eq!(derive(&[gone], DateTime::UNIX_EPOCH), None);
+    fn deleted_variants_have_no_price() {
+        let mut deleted = build_variant(1, 900, None);
+        deleted.deleted_at = Some(DateTime::UNIX_EPOCH);
+        assert_eq!(derive_prices(&[deleted], DateTime::UNIX_EPOCH), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Search: the words of a product, and what a shopper's words are taken to mean.
+//! Full-text search: the indexed words of products, and the parsing of search text.
 //!
-//! Both databases are handed words that were folded and cut here, so they find the same things. A word matches every
-//! word that begins with it; a word that nothing begins with is taken for the nearest one that the shop knows.
+//! Words are normalized and tokenized here, so that both databases return the same results. A word matches every word
+//! it is a prefix of; a word that is not a prefix of any is corrected to the nearest words of the vocabulary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,211 +9,228 @@ use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::{
     base::{
-        Result, text,
-        token::{self, Token, tokens},
+        Result,
+        search_token::{self, SearchToken, tokenize},
+        text,
     },
     infra::Tx,
 };
 
-pub mod near;
+pub mod spelling;
 
-/// Longer words are cut.
-const WORD_LIMIT: usize = 40;
-/// More words of one product are left out.
-const WORDS_PER_PRODUCT: usize = 2_000;
-/// More words of one search are left out.
-const WORDS_PER_SEARCH: usize = 12;
-/// More pairs of letters in one run of a search are left out.
-const PAIRS_PER_RUN: usize = 24;
-/// The largest text anybody may search for, in characters.
-pub const TEXT_LIMIT: usize = 200;
+/// Maximum length of a word; longer ones are truncated.
+const MAX_WORD_LENGTH: usize = 40;
+/// Maximum number of words of a product; further ones are ignored.
+const MAX_WORDS_PER_PRODUCT: usize = 2_000;
+/// Maximum number of words of a search; further ones are ignored.
+const MAX_WORDS_PER_SEARCH: usize = 12;
+/// Maximum number of letter pairs in one run of a search; further ones are ignored.
+const MAX_PAIRS_PER_RUN: usize = 24;
+/// Maximum length of a search text in characters.
+pub const MAX_SEARCH_TEXT_LENGTH: usize = 200;
 
-/// A shopper's words, understood.
+/// A parsed search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
-    /// Everything that was typed, folded.
-    pub key: String,
-    /// What each word may stand for. All must match.
-    terms: Vec<Term>,
+pub struct SearchQuery {
+    /// The whole search text, normalized.
+    pub normalized_text: String,
+    /// The terms, all of which must match.
+    terms: Vec<SearchTerm>,
 }
 
-/// The alternatives that a typed word stands for: of one of them, all words must match.
+/// A search term: alternatives, of which one must match with all its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Term(Vec<Vec<Word>>);
+struct SearchTerm(Vec<Vec<SearchWord>>);
 
-/// A word of the index.
+/// A word to be matched in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Word {
+struct SearchWord {
     text: String,
-    /// Words that begin so match too.
-    prefix: bool,
+    /// Whether words that start with it match too.
+    is_prefix: bool,
 }
 
-impl Word {
-    /// As it is in the index.
+impl SearchWord {
+    /// Creates a word that must match exactly.
     const fn exact(text: String) -> Self {
-        Self { text, prefix: false }
+        Self { text, is_prefix: false }
     }
 
-    /// As it was typed: perhaps not to its end, once there are two letters.
-    fn typed(text: String) -> Self {
-        Self { prefix: text.chars().nth(1).is_some(), text }
+    /// Creates a word as typed, which is a prefix if it has two letters or more.
+    fn from_typed(text: String) -> Self {
+        Self { is_prefix: text.chars().nth(1).is_some(), text }
     }
 }
 
-impl Query {
-    /// Understands what was typed. `None` when there is no word in it. One statement at most.
-    ///
-    /// # Errors
-    /// When the database cannot be asked for the words it knows.
-    pub async fn read(db: &impl ConnectionTrait, typed: &str) -> Result<Option<Self>> {
-        let tokens: Vec<Token> = tokens(typed).into_iter().take(WORDS_PER_SEARCH).map(cut).collect();
+impl SearchQuery {
+    /// Parses a search text. `None` if it contains no word. Statements: 1 at most.
+    pub async fn parse(db: &impl ConnectionTrait, search_text: &str) -> Result<Option<Self>> {
+        let tokens: Vec<SearchToken> =
+            tokenize(search_text).into_iter().take(MAX_WORDS_PER_SEARCH).map(truncate_token).collect();
         if tokens.is_empty() {
             return Ok(None);
         }
-        let words: Vec<&str> = tokens.iter().filter_map(whole).collect();
-        let nearest = near::nearest(db, &words).await?;
+        let words: Vec<&str> = tokens.iter().filter_map(find_correctable_word).collect();
+        let corrections_by_word = spelling::find_corrections(db, &words).await?;
         let terms = tokens.iter().map(|token| {
-            let known = whole(token).and_then(|word| nearest.get(word)).into_iter().flatten();
-            let mut any: Vec<Vec<Word>> = known.map(|word| vec![Word::exact(word.clone())]).collect();
-            any.extend(written(token, !any.is_empty()));
-            Term(any)
+            let corrections =
+                find_correctable_word(token).and_then(|word| corrections_by_word.get(word)).into_iter().flatten();
+            let mut alternatives: Vec<Vec<SearchWord>> =
+                corrections.map(|word| vec![SearchWord::exact(word.clone())]).collect();
+            alternatives.extend(expand_typed_token(token, !alternatives.is_empty()));
+            SearchTerm(alternatives)
         });
-        Ok(Some(Self { key: text::search_key(typed), terms: terms.collect() }))
+        Ok(Some(Self { normalized_text: text::normalize_for_search(search_text), terms: terms.collect() }))
     }
 
-    /// The query in the words of a database's index.
+    /// Returns the query in the syntax of a database's index.
     #[must_use]
-    pub fn expression(&self, backend: DbBackend) -> String {
+    pub fn to_match_expression(&self, backend: DbBackend) -> String {
         let postgres = backend == DbBackend::Postgres;
-        let word = |Word { text, prefix }: &Word| match (postgres, *prefix) {
+        let format_word = |SearchWord { text, is_prefix: prefix }: &SearchWord| match (postgres, *prefix) {
             (true, true) => format!("'{text}':*"),
             (true, false) => format!("'{text}'"),
             (false, true) => format!("\"{text}\" *"),
             (false, false) => format!("\"{text}\""),
         };
         let (or, and) = if postgres { (" | ", " & ") } else { (" OR ", " AND ") };
-        let all = |words: &Vec<Word>| match &words[..] {
-            [one] => word(one),
-            many => format!("({})", many.iter().map(word).collect::<Vec<_>>().join(and)),
+        let format_all = |words: &Vec<SearchWord>| match &words[..] {
+            [single] => format_word(single),
+            multiple => format!("({})", multiple.iter().map(format_word).collect::<Vec<_>>().join(and)),
         };
-        let term = |Term(any): &Term| format!("({})", any.iter().map(all).collect::<Vec<_>>().join(or));
-        self.terms.iter().map(term).collect::<Vec<_>>().join(and)
+        let format_term = |SearchTerm(alternatives): &SearchTerm| {
+            format!("({})", alternatives.iter().map(format_all).collect::<Vec<_>>().join(or))
+        };
+        self.terms.iter().map(format_term).collect::<Vec<_>>().join(and)
     }
 }
 
-/// The word that a token is, if a mistake in it can be forgiven.
-fn whole(token: &Token) -> Option<&str> {
+/// Returns the word of a token, if spelling correction applies to it.
+fn find_correctable_word(token: &SearchToken) -> Option<&str> {
     match token {
-        Token::Word(word) | Token::Contraction { joined: word, .. } => Some(word),
-        Token::Unspaced(_) => None,
+        SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => Some(word),
+        SearchToken::Unspaced(_) => None,
     }
 }
 
-/// What a token stands for as it was typed; if its word was corrected, only what else it may be.
-fn written(token: &Token, is_corrected: bool) -> Vec<Vec<Word>> {
-    let one = |word: &String| (!is_corrected).then(|| vec![Word::typed(word.clone())]);
+/// Returns the alternatives of a token as typed; if its word was corrected, only the other ones.
+fn expand_typed_token(token: &SearchToken, is_corrected: bool) -> Vec<Vec<SearchWord>> {
+    let keep_typed = |word: &String| (!is_corrected).then(|| vec![SearchWord::from_typed(word.clone())]);
     match token {
-        Token::Word(word) => one(word).into_iter().collect(),
-        Token::Contraction { joined, parts } => {
-            one(joined).into_iter().chain([parts.iter().cloned().map(Word::typed).collect()]).collect()
-        }
-        Token::Unspaced(letters) => match &letters[..] {
-            [letter] => vec![vec![Word { text: letter.clone(), prefix: true }]],
-            _ => vec![token::pairs(letters).take(PAIRS_PER_RUN).map(Word::exact).collect()],
+        SearchToken::Word(word) => keep_typed(word).into_iter().collect(),
+        SearchToken::Contraction { joined, parts } => keep_typed(joined)
+            .into_iter()
+            .chain([parts.iter().cloned().map(SearchWord::from_typed).collect()])
+            .collect(),
+        SearchToken::Unspaced(letters) => match &letters[..] {
+            [letter] => vec![vec![SearchWord { text: letter.clone(), is_prefix: true }]],
+            _ => vec![search_token::character_pairs(letters).take(MAX_PAIRS_PER_RUN).map(SearchWord::exact).collect()],
         },
     }
 }
 
-/// A token whose words are no longer than the index has them.
-fn cut(token: Token) -> Token {
-    let short = |word: String| word.chars().take(WORD_LIMIT).collect();
+/// Truncates the words of a token to the maximum length.
+fn truncate_token(token: SearchToken) -> SearchToken {
+    let truncate = |word: String| word.chars().take(MAX_WORD_LENGTH).collect();
     match token {
-        Token::Word(word) => Token::Word(short(word)),
-        Token::Contraction { joined, parts } => {
-            Token::Contraction { joined: short(joined), parts: parts.into_iter().map(short).collect() }
+        SearchToken::Word(word) => SearchToken::Word(truncate(word)),
+        SearchToken::Contraction { joined, parts } => {
+            SearchToken::Contraction { joined: truncate(joined), parts: parts.into_iter().map(truncate).collect() }
         }
-        unspaced @ Token::Unspaced(_) => unspaced,
+        unspaced @ SearchToken::Unspaced(_) => unspaced,
     }
 }
 
-/// The words of a text for the index.
-fn index_words(text: &str) -> impl Iterator<Item = String> {
-    tokens(text).into_iter().map(cut).flat_map(Token::index_words)
+/// Returns the words of a text for the index.
+fn tokenize_for_index(text: &str) -> impl Iterator<Item = String> {
+    tokenize(text).into_iter().map(truncate_token).flat_map(SearchToken::index_terms)
 }
 
-/// The words of one product.
+/// The indexed words of one product.
 #[derive(Debug, Default)]
-pub struct Document {
-    name: BTreeSet<String>,
-    rest: BTreeSet<String>,
+pub struct SearchDocument {
+    name_words: BTreeSet<String>,
+    other_words: BTreeSet<String>,
 }
 
-impl Document {
-    /// Adds words of the name, which count for more.
-    pub fn name(&mut self, name: &str) {
-        self.name.extend(index_words(name));
+impl SearchDocument {
+    /// Adds words of the name, which score higher.
+    pub fn add_name(&mut self, name: &str) {
+        self.name_words.extend(tokenize_for_index(name));
     }
 
-    /// Adds words of anything else.
-    pub fn rest(&mut self, other: &str) {
-        for word in index_words(other) {
-            if self.rest.len() >= WORDS_PER_PRODUCT {
+    /// Adds words of any other field.
+    pub fn add_text(&mut self, text: &str) {
+        for word in tokenize_for_index(text) {
+            if self.other_words.len() >= MAX_WORDS_PER_PRODUCT {
                 return;
             }
-            self.rest.insert(word);
+            self.other_words.insert(word);
         }
     }
 }
 
-/// Replaces what is found of these products.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn store(tx: &Tx, documents: &BTreeMap<i64, Document>) -> Result<()> {
-    let words: BTreeSet<&String> = documents.values().flat_map(|one| one.name.iter().chain(&one.rest)).collect();
-    // Pairs of letters are never taken for mistakes. In one order, so that two writers never wait for each other.
-    let words = words.into_iter().filter(|word| !word.starts_with(token::is_unspaced));
+/// Replaces the search documents of products.
+pub async fn store_search_documents(tx: &Tx, documents: &BTreeMap<i64, SearchDocument>) -> Result<()> {
+    let words: BTreeSet<&String> =
+        documents.values().flat_map(|document| document.name_words.iter().chain(&document.other_words)).collect();
+    // Letter pairs are never spelling candidates. Words are sorted, so that concurrent writers do not deadlock.
+    let words = words.into_iter().filter(|word| !word.starts_with(search_token::is_unspaced));
     let mut sql = tx.sql();
     let columns = [("word", "text"), ("backwards", "text"), ("ends", "text")];
-    sql.insert("search_word", &columns, words.map(|word| near::vocabulary_row(word)).collect());
+    sql.insert_rows("search_word", &columns, words.map(|word| spelling::build_vocabulary_row(word)).collect());
     sql.push(" ON CONFLICT DO NOTHING");
-    tx.execute_raw(sql.statement()).await?;
-    let rows = documents.iter().map(|(key, one)| (*key, &one.name, &one.rest));
-    if tx.sql().postgres() { store_postgres(tx, rows).await } else { store_sqlite(tx, rows).await }
+    tx.execute_raw(sql.into_statement()).await?;
+    let rows =
+        documents.iter().map(|(product_id, document)| (*product_id, &document.name_words, &document.other_words));
+    if tx.sql().is_postgres() {
+        store_documents_postgres(tx, rows).await
+    } else {
+        store_documents_sqlite(tx, rows).await
+    }
 }
 
-type Words<'a> = &'a BTreeSet<String>;
+type IndexedWords<'a> = &'a BTreeSet<String>;
 
-async fn store_postgres(tx: &Tx, rows: impl Iterator<Item = (i64, Words<'_>, Words<'_>)>) -> Result<()> {
-    let (mut keys, mut names, mut all) = (Vec::new(), Vec::new(), Vec::new());
-    let vector =
+async fn store_documents_postgres(
+    tx: &Tx,
+    rows: impl Iterator<Item = (i64, IndexedWords<'_>, IndexedWords<'_>)>,
+) -> Result<()> {
+    let (mut product_ids, mut name_vectors, mut document_vectors) = (Vec::new(), Vec::new(), Vec::new());
+    let format_vector =
         |words: &mut dyn Iterator<Item = &String>| words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
-    for (key, name, rest) in rows {
-        keys.push(key);
-        names.push(vector(&mut name.iter()));
-        all.push(vector(&mut name.union(rest)));
+    for (product_id, name_words, other_words) in rows {
+        product_ids.push(product_id);
+        name_vectors.push(format_vector(&mut name_words.iter()));
+        document_vectors.push(format_vector(&mut name_words.union(other_words)));
     }
     let mut sql = tx.sql();
     sql.push("INSERT INTO product_search (product_id, name, document) SELECT key, name::tsvector, every::tsvector FROM unnest(");
-    sql.ints(keys).push(", ").texts(names.iter().map(String::as_str)).push(", ");
-    sql.texts(all.iter().map(String::as_str)).push(
+    sql.bind_ints(product_ids).push(", ").bind_texts(name_vectors.iter().map(String::as_str)).push(", ");
+    sql.bind_texts(document_vectors.iter().map(String::as_str)).push(
         ") AS new (key, name, every) \
          ON CONFLICT (product_id) DO UPDATE SET name = excluded.name, document = excluded.document",
     );
-    tx.execute_raw(sql.statement()).await?;
+    tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
 
-async fn store_sqlite(tx: &Tx, rows: impl Iterator<Item = (i64, Words<'_>, Words<'_>)>) -> Result<()> {
-    let line = |words: Words<'_>| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    let rows: Vec<_> = rows.map(|(key, name, rest)| serde_json::json!([key, line(name), line(rest)])).collect();
+async fn store_documents_sqlite(
+    tx: &Tx,
+    rows: impl Iterator<Item = (i64, IndexedWords<'_>, IndexedWords<'_>)>,
+) -> Result<()> {
+    let join_words = |words: IndexedWords<'_>| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let rows: Vec<_> = rows
+        .map(|(product_id, name_words, other_words)| {
+            serde_json::json!([product_id, join_words(name_words), join_words(other_words)])
+        })
+        .collect();
     let mut sql = tx.sql();
     sql.push(
         "REPLACE INTO product_search (rowid, name, rest) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(",
     );
     sql.bind(serde_json::Value::Array(rows).to_string()).push(")");
-    tx.execute_raw(sql.statement()).await?;
+    tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
 
@@ -222,20 +239,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_databases_are_asked_the_same() {
-        let term = |any: &[&str], prefix| {
-            Term(any.iter().map(|word| vec![Word { text: (*word).to_owned(), prefix }]).collect())
+    fn match_expression_is_equivalent_on_both_databases() {
+        let term = |alternatives: &[&str], is_prefix| {
+            SearchTerm(
+                alternatives.iter().map(|word| vec![SearchWord { text: (*word).to_owned(), is_prefix }]).collect(),
+            )
         };
-        let query = Query { key: "red mugg".into(), terms: vec![term(&["red"], true), term(&["mug", "mugs"], false)] };
-        assert_eq!(query.expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs')");
-        assert_eq!(query.expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\")");
+        let query = SearchQuery {
+            normalized_text: "red mugg".into(),
+            terms: vec![term(&["red"], true), term(&["mug", "mugs"], false)],
+        };
+        assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs')");
+        assert_eq!(query.to_match_expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\")");
     }
 
     #[test]
-    fn expressions_hold_every_way_to_write_a_word() {
-        let expression = |typed: &str| {
-            let terms = tokens(typed).iter().map(|token| Term(written(token, false))).collect();
-            Query { key: String::new(), terms }.expression(DbBackend::Postgres)
+    fn match_expression_contains_every_spelling() {
+        let expression = |search_text: &str| {
+            let terms =
+                tokenize(search_text).iter().map(|token| SearchTerm(expand_typed_token(token, false))).collect();
+            SearchQuery { normalized_text: String::new(), terms }.to_match_expression(DbBackend::Postgres)
         };
         assert_eq!(expression("men's x"), "('mens':* | ('men':* & 's')) & ('x')");
         assert_eq!(expression("蓝牙耳机"), "(('蓝牙' & '牙耳' & '耳机'))");

@@ -1,8 +1,8 @@
-//! The till: from a cart, or a list of variants, to an order that is promised, paid for and placed.
+//! Checkout: turns a cart or a list of variants into a placed order with its payment.
 
-pub mod purchase;
-pub mod read;
-pub mod buy;
+pub mod request;
+pub mod prepare;
+pub mod complete;
 
-pub use buy::{Bought, buy};
-pub use purchase::{Basket, Purchase, Till};
+pub use complete::{CheckoutResult, complete_checkout};
+pub use request::{CheckoutContext, CheckoutRequest, OrderSource};

@@ -1,118 +1,123 @@
-//! `savannah jobs`: what waits, what failed for good, and what becomes of it.
+//! `savannah jobs`: inspection and administration of background jobs.
 
 use clap::{Args, Subcommand};
 
-use super::open_ready;
+use super::connect_initialized_database;
 use crate::{
-    base::{Error, Result, page, page::Window},
+    base::{Error, Result, pagination, pagination::PageRequest},
     infra::{
         Config, Db,
         jobs::{
-            list::{self, Row, State, Wanted},
+            admin::{self, JobRow, JobRowFilter, JobRowState},
             schedule,
         },
     },
 };
 
-/// What can be done with jobs.
+/// Subcommands of `jobs`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Jobs {
-    /// List jobs and reactions to events, the newest first.
+pub(super) enum JobsCommand {
+    /// List jobs and event deliveries, newest first.
     #[command(after_help = "Example:\n  savannah jobs list --state dead")]
-    List(ListArgs),
-    /// Show one, with why it failed.
+    List(JobListArgs),
+    /// Show one job with its last error.
     #[command(after_help = "Example:\n  savannah jobs show 4711")]
-    Show(IdArgs),
-    /// Try again what is dead or was discarded; what waits, at once.
+    Show(JobIdArgs),
+    /// Retry dead or discarded jobs; run waiting jobs immediately.
     #[command(
         after_help = "Example:\n  savannah jobs retry 4711 4712\n  savannah jobs retry --dead --kind send_message"
     )]
-    Retry(ChoiceArgs),
-    /// Let go of what waits or is dead: it will not be done.
+    Retry(JobSelectionArgs),
+    /// Discard waiting or dead jobs: they will not run.
     #[command(after_help = "Example:\n  savannah jobs discard 4711")]
-    Discard(ChoiceArgs),
-    /// List what runs by the clock.
+    Discard(JobSelectionArgs),
+    /// List the schedules.
     #[command(after_help = "Example:\n  savannah jobs schedules")]
     Schedules,
 }
 
-/// Which are listed.
+/// Arguments of `jobs list`.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// Only those that are waiting, running, done, dead or discarded.
-    #[arg(long, value_parser = state)]
-    state: Option<State>,
-    /// Only those of a queue.
+pub(super) struct JobListArgs {
+    /// Filter by state: waiting, running, done, dead or discarded.
+    #[arg(long, value_parser = parse_job_state)]
+    state: Option<JobRowState>,
+    /// Filter by queue.
     #[arg(long)]
     queue: Option<String>,
-    /// Only those of a kind.
+    /// Filter by kind.
     #[arg(long)]
     kind: Option<String>,
-    /// At most so many.
+    /// Maximum number of jobs.
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
 
-/// Which one.
+/// Arguments of `jobs show`.
 #[derive(Debug, Args)]
-pub(super) struct IdArgs {
-    /// The number that `list` shows.
+pub(super) struct JobIdArgs {
+    /// ID of the job, as shown by `list`.
     id: i64,
 }
 
-/// Which ones: some by number, or all dead ones.
+/// Selection of jobs: by ID, or all dead ones.
 #[derive(Debug, Args)]
-pub(super) struct ChoiceArgs {
-    /// The numbers that `list` shows.
+pub(super) struct JobSelectionArgs {
+    /// IDs of the jobs, as shown by `list`.
     #[arg(required_unless_present = "dead")]
     ids: Vec<i64>,
-    /// All that are dead.
+    /// Select all dead jobs.
     #[arg(long, conflicts_with = "ids")]
     dead: bool,
-    /// Of the dead, only those of a kind.
+    /// Restrict `--dead` to one kind.
     #[arg(long, requires = "dead")]
     kind: Option<String>,
 }
 
-fn state(word: &str) -> Result<State, String> {
-    State::named(word).ok_or_else(|| "it is waiting, running, done, dead or discarded".to_owned())
+fn parse_job_state(text: &str) -> Result<JobRowState, String> {
+    JobRowState::from_db_str(text).ok_or_else(|| "it is waiting, running, done, dead or discarded".to_owned())
 }
 
-pub(super) async fn run(config: &Config, what: Jobs) -> Result<(), String> {
-    let db = open_ready(config, false).await?;
-    let outcome = match what {
-        Jobs::List(args) => show_all(&db, args).await,
-        Jobs::Show(IdArgs { id }) => show(&db, id).await,
-        Jobs::Retry(args) => each(&db, args, true).await,
-        Jobs::Discard(args) => each(&db, args, false).await,
-        Jobs::Schedules => schedules(&db).await,
+pub(super) async fn run_jobs_command(config: &Config, command: JobsCommand) -> Result<(), String> {
+    let db = connect_initialized_database(config, false).await?;
+    let outcome = match command {
+        JobsCommand::List(args) => print_jobs(&db, args).await,
+        JobsCommand::Show(JobIdArgs { id }) => print_job(&db, id).await,
+        JobsCommand::Retry(args) => retry_or_discard_jobs(&db, args, true).await,
+        JobsCommand::Discard(args) => retry_or_discard_jobs(&db, args, false).await,
+        JobsCommand::Schedules => print_schedules(&db).await,
     };
     db.close().await;
-    outcome.map_err(|why| why.log())
+    outcome.map_err(|error| error.log_message())
 }
 
-/// Goes through all that are wanted, page by page.
-async fn pages(db: &Db, wanted: &Wanted, limit: usize, mut each: impl AsyncFnMut(&Row) -> Result<()>) -> Result<usize> {
+/// Visits all jobs that match the filter, page by page, up to `limit`; returns their count.
+async fn for_each_job(
+    db: &Db,
+    filter: &JobRowFilter,
+    limit: usize,
+    mut visit: impl AsyncFnMut(&JobRow) -> Result<()>,
+) -> Result<usize> {
     let (mut count, mut cursor) = (0, None);
     loop {
-        let size = page::MAX.min(limit - count);
-        let found = list::page(db, wanted, &Window { size, backwards: false, cursor }).await?;
-        for row in &found.rows {
-            each(row).await?;
+        let size = pagination::MAX_PAGE_SIZE.min(limit - count);
+        let job_page = admin::list_jobs(db, filter, &PageRequest { size, backwards: false, cursor }).await?;
+        for row in &job_page.rows {
+            visit(row).await?;
         }
-        count += found.rows.len();
-        cursor = found.rows.last().map(Row::cursor);
-        if !found.has_next || count >= limit {
+        count += job_page.rows.len();
+        cursor = job_page.rows.last().map(JobRow::cursor);
+        if !job_page.has_next || count >= limit {
             return Ok(count);
         }
     }
 }
 
-async fn show_all(db: &Db, args: ListArgs) -> Result<()> {
-    let ListArgs { state, queue, kind, limit } = args;
-    let wanted = Wanted { state, queue, kind };
-    let count = pages(db, &wanted, limit, async |row| {
-        println!("{}", line(row));
+async fn print_jobs(db: &Db, args: JobListArgs) -> Result<()> {
+    let JobListArgs { state, queue, kind, limit } = args;
+    let filter = JobRowFilter { state, queue, kind };
+    let count = for_each_job(db, &filter, limit, async |row| {
+        println!("{}", format_job(row));
         Ok(())
     });
     if count.await? == 0 {
@@ -121,45 +126,46 @@ async fn show_all(db: &Db, args: ListArgs) -> Result<()> {
     Ok(())
 }
 
-fn line(row: &Row) -> String {
-    let about = row.aggregate.as_deref().map(|about| format!("  {about}")).unwrap_or_default();
+fn format_job(row: &JobRow) -> String {
+    let subject = row.aggregate.as_deref().map(|subject| format!("  {subject}")).unwrap_or_default();
     let error = row.last_error.as_deref().map(|error| format!("  {error}")).unwrap_or_default();
-    format!("{}  {:<9}  {}{about}  attempts {}{error}", row.id, row.state, row.kind, row.attempts)
+    format!("{}  {:<9}  {}{subject}  attempts {}{error}", row.id, row.state, row.kind, row.attempts)
 }
 
-async fn show(db: &Db, id: i64) -> Result<()> {
-    let row = list::find(db, id).await?.ok_or_else(|| Error::not_found("", "job"))?;
-    println!("{}", line(&row));
+async fn print_job(db: &Db, id: i64) -> Result<()> {
+    let row = admin::find_job(db, id).await?.ok_or_else(|| Error::not_found("", "job"))?;
+    println!("{}", format_job(&row));
     println!("queue {}, made {}, changed {}", row.queue, row.created_at, row.updated_at);
-    if let Some(due) = row.due_at {
-        println!("due {due}");
+    if let Some(due_at) = row.due_at {
+        println!("due {due_at}");
     }
     Ok(())
 }
 
-async fn each(db: &Db, args: ChoiceArgs, again: bool) -> Result<()> {
-    let ChoiceArgs { mut ids, dead, kind } = args;
+async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) -> Result<()> {
+    let JobSelectionArgs { mut ids, dead, kind } = args;
     if dead {
-        let wanted = Wanted { state: Some(State::Dead), kind, ..Wanted::default() };
-        pages(db, &wanted, usize::MAX, async |row| {
+        let filter = JobRowFilter { state: Some(JobRowState::Dead), kind, ..JobRowFilter::default() };
+        for_each_job(db, &filter, usize::MAX, async |row| {
             ids.push(row.id);
             Ok(())
         })
         .await?;
     }
     for id in &ids {
-        let decide = async |tx: &_| if again { list::retry(tx, *id).await } else { list::discard(tx, *id).await };
-        let row = db.write(decide).await?;
-        println!("{}", line(&row));
+        let retry_or_discard =
+            async |tx: &_| if is_retry { admin::retry_job(tx, *id).await } else { admin::discard_job(tx, *id).await };
+        let row = db.write(retry_or_discard).await?;
+        println!("{}", format_job(&row));
     }
-    println!("{} {}", ids.len(), if again { "will be tried again" } else { "will not be done" });
+    println!("{} {}", ids.len(), if is_retry { "will be tried again" } else { "will not be done" });
     Ok(())
 }
 
-async fn schedules(db: &Db) -> Result<()> {
-    for row in schedule::all(db).await? {
-        let last = row.last_at.map_or("never".to_owned(), |at| at.to_string());
-        println!("{}  \"{}\"  next {}  last {last}", row.name, row.cron, row.next_at);
+async fn print_schedules(db: &Db) -> Result<()> {
+    for row in schedule::list_schedules(db).await? {
+        let last_run = row.last_at.map_or("never".to_owned(), |last_run_at| last_run_at.to_string());
+        println!("{}  \"{}\"  next {}  last {last_run}", row.name, row.cron, row.next_at);
     }
     Ok(())
 }

@@ -1,50 +1,54 @@
-//! `savannah keys`: what the shop signs its tokens with.
+//! `savannah keys`: signing keys of access tokens.
 
 use chrono::TimeDelta;
 use clap::Subcommand;
 
-use super::open_ready;
+use super::connect_initialized_database;
 use crate::{
-    identity::key::{self, MAX_TOKEN_LIFE, Ring, Rotation, SKEW},
+    identity::signing_key::{self, KeyRing, KeyRotation, MAX_ACCESS_TOKEN_LIFETIME, MAX_CLOCK_SKEW},
     infra::Config,
 };
 
-/// What can be done with the keys.
+/// Subcommands of `keys`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Keys {
-    /// Sign with a new key from now on. Tokens of the one before hold until they end.
+pub(super) enum KeysCommand {
+    /// Rotate the signing key. Tokens of the previous key remain valid until they expire.
     #[command(after_help = "Example:\n  savannah keys rotate")]
     Rotate {
-        /// Somebody may have the keys: remove them at once. Access tokens that they have signed hold no more; everybody
-        /// gets new ones by their refresh tokens.
+        /// Delete the previous keys immediately, because they may have leaked. Access tokens signed with them become
+        /// invalid; clients get new ones with their refresh tokens.
         #[arg(long)]
         compromised: bool,
     },
-    /// Name the keys that tokens are verified with, the newest first.
+    /// List the IDs of the verification keys, newest first.
     #[command(after_help = "Example:\n  savannah keys list")]
     List,
 }
 
-pub(super) async fn run(config: &Config, what: &Keys) -> Result<(), String> {
-    let db = open_ready(config, false).await?;
-    let life = TimeDelta::from_std(config.identity.access_token_lifetime).unwrap_or(MAX_TOKEN_LIFE);
-    match what {
-        Keys::Rotate { compromised } => {
-            let why = if *compromised { Rotation::Compromised } else { Rotation::Planned };
-            let kid = db.write(async |tx| key::rotate(tx, why).await).await.map_err(|why| why.log())?;
-            match why {
-                Rotation::Planned => {
-                    let seconds = (life + SKEW).num_seconds();
+pub(super) async fn run_keys_command(config: &Config, command: &KeysCommand) -> Result<(), String> {
+    let db = connect_initialized_database(config, false).await?;
+    let token_lifetime =
+        TimeDelta::from_std(config.identity.access_token_lifetime).unwrap_or(MAX_ACCESS_TOKEN_LIFETIME);
+    match command {
+        KeysCommand::Rotate { compromised } => {
+            let rotation = if *compromised { KeyRotation::Compromised } else { KeyRotation::Planned };
+            let kid = db
+                .write(async |tx| signing_key::rotate_signing_key(tx, rotation).await)
+                .await
+                .map_err(|error| error.log_message())?;
+            match rotation {
+                KeyRotation::Planned => {
+                    let seconds = (token_lifetime + MAX_CLOCK_SKEW).num_seconds();
                     println!("signing with {kid}; the key before verifies for {seconds} seconds more");
                 }
-                Rotation::Compromised => println!("signing with {kid}; the keys before verify nothing any more"),
+                KeyRotation::Compromised => println!("signing with {kid}; the keys before verify nothing any more"),
             }
         }
-        Keys::List => {
-            let ring = Ring::load(&db, life).await.map_err(|why| why.log())?;
-            let current = ring.current.as_ref().map(|(kid, _)| kid.as_str());
-            for name in ring.names() {
-                println!("{name}{}", if Some(name) == current { "  (signs)" } else { "" });
+        KeysCommand::List => {
+            let key_ring = KeyRing::load(&db, token_lifetime).await.map_err(|error| error.log_message())?;
+            let current_kid = key_ring.current.as_ref().map(|(kid, _)| kid.as_str());
+            for key_id in key_ring.key_ids() {
+                println!("{key_id}{}", if Some(key_id) == current_kid { "  (signs)" } else { "" });
             }
         }
     }

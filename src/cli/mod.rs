@@ -1,7 +1,7 @@
-//! The commands. Each says in one sentence what went wrong, and ends non-zero if anything did.
+//! Command-line interface. A failed command prints one error line and exits with a non-zero code.
 
-mod clock;
-mod data;
+mod scheduler_loop;
+mod import_export;
 mod jobs;
 mod keys;
 mod progress;
@@ -21,13 +21,13 @@ use crate::{
     infra::{Config, Db, telemetry},
 };
 
-/// A shop in one command: a GraphQL-first commerce backend.
+/// GraphQL-first commerce backend.
 #[derive(Debug, Parser)]
 #[command(
     name = "savannah",
     version,
     about,
-    after_help = "Example:\n  savannah                 run the shop (the same as `savannah serve`)\n  savannah import products shopify.csv\n\nSettings come from the environment and from savannah.toml; config.example.toml explains each."
+    after_help = "Example:\n  savannah                 run the server (same as `savannah serve`)\n  savannah import products shopify.csv\n\nSettings are read from the environment and savannah.toml; see config.example.toml."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -36,59 +36,59 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the shop (the default).
+    /// Run the API server and a worker (default).
     #[command(after_help = "Example:\n  BIND_ADDR=0.0.0.0:8000 savannah serve")]
     Serve(ServeArgs),
-    /// Do what is to be done after changes and by the clock, without serving the API.
+    /// Run background jobs and schedules without the API server.
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah worker")]
     Worker,
-    /// Bring the database's schema up to date.
+    /// Apply pending database migrations.
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah migrate")]
     Migrate(MigrateArgs),
-    /// Make a large, plausible catalog: the same every time.
+    /// Generate a large, deterministic demo catalog.
     #[command(after_help = "Example:\n  savannah seed --products 100000 --categories 1000")]
-    Seed(data::SeedArgs),
-    /// Bring in catalogs of other systems.
+    Seed(import_export::SeedArgs),
+    /// Import catalogs from other systems.
     #[command(
         subcommand,
         after_help = "Example:\n  savannah import categories taxonomy.txt\n  savannah import products shopify.csv woocommerce.csv"
     )]
-    Import(data::Import),
-    /// Write the catalog to a file.
+    Import(import_export::ImportCommand),
+    /// Export the catalog.
     #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
-    Export(data::Export),
-    /// Make and change accounts.
+    Export(import_export::ExportCommand),
+    /// Create and change accounts.
     #[command(
         subcommand,
         after_help = "Example:\n  savannah user create --email amani@example.com --role admin\n  savannah user list --role staff"
     )]
-    User(user::User),
-    /// What is done after changes: what waits, and what failed for good.
+    User(user::UserCommand),
+    /// List, retry and discard background jobs.
     #[command(subcommand, after_help = "Example:\n  savannah jobs list --state dead\n  savannah jobs retry 4711")]
-    Jobs(jobs::Jobs),
-    /// The keys that the shop signs its tokens with.
+    Jobs(jobs::JobsCommand),
+    /// Manage the signing keys of access tokens.
     #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
-    Keys(keys::Keys),
+    Keys(keys::KeysCommand),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
     Schema(schema::SchemaArgs),
 }
 
-/// What `serve` takes.
+/// Arguments of `serve`.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Serve the API alone; leave what is done after changes and by the clock to other instances.
+    /// Run the API server only; leave background jobs and schedules to other instances.
     #[arg(long)]
     no_worker: bool,
-    /// Do not fill an empty development shop with the demo catalog, nor make its first admin.
+    /// Do not import the demo catalog and do not create the first admin in an empty development database.
     #[arg(long)]
     no_demo: bool,
 }
 
-/// What `migrate` takes.
+/// Arguments of `migrate`.
 #[derive(Debug, Args)]
 struct MigrateArgs {
-    /// Undo so many of the newest changes instead. Their data is lost.
+    /// Roll back this many of the newest migrations instead. Their data is lost.
     #[arg(long, value_name = "STEPS", num_args = 0..=1, default_missing_value = "1")]
     down: Option<u32>,
 }
@@ -97,68 +97,68 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// A sentence for the person who typed it.
+    /// Returns the error message to print.
     pub async fn run(self) -> Result<ExitCode, String> {
         let command = self.command.unwrap_or(Command::Serve(ServeArgs::default()));
-        if let Command::Schema(args) = &command {
-            return schema::run(args);
+        if let Command::Schema(command_args) = &command {
+            return schema::run_schema_command(command_args);
         }
         let config = Config::load()?;
-        telemetry::start(&config.log)?;
+        telemetry::init_logging(&config.log)?;
         match command {
-            Command::Serve(args) => serve::run(config, &args).await?,
-            Command::Worker => worker::run(config).await?,
-            Command::Migrate(args) => migrate(&config, args.down).await?,
-            Command::Seed(args) => data::seed(&config, &args).await?,
-            Command::Import(args) => return data::import(&config, args).await,
-            Command::Export(args) => data::export(&config, args).await?,
-            Command::User(what) => user::run(&config, what).await?,
-            Command::Jobs(what) => jobs::run(&config, what).await?,
-            Command::Keys(what) => keys::run(&config, &what).await?,
+            Command::Serve(command_args) => serve::run_server(config, &command_args).await?,
+            Command::Worker => worker::run_worker(config).await?,
+            Command::Migrate(command_args) => run_migrations(&config, command_args.down).await?,
+            Command::Seed(command_args) => import_export::run_seed(&config, &command_args).await?,
+            Command::Import(command_args) => return import_export::run_import(&config, command_args).await,
+            Command::Export(command_args) => import_export::run_export(&config, command_args).await?,
+            Command::User(subcommand) => user::run_user_command(&config, subcommand).await?,
+            Command::Jobs(subcommand) => jobs::run_jobs_command(&config, subcommand).await?,
+            Command::Keys(subcommand) => keys::run_keys_command(&config, &subcommand).await?,
             Command::Schema(_) => {}
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn migrate(config: &Config, down: Option<u32>) -> Result<(), String> {
-    let db = open(config, false).await?;
-    let failed = |why: sea_orm::DbErr| format!("the database's schema could not be changed: {why}");
-    db.change_schema(down).await.map_err(failed)?;
-    let left = db.count_pending_migrations().await.map_err(failed)?;
-    let all = Migrator::migrations().len();
-    println!("{} of {all} migrations are applied", all - left);
+async fn run_migrations(config: &Config, down_steps: Option<u32>) -> Result<(), String> {
+    let db = connect_database(config, false).await?;
+    let migration_failed = |error: sea_orm::DbErr| format!("the database's schema could not be changed: {error}");
+    db.migrate_schema(down_steps).await.map_err(migration_failed)?;
+    let pending_count = db.count_pending_migrations().await.map_err(migration_failed)?;
+    let total_count = Migrator::migrations().len();
+    println!("{} of {total_count} migrations are applied", total_count - pending_count);
     db.close().await;
     Ok(())
 }
 
-/// Opens the database; `served` when requests will be answered from it, whose statements are limited in time.
-async fn open(config: &Config, served: bool) -> Result<Db, String> {
-    let database = if served { config.database.clone() } else { config.database.without_limits() };
-    Db::open(&database, Clock::default()).await
+/// Connects to the database; `with_request_limits` applies the statement timeouts of requests.
+async fn connect_database(config: &Config, with_request_limits: bool) -> Result<Db, String> {
+    let database = if with_request_limits { config.database.clone() } else { config.database.without_limits() };
+    Db::connect(&database, Clock::default()).await
 }
 
-/// Opens the database with its schema up to date and its currency agreed on.
-async fn open_ready(config: &Config, served: bool) -> Result<Db, String> {
-    let db = open(config, served).await?;
-    crate::infra::shop::make_ready(&db, config).await?;
+/// Connects to the database and ensures that its schema and currency match the configuration.
+async fn connect_initialized_database(config: &Config, with_request_limits: bool) -> Result<Db, String> {
+    let db = connect_database(config, with_request_limits).await?;
+    crate::infra::bootstrap::ensure_initialized(&db, config).await?;
     Ok(db)
 }
 
-/// What a stopping process gives its tasks and its connections to end, beyond the time that requests and jobs have.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// Minimum time for tasks and connections to close at shutdown, even if the grace period is over.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for what still runs and closes the database; no longer than to the deadline, or a moment where that is over.
-async fn finish(tasks: Vec<JoinHandle<()>>, db: Db, deadline: Instant) {
-    let ended = async {
+/// Waits for running tasks and closes the database, until the deadline but at least [`CLOSE_TIMEOUT`].
+async fn await_tasks_and_close(tasks: Vec<JoinHandle<()>>, db: Db, deadline: Instant) {
+    let all_finished = async {
         for task in tasks {
-            if let Err(why) = task.await {
-                tracing::warn!(error = %why, "a task ended badly");
+            if let Err(error) = task.await {
+                tracing::warn!(error = %error, "background task failed");
             }
         }
         db.close().await;
     };
-    if tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_TIME), ended).await.is_err() {
-        tracing::warn!("some work did not finish in time");
+    if tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_TIMEOUT), all_finished).await.is_err() {
+        tracing::warn!("background tasks did not finish in time");
     }
 }

@@ -1,4 +1,4 @@
-//! How far long work has come: a bar on a terminal, plain lines elsewhere.
+//! Progress output of long-running commands: a bar on a terminal, plain lines elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -8,57 +8,62 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::exchange::Progress;
+use crate::import_export::Progress;
 
-/// What a bar measures.
+/// Unit and total of a progress bar.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Scale {
-    /// So many bytes of files.
+pub(super) enum ProgressScale {
+    /// Total size of the files in bytes.
     Bytes(u64),
-    /// So many things.
-    Things(u64),
-    /// Nobody knows how many things.
-    Open,
+    /// Total number of items.
+    Items(u64),
+    /// Unknown number of items.
+    Unbounded,
 }
 
-/// Runs work and shows how far it has come, on standard error.
-pub(super) async fn show<T>(what: &str, scale: Scale, progress: &Progress, work: impl Future<Output = T>) -> T {
-    let terminal = std::io::stderr().is_terminal();
-    let bar = if terminal { bar(what, scale) } else { ProgressBar::hidden() };
+/// Runs a future and shows its progress on standard error.
+pub(super) async fn show_progress<T>(
+    noun: &str,
+    scale: ProgressScale,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> T {
+    let is_terminal = std::io::stderr().is_terminal();
+    let progress_bar = if is_terminal { create_progress_bar(noun, scale) } else { ProgressBar::hidden() };
     let mut work = std::pin::pin!(work);
-    let mut beat = tokio::time::interval(Duration::from_millis(if terminal { 100 } else { 5_000 }));
-    beat.tick().await;
-    let began = Instant::now();
+    let mut refresh_interval = tokio::time::interval(Duration::from_millis(if is_terminal { 100 } else { 5_000 }));
+    refresh_interval.tick().await;
+    let started_at = Instant::now();
     loop {
         tokio::select! {
-            done = &mut work => {
-                bar.finish_and_clear();
-                return done;
+            output = &mut work => {
+                progress_bar.finish_and_clear();
+                return output;
             }
-            _ = beat.tick() => {
-                let things = progress.things();
+            _ = refresh_interval.tick() => {
+                let item_count = progress.item_count();
                 match scale {
-                    Scale::Bytes(_) => bar.set_position(progress.bytes.load(Ordering::Relaxed)),
-                    Scale::Things(_) | Scale::Open => bar.set_position(things),
+                    ProgressScale::Bytes(_) => progress_bar.set_position(progress.bytes_read.load(Ordering::Relaxed)),
+                    ProgressScale::Items(_) | ProgressScale::Unbounded => progress_bar.set_position(item_count),
                 }
-                bar.set_message(format!("{things} {what}"));
-                if !terminal {
-                    eprintln!("{things} {what} after {} s", began.elapsed().as_secs());
+                progress_bar.set_message(format!("{item_count} {noun}"));
+                if !is_terminal {
+                    eprintln!("{item_count} {noun} after {} s", started_at.elapsed().as_secs());
                 }
             }
         }
     }
 }
 
-fn bar(what: &str, scale: Scale) -> ProgressBar {
+fn create_progress_bar(noun: &str, scale: ProgressScale) -> ProgressBar {
     let (length, template) = match scale {
-        Scale::Bytes(length) => (Some(length), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
-        Scale::Things(length) => (Some(length), "{bar:30} {pos}/{len} {msg} {eta}"),
-        Scale::Open => (None, "{spinner} {msg} {elapsed}"),
+        ProgressScale::Bytes(length) => (Some(length), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
+        ProgressScale::Items(length) => (Some(length), "{bar:30} {pos}/{len} {msg} {eta}"),
+        ProgressScale::Unbounded => (None, "{spinner} {msg} {elapsed}"),
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    bar.set_style(style);
-    bar.set_message(what.to_owned());
-    bar
+    let progress_bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    progress_bar.set_style(style);
+    progress_bar.set_message(noun.to_owned());
+    progress_bar
 }

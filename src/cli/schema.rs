@@ -1,4 +1,4 @@
-//! `savannah schema`: the contract, printed or checked.
+//! `savannah schema`: prints, checks or writes the GraphQL schema (SDL).
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -6,28 +6,29 @@ use clap::Args;
 
 use crate::graphql;
 
-/// What `schema` takes.
+/// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Do not print it: say whether this file holds it.
+    /// Check that this file contains the current schema instead of printing it.
     #[arg(long, value_name = "FILE", conflicts_with = "write")]
     check: Option<PathBuf>,
-    /// Write it to this file.
+    /// Write the schema to this file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, String> {
-    let sdl = graphql::sdl();
+pub(super) fn run_schema_command(args: &SchemaArgs) -> Result<ExitCode, String> {
+    let sdl = graphql::render_sdl();
     if let Some(file) = &args.check {
-        let there = std::fs::read_to_string(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
-        if there == sdl {
+        let existing =
+            std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        if existing == sdl {
             return Ok(ExitCode::SUCCESS);
         }
         return Err(format!("{0} is not current: run `savannah schema --write {0}`", file.display()));
     }
     match &args.write {
-        Some(file) => std::fs::write(file, sdl).map_err(|why| format!("cannot write {}: {why}", file.display()))?,
+        Some(file) => std::fs::write(file, sdl).map_err(|error| format!("cannot write {}: {error}", file.display()))?,
         None => print!("{sdl}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `savannah serve`: the api, and beside it a worker.
+//! `savannah serve`: the API server with an embedded worker.
 
 use std::{
     io::{IsTerminal, Write},
@@ -10,145 +10,150 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 
 use super::{
-    ServeArgs,
-    clock::{every_second, signal},
-    finish, open, open_ready, worker,
+    ServeArgs, await_tasks_and_close, connect_database, connect_initialized_database,
+    scheduler_loop::{run_every_second, wait_for_shutdown_signal},
+    worker,
 };
 use crate::{
     base::Result,
     catalog,
-    customer::staff,
-    exchange::{
-        Progress,
-        import::{DEMO, Import, Outcome},
-    },
-    graphql::context::Shared,
+    customer::staff_accounts,
+    graphql::context::AppState,
     http::{self, App},
     identity::entity::account,
-    infra::{Config, Db, config::Mode, jobs, shop},
+    import_export::{
+        Progress,
+        import::{CatalogImporter, DEMO_CATALOG_CSV, ImportSummary},
+    },
+    infra::{Config, Db, bootstrap, config::ShopMode, jobs},
+    job_registry::build_job_registry,
     pricing,
-    wiring::wiring,
 };
 
-/// Who may do everything in an empty development shop.
-const FIRST_ADMIN: &str = "admin@savannah.example";
+/// Email address of the first admin in development mode.
+const FIRST_ADMIN_EMAIL: &str = "admin@savannah.example";
 
-pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<(), String> {
-    // Before anything slow: a port that is taken is said at once.
+pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), String> {
+    // First, before slow startup work, so that an occupied port is reported immediately.
     let bind = config.server.bind;
-    let listener = TcpListener::bind(bind).await.map_err(|why| match why.kind() {
+    let listener = TcpListener::bind(bind).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             format!("{bind} is taken: stop what listens there, or set BIND_ADDR to another")
         }
-        _ => format!("cannot listen on {bind}: {why}"),
+        _ => format!("cannot listen on {bind}: {error}"),
     })?;
-    let db = open_ready(&config, true).await?;
-    if config.shop.mode == Mode::Development && !args.no_demo {
-        prepare(&config).await?;
+    let db = connect_initialized_database(&config, true).await?;
+    if config.shop.mode == ShopMode::Development && !args.no_demo {
+        prepare_development_data(&config).await?;
     }
-    let (delay, grace) = (config.server.shutdown_delay.within(config.shop.mode), config.server.shutdown_grace);
+    let (shutdown_delay, shutdown_grace) =
+        (config.server.shutdown_delay.resolve(config.shop.mode), config.server.shutdown_grace);
     let name = config.shop.name.clone();
-    let shared = Arc::new(Shared::open(db.clone(), config).await.map_err(|why| why.log())?);
-    let app = App::new(Arc::clone(&shared));
-    let (stop, stopped) = watch::channel(false);
-    // What others have changed is heard of, also where another process works.
-    let fresh = tokio::spawn({
-        let stopped = stopped.clone();
-        async move { every_second(stopped, || shared.refresh()).await }
+    let app_state = Arc::new(AppState::load(db.clone(), config).await.map_err(|error| error.log_message())?);
+    let app = App::new(Arc::clone(&app_state));
+    let (stop_sender, stop_receiver) = watch::channel(false);
+    // Picks up changes by other processes, also without a worker in this process.
+    let refresh_task = tokio::spawn({
+        let stop_receiver = stop_receiver.clone();
+        async move { run_every_second(stop_receiver, || app_state.refresh()).await }
     });
-    let working = if args.no_worker {
-        jobs::register(&db, &wiring(&app.shared.providers)).await.map_err(|why| why.log())?;
+    let worker_task = if args.no_worker {
+        jobs::register_job_handlers(&db, &build_job_registry(&app.state.payment_providers))
+            .await
+            .map_err(|error| error.log_message())?;
         None
     } else {
-        Some(worker::spawn(&db, (&app.shared.config, &app.shared.providers), &stopped).await?)
+        Some(worker::spawn_worker(&db, (&app.state.config, &app.state.payment_providers), &stop_receiver).await?)
     };
 
-    let address = listener.local_addr().map_err(|why| why.to_string())?;
-    let asked = signal();
-    greet(&name, &address.to_string());
-    let mut serving = tokio::spawn(http::serve(listener, Arc::clone(&app), http::router(&app), stopped));
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let shutdown_signal = wait_for_shutdown_signal();
+    log_startup(&name, &address.to_string());
+    let mut server_task =
+        tokio::spawn(http::serve_connections(listener, Arc::clone(&app), http::build_router(&app), stop_receiver));
     tokio::select! {
-        ended = &mut serving => return Err(format!("the server broke: {ended:?}")),
-        () = asked => {}
+        server_result = &mut server_task => return Err(format!("the server broke: {server_result:?}")),
+        () = shutdown_signal => {}
     }
     tracing::info!(
-        delay_seconds = delay.as_secs(),
-        grace_seconds = grace.as_secs(),
+        delay_seconds = shutdown_delay.as_secs(),
+        grace_seconds = shutdown_grace.as_secs(),
         "stopping: running requests may finish"
     );
-    app.stopping.store(true, Ordering::Relaxed);
-    tokio::time::sleep(delay).await;
-    let deadline = Instant::now() + grace;
-    stop.send_replace(true);
-    if tokio::time::timeout_at(deadline, &mut serving).await.is_err() {
+    app.is_stopping.store(true, Ordering::Relaxed);
+    tokio::time::sleep(shutdown_delay).await;
+    let deadline = Instant::now() + shutdown_grace;
+    stop_sender.send_replace(true);
+    if tokio::time::timeout_at(deadline, &mut server_task).await.is_err() {
         tracing::warn!("some requests did not finish in time");
-        serving.abort();
+        server_task.abort();
     }
-    let tasks = [Some(fresh), working].into_iter().flatten().collect();
-    finish(tasks, db, deadline).await;
+    let tasks = [Some(refresh_task), worker_task].into_iter().flatten().collect();
+    await_tasks_and_close(tasks, db, deadline).await;
     Ok(())
 }
 
-/// What a person who has just started the shop wants to know. On a terminal only; the log says it too.
-fn greet(name: &str, address: &str) {
-    tracing::info!(address, "{name} is open");
-    let mut out = std::io::stdout().lock();
-    // A closed standard output is no reason not to serve.
-    let _ = writeln!(out, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
+/// Logs the address and prints the URLs to standard output.
+fn log_startup(name: &str, address: &str) {
+    tracing::info!(address, shop = name, "server listening on {address}");
+    let mut stdout = std::io::stdout().lock();
+    // A closed standard output must not stop the server.
+    let _ = writeln!(stdout, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
 }
 
-/// Fills an empty development shop, and makes its first admin. Others that start at the same moment wait.
-async fn prepare(config: &Config) -> Result<(), String> {
-    // What a request may take is not what this takes.
-    let db = open(config, false).await?;
-    fill(&db, config).await.map_err(|why| why.log())?;
-    first_admin(&db).await.map_err(|why| why.log())?;
+/// Seeds an empty development database and creates the first admin. Instances that start concurrently wait.
+async fn prepare_development_data(config: &Config) -> Result<(), String> {
+    // Without the statement limits of requests.
+    let db = connect_database(config, false).await?;
+    seed_demo_data(&db, config).await.map_err(|error| error.log_message())?;
+    create_first_admin(&db).await.map_err(|error| error.log_message())?;
     db.close().await;
     Ok(())
 }
 
-/// A development shop where nobody has an account gets an admin. The password is for whoever sits at the terminal, this
-/// once: where standard output goes elsewhere, it would be kept there.
-async fn first_admin(db: &Db) -> Result<()> {
+/// Creates the first admin in development mode if no account exists. The password is printed once, and only on a
+/// terminal, because redirected output would persist it.
+async fn create_first_admin(db: &Db) -> Result<()> {
     if !std::io::stdout().is_terminal() {
         if account::Entity::find().count(db).await? == 0 {
-            tracing::info!("nobody has an account yet: `savannah user create --role admin` makes the first one");
+            tracing::info!("no account exists: create the first admin with `savannah user create --role admin`");
         }
         return Ok(());
     }
-    if let Some(password) = staff::first_admin(db, FIRST_ADMIN).await? {
-        let mut out = std::io::stdout().lock();
-        // A closed standard output is no reason not to serve; `savannah user` makes another one.
-        let _ = writeln!(out, "The first admin, told this once:  {FIRST_ADMIN}  {password}");
+    if let Some(password) = staff_accounts::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
+        let mut stdout = std::io::stdout().lock();
+        // A closed standard output must not stop the server; `savannah user` creates another admin.
+        let _ = writeln!(stdout, "The first admin, told this once:  {FIRST_ADMIN_EMAIL}  {password}");
     }
     Ok(())
 }
 
-/// An empty development shop gets the demo catalog, and what is needed to buy from it: all of it, or nothing when the
-/// process is killed meanwhile.
-async fn fill(db: &Db, config: &Config) -> Result<()> {
-    let mut tell = |remark| tracing::warn!(?remark, "the demo catalog");
+/// Imports the demo catalog and the default rates into an empty development database, in one transaction.
+async fn seed_demo_data(db: &Db, config: &Config) -> Result<()> {
+    let mut log_message = |import_message| tracing::warn!(?import_message, "demo catalog import");
     let currency = config.shop.currency;
-    let mut import = Import {
+    let mut import = CatalogImporter {
         db,
         currency,
         time_zone: config.shop.time_zone,
         dry_run: false,
         progress: Progress::default(),
-        tell: &mut tell,
+        on_message: &mut log_message,
     };
-    let mut outcome = Outcome::default();
-    let filled = db.write(async |tx| {
-        shop::lock(tx).await?;
+    let mut outcome = ImportSummary::default();
+    let seeding = db.write(async |tx| {
+        bootstrap::lock_shop(tx).await?;
         if catalog::product::Entity::find().count(tx).await? > 0 {
             return Ok(false);
         }
-        import.products_within(tx, DEMO, Path::new("the demo catalog"), &mut outcome).await?;
-        pricing::fit_out(tx, currency).await?;
+        import
+            .import_products_in_transaction(tx, DEMO_CATALOG_CSV, Path::new("the demo catalog"), &mut outcome)
+            .await?;
+        pricing::seed_default_rates(tx, currency).await?;
         Ok(true)
     });
-    if filled.await? {
-        tracing::info!(products = outcome.made, "the empty shop was filled with the demo catalog");
+    if seeding.await? {
+        tracing::info!(products = outcome.created, "demo catalog imported");
     }
     Ok(())
 }

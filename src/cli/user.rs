@@ -1,191 +1,196 @@
-//! `savannah user`: accounts, by whoever runs the shop's machine.
+//! `savannah user`: account administration by the operator.
 
 use std::{io::Read, io::Write};
 
 use clap::{Args, Subcommand};
 
-use super::open_ready;
+use super::connect_initialized_database;
 use crate::{
-    base::{Error, Result, page, page::Window},
+    base::{Error, Result, pagination, pagination::PageRequest},
     cart,
     customer::{
-        export,
-        list::{self, Filter},
-        profile::Wish,
-        staff::{self, Candidate},
+        data_export,
+        profile::AccountTarget,
+        queries::{self, CustomerListFilter},
+        staff_accounts::{self, NewStaffAccount},
     },
-    identity::{Hasher, Role, account, entity},
+    identity::{PasswordHashPool, Role, account, entity},
     infra::{Config, Db},
     order,
 };
 
-/// What can be done with accounts.
+/// Subcommands of `user`.
 #[derive(Debug, Subcommand)]
-pub(super) enum User {
-    /// Make an account. Without a password of yours one is made, and printed this once.
+pub(super) enum UserCommand {
+    /// Create an account. Without `--password-stdin` a password is generated and printed once.
     #[command(
         after_help = "Example:\n  savannah user create --email amani@example.com --role admin\n  savannah user create --email amani@example.com --password-stdin < password.txt"
     )]
-    Create(CreateArgs),
-    /// List accounts, the newest first.
+    Create(UserCreateArgs),
+    /// List accounts, newest first.
     #[command(after_help = "Example:\n  savannah user list --role admin")]
-    List(ListArgs),
-    /// Give an account another role. Its sessions end.
+    List(UserListArgs),
+    /// Change the role of an account and revoke its sessions.
     #[command(after_help = "Example:\n  savannah user role amani@example.com staff")]
-    Role(RoleArgs),
-    /// Keep an account from signing in. Its sessions end.
+    Role(UserRoleArgs),
+    /// Disable an account and revoke its sessions.
     #[command(after_help = "Example:\n  savannah user disable amani@example.com")]
-    Disable(WhoArgs),
-    /// Let an account sign in again.
+    Disable(AccountArgs),
+    /// Enable a disabled account.
     #[command(after_help = "Example:\n  savannah user enable amani@example.com")]
-    Enable(WhoArgs),
-    /// Write everything the shop holds about somebody as one JSON document.
+    Enable(AccountArgs),
+    /// Export all personal data of an account as one JSON document.
     #[command(after_help = "Example:\n  savannah user export amani@example.com > amani.json")]
-    Export(WhoArgs),
+    Export(AccountArgs),
 }
 
-/// Whom a new account is for.
+/// Arguments of `user create`.
 #[derive(Debug, Args)]
-pub(super) struct CreateArgs {
-    /// Where mail goes; also what they sign in with.
+pub(super) struct UserCreateArgs {
+    /// Email address, also the login name.
     #[arg(long)]
     email: String,
-    /// What they may do: admin, staff or customer.
-    #[arg(long, default_value = "customer", value_parser = role)]
+    /// Role: admin, staff or customer.
+    #[arg(long, default_value = "customer", value_parser = parse_role)]
     role: Role,
-    /// Their first name.
+    /// First name.
     #[arg(long, default_value = "")]
     first_name: String,
-    /// Their last name.
+    /// Last name.
     #[arg(long, default_value = "")]
     last_name: String,
-    /// Take the password from standard input: its first line.
+    /// Read the password from the first line of standard input.
     #[arg(long)]
     password_stdin: bool,
 }
 
-/// Which accounts are listed.
+/// Arguments of `user list`.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// Only those of a role: admin, staff or customer.
-    #[arg(long, value_parser = role)]
+pub(super) struct UserListArgs {
+    /// Filter by role: admin, staff or customer.
+    #[arg(long, value_parser = parse_role)]
     role: Option<Role>,
 }
 
-/// Who gets which role.
+/// Arguments of `user role`.
 #[derive(Debug, Args)]
-pub(super) struct RoleArgs {
-    /// Their e-mail address.
+pub(super) struct UserRoleArgs {
+    /// Email address of the account.
     email: String,
-    /// What they may do from now on: admin, staff or customer.
-    #[arg(value_parser = role)]
+    /// New role: admin, staff or customer.
+    #[arg(value_parser = parse_role)]
     role: Role,
 }
 
-/// Who is meant.
+/// Arguments that select an account.
 #[derive(Debug, Args)]
-pub(super) struct WhoArgs {
-    /// Their e-mail address.
+pub(super) struct AccountArgs {
+    /// Email address of the account.
     email: String,
 }
 
-fn role(name: &str) -> Result<Role, &'static str> {
-    Role::named(name).ok_or("it is admin, staff or customer")
+fn parse_role(name: &str) -> Result<Role, &'static str> {
+    Role::from_name(name).ok_or("it is admin, staff or customer")
 }
 
-pub(super) async fn run(config: &Config, what: User) -> Result<(), String> {
-    let db = open_ready(config, false).await?;
-    let outcome = match what {
-        User::Create(args) => create(&db, args).await,
-        User::List(args) => show(&db, config, args.role).await,
-        User::Role(args) => set_role(&db, config, &args).await,
-        User::Disable(args) => disable(&db, config, &args.email, true).await,
-        User::Enable(args) => disable(&db, config, &args.email, false).await,
-        User::Export(args) => write_out(&db, &args.email).await,
+pub(super) async fn run_user_command(config: &Config, command: UserCommand) -> Result<(), String> {
+    let db = connect_initialized_database(config, false).await?;
+    let outcome = match command {
+        UserCommand::Create(args) => create_account(&db, args).await,
+        UserCommand::List(args) => print_accounts(&db, config, args.role).await,
+        UserCommand::Role(args) => set_account_role(&db, config, &args).await,
+        UserCommand::Disable(args) => set_account_disabled(&db, config, &args.email, true).await,
+        UserCommand::Enable(args) => set_account_disabled(&db, config, &args.email, false).await,
+        UserCommand::Export(args) => export_account_data(&db, &args.email).await,
     };
     db.close().await;
-    outcome.map_err(|why| why.log())
+    outcome.map_err(|error| error.log_message())
 }
 
-async fn create(db: &Db, args: CreateArgs) -> Result<()> {
-    let CreateArgs { email, role, first_name, last_name, password_stdin } = args;
-    let (password, given) = if password_stdin { (typed()?, true) } else { (staff::generated()?, false) };
-    let candidate = Candidate { email, role, first_name, last_name, password: Some(password.clone()) };
-    let new = candidate.read(&Hasher::new(0)).await?;
-    let made = db.write(async |tx| account::create(tx, new).await).await?;
-    let email = made.email.unwrap_or_default();
+async fn create_account(db: &Db, args: UserCreateArgs) -> Result<()> {
+    let UserCreateArgs { email, role, first_name, last_name, password_stdin } = args;
+    let (password, was_password_provided) = if password_stdin {
+        (read_password_from_stdin()?, true)
+    } else {
+        (staff_accounts::generate_password()?, false)
+    };
+    let new_staff_account = NewStaffAccount { email, role, first_name, last_name, password: Some(password.clone()) };
+    let new_account = new_staff_account.validate(&PasswordHashPool::new(0)).await?;
+    let created = db.write(async |tx| account::create_account(tx, new_account).await).await?;
+    let email = created.email.unwrap_or_default();
     println!("{email} is {} now", role.name());
-    if !given {
+    if !was_password_provided {
         println!("The password, told this once:  {password}");
     }
     Ok(())
 }
 
-/// The first line of standard input.
-fn typed() -> Result<String> {
-    let mut text = String::new();
-    let longest = 4 * account::NAME_LIMIT as u64 * 10;
+/// Reads the first line of standard input.
+fn read_password_from_stdin() -> Result<String> {
+    let mut input = String::new();
+    let max_input_bytes = 4 * account::MAX_NAME_CHARS as u64 * 10;
     std::io::stdin()
-        .take(longest)
-        .read_to_string(&mut text)
-        .map_err(|why| Error::fault("reading the password", why))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+        .take(max_input_bytes)
+        .read_to_string(&mut input)
+        .map_err(|error| Error::internal("reading the password", error))?;
+    Ok(input.lines().next().unwrap_or_default().to_owned())
 }
 
-async fn show(db: &Db, config: &Config, role: Option<Role>) -> Result<()> {
-    let wanted = Filter { role, ..Filter::default() }.understand(config.shop.country)?;
-    let mut out = std::io::stdout().lock();
-    let mut window = Window { size: page::MAX, backwards: false, cursor: None };
+async fn print_accounts(db: &Db, config: &Config, role: Option<Role>) -> Result<()> {
+    let filter = CustomerListFilter { role, ..CustomerListFilter::default() }.resolve(config.shop.country)?;
+    let mut stdout = std::io::stdout().lock();
+    let mut page_request = PageRequest { size: pagination::MAX_PAGE_SIZE, backwards: false, cursor: None };
     loop {
-        let found = list::page(db, &wanted, &window).await?;
-        for row in &found.rows {
-            writeln!(out, "{}", line(row)).map_err(|why| Error::fault("writing the list", why))?;
+        let account_page = queries::list_customers(db, &filter, &page_request).await?;
+        for row in &account_page.rows {
+            writeln!(stdout, "{}", format_account(row)).map_err(|error| Error::internal("writing the list", error))?;
         }
-        window.cursor = found.rows.last().map(list::cursor);
-        if !found.has_next {
+        page_request.cursor = account_page.rows.last().map(queries::encode_customer_cursor);
+        if !account_page.has_next {
             return Ok(());
         }
     }
 }
 
-fn line(row: &entity::account::Model) -> String {
+fn format_account(row: &entity::account::Model) -> String {
     let email = row.email.as_deref().unwrap_or("(no e-mail address)");
-    let state = if row.disabled_at.is_some() { "disabled" } else { "active" };
+    let status = if row.disabled_at.is_some() { "disabled" } else { "active" };
     let name = format!("{} {}", row.first_name, row.last_name);
-    format!("{email}\t{}\t{state}\t{}", row.role.name(), name.trim()).trim_end().to_owned()
+    format!("{email}\t{}\t{status}\t{}", row.role.name(), name.trim()).trim_end().to_owned()
 }
 
-async fn set_role(db: &Db, config: &Config, RoleArgs { email, role }: &RoleArgs) -> Result<()> {
-    let wish = wish(db, config, email).await?;
-    db.write(async |tx| staff::set_role(tx, wish, *role).await).await?;
+async fn set_account_role(db: &Db, config: &Config, UserRoleArgs { email, role }: &UserRoleArgs) -> Result<()> {
+    let target = account_target(db, config, email).await?;
+    db.write(async |tx| staff_accounts::set_account_role(tx, target, *role).await).await?;
     println!("{email} is {} now", role.name());
     Ok(())
 }
 
-async fn disable(db: &Db, config: &Config, email: &str, disabled: bool) -> Result<()> {
-    let wish = wish(db, config, email).await?;
-    db.write(async |tx| staff::disable(tx, wish, disabled).await).await?;
+async fn set_account_disabled(db: &Db, config: &Config, email: &str, disabled: bool) -> Result<()> {
+    let target = account_target(db, config, email).await?;
+    db.write(async |tx| staff_accounts::set_account_disabled(tx, target, disabled).await).await?;
     println!("{email} {}", if disabled { "may not sign in any more" } else { "may sign in again" });
     Ok(())
 }
 
-async fn write_out(db: &Db, email: &str) -> Result<()> {
-    let account = who(db, email).await?;
-    let mut everything = export::everything(db, account).await?;
-    everything["carts"] = cart::told(db, account).await?.into();
-    everything["orders"] = order::keep::told(db, account).await?.into();
-    let fault = |why| Error::fault("writing the document", why);
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &everything).map_err(|why| Error::fault("writing the document", why))?;
-    writeln!(out).map_err(fault)
+async fn export_account_data(db: &Db, email: &str) -> Result<()> {
+    let account_id = find_account_id(db, email).await?;
+    let mut document = data_export::export_customer_data(db, account_id).await?;
+    document["carts"] = cart::export_carts(db, account_id).await?.into();
+    document["orders"] = order::privacy::export_orders(db, account_id).await?.into();
+    let write_failed = |error| Error::internal("writing the document", error);
+    let mut stdout = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, &document)
+        .map_err(|error| Error::internal("writing the document", error))?;
+    writeln!(stdout).map_err(write_failed)
 }
 
-async fn wish(db: &Db, config: &Config, email: &str) -> Result<Wish> {
-    let account = who(db, email).await?;
-    Ok(Wish { account, caller: None, expected: None, country: config.shop.country })
+async fn account_target(db: &Db, config: &Config, email: &str) -> Result<AccountTarget> {
+    let account_id = find_account_id(db, email).await?;
+    Ok(AccountTarget { account_id, caller: None, expected_version: None, shop_country: config.shop.country })
 }
 
-async fn who(db: &Db, email: &str) -> Result<i64> {
-    let found = account::by_email(db, email).await?;
-    found.map(|found| found.id).ok_or_else(|| Error::not_found("", &format!("account: {email}")))
+async fn find_account_id(db: &Db, email: &str) -> Result<i64> {
+    let account = account::find_account_by_email(db, email).await?;
+    account.map(|account| account.id).ok_or_else(|| Error::not_found("", &format!("account: {email}")))
 }

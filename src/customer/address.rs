@@ -1,4 +1,4 @@
-//! Addresses: made, changed, removed, and which of them a customer means when they do not say.
+//! Saved addresses of customers and the default shipping and billing address.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -8,24 +8,24 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::{
-    check::Check,
+    access_scope::{self, OwnerScope},
     entity::address,
-    profile::{CustomerChanged, Wish, difference},
-    reach::{self, Reach},
+    profile::{AccountTarget, CustomerUpdated, diff_values},
+    validation::Validator,
 };
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, error::Code, id::Kind},
-    identity::{Caller, account::NAME_LIMIT},
-    infra::{Change, Tx},
+    base::{Country, Error, GlobalId, Patch, Result, error::PublicErrorCode, global_id::NodeType},
+    identity::{Caller, account::MAX_NAME_CHARS},
+    infra::{AuditRecord, Tx},
 };
 
-/// More serve nobody. A list of them needs no pages.
-pub const MOST: u64 = 100;
+/// Maximum number of addresses per customer; the list needs no pagination.
+pub const MAX_ADDRESSES: u64 = 100;
 
-/// What somebody wants said of an address.
+/// Partial update of an address.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the fields are the columns")]
-pub struct AddressChange {
+pub struct AddressPatch {
     pub first_name: Patch,
     pub last_name: Patch,
     pub company: Patch,
@@ -38,136 +38,144 @@ pub struct AddressChange {
     pub phone: Patch,
 }
 
-/// What an address is taken for when nothing else is said.
+/// Default uses of an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Purposes {
-    /// Parcels.
+pub struct AddressDefaults {
+    /// Default shipping address.
     pub shipping: bool,
-    /// Bills.
+    /// Default billing address.
     pub billing: bool,
 }
 
-/// Which address is changed by whom, and which version of it they know.
+/// Address to change, with caller, scope and expected version.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
-    /// The address.
-    pub address: i64,
-    /// Whose addresses the caller may change.
-    pub reach: Reach,
-    /// Who asks.
+pub struct AddressTarget {
+    /// ID of the address.
+    pub address_id: i64,
+    /// Owners whose addresses the caller may change.
+    pub scope: OwnerScope,
+    /// Caller.
     pub caller: Caller,
-    /// The version they have seen.
-    pub expected: Option<i32>,
-    /// Where the shop stands.
-    pub country: Country,
+    /// Expected version (optimistic locking); `None` skips the check.
+    pub expected_version: Option<i32>,
+    /// Country of the shop: default region of phone numbers.
+    pub shop_country: Country,
 }
 
-/// Makes an address. The first one of a customer is taken for everything.
+/// Creates an address. The first address of a customer becomes the default for shipping and billing.
 ///
 /// # Errors
-/// When there are too many, or it cannot be.
-pub async fn create(tx: &Tx, wish: Wish, change: AddressChange, purposes: Purposes) -> Result<address::Model> {
-    let owner = reach::hold_for(tx, wish.account, wish.caller).await?.id;
-    let count = address::Entity::find().filter(address::Column::AccountId.eq(owner)).count(tx).await?;
-    if count >= MOST {
-        let message = format!("there are {MOST} addresses; remove one that is not needed any more");
-        return Err(Error::user(Code::IllegalTransition, "", message));
+/// Returns `IllegalTransition` if the customer has [`MAX_ADDRESSES`] addresses, `NotFound` or `Forbidden` for the
+/// account, or all invalid fields together.
+pub async fn create_address(
+    tx: &Tx,
+    target: AccountTarget,
+    patch: AddressPatch,
+    defaults: AddressDefaults,
+) -> Result<address::Model> {
+    let owner_id = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?.id;
+    let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
+    if count >= MAX_ADDRESSES {
+        let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
     }
-    let mut row = blank(tx.now(), owner);
-    lay(&mut row, change, ("input", wish.country))?;
-    let after = shown(&row);
+    let mut row = new_blank_address(tx.now(), owner_id);
+    apply_address_patch(&mut row, patch, ("input", target.shop_country))?;
+    let after = address_to_audit_json(&row);
     let mut row = row.into_active_model().reset_all();
     row.id = ActiveValue::NotSet;
     let row = row.insert(tx).await?;
-    record(tx, "address.create", &row, (None, Some(after))).await?;
-    let first = Purposes { shipping: count == 0, billing: count == 0 };
-    let purposes =
-        Purposes { shipping: purposes.shipping || first.shipping, billing: purposes.billing || first.billing };
-    prefer(tx, row, purposes).await
+    record_address_change(tx, "address.create", &row, (None, Some(after))).await?;
+    let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
+    let defaults = AddressDefaults {
+        shipping: defaults.shipping || implied.shipping,
+        billing: defaults.billing || implied.billing,
+    };
+    assign_defaults(tx, row, defaults).await
 }
 
-/// Changes an address. What says nothing new changes nothing.
+/// Updates an address. A patch without changes writes nothing.
 ///
 /// # Errors
-/// When it is not there or out of reach, has changed since, or cannot be.
-pub async fn update(tx: &Tx, target: Target, change: AddressChange) -> Result<address::Model> {
-    let before = hold(tx, target).await?;
+/// Returns `NotFound` (also outside of the scope), `Forbidden`, `VersionConflict`, or all invalid fields together.
+pub async fn update_address(tx: &Tx, target: AddressTarget, patch: AddressPatch) -> Result<address::Model> {
+    let before = lock_address(tx, target).await?;
     let mut after = before.clone();
-    lay(&mut after, change, ("input", target.country))?;
-    let (was, is) = difference(&shown(&before), &shown(&after));
-    if is.is_empty() {
+    apply_address_patch(&mut after, patch, ("input", target.shop_country))?;
+    let (old_values, new_values) = diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
+    if new_values.is_empty() {
         return Ok(before);
     }
     after.version += 1;
     after.updated_at = tx.now();
     let row = after.into_active_model().reset_all().update(tx).await?;
-    record(tx, "address.update", &row, (Some(was.into()), Some(is.into()))).await?;
+    record_address_change(tx, "address.update", &row, (Some(old_values.into()), Some(new_values.into()))).await?;
     Ok(row)
 }
 
-/// Removes an address. Where it was taken without being named, none is from now on.
+/// Deletes an address. If it was a default, the customer has no default for that use afterwards.
 ///
 /// # Errors
-/// When it is not there or out of reach, or has changed since.
-pub async fn delete(tx: &Tx, target: Target) -> Result<i64> {
-    let row = hold(tx, target).await?;
-    record(tx, "address.delete", &row, (Some(shown(&row)), None)).await?;
-    let key = row.id;
+/// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
+pub async fn delete_address(tx: &Tx, target: AddressTarget) -> Result<i64> {
+    let row = lock_address(tx, target).await?;
+    record_address_change(tx, "address.delete", &row, (Some(address_to_audit_json(&row)), None)).await?;
+    let address_id = row.id;
     row.delete(tx).await?;
-    Ok(key)
+    Ok(address_id)
 }
 
-/// Takes an address where none is named, in place of the one before.
+/// Makes an address the default, in place of the previous one.
 ///
 /// # Errors
-/// When it is not there or out of reach, or has changed since.
-pub async fn set_default(tx: &Tx, target: Target, purposes: Purposes) -> Result<address::Model> {
-    let row = hold(tx, target).await?;
-    prefer(tx, row, purposes).await
+/// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
+pub async fn set_default_address(tx: &Tx, target: AddressTarget, defaults: AddressDefaults) -> Result<address::Model> {
+    let row = lock_address(tx, target).await?;
+    assign_defaults(tx, row, defaults).await
 }
 
-/// An address within reach, and its owner, whom the caller may change, as they are until the transaction ends. Whoever changes addresses holds
-/// the customer first, so two who want different defaults wait for each other.
-async fn hold(tx: &Tx, target: Target) -> Result<address::Model> {
-    let missing = || Error::not_found("id", "address");
-    let owner = find(tx, target).await?.ok_or_else(missing)?.account_id;
-    reach::hold_for(tx, owner, Some(target.caller)).await?;
-    let row = find(tx, target).await?.ok_or_else(missing)?;
-    reach::expect(row.version, target.expected)?;
+/// Locks the owner of an address within the scope and returns the address. The owner is locked first, so that
+/// concurrent changes of defaults are serialized.
+async fn lock_address(tx: &Tx, target: AddressTarget) -> Result<address::Model> {
+    let not_found = || Error::not_found("id", "address");
+    let owner_id = find_address(tx, target).await?.ok_or_else(not_found)?.account_id;
+    access_scope::lock_account_for_caller(tx, owner_id, Some(target.caller)).await?;
+    let row = find_address(tx, target).await?.ok_or_else(not_found)?;
+    access_scope::check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
-async fn find(tx: &Tx, target: Target) -> Result<Option<address::Model>> {
-    let mut query = address::Entity::find_by_id(target.address);
-    if let Reach::Own(own) = target.reach {
-        query = query.filter(address::Column::AccountId.eq(own));
+async fn find_address(tx: &Tx, target: AddressTarget) -> Result<Option<address::Model>> {
+    let mut query = address::Entity::find_by_id(target.address_id);
+    if let OwnerScope::Account(account_id) = target.scope {
+        query = query.filter(address::Column::AccountId.eq(account_id));
     }
     Ok(query.one(tx).await?)
 }
 
-/// Takes an address for these purposes, and no other one for them.
-async fn prefer(tx: &Tx, mut row: address::Model, wanted: Purposes) -> Result<address::Model> {
-    let new = Purposes {
-        shipping: wanted.shipping && !row.is_default_shipping,
-        billing: wanted.billing && !row.is_default_billing,
+/// Makes an address the only default for the requested uses.
+async fn assign_defaults(tx: &Tx, mut row: address::Model, requested: AddressDefaults) -> Result<address::Model> {
+    let added = AddressDefaults {
+        shipping: requested.shipping && !row.is_default_shipping,
+        billing: requested.billing && !row.is_default_billing,
     };
-    if new == Purposes::default() {
+    if added == AddressDefaults::default() {
         return Ok(row);
     }
-    give_up(tx, row.account_id, new).await?;
-    row.is_default_shipping |= new.shipping;
-    row.is_default_billing |= new.billing;
-    // What was made a moment ago is not changed by it.
+    clear_defaults(tx, row.account_id, added).await?;
+    row.is_default_shipping |= added.shipping;
+    row.is_default_billing |= added.billing;
+    // An address created in the same transaction keeps its version.
     row.version += i32::from(row.created_at != tx.now());
     row.updated_at = tx.now();
     let row = row.into_active_model().reset_all().update(tx).await?;
     let after = json!({ "isDefaultShipping": row.is_default_shipping, "isDefaultBilling": row.is_default_billing });
-    record(tx, "address.set_default", &row, (None, Some(after))).await?;
+    record_address_change(tx, "address.set_default", &row, (None, Some(after))).await?;
     Ok(row)
 }
 
-/// Takes these purposes from whichever addresses have them.
-async fn give_up(tx: &Tx, owner: i64, Purposes { shipping, billing }: Purposes) -> Result<()> {
+/// Clears these defaults on all addresses of an account.
+async fn clear_defaults(tx: &Tx, owner: i64, AddressDefaults { shipping, billing }: AddressDefaults) -> Result<()> {
     let mut sql = tx.sql();
     sql.push(&format!(
         "UPDATE address SET is_default_shipping = is_default_shipping AND NOT {shipping}, \
@@ -175,33 +183,34 @@ async fn give_up(tx: &Tx, owner: i64, Purposes { shipping, billing }: Purposes) 
     ));
     sql.bind(tx.now()).push(" WHERE account_id = ").bind(owner);
     sql.push(&format!(" AND (is_default_shipping AND {shipping} OR is_default_billing AND {billing})"));
-    tx.execute_raw(sql.statement()).await?;
+    tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
 
-/// Writes down a change. An address is part of its customer, so it is the customer who was changed: their history is in
-/// one place, and goes in one piece when they do.
-async fn record(
+/// Records a change in the audit log and emits the event. The audited entity is the customer, so that the history is
+/// kept in one place and erased together with the customer.
+async fn record_address_change(
     tx: &Tx,
     action: &'static str,
     row: &address::Model,
     (before, after): (Option<Value>, Option<Value>),
 ) -> Result<()> {
-    let named = |value: Option<Value>| {
+    let with_address_id = |value: Option<Value>| {
         value.map(|mut value| {
-            value["address"] = json!(GlobalId::new(Kind::Address, row.id).encode());
+            value["address"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
             value
         })
     };
-    let thing = (Kind::Customer, row.account_id);
-    tx.record(&[Change { action, thing, before: named(before), after: named(after) }]).await?;
-    tx.emit(CustomerChanged { customer: row.account_id }).await
+    let entity = (NodeType::Customer, row.account_id);
+    tx.record_audit(&[AuditRecord { action, entity, before: with_address_id(before), after: with_address_id(after) }])
+        .await?;
+    tx.emit_event(CustomerUpdated { customer: row.account_id }).await
 }
 
-pub(super) fn blank(now: DateTime<Utc>, owner: i64) -> address::Model {
+pub(super) fn new_blank_address(now: DateTime<Utc>, owner_id: i64) -> address::Model {
     address::Model {
         id: 0,
-        account_id: owner,
+        account_id: owner_id,
         first_name: String::new(),
         last_name: String::new(),
         company: None,
@@ -220,29 +229,38 @@ pub(super) fn blank(now: DateTime<Utc>, owner: i64) -> address::Model {
     }
 }
 
-/// Takes in what is said of an address at a path of the input, in a shop that stands in a country.
-pub(super) fn lay(row: &mut address::Model, change: AddressChange, (at, shop): (&'static str, Country)) -> Result<()> {
-    let AddressChange { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
-        change;
-    let mut check = Check::new(at);
-    check.text(&mut row.first_name, first_name, "firstName", NAME_LIMIT);
-    check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);
-    check.may(&mut row.company, company, "company", 100);
-    check.must(&mut row.line1, line1, "line1", 200);
-    check.may(&mut row.line2, line2, "line2", 200);
-    check.must(&mut row.city, city, "city", 100);
-    check.may(&mut row.region, region, "region", 100);
-    check.may(&mut row.postal_code, postal_code, "postalCode", 20);
-    check.country(&mut row.country_code, country_code, "countryCode");
-    check.phone(&mut row.phone, phone, "phone", Country::named(&row.country_code).unwrap_or(shop));
+/// Applies and validates a patch; `path` is the input path for errors, `shop_country` the default phone region.
+pub(super) fn apply_address_patch(
+    row: &mut address::Model,
+    patch: AddressPatch,
+    (path, shop_country): (&'static str, Country),
+) -> Result<()> {
+    let AddressPatch { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
+        patch;
+    let mut validator = Validator::new(path);
+    validator.apply_text(&mut row.first_name, first_name, "firstName", MAX_NAME_CHARS);
+    validator.apply_text(&mut row.last_name, last_name, "lastName", MAX_NAME_CHARS);
+    validator.apply_optional_text(&mut row.company, company, "company", 100);
+    validator.apply_required_text(&mut row.line1, line1, "line1", 200);
+    validator.apply_optional_text(&mut row.line2, line2, "line2", 200);
+    validator.apply_required_text(&mut row.city, city, "city", 100);
+    validator.apply_optional_text(&mut row.region, region, "region", 100);
+    validator.apply_optional_text(&mut row.postal_code, postal_code, "postalCode", 20);
+    validator.apply_country(&mut row.country_code, country_code, "countryCode");
+    validator.apply_phone(
+        &mut row.phone,
+        phone,
+        "phone",
+        Country::from_code(&row.country_code).unwrap_or(shop_country),
+    );
     if row.first_name.is_empty() && row.last_name.is_empty() && row.company.is_none() {
-        check.wrong("lastName", "say whose address it is: a first name, a last name or a company");
+        validator.add_error("lastName", "say whose address it is: a first name, a last name or a company");
     }
-    check.done()
+    validator.finish()
 }
 
-/// What of an address goes into the history, and to its owner in an export.
-pub(super) fn shown(row: &address::Model) -> Value {
+/// Returns the fields of an address for the audit log and the data export.
+pub(super) fn address_to_audit_json(row: &address::Model) -> Value {
     json!({
         "firstName": row.first_name, "lastName": row.last_name, "company": row.company,
         "line1": row.line1, "line2": row.line2, "city": row.city, "region": row.region,

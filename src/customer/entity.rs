@@ -1,10 +1,10 @@
-//! Addresses as rows.
+//! Entity of saved addresses.
 
-/// `address`
+/// Table `address`.
 pub mod address {
     use sea_orm::entity::prelude::*;
 
-    /// One row: where somebody can be reached.
+    /// Row of a saved address.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "address")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -29,7 +29,7 @@ pub mod address {
         pub updated_at: DateTimeUtc,
     }
 
-    /// None: what belongs to many rows is loaded in one statement.
+    /// No relations: related rows are batch-loaded in one statement.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 

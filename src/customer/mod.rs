@@ -1,17 +1,17 @@
-//! Customers: what the shop knows of them, where they live, and what its staff may do about it.
+//! Customers: profiles, addresses, staff accounts, data export and erasure.
 
 pub mod entity;
-pub mod check;
-pub mod reach;
+pub mod validation;
+pub mod access_scope;
 pub mod profile;
 pub mod address;
-pub mod written;
+pub mod address_snapshot;
 pub mod loader;
-pub mod list;
-pub mod staff;
-pub mod erase;
-pub mod export;
+pub mod queries;
+pub mod staff_accounts;
+pub mod erasure;
+pub mod data_export;
 
+pub use access_scope::OwnerScope;
+pub use address_snapshot::AddressSnapshot;
 pub use entity::address as address_row;
-pub use reach::Reach;
-pub use written::Written;

@@ -1,41 +1,41 @@
-//! What an account says of its owner.
+//! Customer profile: name, phone and language.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{check::Check, reach};
+use super::{access_scope, validation::Validator};
 use crate::{
-    base::{Country, Language, Patch, Result, id::Kind},
+    base::{Country, LanguageCode, Patch, Result, global_id::NodeType},
     identity::{
         Caller,
-        account::{NAME_LIMIT, name_keys},
+        account::{MAX_NAME_CHARS, normalize_names},
         entity::account,
     },
-    infra::{Change, Tx, outbox::Event},
+    infra::{AuditRecord, Tx, outbox::Event},
 };
 
-/// What somebody wants said of a customer.
+/// Partial update of a profile.
 #[derive(Debug, Default)]
-pub struct ProfileChange {
-    /// The first name; may be empty.
+pub struct ProfilePatch {
+    /// First name; may be empty.
     pub first_name: Patch,
-    /// The last name; may be empty.
+    /// Last name; may be empty.
     pub last_name: Patch,
-    /// The telephone number.
+    /// Phone number.
     pub phone: Patch,
-    /// The language they are written to in.
-    pub language: Patch<Language>,
+    /// Language of notifications.
+    pub language: Patch<LanguageCode>,
 }
 
-/// A customer has been changed, or something of theirs.
+/// Event: a customer, or one of their addresses, was changed.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct CustomerChanged {
-    /// Their key.
+pub struct CustomerUpdated {
+    /// ID of the account.
     pub customer: i64,
 }
 
-impl Event for CustomerChanged {
+impl Event for CustomerUpdated {
     const KIND: &'static str = "CustomerChanged";
 
     fn aggregate(&self) -> String {
@@ -43,35 +43,35 @@ impl Event for CustomerChanged {
     }
 }
 
-/// Who changes which account, and which version of it they know.
+/// Account to change, with caller and expected version.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
-    /// The account.
-    pub account: i64,
-    /// Who asks; `None` for the shop itself, at its own command line.
+pub struct AccountTarget {
+    /// ID of the account.
+    pub account_id: i64,
+    /// Caller; `None` for the CLI.
     pub caller: Option<Caller>,
-    /// The version they have seen.
-    pub expected: Option<i32>,
-    /// Where the shop stands.
-    pub country: Country,
+    /// Expected version (optimistic locking); `None` skips the check.
+    pub expected_version: Option<i32>,
+    /// Country of the shop: default region of phone numbers.
+    pub shop_country: Country,
 }
 
-/// Changes what an account says of its owner. What says nothing new changes nothing.
+/// Updates the profile of an account. A patch without changes writes nothing.
 ///
 /// # Errors
-/// When it is not there, has changed since, or the wish cannot be.
-pub async fn update(tx: &Tx, wish: Wish, change: ProfileChange) -> Result<account::Model> {
-    let before = reach::hold_for(tx, wish.account, wish.caller).await?;
-    reach::expect(before.version, wish.expected)?;
+/// Returns `NotFound`, `Forbidden`, `VersionConflict`, or all invalid fields together.
+pub async fn update_profile(tx: &Tx, target: AccountTarget, change: ProfilePatch) -> Result<account::Model> {
+    let before = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
+    access_scope::check_version(before.version, target.expected_version)?;
     let mut after = before.clone();
-    lay(&mut after, change, wish.country)?;
-    let (was, is) = difference(&shown(&before), &shown(&after));
-    if is.is_empty() {
+    apply_profile_patch(&mut after, change, target.shop_country)?;
+    let (old_values, new_values) = diff_values(&profile_to_audit_json(&before), &profile_to_audit_json(&after));
+    if new_values.is_empty() {
         return Ok(before);
     }
-    let key = after.id;
+    let account_id = after.id;
     let mut row = before.into_active_model();
-    let (name_key, last_name_key) = name_keys(&after.first_name, &after.last_name);
+    let (name_key, last_name_key) = normalize_names(&after.first_name, &after.last_name);
     row.first_name = Set(after.first_name);
     row.last_name = Set(after.last_name);
     row.phone = Set(after.phone);
@@ -81,40 +81,45 @@ pub async fn update(tx: &Tx, wish: Wish, change: ProfileChange) -> Result<accoun
     row.version = Set(after.version + 1);
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
-    let thing = (Kind::Customer, key);
-    let change = Change { action: "customer.update", thing, before: Some(was.into()), after: Some(is.into()) };
-    tx.record(&[change]).await?;
-    tx.emit(CustomerChanged { customer: key }).await?;
+    let entity = (NodeType::Customer, account_id);
+    let change = AuditRecord {
+        action: "customer.update",
+        entity,
+        before: Some(old_values.into()),
+        after: Some(new_values.into()),
+    };
+    tx.record_audit(&[change]).await?;
+    tx.emit_event(CustomerUpdated { customer: account_id }).await?;
     Ok(row)
 }
 
-fn lay(row: &mut account::Model, change: ProfileChange, country: Country) -> Result<()> {
-    let ProfileChange { first_name, last_name, phone, language } = change;
+fn apply_profile_patch(row: &mut account::Model, patch: ProfilePatch, shop_country: Country) -> Result<()> {
+    let ProfilePatch { first_name, last_name, phone, language } = patch;
     match language {
-        Patch::Keep => {}
+        Patch::Unchanged => {}
         Patch::Clear => row.language = None,
         Patch::Set(language) => row.language = Some(language),
     }
-    let mut check = Check::new("input");
-    check.text(&mut row.first_name, first_name, "firstName", NAME_LIMIT);
-    check.text(&mut row.last_name, last_name, "lastName", NAME_LIMIT);
-    check.phone(&mut row.phone, phone, "phone", country);
-    check.done()
+    let mut validator = Validator::new("input");
+    validator.apply_text(&mut row.first_name, first_name, "firstName", MAX_NAME_CHARS);
+    validator.apply_text(&mut row.last_name, last_name, "lastName", MAX_NAME_CHARS);
+    validator.apply_phone(&mut row.phone, phone, "phone", shop_country);
+    validator.finish()
 }
 
-fn shown(row: &account::Model) -> Value {
+fn profile_to_audit_json(row: &account::Model) -> Value {
     json!({ "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language })
 }
 
-/// Of two states of one thing, what differs.
+/// Returns the changed fields of two JSON objects: old values and new values.
 #[must_use]
-pub fn difference(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
-    let (mut was, mut is) = (Map::new(), Map::new());
+pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut old_values, mut new_values) = (Map::new(), Map::new());
     for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
-        was.insert(name.clone(), before[name].clone());
-        is.insert(name.clone(), value.clone());
+        old_values.insert(name.clone(), before[name].clone());
+        new_values.insert(name.clone(), value.clone());
     }
-    (was, is)
+    (old_values, new_values)
 }
 
 #[cfg(test)]
@@ -122,8 +127,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_told() {
-        let (was, is) = difference(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
-        assert_eq!((Value::from(was), Value::from(is)), (json!({ "b": null }), json!({ "b": "x" })));
+    fn diff_contains_only_changed_fields() {
+        let (old_values, new_values) = diff_values(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
+        assert_eq!((Value::from(old_values), Value::from(new_values)), (json!({ "b": null }), json!({ "b": "x" })));
     }
 }

@@ -1,27 +1,27 @@
-//! Addresses of customers.
+//! Saved addresses of customers.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object};
 use chrono::{DateTime, Utc};
 
 use super::{
-    context::{Scope, scope},
-    customer::whose,
-    guard::{Can, SignedIn},
+    context::{RequestContext, request_context},
+    customer::resolve_customer_id,
+    guard::{RequireLogin, RequirePermission},
     loader::AddressKey,
     payload::payload,
-    profile::{patch, wish},
+    profile::{build_account_target, to_patch},
 };
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, id::Kind},
+    base::{Country, Error, GlobalId, Patch, Result, global_id::NodeType},
     customer::{
-        Reach,
-        address::{self, AddressChange, Purposes, Target},
+        OwnerScope,
+        address::{self, AddressDefaults, AddressPatch, AddressTarget},
         address_row,
     },
     identity::Permission,
 };
 
-/// Where somebody can be reached. Seen by its owner and by staff.
+/// Saved address of a customer. Visible to its owner and to staff.
 #[derive(Debug, Clone)]
 pub struct Address(address_row::Model);
 
@@ -32,278 +32,280 @@ impl From<address_row::Model> for Address {
 }
 
 impl Address {
-    /// An address that the caller may see.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn find(scope: &Scope, key: i64) -> Result<Option<Self>> {
-        let Some(reach) = Reach::of(scope.caller, Permission::CustomerRead) else { return Ok(None) };
-        Ok(scope.load(AddressKey { key, reach }).await?.map(Self))
+    /// Returns an address if the caller may see it.
+    pub async fn find(context: &RequestContext, address_id: i64) -> Result<Option<Self>> {
+        let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::CustomerRead) else {
+            return Ok(None);
+        };
+        Ok(context.load(AddressKey { key: address_id, owner_scope }).await?.map(Self))
     }
 }
 
-/// Where somebody can be reached. Seen by its owner and by staff.
+/// Saved address of a customer. Visible to its owner and to staff.
 #[Object]
 impl Address {
-    /// The lasting id.
+    /// Global ID.
     pub(super) async fn id(&self) -> ID {
-        GlobalId::new(Kind::Address, self.0.id).encode().into()
+        GlobalId::new(NodeType::Address, self.0.id).encode().into()
     }
 
-    /// The first name of whoever lives there; may be empty.
+    /// First name of the recipient; may be empty.
     async fn first_name(&self) -> &str {
         &self.0.first_name
     }
 
-    /// Their last name; may be empty.
+    /// Last name of the recipient; may be empty.
     async fn last_name(&self) -> &str {
         &self.0.last_name
     }
 
-    /// The company; null for a private address.
+    /// Company name; null for a private address.
     async fn company(&self) -> Option<&str> {
         self.0.company.as_deref()
     }
 
-    /// Street and number, or a post box.
+    /// Street and house number, or a PO box.
     async fn line1(&self) -> &str {
         &self.0.line1
     }
 
-    /// Building, floor, or what else helps to find it.
+    /// Building, floor or apartment; null if there is none.
     async fn line2(&self) -> Option<&str> {
         self.0.line2.as_deref()
     }
 
-    /// The town.
+    /// City or town.
     async fn city(&self) -> &str {
         &self.0.city
     }
 
-    /// The county, state or province, where it belongs in an address.
+    /// County, state or province; null if there is none.
     async fn region(&self) -> Option<&str> {
         self.0.region.as_deref()
     }
 
-    /// The postal code, where there are any.
+    /// Postal code; null if there is none.
     async fn postal_code(&self) -> Option<&str> {
         self.0.postal_code.as_deref()
     }
 
-    /// The country by ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     async fn country_code(&self) -> &str {
         &self.0.country_code
     }
 
-    /// The country's name in English.
+    /// Country name in English.
     async fn country(&self) -> &'static str {
-        Country::named(&self.0.country_code).map_or("", Country::name)
+        Country::from_code(&self.0.country_code).map_or("", Country::name)
     }
 
-    /// A telephone number in E.164 for whoever delivers there.
+    /// Phone number (E.164) for the carrier; null if there is none.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
     }
 
-    /// Whether parcels go there when nothing else is said.
+    /// Whether this is the default shipping address.
     async fn is_default_shipping(&self) -> bool {
         self.0.is_default_shipping
     }
 
-    /// Whether bills go there when nothing else is said.
+    /// Whether this is the default billing address.
     async fn is_default_billing(&self) -> bool {
         self.0.is_default_billing
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 
-    /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.version
     }
 }
 
-/// What an address is taken for when nothing else is said.
+/// Purpose of a default address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum AddressPurpose {
-    /// Parcels.
+    /// Shipping address.
     Shipping,
-    /// Bills.
+    /// Billing address.
     Billing,
 }
 
-/// An address that is to be made. A first name, a last name or a company must be there.
+/// Input for a new address. Requires a first name, a last name or a company.
 #[derive(Debug, InputObject)]
 pub struct AddressCreateInput {
-    /// At most 100 characters.
+    /// First name, at most 100 characters.
     first_name: Option<String>,
-    /// At most 100 characters.
+    /// Last name, at most 100 characters.
     last_name: Option<String>,
-    /// At most 100 characters.
+    /// Company name, at most 100 characters.
     company: Option<String>,
-    /// Street and number, or a post box. At most 200 characters.
+    /// Street and house number, or a PO box; at most 200 characters.
     line1: String,
-    /// Building, floor, or what else helps to find it. At most 200 characters.
+    /// Building, floor or apartment; at most 200 characters.
     line2: Option<String>,
-    /// The town. At most 100 characters.
+    /// City or town; at most 100 characters.
     city: String,
-    /// The county, state or province. At most 100 characters.
+    /// County, state or province; at most 100 characters.
     region: Option<String>,
-    /// At most 20 characters.
+    /// Postal code; at most 20 characters.
     postal_code: Option<String>,
-    /// The two letters of ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     country_code: String,
-    /// A telephone number with its country's code, or as it is dialled in the address's country.
+    /// Phone number, in international format or the national format of the address's country.
     phone: Option<String>,
-    /// What it is taken for from now on; a customer's first address is taken for everything.
+    /// Purposes for which the address becomes the default; a customer's first address is the default for all.
     #[graphql(default)]
     default_for: Vec<AddressPurpose>,
 }
 
-/// What is to be said of an address. What is left out stays as it is; null clears it.
+/// Fields of an address to update. Omitted fields are unchanged; null clears a field.
 #[derive(Debug, InputObject)]
 pub struct AddressUpdateInput {
-    /// At most 100 characters.
+    /// First name, at most 100 characters.
     first_name: MaybeUndefined<String>,
-    /// At most 100 characters.
+    /// Last name, at most 100 characters.
     last_name: MaybeUndefined<String>,
-    /// At most 100 characters.
+    /// Company name, at most 100 characters.
     company: MaybeUndefined<String>,
-    /// Street and number, or a post box. At most 200 characters.
+    /// Street and house number, or a PO box; at most 200 characters.
     line1: MaybeUndefined<String>,
-    /// Building, floor, or what else helps to find it. At most 200 characters.
+    /// Building, floor or apartment; at most 200 characters.
     line2: MaybeUndefined<String>,
-    /// The town. At most 100 characters.
+    /// City or town; at most 100 characters.
     city: MaybeUndefined<String>,
-    /// The county, state or province. At most 100 characters.
+    /// County, state or province; at most 100 characters.
     region: MaybeUndefined<String>,
-    /// At most 20 characters.
+    /// Postal code; at most 20 characters.
     postal_code: MaybeUndefined<String>,
-    /// The two letters of ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     country_code: MaybeUndefined<String>,
-    /// A telephone number with its country's code, or as it is dialled in the address's country.
+    /// Phone number, in international format or the national format of the address's country.
     phone: MaybeUndefined<String>,
 }
 
 payload!(
-    /// What came of a change of an address.
+    /// Payload of the address mutations.
     AddressPayload {
-        /// The address as it is now; null when nothing was changed.
+        /// Address after the mutation; null if nothing was changed.
         address: Address
     }
 );
 
 payload!(
-    /// What came of removing an address.
+    /// Payload of `addressDelete`.
     AddressDeletePayload {
-        /// The id of the address that is gone; null when it is not.
+        /// ID of the deleted address; null if nothing was deleted.
         deleted_address_id: ID
     }
 );
 
-/// The addresses' part of the mutation root.
+/// Address mutations.
 #[derive(Debug, Default)]
 pub struct AddressMutation;
 
 #[Object]
 impl AddressMutation {
-    /// Add an address of one's own; or, as staff, one of a customer. A customer has at most 100.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Creates a saved address of the caller or, for staff, of a customer; at most 100 per customer.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn address_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose; one's own when not said.")] customer_id: Option<ID>,
-        #[graphql(desc = "The address.")] input: AddressCreateInput,
+        #[graphql(desc = "ID of the customer; defaults to the caller.")] customer_id: Option<ID>,
+        #[graphql(desc = "Address to create.")] input: AddressCreateInput,
     ) -> Result<AddressPayload> {
-        let scope = scope(ctx);
-        let (purposes, change) = input.read();
-        let made = async {
-            let wish = wish(scope, whose(scope, customer_id.as_ref(), "customerId")?, None);
-            scope.db.write(async |tx| address::create(tx, wish, change, purposes).await).await
+        let context = request_context(ctx);
+        let (default_for, patch) = input.into_patch();
+        let created = async {
+            let target =
+                build_account_target(context, resolve_customer_id(context, customer_id.as_ref(), "customerId")?, None);
+            context.db.write(async |tx| address::create_address(tx, target, patch, default_for).await).await
         };
-        AddressPayload::settle(made.await)
+        AddressPayload::from_result(created.await)
     }
 
-    /// Change an address of one's own; or, as staff, one of a customer.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Updates a saved address of the caller or, for staff, of a customer.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn address_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address's id.")] id: ID,
-        #[graphql(desc = "What is to be said of it.")] input: AddressUpdateInput,
-        #[graphql(desc = "The version you know; the change is refused when others were faster.")]
+        #[graphql(desc = "ID of the address.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: AddressUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<AddressPayload> {
-        let scope = scope(ctx);
-        let changed = async {
-            let target = target(scope, &id, expected_version)?;
-            scope.db.write(async |tx| address::update(tx, target, input.into()).await).await
+        let context = request_context(ctx);
+        let updated = async {
+            let target = resolve_address_target(context, &id, expected_version)?;
+            context.db.write(async |tx| address::update_address(tx, target, input.into()).await).await
         };
-        AddressPayload::settle(changed.await)
+        AddressPayload::from_result(updated.await)
     }
 
-    /// Remove an address for good. Orders keep the copies they were made with.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Deletes a saved address. Orders keep their own copies.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn address_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address's id.")] id: ID,
+        #[graphql(desc = "ID of the address.")] id: ID,
     ) -> Result<AddressDeletePayload> {
-        let scope = scope(ctx);
-        let gone = async {
-            let target = target(scope, &id, None)?;
-            scope.db.write(async |tx| address::delete(tx, target).await).await
+        let context = request_context(ctx);
+        let deleted = async {
+            let target = resolve_address_target(context, &id, None)?;
+            context.db.write(async |tx| address::delete_address(tx, target).await).await
         };
-        AddressDeletePayload::settle(gone.await.map(|key| GlobalId::new(Kind::Address, key).encode()))
+        AddressDeletePayload::from_result(
+            deleted.await.map(|address_id| GlobalId::new(NodeType::Address, address_id).encode()),
+        )
     }
 
-    /// Take an address where none is named, in place of the one before.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Sets the default shipping or billing address, replacing the previous default.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn address_set_default(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address's id.")] id: ID,
-        #[graphql(desc = "What for: at least one.")] purposes: Vec<AddressPurpose>,
+        #[graphql(desc = "ID of the address.")] id: ID,
+        #[graphql(desc = "Purposes to set, at least one.")] purposes: Vec<AddressPurpose>,
     ) -> Result<AddressPayload> {
-        let scope = scope(ctx);
-        let changed = async {
+        let context = request_context(ctx);
+        let updated = async {
             if purposes.is_empty() {
                 return Err(Error::bad_input("purposes", "say what for: SHIPPING, BILLING or both"));
             }
-            let target = target(scope, &id, None)?;
-            let purposes = all(&purposes);
-            scope.db.write(async |tx| address::set_default(tx, target, purposes).await).await
+            let target = resolve_address_target(context, &id, None)?;
+            let purposes = to_default_for(&purposes);
+            context.db.write(async |tx| address::set_default_address(tx, target, purposes).await).await
         };
-        AddressPayload::settle(changed.await)
+        AddressPayload::from_result(updated.await)
     }
 }
 
-/// Which address is meant, among those that the caller may change.
-fn target(scope: &Scope, id: &ID, expected: Option<i32>) -> Result<Target> {
-    let address = GlobalId::key(id, Kind::Address, "id")?;
-    let reach = Reach::of(scope.caller, Permission::CustomerWrite);
-    let reach = reach.ok_or_else(|| Error::not_found("id", "address"))?;
-    let (caller, country) = (scope.caller, scope.shared.config.shop.country);
-    Ok(Target { address, reach, caller, expected, country })
+/// Resolves the target address within the caller's access scope.
+fn resolve_address_target(context: &RequestContext, id: &ID, expected_version: Option<i32>) -> Result<AddressTarget> {
+    let address_id = GlobalId::decode_as(id, NodeType::Address, "id")?;
+    let owner_scope = OwnerScope::for_caller(context.caller, Permission::CustomerWrite);
+    let owner_scope = owner_scope.ok_or_else(|| Error::not_found("id", "address"))?;
+    let (caller, country) = (context.caller, context.app_state.config.shop.country);
+    Ok(AddressTarget { address_id, scope: owner_scope, caller, expected_version, shop_country: country })
 }
 
-fn all(purposes: &[AddressPurpose]) -> Purposes {
-    Purposes {
+fn to_default_for(purposes: &[AddressPurpose]) -> AddressDefaults {
+    AddressDefaults {
         shipping: purposes.contains(&AddressPurpose::Shipping),
         billing: purposes.contains(&AddressPurpose::Billing),
     }
 }
 
 impl AddressCreateInput {
-    fn read(self) -> (Purposes, AddressChange) {
+    fn into_patch(self) -> (AddressDefaults, AddressPatch) {
         let Self {
             first_name,
             last_name,
@@ -317,23 +319,23 @@ impl AddressCreateInput {
             phone,
             default_for,
         } = self;
-        let change = AddressChange {
-            first_name: Patch::to(first_name),
-            last_name: Patch::to(last_name),
-            company: Patch::to(company),
+        let patch = AddressPatch {
+            first_name: Patch::from_option(first_name),
+            last_name: Patch::from_option(last_name),
+            company: Patch::from_option(company),
             line1: Patch::Set(line1),
-            line2: Patch::to(line2),
+            line2: Patch::from_option(line2),
             city: Patch::Set(city),
-            region: Patch::to(region),
-            postal_code: Patch::to(postal_code),
+            region: Patch::from_option(region),
+            postal_code: Patch::from_option(postal_code),
             country_code: Patch::Set(country_code),
-            phone: Patch::to(phone),
+            phone: Patch::from_option(phone),
         };
-        (all(&default_for), change)
+        (to_default_for(&default_for), patch)
     }
 }
 
-impl From<AddressUpdateInput> for AddressChange {
+impl From<AddressUpdateInput> for AddressPatch {
     fn from(input: AddressUpdateInput) -> Self {
         let AddressUpdateInput {
             first_name,
@@ -348,16 +350,16 @@ impl From<AddressUpdateInput> for AddressChange {
             phone,
         } = input;
         Self {
-            first_name: patch(first_name),
-            last_name: patch(last_name),
-            company: patch(company),
-            line1: patch(line1),
-            line2: patch(line2),
-            city: patch(city),
-            region: patch(region),
-            postal_code: patch(postal_code),
-            country_code: patch(country_code),
-            phone: patch(phone),
+            first_name: to_patch(first_name),
+            last_name: to_patch(last_name),
+            company: to_patch(company),
+            line1: to_patch(line1),
+            line2: to_patch(line2),
+            city: to_patch(city),
+            region: to_patch(region),
+            postal_code: to_patch(postal_code),
+            country_code: to_patch(country_code),
+            phone: to_patch(phone),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! API keys: what machines sign in with.
+//! API keys for machine clients.
 
 use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Utc};
 
-use super::{context::scope, customer::Customer, guard::Can, payload::payload, role};
+use super::{context::request_context, customer::Customer, guard::RequirePermission, payload::payload, role};
 use crate::{
-    base::{GlobalId, Result, id::Kind},
+    base::{GlobalId, Result, global_id::NodeType},
     identity::{
         Permission, Permissions,
         api_key::{self, NewApiKey},
@@ -13,150 +13,152 @@ use crate::{
     },
 };
 
-/// What a machine signs in with, as `Authorization: Bearer sav_…`.
+/// API key of a machine client, sent as `Authorization: Bearer sav_…`.
 #[derive(Debug)]
 pub struct ApiKey {
     row: row::Model,
-    /// What it opens with, where it has just been made.
-    word: Option<String>,
+    /// Secret, present only right after creation.
+    secret: Option<String>,
 }
 
 impl From<row::Model> for ApiKey {
     fn from(row: row::Model) -> Self {
-        Self { row, word: None }
+        Self { row, secret: None }
     }
 }
 
 impl From<(row::Model, String)> for ApiKey {
-    fn from((row, word): (row::Model, String)) -> Self {
-        Self { row, word: Some(word) }
+    fn from((row, secret): (row::Model, String)) -> Self {
+        Self { row, secret: Some(secret) }
     }
 }
 
-/// What a machine signs in with, as `Authorization: Bearer sav_…`.
+/// API key of a machine client, sent as `Authorization: Bearer sav_…`.
 #[Object]
 impl ApiKey {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::ApiKey, self.row.id).encode().into()
+        GlobalId::new(NodeType::ApiKey, self.row.id).encode().into()
     }
 
-    /// What it is for, for people.
+    /// Display name that describes the purpose.
     async fn name(&self) -> &str {
         &self.row.name
     }
 
-    /// The key itself: shown by `apiKeyCreate`, this once; null ever after. The shop does not keep it.
+    /// Secret key, returned once by `apiKeyCreate`; null otherwise. Only its digest is stored.
     async fn key(&self) -> Option<&str> {
-        self.word.as_deref()
+        self.secret.as_deref()
     }
 
-    /// Its last four characters, to tell it from others.
+    /// Last four characters of the key, for identification.
     async fn hint(&self) -> &str {
         &self.row.hint
     }
 
-    /// What it may do.
-    async fn permissions(&self) -> Vec<role::Permission> {
-        Permissions::read(&self.row.permissions).iter().map(Into::into).collect()
+    /// Permissions granted to the key.
+    async fn permissions(&self) -> Vec<role::AccountPermission> {
+        Permissions::parse(&self.row.permissions).iter().map(Into::into).collect()
     }
 
-    /// Who made it; null when a machine did, or the caller may not see them. One statement for any number.
+    /// Account that created the key; null if an API key created it or the caller may not see the account.
     async fn made_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
         match self.row.made_by {
-            Some(account) => Customer::find(scope(ctx), account).await,
+            Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
     }
 
-    /// When it ends; null when it does not.
+    /// Expiry time; null if the key does not expire.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.row.expires_at
     }
 
-    /// When it was last used, to the minute; null when it never was.
+    /// Time of last use, to the minute; null if never used.
     async fn used_at(&self) -> Option<DateTime<Utc>> {
         self.row.used_at
     }
 
-    /// When it was revoked; null while it was not.
+    /// Revocation time; null if not revoked.
     async fn revoked_at(&self) -> Option<DateTime<Utc>> {
         self.row.revoked_at
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }
 }
 
-/// A key that is to be made.
+/// Input for a new API key.
 #[derive(Debug, InputObject)]
 pub struct ApiKeyCreateInput {
-    /// What it is for, from 1 to 100 characters.
+    /// Display name that describes the purpose, from 1 to 100 characters.
     name: String,
-    /// What it may do: at least one, and no more than you may.
-    permissions: Vec<role::Permission>,
-    /// When it ends; null when it does not.
+    /// Permissions of the key; at least one, and only permissions that the caller has.
+    permissions: Vec<role::AccountPermission>,
+    /// Expiry time; null if the key does not expire.
     expires_at: Option<DateTime<Utc>>,
 }
 
 payload!(
-    /// What came of making or revoking a key.
+    /// Payload of the API key mutations.
     ApiKeyPayload {
-        /// The key; null when nothing was changed.
+        /// API key after the mutation; null if nothing was changed.
         api_key: ApiKey
     }
 );
 
-/// The keys' part of the query root.
+/// API key queries.
 #[derive(Debug, Default)]
 pub struct ApiKeyQuery;
 
 #[Object]
 impl ApiKeyQuery {
-    /// The keys that were not revoked, the newest first; at most 100. One statement.
-    #[graphql(guard = "Can(Permission::ApiKeyWrite)")]
+    /// API keys that are not revoked, newest first; at most 100.
+    #[graphql(guard = "RequirePermission(Permission::ApiKeyWrite)")]
     async fn api_keys(&self, ctx: &Context<'_>) -> Result<Vec<ApiKey>> {
-        let scope = scope(ctx);
-        let keys = api_key::list(&scope.db).await?;
-        scope.spend(ctx, keys.len())?;
+        let context = request_context(ctx);
+        let keys = api_key::list_active_api_keys(&context.db).await?;
+        context.charge_list_values(ctx, keys.len())?;
         Ok(keys.into_iter().map(Into::into).collect())
     }
 }
 
-/// The keys' part of the mutation root.
+/// API key mutations.
 #[derive(Debug, Default)]
 pub struct ApiKeyMutation;
 
 #[Object]
 impl ApiKeyMutation {
-    /// Make a key for a machine. It is shown once.
-    #[graphql(guard = "Can(Permission::ApiKeyWrite)")]
+    /// Creates an API key; the secret is returned once.
+    #[graphql(guard = "RequirePermission(Permission::ApiKeyWrite)")]
     async fn api_key_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The key.")] input: ApiKeyCreateInput,
+        #[graphql(desc = "API key to create.")] input: ApiKeyCreateInput,
     ) -> Result<ApiKeyPayload> {
-        let scope = scope(ctx);
+        let context = request_context(ctx);
         let ApiKeyCreateInput { name, permissions, expires_at } = input;
         let permissions: Vec<Permission> = permissions.into_iter().map(Into::into).collect();
-        let new = NewApiKey { name, permissions: Permissions::of(&permissions), expires_at };
-        ApiKeyPayload::settle(scope.db.write(async |tx| api_key::create(tx, scope.caller, new).await).await)
+        let new_key = NewApiKey { name, permissions: Permissions::from_list(&permissions), expires_at };
+        ApiKeyPayload::from_result(
+            context.db.write(async |tx| api_key::create_api_key(tx, context.caller, new_key).await).await,
+        )
     }
 
-    /// Revoke a key: it opens nothing from now on.
-    #[graphql(guard = "Can(Permission::ApiKeyWrite)")]
+    /// Revokes an API key with immediate effect.
+    #[graphql(guard = "RequirePermission(Permission::ApiKeyWrite)")]
     async fn api_key_revoke(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The key's id.")] id: ID,
+        #[graphql(desc = "ID of the API key.")] id: ID,
     ) -> Result<ApiKeyPayload> {
-        let scope = scope(ctx);
+        let context = request_context(ctx);
         let revoked = async {
-            let key = GlobalId::key(&id, Kind::ApiKey, "id")?;
-            scope.db.write(async |tx| api_key::revoke(tx, key).await).await
+            let key_id = GlobalId::decode_as(&id, NodeType::ApiKey, "id")?;
+            context.db.write(async |tx| api_key::revoke_api_key(tx, key_id).await).await
         };
-        ApiKeyPayload::settle(revoked.await)
+        ApiKeyPayload::from_result(revoked.await)
     }
 }

@@ -1,10 +1,10 @@
-//! Carts: what somebody is about to buy, priced by the shop.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Carts with server-side pricing.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 pub mod line;
 pub mod problem;
-pub mod change;
-pub mod said;
+pub mod mutations;
+pub mod details;
 
 use std::sync::Arc;
 
@@ -15,250 +15,265 @@ use tokio::sync::OnceCell;
 
 use self::{line::CartLine, problem::CartProblem};
 use super::{
-    context::{Scope, scope},
-    int,
+    clamp_to_i32,
+    context::{RequestContext, request_context},
     postal::PostalAddress,
     shipping::ShippingOption,
     shop::CurrencyCode,
 };
 use crate::{
     base::Result,
-    cart::{self, Contents, Held, State, cart_row, problem as stands, said as says},
-    customer::Written,
-    pricing::{Priced, Terms, reckon},
+    cart::{
+        self, CartContents, CartStatus, LockedCart, cart_row, details as cart_details, validation as cart_validation,
+    },
+    customer::AddressSnapshot,
+    pricing::{PricedOrder, PricingContext, price_order},
 };
 
-/// What a cart costs besides what is asked of it: it is read by itself, in a few statements.
-pub const COST: usize = 25;
+/// Base complexity of a cart field: each cart is read separately, in a few statements.
+pub const CART_COST: usize = 25;
 
-/// What somebody is about to buy. A guest's opens to whoever has its id, so keep that like a key; a customer's to the
-/// customer alone.
+/// Shopping cart. The ID of a guest cart grants access to it and must be kept secret; a customer's cart is accessible
+/// to that customer only.
 #[derive(Debug, Clone)]
-pub struct Cart(Arc<Core>);
+pub struct Cart(Arc<CartData>);
 
-/// What is known of a cart by now.
+/// Row of a cart with its lazily loaded contents and pricing.
 #[derive(Debug)]
-pub struct Core {
-    /// The cart.
+pub struct CartData {
+    /// Cart row.
     row: cart_row::Model,
-    /// What is in it; read when a field asks for it, unless it is at hand.
-    contents: OnceCell<Contents>,
-    /// What it comes to; worked out when a field asks for it.
-    priced: OnceCell<(Terms, Priced)>,
+    /// Lines and variants; loaded when a field needs them, unless already available.
+    contents: OnceCell<CartContents>,
+    /// Totals; calculated when a field needs them.
+    pricing: OnceCell<(PricingContext, PricedOrder)>,
 }
 
 impl From<cart_row::Model> for Cart {
     fn from(row: cart_row::Model) -> Self {
-        Self(Arc::new(Core { row, contents: OnceCell::new(), priced: OnceCell::new() }))
+        Self(Arc::new(CartData { row, contents: OnceCell::new(), pricing: OnceCell::new() }))
     }
 }
 
-impl From<Held> for Cart {
-    fn from(Held { row, contents }: Held) -> Self {
+impl From<LockedCart> for Cart {
+    fn from(LockedCart { row, contents }: LockedCart) -> Self {
         let contents = OnceCell::new_with(Some(contents));
-        Self(Arc::new(Core { row, contents, priced: OnceCell::new() }))
+        Self(Arc::new(CartData { row, contents, pricing: OnceCell::new() }))
     }
 }
 
-impl Core {
-    async fn contents(&self, scope: &Scope) -> Result<&Contents> {
-        self.contents.get_or_try_init(|| cart::hold::contents(&scope.db, (self.row.id, &[]), scope.db.now())).await
+impl CartData {
+    async fn load_contents(&self, context: &RequestContext) -> Result<&CartContents> {
+        self.contents
+            .get_or_try_init(|| cart::queries::load_cart_contents(&context.db, (self.row.id, &[]), context.db.now()))
+            .await
     }
 
-    async fn priced(&self, scope: &Scope) -> Result<&(Terms, Priced)> {
-        let work_out = || async {
-            let contents = self.contents(scope).await?;
-            let country = says::country(&self.row, scope.shared.config.shop.country);
-            let terms = Terms::load(&scope.db, country).await?;
-            let priced = reckon(&terms, &scope.tree(), contents.offered(), self.row.shipping_method_id)?;
-            Ok((terms, priced))
+    async fn load_pricing(&self, context: &RequestContext) -> Result<&(PricingContext, PricedOrder)> {
+        let calculate_totals = || async {
+            let contents = self.load_contents(context).await?;
+            let country = cart_details::shipping_country(&self.row, context.app_state.config.shop.country);
+            let pricing_context = PricingContext::load(&context.db, country).await?;
+            let totals = price_order(
+                &pricing_context,
+                &context.category_tree(),
+                contents.sellable_lines(),
+                self.row.shipping_method_id,
+            )?;
+            Ok((pricing_context, totals))
         };
-        self.priced.get_or_try_init(work_out).await
+        self.pricing.get_or_try_init(calculate_totals).await
     }
 }
 
-/// Where a cart stands in its life.
+/// Status of a cart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "State")]
+#[graphql(remote = "CartStatus")]
 pub enum CartState {
-    /// It can be changed and ordered.
+    /// The cart can be changed and ordered.
     Open,
-    /// It has been ordered.
+    /// The cart was converted to an order.
     Ordered,
-    /// What was in it is in its owner's other cart.
+    /// The cart was merged into another cart of its owner.
     Merged,
 }
 
-/// What somebody is about to buy. A guest's opens to whoever has its id, so keep that like a key; a customer's to the
-/// customer alone.
+/// Shopping cart. The ID of a guest cart grants access to it and must be kept secret; a customer's cart is accessible
+/// to that customer only.
 #[Object]
 impl Cart {
-    /// The id: a word that nobody guesses.
+    /// Secret ID of the cart.
     async fn id(&self) -> ID {
         self.0.row.word.clone().into()
     }
 
-    /// Where it stands.
+    /// Cart status.
     async fn state(&self) -> CartState {
         self.0.row.state.into()
     }
 
-    /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.row.version
     }
 
-    /// What is in it, in the order it was put there; at most 200 lines. One statement, none after a change of lines;
-    /// what a line comes to costs two small ones more for the whole cart.
+    /// Lines in the order they were added; at most 200.
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<CartLine>> {
-        let scope = scope(ctx);
-        let contents = self.0.contents(scope).await?;
-        scope.spend(ctx, contents.lines.len())?;
-        let lines = contents.lines.iter().filter_map(|line| Some((*line, contents.offers.get(&line.variant_id)?)));
-        let line =
-            |(place, (line, offer))| CartLine { cart: Arc::clone(&self.0), place, line, offer: Clone::clone(offer) };
-        Ok(lines.enumerate().map(line).collect())
+        let context = request_context(ctx);
+        let contents = self.0.load_contents(context).await?;
+        context.charge_list_values(ctx, contents.lines.len())?;
+        let lines = contents.lines.iter().filter_map(|line| Some((*line, contents.variants.get(&line.variant_id)?)));
+        let to_line = |(index, (line, sellable_variant))| CartLine {
+            cart: Arc::clone(&self.0),
+            index,
+            line,
+            sellable_variant: Clone::clone(sellable_variant),
+        };
+        Ok(lines.enumerate().map(to_line).collect())
     }
 
-    /// How many things are in it, all lines together.
+    /// Total quantity of all lines.
     async fn item_count(&self, ctx: &Context<'_>) -> Result<i32> {
-        let contents = self.0.contents(scope(ctx)).await?;
-        Ok(int(contents.lines.iter().map(|line| line.quantity).sum()))
+        let contents = self.0.load_contents(request_context(ctx)).await?;
+        Ok(clamp_to_i32(contents.lines.iter().map(|line| line.quantity).sum()))
     }
 
-    /// What all weighs together, in grams.
+    /// Total weight in grams.
     async fn weight_grams(&self, ctx: &Context<'_>) -> Result<i32> {
-        Ok(int(self.0.priced(scope(ctx)).await?.1.grams))
+        Ok(clamp_to_i32(self.0.load_pricing(request_context(ctx)).await?.1.weight_grams))
     }
 
-    /// All lines at regular prices.
+    /// Sum of all lines at regular prices.
     async fn subtotal(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.subtotal))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.subtotal))
     }
 
-    /// What sales take off that.
+    /// Discount from sale prices.
     async fn discount(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.discount))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.discount))
     }
 
-    /// What sending costs; 0 while no way is chosen.
+    /// Shipping cost; 0 until a shipping method is selected.
     async fn shipping(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.shipping))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.shipping))
     }
 
-    /// All tax, on goods and shipping, at the rates of the country it goes to, or of the shop's own while nobody has
-    /// said where.
+    /// Total tax on goods and shipping, at the rates of the shipping country, or of the shop's country until a shipping
+    /// address is set.
     async fn tax(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.tax))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.tax))
     }
 
-    /// As much of the tax as the prices contain, so that it is not added to them.
+    /// Part of `tax` that the prices already include, so it is not added to the total.
     async fn tax_included(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.tax_included))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.tax_included))
     }
 
-    /// What is to be paid: `subtotal - discount + shipping + tax - taxIncluded`.
+    /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
     async fn total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.0.priced(scope).await?.1.totals.total))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.total))
     }
 
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(scope(ctx).shared.config.shop.currency)
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
     }
 
-    /// Where it goes; null while nobody has said.
+    /// Shipping address; null until set.
     async fn shipping_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.row.shipping_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.0.row.shipping_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
     }
 
-    /// Where the bill goes; null when it goes where the goods go.
+    /// Billing address; null if it is the shipping address.
     async fn billing_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.row.billing_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.0.row.billing_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
     }
 
-    /// How it is sent; null while nothing is chosen, and when what was chosen is not there any more.
+    /// Selected shipping method with its price; null if none is selected or it is no longer available.
     async fn shipping_method(&self, ctx: &Context<'_>) -> Result<Option<ShippingOption>> {
-        let scope = scope(ctx);
-        let (_, priced) = self.0.priced(scope).await?;
-        Ok(priced.shipping.as_ref().map(|chosen| ShippingOption {
-            method: chosen.method.clone().into(),
-            price: scope.amount(chosen.amount),
-            tax_rate: chosen.tax_rate.clone().map(Into::into),
+        let context = request_context(ctx);
+        let (_, totals) = self.0.load_pricing(context).await?;
+        Ok(totals.shipping.as_ref().map(|charge| ShippingOption {
+            method: charge.method.clone().into(),
+            price: context.decimal_amount(charge.amount),
+            tax_rate: charge.tax_rate.clone().map(Into::into),
         }))
     }
 
-    /// How it can be sent where it goes, each way with its price, in the shop's order.
+    /// Shipping methods available for the destination, with their prices, in the shop's order.
     async fn available_shipping_methods(&self, ctx: &Context<'_>) -> Result<Vec<ShippingOption>> {
-        let scope = scope(ctx);
-        let (terms, priced) = self.0.priced(scope).await?;
-        let goods = priced.totals.subtotal - priced.totals.discount;
-        let own = terms.rates.own();
-        let option = |(method, price): (&crate::pricing::shipping_method::Model, i64)| ShippingOption {
-            tax_rate: own.filter(|_| method.taxable).map(|own| (own.name.clone(), own.rate()).into()),
+        let context = request_context(ctx);
+        let (pricing_context, totals) = self.0.load_pricing(context).await?;
+        let discounted_subtotal = totals.totals.subtotal - totals.totals.discount;
+        let base_rate = pricing_context.rates.country_rate();
+        let to_option = |(method, price): (&crate::pricing::shipping_method::Model, i64)| ShippingOption {
+            tax_rate: base_rate
+                .filter(|_| method.taxable)
+                .map(|base_rate| (base_rate.name.clone(), base_rate.effective_rate()).into()),
             method: method.clone().into(),
-            price: scope.amount(price),
+            price: context.decimal_amount(price),
         };
-        let all: Vec<_> = terms.available(priced.grams, goods).map(option).collect();
-        scope.spend(ctx, all.len())?;
-        Ok(all)
+        let options: Vec<_> =
+            pricing_context.available_methods(totals.weight_grams, discounted_subtotal).map(to_option).collect();
+        context.charge_list_values(ctx, options.len())?;
+        Ok(options)
     }
 
-    /// What stands between this cart and its order, or should be known before; empty when nothing does.
+    /// Issues that block checkout or that the customer should know before; empty if there are none.
     async fn problems(&self, ctx: &Context<'_>) -> Result<Vec<CartProblem>> {
-        let scope = scope(ctx);
-        let contents = self.0.contents(scope).await?;
-        let mut problems = contents.problems();
+        let context = request_context(ctx);
+        let contents = self.0.load_contents(context).await?;
+        let mut issues = contents.issues();
         if self.0.row.shipping_method_id.is_some() {
-            let (terms, priced) = self.0.priced(scope).await?;
-            problems.extend(stands::of_shipping(&self.0.row, terms, priced.grams));
+            let (pricing_context, totals) = self.0.load_pricing(context).await?;
+            issues.extend(cart_validation::validate_shipping_method(&self.0.row, pricing_context, totals.weight_grams));
         }
-        scope.spend(ctx, problems.len())?;
-        Ok(problems.into_iter().map(|problem| CartProblem::of(problem, contents)).collect())
+        context.charge_list_values(ctx, issues.len())?;
+        Ok(issues.into_iter().map(|issue| CartProblem::from_issue(issue, contents)).collect())
     }
 
-    /// Where mail about the order goes; null while nobody has said.
+    /// Email address for order notifications; null until set.
     async fn email(&self) -> Option<&str> {
         self.0.row.email.as_deref()
     }
 
-    /// The telephone number of whoever buys, in E.164; null while nobody has said.
+    /// Phone number (E.164) of the buyer; null until set.
     async fn phone(&self) -> Option<&str> {
         self.0.row.phone.as_deref()
     }
 
-    /// What whoever packs it should know; null when there is nothing.
+    /// Note for the packer; null if there is none.
     async fn note(&self) -> Option<&str> {
         self.0.row.note.as_deref()
     }
 
-    /// When it was begun.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.row.created_at
     }
 
-    /// When it was last changed. One that nobody touches for long enough is removed.
+    /// Time of the last update. Inactive carts are deleted after the configured retention period.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.row.updated_at
     }
 }
 
-/// The carts' part of the query root.
+/// Cart queries.
 #[derive(Debug, Default)]
 pub struct CartQuery;
 
 #[Object]
 impl CartQuery {
-    /// A cart by its id; null when it is not there, has expired, or is another customer's. One statement.
-    #[graphql(complexity = "COST + child_complexity")]
-    async fn cart(&self, ctx: &Context<'_>, #[graphql(desc = "The cart's id.")] id: ID) -> Result<Option<Cart>> {
-        let scope = scope(ctx);
-        Ok(cart::hold::find(&scope.db, &id, scope.caller).await?.map(Cart::from))
+    /// Cart by ID; null if it does not exist, has expired or belongs to another customer.
+    #[graphql(complexity = "CART_COST + child_complexity")]
+    async fn cart(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the cart.")] id: ID) -> Result<Option<Cart>> {
+        let context = request_context(ctx);
+        Ok(cart::queries::find_cart_by_token(&context.db, &id, context.caller).await?.map(Cart::from))
     }
 }

@@ -1,12 +1,13 @@
-//! Running the catalog: what staff change, by verb.
+//! Catalog mutations for staff.
 
-/// Does a write; once more where somebody else has taken a name at the same moment, so that the answer says which. Who
-/// changes a product holds it before its stock, who buys the other way round, so they may meet crosswise.
-macro_rules! write {
+/// Runs a write transaction and repeats it once after a unique violation, so that validation reports which name was
+/// taken by a concurrent transaction. Product edits lock the product before its stock and checkouts lock them in the
+/// opposite order, so deadlocks are possible and are retried.
+macro_rules! write_with_name_retry {
     ($scope:expr, $work:expr) => {
         match $scope.db.write_with_retry(|| $work).await {
-            Err(why) if why.is_taken() => {
-                $scope.db.write_with_retry(|| $work).await.map_err($crate::graphql::catalog::taken)
+            Err(error) if error.is_unique_violation() => {
+                $scope.db.write_with_retry(|| $work).await.map_err($crate::graphql::catalog::map_name_conflict)
             }
             other => other,
         }
@@ -21,15 +22,15 @@ pub mod categories;
 
 use async_graphql::MergedObject;
 
-use super::{context::Scope, product::Product, variant::Variant};
+use super::{context::RequestContext, product::Product, variant::Variant};
 use crate::{
-    base::{Error, Result, error::Code},
-    catalog::edit::{self, Edited, ProductEdit},
+    base::{Error, Result, error::PublicErrorCode},
+    catalog::write::{self, EditedProduct, ProductPatch},
     infra::Tx,
     inventory,
 };
 
-/// The catalog's part of the mutation root.
+/// Catalog mutations.
 #[derive(Debug, Default, MergedObject)]
 pub struct CatalogMutation(
     products::ProductMutation,
@@ -38,55 +39,61 @@ pub struct CatalogMutation(
     categories::CategoryMutation,
 );
 
-/// Where an editor says how many they believe to be on hand.
-const FIELD: &str = "expectedStockQuantity";
+/// Input field with the expected on-hand quantity.
+const EXPECTED_STOCK_FIELD: &str = "expectedStockQuantity";
 
-/// What was taken twice in a moment.
-fn taken(why: Error) -> Error {
-    if !why.is_taken() {
-        return why;
+/// Maps a unique violation that persists after the retry to a user error.
+fn map_name_conflict(error: Error) -> Error {
+    if !error.is_unique_violation() {
+        return error;
     }
-    Error::user(Code::AlreadyExists, "", "Somebody else has just taken one of these names.")
+    Error::user(PublicErrorCode::AlreadyExists, "", "Somebody else has just taken one of these names.")
 }
 
-/// Writes what is said of one product, with its stock.
-async fn save(scope: &Scope, one: ProductEdit) -> Result<Edited> {
-    let currency = scope.shared.config.shop.currency;
-    let edits = [one];
-    let mut all = write!(scope, async |tx| {
-        let edited = edit::edit_all(tx, currency, &edits).await?;
-        stock(tx, &edits.iter().zip(&edited).collect::<Vec<_>>()).await?;
-        Ok(edited)
+/// Saves one product with its stock.
+async fn save_product(context: &RequestContext, patch: ProductPatch) -> Result<EditedProduct> {
+    let currency = context.app_state.config.shop.currency;
+    let patches = [patch];
+    let mut results = write_with_name_retry!(context, async |tx| {
+        let results = write::apply_all_product_patches(tx, currency, &patches).await?;
+        apply_stock_changes(tx, &patches.iter().zip(&results).collect::<Vec<_>>()).await?;
+        Ok(results)
     })?;
-    all.pop().ok_or_else(|| Error::fault("changing a product", "nothing came of it"))
+    results.pop().ok_or_else(|| Error::internal("changing a product", "no result returned"))
 }
 
-/// The stock that was said of the variants, and whether their products can be bought. A count that its editor expected to be
-/// another one refuses the whole request.
-async fn stock(tx: &Tx, edited: &[(&ProductEdit, &Edited)]) -> Result<()> {
-    let variants = edited.iter().flat_map(|(edit, edited)| edit.variants.iter().zip(&edited.variants));
-    let expected = variants.filter_map(|(edit, row)| {
-        let field = if edit.path.is_empty() { FIELD.to_owned() } else { format!("{}.{FIELD}", edit.path) };
-        Some((row.id, edit.expected_stock?, field))
+/// Applies the stock changes of the variants and refreshes `in_stock` of their products. A mismatch with an expected
+/// on-hand quantity rejects the whole request.
+async fn apply_stock_changes(tx: &Tx, results: &[(&ProductPatch, &EditedProduct)]) -> Result<()> {
+    let variants = results.iter().flat_map(|(patch, results)| patch.variants.iter().zip(&results.variants));
+    let expected_on_hand = variants.filter_map(|(patch, variant)| {
+        let field = if patch.path.is_empty() {
+            EXPECTED_STOCK_FIELD.to_owned()
+        } else {
+            format!("{}.{EXPECTED_STOCK_FIELD}", patch.path)
+        };
+        Some((variant.id, patch.expected_on_hand?, field))
     });
-    inventory::check_on_hand(tx, &expected.collect::<Vec<_>>()).await?;
-    let counts: Vec<(i64, i64)> = edited.iter().flat_map(|(_, one)| one.stock.iter().copied()).collect();
-    inventory::recount(tx, &counts).await?;
-    let touched: Vec<i64> = edited.iter().flat_map(|(_, one)| one.touched.iter().copied()).collect();
-    inventory::mark(tx, &touched).await
+    inventory::check_on_hand(tx, &expected_on_hand.collect::<Vec<_>>()).await?;
+    let on_hand_counts: Vec<(i64, i64)> =
+        results.iter().flat_map(|(_, result)| result.on_hand_changes.iter().copied()).collect();
+    inventory::set_on_hand_with_audit(tx, &on_hand_counts).await?;
+    let affected_ids: Vec<i64> =
+        results.iter().flat_map(|(_, result)| result.affected_variant_ids.iter().copied()).collect();
+    inventory::refresh_in_stock(tx, &affected_ids).await
 }
 
-impl From<Edited> for Product {
-    fn from(edited: Edited) -> Self {
-        edited.product.into()
+impl From<EditedProduct> for Product {
+    fn from(result: EditedProduct) -> Self {
+        result.product.into()
     }
 }
 
-/// The variant that was said.
-fn said(edited: Edited) -> Result<Variant> {
-    let Edited { product, mut variants, .. } = edited;
+/// Extracts the edited variant.
+fn extract_variant(result: EditedProduct) -> Result<Variant> {
+    let EditedProduct { product, mut variants, .. } = result;
     if variants.is_empty() {
-        return Err(Error::fault("changing a variant", "nothing came of it"));
+        return Err(Error::internal("changing a variant", "no result returned"));
     }
-    Ok(Variant::of(variants.swap_remove(0).into(), product.into()))
+    Ok(Variant::with_product(variants.swap_remove(0).into(), product.into()))
 }

@@ -1,196 +1,208 @@
-//! Categories: the tree comes from memory, only counts, products and texts from the database.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Categories: the tree is cached in memory; only counts, products and descriptions are read from the database.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    context::{Scope, scope},
+    batched::{Batched, BatchedList},
+    context::{RequestContext, request_context},
+    find_conflicting_argument,
     loader::{CategoryText, CountOf},
     product::Product,
-    quick::{Quick, QuickList},
-    surplus,
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind, page},
-    catalog::{Tree, loader::Slice, tree::Node},
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::{CategoryTree, category_tree::CategoryNode, loader::CategorySlice},
 };
 
-/// How far `offset` may skip.
-const OFFSET_LIMIT: i32 = 10_000;
+/// Maximum `offset`.
+const MAX_OFFSET: i32 = 10_000;
 
-/// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
+/// Product category. Fields of the tree are resolved from memory, without database access.
 #[derive(Debug, Clone)]
 pub struct Category {
-    tree: Arc<Tree>,
-    place: usize,
+    category_tree: Arc<CategoryTree>,
+    index: usize,
 }
 
 impl Category {
-    /// The category at a place of the tree.
+    /// Creates the category at an index of the tree.
     #[must_use]
-    pub fn at(tree: &Arc<Tree>, place: usize) -> Self {
-        Self { tree: Arc::clone(tree), place }
+    pub fn from_index(category_tree: &Arc<CategoryTree>, index: usize) -> Self {
+        Self { category_tree: Arc::clone(category_tree), index }
     }
 
-    /// The category of a key, if it is in the tree.
+    /// Returns the category with the ID, if the tree contains it.
     #[must_use]
-    pub fn find(tree: &Arc<Tree>, key: i64) -> Option<Self> {
-        tree.find(key).map(|place| Self::at(tree, place))
+    pub fn find(category_tree: &Arc<CategoryTree>, id: i64) -> Option<Self> {
+        category_tree.find_index(id).map(|index| Self::from_index(category_tree, index))
     }
 
-    /// What the tree says of it.
-    pub(super) fn node(&self) -> &Node {
-        self.tree.node(self.place)
+    /// Returns the tree node.
+    pub(super) fn node(&self) -> &CategoryNode {
+        self.category_tree.node(self.index)
     }
 
-    /// The category it lies in.
-    pub(super) fn above(&self) -> Option<Self> {
-        self.node().parent.map(|place| Self::at(&self.tree, place))
+    /// Returns the parent category.
+    pub(super) fn parent_category(&self) -> Option<Self> {
+        self.node().parent_index.map(|index| Self::from_index(&self.category_tree, index))
     }
 
-    /// Those that lie directly in it.
-    pub(super) fn below(&self) -> Vec<Self> {
-        self.all(self.tree.children(self.place))
+    /// Returns the direct children.
+    pub(super) fn child_categories(&self) -> Vec<Self> {
+        self.resolve_indexes(self.category_tree.children(self.index))
     }
 
-    /// Those on the way from the root to it.
-    pub(super) fn trail(&self) -> Vec<Self> {
-        self.all(self.tree.ancestors(self.place).into_iter())
+    /// Returns the ancestors, from the root to the parent.
+    pub(super) fn ancestor_categories(&self) -> Vec<Self> {
+        self.resolve_indexes(self.category_tree.ancestors(self.index).into_iter())
     }
 
-    /// Those that lie anywhere in it.
-    pub(super) fn all_below(&self) -> Vec<Self> {
-        self.all(self.place + 1..self.place + self.node().size)
+    /// Returns all descendants.
+    pub(super) fn descendant_categories(&self) -> Vec<Self> {
+        self.resolve_indexes(self.index + 1..self.index + self.node().subtree_size)
     }
 
-    fn all(&self, places: impl Iterator<Item = usize>) -> Vec<Self> {
-        places.map(|place| Self::at(&self.tree, place)).collect()
+    fn resolve_indexes(&self, indexes: impl Iterator<Item = usize>) -> Vec<Self> {
+        indexes.map(|index| Self::from_index(&self.category_tree, index)).collect()
     }
 }
 
-/// A list of categories, paid for.
-fn paid(scope: &Scope, ctx: &Context<'_>, list: Vec<Category>) -> Result<QuickList<Category>> {
-    scope.spend(ctx, list.len())?;
-    Ok(QuickList(list))
+/// Charges a list of categories to the request's value budget.
+fn charge_category_list(
+    context: &RequestContext,
+    ctx: &Context<'_>,
+    categories: Vec<Category>,
+) -> Result<BatchedList<Category>> {
+    context.charge_list_values(ctx, categories.len())?;
+    Ok(BatchedList(categories))
 }
 
-/// A category of the shop's tree. Everything about the tree itself is answered from memory, at no cost in SQL.
+/// Product category. Fields of the tree are resolved from memory, without database access.
 #[Object]
 impl Category {
-    /// The lasting id.
+    /// Global ID.
     pub async fn id(&self) -> ID {
-        GlobalId::new(Kind::Category, self.node().id).encode().into()
+        GlobalId::new(NodeType::Category, self.node().id).encode().into()
     }
 
-    /// What shoppers read.
+    /// Display name.
     async fn name(&self) -> &str {
         &self.node().name
     }
 
-    /// The category's lasting name in addresses; unique in the shop.
+    /// URL slug, unique across categories.
     async fn slug(&self) -> &str {
         &self.node().slug
     }
 
-    /// A text about the category, if it has one. One statement for any number of categories.
+    /// Description; null if there is none.
     async fn description(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        scope(ctx).load(CategoryText(self.node().id)).await
+        request_context(ctx).load(CategoryText(self.node().id)).await
     }
 
-    /// How deep it lies: 0 for a root.
+    /// Depth in the tree; 0 for a root category.
     async fn level(&self) -> usize {
-        self.node().level
+        self.node().depth
     }
 
-    /// Its place among its siblings, from 0.
+    /// Position among its siblings, from 0.
     async fn position(&self) -> i32 {
         self.node().position
     }
 
-    /// Rises with every change of the category itself. Hand it in as `expectedVersion`.
+    /// Version number, incremented by every update of the category; pass it as `expectedVersion`.
     async fn version(&self) -> i32 {
         self.node().version
     }
 
-    /// The category it lies in; null for a root.
+    /// Parent category; null for a root category.
     async fn parent(&self) -> Option<Self> {
-        self.above()
+        self.parent_category()
     }
 
-    /// The categories that lie directly in it, in order.
-    async fn children(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
-        paid(scope(ctx), ctx, self.below())
+    /// Direct subcategories, in order.
+    async fn children(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
+        charge_category_list(request_context(ctx), ctx, self.child_categories())
     }
 
-    /// The way from the root to its parent: a breadcrumb. Empty for a root.
-    async fn ancestors(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
-        paid(scope(ctx), ctx, self.trail())
+    /// Ancestors from the root to the parent (breadcrumb); empty for a root category.
+    async fn ancestors(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
+        charge_category_list(request_context(ctx), ctx, self.ancestor_categories())
     }
 
-    /// Everything below it on all levels, parents before their children.
-    async fn descendants(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
-        paid(scope(ctx), ctx, self.all_below())
+    /// All descendants, parents before their children.
+    async fn descendants(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
+        charge_category_list(request_context(ctx), ctx, self.descendant_categories())
     }
 
-    /// The products in it and in everything below it, featured ones first, then the newest. For long lists, filters and
-    /// orders use `products(filter: { category: … })`. One statement for any number of categories.
+    /// Products in the category and its descendants: featured products first, then newest first. Use `products(filter:
+    /// { category: … })` for pagination, filters and sort orders.
     #[graphql(complexity = "usize::try_from(limit.unwrap_or(20)).unwrap_or(0) * child_complexity")]
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many, from 0 to 100; 20 when not said.")] limit: Option<i32>,
-        #[graphql(desc = "How many to skip, from 0 to 10,000; none when not said.")] offset: Option<i32>,
-    ) -> Result<QuickList<Product>> {
-        let limit = page::size("limit", limit)?;
+        #[graphql(desc = "Maximum number of products (0-100, default 20).")] limit: Option<i32>,
+        #[graphql(desc = "Number of products to skip (0-10,000, default 0).")] offset: Option<i32>,
+    ) -> Result<BatchedList<Product>> {
+        let limit = pagination::validate_page_size("limit", limit)?;
         let offset = offset.unwrap_or(0);
-        let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= OFFSET_LIMIT) else {
+        let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= MAX_OFFSET) else {
             let message =
-                format!("`offset` must be from 0 to {OFFSET_LIMIT}; go further with `products` and its cursors");
+                format!("`offset` must be from 0 to {MAX_OFFSET}; go further with `products` and its cursors");
             return Err(Error::bad_input("offset", message));
         };
         if limit == 0 {
-            return Ok(QuickList(Vec::new()));
+            return Ok(BatchedList(Vec::new()));
         }
-        let slice = Slice { category: self.node().id, limit, offset };
-        let rows = scope(ctx).load(slice).await?.unwrap_or_default();
-        Ok(QuickList(rows.into_iter().map(Product::from).collect()))
+        let slice = CategorySlice { category_id: self.node().id, limit, offset };
+        let rows = request_context(ctx).load(slice).await?.unwrap_or_default();
+        Ok(BatchedList(rows.into_iter().map(Product::from).collect()))
     }
 
-    /// How many products there are in it and in everything below it. One statement for any number of categories.
+    /// Number of products in the category and its descendants.
     async fn product_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(scope(ctx).load(CountOf(self.node().id)).await?.unwrap_or(0))
+        Ok(request_context(ctx).load(CountOf(self.node().id)).await?.unwrap_or(0))
     }
 }
 
-/// The categories' part of the query root.
+/// Category queries.
 #[derive(Debug, Default)]
 pub struct CategoryQuery;
 
 #[Object]
 impl CategoryQuery {
-    /// One category, by its id or by its slug; null when it is not there.
+    /// Category by ID or slug; null if it does not exist.
     async fn category(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category's id.")] id: Option<ID>,
-        #[graphql(desc = "The category's slug.")] slug: Option<String>,
-    ) -> Result<Option<Quick<Category>>> {
-        let tree = &scope(ctx).tree();
+        #[graphql(desc = "ID of the category.")] id: Option<ID>,
+        #[graphql(desc = "Slug of the category.")] slug: Option<String>,
+    ) -> Result<Option<Batched<Category>>> {
+        let category_tree = &request_context(ctx).category_tree();
         match (&id, &slug) {
-            (Some(id), None) => Ok(Category::find(tree, GlobalId::key(id, Kind::Category, "id")?).map(Quick)),
-            (None, Some(slug)) => Ok(tree.find_slug(slug).map(|place| Quick(Category::at(tree, place)))),
+            (Some(id), None) => {
+                Ok(Category::find(category_tree, GlobalId::decode_as(id, NodeType::Category, "id")?).map(Batched))
+            }
+            (None, Some(slug)) => Ok(category_tree
+                .find_index_by_slug(slug)
+                .map(|index| Batched(Category::from_index(category_tree, index)))),
             _ => {
-                let given = [("id", id.is_some()), ("slug", slug.is_some())];
-                Err(Error::bad_input(surplus(given), "give the `id` or the `slug` of a category, one of the two"))
+                let arguments = [("id", id.is_some()), ("slug", slug.is_some())];
+                Err(Error::bad_input(
+                    find_conflicting_argument(arguments),
+                    "give the `id` or the `slug` of a category, one of the two",
+                ))
             }
         }
     }
 
-    /// The roots of the category tree, in order.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<QuickList<Category>> {
-        let scope = scope(ctx);
-        paid(scope, ctx, scope.tree().roots().map(|place| Category::at(&scope.tree(), place)).collect())
+    /// Root categories, in order.
+    async fn categories(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
+        let context = request_context(ctx);
+        let tree = context.category_tree();
+        charge_category_list(context, ctx, tree.roots().map(|index| Category::from_index(&tree, index)).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! A page of products, and what can be said about the whole list.
+//! Product connection: a page of products with list-level fields.
 
 use std::sync::Arc;
 
@@ -6,63 +6,63 @@ use async_graphql::{Context, Object, SimpleObject};
 use tokio::sync::OnceCell;
 
 use super::{
-    context::{Scope, scope},
-    facets::{Facets, ProductFacets},
+    batched::{Batched, BatchedList, FieldSelection, product_columns},
+    context::{RequestContext, request_context},
+    facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductOrder},
     product::Product,
-    quick::{Asked, Quick, QuickList, product_columns},
 };
 use crate::{
     base::{
         Result,
-        page::{self, Page, Window},
+        pagination::{self, Page, PageRequest},
     },
     catalog::{
-        columns::ProductColumns,
-        filter::Wanted,
-        list::{self, Order, Row},
+        product_filter::ResolvedCatalogFilter,
+        product_queries::{self, ProductRow, ProductSort},
+        projection::ProductColumns,
     },
 };
 
-/// A page of products, and what can be said about the whole list.
+/// Page of products with list-level fields.
 #[derive(Debug)]
 pub struct ProductConnection {
-    wanted: Arc<Wanted>,
-    order: Order,
-    window: Window,
-    /// What is asked of its products, and of their places.
+    filter: Arc<ResolvedCatalogFilter>,
+    order: ProductSort,
+    page_request: PageRequest,
+    /// Columns required by the selected product fields and cursors.
     columns: ProductColumns,
-    /// Read when the first field asks for it, and then once.
-    page: OnceCell<Page<Row>>,
-    total: OnceCell<i64>,
-    facets: Facets,
+    /// Loaded once, when the first field needs it.
+    page: OnceCell<Page<ProductRow>>,
+    total_count: OnceCell<i64>,
+    facet_cache: FacetCache,
 }
 
-/// A product and its place in a list.
+/// Product with its cursor.
 #[derive(Debug, SimpleObject)]
 pub struct ProductEdge {
-    /// Where the product stands in this order; the next page comes `after` it.
+    /// Cursor of the product in this sort order.
     pub(super) cursor: String,
-    /// The product.
-    pub(super) node: Quick<Product>,
+    /// Product.
+    pub(super) node: Batched<Product>,
 }
 
-/// Where a page lies in its list.
+/// Pagination information.
 #[derive(Debug, SimpleObject)]
 pub struct PageInfo {
-    /// Whether more follow.
+    /// Whether more items follow the page.
     has_next_page: bool,
-    /// Whether there are some before. Paging forwards, this says that the page began at a cursor.
+    /// Whether items precede the page. In forward pagination: whether the page started at a cursor.
     has_previous_page: bool,
-    /// The cursor of the first one of the page; null when it is empty.
+    /// Cursor of the first item; null for an empty page.
     start_cursor: Option<String>,
-    /// The cursor of the last one of the page; null when it is empty.
+    /// Cursor of the last item; null for an empty page.
     end_cursor: Option<String>,
 }
 
 impl PageInfo {
-    /// Of a page whose rows have these cursors.
-    pub fn of<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
+    /// Creates the page information from the rows and their cursors.
+    pub fn from_page<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
         Self {
             has_next_page: page.has_next,
             has_previous_page: page.has_previous,
@@ -72,99 +72,120 @@ impl PageInfo {
     }
 }
 
-/// The complexity of counting a whole list.
-pub const COUNT: usize = 200;
-/// The complexity of one facet of a list.
-pub const FACET: usize = 400;
-/// Above these bits a complexity is that of a whole list, below it is multiplied by the size of the page.
-const PER_LIST: u32 = 32;
+/// Complexity of counting a whole list.
+pub const TOTAL_COUNT_COST: usize = 200;
+/// Complexity of one facet of a list.
+pub const FACET_COST: usize = 400;
+/// Bits above this shift are complexity of the whole list; bits below it are multiplied by the page size.
+const PER_LIST_SHIFT: u32 = 32;
 
-/// The complexity of something that is computed once for a list, whatever the size of its page.
+/// Returns the complexity of a field computed once per list, independent of the page size.
 #[must_use]
-pub const fn per_list(points: usize) -> usize {
-    points << PER_LIST
+pub const fn cost_per_list(points: usize) -> usize {
+    points << PER_LIST_SHIFT
 }
 
-/// The complexity of a page: of everything asked of each thing on it, and once of what is asked of the whole list.
+/// Returns the complexity of a page: the cost per item times the page size, plus the cost of list-level fields once.
 #[must_use]
-pub fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {
-    let size = first.or(last).map_or(page::DEFAULT, |size| usize::try_from(size).unwrap_or(0));
-    let per_item = child & (per_list(1) - 1);
-    per_item.saturating_mul(size.max(1)).saturating_add(child >> PER_LIST)
+pub fn compute_connection_cost(first: Option<i32>, last: Option<i32>, child_cost: usize) -> usize {
+    let item_count =
+        first.or(last).map_or(pagination::DEFAULT_PAGE_SIZE, |item_count| usize::try_from(item_count).unwrap_or(0));
+    let per_item = child_cost & (cost_per_list(1) - 1);
+    per_item.saturating_mul(item_count.max(1)).saturating_add(child_cost >> PER_LIST_SHIFT)
 }
 
 impl ProductConnection {
-    /// Understands what is wanted.
+    /// Resolves the filter and sort order and selects the columns.
     ///
     /// # Errors
-    /// When it cannot be.
-    pub async fn open(ctx: &Context<'_>, window: Window, filter: ProductFilter, order: ProductOrder) -> Result<Self> {
-        let scope = scope(ctx);
-        let filter = filter.read(scope.shared.config.shop.currency, scope.caller)?;
-        let searched = filter.search.is_some();
-        let wanted = filter.understand(&scope.db, &scope.tree()).await?;
-        let order = Order::from(order).settle(&wanted, searched)?;
-        let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        let edges = asked.named("edges").flat_map(|edges| edges.below.named("node"));
-        let columns = asked.named("nodes").chain(edges).map(|products| product_columns(&products.below));
+    /// Returns a user error if the filter or the sort order is invalid.
+    pub async fn create(
+        ctx: &Context<'_>,
+        page_request: PageRequest,
+        filter: ProductFilter,
+        order: ProductOrder,
+    ) -> Result<Self> {
+        let context = request_context(ctx);
+        let filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
+        let has_search = filter.search.is_some();
+        let resolved_filter = filter.resolve(&context.db, &context.category_tree()).await?;
+        let order = ProductSort::from(order).resolve(&resolved_filter, has_search)?;
+        let selection = FieldSelection::from_selection_set(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        let edges = selection.fields_named("edges").flat_map(|edges| edges.selection.fields_named("node"));
+        let columns = selection.fields_named("nodes").chain(edges).map(|products| product_columns(&products.selection));
         let columns = columns.fold(ProductColumns { id: true, ..ProductColumns::default() }, ProductColumns::or);
-        // A place is made of the order's columns.
-        let placed = asked.any(&["edges", "pageInfo"]);
-        let columns = if placed { columns.or(order.keys()) } else { columns };
-        let wanted = Arc::new(wanted);
-        let (page, total) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { wanted, order, window, columns, page, total, facets: Facets::default() })
+        // Cursors are built from the columns of the sort order.
+        let needs_cursors = selection.contains_any(&["edges", "pageInfo"]);
+        let columns = if needs_cursors { columns.or(order.cursor_columns()) } else { columns };
+        let resolved_filter = Arc::new(resolved_filter);
+        let (page, total_count) = (OnceCell::new(), OnceCell::new());
+        Ok(Self {
+            filter: resolved_filter,
+            order,
+            page_request,
+            columns,
+            page,
+            total_count,
+            facet_cache: FacetCache::default(),
+        })
     }
 
-    async fn page(&self, scope: &Scope) -> Result<&Page<Row>> {
-        self.page.get_or_try_init(|| self.read_page(scope)).await
+    async fn page(&self, context: &RequestContext) -> Result<&Page<ProductRow>> {
+        self.page.get_or_try_init(|| self.load_page(context)).await
     }
 
-    async fn read_page(&self, scope: &Scope) -> Result<Page<Row>> {
+    async fn load_page(&self, context: &RequestContext) -> Result<Page<ProductRow>> {
         let (order, columns) = (self.order, self.columns);
-        if self.wanted.query.is_none() {
-            return list::page(&scope.db, &self.wanted, order, &self.window, columns).await;
+        if self.filter.search_query.is_none() {
+            return product_queries::load_product_page(&context.db, &self.filter, order, &self.page_request, columns)
+                .await;
         }
-        let (wanted, window) = (Arc::clone(&self.wanted), self.window.clone());
-        scope.read_expensive(|db| async move { list::page(&db, &wanted, order, &window, columns).await }).await
+        let (filter, page_request) = (Arc::clone(&self.filter), self.page_request.clone());
+        context
+            .run_expensive_read(|db| async move {
+                product_queries::load_product_page(&db, &filter, order, &page_request, columns).await
+            })
+            .await
     }
 }
 
-/// A page of products, and what can be said about the whole list.
+/// Page of products with list-level fields.
 #[Object]
 impl ProductConnection {
-    /// The products of the page. One statement for the page, whatever is asked of it.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<QuickList<Product>> {
-        let page = self.page(scope(ctx)).await?;
-        Ok(QuickList(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect()))
+    /// Products of the page.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<BatchedList<Product>> {
+        let page = self.page(request_context(ctx)).await?;
+        Ok(BatchedList(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect()))
     }
 
-    /// The products of the page, each with its cursor.
-    async fn edges(&self, ctx: &Context<'_>) -> Result<QuickList<ProductEdge>> {
-        let page = self.page(scope(ctx)).await?;
-        let edge = |row: &Row| ProductEdge {
+    /// Products of the page with their cursors.
+    async fn edges(&self, ctx: &Context<'_>) -> Result<BatchedList<ProductEdge>> {
+        let page = self.page(request_context(ctx)).await?;
+        let edge = |row: &ProductRow| ProductEdge {
             cursor: row.cursor(self.order),
-            node: Quick(Product::from(Arc::clone(&row.product))),
+            node: Batched(Product::from(Arc::clone(&row.product))),
         };
-        Ok(QuickList(page.rows.iter().map(edge).collect()))
+        Ok(BatchedList(page.rows.iter().map(edge).collect()))
     }
 
-    /// Where the page lies in the list.
+    /// Pagination information.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::of(self.page(scope(ctx)).await?, |row| row.cursor(self.order)))
+        Ok(PageInfo::from_page(self.page(request_context(ctx)).await?, |row| row.cursor(self.order)))
     }
 
-    /// How many products the filter wants on all pages together. One statement; in proportion to their number when
-    /// there is a filter besides the category.
-    #[graphql(complexity = "per_list(COUNT)")]
+    /// Number of products that match the filter, across all pages.
+    #[graphql(complexity = "cost_per_list(TOTAL_COUNT_COST)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        let wanted = Arc::clone(&self.wanted);
-        let count = || scope(ctx).read_expensive(|db| async move { list::count(&db, &wanted).await });
-        self.total.get_or_try_init(count).await.copied()
+        let filter = Arc::clone(&self.filter);
+        let load_count = || {
+            request_context(ctx)
+                .run_expensive_read(|db| async move { product_queries::count_products(&db, &filter).await })
+        };
+        self.total_count.get_or_try_init(load_count).await.copied()
     }
 
-    /// The alternatives a shopper has from here, with how many products each would leave.
+    /// Facets of the filtered products: values for further filtering with their product counts.
     async fn facets(&self) -> ProductFacets<'_> {
-        ProductFacets { wanted: &self.wanted, known: &self.facets }
+        ProductFacets { filter: &self.filter, cache: &self.facet_cache }
     }
 }

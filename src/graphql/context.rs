@@ -1,4 +1,4 @@
-//! What a resolver may reach for: the shop it serves and the request it answers.
+//! Application state and per-request context of the resolvers.
 
 use std::{
     collections::HashMap,
@@ -23,344 +23,348 @@ use rust_decimal::Decimal;
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::loader::Loads;
+use super::loader::Loaders;
 use crate::{
     base::{Error, Money, Result},
-    catalog::{Forest, Tree, filter::Sight},
-    identity::{Caller, Gate, Guests, Hasher, Outside, outside::Denied, session::Device},
-    infra::{Actor, Budget, Config, Db, Meter, Origin, Throttle},
-    payment::Providers,
+    catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
+    identity::{
+        AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, PasswordHashPool, external_token::AuthError,
+        session::ClientInfo,
+    },
+    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, Throttle},
+    payment::PaymentProviders,
 };
 
-/// What all requests share.
+/// State shared by all requests.
 #[derive(Debug)]
-pub struct Shared {
-    /// The database.
+pub struct AppState {
+    /// Database.
     pub db: Db,
-    /// The category tree.
-    pub forest: Forest,
-    /// Who may come in.
-    pub gate: Gate,
-    /// Those who know people for the shop, and their tokens.
-    pub outside: Outside,
-    /// Those who came with a token of others, or with a machine's key.
-    pub guests: Guests,
-    /// What hashes passwords.
-    pub hasher: Hasher,
-    /// Counts what anybody may do.
+    /// Cached category tree.
+    pub category_tree_cache: CategoryTreeCache,
+    /// Issues and verifies access tokens.
+    pub access_token_service: AccessTokenService,
+    /// OpenID Connect providers and the verifier of their tokens.
+    pub external_token_verifier: ExternalTokenVerifier,
+    /// Authenticates external tokens and API keys.
+    pub authenticator: Authenticator,
+    /// Thread pool for password hashing.
+    pub password_hasher: PasswordHashPool,
+    /// Rate limits of public actions.
     pub throttle: Throttle,
-    /// Those who move money.
-    pub providers: Providers,
-    /// The settings.
+    /// Payment providers.
+    pub payment_providers: PaymentProviders,
+    /// Configuration.
     pub config: Config,
-    /// Permits for reads that keep the database busy for long.
+    /// Permits for expensive database reads.
     pub expensive_reads: Arc<Semaphore>,
 }
 
-impl Shared {
-    /// A shop on a database that is ready.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn open(db: Db, config: Config) -> Result<Self> {
-        let forest = Forest::load(&db).await?;
-        let gate = Gate::open(&db, &config.identity).await?;
-        let outside =
-            Outside::new(&config.identity).map_err(|why| Error::fault("reading the settings of providers", why))?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let permits = if config.graphql.expensive_reads == 0 { cores } else { config.graphql.expensive_reads };
-        let expensive_reads = Arc::new(Semaphore::new(permits));
-        let hasher = Hasher::new(config.identity.password_queue);
-        let (guests, throttle, providers) = (Guests::default(), Throttle::default(), Providers::default());
-        Ok(Self { db, forest, gate, outside, guests, hasher, throttle, providers, config, expensive_reads })
+impl AppState {
+    /// Loads the state from a migrated database.
+    pub async fn load(db: Db, config: Config) -> Result<Self> {
+        let category_tree_cache = CategoryTreeCache::load(&db).await?;
+        let access_token_service = AccessTokenService::load(&db, &config.identity).await?;
+        let external_token_verifier = ExternalTokenVerifier::new(&config.identity)
+            .map_err(|error| Error::internal("reading the settings of providers", error))?;
+        let core_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let permit_count =
+            if config.graphql.expensive_reads == 0 { core_count } else { config.graphql.expensive_reads };
+        let expensive_reads = Arc::new(Semaphore::new(permit_count));
+        let password_hasher = PasswordHashPool::new(config.identity.password_queue);
+        let (authenticator, throttle, payment_providers) =
+            (Authenticator::default(), Throttle::default(), PaymentProviders::default());
+        Ok(Self {
+            db,
+            category_tree_cache,
+            access_token_service,
+            external_token_verifier,
+            authenticator,
+            password_hasher,
+            throttle,
+            payment_providers,
+            config,
+            expensive_reads,
+        })
     }
 
-    /// Who came with a token to a request.
+    /// Returns the caller that a bearer token identifies.
     ///
     /// # Errors
-    /// When it does not hold, or nobody can say.
-    pub async fn admit(&self, token: &str, request: &str) -> Result<Caller, Denied> {
-        let origin = Origin { actor: Actor::Nobody, request: request.to_owned() };
-        let (db, _) = self.db.for_request(origin, Budget::UNLIMITED);
-        self.guests.admit((&self.gate, &self.outside), &db, token).await
+    /// Returns an `AuthError` if the token is invalid or cannot be verified.
+    pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Caller, AuthError> {
+        let origin = RequestOrigin { actor: Actor::Anonymous, request_id: request_id.to_owned() };
+        let (db, _) = self.db.for_request(origin, QueryBudget::UNLIMITED);
+        self.authenticator.authenticate((&self.access_token_service, &self.external_token_verifier), &db, token).await
     }
 
-    /// Hears of what others have changed: the tree, sessions that were revoked, keys. By the clock.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
+    /// Refreshes the category tree, revoked sessions and signing keys with changes of other instances. Called on a
+    /// schedule.
     pub async fn refresh(&self) -> Result<()> {
-        self.forest.refresh(&self.db).await?;
-        self.gate.refresh(&self.db).await
+        self.category_tree_cache.refresh(&self.db).await?;
+        self.access_token_service.refresh(&self.db).await
     }
 }
 
-/// Who sent a request, and from where.
+/// Caller and origin of a request.
 #[derive(Debug, Default)]
-pub struct Visit {
-    /// Who asks.
+pub struct RequestInfo {
+    /// Authenticated caller.
     pub caller: Caller,
-    /// With what.
-    pub device: Device,
-    /// The request's id.
-    pub request: String,
+    /// IP address and user agent.
+    pub client_info: ClientInfo,
+    /// Request ID.
+    pub request_id: String,
 }
 
-/// One request's view of the shop.
-pub struct Scope {
-    /// What all requests share.
-    pub shared: Arc<Shared>,
-    /// The database, counted for this request.
+/// Per-request context of the resolvers.
+pub struct RequestContext {
+    /// State shared by all requests.
+    pub app_state: Arc<AppState>,
+    /// Database handle that counts the statements of this request.
     pub db: Db,
-    /// Who asks.
+    /// Authenticated caller.
     pub caller: Caller,
-    /// With what.
-    pub device: Device,
-    /// Which products the caller may see.
-    pub sight: Sight,
-    tree: Arc<ArcSwap<Tree>>,
-    /// What hangs on many things at once.
-    loads: DataLoader<Loads>,
-    left: AtomicUsize,
-    /// Whether the request has begun a checkout.
-    checked_out: AtomicBool,
-    fresh: OnceCell<Arc<Tree>>,
-    meter: Arc<Meter>,
-    /// Whether everything about a customer was exported in this request.
-    exported: AtomicBool,
+    /// IP address and user agent.
+    pub client_info: ClientInfo,
+    /// Products that the caller may see.
+    pub visibility: ProductVisibility,
+    category_tree: Arc<ArcSwap<CategoryTree>>,
+    /// Data loaders.
+    loaders: DataLoader<Loaders>,
+    remaining_values: AtomicUsize,
+    /// Whether the request has started a checkout.
+    checkout_started: AtomicBool,
+    latest_tree: OnceCell<Arc<CategoryTree>>,
+    query_stats: Arc<QueryStats>,
+    /// Whether the request has exported a customer's data.
+    customer_exported: AtomicBool,
 }
 
-/// Loads that were asked for and wait to be run.
+/// Queue of requested loads that wait for the next batch.
 #[derive(Debug)]
-pub struct Waiting {
-    loads: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
-    meter: Arc<Meter>,
+pub struct PendingLoads {
+    receiver: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    query_stats: Arc<QueryStats>,
 }
 
-impl Scope {
-    /// A scope for a request of somebody, its meter, and where its loads wait. [`drive`] runs them.
+impl RequestContext {
+    /// Creates the context of a request, its query statistics and its load queue, which [`run_with_batching`] drains.
     #[must_use]
-    pub fn open(shared: &Arc<Shared>, visit: Visit) -> (Self, Arc<Meter>, Waiting) {
-        let Visit { caller, device, request } = visit;
-        let limits = &shared.config.graphql;
-        let staff = !caller.permissions().is_empty();
-        let statements = if staff { limits.max_statements_staff } else { limits.max_statements };
-        let budget = Budget { statements, time: limits.max_database_time };
-        let (db, meter) = shared.db.for_request(Origin { actor: caller.actor(), request }, budget);
-        let tree = Arc::new(ArcSwap::new(shared.forest.current()));
-        let sight = Sight::of(caller);
-        let (sender, asked) = mpsc::unbounded_channel();
-        let spawn = move |load| {
-            // Nobody waits for the loads of a request that has ended.
+    pub fn for_request(app_state: &Arc<AppState>, request_info: RequestInfo) -> (Self, Arc<QueryStats>, PendingLoads) {
+        let RequestInfo { caller, client_info, request_id } = request_info;
+        let limits = &app_state.config.graphql;
+        let is_staff = !caller.permissions().is_empty();
+        let max_statements = if is_staff { limits.max_statements_staff } else { limits.max_statements };
+        let budget = QueryBudget { max_statements, max_time: limits.max_database_time };
+        let (db, query_stats) = app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
+        let category_tree = Arc::new(ArcSwap::new(app_state.category_tree_cache.current()));
+        let visibility = ProductVisibility::for_caller(caller);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let spawn_load = move |load| {
+            // The receiver is dropped when the request ends; its remaining loads are not needed.
             let _ = sender.send(load);
         };
-        let loads = DataLoader::new(Loads { db: db.clone(), tree: Arc::clone(&tree), sight }, spawn)
-            .delay(std::time::Duration::ZERO)
-            .max_batch_size(usize::MAX);
-        let waiting = Waiting { loads: asked, meter: Arc::clone(&meter) };
-        let left = AtomicUsize::new(shared.config.graphql.max_values);
-        let scope = Self {
-            shared: Arc::clone(shared),
+        let loaders = DataLoader::new(
+            Loaders { db: db.clone(), category_tree: Arc::clone(&category_tree), visibility },
+            spawn_load,
+        )
+        .delay(std::time::Duration::ZERO)
+        .max_batch_size(usize::MAX);
+        let pending_loads = PendingLoads { receiver, query_stats: Arc::clone(&query_stats) };
+        let remaining_values = AtomicUsize::new(app_state.config.graphql.max_values);
+        let context = Self {
+            app_state: Arc::clone(app_state),
             db,
             caller,
-            device,
-            sight,
-            tree,
-            loads,
-            left,
-            checked_out: AtomicBool::new(false),
-            fresh: OnceCell::new(),
-            meter: Arc::clone(&meter),
-            exported: AtomicBool::new(false),
+            client_info,
+            visibility,
+            category_tree,
+            loaders,
+            remaining_values,
+            checkout_started: AtomicBool::new(false),
+            latest_tree: OnceCell::new(),
+            query_stats: Arc::clone(&query_stats),
+            customer_exported: AtomicBool::new(false),
         };
-        (scope, meter, waiting)
+        (context, query_stats, pending_loads)
     }
 
-    /// The tree as it was when the request came, or when the request last changed it: one request sees one tree.
+    /// Returns the request's snapshot of the tree, replaced only by the request's own changes.
     #[must_use]
-    pub fn tree(&self) -> Arc<Tree> {
-        self.tree.load_full()
+    pub fn category_tree(&self) -> Arc<CategoryTree> {
+        self.category_tree.load_full()
     }
 
-    /// The tree after a change of this request's, which everybody on this instance sees from now on.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn replant(&self) -> Result<Arc<Tree>> {
-        self.shared.forest.refresh(&self.db).await?;
-        self.tree.store(self.shared.forest.current());
-        Ok(self.tree())
+    /// Reloads the tree after a change by this request and publishes it to all requests of this instance.
+    pub async fn refresh_category_tree(&self) -> Result<Arc<CategoryTree>> {
+        self.app_state.category_tree_cache.refresh(&self.db).await?;
+        self.category_tree.store(self.app_state.category_tree_cache.current());
+        Ok(self.category_tree())
     }
 
-    /// The tree as it is now, for what was made after the request came. Looked at once, whoever asks.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn fresh_tree(&self) -> Result<&Arc<Tree>> {
-        let read = || async {
-            self.shared.forest.refresh(&self.db).await?;
-            Ok(self.shared.forest.current())
+    /// Returns the latest tree, for categories created after the request started. Loaded at most once per request.
+    pub async fn latest_category_tree(&self) -> Result<&Arc<CategoryTree>> {
+        let load_tree = || async {
+            self.app_state.category_tree_cache.refresh(&self.db).await?;
+            Ok(self.app_state.category_tree_cache.current())
         };
-        self.fresh.get_or_try_init(read).await
+        self.latest_tree.get_or_try_init(load_tree).await
     }
 
-    /// Loads one thing together with all others of its kind that the request asks for.
+    /// Loads one value, batched with all other loads of the same key type in the request.
     ///
-    /// Boxed, because every field's future is as large as the largest of its type: what is at hand should not pay for
-    /// what must be loaded.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loads as Loader<K>>::Value>>>
+    /// Boxed, because a resolver's future is as large as its largest field future: fields that are already loaded would
+    /// otherwise pay for the size of those that are not.
+    pub fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>>>
     where
         K: Send + Sync + Hash + Eq + Clone + 'static,
-        Loads: Loader<K, Error = Error>,
+        Loaders: Loader<K, Error = Error>,
     {
-        Box::pin(self.loads.load_one(key))
+        Box::pin(self.loaders.load_one(key))
     }
 
-    /// Loads many things of a kind at once, together with all others of their kind that the request asks for.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
+    /// Loads many values, batched with all other loads of the same key type in the request.
     pub fn load_many<K>(
         &self,
         keys: impl IntoIterator<Item = K, IntoIter: Send> + Send,
-    ) -> BoxFuture<'_, Result<HashMap<K, <Loads as Loader<K>>::Value>>>
+    ) -> BoxFuture<'_, Result<HashMap<K, <Loaders as Loader<K>>::Value>>>
     where
         K: Send + Sync + Hash + Eq + Clone + 'static,
-        Loads: Loader<K, Error = Error>,
+        Loaders: Loader<K, Error = Error>,
     {
         let keys: Vec<K> = keys.into_iter().collect();
-        Box::pin(self.loads.load_many(keys))
+        Box::pin(self.loaders.load_many(keys))
     }
 
-    /// Runs a read that keeps the database busy for long, of which few run at the same time. It has a task of its own,
-    /// which keeps the permit to its end: a client that hangs up does not make room for more of them.
-    ///
-    /// # Errors
-    /// Those of the read.
-    pub async fn read_expensive<T, F>(&self, read: impl FnOnce(Db) -> F) -> Result<T>
+    /// Runs an expensive read under a concurrency limit. It runs in its own task, which keeps the permit until the read
+    /// completes: a client that disconnects does not free capacity early.
+    pub async fn run_expensive_read<T, F>(&self, read: impl FnOnce(Db) -> F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        // Rounds of loads wait until the request can go no further; this read is a part of it.
-        let busy = self.meter.stay_busy();
-        let permits = Arc::clone(&self.shared.expensive_reads);
-        let permit = permits.acquire_owned().await.map_err(|why| Error::fault("waiting for an expensive read", why))?;
+        // The batch executor waits while the request is busy; this read counts as busy.
+        let busy_guard = self.query_stats.track_busy();
+        let permits = Arc::clone(&self.app_state.expensive_reads);
+        let permit =
+            permits.acquire_owned().await.map_err(|error| Error::internal("waiting for an expensive read", error))?;
         let read = read(self.db.clone());
         let task = async move {
             let outcome = read.await;
-            drop((busy, permit));
+            drop((busy_guard, permit));
             outcome
         };
         let outcome = tokio::spawn(task.in_current_span()).await;
-        outcome.unwrap_or_else(|why| Err(Error::fault("running an expensive read", why)))
+        outcome.unwrap_or_else(|error| Err(Error::internal("running an expensive read", error)))
     }
 
-    /// Takes note that everything about a customer is exported, which one request may ask for once.
+    /// Records that the request exports a customer's data, which is allowed once per request.
     ///
     /// # Errors
-    /// When it was asked for before.
-    pub fn export_once(&self) -> Result<()> {
-        if self.exported.swap(true, Ordering::Relaxed) {
+    /// Returns `QueryTooComplex` if the request has already exported it.
+    pub fn start_customer_export(&self) -> Result<()> {
+        if self.customer_exported.swap(true, Ordering::Relaxed) {
             return Err(Error::too_complex("`customerExport` is answered once in a request"));
         }
         Ok(())
     }
 
-    /// An amount of the shop's currency, as it travels.
+    /// Converts minor units to a decimal amount in the shop's currency.
     #[must_use]
-    pub fn amount(&self, minor: i64) -> Decimal {
-        Money::new(minor, self.shared.config.shop.currency).decimal()
+    pub fn decimal_amount(&self, minor_units: i64) -> Decimal {
+        Money::new(minor_units, self.app_state.config.shop.currency).to_decimal()
     }
 
-    /// Pays for a list that has no pages, before it is made: its length times what is asked of each.
+    /// Charges an unpaginated list to the request's value budget before it is built: length times selected values per
+    /// element.
     ///
     /// # Errors
-    /// When the answer would grow past what one request may ask for.
-    pub fn spend(&self, ctx: &Context<'_>, length: usize) -> Result<()> {
+    /// Returns `QueryTooComplex` if the response would exceed the limit.
+    pub fn charge_list_values(&self, ctx: &Context<'_>, length: usize) -> Result<()> {
         if length == 0 {
             return Ok(());
         }
-        if self.pay(length.saturating_mul(below(ctx.field()))) {
+        if self.try_charge_values(length.saturating_mul(count_selected_values(ctx.field()))) {
             return Ok(());
         }
-        let most = self.shared.config.graphql.max_values;
-        let message = format!("the answer would hold more than {most} values; ask for fewer levels or fields");
+        let max_values = self.app_state.config.graphql.max_values;
+        let message = format!("the answer would hold more than {max_values} values; ask for fewer levels or fields");
         Err(Error::too_complex(message))
     }
 
-    /// Whether this is the first checkout of the request.
-    pub fn begin_checkout(&self) -> bool {
-        !self.checked_out.swap(true, Ordering::Relaxed)
+    /// Marks the checkout of the request as started and returns whether it is the first.
+    pub fn try_start_checkout(&self) -> bool {
+        !self.checkout_started.swap(true, Ordering::Relaxed)
     }
 
-    /// Pays for so many values, if the request may still ask for them.
-    pub fn pay(&self, values: usize) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(values)).is_ok()
+    /// Charges `count` values to the request's budget and returns whether they fit.
+    pub fn try_charge_values(&self, count: usize) -> bool {
+        self.remaining_values
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |remaining| remaining.checked_sub(count))
+            .is_ok()
     }
 }
 
-/// How many fields are asked of one element of a list, on all levels.
-fn below(field: SelectionField<'_>) -> usize {
-    field.selection_set().map(|inner| 1 + below(inner)).sum::<usize>().max(1)
+/// Counts the selected fields of one list element, on all levels.
+fn count_selected_values(field: SelectionField<'_>) -> usize {
+    field.selection_set().map(|child| 1 + count_selected_values(child)).sum::<usize>().max(1)
 }
 
-/// The scope of a request.
+/// Returns the context of a request.
 #[must_use]
-pub fn scope<'a>(ctx: &Context<'a>) -> &'a Scope {
+pub fn request_context<'a>(ctx: &Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
 }
 
-/// Runs an operation and, whenever it can go no further, all loads that it waits for.
+/// Runs an operation and executes its pending loads in batches whenever it cannot make progress.
 ///
-/// A round of loads begins only when everything that could ask has asked: the operation has nothing left to do, no
-/// statement of its own is being answered, and the round before has ended. So what belongs together is always one
-/// batch, however busy the machine is: the number of statements depends on the operation alone.
-pub async fn drive<T>(operation: impl Future<Output = T>, mut waiting: Waiting) -> T {
+/// A batch starts only when the operation is idle, no statement of its own is running and the previous batch is
+/// complete. Loads that belong together therefore always form one batch, independent of the machine's load: the number
+/// of statements depends on the operation alone.
+pub async fn run_with_batching<T>(operation: impl Future<Output = T>, mut pending_loads: PendingLoads) -> T {
     let mut operation = std::pin::pin!(operation);
-    let mut round = FuturesUnordered::new();
-    std::future::poll_fn(move |task| {
-        let bell = Arc::new(Bell { task: task.waker().clone(), rung: AtomicBool::new(false) });
-        let waker = Waker::from(Arc::clone(&bell));
+    let mut batch = FuturesUnordered::new();
+    std::future::poll_fn(move |task_context| {
+        let batch_waker =
+            Arc::new(BatchWaker { task_waker: task_context.waker().clone(), woken: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&batch_waker));
         loop {
-            bell.rung.store(false, Ordering::Relaxed);
-            if let Poll::Ready(answer) = operation.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-                return Poll::Ready(answer);
+            batch_waker.woken.store(false, Ordering::Relaxed);
+            if let Poll::Ready(output) = operation.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+                return Poll::Ready(output);
             }
-            // It stopped only to let others have their turn, and comes back.
-            if bell.rung.load(Ordering::Relaxed) {
+            // The operation yielded cooperatively and has already been woken again.
+            if batch_waker.woken.load(Ordering::Relaxed) {
                 return Poll::Pending;
             }
-            if round.is_empty() && !waiting.meter.is_busy() {
-                while let Ok(load) = waiting.loads.try_recv() {
-                    round.push(load);
+            if batch.is_empty() && !pending_loads.query_stats.is_busy() {
+                while let Ok(load) = pending_loads.receiver.try_recv() {
+                    batch.push(load);
                 }
             }
-            if round.is_empty() {
+            if batch.is_empty() {
                 return Poll::Pending;
             }
-            while ready!(round.poll_next_unpin(task)).is_some() {}
+            while ready!(batch.poll_next_unpin(task_context)).is_some() {}
         }
     })
     .await
 }
 
-/// Wakes the task, and remembers that it did.
-struct Bell {
-    task: Waker,
-    rung: AtomicBool,
+/// Waker that wakes the task and records that it was woken.
+struct BatchWaker {
+    task_waker: Waker,
+    woken: AtomicBool,
 }
 
-impl Wake for Bell {
+impl Wake for BatchWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Relaxed);
-        self.task.wake_by_ref();
+        self.woken.store(true, Ordering::Relaxed);
+        self.task_waker.wake_by_ref();
     }
 }

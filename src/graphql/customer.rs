@@ -1,5 +1,5 @@
-//! People who have an account: who they are, and who may ask.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Customer and staff accounts.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
@@ -8,25 +8,25 @@ use serde_json::Value;
 use super::{
     address::Address,
     cart::Cart,
-    context::{Scope, scope},
-    customers::{CustomerConnection, CustomerFilter, CustomerSearch},
-    guard::{Can, SignedIn},
+    context::{RequestContext, request_context},
+    customers::{CustomerConnection, CustomerFilter, CustomerPageQuery},
+    guard::{RequireLogin, RequirePermission},
     loader::{AddressesOf, CustomerKey, PreferencesOf},
     message::Language,
-    orders::list::OrderConnection,
+    orders::queries::OrderConnection,
     preference::{self, NotificationPreference},
-    role::Role,
-    session::{Session, sessions_of},
+    role::AccountRole,
+    session::{Session, list_sessions},
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind, page::Window},
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     cart,
-    customer::{Reach, address_row, export},
+    customer::{OwnerScope, address_row, data_export},
     identity::{Caller, Permission, entity::account},
     order,
 };
 
-/// Somebody who has an account: a customer, or one of the staff. Seen by themselves and by staff.
+/// Customer or staff account. Visible to the account itself and to staff.
 #[derive(Debug, Clone)]
 pub struct Customer(account::Model);
 
@@ -37,211 +37,218 @@ impl From<account::Model> for Customer {
 }
 
 impl Customer {
-    /// A customer whom the caller may see.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn find(scope: &Scope, key: i64) -> Result<Option<Self>> {
-        let Some(reach) = Reach::of(scope.caller, Permission::CustomerRead) else { return Ok(None) };
-        Ok(scope.load(CustomerKey { key, reach }).await?.map(Self))
+    /// Returns a customer if the caller may see it.
+    pub async fn find(context: &RequestContext, account_id: i64) -> Result<Option<Self>> {
+        let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::CustomerRead) else {
+            return Ok(None);
+        };
+        Ok(context.load(CustomerKey { key: account_id, owner_scope }).await?.map(Self))
     }
 
-    async fn one_address(&self, scope: &Scope, wanted: fn(&address_row::Model) -> bool) -> Result<Option<Address>> {
-        let all = scope.load(AddressesOf(self.0.id)).await?;
-        Ok(all.and_then(|all| all.iter().find(|row| wanted(row)).cloned()).map(Address::from))
+    async fn find_address(
+        &self,
+        context: &RequestContext,
+        predicate: fn(&address_row::Model) -> bool,
+    ) -> Result<Option<Address>> {
+        let addresses = context.load(AddressesOf(self.0.id)).await?;
+        Ok(addresses.and_then(|addresses| addresses.iter().find(|row| predicate(row)).cloned()).map(Address::from))
     }
 }
 
-/// Whom a change is meant for: oneself, or somebody whom the caller may change. Anybody else is not there.
+/// Resolves the target account: the caller, or an account that the caller may change.
 ///
 /// # Errors
-/// When it is not there, or nobody is meant.
-pub fn whose(scope: &Scope, id: Option<&ID>, field: &str) -> Result<i64> {
-    let Some(id) = id else { return scope.caller.account() };
-    let key = GlobalId::key(id, Kind::Customer, field)?;
-    let reach = Reach::of(scope.caller, Permission::CustomerWrite);
-    reach.filter(|reach| reach.covers(key)).map(|_| key).ok_or_else(|| Error::not_found(field, "customer"))
+/// Returns `NotFound` if the account does not exist or is out of scope, or a user error if no account is specified.
+pub fn resolve_customer_id(context: &RequestContext, id: Option<&ID>, field: &str) -> Result<i64> {
+    let Some(id) = id else { return context.caller.require_account_id() };
+    let account_id = GlobalId::decode_as(id, NodeType::Customer, field)?;
+    let owner_scope = OwnerScope::for_caller(context.caller, Permission::CustomerWrite);
+    owner_scope
+        .filter(|owner_scope| owner_scope.covers(account_id))
+        .map(|_| account_id)
+        .ok_or_else(|| Error::not_found(field, "customer"))
 }
 
-/// Somebody who has an account: a customer, or one of the staff. Seen by themselves and by staff.
+/// Customer or staff account. Visible to the account itself and to staff.
 #[Object]
 impl Customer {
-    /// The lasting id.
+    /// Global ID.
     pub(super) async fn id(&self) -> ID {
-        GlobalId::new(Kind::Customer, self.0.id).encode().into()
+        GlobalId::new(NodeType::Customer, self.0.id).encode().into()
     }
 
-    /// Where mail goes, and what one signs in with; null for somebody whom a provider knows without one.
+    /// Email address, also the login name; null if an OpenID Connect provider supplied none.
     async fn email(&self) -> Option<&str> {
         self.0.email.as_deref()
     }
 
-    /// Whether the e-mail address is known to be theirs.
+    /// Whether the email address is verified.
     async fn email_verified(&self) -> bool {
         self.0.email_verified_at.is_some()
     }
 
-    /// The first name; may be empty.
+    /// First name; may be empty.
     async fn first_name(&self) -> &str {
         &self.0.first_name
     }
 
-    /// The last name; may be empty.
+    /// Last name; may be empty.
     async fn last_name(&self) -> &str {
         &self.0.last_name
     }
 
-    /// The telephone number in E.164: `+254712345678`; null when there is none.
+    /// Phone number (E.164), such as `+254712345678`; null if there is none.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
     }
 
-    /// The language that the shop writes to them in: what they have chosen, or the shop's own.
+    /// Language of notifications: the customer's choice, or the shop's default.
     async fn language(&self, ctx: &Context<'_>) -> Language {
-        self.0.language.unwrap_or(scope(ctx).shared.config.shop.language).into()
+        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
     }
 
-    /// What they are told of, and by which way: all that can be chosen. One statement for any number of customers.
+    /// Notification preferences for all configurable events.
     async fn notification_preferences(&self, ctx: &Context<'_>) -> Result<Vec<NotificationPreference>> {
-        let scope = scope(ctx);
-        let chosen = scope.load(PreferencesOf(self.0.id)).await?.unwrap_or_default();
-        let all = preference::told(&chosen);
-        scope.spend(ctx, all.len())?;
-        Ok(all)
+        let context = request_context(ctx);
+        let stored = context.load(PreferencesOf(self.0.id)).await?.unwrap_or_default();
+        let preferences = preference::list_preferences(&stored);
+        context.charge_list_values(ctx, preferences.len())?;
+        Ok(preferences)
     }
 
-    /// What they may do, in one word.
-    async fn role(&self) -> Role {
+    /// Role of the account.
+    async fn role(&self) -> AccountRole {
         self.0.role.into()
     }
 
-    /// Whether they are kept from signing in.
+    /// Whether the account is blocked from logging in.
     async fn disabled(&self) -> bool {
         self.0.disabled_at.is_some()
     }
 
-    /// When the account was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 
-    /// Counts changes of the account: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.version
     }
 
-    /// Where they are signed in, the last used first. Told to themselves only: null for anybody else. One statement.
+    /// Active sessions, last used first; null unless the caller is the account itself.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Option<Vec<Session>>> {
-        let scope = scope(ctx);
-        match scope.caller {
-            Caller::Person { account, .. } if account == self.0.id => sessions_of(scope, account).await.map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Where they can be reached, the oldest first; at most 100. One statement for any number of customers.
-    async fn addresses(&self, ctx: &Context<'_>) -> Result<Vec<Address>> {
-        let scope = scope(ctx);
-        let all = scope.load(AddressesOf(self.0.id)).await?;
-        scope.spend(ctx, all.as_ref().map_or(0, |all| all.len()))?;
-        Ok(all.iter().flat_map(|all| all.iter().cloned()).map(Address::from).collect())
-    }
-
-    /// What they are about to buy, on every device; null when nothing is, and for anybody but themselves. One statement.
-    #[graphql(complexity = "super::cart::COST + child_complexity")]
-    async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
-        let scope = scope(ctx);
-        match scope.caller {
-            Caller::Person { account, .. } if account == self.0.id => {
-                Ok(cart::hold::of_customer(&scope.db, account).await?.map(Cart::from))
+        let context = request_context(ctx);
+        match context.caller {
+            Caller::User { account_id, .. } if account_id == self.0.id => {
+                list_sessions(context, account_id).await.map(Some)
             }
             _ => Ok(None),
         }
     }
 
-    /// What they have bought, the newest first; null for whoever may not see their orders. One statement a page, and for
-    /// each customer.
-    #[graphql(complexity = "super::connection::cost(first, last, child_complexity)")]
+    /// Saved addresses, oldest first; at most 100.
+    async fn addresses(&self, ctx: &Context<'_>) -> Result<Vec<Address>> {
+        let context = request_context(ctx);
+        let addresses = context.load(AddressesOf(self.0.id)).await?;
+        context.charge_list_values(ctx, addresses.as_ref().map_or(0, |addresses| addresses.len()))?;
+        Ok(addresses.iter().flat_map(|addresses| addresses.iter().cloned()).map(Address::from).collect())
+    }
+
+    /// Open cart, shared by all devices; null if there is none or the caller is not the account itself.
+    #[graphql(complexity = "super::cart::CART_COST + child_complexity")]
+    async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
+        let context = request_context(ctx);
+        match context.caller {
+            Caller::User { account_id, .. } if account_id == self.0.id => {
+                Ok(cart::queries::find_open_cart(&context.db, account_id).await?.map(Cart::from))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Orders of the customer, newest first; null if the caller may not see them.
+    #[graphql(complexity = "super::connection::compute_connection_cost(first, last, child_complexity)")]
     async fn orders(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor. Goes with `first`.")] after: Option<String>,
-        #[graphql(desc = "The last so many, from 0 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor. Goes with `last`.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
     ) -> Result<Option<OrderConnection>> {
-        OrderConnection::of_customer(scope(ctx), self.0.id, Window::new(first, after, last, before)?)
+        OrderConnection::for_customer(request_context(ctx), self.0.id, PageRequest::new(first, after, last, before)?)
     }
 
-    /// Where parcels go when nothing else is said; null when nothing is.
+    /// Default shipping address; null if none is set.
     async fn default_shipping_address(&self, ctx: &Context<'_>) -> Result<Option<Address>> {
-        self.one_address(scope(ctx), |row| row.is_default_shipping).await
+        self.find_address(request_context(ctx), |row| row.is_default_shipping).await
     }
 
-    /// Where bills go when nothing else is said; null when nothing is.
+    /// Default billing address; null if none is set.
     async fn default_billing_address(&self, ctx: &Context<'_>) -> Result<Option<Address>> {
-        self.one_address(scope(ctx), |row| row.is_default_billing).await
+        self.find_address(request_context(ctx), |row| row.is_default_billing).await
     }
 }
 
-/// The customers' part of the query root.
+/// Customer queries.
 #[derive(Debug, Default)]
 pub struct CustomerQuery;
 
 #[Object]
 impl CustomerQuery {
-    /// Who asks; null when nobody is signed in, or a machine asks. One statement.
+    /// The authenticated customer or staff account; null for anonymous and API-key requests.
     async fn me(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        let scope = scope(ctx);
-        let Caller::Person { account, .. } = scope.caller else { return Ok(None) };
-        let own = CustomerKey { key: account, reach: Reach::Own(account) };
-        Ok(scope.load(own).await?.map(Customer))
+        let context = request_context(ctx);
+        let Caller::User { account_id, .. } = context.caller else { return Ok(None) };
+        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
+        Ok(context.load(key).await?.map(Customer))
     }
 
-    /// Everything the shop holds about oneself, as one document.
-    #[graphql(guard = "SignedIn", complexity = "5_000")]
+    /// All stored personal data of the caller, as one JSON document.
+    #[graphql(guard = "RequireLogin", complexity = "5_000")]
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
-        let scope = scope(ctx);
-        scope.export_once()?;
-        let account = scope.caller.account()?;
-        let mut told = export::everything(&scope.db, account).await?;
-        told["carts"] = cart::told(&scope.db, account).await?.into();
-        told["orders"] = order::keep::told(&scope.db, account).await?.into();
-        Ok(Json(told))
+        let context = request_context(ctx);
+        context.start_customer_export()?;
+        let account_id = context.caller.require_account_id()?;
+        let mut export = data_export::export_customer_data(&context.db, account_id).await?;
+        export["carts"] = cart::export_carts(&context.db, account_id).await?.into();
+        export["orders"] = order::privacy::export_orders(&context.db, account_id).await?.into();
+        Ok(Json(export))
     }
 
-    /// One customer by id, for staff; null when there is none. One statement.
-    #[graphql(guard = "Can(Permission::CustomerRead)")]
+    /// Customer by ID, for staff; null if it does not exist.
+    #[graphql(guard = "RequirePermission(Permission::CustomerRead)")]
     async fn customer(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The customer's id.")] id: ID,
+        #[graphql(desc = "ID of the customer.")] id: ID,
     ) -> Result<Option<Customer>> {
-        Customer::find(scope(ctx), GlobalId::key(&id, Kind::Customer, "id")?).await
+        Customer::find(request_context(ctx), GlobalId::decode_as(&id, NodeType::Customer, "id")?).await
     }
 
-    /// Customers and staff, the newest first, for staff.
+    /// Customer and staff accounts, newest first, for staff.
     #[graphql(
-        guard = "Can(Permission::CustomerRead)",
-        complexity = "super::connection::cost(first, last, child_complexity)"
+        guard = "RequirePermission(Permission::CustomerRead)",
+        complexity = "super::connection::compute_connection_cost(first, last, child_complexity)"
     )]
     async fn customers(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Those before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Which ones; all when not said.", default)] filter: CustomerFilter,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: CustomerFilter,
     ) -> Result<CustomerConnection> {
-        let window = Window::new(first, after, last, before)?;
-        let country = scope(ctx).shared.config.shop.country;
-        let wanted = filter.read().understand(country)?;
-        Ok(CustomerConnection::new(CustomerSearch { wanted, window }))
+        let page_request = PageRequest::new(first, after, last, before)?;
+        let country = request_context(ctx).app_state.config.shop.country;
+        let resolved_filter = filter.into_customer_filter().resolve(country)?;
+        Ok(CustomerConnection::new(CustomerPageQuery { filter: resolved_filter, page_request }))
     }
 }

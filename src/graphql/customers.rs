@@ -1,107 +1,118 @@
-//! A page of customers, and how staff look for them.
+//! Customer connection and filter for staff.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use tokio::sync::OnceCell;
 
-use super::{connection::PageInfo, context::scope, customer::Customer, filter::TimeFilter, role::Role};
+use super::{
+    connection::PageInfo, context::request_context, customer::Customer, filter::TimeFilter, role::AccountRole,
+};
 use crate::{
     base::{
         Result,
-        page::{Page, Window},
+        pagination::{Page, PageRequest},
     },
-    customer::list::{self, Filter, Wanted},
+    customer::queries::{self, CustomerListFilter, ResolvedCustomerFilter},
     identity::entity::account,
     infra::Db,
 };
 
-/// Which customers are wanted. Everything said must hold; what is not said does not narrow.
+/// Filter for customers. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct CustomerFilter {
-    /// What the first or last name, the e-mail address or the telephone number begins with. Case and accents do not
-    /// matter; a number may be typed as it is dialled in the shop's country. At most 200 characters.
+    /// Prefix of the first name, last name, email address or phone number. Case and accents are ignored; a phone number
+    /// may be in the national format of the shop's country. At most 200 characters.
     search: Option<String>,
-    /// What they may do.
-    role: Option<Role>,
-    /// Made in this time.
+    /// Role of the account.
+    role: Option<AccountRole>,
+    /// Creation time range.
     created_at: Option<TimeFilter>,
-    /// Whether the e-mail address is known to be theirs.
+    /// Whether the email address is verified.
     verified: Option<bool>,
-    /// Whether they are kept from signing in.
+    /// Whether the account is blocked from logging in.
     disabled: Option<bool>,
 }
 
 impl CustomerFilter {
-    /// The filter as the customers' room knows it.
+    /// Converts the input to the domain's filter.
     #[must_use]
-    pub fn read(self) -> Filter {
+    pub fn into_customer_filter(self) -> CustomerListFilter {
         let Self { search, role, created_at, verified, disabled } = self;
-        let created = created_at.map(TimeFilter::span).unwrap_or_default();
-        Filter { search, role: role.map(Into::into), created, verified, disabled }
+        let created_range = created_at.map(TimeFilter::into_range).unwrap_or_default();
+        CustomerListFilter {
+            search,
+            role: role.map(Into::into),
+            created: created_range,
+            email_verified: verified,
+            disabled,
+        }
     }
 }
 
-/// Who is looked for, and which part of them is shown.
+/// Filter and page of a customer list.
 #[derive(Debug)]
-pub struct CustomerSearch {
-    /// Who.
-    pub wanted: Wanted,
-    /// Which part.
-    pub window: Window,
+pub struct CustomerPageQuery {
+    /// Filter.
+    pub filter: ResolvedCustomerFilter,
+    /// Page request.
+    pub page_request: PageRequest,
 }
 
-/// A page of customers, and what can be said about the whole list.
+/// Page of customers with list-level fields.
 #[derive(Debug)]
 pub struct CustomerConnection {
-    search: CustomerSearch,
-    /// Read when the first field asks for it, and then once.
+    query: CustomerPageQuery,
+    /// Loaded once, when the first field needs it.
     page: OnceCell<Page<account::Model>>,
 }
 
-/// A customer and their place in a list.
+/// Customer with its cursor.
 #[derive(Debug, SimpleObject)]
 pub struct CustomerEdge {
-    /// Where they stand in the list; the next page comes `after` it.
+    /// Cursor of the customer.
     cursor: String,
-    /// The customer.
+    /// Customer.
     node: Customer,
 }
 
 impl CustomerConnection {
-    /// A page that is read when somebody asks for it.
+    /// Creates a page that is loaded on first use.
     #[must_use]
-    pub fn new(search: CustomerSearch) -> Self {
-        Self { search, page: OnceCell::new() }
+    pub fn new(query: CustomerPageQuery) -> Self {
+        Self { query, page: OnceCell::new() }
     }
 
     async fn page(&self, db: &Db) -> Result<&Page<account::Model>> {
-        self.page.get_or_try_init(|| list::page(db, &self.search.wanted, &self.search.window)).await
+        self.page.get_or_try_init(|| queries::list_customers(db, &self.query.filter, &self.query.page_request)).await
     }
 }
 
-/// A page of customers, and what can be said about the whole list.
+/// Page of customers with list-level fields.
 #[Object]
 impl CustomerConnection {
-    /// The customers of the page. One statement for the page.
+    /// Customers of the page.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Customer>> {
-        let page = self.page(&scope(ctx).db).await?;
+        let page = self.page(&request_context(ctx).db).await?;
         Ok(page.rows.iter().cloned().map(Customer::from).collect())
     }
 
-    /// The customers of the page, each with their cursor.
+    /// Customers of the page with their cursors.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<CustomerEdge>> {
-        let page = self.page(&scope(ctx).db).await?;
-        let edge = |row: &account::Model| CustomerEdge { cursor: list::cursor(row), node: row.clone().into() };
-        Ok(page.rows.iter().map(edge).collect())
+        let page = self.page(&request_context(ctx).db).await?;
+        let to_edge = |row: &account::Model| CustomerEdge {
+            cursor: queries::encode_customer_cursor(row),
+            node: row.clone().into(),
+        };
+        Ok(page.rows.iter().map(to_edge).collect())
     }
 
-    /// Where the page lies in the list.
+    /// Pagination information.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::of(self.page(&scope(ctx).db).await?, list::cursor))
+        Ok(PageInfo::from_page(self.page(&request_context(ctx).db).await?, queries::encode_customer_cursor))
     }
 
-    /// How many the filter wants on all pages together. One statement, in proportion to their number.
-    #[graphql(complexity = "super::connection::per_list(super::connection::COUNT)")]
+    /// Number of customers that match the filter, across all pages.
+    #[graphql(complexity = "super::connection::cost_per_list(super::connection::TOTAL_COUNT_COST)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        list::count(&scope(ctx).db, &self.search.wanted).await
+        queries::count_customers(&request_context(ctx).db, &self.query.filter).await
     }
 }

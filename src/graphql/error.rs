@@ -1,4 +1,4 @@
-//! Errors on their way out: what callers may read, in one shape, and the rest for the log.
+//! Response errors: sets codes and request IDs, hides internal causes and logs them.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -8,7 +8,7 @@ use crate::base;
 
 impl From<base::Error> for async_graphql::Error {
     fn from(error: base::Error) -> Self {
-        let base::error::Problem { code, field, message } = error.public();
+        let base::error::PublicError { code, field, message } = error.to_public_error();
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", code.as_str());
         if !field.is_empty() {
@@ -21,67 +21,67 @@ impl From<base::Error> for async_graphql::Error {
     }
 }
 
-/// Where an error was found.
+/// Stage at which an error occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The text is no GraphQL.
+pub enum ErrorStage {
+    /// Parsing: the text is not valid GraphQL.
     Parse,
-    /// It asks for what is not, or for too much.
+    /// Validation: the document is invalid or exceeds a limit.
     Validate,
-    /// While it was answered.
+    /// Execution.
     Execute,
 }
 
-/// What is wrong with a document is told so many times; who has read these will not read more.
-const MOST_REFUSALS: usize = 10;
+/// Maximum number of parse and validation errors returned for one document.
+const MAX_REQUEST_ERRORS: usize = 10;
 
-/// Gives errors their codes and the request's id; logs what is our fault, each once.
-pub fn finish(errors: &mut Vec<ServerError>, stage: Stage, request_id: &str) {
-    if stage != Stage::Execute {
-        errors.truncate(MOST_REFUSALS);
+/// Sets the code and request ID of all errors; logs internal errors, each once.
+pub fn finalize_errors(errors: &mut Vec<ServerError>, stage: ErrorStage, request_id: &str) {
+    if stage != ErrorStage::Execute {
+        errors.truncate(MAX_REQUEST_ERRORS);
     }
-    // One statement that fails is the fault of every field that waited for it.
-    let mut told = HashSet::new();
+    // One failed statement causes an error in every field that waited for its batch.
+    let mut logged = HashSet::new();
     for error in errors {
-        if let Some(cause @ base::Error::Fault(_)) = error.source::<base::Error>() {
-            let cause = cause.log();
-            if !told.contains(&cause) {
-                tracing::error!(error = cause, path = path(&error.path), "a field could not be answered");
-                told.insert(cause);
+        if let Some(cause @ base::Error::Internal(_)) = error.source::<base::Error>() {
+            let cause = cause.log_message();
+            if !logged.contains(&cause) {
+                tracing::error!(error = cause, path = format_path(&error.path), "field resolution failed");
+                logged.insert(cause);
             }
         }
-        give_code(error, stage, request_id);
+        set_error_code(error, stage, request_id);
     }
 }
 
-fn give_code(error: &mut ServerError, stage: Stage, request_id: &str) {
+fn set_error_code(error: &mut ServerError, stage: ErrorStage, request_id: &str) {
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         let code = match stage {
-            Stage::Parse => "GRAPHQL_PARSE_FAILED",
-            Stage::Validate if error.message == "Query is too complex." => "QUERY_TOO_COMPLEX",
-            Stage::Validate => "GRAPHQL_VALIDATION_FAILED",
-            // Resolvers give their errors a code; what has none is an argument that could not be read.
-            Stage::Execute => "BAD_USER_INPUT",
+            ErrorStage::Parse => "GRAPHQL_PARSE_FAILED",
+            ErrorStage::Validate if error.message == "Query is too complex." => "QUERY_TOO_COMPLEX",
+            ErrorStage::Validate => "GRAPHQL_VALIDATION_FAILED",
+            // Resolver errors have codes; an error without one is an argument that could not be parsed.
+            ErrorStage::Execute => "BAD_USER_INPUT",
         };
         extensions.set("code", code);
     }
     extensions.set("requestId", request_id);
-    if stage == Stage::Parse || error.message.contains('\n') {
-        error.message = one_line(&error.message);
+    if stage == ErrorStage::Parse || error.message.contains('\n') {
+        error.message = to_single_line(&error.message);
     }
 }
 
-fn path(path: &[PathSegment]) -> String {
+fn format_path(path: &[PathSegment]) -> String {
     let segment = |segment: &PathSegment| match segment {
         PathSegment::Field(name) => name.clone(),
-        PathSegment::Index(place) => place.to_string(),
+        PathSegment::Index(index) => index.to_string(),
     };
     path.iter().map(segment).collect::<Vec<_>>().join(".")
 }
 
-/// The parser draws a picture of several lines; its last one says what it means.
-fn one_line(message: &str) -> String {
-    let last = message.lines().rev().find_map(|line| line.trim().strip_prefix("= "));
-    last.map_or_else(|| message.replace('\n', " "), |expected| format!("Syntax error: {expected}"))
+/// Reduces the parser's multi-line error message to its last line, which contains the reason.
+fn to_single_line(message: &str) -> String {
+    let expected_line = message.lines().rev().find_map(|line| line.trim().strip_prefix("= "));
+    expected_line.map_or_else(|| message.replace('\n', " "), |expected| format!("Syntax error: {expected}"))
 }

@@ -1,4 +1,4 @@
-//! Facets of a list of products.
+//! Facets of a product list.
 
 use std::sync::Arc;
 
@@ -8,167 +8,183 @@ use tokio::sync::OnceCell;
 
 use super::{
     category::Category,
-    connection::{FACET, per_list},
-    context::scope,
+    connection::{FACET_COST, cost_per_list},
+    context::request_context,
 };
 use crate::{
-    base::{Result, page},
+    base::{Result, pagination},
     catalog::{
-        facet::{self, Count, OptionCount, PriceCount},
-        filter::Wanted,
+        facets::{self, FacetCount, OptionFacetCount, PriceBucket},
+        product_filter::ResolvedCatalogFilter,
     },
 };
 
-/// The facets of one list that were computed: each once, however often it is asked for.
+/// Cache of the computed facets of one list.
 #[derive(Debug, Default)]
-pub struct Facets {
+pub struct FacetCache {
     categories: OnceCell<Vec<(usize, i64)>>,
-    prices: OnceCell<Vec<PriceCount>>,
-    vendors: OnceCell<Vec<Count>>,
-    tags: OnceCell<Vec<Count>>,
-    options: OnceCell<Vec<OptionCount>>,
+    prices: OnceCell<Vec<PriceBucket>>,
+    vendors: OnceCell<Vec<FacetCount>>,
+    tags: OnceCell<Vec<FacetCount>>,
+    options: OnceCell<Vec<OptionFacetCount>>,
 }
 
-/// Computes a facet with as many values as can be asked for, unless it is known.
-macro_rules! computed {
-    ($facets:expr, $scope:expr, $cell:ident, |$db:ident, $wanted:ident| $read:expr) => {{
-        let $wanted = Arc::clone($facets.wanted);
-        let read = || $scope.read_expensive(|$db| async move { $read.await });
-        $facets.known.$cell.get_or_try_init(read).await
+/// Computes a facet with the maximum number of values, unless it is cached.
+macro_rules! compute_facet {
+    ($facets:expr, $context:expr, $cell:ident, |$db:ident, $filter:ident| $read:expr) => {{
+        let $filter = Arc::clone($facets.filter);
+        let read = || $context.run_expensive_read(|$db| async move { $read.await });
+        $facets.cache.$cell.get_or_try_init(read).await
     }};
 }
 
-/// The alternatives a shopper has from here, with how many products each would leave. Each facet respects the other
-/// parts of the filter, but not its own: the makers are counted whichever maker was chosen.
+/// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
+/// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
 #[derive(Debug)]
 pub struct ProductFacets<'a> {
-    /// What is wanted.
-    pub wanted: &'a Arc<Wanted>,
-    /// What is known of it.
-    pub known: &'a Facets,
+    /// Filter of the list.
+    pub filter: &'a Arc<ResolvedCatalogFilter>,
+    /// Computed facets.
+    pub cache: &'a FacetCache,
 }
 
-/// A value and how many products it would leave.
+/// Facet value with its product count.
 #[derive(Debug, SimpleObject)]
 pub struct ValueFacet {
-    /// The value, as a filter takes it.
+    /// Value, as the filter accepts it.
     value: String,
-    /// How many products.
+    /// Number of products.
     count: i64,
 }
 
-/// A category and how many products it would leave.
+/// Category with its product count.
 #[derive(Debug, SimpleObject)]
 pub struct CategoryFacet {
-    /// The category.
+    /// Category.
     category: Category,
-    /// How many products, in it and in everything below it.
+    /// Number of products in the category and its descendants.
     count: i64,
 }
 
-/// A range of prices and how many products it would leave.
+/// Price range with its product count.
 #[derive(Debug, SimpleObject)]
 pub struct PriceRangeFacet {
-    /// From this price on.
+    /// Lower bound, inclusive.
     min: Decimal,
-    /// Up to, but not including, this price; null for the last range.
+    /// Upper bound, exclusive; null for the last range.
     max: Option<Decimal>,
-    /// How many products.
+    /// Number of products.
     count: i64,
 }
 
-/// An option and how many products each of its values would leave.
+/// Option with its values and their product counts.
 #[derive(Debug, SimpleObject)]
 pub struct OptionFacet {
-    /// The option: `Size`.
+    /// Option name, such as `Size`.
     name: String,
-    /// Its values, the fullest first.
+    /// Option values, by descending product count.
     values: Vec<ValueFacet>,
 }
 
-/// How many values of a facet are told when nothing is said.
-const FIRST: i32 = 50;
+/// Default number of facet values.
+const DEFAULT_FACET_VALUES: i32 = 50;
 
-fn values(counts: &[Count], first: usize) -> Vec<ValueFacet> {
-    let facet = |Count { value, count }: &Count| ValueFacet { value: value.clone(), count: *count };
-    counts.iter().take(first).map(facet).collect()
+fn to_value_facets(counts: &[FacetCount], limit: usize) -> Vec<ValueFacet> {
+    let to_facet = |FacetCount { value, count }: &FacetCount| ValueFacet { value: value.clone(), count: *count };
+    counts.iter().take(limit).map(to_facet).collect()
 }
 
-/// The alternatives a shopper has from here, with how many products each would leave. Each facet respects the other
-/// parts of the filter, but not its own: the makers are counted whichever maker was chosen.
+/// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
+/// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
 #[Object]
 impl ProductFacets<'_> {
-    /// The categories one step below the one filtered by, or the roots of the tree; the fullest first. One statement.
-    #[graphql(complexity = "per_list(FACET + child_complexity)")]
+    /// Subcategories of the filtered category, or the root categories; by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn categories(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, up to 100.", default_with = "FIRST")] first: i32,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<CategoryFacet>> {
-        let scope = scope(ctx);
-        let first = page::size("first", Some(first))?;
-        let tree = scope.tree();
-        let counts =
-            computed!(self, scope, categories, |db, wanted| facet::categories(&db, &wanted, &tree, page::MAX))?;
-        let facet = |(place, count): &(usize, i64)| CategoryFacet {
-            category: Category::at(&scope.tree(), *place),
+        let context = request_context(ctx);
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let category_tree = context.category_tree();
+        let counts = compute_facet!(self, context, categories, |db, filter| facets::count_by_category(
+            &db,
+            &filter,
+            &category_tree,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        let to_facet = |(category_index, count): &(usize, i64)| CategoryFacet {
+            category: Category::from_index(&context.category_tree(), *category_index),
             count: *count,
         };
-        Ok(counts.iter().take(first).map(facet).collect())
+        Ok(counts.iter().take(first).map(to_facet).collect())
     }
 
-    /// At most six ranges of what a buyer pays now, with round ends, lowest first. One statement.
-    #[graphql(complexity = "per_list(FACET + child_complexity)")]
+    /// At most six ranges of the current price with rounded bounds, ascending.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
-        let scope = scope(ctx);
-        let amount = |minor| scope.amount(minor);
-        let ranges = computed!(self, scope, prices, |db, wanted| facet::prices(&db, &wanted))?;
-        let facet = |PriceCount { min, max, count }: &PriceCount| PriceRangeFacet {
+        let context = request_context(ctx);
+        let amount = |minor_units| context.decimal_amount(minor_units);
+        let ranges = compute_facet!(self, context, prices, |db, filter| facets::count_by_price(&db, &filter))?;
+        let to_facet = |PriceBucket { min, max, count }: &PriceBucket| PriceRangeFacet {
             min: amount(*min),
             max: max.map(amount),
             count: *count,
         };
-        Ok(ranges.iter().map(facet).collect())
+        Ok(ranges.iter().map(to_facet).collect())
     }
 
-    /// Who makes them, the fullest first. One statement.
-    #[graphql(complexity = "per_list(FACET + child_complexity)")]
+    /// Vendors, by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn vendors(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, up to 100.", default_with = "FIRST")] first: i32,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
-        let first = page::size("first", Some(first))?;
-        let counts = computed!(self, scope(ctx), vendors, |db, wanted| facet::vendors(&db, &wanted, page::MAX))?;
-        Ok(values(counts, first))
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let counts = compute_facet!(self, request_context(ctx), vendors, |db, filter| facets::count_by_vendor(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        Ok(to_value_facets(counts, first))
     }
 
-    /// Their tags, the fullest first. One statement.
-    #[graphql(complexity = "per_list(FACET + child_complexity)")]
+    /// Tags, by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn tags(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, up to 100.", default_with = "FIRST")] first: i32,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
-        let first = page::size("first", Some(first))?;
-        let counts = computed!(self, scope(ctx), tags, |db, wanted| facet::tags(&db, &wanted, page::MAX))?;
-        Ok(values(counts, first))
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let counts = compute_facet!(self, request_context(ctx), tags, |db, filter| facets::count_by_tag(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        Ok(to_value_facets(counts, first))
     }
 
-    /// Their options, each with its values. The values of an option that the filter asks for are counted as if it did
-    /// not. One statement.
-    #[graphql(complexity = "per_list(FACET + child_complexity)")]
+    /// Options with their values. Values of an option in the filter are counted as if the option were not filtered.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn options(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many values of each option, up to 100.", default_with = "FIRST")] first: i32,
+        #[graphql(desc = "Maximum number of values per option (0-100).", default_with = "DEFAULT_FACET_VALUES")]
+        first: i32,
     ) -> Result<Vec<OptionFacet>> {
-        let first = page::size("first", Some(first))?;
-        let options = computed!(self, scope(ctx), options, |db, wanted| facet::options(&db, &wanted, page::MAX))?;
-        let facet = |OptionCount { name, values: counts }: &OptionCount| OptionFacet {
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let options = compute_facet!(self, request_context(ctx), options, |db, filter| facets::count_by_option(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        let to_facet = |OptionFacetCount { name, values: counts }: &OptionFacetCount| OptionFacet {
             name: name.clone(),
-            values: values(counts, first),
+            values: to_value_facets(counts, first),
         };
-        Ok(options.iter().map(facet).collect())
+        Ok(options.iter().map(to_facet).collect())
     }
 }

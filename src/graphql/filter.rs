@@ -1,4 +1,4 @@
-//! What callers say to narrow and order a list of products.
+//! Product filter and sort order.
 
 use async_graphql::{Enum, ID, InputObject};
 use chrono::{DateTime, Utc};
@@ -7,118 +7,117 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::product::ProductStatus;
 use crate::{
-    base::{Error, GlobalId, Money, Result, id::Kind},
+    base::{Error, GlobalId, Money, Result, global_id::NodeType},
     catalog::{
-        Filter, Status,
-        list::{By, Order},
+        CatalogFilter, PublicationStatus,
+        product_queries::{ProductSort, ProductSortKey},
     },
     identity::{Caller, Permission},
 };
 
-/// Which products are wanted. Everything said must hold; what is not said does not narrow.
+/// Filter for products. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct ProductFilter {
-    /// Words to find in the name, sku, maker, tags, options and description. Each may be the beginning of a word; a
-    /// mistyped one is taken for the nearest that the shop knows. At most 200 characters.
+    /// Full-text search in name, SKU, vendor, tags, options and description. Matches word prefixes; misspelled words
+    /// are corrected to the closest indexed term. At most 200 characters.
     search: Option<String>,
-    /// The id of a category; everything below it counts.
+    /// Category ID; includes all descendants.
     category: Option<ID>,
-    /// What a buyer pays now for the cheapest variant.
+    /// Current price of the cheapest variant.
     price: Option<PriceFilter>,
-    /// Whether any variant can be bought now.
+    /// Whether at least one variant is available for purchase.
     in_stock: Option<bool>,
     /// Whether the cheapest variant is on sale now.
     on_sale: Option<bool>,
-    /// Whether the shop shows it first.
+    /// Whether the product is featured.
     featured: Option<bool>,
-    /// Made by one of these. Case does not matter. At most 100.
+    /// Vendors, any of them; case-insensitive. At most 100.
     vendors: Option<Vec<String>>,
-    /// Has at least one of these tags. Case does not matter. At most 100.
+    /// Tags, any of them; case-insensitive. At most 100.
     tags: Option<Vec<String>>,
-    /// One and the same variant has, of each option named here, one of its values. At most 10.
+    /// Options that one variant must have: for each option, any of its values. At most 10.
     options: Option<Vec<OptionFilter>>,
-    /// Made in this time.
+    /// Creation time range.
     created_at: Option<TimeFilter>,
-    /// Last changed in this time.
+    /// Time range of the last update.
     updated_at: Option<TimeFilter>,
-    /// Where it stands in its life: staff may ask for what is not on sale, everybody else for `ACTIVE` only. What is on
-    /// sale when nothing is said.
+    /// Publication status; values other than `ACTIVE` require the permission `catalog:write`. Default: `ACTIVE`.
     status: Option<Vec<ProductStatus>>,
 }
 
-/// A range of prices, both ends included.
+/// Price range, bounds inclusive.
 #[derive(Debug, InputObject)]
 pub struct PriceFilter {
-    /// At least so much.
+    /// Minimum price.
     min: Option<Decimal>,
-    /// At most so much.
+    /// Maximum price.
     max: Option<Decimal>,
 }
 
 /// Values of one option.
 #[derive(Debug, InputObject)]
 pub struct OptionFilter {
-    /// The option: `Size`. Case does not matter.
+    /// Option name, such as `Size`; case-insensitive.
     name: String,
-    /// One of these values: `["M", "L"]`. Case does not matter. At most 100.
+    /// Values, any of them: `["M", "L"]`; case-insensitive. At most 100.
     values: Vec<String>,
 }
 
-/// A span of time.
+/// Time range.
 #[derive(Debug, InputObject)]
 pub struct TimeFilter {
-    /// From this moment on.
+    /// Start, inclusive.
     from: Option<DateTime<Utc>>,
-    /// Up to, but not including, this moment.
+    /// End, exclusive.
     to: Option<DateTime<Utc>>,
 }
 
-/// In which order products are wanted.
+/// Sort order of products.
 #[derive(Debug, Default, InputObject)]
 pub struct ProductOrder {
-    /// By what.
+    /// Sort field.
     #[graphql(default)]
     field: ProductOrderField,
-    /// The other way round: dearest first, Z before A, oldest first.
+    /// Reverses the order: most expensive first, Z before A, oldest first.
     #[graphql(default)]
     reverse: bool,
 }
 
-/// What products can be ordered by.
+/// Sort field of products.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ProductOrderField {
-    /// What fits the filter best: by relevance when there is a search, else featured ones first, then the newest.
+    /// Best match: by relevance with a search, otherwise featured products first, then newest first.
     #[default]
     BestMatch,
-    /// How well the name fits the search, then the newest. Needs `filter.search`.
+    /// Relevance of the name to the search term, then newest first. Requires `filter.search`.
     Relevance,
-    /// What a buyer pays now for the cheapest variant, cheapest first.
+    /// Current price of the cheapest variant, ascending.
     Price,
-    /// By name, A first. Case and accents do not matter.
+    /// Name, ascending; case and accents are ignored.
     Name,
-    /// The newest first.
+    /// Creation time, newest first.
     Newest,
 }
 
-impl From<ProductOrder> for Order {
+impl From<ProductOrder> for ProductSort {
     fn from(ProductOrder { field, reverse }: ProductOrder) -> Self {
-        let by = match field {
-            ProductOrderField::BestMatch => By::Best,
-            ProductOrderField::Relevance => By::Relevance,
-            ProductOrderField::Price => By::Price,
-            ProductOrderField::Name => By::Name,
-            ProductOrderField::Newest => By::Newest,
+        let sort_key = match field {
+            ProductOrderField::BestMatch => ProductSortKey::BestMatch,
+            ProductOrderField::Relevance => ProductSortKey::Relevance,
+            ProductOrderField::Price => ProductSortKey::Price,
+            ProductOrderField::Name => ProductSortKey::Name,
+            ProductOrderField::Newest => ProductSortKey::Newest,
         };
-        Self { by, reverse }
+        Self { sort_key, reverse }
     }
 }
 
 impl ProductFilter {
-    /// The filter as the catalog knows it.
+    /// Converts the input to the catalog's filter.
     ///
     /// # Errors
-    /// When an id or an amount cannot be, or the caller may not ask for that.
-    pub fn read(self, currency: Currency, caller: Caller) -> Result<Filter> {
+    /// Returns a user error if an ID or amount is invalid, or `Forbidden` if the caller may not filter by the status.
+    pub fn into_catalog_filter(self, currency: Currency, caller: Caller) -> Result<CatalogFilter> {
         let Self {
             search,
             category,
@@ -133,58 +132,59 @@ impl ProductFilter {
             updated_at,
             status,
         } = self;
-        let category = category.map(|id| GlobalId::key(&id, Kind::Category, "filter.category")).transpose()?;
-        let price = price.map(|price| price.read(currency)).transpose()?.unwrap_or_default();
-        let span = |time: Option<TimeFilter>| time.map(TimeFilter::span).unwrap_or_default();
+        let category =
+            category.map(|id| GlobalId::decode_as(&id, NodeType::Category, "filter.category")).transpose()?;
+        let price = price.map(|price| price.into_minor_range(currency)).transpose()?.unwrap_or_default();
+        let to_range = |time: Option<TimeFilter>| time.map(TimeFilter::into_range).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
-        Ok(Filter {
-            category,
+        Ok(CatalogFilter {
+            category_id: category,
             search,
-            price,
+            price_range: price,
             in_stock,
             on_sale,
             featured,
             vendors: vendors.unwrap_or_default(),
             tags: tags.unwrap_or_default(),
             options: options.collect(),
-            created: span(created_at),
-            updated: span(updated_at),
-            status: read_status(status.unwrap_or_default(), caller)?,
+            created_range: to_range(created_at),
+            updated_range: to_range(updated_at),
+            status: parse_statuses(status.unwrap_or_default(), caller)?,
         })
     }
 }
 
-/// Only what is on sale is everybody's to see; that alone is what a filter without a status means.
-fn read_status(status: Vec<ProductStatus>, caller: Caller) -> Result<Vec<Status>> {
-    if status.iter().all(|one| *one == ProductStatus::Active) {
+/// Converts the statuses. Only active products are public, so an empty filter means active.
+fn parse_statuses(statuses: Vec<ProductStatus>, caller: Caller) -> Result<Vec<PublicationStatus>> {
+    if statuses.iter().all(|status| *status == ProductStatus::Active) {
         return Ok(Vec::new());
     }
-    caller.may(Permission::CatalogWrite)?;
-    Ok(status.into_iter().map(Status::from).collect())
+    caller.require_permission(Permission::CatalogWrite)?;
+    Ok(statuses.into_iter().map(PublicationStatus::from).collect())
 }
 
 impl TimeFilter {
-    /// From the first moment on, up to the second.
+    /// Returns the range from the start, inclusive, to the end, exclusive.
     #[must_use]
-    pub fn span(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    pub fn into_range(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
         (self.from, self.to)
     }
 }
 
 impl PriceFilter {
-    /// In minor units. What lies between two of them is rounded inwards, so that no price outside is let in.
-    fn read(self, currency: Currency) -> Result<(Option<i64>, Option<i64>)> {
-        let decimals = Money::decimals(currency);
-        let read = |field: &str, amount: Option<Decimal>, way| {
+    /// Converts the range to minor units, rounding inward so that no price outside the range matches.
+    fn into_minor_range(self, currency: Currency) -> Result<(Option<i64>, Option<i64>)> {
+        let decimals = Money::decimal_places(currency);
+        let to_minor_units = |field: &str, amount: Option<Decimal>, rounding| {
             let Some(amount) = amount else { return Ok(None) };
-            let amount = amount.round_dp_with_strategy(decimals, way);
-            let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor));
+            let amount = amount.round_dp_with_strategy(decimals, rounding);
+            let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor_units));
             money.ok_or_else(|| Error::bad_input(field, "a price is from 0 to 10000000000000"))
         };
         if matches!((self.min, self.max), (Some(min), Some(max)) if min > max) {
             return Err(Error::bad_input("filter.price", "`min` is above `max`"));
         }
-        let min = read("filter.price.min", self.min, RoundingStrategy::ToPositiveInfinity)?;
-        Ok((min, read("filter.price.max", self.max, RoundingStrategy::ToNegativeInfinity)?))
+        let min = to_minor_units("filter.price.min", self.min, RoundingStrategy::ToPositiveInfinity)?;
+        Ok((min, to_minor_units("filter.price.max", self.max, RoundingStrategy::ToNegativeInfinity)?))
     }
 }

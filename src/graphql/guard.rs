@@ -1,36 +1,36 @@
-//! Who may ask for a field. Ownership is not decided here but in the query: what is not yours is not there.
+//! Field guards. Ownership is not checked here but in the queries, which treat rows of others as missing.
 
 use async_graphql::{Context, Guard};
 
-use super::context::scope;
+use super::context::request_context;
 use crate::identity::Permission;
 
-/// Whoever has a permission.
+/// Requires a permission.
 #[derive(Debug, Clone, Copy)]
-pub struct Can(pub Permission);
+pub struct RequirePermission(pub Permission);
 
-impl Guard for Can {
+impl Guard for RequirePermission {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
-        Ok(scope(ctx).caller.may(self.0)?)
+        Ok(request_context(ctx).caller.require_permission(self.0)?)
     }
 }
 
-/// Whoever has signed in as a person.
+/// Requires a logged-in account.
 #[derive(Debug, Clone, Copy)]
-pub struct SignedIn;
+pub struct RequireLogin;
 
-impl Guard for SignedIn {
+impl Guard for RequireLogin {
     async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
-        scope(ctx).caller.account()?;
+        request_context(ctx).caller.require_account_id()?;
         Ok(())
     }
 }
 
-/// Everybody: said where a mutation is meant to be open, so that none is open by oversight.
+/// Allows every caller. Public mutations declare it explicitly, so that none is public by omission.
 #[derive(Debug, Clone, Copy)]
-pub struct Anybody;
+pub struct Public;
 
-impl Guard for Anybody {
+impl Guard for Public {
     async fn check(&self, _: &Context<'_>) -> async_graphql::Result<()> {
         Ok(())
     }

@@ -1,217 +1,219 @@
-//! What is done after a change: what waits, what failed for good, what runs by the clock.
+//! Background jobs: pending, failed and scheduled.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
     connection::{self, PageInfo},
-    context::scope,
-    guard::Can,
+    context::request_context,
+    guard::RequirePermission,
     payload::payload,
 };
 use crate::{
-    base::{GlobalId, Result, id::Kind, page::Window},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     infra::jobs::{
-        list::{self, Row, State, Wanted},
+        admin::{self, JobRow, JobRowFilter, JobRowState},
         schedule,
     },
 };
 
-/// Where a piece of work stands.
+/// Status of a background job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "State")]
+#[graphql(remote = "JobRowState")]
 pub enum JobState {
-    /// It is to be done, at `dueAt`.
+    /// Waiting to run at `dueAt`.
     Waiting,
-    /// Somebody does it just now.
+    /// Running on a worker.
     Running,
-    /// It is done.
+    /// Completed.
     Done,
-    /// It was tried as often as may be, or can never be done: somebody must decide.
+    /// Dead letter: attempts exhausted or failed permanently; requires a manual decision.
     Dead,
-    /// Somebody has decided that it will not be done.
+    /// Discarded manually; will not run.
     Discarded,
 }
 
-/// A piece of work that is done after a change: a reaction to an event, or a job. What it carries is shown to nobody.
+/// Background job: an event handler invocation or a queued job. Its payload is not exposed.
 #[derive(Debug)]
-pub struct Job(Row);
+pub struct Job(JobRow);
 
-impl From<Row> for Job {
-    fn from(row: Row) -> Self {
+impl From<JobRow> for Job {
+    fn from(row: JobRow) -> Self {
         Self(row)
     }
 }
 
-/// A piece of work that is done after a change: a reaction to an event, or a job. What it carries is shown to nobody.
+/// Background job: an event handler invocation or a queued job. Its payload is not exposed.
 #[Object]
 impl Job {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::Job, self.0.id).encode().into()
+        GlobalId::new(NodeType::Job, self.0.id).encode().into()
     }
 
-    /// What is to be done: a job's name; or a reaction's name, a slash, and the event that it hears of.
+    /// Job name, or `handler/event` for an event handler invocation.
     async fn kind(&self) -> &str {
         &self.0.kind
     }
 
-    /// The queue that it waits in.
+    /// Queue name.
     async fn queue(&self) -> &str {
         &self.0.queue
     }
 
-    /// Where it stands.
+    /// Job status.
     async fn state(&self) -> JobState {
-        // The database holds no other words.
-        State::named(&self.0.state).unwrap_or(State::Waiting).into()
+        // A database constraint allows no other values.
+        JobRowState::from_db_str(&self.0.state).unwrap_or(JobRowState::Waiting).into()
     }
 
-    /// What the event happened to, as its kind and key: `order:7`; null for a job.
+    /// Subject of the event as `type:key`, such as `order:7`; null for a job.
     async fn about(&self) -> Option<&str> {
         self.0.aggregate.as_deref()
     }
 
-    /// How often it was begun.
+    /// Number of attempts started.
     async fn attempts(&self) -> i32 {
         self.0.attempts
     }
 
-    /// Why it failed the last time, in words; null when it has not. The log has the whole story.
+    /// Error message of the last failure; null if it has not failed. The log has the details.
     async fn error(&self) -> Option<&str> {
         self.0.last_error.as_deref()
     }
 
-    /// When it is begun, at the earliest; of one that is running, when another worker would take it over. Null when it
-    /// is over.
+    /// Earliest time of the next attempt; for a running job, the time its lease expires. Null for a finished job.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
         self.0.due_at
     }
 
-    /// When it was asked for.
+    /// Enqueue time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When its state changed last.
+    /// Time of the last status change.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// Which pieces of work are wanted. Everything said must hold; what is not said does not narrow.
+/// Filter for background jobs. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct JobFilter {
-    /// In this state; `DEAD` is the list of dead letters.
+    /// Job status; `DEAD` lists the dead letters.
     state: Option<JobState>,
-    /// In this queue.
+    /// Queue name.
     queue: Option<String>,
-    /// Of this kind, exactly.
+    /// Exact job kind.
     kind: Option<String>,
 }
 
-/// A piece of work and its place in the list.
+/// Background job with its cursor.
 #[derive(Debug, SimpleObject)]
 pub struct JobEdge {
-    /// Where it stands in the list; the next page comes `after` it.
+    /// Cursor of the job.
     cursor: String,
-    /// The piece of work.
+    /// Background job.
     node: Job,
 }
 
-/// A page of the list of work, the newest first.
+/// Page of background jobs, newest first.
 #[derive(Debug, SimpleObject)]
 pub struct JobConnection {
-    /// The work of the page.
+    /// Jobs of the page.
     nodes: Vec<Job>,
-    /// The work of the page, each with its cursor.
+    /// Jobs of the page with their cursors.
     edges: Vec<JobEdge>,
-    /// Where the page lies in the list.
+    /// Pagination information.
     page_info: PageInfo,
 }
 
-/// Something that runs by the clock.
+/// Scheduled task.
 #[derive(Debug, SimpleObject)]
 pub struct Schedule {
-    /// What it is called; its runs are jobs of this kind.
+    /// Task name; its runs are jobs of this kind.
     name: String,
-    /// When it runs: seconds, minutes, hours, days of the month, months, days of the week, in UTC.
+    /// Cron expression in UTC: seconds, minutes, hours, days of the month, months, days of the week.
     cron: String,
-    /// When it runs next.
+    /// Next scheduled run.
     next_at: DateTime<Utc>,
-    /// When it ran last; null when it never did.
+    /// Last run; null if it has never run.
     last_at: Option<DateTime<Utc>>,
 }
 
 payload!(
-    /// What came of a decision about a piece of work.
+    /// Payload of the job mutations.
     JobPayload {
-        /// The piece of work; null when nothing was changed.
+        /// Job after the mutation; null if nothing was changed.
         job: Job
     }
 );
 
-/// The work's part of the query root.
+/// Background job queries.
 #[derive(Debug, Default)]
 pub struct JobQuery;
 
 #[Object]
 impl JobQuery {
-    /// What is done after changes, the newest first, page by page. One statement.
-    #[graphql(guard = "Can(Permission::JobWrite)", complexity = "connection::cost(first, last, child_complexity)")]
+    /// Background jobs, newest first, paginated.
+    #[graphql(
+        guard = "RequirePermission(Permission::JobWrite)",
+        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+    )]
     async fn jobs(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor. Goes with `first`.")] after: Option<String>,
-        #[graphql(desc = "The last so many, from 0 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor. Goes with `last`.")] before: Option<String>,
-        #[graphql(desc = "Which work. Everything said must hold.")] filter: Option<JobFilter>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<JobFilter>,
     ) -> Result<JobConnection> {
-        let window = Window::new(first, after, last, before)?;
+        let page_request = PageRequest::new(first, after, last, before)?;
         let JobFilter { state, queue, kind } = filter.unwrap_or_default();
-        let wanted = Wanted { state: state.map(State::from), queue, kind };
-        let page = list::page(&scope(ctx).db, &wanted, &window).await?;
-        let page_info = PageInfo::of(&page, Row::cursor);
+        let job_filter = JobRowFilter { state: state.map(JobRowState::from), queue, kind };
+        let page = admin::list_jobs(&request_context(ctx).db, &job_filter, &page_request).await?;
+        let page_info = PageInfo::from_page(&page, JobRow::cursor);
         let edges = page.rows.iter().map(|row| JobEdge { cursor: row.cursor(), node: Job(row.clone()) }).collect();
         Ok(JobConnection { edges, nodes: page.rows.into_iter().map(Job).collect(), page_info })
     }
 
-    /// What runs by the clock, by name; a few at most. One statement.
-    #[graphql(guard = "Can(Permission::JobWrite)")]
+    /// Scheduled tasks, by name.
+    #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
     async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
-        let all = schedule::all(&scope(ctx).db).await?;
-        let told = |schedule::Row { name, cron, next_at, last_at }| Schedule { name, cron, next_at, last_at };
-        Ok(all.into_iter().map(told).collect())
+        let rows = schedule::list_schedules(&request_context(ctx).db).await?;
+        let to_schedule =
+            |schedule::ScheduleRow { name, cron, next_at, last_at }| Schedule { name, cron, next_at, last_at };
+        Ok(rows.into_iter().map(to_schedule).collect())
     }
 }
 
-/// The work's part of the mutation root.
+/// Background job mutations.
 #[derive(Debug, Default)]
 pub struct JobMutation;
 
 #[Object]
 impl JobMutation {
-    /// Try a piece of work again that is dead or was discarded, as often as if it were new; one that waits, at once.
-    #[graphql(guard = "Can(Permission::JobWrite)")]
-    async fn job_retry(&self, ctx: &Context<'_>, #[graphql(desc = "The piece of work.")] id: ID) -> Result<JobPayload> {
-        JobPayload::settle(decide(ctx, &id, true).await)
+    /// Retries a dead or discarded job with a fresh attempt count; a pending job runs now.
+    #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
+    async fn job_retry(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the job.")] id: ID) -> Result<JobPayload> {
+        JobPayload::from_result(retry_or_discard_job(ctx, &id, true).await)
     }
 
-    /// Let go of a piece of work that waits or is dead: it will not be done. What waits for it goes on.
-    #[graphql(guard = "Can(Permission::JobWrite)")]
-    async fn job_discard(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The piece of work.")] id: ID,
-    ) -> Result<JobPayload> {
-        JobPayload::settle(decide(ctx, &id, false).await)
+    /// Discards a pending or dead job; dependent jobs continue.
+    #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
+    async fn job_discard(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the job.")] id: ID) -> Result<JobPayload> {
+        JobPayload::from_result(retry_or_discard_job(ctx, &id, false).await)
     }
 }
 
-async fn decide(ctx: &Context<'_>, id: &ID, again: bool) -> Result<Row> {
-    let key = GlobalId::key(id, Kind::Job, "id")?;
-    let db = &scope(ctx).db;
-    db.write(async |tx| if again { list::retry(tx, key).await } else { list::discard(tx, key).await }).await
+async fn retry_or_discard_job(ctx: &Context<'_>, id: &ID, is_retry: bool) -> Result<JobRow> {
+    let job_id = GlobalId::decode_as(id, NodeType::Job, "id")?;
+    let db = &request_context(ctx).db;
+    db.write(
+        async |tx| if is_retry { admin::retry_job(tx, job_id).await } else { admin::discard_job(tx, job_id).await },
+    )
+    .await
 }

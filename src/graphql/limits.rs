@@ -1,4 +1,4 @@
-//! Limits that are checked before a document is validated: the work of the validation grows with what is counted here.
+//! Document limits checked before validation, whose cost grows with the sizes measured here.
 
 use std::collections::HashMap;
 
@@ -13,252 +13,259 @@ use async_graphql::{
 };
 
 use super::document::{LineIndex, error_at};
-use crate::{base::error::Code, infra::config::GraphqlConfig};
+use crate::{base::error::PublicErrorCode, infra::config::GraphqlConfig};
 
-/// The greatest nesting of selections, nested fragments included: every walk over a document recurses once a level.
-const NESTING: usize = 100;
-/// The most selections, arguments, values, directives and variables of a document as it is written, and the most
-/// selections of all its operations with their fragments expanded. No query of a person or a tool comes near.
-const PARTS: usize = 10_000;
+/// Maximum nesting of selections, including nested fragments: every traversal of a document recurses once per level.
+const MAX_SELECTION_NESTING: usize = 100;
+/// Maximum number of selections, arguments, values, directives and variables of a document as written, and of
+/// selections of all its operations with fragments expanded. Well above the size of real queries.
+const MAX_DOCUMENT_PARTS: usize = 10_000;
 
-/// The size of a selection set with its fragments expanded.
+/// Size of a selection set with its fragments expanded.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct SelectionSize {
     fields: usize,
     selections: usize,
     /// Selections on the first level.
-    roots: usize,
+    root_fields: usize,
     depth: usize,
     nesting: usize,
 }
 
-/// Measures selection sets, each fragment once, however often it is spread.
-struct Measure<'a> {
+/// Visitor that measures selection sets, each fragment once regardless of how often it is spread.
+struct DocumentSizeVisitor<'a> {
     lines: &'a LineIndex<'a>,
     fragments: HashMap<&'a Name, &'a Node<FragmentDefinition>>,
-    /// `None` while a fragment is being measured: meeting it again is a cycle.
-    measured: HashMap<&'a Name, Option<Size>>,
+    /// `None` while a fragment is being measured: visiting it again is a cycle.
+    fragment_sizes: HashMap<&'a Name, Option<SelectionSize>>,
     parts: usize,
     introspection: Option<SourceSpan>,
 }
 
-impl<'a> Measure<'a> {
+impl<'a> DocumentSizeVisitor<'a> {
     fn new(document: &'a Document, lines: &'a LineIndex<'a>) -> Self {
         let fragments = document.definitions.iter().filter_map(|definition| match definition {
             Definition::FragmentDefinition(fragment) => Some((&fragment.name, fragment)),
             _ => None,
         });
-        let (measured, introspection) = (HashMap::new(), None);
-        Self { lines, fragments: fragments.collect(), measured, parts: 0, introspection }
+        let (fragment_sizes, introspection) = (HashMap::new(), None);
+        Self { lines, fragments: fragments.collect(), fragment_sizes, parts: 0, introspection }
     }
 
-    fn selection_set(
+    fn measure_selection_set(
         &mut self,
-        set: &'a [Selection],
+        selections: &'a [Selection],
         (level, span): (usize, Option<SourceSpan>),
-    ) -> Result<Size, ServerError> {
-        let mut all = Size::default();
-        for selection in set {
+    ) -> Result<SelectionSize, ServerError> {
+        let mut total = SelectionSize::default();
+        for selection in selections {
             self.parts += 1;
-            let one = match selection {
+            let size = match selection {
                 Selection::Field(field) => {
-                    self.arguments(&field.arguments);
-                    self.directives(&field.directives);
+                    self.count_arguments(&field.arguments);
+                    self.count_directives(&field.directives);
                     if ["__schema", "__type"].contains(&field.name.as_str()) {
                         self.introspection = field.location();
                     }
-                    let inner = self.selection_set(&field.selection_set, (level + 1, field.location()))?;
-                    let fields = inner.fields.saturating_add(1);
-                    Size { fields, roots: 1, depth: inner.depth + 1, ..inner }
+                    let child_size = self.measure_selection_set(&field.selection_set, (level + 1, field.location()))?;
+                    let fields = child_size.fields.saturating_add(1);
+                    SelectionSize { fields, root_fields: 1, depth: child_size.depth + 1, ..child_size }
                 }
                 Selection::InlineFragment(fragment) => {
-                    self.directives(&fragment.directives);
-                    self.selection_set(&fragment.selection_set, (level + 1, fragment.location()))?
+                    self.count_directives(&fragment.directives);
+                    self.measure_selection_set(&fragment.selection_set, (level + 1, fragment.location()))?
                 }
                 Selection::FragmentSpread(spread) => {
-                    self.directives(&spread.directives);
-                    self.fragment(&spread.fragment_name, (level + 1, spread.location()))?
+                    self.count_directives(&spread.directives);
+                    self.measure_fragment(&spread.fragment_name, (level + 1, spread.location()))?
                 }
             };
-            all.fields = all.fields.saturating_add(one.fields);
-            all.selections = all.selections.saturating_add(one.selections).saturating_add(1);
-            all.roots = all.roots.saturating_add(one.roots);
-            all.depth = all.depth.max(one.depth);
-            all.nesting = all.nesting.max(one.nesting + 1);
+            total.fields = total.fields.saturating_add(size.fields);
+            total.selections = total.selections.saturating_add(size.selections).saturating_add(1);
+            total.root_fields = total.root_fields.saturating_add(size.root_fields);
+            total.depth = total.depth.max(size.depth);
+            total.nesting = total.nesting.max(size.nesting + 1);
         }
-        if level + all.nesting > NESTING {
-            return Err(self.too_deep(span));
+        if level + total.nesting > MAX_SELECTION_NESTING {
+            return Err(self.too_deep_error(span));
         }
-        Ok(all)
+        Ok(total)
     }
 
-    fn fragment(&mut self, name: &'a Name, (level, span): (usize, Option<SourceSpan>)) -> Result<Size, ServerError> {
-        match self.measured.get(name) {
-            Some(Some(size)) if level + size.nesting > NESTING => return Err(self.too_deep(span)),
+    fn measure_fragment(
+        &mut self,
+        name: &'a Name,
+        (level, span): (usize, Option<SourceSpan>),
+    ) -> Result<SelectionSize, ServerError> {
+        match self.fragment_sizes.get(name) {
+            Some(Some(size)) if level + size.nesting > MAX_SELECTION_NESTING => return Err(self.too_deep_error(span)),
             Some(Some(size)) => return Ok(*size),
             Some(None) => {
                 let message = format!("Cannot spread fragment \"{name}\" within itself.");
-                return Err(error_at(message, self.lines.position(span)));
+                return Err(error_at(message, self.lines.position_of_span(span)));
             }
             None => {}
         }
-        // A fragment that is not defined is reported by the validation.
-        let Some(fragment) = self.fragments.get(name).copied() else { return Ok(Size::default()) };
-        if level > NESTING {
-            return Err(self.too_deep(span));
+        // The validator reports undefined fragments.
+        let Some(fragment) = self.fragments.get(name).copied() else { return Ok(SelectionSize::default()) };
+        if level > MAX_SELECTION_NESTING {
+            return Err(self.too_deep_error(span));
         }
-        self.measured.insert(name, None);
+        self.fragment_sizes.insert(name, None);
         self.parts += 1;
-        self.directives(&fragment.directives);
-        let size = self.selection_set(&fragment.selection_set, (level, fragment.location()))?;
-        self.measured.insert(name, Some(size));
+        self.count_directives(&fragment.directives);
+        let size = self.measure_selection_set(&fragment.selection_set, (level, fragment.location()))?;
+        self.fragment_sizes.insert(name, Some(size));
         Ok(size)
     }
 
-    fn directives(&mut self, directives: &DirectiveList) {
+    fn count_directives(&mut self, directives: &DirectiveList) {
         self.parts += directives.len();
         for directive in directives {
-            self.arguments(&directive.arguments);
+            self.count_arguments(&directive.arguments);
         }
     }
 
-    fn arguments(&mut self, arguments: &[Node<Argument>]) {
+    fn count_arguments(&mut self, arguments: &[Node<Argument>]) {
         self.parts += arguments.len();
         for argument in arguments {
-            self.value(&argument.value);
+            self.count_value(&argument.value);
         }
     }
 
-    /// Counts what lists and objects hold. They nest no deeper than the parser allows.
-    fn value(&mut self, value: &Value) {
+    /// Counts the elements of lists and objects. The parser limits their nesting.
+    fn count_value(&mut self, value: &Value) {
         match value {
             Value::List(items) => {
                 self.parts += items.len();
                 for item in items {
-                    self.value(item);
+                    self.count_value(item);
                 }
             }
             Value::Object(fields) => {
                 self.parts += fields.len();
                 for (_, value) in fields {
-                    self.value(value);
+                    self.count_value(value);
                 }
             }
             _ => {}
         }
     }
 
-    fn too_deep(&self, span: Option<SourceSpan>) -> ServerError {
-        let message = format!("Selections and fragments nest more than {NESTING} levels deep.");
-        self.too_complex(message, span)
+    fn too_deep_error(&self, span: Option<SourceSpan>) -> ServerError {
+        let message = format!("Selections and fragments nest more than {MAX_SELECTION_NESTING} levels deep.");
+        self.too_complex_error(message, span)
     }
 
-    fn too_complex(&self, message: String, span: Option<SourceSpan>) -> ServerError {
-        let mut error = error_at(message, self.lines.position(span));
-        error.extensions.get_or_insert_default().set("code", Code::QueryTooComplex.as_str());
+    fn too_complex_error(&self, message: String, span: Option<SourceSpan>) -> ServerError {
+        let mut error = error_at(message, self.lines.position_of_span(span));
+        error.extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
         error
     }
 }
 
-/// The size of a document that is within its limits.
+/// Size of a document within its limits.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentSize {
-    /// Selections, arguments, values, directives and variables as they are written.
+    /// Selections, arguments, values, directives and variables as written.
     pub parts: usize,
 }
 
-/// Checks the size and depth of a document, and that it does not introspect where introspection is off. Takes time in
-/// proportion to the text, not to what its fragments expand to.
+/// Checks the size and depth of a document, and rejects introspection where it is disabled. Runs in time proportional
+/// to the text, not to its expanded fragments.
 ///
 /// # Errors
-/// One that names the limit.
-pub fn check(
+/// Returns an error that names the exceeded limit.
+pub fn check_document_limits(
     document: &Document,
     lines: &LineIndex<'_>,
     (limits, introspection): (&GraphqlConfig, bool),
 ) -> Result<DocumentSize, ServerError> {
-    let mut measure = Measure::new(document, lines);
-    let too_many = format!("The document has more than {} fields with its fragments expanded.", limits.max_fields);
+    let mut visitor = DocumentSizeVisitor::new(document, lines);
+    let too_many_fields_message =
+        format!("The document has more than {} fields with its fragments expanded.", limits.max_fields);
     let (mut fields, mut selections) = (0_usize, 0_usize);
     for definition in &document.definitions {
         match definition {
-            // Fragments that no operation uses are measured too: the validation walks them.
+            // Unused fragments are measured too: the validator traverses them.
             Definition::FragmentDefinition(fragment) => {
-                let size = measure.fragment(&fragment.name, (0, fragment.location()))?;
+                let size = visitor.measure_fragment(&fragment.name, (0, fragment.location()))?;
                 if size.fields > limits.max_fields {
-                    return Err(measure.too_complex(too_many, fragment.location()));
+                    return Err(visitor.too_complex_error(too_many_fields_message, fragment.location()));
                 }
             }
             Definition::OperationDefinition(operation) => {
                 let span = operation.location();
-                measure.parts += 1 + operation.variables.len();
-                measure.directives(&operation.directives);
+                visitor.parts += 1 + operation.variables.len();
+                visitor.count_directives(&operation.directives);
                 for variable in &operation.variables {
-                    measure.directives(&variable.directives);
+                    visitor.count_directives(&variable.directives);
                     if let Some(default) = &variable.default_value {
-                        measure.value(default);
+                        visitor.count_value(default);
                     }
                 }
-                let size = measure.selection_set(&operation.selection_set, (0, span))?;
+                let size = visitor.measure_selection_set(&operation.selection_set, (0, span))?;
                 fields = fields.saturating_add(size.fields);
                 selections = selections.saturating_add(size.selections);
                 if size.depth > limits.max_depth {
                     let (depth, limit) = (size.depth, limits.max_depth);
                     let message = format!("The operation nests {depth} levels deep; the limit is {limit}.");
-                    return Err(measure.too_complex(message, span));
+                    return Err(visitor.too_complex_error(message, span));
                 }
-                if size.roots > limits.max_root_fields {
+                if size.root_fields > limits.max_root_fields {
                     let message = format!("The operation has more than {} root fields.", limits.max_root_fields);
-                    return Err(measure.too_complex(message, span));
+                    return Err(visitor.too_complex_error(message, span));
                 }
                 if fields > limits.max_fields {
-                    return Err(measure.too_complex(too_many, span));
+                    return Err(visitor.too_complex_error(too_many_fields_message, span));
                 }
             }
-            // Definitions of types are refused by the validation.
+            // The validator rejects type definitions.
             _ => {}
         }
     }
-    if measure.parts > PARTS || selections > PARTS {
-        let message = format!("The document has more than {PARTS} selections, arguments, values and variables.");
-        return Err(measure.too_complex(message, None));
+    if visitor.parts > MAX_DOCUMENT_PARTS || selections > MAX_DOCUMENT_PARTS {
+        let message =
+            format!("The document has more than {MAX_DOCUMENT_PARTS} selections, arguments, values and variables.");
+        return Err(visitor.too_complex_error(message, None));
     }
-    match measure.introspection.filter(|_| !introspection) {
+    match visitor.introspection.filter(|_| !introspection) {
         Some(span) => {
-            Err(error_at("This shop does not answer questions about its schema.", lines.position(Some(span))))
+            Err(error_at("This shop does not answer questions about its schema.", lines.position_of_span(Some(span))))
         }
-        None => Ok(DocumentSize { parts: measure.parts }),
+        None => Ok(DocumentSize { parts: visitor.parts }),
     }
 }
 
-/// Checks how many root fields an operation of a valid document has, aliases included.
+/// Checks the number of root fields of an operation in a valid document, including aliases.
 ///
 /// # Errors
-/// When there are more than `most`.
+/// Returns an error if there are more than `max_root_fields`.
 pub fn check_root_fields(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
-    most: usize,
+    max_root_fields: usize,
 ) -> Result<(), ServerError> {
-    let mut sets = vec![&operation.selection_set.node];
-    let mut fields = 0_usize;
-    while let Some(set) = sets.pop() {
-        for selection in &set.items {
+    let mut selection_sets = vec![&operation.selection_set.node];
+    let mut field_count = 0_usize;
+    while let Some(selection_set) = selection_sets.pop() {
+        for selection in &selection_set.items {
             match &selection.node {
-                types::Selection::Field(_) => fields += 1,
-                types::Selection::InlineFragment(fragment) => sets.push(&fragment.node.selection_set.node),
+                types::Selection::Field(_) => field_count += 1,
+                types::Selection::InlineFragment(fragment) => selection_sets.push(&fragment.node.selection_set.node),
                 types::Selection::FragmentSpread(spread) => {
                     let fragment = document.fragments.get(&spread.node.fragment_name.node);
-                    sets.extend(fragment.map(|fragment| &fragment.node.selection_set.node));
+                    selection_sets.extend(fragment.map(|fragment| &fragment.node.selection_set.node));
                 }
             }
         }
     }
-    if fields <= most {
+    if field_count <= max_root_fields {
         return Ok(());
     }
-    let mut error = ServerError::new(format!("A mutation may have {most} root fields; this has {fields}."), None);
-    error.extensions.get_or_insert_default().set("code", Code::QueryTooComplex.as_str());
+    let mut error =
+        ServerError::new(format!("A mutation may have {max_root_fields} root fields; this has {field_count}."), None);
+    error.extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
     Err(error)
 }
 

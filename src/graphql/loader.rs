@@ -1,4 +1,4 @@
-//! Data loaders: a key and a query each. Made anew for every request.
+//! Data loaders, each a key type and a query. Created per request.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,213 +11,215 @@ use async_graphql::dataloader::Loader;
 use crate::{
     base::{Error, Result},
     catalog::{
-        Tree, category,
-        columns::VariantColumns,
-        filter::Sight,
-        loader,
-        loader::{Choice, Choices, Description, Image, Slice},
-        product, variant,
+        CategoryTree, category, loader,
+        loader::{CategorySlice, OptionValues, ProductDescription, ProductImage, VariantOption},
+        product,
+        product_filter::ProductVisibility,
+        projection::VariantColumns,
+        variant,
     },
-    customer::{self, Reach, address_row},
+    customer::{self, OwnerScope, address_row},
     identity::entity::account,
     infra::Db,
-    inventory::{self, Stock, row::Row, staff},
-    notification::preference::{self, Wanted},
+    inventory::{self, StockAvailability, adjustments, stock_level::StockLevelRow},
+    notification::preference::{self, ChannelPreferences},
 };
 
-/// Loads for one request.
+/// Data loaders of one request.
 #[derive(Debug)]
-pub struct Loads {
-    /// The request's database.
+pub struct Loaders {
+    /// Database handle of the request.
     pub db: Db,
-    /// The request's tree.
-    pub tree: Arc<ArcSwap<Tree>>,
-    /// Which products its caller may see.
-    pub sight: Sight,
+    /// Category tree of the request.
+    pub category_tree: Arc<ArcSwap<CategoryTree>>,
+    /// Products that the caller may see.
+    pub visibility: ProductVisibility,
 }
 
-/// Declares a key that owns a list and the query that finds the lists of many.
-macro_rules! list {
-    ($(#[$doc:meta])* $key:ident, $value:ty, |$loads:ident, $keys:ident| $query:expr) => {
+/// Declares a key type whose value is a list, with the query that loads the lists of many keys.
+macro_rules! list_loader {
+    ($(#[$doc:meta])* $key:ident, $value:ty, |$loaders:ident, $keys:ident| $query:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key(pub i64);
 
-        impl Loader<$key> for Loads {
+        impl Loader<$key> for Loaders {
             type Value = Arc<[$value]>;
             type Error = Error;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
-                let ($loads, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
+                let ($loaders, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
                 let $keys = keys.as_slice();
-                let found = $query.await?;
-                Ok(found.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
+                let lists = $query.await?;
+                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
             }
         }
     };
 }
 
-list!(
-    /// A variant, as a list of at most one.
-    VariantKey, variant::Model, |loads, keys| loader::variants_by_key(&loads.db, keys, loads.sight)
+list_loader!(
+    /// Key of a variant, as a list of at most one.
+    VariantKey, variant::Model, |loaders, keys| loader::load_visible_variants(&loaders.db, keys, loaders.visibility)
 );
-list!(
-    /// A product, as a list of at most one.
-    ProductKey, product::Model, |loads, keys| loader::products_by_key(&loads.db, keys, loads.sight)
+list_loader!(
+    /// Key of a product, as a list of at most one.
+    ProductKey, product::Model, |loaders, keys| loader::load_visible_products(&loaders.db, keys, loaders.visibility)
 );
-list!(
-    /// The texts of a product, as a list of at most one.
-    DescriptionOf, Description, |loads, keys| loader::descriptions(&loads.db, keys)
+list_loader!(
+    /// Key of a product's descriptions, as a list of at most one.
+    DescriptionOf, ProductDescription, |loaders, keys| loader::load_descriptions(&loaders.db, keys)
 );
-list!(
-    /// The pictures of a product.
-    ImagesOf, Image, |loads, keys| loader::images(&loads.db, keys)
+list_loader!(
+    /// Key of a product's images.
+    ImagesOf, ProductImage, |loaders, keys| loader::load_images(&loaders.db, keys)
 );
-list!(
-    /// The tags of a product.
-    TagsOf, String, |loads, keys| loader::tags(&loads.db, keys)
+list_loader!(
+    /// Key of a product's tags.
+    TagsOf, String, |loaders, keys| loader::load_tags(&loaders.db, keys)
 );
-list!(
-    /// The options of a product.
-    OptionsOf, Choices, |loads, keys| loader::options(&loads.db, keys)
+list_loader!(
+    /// Key of a product's options.
+    OptionsOf, OptionValues, |loaders, keys| loader::load_product_options(&loaders.db, keys)
 );
-list!(
-    /// What a variant is, option by option.
-    ChoicesOf, Choice, |loads, keys| loader::choices(&loads.db, keys)
-);
-
-list!(
-    /// The addresses of an account.
-    AddressesOf, address_row::Model, |loads, keys| customer::loader::addresses_of(&loads.db, keys)
+list_loader!(
+    /// Key of a variant's option values.
+    ChoicesOf, VariantOption, |loaders, keys| loader::load_variant_options(&loaders.db, keys)
 );
 
-/// Declares a key of one thing that is found only within somebody's reach: one's own, or with the permission everybody's.
-macro_rules! reached {
+list_loader!(
+    /// Key of an account's addresses.
+    AddressesOf, address_row::Model, |loaders, keys| customer::loader::load_addresses_by_owner(&loaders.db, keys)
+);
+
+/// Declares a key type for a row that is visible only to its owner or to callers with the permission.
+macro_rules! owner_scoped_loader {
     ($(#[$doc:meta])* $key:ident, $value:ty, $query:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key {
-            /// Its key.
+            /// Row ID.
             pub key: i64,
-            /// How far who asks may reach.
-            pub reach: Reach,
+            /// Access scope of the caller.
+            pub owner_scope: OwnerScope,
         }
 
-        impl Loader<$key> for Loads {
+        impl Loader<$key> for Loaders {
             type Value = $value;
             type Error = Error;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
-                let mut found = HashMap::new();
-                for reach in keys.iter().map(|one| one.reach).collect::<HashSet<_>>() {
-                    let within = keys.iter().filter(|one| one.reach == reach).map(|one| one.key).collect::<Vec<_>>();
-                    let rows = $query(&self.db, &within, reach).await?;
-                    found.extend(rows.into_iter().map(|(key, row)| ($key { key, reach }, row)));
+                let mut values = HashMap::new();
+                for owner_scope in keys.iter().map(|key| key.owner_scope).collect::<HashSet<_>>() {
+                    let in_scope = keys.iter().filter(|key| key.owner_scope == owner_scope);
+                    let ids = in_scope.map(|key| key.key).collect::<Vec<_>>();
+                    let rows = $query(&self.db, &ids, owner_scope).await?;
+                    values.extend(rows.into_iter().map(|(key, row)| ($key { key, owner_scope }, row)));
                 }
-                Ok(found)
+                Ok(values)
             }
         }
     };
 }
 
-reached!(
-    /// An account that may be seen.
-    CustomerKey, account::Model, customer::loader::customers
+owner_scoped_loader!(
+    /// Key of an account within the caller's access scope.
+    CustomerKey, account::Model, customer::loader::load_customers
 );
-reached!(
-    /// An address that may be seen.
-    AddressKey, address_row::Model, customer::loader::addresses
+owner_scoped_loader!(
+    /// Key of an address within the caller's access scope.
+    AddressKey, address_row::Model, customer::loader::load_addresses
 );
 
-/// Declares a key that owns one thing and the query that finds it for many.
-macro_rules! single {
-    ($(#[$doc:meta])* $key:ident, $value:ty, |$loads:ident, $keys:ident| $query:expr) => {
+/// Declares a key type with one value, with the query that loads the values of many keys.
+macro_rules! value_loader {
+    ($(#[$doc:meta])* $key:ident, $value:ty, |$loaders:ident, $keys:ident| $query:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key(pub i64);
 
-        impl Loader<$key> for Loads {
+        impl Loader<$key> for Loaders {
             type Value = $value;
             type Error = Error;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
-                let ($loads, $keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
+                let ($loaders, $keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
                 Ok($query.await?.into_iter().map(|(key, value)| ($key(key), value)).collect())
             }
         }
     };
 }
 
-single!(
-    /// The stock of a product's variants together.
-    ProductStock, Stock, |loads, keys| inventory::of_products(&loads.db, &keys)
+value_loader!(
+    /// Key of the combined stock availability of a product's variants.
+    ProductStock, StockAvailability, |loaders, keys| inventory::load_product_availability(&loaders.db, &keys)
 );
-single!(
-    /// The stock of a variant.
-    VariantStock, Stock, |loads, keys| inventory::of_variants(&loads.db, &keys)
+value_loader!(
+    /// Key of a variant's stock availability.
+    VariantStock, StockAvailability, |loaders, keys| inventory::load_variant_availability(&loaders.db, &keys)
 );
-single!(
-    /// How many products lie in and below a category.
-    CountOf, i64, |loads, keys| loader::counts(&loads.db, &loads.tree.load(), &keys)
+value_loader!(
+    /// Key of the number of products in a category and its descendants.
+    CountOf, i64, |loaders, keys| loader::count_products_by_category(&loaders.db, &loaders.category_tree.load(), &keys)
 );
-single!(
-    /// What an account wants to hear of; nothing where it has chosen nothing.
-    PreferencesOf, Wanted, |loads, keys| preference::of_many(&loads.db, &keys)
+value_loader!(
+    /// Key of an account's notification preferences; no value if it has set none.
+    PreferencesOf, ChannelPreferences, |loaders, keys| preference::load_preferences_by_account(&loaders.db, &keys)
 );
-single!(
-    /// The text of a category.
-    CategoryText, String, |loads, keys| category::descriptions(&loads.db, &keys)
-);
-
-list!(
-    /// The stock of a variant at each location.
-    LevelsOf, Row, |loads, keys| inventory::ledger::levels(&loads.db, keys)
+value_loader!(
+    /// Key of a category's description.
+    CategoryText, String, |loaders, keys| category::load_category_descriptions(&loaders.db, &keys)
 );
 
-/// All locations.
+list_loader!(
+    /// Key of a variant's stock levels at each location.
+    LevelsOf, StockLevelRow, |loaders, keys| inventory::movements::load_stock_levels(&loaders.db, keys)
+);
+
+/// Key of the list of all locations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Locations;
+pub struct LocationsKey;
 
-impl Loader<Locations> for Loads {
-    type Value = Arc<[staff::Location]>;
+impl Loader<LocationsKey> for Loaders {
+    type Value = Arc<[adjustments::StockLocation]>;
     type Error = Error;
 
-    async fn load(&self, _: &[Locations]) -> Result<HashMap<Locations, Self::Value>> {
-        Ok(HashMap::from([(Locations, staff::locations(&self.db).await?.into())]))
+    async fn load(&self, _: &[LocationsKey]) -> Result<HashMap<LocationsKey, Self::Value>> {
+        Ok(HashMap::from([(LocationsKey, adjustments::list_locations(&self.db).await?.into())]))
     }
 }
 
-pub(super) use {list, reached};
+pub(super) use {list_loader, owner_scoped_loader};
 
-/// The variants of a product, with some of their columns.
+/// Key of a product's variants with selected columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VariantsOf {
-    /// The product.
-    pub product: i64,
-    /// What is asked of them.
+pub struct ProductVariantsKey {
+    /// Product ID.
+    pub product_id: i64,
+    /// Columns required by the selected fields.
     pub columns: VariantColumns,
 }
 
-impl Loader<VariantsOf> for Loads {
+impl Loader<ProductVariantsKey> for Loaders {
     type Value = Arc<[Arc<variant::Model>]>;
     type Error = Error;
 
-    async fn load(&self, keys: &[VariantsOf]) -> Result<HashMap<VariantsOf, Self::Value>> {
+    async fn load(&self, keys: &[ProductVariantsKey]) -> Result<HashMap<ProductVariantsKey, Self::Value>> {
         let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::default(), VariantColumns::or);
-        let mut products: Vec<i64> = keys.iter().map(|key| key.product).collect();
-        products.sort_unstable();
-        products.dedup();
-        let found = loader::variants(&self.db, &products, columns).await?;
-        let found: HashMap<i64, Self::Value> = found.into_iter().map(|(key, rows)| (key, rows.into())).collect();
-        Ok(keys.iter().filter_map(|key| Some((*key, Arc::clone(found.get(&key.product)?)))).collect())
+        let mut product_ids: Vec<i64> = keys.iter().map(|key| key.product_id).collect();
+        product_ids.sort_unstable();
+        product_ids.dedup();
+        let variants_by_product = loader::load_variants(&self.db, &product_ids, columns).await?;
+        let variants_by_product: HashMap<i64, Self::Value> =
+            variants_by_product.into_iter().map(|(key, rows)| (key, rows.into())).collect();
+        Ok(keys.iter().filter_map(|key| Some((*key, Arc::clone(variants_by_product.get(&key.product_id)?)))).collect())
     }
 }
 
-impl Loader<Slice> for Loads {
+impl Loader<CategorySlice> for Loaders {
     type Value = Vec<product::Model>;
     type Error = Error;
 
-    async fn load(&self, keys: &[Slice]) -> Result<HashMap<Slice, Self::Value>> {
-        loader::slices(&self.db, &self.tree.load(), keys).await
+    async fn load(&self, keys: &[CategorySlice]) -> Result<HashMap<CategorySlice, Self::Value>> {
+        loader::load_category_slices(&self.db, &self.category_tree.load(), keys).await
     }
 }

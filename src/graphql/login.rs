@@ -1,80 +1,89 @@
-//! Signing in by way of an OpenID provider: what the app does before and after the browser was there.
+//! OpenID Connect login: the steps before and after the browser redirect.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{
-    context::{Scope, scope},
-    guard::Anybody,
-    session::{SessionPayload, Tokens, bring, lasts},
+    context::{RequestContext, request_context},
+    guard::Public,
+    session::{SessionPayload, Tokens, merge_guest_cart, session_idle_timeout},
     throttle,
 };
 use crate::{
     base::Result,
     identity::{
-        login,
-        one_time::{self, Purpose},
+        oidc_login,
+        one_time_token::{self, OneTimeTokenPurpose},
         session,
     },
 };
 
-/// Somebody who knows people for the shop: Keycloak, Google, …
+/// OpenID Connect provider, such as Keycloak or Google.
 #[derive(Debug, SimpleObject)]
 pub struct LoginProvider {
-    /// What the shop calls it, and the method of sessions that begin there.
+    /// Configured name, also the method of the sessions it opens.
     name: String,
-    /// The path at which a browser begins: add `?redirect=` and one of the addresses that the shop allows, and `&challenge=`
-    /// and the SHA-256 of a random word in base64url (PKCE, S256). It comes back there with a `code` for `loginComplete`.
+    /// Path that starts the login in a browser. Append `?redirect=` with an allowed URL and `&challenge=` with the
+    /// base64url SHA-256 digest of a random verifier (PKCE, S256). The browser is redirected to the URL with a `code`
+    /// for `loginComplete`.
     login_path: String,
 }
 
-/// The providers' part of the query root.
+/// OpenID Connect queries.
 #[derive(Debug, Default)]
 pub struct LoginQuery;
 
 #[Object]
 impl LoginQuery {
-    /// With whom one can sign in here besides a password, by their names. No statement.
+    /// Configured OpenID Connect providers.
     async fn login_providers(&self, ctx: &Context<'_>) -> Vec<LoginProvider> {
-        let name = |name: &String| LoginProvider { name: name.clone(), login_path: format!("/auth/{name}/login") };
-        scope(ctx).shared.outside.providers.browsing().map(|one| name(&one.name)).collect()
+        let to_provider =
+            |name: &String| LoginProvider { name: name.clone(), login_path: format!("/auth/{name}/login") };
+        request_context(ctx)
+            .app_state
+            .external_token_verifier
+            .providers
+            .login_providers()
+            .map(|provider| to_provider(&provider.name))
+            .collect()
     }
 }
 
-/// The providers' part of the mutation root.
+/// OpenID Connect mutations.
 #[derive(Debug, Default)]
 pub struct LoginMutation;
 
 #[Object]
 impl LoginMutation {
-    /// End a sign-in by way of a provider: swap the code that the browser came back with for tokens. It holds once, and
-    /// for a minute.
-    #[graphql(guard = "Anybody")]
+    /// Completes an OpenID Connect login: exchanges the one-time code (valid one minute) for tokens.
+    #[graphql(guard = "Public")]
     async fn login_complete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The `code` of the address that the browser came back to.")] code: String,
-        #[graphql(desc = "The word whose SHA-256 the sign-in began with as its `challenge`.")] verifier: String,
+        #[graphql(desc = "One-time code from the redirect URL.")] code: String,
+        #[graphql(desc = "PKCE code verifier that matches the `challenge` of the login.")] verifier: String,
         #[graphql(
-            desc = "The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left \
-                          behind."
+            desc = "ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails."
         )]
         cart_id: Option<ID>,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(complete(scope(ctx), &code, &verifier, cart_id).await)
+        SessionPayload::from_result(complete_login(request_context(ctx), &code, &verifier, cart_id).await)
     }
 }
 
-async fn complete(scope: &Scope, code: &str, verifier: &str, cart: Option<ID>) -> Result<Tokens> {
-    if one_time::find(&scope.db, Purpose::SignIn, code, scope.db.now()).await?.is_none() {
+async fn complete_login(scope: &RequestContext, code: &str, verifier: &str, cart_id: Option<ID>) -> Result<Tokens> {
+    if one_time_token::find_account_by_token(&scope.db, OneTimeTokenPurpose::SignIn, code, scope.db.now())
+        .await?
+        .is_none()
+    {
         throttle::limit_unknown_tokens(scope).await?;
-        return Err(one_time::unknown("code"));
+        return Err(one_time_token::invalid_token_error("code"));
     }
-    let lasts = lasts(scope);
-    let opened = scope.db.write(async |tx| {
-        let (account, provider) = login::complete(tx, code, verifier).await?;
-        session::open(tx, account, &scope.device, (&provider, lasts)).await
+    let idle_timeout = session_idle_timeout(scope);
+    let new_session = scope.db.write(async |tx| {
+        let (account, provider) = oidc_login::redeem_login_code(tx, code, verifier).await?;
+        session::create_session(tx, account, &scope.client_info, (&provider, idle_timeout)).await
     });
-    let opened = opened.await?;
-    bring(scope, opened.account.id, cart).await;
-    Tokens::of(scope, opened)
+    let new_session = new_session.await?;
+    merge_guest_cart(scope, new_session.account.id, cart_id).await;
+    Tokens::issue(scope, new_session)
 }

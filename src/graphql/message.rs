@@ -1,5 +1,5 @@
-//! Messages to customers, as staff see them.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Notifications to customers, for staff.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -7,26 +7,26 @@ use tokio::sync::OnceCell;
 
 use super::{
     connection::{self, PageInfo},
-    context::scope,
+    context::request_context,
     customer::Customer,
-    guard::Can,
+    guard::RequirePermission,
     orders::Order,
     payload::payload,
 };
 use crate::{
     base::{
         self, GlobalId, Result,
-        id::Kind,
-        page::{Page, Window},
+        global_id::NodeType,
+        pagination::{Page, PageRequest},
     },
     identity::Permission,
     infra::Db,
-    notification::{self, limit, list, message::Model, send},
+    notification::{self, message::Model, queries, send, sending_limits},
 };
 
-/// A language that the shop writes in.
+/// Language of notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::base::Language")]
+#[graphql(remote = "crate::base::LanguageCode")]
 pub enum Language {
     /// English.
     #[graphql(name = "EN")]
@@ -36,53 +36,53 @@ pub enum Language {
     Swahili,
 }
 
-/// What the shop writes about.
+/// Event that triggers a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::notification::Occasion")]
+#[graphql(remote = "crate::notification::NotificationEventType")]
 pub enum NotificationEvent {
-    /// An order has come in.
+    /// An order was placed.
     OrderPlaced,
-    /// The shop will carry it out.
+    /// An order was confirmed.
     OrderConfirmed,
-    /// A parcel of it is on its way.
+    /// A fulfillment of an order was shipped.
     OrderShipped,
-    /// It has arrived.
+    /// An order was delivered.
     OrderDelivered,
-    /// It will not be carried out.
+    /// An order was canceled.
     OrderCancelled,
-    /// Money goes back.
+    /// A refund was issued.
     OrderRefunded,
-    /// Somebody is to show that an e-mail address is theirs. It comes when it is asked for.
+    /// Verification of an email address; sent on request.
     VerifyEmail,
-    /// Somebody is to set a new password. It comes when it is asked for.
+    /// Password reset; sent on request.
     ResetPassword,
 }
 
-/// By which way something is told.
+/// Notification channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::notification::Channel")]
+#[graphql(remote = "crate::notification::NotificationChannel")]
 pub enum MessageChannel {
-    /// A letter by e-mail.
+    /// Email.
     Email,
-    /// A short message to a telephone.
+    /// SMS.
     Sms,
 }
 
-/// What became of a message.
+/// Status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum MessageState {
-    /// It waits to be sent, for the first time or another one.
+    /// Waiting to be sent or retried.
     Queued,
-    /// It has left the shop: the mail server or the SMS service has taken it.
+    /// Accepted by the mail server or the SMS gateway.
     Sent,
-    /// It could not be sent, and is tried no more.
+    /// Failed permanently; not retried.
     Failed,
-    /// It was not sent: its recipient does not want it, is forgotten, or the shop sends nothing this way.
+    /// Not sent: the recipient opted out or was erased, or the channel is disabled.
     Skipped,
 }
 
 impl MessageState {
-    const fn stored(self) -> &'static str {
+    const fn as_db_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Sent => "sent",
@@ -91,8 +91,8 @@ impl MessageState {
         }
     }
 
-    fn of(stored: &str) -> Self {
-        match stored {
+    fn from_db_str(value: &str) -> Self {
+        match value {
             "queued" => Self::Queued,
             "sent" => Self::Sent,
             "failed" => Self::Failed,
@@ -101,7 +101,7 @@ impl MessageState {
     }
 }
 
-/// A message to a customer: one event, told by one way.
+/// Notification to a customer: one event on one channel.
 #[derive(Debug, Clone)]
 pub struct Message(Model);
 
@@ -111,260 +111,264 @@ impl From<Model> for Message {
     }
 }
 
-fn unread(why: String) -> base::Error {
-    base::Error::fault("reading a message", why)
+fn invalid_row_error(reason: String) -> base::Error {
+    base::Error::internal("reading a message", reason)
 }
 
-/// A message to a customer: one event, told by one way.
+/// Notification to a customer: one event on one channel.
 #[Object]
 impl Message {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::Message, self.0.id).encode().into()
+        GlobalId::new(NodeType::Message, self.0.id).encode().into()
     }
 
-    /// What it tells of.
+    /// Event that triggered the notification.
     async fn event(&self) -> Result<NotificationEvent> {
-        let occasion: notification::Occasion = self.0.occasion.parse().map_err(unread)?;
-        Ok(occasion.into())
+        let event: notification::NotificationEventType = self.0.occasion.parse().map_err(invalid_row_error)?;
+        Ok(event.into())
     }
 
-    /// By which way.
+    /// Channel of the notification.
     async fn channel(&self) -> Result<MessageChannel> {
-        let channel: notification::Channel = self.0.channel.parse().map_err(unread)?;
+        let channel: notification::NotificationChannel = self.0.channel.parse().map_err(invalid_row_error)?;
         Ok(channel.into())
     }
 
-    /// The e-mail address or telephone number it goes to; null once its owner has been forgotten.
+    /// Email address or phone number of the recipient; null after its erasure.
     async fn recipient(&self) -> Option<&str> {
         self.0.recipient.as_deref()
     }
 
-    /// Whose it is; null for a guest's, and for whoever may not see customers. One statement for any number of messages.
+    /// Customer who receives the notification; null for a guest and for callers who may not see customers.
     async fn customer(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
         match self.0.account_id {
-            Some(account) => Customer::find(scope(ctx), account).await,
+            Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
     }
 
-    /// The id of the order it is about; null when it is about none.
+    /// ID of the related order; null if there is none.
     async fn order_id(&self) -> Option<ID> {
-        self.0.order_id.map(|key| GlobalId::new(Kind::Order, key).encode().into())
+        self.0.order_id.map(|order_key| GlobalId::new(NodeType::Order, order_key).encode().into())
     }
 
-    /// The order it is about; null when it is about none, and for whoever may not see orders. One statement for any
-    /// number of messages.
+    /// Related order; null if there is none and for callers who may not see orders.
     async fn order(&self, ctx: &Context<'_>) -> Result<Option<Order>> {
         match self.0.order_id {
-            Some(key) => Order::find(scope(ctx), key).await,
+            Some(order_id) => Order::find(request_context(ctx), order_id).await,
             None => Ok(None),
         }
     }
 
-    /// The language it is written in.
+    /// Language of the notification.
     async fn language(&self, ctx: &Context<'_>) -> Language {
-        let own = self.0.language.as_deref().and_then(base::Language::named);
-        own.unwrap_or(scope(ctx).shared.config.shop.language).into()
+        let recipient_language = self.0.language.as_deref().and_then(base::LanguageCode::from_code);
+        recipient_language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
     }
 
-    /// What it is about, in one line; null for a short message, and once its recipient has been forgotten.
+    /// Subject line; null for an SMS and after the recipient's erasure.
     async fn subject(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        send::subject_of(&scope(ctx).shared.config, &self.0)
+        send::render_message_subject(&request_context(ctx).app_state.config, &self.0)
     }
 
-    /// What became of it.
+    /// Notification status.
     async fn state(&self) -> MessageState {
-        MessageState::of(&self.0.state)
+        MessageState::from_db_str(&self.0.state)
     }
 
-    /// Why it was not sent, the last time that it was tried; null when nothing went wrong.
+    /// Reason of the last delivery failure; null if there was none.
     async fn why(&self) -> Option<&str> {
         self.0.why.as_deref()
     }
 
-    /// How often it was tried, since it was last asked for.
+    /// Number of attempts since it was last enqueued.
     async fn attempts(&self) -> i32 {
         self.0.attempts
     }
 
-    /// What the outside world knows it by: a letter's `Message-ID`, or the SMS service's id; null until it was sent.
+    /// External ID: the `Message-ID` of an email or the ID of the SMS gateway; null until sent.
     async fn provider_id(&self) -> Option<&str> {
         self.0.provider_id.as_deref()
     }
 
-    /// When it is sent at the earliest: an e-mail is postponed when another of its kind has just gone to the address. Null
-    /// until that is decided.
+    /// Earliest time of delivery: an email is postponed if the address has just received another of its kind. Null
+    /// until scheduled.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
         self.0.due_at
     }
 
-    /// When it was sent, the last time; null until then.
+    /// Time of the last delivery; null until sent.
     async fn sent_at(&self) -> Option<DateTime<Utc>> {
         self.0.sent_at
     }
 
-    /// When it was written down.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When anything about it last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// Which messages are wanted. Everything said must hold; what is not said does not narrow.
+/// Filter for notifications. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct MessageFilter {
-    /// What became of it.
+    /// Notification status.
     state: Option<MessageState>,
-    /// By which way.
+    /// Channel.
     channel: Option<MessageChannel>,
-    /// What it tells of.
+    /// Event that triggered the notification.
     event: Option<NotificationEvent>,
-    /// About this order.
+    /// ID of the related order.
     order_id: Option<ID>,
-    /// To this customer.
+    /// ID of the customer.
     customer_id: Option<ID>,
-    /// To exactly this e-mail address, in any case, or this telephone number in E.164: `+254712345678`.
+    /// Exact email address (case-insensitive) or phone number (E.164), such as `+254712345678`.
     recipient: Option<String>,
 }
 
 impl MessageFilter {
-    fn read(self) -> Result<list::Wanted> {
+    fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
         let Self { state, channel, event, order_id, customer_id, recipient } = self;
-        let order = order_id.map(|id| GlobalId::key(&id, Kind::Order, "filter.orderId")).transpose()?;
-        let account = customer_id.map(|id| GlobalId::key(&id, Kind::Customer, "filter.customerId")).transpose()?;
-        let wanted = list::Wanted {
-            state: state.map(MessageState::stored),
+        let order_key = order_id.map(|id| GlobalId::decode_as(&id, NodeType::Order, "filter.orderId")).transpose()?;
+        let account_id =
+            customer_id.map(|id| GlobalId::decode_as(&id, NodeType::Customer, "filter.customerId")).transpose()?;
+        let filter = queries::NotificationListFilter {
+            state: state.map(MessageState::as_db_str),
             channel: channel.map(Into::into),
-            occasion: event.map(Into::into),
-            order,
-            account,
+            event_type: event.map(Into::into),
+            order_id: order_key,
+            account_id,
             recipient,
         };
-        wanted.check()
+        filter.validate()
     }
 }
 
-/// A message and its place in a list.
+/// Notification with its cursor.
 #[derive(Debug, SimpleObject)]
 pub struct MessageEdge {
-    /// Where it stands in the list; the next page comes `after` it.
+    /// Cursor of the notification.
     cursor: String,
-    /// The message.
+    /// Notification.
     node: Message,
 }
 
-/// A page of messages, and what can be said about the whole list.
+/// Page of notifications with list-level fields.
 #[derive(Debug)]
 pub struct MessageConnection {
-    wanted: list::Wanted,
-    window: Window,
-    /// Read when the first field asks for it, and then once.
+    filter: queries::NotificationListFilter,
+    page_request: PageRequest,
+    /// Loaded once, when the first field needs it.
     page: OnceCell<Page<Model>>,
 }
 
 impl MessageConnection {
     async fn page(&self, db: &Db) -> Result<&Page<Model>> {
-        self.page.get_or_try_init(|| list::page(db, &self.wanted, &self.window)).await
+        self.page.get_or_try_init(|| queries::list_notifications(db, &self.filter, &self.page_request)).await
     }
 }
 
-/// A page of messages, and what can be said about the whole list.
+/// Page of notifications with list-level fields.
 #[Object]
 impl MessageConnection {
-    /// The messages of the page. One statement for the page.
+    /// Notifications of the page.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Message>> {
-        let page = self.page(&scope(ctx).db).await?;
+        let page = self.page(&request_context(ctx).db).await?;
         Ok(page.rows.iter().cloned().map(Message).collect())
     }
 
-    /// The messages of the page, each with its cursor.
+    /// Notifications of the page with their cursors.
     async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<MessageEdge>> {
-        let page = self.page(&scope(ctx).db).await?;
-        let edge = |row: &Model| MessageEdge { cursor: list::cursor(row), node: Message(row.clone()) };
-        Ok(page.rows.iter().map(edge).collect())
+        let page = self.page(&request_context(ctx).db).await?;
+        let to_edge =
+            |row: &Model| MessageEdge { cursor: queries::encode_notification_cursor(row), node: Message(row.clone()) };
+        Ok(page.rows.iter().map(to_edge).collect())
     }
 
-    /// Where the page lies in the list.
+    /// Pagination information.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::of(self.page(&scope(ctx).db).await?, list::cursor))
+        Ok(PageInfo::from_page(self.page(&request_context(ctx).db).await?, queries::encode_notification_cursor))
     }
 
-    /// How many the filter wants on all pages together. One statement, in proportion to their number.
-    #[graphql(complexity = "connection::per_list(connection::COUNT)")]
+    /// Number of notifications that match the filter, across all pages.
+    #[graphql(complexity = "connection::cost_per_list(connection::TOTAL_COUNT_COST)")]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        list::count(&scope(ctx).db, &self.wanted).await
+        queries::count_notifications(&request_context(ctx).db, &self.filter).await
     }
 }
 
 payload!(
-    /// What came of sending a message again.
+    /// Payload of `messageResend`.
     MessagePayload {
-        /// The message as it is now; null when it is not sent again.
+        /// Notification after the mutation; null if it is not resent.
         message: Message
     }
 );
 
-/// Short messages to guests, and to customers without a verified e-mail address, today (UTC).
+/// Today's usage (UTC) of the daily SMS limit for guests and customers without a verified email address.
 #[derive(Debug, Clone, Copy, SimpleObject)]
 pub struct GuestSmsUsage {
-    /// How many were sent.
+    /// Number of SMS sent.
     sent_today: i64,
-    /// How many are sent in a day at most: the setting `sms.guest_daily_limit`.
+    /// Daily limit: the setting `sms.guest_daily_limit`.
     daily_limit: u32,
 }
 
-/// The messages' part of the query root.
+/// Notification queries.
 #[derive(Debug, Default)]
 pub struct MessageQuery;
 
 #[Object]
 impl MessageQuery {
-    /// How much of the daily limit of short messages to guests is used. Staff only. One statement.
-    #[graphql(guard = "Can(Permission::MessageWrite)")]
+    /// Usage of the daily SMS limit for guests. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::MessageWrite)")]
     async fn guest_sms_usage(&self, ctx: &Context<'_>) -> Result<GuestSmsUsage> {
-        let scope = scope(ctx);
-        let sent_today = limit::guest_sms_today(&scope.db).await?;
-        Ok(GuestSmsUsage { sent_today, daily_limit: scope.shared.config.sms.guest_daily_limit })
+        let context = request_context(ctx);
+        let sent_today = sending_limits::count_guest_sms_today(&context.db).await?;
+        Ok(GuestSmsUsage { sent_today, daily_limit: context.app_state.config.sms.guest_daily_limit })
     }
 
-    /// Messages to customers, the newest first, page by page, for staff. One statement.
-    #[graphql(guard = "Can(Permission::MessageWrite)", complexity = "connection::cost(first, last, child_complexity)")]
+    /// Notifications to customers, newest first, paginated. Staff only.
+    #[graphql(
+        guard = "RequirePermission(Permission::MessageWrite)",
+        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+    )]
     async fn messages(
         &self,
-        #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor. Goes with `first`.")] after: Option<String>,
-        #[graphql(desc = "The last so many, from 0 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor. Goes with `last`.")] before: Option<String>,
-        #[graphql(desc = "Which ones; all when not said.", default)] filter: MessageFilter,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: MessageFilter,
     ) -> Result<MessageConnection> {
-        let window = Window::new(first, after, last, before)?;
-        Ok(MessageConnection { wanted: filter.read()?, window, page: OnceCell::new() })
+        let page_request = PageRequest::new(first, after, last, before)?;
+        Ok(MessageConnection { filter: filter.into_notification_filter()?, page_request, page: OnceCell::new() })
     }
 }
 
-/// The messages' part of the mutation root.
+/// Notification mutations.
 #[derive(Debug, Default)]
 pub struct MessageMutation;
 
 #[Object]
 impl MessageMutation {
-    /// Send a message again: one that failed, was skipped, or did not arrive. It says what it said; a token is made anew.
-    #[graphql(guard = "Can(Permission::MessageWrite)")]
+    /// Resends a failed, skipped or undelivered notification with the same content and fresh tokens.
+    #[graphql(guard = "RequirePermission(Permission::MessageWrite)")]
     async fn message_resend(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The message's id.")] id: ID,
+        #[graphql(desc = "ID of the notification.")] id: ID,
     ) -> Result<MessagePayload> {
-        let scope = scope(ctx);
-        let sent = async {
-            let key = GlobalId::key(&id, Kind::Message, "id")?;
-            scope.db.write(async |tx| notification::resend(tx, key).await).await
+        let context = request_context(ctx);
+        let resent = async {
+            let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
+            context.db.write(async |tx| notification::resend_notification(tx, message_id).await).await
         };
-        MessagePayload::settle(sent.await)
+        MessagePayload::from_result(resent.await)
     }
 }

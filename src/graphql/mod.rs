@@ -1,4 +1,4 @@
-//! The graph: every type of the schema, in one room where siblings may name each other.
+//! GraphQL schema: all types in one module tree, since they refer to each other.
 
 pub mod context;
 pub mod error;
@@ -7,10 +7,10 @@ pub mod payload;
 pub mod limits;
 pub mod document;
 pub mod variables;
-pub mod shape;
-pub mod prepare;
+pub mod response_shape;
+pub mod document_rewrite;
 pub mod loader;
-pub mod quick;
+pub mod batched;
 pub mod throttle;
 pub mod node;
 pub mod shop;
@@ -27,7 +27,7 @@ pub mod postal;
 pub mod tax;
 pub mod shipping;
 pub mod cart;
-pub mod audit;
+pub mod audit_log;
 pub mod jobs;
 pub mod session;
 pub mod role;
@@ -47,7 +47,7 @@ use rust_decimal::Decimal;
 
 use crate::infra::Config;
 
-/// The root of every read.
+/// Root query type.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
 pub struct Query(
@@ -55,69 +55,69 @@ pub struct Query(
     product::ProductQuery,
     category::CategoryQuery,
     node::NodeQuery,
-    PeopleQuery,
-    SellingQuery,
-    PurchaseQuery,
-    ShopkeepingQuery,
+    AccountQueries,
+    OrderQueries,
+    CartQueries,
+    AdminQueries,
 );
 
-/// What can be asked about carts, and about what is added to prices.
+/// Cart, shipping and tax queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct PurchaseQuery(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
+pub struct CartQueries(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
 
-/// What staff ask about how the shop runs.
+/// Administration queries for staff.
 #[derive(Debug, Default, MergedObject)]
-pub struct ShopkeepingQuery(audit::AuditQuery, jobs::JobQuery, message::MessageQuery);
+pub struct AdminQueries(audit_log::AuditQuery, jobs::JobQuery, message::MessageQuery);
 
-/// What can be asked about stock and orders.
+/// Stock and order queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingQuery(stock::StockQuery, orders::list::OrderQuery);
+pub struct OrderQueries(stock::StockQuery, orders::queries::OrderQuery);
 
-/// What can be asked about people.
+/// Account queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct PeopleQuery(customer::CustomerQuery, api_key::ApiKeyQuery, login::LoginQuery);
+pub struct AccountQueries(customer::CustomerQuery, api_key::ApiKeyQuery, login::LoginQuery);
 
-/// The root of every change.
+/// Root mutation type.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
 pub struct Mutation(
-    SignInMutation,
-    PeopleMutation,
+    AuthMutations,
+    AccountMutations,
     catalog::CatalogMutation,
-    SellingMutation,
-    PurchaseMutation,
-    ShopkeepingMutation,
+    OrderMutations,
+    CartMutations,
+    AdminMutations,
 );
 
-/// What can be changed about carts, and about what is added to prices.
+/// Cart, shipping and tax mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct PurchaseMutation(
-    cart::change::CartLineMutation,
-    cart::said::CartSaidMutation,
+pub struct CartMutations(
+    cart::mutations::CartLineMutation,
+    cart::details::CartDetailsMutation,
     shipping::ShippingMutation,
     tax::TaxMutation,
 );
 
-/// What moves stock, makes orders and brings them to their end.
+/// Stock, checkout and order mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct SellingMutation(
-    stock::change::StockMutation,
-    orders::buy::CheckoutMutation,
-    orders::change::OrderMutation,
-    orders::guest::GuestMutation,
+pub struct OrderMutations(
+    stock::mutations::StockMutation,
+    orders::checkout::CheckoutMutation,
+    orders::mutations::OrderMutation,
+    orders::guest_erasure::GuestMutation,
 );
 
-/// What staff change about how the shop runs.
+/// Administration mutations for staff.
 #[derive(Debug, Default, MergedObject)]
-pub struct ShopkeepingMutation(jobs::JobMutation, message::MessageMutation);
+pub struct AdminMutations(jobs::JobMutation, message::MessageMutation);
 
-/// Ways in and out.
+/// Authentication mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct SignInMutation(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
+pub struct AuthMutations(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
 
-/// What can be changed about people.
+/// Account mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct PeopleMutation(
+pub struct AccountMutations(
     profile::CustomerMutation,
     address::AddressMutation,
     staff::StaffMutation,
@@ -125,20 +125,20 @@ pub struct PeopleMutation(
     preference::PreferenceMutation,
 );
 
-/// The whole schema, as it is executed.
+/// Executable schema.
 #[derive(Clone)]
-pub struct Graph(Schema<Query, Mutation, EmptySubscription>);
+pub struct AppSchema(Schema<Query, Mutation, EmptySubscription>);
 
-impl Graph {
-    /// Builds the schema. It adds up the cost of an operation; the other rules are those of [`document`].
+impl AppSchema {
+    /// Builds the schema. It limits the complexity of an operation; [`document`] enforces the other rules.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let mut builder = builder()
+        let mut builder = create_schema_builder()
             .validation_mode(ValidationMode::Fast)
             .limit_complexity(config.graphql.max_complexity)
-            .limit_recursive_depth(RECURSION)
-            .limit_directives(DIRECTIVES);
-        if !config.graphql.introspection.on(config.shop.mode) {
+            .limit_recursive_depth(MAX_RECURSIVE_DEPTH)
+            .limit_directives(MAX_DIRECTIVES_PER_FIELD);
+        if !config.graphql.introspection.resolve(config.shop.mode) {
             builder = builder.disable_introspection();
         }
         Self(builder.finish())
@@ -150,28 +150,28 @@ impl Graph {
     }
 }
 
-impl std::fmt::Debug for Graph {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graph").finish_non_exhaustive()
+impl std::fmt::Debug for AppSchema {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Graph").finish_non_exhaustive()
     }
 }
 
-/// Which of several arguments that stand for each other is one too many; the first when none was given.
-fn surplus<const N: usize>(given: [(&'static str, bool); N]) -> &'static str {
-    given.iter().filter(|(_, given)| *given).nth(1).or(given.first()).map_or("", |(name, _)| name)
+/// Returns the name of the redundant argument of several mutually exclusive ones, or of the first if none was given.
+fn find_conflicting_argument<const N: usize>(arguments: [(&'static str, bool); N]) -> &'static str {
+    arguments.iter().filter(|(_, is_given)| *is_given).nth(1).or(arguments.first()).map_or("", |(name, _)| name)
 }
 
-/// `Int` has 32 bits: what is larger is told as the largest.
-fn int(number: i64) -> i32 {
+/// Clamps to the 32-bit range of `Int`.
+fn clamp_to_i32(number: i64) -> i32 {
     i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// What may nest in one operation by way of fragments; its fields and depth are limited before this is looked at.
-const RECURSION: usize = 128;
-/// More directives on one field serve nobody.
-const DIRECTIVES: usize = 8;
+/// Maximum recursion through fragments; fields and depth are limited before.
+const MAX_RECURSIVE_DEPTH: usize = 128;
+/// Maximum number of directives per field.
+const MAX_DIRECTIVES_PER_FIELD: usize = 8;
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+fn create_schema_builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .register_output_type::<node::Node>()
         .override_output_type_description::<Decimal>(
@@ -179,10 +179,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         )
 }
 
-/// The contract, as it is checked in.
+/// Renders the schema definition, as checked in.
 #[must_use]
-pub fn sdl() -> String {
-    let mut text = builder().finish().sdl().trim().to_owned();
-    text.push('\n');
-    text
+pub fn render_sdl() -> String {
+    let mut sdl = create_schema_builder().finish().sdl().trim().to_owned();
+    sdl.push('\n');
+    sdl
 }

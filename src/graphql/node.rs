@@ -1,84 +1,83 @@
-//! Anything by its id.
+//! Global object identification (`node`, `nodes`).
 
 use async_graphql::{Context, ID, Interface, Object};
 
 use super::{
     address::Address,
     category::Category,
-    context::scope,
+    context::request_context,
     customer::Customer,
     loader::{ProductKey, VariantKey},
     orders::Order,
     product::Product,
     variant::Variant,
 };
-use crate::base::{Error, GlobalId, Result, id::Kind, page};
+use crate::base::{Error, GlobalId, Result, global_id::NodeType, pagination};
 
-/// Anything that has an id of its own.
+/// Object with a global ID.
 #[derive(Debug, Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "The lasting id, the same wherever the thing appears."))]
+#[graphql(field(name = "id", ty = "ID", desc = "Global ID, unique across all types."))]
 pub enum Node {
-    /// A category of the tree.
+    /// Product category.
     Category(Category),
-    /// A product.
+    /// Product.
     Product(Product),
-    /// A variant of a product.
+    /// Product variant.
     Variant(Variant),
-    /// Somebody who has an account; for themselves and for staff.
+    /// Customer or staff account; visible to the account itself and to staff.
     Customer(Customer),
-    /// An order; for whoever bought it and for staff.
+    /// Order; visible to its buyer and to staff.
     Order(Order),
-    /// An address; for its owner and for staff.
+    /// Saved address; visible to its owner and to staff.
     Address(Address),
 }
 
-/// The nodes' part of the query root.
+/// Node queries.
 #[derive(Debug, Default)]
 pub struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// Anything by its id; null when it is not there or not yours to see. One statement at most.
-    async fn node(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "An id that the shop gave out.")] id: ID,
-    ) -> Result<Option<Node>> {
-        find(ctx, GlobalId::decode(&id, "id")?).await
+    /// Object by global ID; null if it does not exist or the caller may not see it.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global ID.")] id: ID) -> Result<Option<Node>> {
+        find_node(ctx, GlobalId::decode(&id, "id")?).await
     }
 
-    /// Many things by their ids, in the order asked for, null for each that is not there. One statement for each type.
+    /// Objects by global ID, in the given order; null for each that does not exist or that the caller may not see.
     #[graphql(complexity = "ids.len() * child_complexity")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most 100 ids that the shop gave out.")] ids: Vec<ID>,
+        #[graphql(desc = "Global IDs, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>> {
-        if ids.len() > page::MAX {
-            return Err(Error::bad_input("ids", format!("at most {} ids; there are {}", page::MAX, ids.len())));
+        if ids.len() > pagination::MAX_PAGE_SIZE {
+            return Err(Error::bad_input(
+                "ids",
+                format!("at most {} ids; there are {}", pagination::MAX_PAGE_SIZE, ids.len()),
+            ));
         }
-        let decode = |(at, id): (usize, &ID)| GlobalId::decode(id, &format!("ids.{at}"));
+        let decode = |(index, id): (usize, &ID)| GlobalId::decode(id, &format!("ids.{index}"));
         let ids = ids.iter().enumerate().map(decode).collect::<Result<Vec<_>>>()?;
-        futures_util::future::try_join_all(ids.into_iter().map(|id| find(ctx, id))).await
+        futures_util::future::try_join_all(ids.into_iter().map(|id| find_node(ctx, id))).await
     }
 }
 
-async fn find(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
-    let scope = scope(ctx);
-    Ok(match id.kind {
-        Kind::Category => Category::find(&scope.tree(), id.key).map(Node::Category),
-        Kind::Product => {
-            let found = scope.load(ProductKey(id.key)).await?;
-            found.and_then(|found| found.first().cloned()).map(|row| Node::Product(Product::from(row)))
+async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
+    let context = request_context(ctx);
+    Ok(match id.node_type {
+        NodeType::Category => Category::find(&context.category_tree(), id.key).map(Node::Category),
+        NodeType::Product => {
+            let rows = context.load(ProductKey(id.key)).await?;
+            rows.and_then(|rows| rows.first().cloned()).map(|row| Node::Product(Product::from(row)))
         }
-        Kind::Variant => {
-            let found = scope.load(VariantKey(id.key)).await?;
-            found.and_then(|found| found.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
+        NodeType::Variant => {
+            let rows = context.load(VariantKey(id.key)).await?;
+            rows.and_then(|rows| rows.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
-        Kind::Customer => Customer::find(scope, id.key).await?.map(Node::Customer),
-        Kind::Address => Address::find(scope, id.key).await?.map(Node::Address),
-        Kind::Order => Order::find(scope, id.key).await?.map(Node::Order),
-        // The others are reached through what they belong to.
+        NodeType::Customer => Customer::find(context, id.key).await?.map(Node::Customer),
+        NodeType::Address => Address::find(context, id.key).await?.map(Node::Address),
+        NodeType::Order => Order::find(context, id.key).await?.map(Node::Order),
+        // Other types are reached through their parents.
         _ => None,
     })
 }

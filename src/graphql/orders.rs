@@ -1,14 +1,14 @@
-//! Orders: what was bought, as it was then, and how it came to its end.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Orders: items, prices and addresses as of the purchase, and their progress.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 pub mod loader;
 pub mod line;
-pub mod told;
-pub mod money;
-pub mod list;
-pub mod buy;
-pub mod change;
-pub mod guest;
+pub mod history;
+pub mod payments;
+pub mod queries;
+pub mod checkout;
+pub mod mutations;
+pub mod guest_erasure;
 
 use std::sync::Arc;
 
@@ -17,331 +17,328 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use self::{
+    history::OrderEntry,
     line::{Fulfilment, OrderLine},
     loader::{FulfilmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
-    money::{Payment, Refund},
-    told::OrderEntry,
+    payments::{OrderPayment, Refund},
 };
 use super::{
-    context::{Scope, scope},
+    context::{RequestContext, request_context},
     customer::Customer,
-    guard::Can,
+    guard::RequirePermission,
     postal::PostalAddress,
     shop::CurrencyCode,
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind},
-    customer::{Reach, Written},
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    customer::{AddressSnapshot, OwnerScope},
     identity::Permission,
     order::{self, Status},
 };
 
-/// How far an order has come.
+/// Status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Status")]
 pub enum OrderStatus {
-    /// It was placed; the shop has not taken it on, or it is not paid.
+    /// Placed, but not confirmed or not paid.
     Pending,
-    /// The shop will send it.
+    /// Confirmed; will be shipped.
     Confirmed,
-    /// A part of it is on its way.
+    /// Partially shipped.
     Processing,
-    /// All of it is on its way.
+    /// Completely shipped.
     Shipped,
-    /// It has arrived.
+    /// Delivered.
     Delivered,
-    /// It will never be sent.
+    /// Canceled; will not be shipped.
     Cancelled,
-    /// All the money has gone back.
+    /// Completely refunded.
     Refunded,
 }
 
-/// Where an order's money is.
+/// Payment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::PaymentStatus")]
 pub enum PaymentStatus {
-    /// Nobody knows yet.
+    /// Pending: the result is not known yet.
     Pending,
-    /// It is promised: by a bank, or to be paid at the door.
+    /// Authorized by the payment provider, or payable on delivery.
     Authorised,
-    /// The shop has it.
+    /// Captured.
     Paid,
-    /// A part of it has gone back.
+    /// Partially refunded.
     PartiallyRefunded,
-    /// All of it has gone back.
+    /// Completely refunded.
     Refunded,
-    /// It will never come.
+    /// Failed or voided.
     Voided,
 }
 
-/// How much of an order is on its way.
+/// Fulfillment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::FulfilmentStatus")]
 pub enum FulfilmentStatus {
-    /// Nothing.
+    /// Nothing is shipped.
     Unfulfilled,
-    /// A part.
+    /// Partially shipped.
     Partial,
-    /// Everything.
+    /// Completely shipped.
     Fulfilled,
 }
 
-/// What was bought at once: names, prices, taxes and addresses as they were then. Seen by whoever bought it, by whoever
-/// has its token, and by staff.
+/// Order with names, prices, taxes and addresses as of the purchase. Visible to its buyer, to holders of its token and
+/// to staff.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The row.
-    pub row: Arc<order::Order>,
+    /// Order row.
+    pub row: Arc<order::OrderRow>,
     /// Whether the caller placed the order in this request or proved access with its token.
     has_token: bool,
 }
 
-impl From<order::Order> for Order {
-    fn from(row: order::Order) -> Self {
+impl From<order::OrderRow> for Order {
+    fn from(row: order::OrderRow) -> Self {
         Self { row: Arc::new(row), has_token: false }
     }
 }
 
 impl Order {
-    /// An order that the caller may see.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn find(scope: &Scope, key: i64) -> Result<Option<Self>> {
-        let Some(reach) = Reach::of(scope.caller, Permission::OrderRead) else { return Ok(None) };
-        Ok(scope.load(OrderKey { key, reach }).await?.map(Self::from))
+    /// Returns an order if the caller may see it.
+    pub async fn find(context: &RequestContext, order_id: i64) -> Result<Option<Self>> {
+        let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::OrderRead) else { return Ok(None) };
+        Ok(context.load(OrderKey { key: order_id, owner_scope }).await?.map(Self::from))
     }
 
     /// Returns an order to a caller who proved access with its token.
     #[must_use]
-    pub fn with_token(row: order::Order) -> Self {
+    pub fn with_token(row: order::OrderRow) -> Self {
         Self { row: Arc::new(row), has_token: true }
     }
 
-    /// One that was just made or changed by the caller.
+    /// Loads an order that the caller has just placed or changed.
     ///
     /// # Errors
-    /// When it is not there.
-    pub async fn own(scope: &Scope, key: i64) -> Result<Self> {
-        let found = order::find::by_key(&scope.db, &[key], Reach::All).await?.remove(&key);
-        found.map(Self::with_token).ok_or_else(|| Error::fault("finding an order", "it is not there"))
+    /// Returns an internal error if the order does not exist.
+    pub async fn load_own(context: &RequestContext, order_id: i64) -> Result<Self> {
+        let row =
+            order::queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+        row.map(Self::with_token).ok_or_else(|| Error::internal("finding an order", "row not found"))
     }
 }
 
-/// What was bought at once: names, prices, taxes and addresses as they were then. Seen by whoever bought it, by whoever
-/// has its token, and by staff.
+/// Order with names, prices, taxes and addresses as of the purchase. Visible to its buyer, to holders of its token and
+/// to staff.
 #[Object]
 impl Order {
-    /// The lasting id.
+    /// Global ID.
     pub(super) async fn id(&self) -> ID {
-        GlobalId::new(Kind::Order, self.row.id).encode().into()
+        GlobalId::new(NodeType::Order, self.row.id).encode().into()
     }
 
-    /// What people call it: `K7QX-3M9T`. It tells nothing of other orders.
+    /// Order number, such as `K7QX-3M9T`; random, so it reveals nothing about other orders.
     async fn number(&self) -> &str {
         &self.row.number
     }
 
-    /// Secret that gives a guest access to the order, together with its number. Null unless the caller bought the order,
+    /// Secret token for guest access to the order, together with its number. Null unless the caller bought the order,
     /// gave the token, or has the permission `order:write`.
     async fn token(&self, ctx: &Context<'_>) -> Option<&str> {
-        let caller = scope(ctx).caller;
-        let is_buyer = caller.account().is_ok_and(|account| self.row.account_id == Some(account));
-        let shown = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
-        shown.then_some(self.row.token.as_str())
+        let caller = request_context(ctx).caller;
+        let is_buyer = caller.require_account_id().is_ok_and(|account_id| self.row.account_id == Some(account_id));
+        let is_visible = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
+        is_visible.then_some(self.row.token.as_str())
     }
 
-    /// How far it has come.
+    /// Order status.
     async fn status(&self) -> OrderStatus {
         self.row.status.into()
     }
 
-    /// Where its money is.
+    /// Payment status.
     async fn payment_status(&self) -> PaymentStatus {
         self.row.payment_status.into()
     }
 
-    /// How much of it is on its way.
+    /// Fulfillment status.
     async fn fulfilment_status(&self) -> FulfilmentStatus {
         self.row.fulfilment_status.into()
     }
 
-    /// Whether its buyer can still cancel it: nothing has been shipped.
+    /// Whether the buyer can still cancel the order: nothing has been shipped.
     async fn cancellable(&self) -> bool {
-        self.row.status.is_cancellable_by_buyer()
+        self.row.status.is_cancelable_by_buyer()
     }
 
-    /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.row.version
     }
 
-    /// Who bought it; null for a guest's. One statement for any number.
+    /// Customer who placed the order; null for a guest order.
     async fn customer(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
         match self.row.account_id {
-            Some(account) => Customer::find(scope(ctx), account).await,
+            Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
     }
 
-    /// Where mail about it goes.
+    /// Email address for order notifications.
     async fn email(&self) -> Option<&str> {
         self.row.email.as_deref()
     }
 
-    /// Where short messages about it go, in E.164.
+    /// Phone number (E.164) for SMS notifications.
     async fn phone(&self) -> Option<&str> {
         self.row.phone.as_deref()
     }
 
-    /// In which language its buyer is written to: `en`.
+    /// Language of the buyer's notifications, such as `en`.
     async fn language(&self) -> &str {
         &self.row.language
     }
 
-    /// What was bought, at most 200 lines. One statement for any number of orders.
+    /// Order lines; at most 200.
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<OrderLine>> {
-        let scope = scope(ctx);
-        let lines = scope.load(LinesOf(self.row.id)).await?.unwrap_or_default();
-        scope.spend(ctx, lines.len())?;
+        let context = request_context(ctx);
+        let lines = context.load(LinesOf(self.row.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, lines.len())?;
         Ok(lines.iter().cloned().map(OrderLine).collect())
     }
 
-    /// All lines at regular prices.
+    /// Sum of all lines at regular prices.
     async fn subtotal(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.subtotal)
+        request_context(ctx).decimal_amount(self.row.subtotal)
     }
 
-    /// What sales took off that.
+    /// Discount from sale prices.
     async fn discount(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.discount)
+        request_context(ctx).decimal_amount(self.row.discount)
     }
 
-    /// What sending costs.
+    /// Shipping cost.
     async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.shipping)
+        request_context(ctx).decimal_amount(self.row.shipping)
     }
 
-    /// All tax.
+    /// Total tax.
     async fn tax(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.tax)
+        request_context(ctx).decimal_amount(self.row.tax)
     }
 
-    /// As much of the tax as the prices contain, so that it is not added to them.
+    /// Part of `tax` that the prices already include, so it is not added to the total.
     async fn tax_included(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.tax - self.row.tax_added)
+        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_added)
     }
 
-    /// What is to be paid: `subtotal - discount + shipping + tax - taxIncluded`.
+    /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
     async fn total(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.total)
+        request_context(ctx).decimal_amount(self.row.total)
     }
 
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(scope(ctx).shared.config.shop.currency)
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
     }
 
-    /// How it is sent, by the name that had then; null when nothing was to choose.
+    /// Name of the shipping method as of the purchase; null if none was required.
     async fn shipping_method(&self) -> Option<&str> {
         self.row.shipping_name.as_deref()
     }
 
-    /// Where it goes.
+    /// Shipping address.
     async fn shipping_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.row.shipping_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.row.shipping_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
     }
 
-    /// Where the bill goes.
+    /// Billing address.
     async fn billing_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.row.billing_address.clone().map(Written::kept).transpose()?.map(PostalAddress))
+        Ok(self.row.billing_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
     }
 
-    /// What its buyer wanted known; null when nothing.
+    /// Note of the buyer; null if there is none.
     async fn note(&self) -> Option<&str> {
         self.row.note.as_deref()
     }
 
-    /// Its parcels. One statement for any number of orders.
+    /// Fulfillments of the order.
     async fn fulfilments(&self, ctx: &Context<'_>) -> Result<Vec<Fulfilment>> {
-        let scope = scope(ctx);
-        let rows = scope.load(FulfilmentsOf(self.row.id)).await?.unwrap_or_default();
-        scope.spend(ctx, rows.len())?;
+        let context = request_context(ctx);
+        let rows = context.load(FulfilmentsOf(self.row.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Fulfilment).collect())
     }
 
-    /// Its payments. One statement for any number of orders.
-    async fn payments(&self, ctx: &Context<'_>) -> Result<Vec<Payment>> {
-        let scope = scope(ctx);
-        let rows = scope.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
-        scope.spend(ctx, rows.len())?;
-        Ok(rows.iter().cloned().map(Payment).collect())
+    /// Payments of the order.
+    async fn payments(&self, ctx: &Context<'_>) -> Result<Vec<OrderPayment>> {
+        let context = request_context(ctx);
+        let rows = context.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
+        Ok(rows.iter().cloned().map(OrderPayment).collect())
     }
 
-    /// What of its money has gone back, or is on its way. One statement for any number of orders.
+    /// Completed and pending refunds of the order.
     async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<Refund>> {
-        let scope = scope(ctx);
-        let rows = scope.load(RefundsOf(self.row.id)).await?.unwrap_or_default();
-        scope.spend(ctx, rows.len())?;
+        let context = request_context(ctx);
+        let rows = context.load(RefundsOf(self.row.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Refund).collect())
     }
 
-    /// What has happened to it, from the beginning; staff see their own notes too. One statement for any number of
-    /// orders.
+    /// Order history, oldest first; internal notes are visible to staff only.
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<OrderEntry>> {
-        let scope = scope(ctx);
-        let rows = scope.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
-        scope.spend(ctx, rows.len())?;
-        let staff = scope.caller.permissions().has(Permission::OrderRead);
-        Ok(rows.iter().filter(|row| staff || row.is_public).cloned().map(OrderEntry).collect())
+        let context = request_context(ctx);
+        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
+        let is_staff = context.caller.permissions().has(Permission::OrderRead);
+        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().map(OrderEntry).collect())
     }
 
-    /// What staff can do with it from here. Staff only.
-    #[graphql(guard = "Can(Permission::OrderRead)")]
+    /// Actions that staff can take in the current status. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
     async fn possible_steps(&self) -> Vec<OrderStep> {
-        self.row.status.possible(self.row.payment_status).map(OrderStep::from).collect()
+        self.row.status.available_actions(self.row.payment_status).map(OrderStep::from).collect()
     }
 
-    /// Until when it waits for its payment; null when it does not.
+    /// Payment deadline; null if no payment is awaited.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.row.expires_at
     }
 
-    /// When it was placed.
+    /// Order time.
     async fn placed_at(&self) -> DateTime<Utc> {
         self.row.placed_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.row.updated_at
     }
 }
 
-/// What can be done with an order.
+/// Action on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum OrderStep {
-    /// Take it on.
+    /// Confirm the order.
     Confirm,
-    /// Send it, or a part of it.
+    /// Ship all or some lines.
     Fulfil,
-    /// Say that it has arrived.
+    /// Mark the order as delivered.
     Deliver,
-    /// Cancel it: before it is shipped, or when the parcel came back and no money was captured.
+    /// Cancel the order: before shipment, or after its return if no payment was captured.
     Cancel,
-    /// Give its money back.
+    /// Refund the payment.
     Refund,
 }
 
-impl From<order::lifecycle::Step> for OrderStep {
-    fn from(step: order::lifecycle::Step) -> Self {
-        use order::lifecycle::Step;
-        match step {
-            Step::Confirm => Self::Confirm,
-            Step::Fulfil { .. } => Self::Fulfil,
-            Step::Deliver => Self::Deliver,
-            Step::Cancel => Self::Cancel,
-            Step::Refund => Self::Refund,
+impl From<order::state_machine::OrderAction> for OrderStep {
+    fn from(action: order::state_machine::OrderAction) -> Self {
+        use order::state_machine::OrderAction;
+        match action {
+            OrderAction::Confirm => Self::Confirm,
+            OrderAction::Fulfill { .. } => Self::Fulfil,
+            OrderAction::Deliver => Self::Deliver,
+            OrderAction::Cancel => Self::Cancel,
+            OrderAction::Refund => Self::Refund,
         }
     }
 }

@@ -1,235 +1,247 @@
-//! Passwords changed and reset, e-mail addresses verified.
+//! Password changes and resets, email verification.
 
 use async_graphql::{Context, InputObject, Object};
 
 use super::{
-    context::{Scope, scope},
-    guard::{Anybody, SignedIn},
+    context::{RequestContext, request_context},
+    guard::{Public, RequireLogin},
     payload::payload,
-    session::{SessionPayload, Tokens, lasts, local},
+    session::{SessionPayload, Tokens, require_local_accounts, session_idle_timeout},
     throttle,
 };
 use crate::{
-    base::{Error, Result, error::Code, id::Kind},
+    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
     identity::{
         Caller, account,
         entity::account as row,
         login_attempt::{LoginAttempt, LoginSource},
-        one_time::{self, MailAsked, Purpose},
+        one_time_token::{self, AccountEmailRequested, OneTimeTokenPurpose},
         password,
-        session::{self, Opened},
+        session::{self, IssuedSession},
     },
-    infra::{Change, Tx},
+    infra::{AuditRecord, Tx},
 };
 
 payload!(
-    /// What came of asking for a mail. The same whether there is such an account or not.
+    /// Payload of the email requests. Does not reveal whether an account exists.
     MailPayload {
-        /// Whether it was understood. A mail goes out only if there is somebody to write to.
+        /// Whether the request was accepted. An email is sent only if the account exists.
         accepted: bool
     }
 );
 
 payload!(
-    /// What came of verifying an e-mail address.
+    /// Payload of `emailVerify`.
     EmailVerifyPayload {
-        /// The address that is verified now.
+        /// Verified email address.
         email: String
     }
 );
 
-/// A new password in place of one that is known.
+/// Input of a password change.
 #[derive(Debug, InputObject)]
 pub struct PasswordChangeInput {
-    /// The password so far.
+    /// Current password.
     current_password: String,
-    /// From 8 to 128 characters, any.
+    /// New password, from 8 to 128 characters.
     new_password: String,
 }
 
-/// The passwords' part of the mutation root.
+/// Password and email verification mutations.
 #[derive(Debug, Default)]
 pub struct PasswordMutation;
 
 #[Object]
 impl PasswordMutation {
-    /// Change one's password. Every other session ends; new tokens come with the answer.
-    #[graphql(guard = "SignedIn")]
+    /// Changes the caller's password. All other sessions are revoked; new tokens are returned.
+    #[graphql(guard = "RequireLogin")]
     async fn password_change(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The password so far, and the new one.")] input: PasswordChangeInput,
+        #[graphql(desc = "Current and new password.")] input: PasswordChangeInput,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(change(scope(ctx), input).await)
+        SessionPayload::from_result(change_password(request_context(ctx), input).await)
     }
 
-    /// Ask for a mail with a token that sets a new password. It holds for an hour.
-    #[graphql(guard = "Anybody")]
+    /// Emails a password-reset token, valid for one hour.
+    #[graphql(guard = "Public")]
     async fn password_reset_request(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The account's e-mail address.")] email: String,
+        #[graphql(desc = "Email address of the account.")] email: String,
     ) -> Result<MailPayload> {
-        MailPayload::settle(ask_for_reset(scope(ctx), &email).await.map(|()| true))
+        MailPayload::from_result(request_password_reset(request_context(ctx), &email).await.map(|()| true))
     }
 
-    /// Set a new password with the token of a mail. Every session ends; new tokens come with the answer.
-    #[graphql(guard = "Anybody")]
+    /// Sets a new password with a reset token. All sessions are revoked; new tokens are returned.
+    #[graphql(guard = "Public")]
     async fn password_reset(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The token that the mail brought.")] token: String,
-        #[graphql(desc = "From 8 to 128 characters, any.")] new_password: String,
+        #[graphql(desc = "Token from the email.")] token: String,
+        #[graphql(desc = "New password, from 8 to 128 characters.")] new_password: String,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(reset(scope(ctx), &token, new_password).await)
+        SessionPayload::from_result(reset_password(request_context(ctx), &token, new_password).await)
     }
 
-    /// Ask for a mail with a token that shows that one's e-mail address is one's own. It holds for two days.
-    #[graphql(guard = "SignedIn")]
+    /// Emails a verification token, valid for two days.
+    #[graphql(guard = "RequireLogin")]
     async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<MailPayload> {
-        let scope = scope(ctx);
-        let account = scope.caller.account()?;
-        let found = account::alive(&scope.db, account).await?.filter(|found| found.email_verified_at.is_none());
-        if found.is_some_and(|found| found.email.is_some()) {
-            write(scope, account, Purpose::VerifyEmail).await?;
+        let context = request_context(ctx);
+        let account_id = context.caller.require_account_id()?;
+        let account = account::find_active_account(&context.db, account_id)
+            .await?
+            .filter(|account| account.email_verified_at.is_none());
+        if account.is_some_and(|account| account.email.is_some()) {
+            request_account_email(context, account_id, OneTimeTokenPurpose::VerifyEmail).await?;
         }
-        MailPayload::settle(Ok(true))
+        MailPayload::from_result(Ok(true))
     }
 
-    /// Show that an e-mail address is one's own, with the token of a mail.
-    #[graphql(guard = "Anybody")]
+    /// Verifies the email address with the token.
+    #[graphql(guard = "Public")]
     async fn email_verify(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The token that the mail brought.")] token: String,
+        #[graphql(desc = "Token from the email.")] token: String,
     ) -> Result<EmailVerifyPayload> {
-        EmailVerifyPayload::settle(verify_email(scope(ctx), &token).await)
+        EmailVerifyPayload::from_result(verify_email(request_context(ctx), &token).await)
     }
 }
 
-async fn verify_email(scope: &Scope, token: &str) -> Result<String> {
-    look_up(scope, Purpose::VerifyEmail, token).await?;
-    let verified = scope.db.write(async |tx| {
-        let order = one_time::take(tx, Purpose::VerifyEmail, token, "token").await?;
-        let found = account::alive(tx, order.account).await?;
-        // The mail went to the address that the account had then.
-        let email = found.and_then(|found| found.email).filter(|email| *email == order.detail);
+async fn verify_email(context: &RequestContext, token: &str) -> Result<String> {
+    find_token_account(context, OneTimeTokenPurpose::VerifyEmail, token).await?;
+    let verified = context.db.write(async |tx| {
+        let consumed_token =
+            one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::VerifyEmail, token, "token").await?;
+        let account = account::find_active_account(tx, consumed_token.account_id).await?;
+        // The token is valid only for the address that it was sent to.
+        let email = account.and_then(|account| account.email).filter(|email| *email == consumed_token.metadata);
         let email = email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
-        account::verify_email(tx, order.account).await?;
-        one_time::clear(tx, Purpose::VerifyEmail, order.account).await?;
-        record(tx, order.account, "account.verify_email").await?;
+        account::mark_email_verified(tx, consumed_token.account_id).await?;
+        one_time_token::delete_one_time_tokens(tx, OneTimeTokenPurpose::VerifyEmail, consumed_token.account_id).await?;
+        record_audit_entry(tx, consumed_token.account_id, "account.verify_email").await?;
         Ok(email)
     });
     verified.await
 }
 
-/// The account of a token that a letter brought. One that does not exist is counted.
-async fn look_up(scope: &Scope, purpose: Purpose, token: &str) -> Result<i64> {
-    if let Some(account) = one_time::find(&scope.db, purpose, token, scope.db.now()).await? {
-        return Ok(account);
+/// Returns the account of an emailed token. Unknown tokens count toward the rate limit.
+async fn find_token_account(context: &RequestContext, purpose: OneTimeTokenPurpose, token: &str) -> Result<i64> {
+    if let Some(account_id) =
+        one_time_token::find_account_by_token(&context.db, purpose, token, context.db.now()).await?
+    {
+        return Ok(account_id);
     }
-    throttle::limit_unknown_tokens(scope).await?;
-    Err(one_time::unknown("token"))
+    throttle::limit_unknown_tokens(context).await?;
+    Err(one_time_token::invalid_token_error("token"))
 }
 
-/// An attempt at the password of somebody who is signed in: counted by their session, so that nobody else uses it up.
-pub(super) fn confirmation(scope: &Scope, account: i64) -> LoginAttempt {
-    let source = match scope.caller {
-        Caller::Person { session: Some(session), .. } => LoginSource::Session(session),
-        _ => LoginSource::Address(&scope.device.address),
+/// Creates a login attempt of a logged-in account, counted per session so that other clients cannot exhaust its limit.
+pub(super) fn build_login_attempt(context: &RequestContext, account_id: i64) -> LoginAttempt {
+    let source = match context.caller {
+        Caller::User { session_id: Some(session_id), .. } => LoginSource::Session(session_id),
+        _ => LoginSource::IpAddress(&context.client_info.ip_address),
     };
-    LoginAttempt::new(&scope.shared.config.throttle, &format!("account {account}"), source)
+    LoginAttempt::new(&context.app_state.config.throttle, &format!("account {account_id}"), source)
 }
 
-async fn change(scope: &Scope, input: PasswordChangeInput) -> Result<Tokens> {
-    local(scope)?;
+async fn change_password(context: &RequestContext, input: PasswordChangeInput) -> Result<Tokens> {
+    require_local_accounts(context)?;
     let PasswordChangeInput { current_password, new_password } = input;
-    let account = scope.caller.account()?;
-    let found = account::alive(&scope.db, account).await?;
-    let found = found.ok_or_else(|| Error::not_found("", "account"))?;
-    let email = found.email.clone().unwrap_or_default();
-    password::check(&new_password, &email, "input.newPassword")?;
-    let attempt = confirmation(scope, account);
-    attempt.begin(&scope.shared.db).await?;
-    if !scope.shared.hasher.verify(current_password, found.password.clone()).await? {
-        return Err(Error::user(Code::InvalidCredentials, "input.currentPassword", "this is not the password so far"));
+    let account_id = context.caller.require_account_id()?;
+    let account = account::find_active_account(&context.db, account_id).await?;
+    let account = account.ok_or_else(|| Error::not_found("", "account"))?;
+    let email = account.email.clone().unwrap_or_default();
+    password::validate_password(&new_password, &email, "input.newPassword")?;
+    let attempt = build_login_attempt(context, account_id);
+    attempt.count_as_failure(&context.app_state.db).await?;
+    if !context.app_state.password_hasher.verify(current_password, account.password.clone()).await? {
+        return Err(Error::user(
+            PublicErrorCode::InvalidCredentials,
+            "input.currentPassword",
+            "this is not the password so far",
+        ));
     }
-    let hash = scope.shared.hasher.hash(new_password).await?;
-    let opened = scope.db.write(async |tx| {
-        // A session that has been ended meanwhile changes nothing any more.
-        if let Caller::Person { session: Some(session), .. } = scope.caller
-            && !session::is_alive(tx, account, session).await?
+    let password_hash = context.app_state.password_hasher.hash(new_password).await?;
+    let new_session = context.db.write(async |tx| {
+        // A session that was revoked meanwhile must not change the password.
+        if let Caller::User { session_id: Some(session_id), .. } = context.caller
+            && !session::is_session_active(tx, account_id, session_id).await?
         {
-            return Err(session::stale());
+            return Err(session::account_changed_error());
         }
-        one_time::clear(tx, Purpose::ResetPassword, account).await?;
-        replace(tx, (found, hash), "account.change_password", scope).await
+        one_time_token::delete_one_time_tokens(tx, OneTimeTokenPurpose::ResetPassword, account_id).await?;
+        replace_password(tx, (account, password_hash), "account.change_password", context).await
     });
-    let opened = opened.await?;
-    attempt.succeed(&scope.shared.db).await?;
-    renewed(scope, opened).await
+    let new_session = new_session.await?;
+    attempt.clear_failure(&context.app_state.db).await?;
+    issue_new_tokens(context, new_session).await
 }
 
-async fn ask_for_reset(scope: &Scope, email: &str) -> Result<()> {
-    local(scope)?;
-    throttle::limit_reset_requests(scope).await?;
-    let found = account::by_email(&scope.db, email).await?.filter(|found| found.disabled_at.is_none());
-    if let Some(found) = found {
-        write(scope, found.id, Purpose::ResetPassword).await?;
+async fn request_password_reset(context: &RequestContext, email: &str) -> Result<()> {
+    require_local_accounts(context)?;
+    throttle::limit_reset_requests(context).await?;
+    let account =
+        account::find_account_by_email(&context.db, email).await?.filter(|account| account.disabled_at.is_none());
+    if let Some(account) = account {
+        request_account_email(context, account.id, OneTimeTokenPurpose::ResetPassword).await?;
     }
     Ok(())
 }
 
-/// Asks for a mail; its token is made when it is written. Where one has just been written, it is not written again.
-async fn write(scope: &Scope, account: i64, purpose: Purpose) -> Result<()> {
-    if !throttle::may_mail(scope, account, purpose).await? {
+/// Requests an email; its token is created when the email is rendered. Skipped if the rate limit is reached.
+async fn request_account_email(context: &RequestContext, account_id: i64, purpose: OneTimeTokenPurpose) -> Result<()> {
+    if !throttle::allow_account_email(context, account_id, purpose).await? {
         return Ok(());
     }
-    scope.db.write(async |tx| tx.emit(MailAsked { account, purpose }).await).await
+    context.db.write(async |tx| tx.emit_event(AccountEmailRequested { account: account_id, purpose }).await).await
 }
 
-async fn reset(scope: &Scope, token: &str, new_password: String) -> Result<Tokens> {
-    local(scope)?;
-    // Nothing is hashed for a token that does not exist, and none is used up by a password that cannot be.
-    let account = look_up(scope, Purpose::ResetPassword, token).await?;
-    let found = account::alive(&scope.db, account).await?;
-    let email = found.and_then(|found| found.email).unwrap_or_default();
-    password::check(&new_password, &email, "newPassword")?;
-    let hash = scope.shared.hasher.hash(new_password).await?;
-    let opened = scope.db.write(async |tx| {
-        let order = one_time::take(tx, Purpose::ResetPassword, token, "token").await?;
-        let found = account::alive(tx, order.account).await?;
-        let found = found.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
-        if found.email_verified_at.is_none() {
-            // Whoever has the mail's token reads the mail.
-            account::verify_email(tx, found.id).await?;
+async fn reset_password(context: &RequestContext, token: &str, new_password: String) -> Result<Tokens> {
+    require_local_accounts(context)?;
+    // Unknown tokens are rejected before hashing, and an invalid password does not consume the token.
+    let account_id = find_token_account(context, OneTimeTokenPurpose::ResetPassword, token).await?;
+    let account = account::find_active_account(&context.db, account_id).await?;
+    let email = account.and_then(|account| account.email).unwrap_or_default();
+    password::validate_password(&new_password, &email, "newPassword")?;
+    let password_hash = context.app_state.password_hasher.hash(new_password).await?;
+    let new_session = context.db.write(async |tx| {
+        let consumed_token =
+            one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::ResetPassword, token, "token").await?;
+        let account = account::find_active_account(tx, consumed_token.account_id).await?;
+        let account = account.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
+        if account.email_verified_at.is_none() {
+            // Possession of the emailed token proves access to the mailbox.
+            account::mark_email_verified(tx, account.id).await?;
         }
-        one_time::clear(tx, Purpose::ResetPassword, found.id).await?;
-        replace(tx, (found, hash), "account.reset_password", scope).await
+        one_time_token::delete_one_time_tokens(tx, OneTimeTokenPurpose::ResetPassword, account.id).await?;
+        replace_password(tx, (account, password_hash), "account.reset_password", context).await
     });
-    renewed(scope, opened.await?).await
+    issue_new_tokens(context, new_session.await?).await
 }
 
-/// Sets a password in place of the one that was looked at, ends every session that it has opened, and begins a new one.
-async fn replace(
+/// Replaces the password, revokes all sessions of the account and creates a new session.
+async fn replace_password(
     tx: &Tx,
-    (account, hash): (row::Model, String),
+    (account, password_hash): (row::Model, String),
     action: &'static str,
-    scope: &Scope,
-) -> Result<Opened> {
-    let account = account::replace_password(tx, account, hash).await?;
-    record(tx, account.id, action).await?;
-    session::revoke(tx, account.id, None).await?;
-    session::open(tx, account, &scope.device, ("password", lasts(scope))).await
+    context: &RequestContext,
+) -> Result<IssuedSession> {
+    let account = account::replace_password(tx, account, password_hash).await?;
+    record_audit_entry(tx, account.id, action).await?;
+    session::revoke_sessions(tx, account.id, None).await?;
+    session::create_session(tx, account, &context.client_info, ("password", session_idle_timeout(context))).await
 }
 
-/// The tokens of a session after which no other holds, here at once.
-async fn renewed(scope: &Scope, opened: Opened) -> Result<Tokens> {
-    scope.shared.gate.refresh(&scope.db).await?;
-    Tokens::of(scope, opened)
+/// Returns the tokens of the only remaining session; the revocations take effect on this instance immediately.
+async fn issue_new_tokens(context: &RequestContext, new_session: IssuedSession) -> Result<Tokens> {
+    context.app_state.access_token_service.refresh(&context.db).await?;
+    Tokens::issue(context, new_session)
 }
 
-/// That it was done, without what it was done with.
-async fn record(tx: &Tx, account: i64, action: &'static str) -> Result<()> {
-    tx.record(&[Change { action, thing: (Kind::Customer, account), before: None, after: None }]).await
+/// Records the action in the audit log, without secrets.
+async fn record_audit_entry(tx: &Tx, account_id: i64, action: &'static str) -> Result<()> {
+    tx.record_audit(&[AuditRecord { action, entity: (NodeType::Customer, account_id), before: None, after: None }])
+        .await
 }

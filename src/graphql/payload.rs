@@ -1,87 +1,93 @@
-//! What a mutation answers: the thing, or what its caller can put right.
+//! Mutation payloads: the result or user errors.
 
 use async_graphql::{Enum, SimpleObject};
 
 use crate::base::{
     self, Result,
-    error::{Code, Problem},
+    error::{PublicError, PublicErrorCode},
 };
 
-/// What kind of problem it is.
+/// Code of a user error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ErrorCode {
-    /// A value that cannot be.
+    /// A value is invalid.
     ValidationError,
-    /// What is meant is not there.
+    /// The object does not exist or the caller may not see it.
     NotFound,
-    /// There may be only one such thing, and there is one already.
+    /// A unique value is already in use.
     AlreadyExists,
-    /// It may not go from where it stands to where it should.
+    /// The status does not allow the transition.
     IllegalTransition,
-    /// A product is not, or no longer, on sale.
+    /// A product is not available for purchase.
     ProductNotAvailable,
-    /// Fewer are left than are wanted.
+    /// The requested quantity exceeds the available stock.
     InsufficientStock,
-    /// It costs something else than you expect: read it again, and decide again.
+    /// The price differs from the expected price; reload and retry.
     PriceChanged,
-    /// The idempotency key was used before, for something else: take a new one.
+    /// The idempotency key was already used for a different request; use a new key.
     IdempotencyMismatch,
-    /// The payment was refused.
+    /// The payment was declined.
     PaymentFailed,
-    /// The e-mail address and the password do not belong together.
+    /// The email address or password is incorrect.
     InvalidCredentials,
-    /// It has been changed since you read it: read it again, and decide again.
+    /// The object was changed since it was read; reload and retry.
     VersionConflict,
 }
 
-/// Something that the caller of a mutation can put right.
+/// Error that the caller of a mutation can correct.
 #[derive(Debug, Clone, PartialEq, Eq, SimpleObject)]
 pub struct UserError {
-    /// The kind, for programs.
+    /// Machine-readable error code.
     code: ErrorCode,
-    /// What is wrong and what would be right, for people.
+    /// Human-readable description of the error.
     message: String,
-    /// The path of the input it is about, from the mutation's arguments down; empty when it is about the whole.
+    /// Path of the input field, starting at the mutation's arguments; empty if the error concerns the whole input.
     field: Vec<String>,
 }
 
-impl From<Problem> for UserError {
-    fn from(problem: Problem) -> Self {
-        let code = match problem.code {
-            Code::NotFound => ErrorCode::NotFound,
-            Code::AlreadyExists => ErrorCode::AlreadyExists,
-            Code::IllegalTransition => ErrorCode::IllegalTransition,
-            Code::ProductNotAvailable => ErrorCode::ProductNotAvailable,
-            Code::InsufficientStock => ErrorCode::InsufficientStock,
-            Code::PriceChanged => ErrorCode::PriceChanged,
-            Code::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
-            Code::PaymentFailed => ErrorCode::PaymentFailed,
-            Code::InvalidCredentials => ErrorCode::InvalidCredentials,
-            Code::VersionConflict => ErrorCode::VersionConflict,
+impl From<PublicError> for UserError {
+    fn from(error: PublicError) -> Self {
+        let code = match error.code {
+            PublicErrorCode::NotFound => ErrorCode::NotFound,
+            PublicErrorCode::AlreadyExists => ErrorCode::AlreadyExists,
+            PublicErrorCode::IllegalTransition => ErrorCode::IllegalTransition,
+            PublicErrorCode::ProductNotAvailable => ErrorCode::ProductNotAvailable,
+            PublicErrorCode::InsufficientStock => ErrorCode::InsufficientStock,
+            PublicErrorCode::PriceChanged => ErrorCode::PriceChanged,
+            PublicErrorCode::IdempotencyMismatch => ErrorCode::IdempotencyMismatch,
+            PublicErrorCode::PaymentFailed => ErrorCode::PaymentFailed,
+            PublicErrorCode::InvalidCredentials => ErrorCode::InvalidCredentials,
+            PublicErrorCode::VersionConflict => ErrorCode::VersionConflict,
             _ => ErrorCode::ValidationError,
         };
-        Self { code, message: problem.message, field: problem.field }
+        Self { code, message: error.message, field: error.field }
     }
 }
 
-/// What came of a mutation: the thing, or the problems. What its caller cannot put right is an error.
+/// Splits a result into the value and the user errors.
 ///
 /// # Errors
-/// When nobody is signed in, the caller may not, tries too often, or it is our fault.
-pub fn settle<T>(outcome: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
-    let why = match outcome {
-        Ok(made) => return Ok((Some(made), Vec::new())),
-        Err(why) => why,
+/// Returns all other errors: unauthenticated, forbidden, rate-limited, too complex, unavailable and internal.
+pub fn split_user_errors<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
+    let error = match result {
+        Ok(value) => return Ok((Some(value), Vec::new())),
+        Err(error) => error,
     };
-    let beyond = [Code::Unauthenticated, Code::Forbidden, Code::RateLimited, Code::QueryTooComplex, Code::Unavailable];
-    if beyond.contains(&why.public().code) {
-        return Err(why);
+    let request_error_codes = [
+        PublicErrorCode::Unauthenticated,
+        PublicErrorCode::Forbidden,
+        PublicErrorCode::RateLimited,
+        PublicErrorCode::QueryTooComplex,
+        PublicErrorCode::Unavailable,
+    ];
+    if request_error_codes.contains(&error.to_public_error().code) {
+        return Err(error);
     }
-    let problems = base::Error::problems(why)?;
-    Ok((None, problems.into_iter().map(UserError::from).collect()))
+    let user_errors = base::Error::into_public_errors(error)?;
+    Ok((None, user_errors.into_iter().map(UserError::from).collect()))
 }
 
-/// Declares a payload: the thing, and what is wrong.
+/// Declares a payload type with its result and user errors.
 macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $(#[$field_doc:meta])* $field:ident: $ty:ty }) => {
         $(#[$doc])*
@@ -89,17 +95,17 @@ macro_rules! payload {
         pub struct $name {
             $(#[$field_doc])*
             $field: Option<$ty>,
-            /// What the caller can put right; empty when all went well.
+            /// Errors that the caller can correct; empty on success.
             user_errors: Vec<$crate::graphql::payload::UserError>,
         }
 
         impl $name {
-            /// What came of it.
+            /// Creates the payload from a result.
             ///
             /// # Errors
-            /// When the caller cannot put it right.
-            pub fn settle(outcome: $crate::base::Result<impl Into<$ty>>) -> $crate::base::Result<Self> {
-                let ($field, user_errors) = $crate::graphql::payload::settle(outcome)?;
+            /// Returns errors that the caller cannot correct.
+            pub fn from_result(result: $crate::base::Result<impl Into<$ty>>) -> $crate::base::Result<Self> {
+                let ($field, user_errors) = $crate::graphql::payload::split_user_errors(result)?;
                 Ok(Self { $field: $field.map(Into::into), user_errors })
             }
         }

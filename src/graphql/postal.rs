@@ -1,103 +1,103 @@
-//! Addresses that are written out, in a cart or on an order, and which address is meant.
+//! Postal addresses of carts and orders, and the choice between a saved and an inline address.
 
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, OneofObject};
 
-use super::profile::patch;
+use super::profile::to_patch;
 use crate::{
-    base::{Country, GlobalId, Patch, Result, id::Kind},
-    cart::said::Place,
-    customer::{Written, address::AddressChange},
+    base::{Country, GlobalId, Patch, Result, global_id::NodeType},
+    cart::details::AddressInput,
+    customer::{AddressSnapshot, address::AddressPatch},
 };
 
-/// Where somebody can be reached, as it was written down: a copy, whatever becomes of an address that is saved.
+/// Postal address: a copy, independent of later changes to saved addresses.
 #[derive(Debug)]
-pub struct PostalAddress(pub Written);
+pub struct PostalAddress(pub AddressSnapshot);
 
-/// Where somebody can be reached, as it was written down: a copy, whatever becomes of an address that is saved.
+/// Postal address: a copy, independent of later changes to saved addresses.
 #[Object]
 impl PostalAddress {
-    /// The first name of whoever lives there; may be empty.
+    /// First name of the recipient; may be empty.
     async fn first_name(&self) -> &str {
         &self.0.first_name
     }
 
-    /// Their last name; may be empty.
+    /// Last name of the recipient; may be empty.
     async fn last_name(&self) -> &str {
         &self.0.last_name
     }
 
-    /// The company; null for a private address.
+    /// Company name; null for a private address.
     async fn company(&self) -> Option<&str> {
         self.0.company.as_deref()
     }
 
-    /// Street and number, or a post box.
+    /// Street and house number, or a PO box.
     async fn line1(&self) -> &str {
         &self.0.line1
     }
 
-    /// Building, floor, or what else helps to find it.
+    /// Building, floor or apartment; null if there is none.
     async fn line2(&self) -> Option<&str> {
         self.0.line2.as_deref()
     }
 
-    /// The town.
+    /// City or town.
     async fn city(&self) -> &str {
         &self.0.city
     }
 
-    /// The county, state or province, where it belongs in an address.
+    /// County, state or province; null if there is none.
     async fn region(&self) -> Option<&str> {
         self.0.region.as_deref()
     }
 
-    /// The postal code, where there are any.
+    /// Postal code; null if there is none.
     async fn postal_code(&self) -> Option<&str> {
         self.0.postal_code.as_deref()
     }
 
-    /// The country by ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     async fn country_code(&self) -> &str {
         &self.0.country_code
     }
 
-    /// The country's name in English.
+    /// Country name in English.
     async fn country(&self) -> &'static str {
         self.0.country().map_or("", Country::name)
     }
 
-    /// A telephone number in E.164 for whoever delivers there.
+    /// Phone number (E.164) for the carrier; null if there is none.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
     }
 }
 
-/// An address written out. A first name, a last name or a company must be there.
+/// Inline address. Requires a first name, a last name or a company.
 #[derive(Debug, InputObject)]
 pub struct PostalAddressInput {
-    /// At most 100 characters.
+    /// First name, at most 100 characters.
     first_name: Option<String>,
-    /// At most 100 characters.
+    /// Last name, at most 100 characters.
     last_name: Option<String>,
-    /// At most 100 characters.
+    /// Company name, at most 100 characters.
     company: Option<String>,
-    /// Street and number, or a post box. At most 200 characters.
+    /// Street and house number, or a PO box; at most 200 characters.
     line1: String,
-    /// Building, floor, or what else helps to find it. At most 200 characters.
+    /// Building, floor or apartment; at most 200 characters.
     line2: Option<String>,
-    /// The town. At most 100 characters.
+    /// City or town; at most 100 characters.
     city: String,
-    /// The county, state or province. At most 100 characters.
+    /// County, state or province; at most 100 characters.
     region: Option<String>,
-    /// At most 20 characters.
+    /// Postal code; at most 20 characters.
     postal_code: Option<String>,
-    /// The two letters of ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     country_code: String,
-    /// A telephone number with its country's code, or as it is dialled in the address's country.
+    /// Phone number, in international format or the national format of the address's country.
     phone: Option<String>,
 }
 
-impl From<PostalAddressInput> for AddressChange {
+impl From<PostalAddressInput> for AddressPatch {
     fn from(input: PostalAddressInput) -> Self {
         let PostalAddressInput {
             first_name,
@@ -112,31 +112,31 @@ impl From<PostalAddressInput> for AddressChange {
             phone,
         } = input;
         Self {
-            first_name: Patch::to(first_name),
-            last_name: Patch::to(last_name),
-            company: Patch::to(company),
+            first_name: Patch::from_option(first_name),
+            last_name: Patch::from_option(last_name),
+            company: Patch::from_option(company),
             line1: Patch::Set(line1),
-            line2: Patch::to(line2),
+            line2: Patch::from_option(line2),
             city: Patch::Set(city),
-            region: Patch::to(region),
-            postal_code: Patch::to(postal_code),
+            region: Patch::from_option(region),
+            postal_code: Patch::from_option(postal_code),
             country_code: Patch::Set(country_code),
-            phone: Patch::to(phone),
+            phone: Patch::from_option(phone),
         }
     }
 }
 
-/// Which address is meant: one of one's own that is saved, or one that is written out.
+/// Either a saved address of the caller or an inline address.
 #[derive(Debug, OneofObject)]
 pub enum AddressChoiceInput {
-    /// The id of one of one's own.
+    /// ID of a saved address of the caller.
     AddressId(ID),
-    /// This one.
+    /// Inline address.
     Address(Box<PostalAddressInput>),
 }
 
 impl AddressChoiceInput {
-    /// The telephone number that comes with it.
+    /// Returns the phone number of the inline address.
     #[must_use]
     pub fn phone(&self) -> Option<&str> {
         match self {
@@ -145,26 +145,28 @@ impl AddressChoiceInput {
         }
     }
 
-    /// The address as the carts' room knows it; `at` is where it stands.
+    /// Converts to the cart's address input; `path` is the input field for user errors.
     ///
     /// # Errors
-    /// When the id is none of an address.
-    pub fn read(self, at: &str) -> Result<Place> {
+    /// Returns a user error if the ID is not an address ID.
+    pub fn into_address_input(self, path: &str) -> Result<AddressInput> {
         match self {
-            Self::AddressId(id) => GlobalId::key(&id, Kind::Address, &format!("{at}.addressId")).map(Place::Saved),
-            Self::Address(input) => Ok(Place::Written(Box::new((*input).into()))),
+            Self::AddressId(id) => {
+                GlobalId::decode_as(&id, NodeType::Address, &format!("{path}.addressId")).map(AddressInput::Saved)
+            }
+            Self::Address(input) => Ok(AddressInput::Inline(Box::new((*input).into()))),
         }
     }
 }
 
-/// What is said of an address, if anything is.
+/// Converts an optional address choice to a patch.
 ///
 /// # Errors
-/// When the id is none of an address.
-pub fn place(said: MaybeUndefined<AddressChoiceInput>, at: &str) -> Result<Patch<Place>> {
-    Ok(match patch(said) {
-        Patch::Keep => Patch::Keep,
+/// Returns a user error if the ID is not an address ID.
+pub fn parse_address_patch(input: MaybeUndefined<AddressChoiceInput>, path: &str) -> Result<Patch<AddressInput>> {
+    Ok(match to_patch(input) {
+        Patch::Unchanged => Patch::Unchanged,
         Patch::Clear => Patch::Clear,
-        Patch::Set(choice) => Patch::Set(choice.read(at)?),
+        Patch::Set(choice) => Patch::Set(choice.into_address_input(path)?),
     })
 }

@@ -1,76 +1,78 @@
-//! What customers want to hear of.
+//! Notification preferences of customers.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{context::scope, guard::SignedIn, message::NotificationEvent, payload::payload};
+use super::{context::request_context, guard::RequireLogin, message::NotificationEvent, payload::payload};
 use crate::{
     base::Result,
     notification::{
-        Channel, Occasion,
-        preference::{self, Wanted},
+        NotificationChannel, NotificationEventType,
+        preference::{self, ChannelPreferences},
     },
 };
 
-/// Whether somebody is told of something, and by which way.
+/// Notification preference for one event.
 #[derive(Debug, Clone, Copy, SimpleObject)]
 pub struct NotificationPreference {
-    /// What is told.
+    /// Notification event.
     event: NotificationEvent,
-    /// Whether a letter tells of it, where there is an e-mail address.
+    /// Whether the event is notified by email, if the account has an email address.
     email: bool,
-    /// Whether a short message does, where there is a telephone number.
+    /// Whether the event is notified by SMS, if the account has a phone number.
     sms: bool,
 }
 
-/// All that can be chosen, as somebody has it.
+/// Returns the preferences for all configurable events.
 #[must_use]
-pub fn told(wanted: &Wanted) -> Vec<NotificationPreference> {
-    let chosen = Occasion::ALL.into_iter().filter(|one| one.is_chosen());
-    let preference = |one: Occasion| NotificationPreference {
-        event: one.into(),
-        email: wanted.of(one, Channel::Email),
-        sms: wanted.of(one, Channel::Sms),
+pub fn list_preferences(preferences: &ChannelPreferences) -> Vec<NotificationPreference> {
+    let configurable_events = NotificationEventType::ALL.into_iter().filter(|event| event.is_optional());
+    let to_preference = |event: NotificationEventType| NotificationPreference {
+        event: event.into(),
+        email: preferences.is_enabled(event, NotificationChannel::Email),
+        sms: preferences.is_enabled(event, NotificationChannel::Sms),
     };
-    chosen.map(preference).collect()
+    configurable_events.map(to_preference).collect()
 }
 
-/// What somebody wants to hear of. What is left out stays as it is.
+/// Notification preference to set. Omitted channels are unchanged.
 #[derive(Debug, InputObject)]
 pub struct NotificationPreferenceInput {
-    /// What is told. What brings a token comes only when it is asked for, and cannot be chosen.
+    /// Notification event. Events that deliver a token are sent on request and cannot be configured.
     event: NotificationEvent,
-    /// Whether by letter.
+    /// Whether to notify by email.
     email: Option<bool>,
-    /// Whether by short message.
+    /// Whether to notify by SMS.
     sms: Option<bool>,
 }
 
 payload!(
-    /// What came of choosing what to hear of.
+    /// Payload of `notificationPreferenceSet`.
     NotificationPreferencePayload {
-        /// All that can be chosen, as it is now; null when nothing was changed.
+        /// Preferences for all configurable events after the mutation; null if nothing was changed.
         notification_preferences: Vec<NotificationPreference>
     }
 );
 
-/// The preferences' part of the mutation root.
+/// Notification preference mutations.
 #[derive(Debug, Default)]
 pub struct PreferenceMutation;
 
 #[Object]
 impl PreferenceMutation {
-    /// Choose whether one is told of something, and by which way.
-    #[graphql(guard = "SignedIn")]
+    /// Enables or disables one notification event per channel for the caller.
+    #[graphql(guard = "RequireLogin")]
     async fn notification_preference_set(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What one wants to hear of.")] input: NotificationPreferenceInput,
+        #[graphql(desc = "Preference to set.")] input: NotificationPreferenceInput,
     ) -> Result<NotificationPreferencePayload> {
-        let scope = scope(ctx);
-        let account = scope.caller.account()?;
+        let context = request_context(ctx);
+        let account_id = context.caller.require_account_id()?;
         let NotificationPreferenceInput { event, email, sms } = input;
-        let said = [(Channel::Email, email), (Channel::Sms, sms)];
-        let set = scope.db.write(async |tx| preference::set(tx, account, event.into(), said).await);
-        NotificationPreferencePayload::settle(set.await.map(|wanted| told(&wanted)))
+        let channel_settings = [(NotificationChannel::Email, email), (NotificationChannel::Sms, sms)];
+        let update = context
+            .db
+            .write(async |tx| preference::set_preferences(tx, account_id, event.into(), channel_settings).await);
+        NotificationPreferencePayload::from_result(update.await.map(|preferences| list_preferences(&preferences)))
     }
 }

@@ -7,24 +7,24 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
+    batched::{Batched, BatchedList, FieldSelection, product_columns},
     category::Category,
+    clamp_to_i32,
     connection::{self, ProductConnection},
-    context::{Scope, scope},
+    context::{RequestContext, request_context},
     filter::{ProductFilter, ProductOrder},
-    int,
-    loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, TagsOf, VariantsOf},
-    quick::{Asked, Quick, QuickList, product_columns},
+    find_conflicting_argument,
+    loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
     shop::CurrencyCode,
-    surplus,
     variant::Variant,
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind, page},
-    catalog::{Status, columns::VariantColumns, list, loader, product},
-    inventory::Stock,
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::{PublicationStatus, loader, product, product_queries, projection::VariantColumns},
+    inventory::StockAvailability,
 };
 
-/// Something the shop sells, in one or more variants.
+/// Product, sold in one or more variants.
 #[derive(Debug, Clone)]
 pub struct Product(pub(super) Arc<product::Model>);
 
@@ -40,258 +40,272 @@ impl From<product::Model> for Product {
     }
 }
 
-/// Where a product stands in its life.
+/// Publication status of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Status")]
+#[graphql(remote = "PublicationStatus")]
 pub enum ProductStatus {
-    /// Being prepared; only staff see it.
+    /// Draft; visible to staff only.
     Draft,
-    /// On sale and visible to everybody.
+    /// Published and available to everyone.
     Active,
-    /// Withdrawn, kept for the orders that name it.
+    /// Archived: withdrawn from sale, kept for existing orders.
     Archived,
 }
 
-/// A picture.
+/// Product image.
 #[derive(Debug, SimpleObject)]
 #[graphql(name = "Image")]
-pub struct ImageNode {
-    /// Where the picture is.
+pub struct ImageObject {
+    /// URL of the image.
     url: String,
-    /// What it shows, in words, for those who do not see it.
+    /// Alternative text; null if there is none.
     alt: Option<String>,
 }
 
-/// An option that a shopper chooses by, with all values there are.
+/// Product option with all its values.
 #[derive(Debug, SimpleObject)]
 pub struct ProductOption {
-    /// What is chosen: `Size`, `Colour`.
+    /// Option name, such as `Size` or `Color`.
     name: String,
-    /// What there is to choose from, in the order of the variants.
+    /// Option values, in the order of the variants.
     values: Vec<String>,
 }
 
-/// The price of the cheapest and of the dearest variant, as a buyer pays now.
+/// Range of current prices of a product's variants.
 #[derive(Debug, SimpleObject)]
 pub struct PriceRange {
-    /// What the cheapest variant costs now.
+    /// Current price of the cheapest variant.
     min: Decimal,
-    /// What the dearest variant costs now.
+    /// Current price of the most expensive variant.
     max: Decimal,
-    /// The currency of both.
+    /// Currency of both prices.
     currency: CurrencyCode,
 }
 
-/// Something the shop sells, in one or more variants.
+/// Product, sold in one or more variants.
 #[Object]
 impl Product {
-    /// The lasting id.
+    /// Global ID.
     pub async fn id(&self) -> ID {
-        GlobalId::new(Kind::Product, self.0.id).encode().into()
+        GlobalId::new(NodeType::Product, self.0.id).encode().into()
     }
 
-    /// The number of its first variant; of a simple product, its own.
+    /// SKU of the first variant.
     async fn sku(&self) -> &str {
         &self.0.sku
     }
 
-    /// What shoppers read.
+    /// Display name.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The product's lasting name in addresses; unique in the shop.
+    /// URL slug, unique across products.
     async fn slug(&self) -> &str {
         &self.0.slug
     }
 
-    /// What there is to say about it, as plain text. One statement for any number of products.
+    /// Description as plain text.
     async fn description(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        Ok(self.texts(scope(ctx)).await?.map(|texts| texts.text))
+        Ok(self.load_description(request_context(ctx)).await?.map(|description| description.text))
     }
 
-    /// The same as HTML that is safe to show as it is. Costs nothing beside `description`.
+    /// Description as sanitized HTML.
     async fn description_html(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        Ok(self.texts(scope(ctx)).await?.map(|texts| texts.html))
+        Ok(self.load_description(request_context(ctx)).await?.map(|description| description.html))
     }
 
-    /// Who makes it.
+    /// Vendor (manufacturer or brand).
     async fn vendor(&self) -> Option<&str> {
         self.0.vendor.as_deref()
     }
 
-    /// Free words that it is found by, by the alphabet. One statement for any number of products.
+    /// Tags, in alphabetical order.
     async fn tags(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
-        let tags = scope(ctx).load(TagsOf(self.0.id)).await?;
+        let tags = request_context(ctx).load(TagsOf(self.0.id)).await?;
         Ok(tags.map(|tags| tags.to_vec()).unwrap_or_default())
     }
 
-    /// Where it stands in its life. Shoppers see active products only.
+    /// Publication status. Customers see active products only.
     async fn status(&self) -> ProductStatus {
         self.0.status.into()
     }
 
-    /// Whether the shop shows it first.
+    /// Whether the product is featured.
     async fn featured(&self) -> bool {
         self.0.featured
     }
 
-    /// Where it belongs. Costs nothing: the tree is in memory.
-    async fn category(&self, ctx: &Context<'_>) -> Result<Quick<Category>> {
-        let scope = scope(ctx);
-        if let Some(category) = Category::find(&scope.tree(), self.0.category_id) {
-            return Ok(Quick(category));
+    /// Category of the product.
+    async fn category(&self, ctx: &Context<'_>) -> Result<Batched<Category>> {
+        let context = request_context(ctx);
+        if let Some(category) = Category::find(&context.category_tree(), self.0.category_id) {
+            return Ok(Batched(category));
         }
-        // Its category was made after this request's tree was read.
-        let missing = || Error::fault("finding a product's category", "it is not in the tree");
-        Category::find(Box::pin(scope.fresh_tree()).await?, self.0.category_id).map(Quick).ok_or_else(missing)
+        // The category was created after the request's snapshot of the tree.
+        let missing_category = || Error::internal("finding a product's category", "it is not in the tree");
+        Category::find(Box::pin(context.latest_category_tree()).await?, self.0.category_id)
+            .map(Batched)
+            .ok_or_else(missing_category)
     }
 
-    /// The regular price of the variant that costs least now, before any sale.
+    /// Regular price of the variant with the lowest current price.
     async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.price)
+        request_context(ctx).decimal_amount(self.0.price)
     }
 
-    /// What that variant costs now because of a sale; null when it is not on sale.
+    /// Sale price of that variant; null if it is not on sale.
     async fn sale_price(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.sale_price.map(|minor| scope(ctx).amount(minor))
+        self.0.sale_price.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
     }
 
-    /// What a buyer pays now for the cheapest and for the dearest variant.
+    /// Range of current prices of all variants.
     async fn price_range(&self, ctx: &Context<'_>) -> PriceRange {
-        let currency = CurrencyCode(scope(ctx).shared.config.shop.currency);
-        PriceRange { min: scope(ctx).amount(self.0.price_now), max: scope(ctx).amount(self.0.price_max), currency }
+        let currency = CurrencyCode(request_context(ctx).app_state.config.shop.currency);
+        PriceRange {
+            min: request_context(ctx).decimal_amount(self.0.price_now),
+            max: request_context(ctx).decimal_amount(self.0.price_max),
+            currency,
+        }
     }
 
-    /// The currency of the prices.
+    /// Currency of the prices.
     async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(scope(ctx).shared.config.shop.currency)
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
     }
 
-    /// Where its first picture is.
+    /// URL of the first image.
     async fn image(&self) -> Option<&str> {
         self.0.image.as_deref()
     }
 
-    /// All its pictures, in order. One statement for any number of products.
-    async fn images(&self, ctx: &Context<'_>) -> Result<Vec<ImageNode>> {
-        let images = scope(ctx).load(ImagesOf(self.0.id)).await?;
-        let node = |image: &loader::Image| ImageNode { url: image.url.clone(), alt: image.alt.clone() };
-        Ok(images.iter().flat_map(|images| images.iter()).map(node).collect())
+    /// All images, in order.
+    async fn images(&self, ctx: &Context<'_>) -> Result<Vec<ImageObject>> {
+        let images = request_context(ctx).load(ImagesOf(self.0.id)).await?;
+        let to_image = |image: &loader::ProductImage| ImageObject { url: image.url.clone(), alt: image.alt.clone() };
+        Ok(images.iter().flat_map(|images| images.iter()).map(to_image).collect())
     }
 
-    /// Whether any of its variants can be bought now. One statement for any number of products.
+    /// Whether at least one variant is available for purchase.
     async fn in_stock(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(self.stock(scope(ctx)).await?.is_some_and(|stock| stock.buyable))
+        Ok(self.load_stock(request_context(ctx)).await?.is_some_and(|stock| stock.buyable))
     }
 
-    /// How many can be bought, all variants together: what is on hand and not reserved. Variants whose stock is not
-    /// counted add nothing. Costs nothing beside `inStock`.
+    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0.
     async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
-        Ok(self.stock(scope(ctx)).await?.map_or(0, |stock| int(stock.available)))
+        Ok(self.load_stock(request_context(ctx)).await?.map_or(0, |stock| clamp_to_i32(stock.available)))
     }
 
-    /// What a shopper chooses by, in order; empty for a simple product. One statement for any number of products.
+    /// Options with their values, in order; empty for a simple product.
     async fn options(&self, ctx: &Context<'_>) -> Result<Vec<ProductOption>> {
-        let options = scope(ctx).load(OptionsOf(self.0.id)).await?;
-        let node = |one: &loader::Choices| ProductOption { name: one.name.clone(), values: one.values.clone() };
-        Ok(options.iter().flat_map(|options| options.iter()).map(node).collect())
+        let options = request_context(ctx).load(OptionsOf(self.0.id)).await?;
+        let to_option =
+            |option: &loader::OptionValues| ProductOption { name: option.name.clone(), values: option.values.clone() };
+        Ok(options.iter().flat_map(|options| options.iter()).map(to_option).collect())
     }
 
-    /// What can be bought: one variant or more, in order. One statement for any number of products.
+    /// Variants, in order; at least one.
     #[graphql(complexity = "usize::try_from(first.unwrap_or(10)).unwrap_or(0) * child_complexity")]
     async fn variants(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only the first so many, from 0 to 100; up to 100 when not said.")] first: Option<i32>,
-    ) -> Result<QuickList<Variant>> {
-        let scope = scope(ctx);
-        let first = shown(first)?;
-        let rows = scope.load(VariantsOf { product: self.0.id, columns: VariantColumns::ALL }).await?;
+        #[graphql(desc = "Returns the first n variants (0-100, default 100).")] first: Option<i32>,
+    ) -> Result<BatchedList<Variant>> {
+        let context = request_context(ctx);
+        let first = parse_variant_limit(first)?;
+        let rows = context.load(ProductVariantsKey { product_id: self.0.id, columns: VariantColumns::ALL }).await?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
-        let variants: Vec<_> = rows.map(|row| Variant::of(Arc::clone(row), self.clone())).collect();
-        scope.spend(ctx, variants.len())?;
-        Ok(QuickList(variants))
+        let variants: Vec<_> = rows.map(|row| Variant::with_product(Arc::clone(row), self.clone())).collect();
+        context.charge_list_values(ctx, variants.len())?;
+        Ok(BatchedList(variants))
     }
 
-    /// Rises with every change that somebody makes: hand it in as `expectedVersion`, and no change of another's is
-    /// overwritten. Stock that is sold, and sales that turn by the clock, do not raise it.
+    /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by
+    /// sales and scheduled price changes do not increment it.
     async fn version(&self) -> i32 {
         self.0.version
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it, or one of its variants, was last changed.
+    /// Time of the last update of the product or one of its variants.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// How many of its variants are shown.
-pub(super) fn shown(first: Option<i32>) -> Result<usize> {
-    page::size("first", first.or(Some(100)))
+/// Validates the number of variants to return.
+pub(super) fn parse_variant_limit(first: Option<i32>) -> Result<usize> {
+    pagination::validate_page_size("first", first.or(Some(100)))
 }
 
 impl Product {
-    async fn texts(&self, scope: &Scope) -> Result<Option<loader::Description>> {
-        let texts = scope.load(DescriptionOf(self.0.id)).await?;
-        Ok(texts.and_then(|texts| texts.first().cloned()).filter(loader::Description::says))
+    async fn load_description(&self, context: &RequestContext) -> Result<Option<loader::ProductDescription>> {
+        let descriptions = context.load(DescriptionOf(self.0.id)).await?;
+        Ok(descriptions
+            .and_then(|descriptions| descriptions.first().cloned())
+            .filter(loader::ProductDescription::has_text))
     }
 
-    async fn stock(&self, scope: &Scope) -> Result<Option<Stock>> {
-        scope.load(ProductStock(self.0.id)).await
+    async fn load_stock(&self, context: &RequestContext) -> Result<Option<StockAvailability>> {
+        context.load(ProductStock(self.0.id)).await
     }
 }
 
-/// The products' part of the query root.
+/// Product queries.
 #[derive(Debug, Default)]
 pub struct ProductQuery;
 
 #[Object]
 impl ProductQuery {
-    /// One product, by its id, by its slug, or by the sku of any of its variants; null when it is not there or not
-    /// yours to see: what is not on sale is seen by staff only. One statement.
+    /// Product by ID, slug or SKU of a variant; null if it does not exist or the caller may not see it. Unpublished
+    /// products are visible to staff only.
     async fn product(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: Option<ID>,
-        #[graphql(desc = "The product's slug.")] slug: Option<String>,
-        #[graphql(desc = "The exact sku of one of its variants.")] sku: Option<String>,
-    ) -> Result<Option<Quick<Product>>> {
-        let named = match (&id, &slug, &sku) {
-            (Some(id), None, None) => list::Named::Key(GlobalId::key(id, Kind::Product, "id")?),
-            (None, Some(slug), None) => list::Named::Slug(slug),
-            (None, None, Some(sku)) => list::Named::Sku(sku),
+        #[graphql(desc = "ID of the product.")] id: Option<ID>,
+        #[graphql(desc = "Slug of the product.")] slug: Option<String>,
+        #[graphql(desc = "Exact SKU of one of its variants.")] sku: Option<String>,
+    ) -> Result<Option<Batched<Product>>> {
+        let lookup = match (&id, &slug, &sku) {
+            (Some(id), None, None) => {
+                product_queries::ProductLookup::Id(GlobalId::decode_as(id, NodeType::Product, "id")?)
+            }
+            (None, Some(slug), None) => product_queries::ProductLookup::Slug(slug),
+            (None, None, Some(sku)) => product_queries::ProductLookup::Sku(sku),
             _ => {
                 let message = "give the `id`, the `slug` or a `sku` of a product, one of the three";
-                let given = [("id", id.is_some()), ("slug", slug.is_some()), ("sku", sku.is_some())];
-                return Err(Error::bad_input(surplus(given), message));
+                let arguments = [("id", id.is_some()), ("slug", slug.is_some()), ("sku", sku.is_some())];
+                return Err(Error::bad_input(find_conflicting_argument(arguments), message));
             }
         };
-        let asked = Asked::of(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        let found = list::find(&scope(ctx).db, (named, scope(ctx).sight), product_columns(&asked)).await?;
-        Ok(found.map(|row| Quick(Product::from(row))))
+        let selection = FieldSelection::from_selection_set(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        let row = product_queries::find_product(
+            &request_context(ctx).db,
+            (lookup, request_context(ctx).visibility),
+            product_columns(&selection),
+        )
+        .await?;
+        Ok(row.map(|row| Batched(Product::from(row))))
     }
 
-    /// The products that a filter wants, in an order, page by page. One statement for the page, one more for a search,
-    /// one for `totalCount` and one for each facet that is asked for.
-    #[graphql(complexity = "connection::cost(first, last, child_complexity)")]
+    /// Products that match the filter, sorted and paginated.
+    #[graphql(complexity = "connection::compute_connection_cost(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, from 0 to 100; 20 when nothing is said.")] first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor. Goes with `first`.")] after: Option<String>,
-        #[graphql(desc = "The last so many, from 0 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor. Goes with `last`.")] before: Option<String>,
-        #[graphql(desc = "Which products. Everything said must hold.")] filter: Option<ProductFilter>,
-        #[graphql(desc = "In which order; the best match first when nothing is said.")] order_by: Option<ProductOrder>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<ProductFilter>,
+        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] order_by: Option<ProductOrder>,
     ) -> Result<ProductConnection> {
-        let window = page::Window::new(first, after, last, before)?;
-        ProductConnection::open(ctx, window, filter.unwrap_or_default(), order_by.unwrap_or_default()).await
+        let page_request = pagination::PageRequest::new(first, after, last, before)?;
+        ProductConnection::create(ctx, page_request, filter.unwrap_or_default(), order_by.unwrap_or_default()).await
     }
 }

@@ -1,64 +1,64 @@
-//! Changes of customers: by themselves, and by staff.
+//! Customer mutations, for customers and staff.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::{
-    context::{Scope, scope},
-    customer::{Customer, whose},
-    guard::{Can, SignedIn},
+    context::{RequestContext, request_context},
+    customer::{Customer, resolve_customer_id},
+    guard::{RequireLogin, RequirePermission},
     message::Language,
-    password::confirmation,
+    password::build_login_attempt,
     payload::payload,
 };
 use crate::{
-    base::{Error, GlobalId, Patch, Result, error::Code, id::Kind},
+    base::{Error, GlobalId, Patch, Result, error::PublicErrorCode, global_id::NodeType},
     cart,
     customer::{
-        erase,
-        profile::{self, ProfileChange, Wish},
-        staff,
+        erasure,
+        profile::{self, AccountTarget, ProfilePatch},
+        staff_accounts,
     },
     identity::{Caller, Permission, account, password},
     order,
 };
 
-/// What is to be said of a customer. What is left out stays as it is; null clears it.
+/// Fields of a customer to update. Omitted fields are unchanged; null clears a field.
 #[derive(Debug, InputObject)]
 pub struct CustomerUpdateInput {
-    /// The first name, at most 100 characters.
+    /// First name, at most 100 characters.
     first_name: MaybeUndefined<String>,
-    /// The last name, at most 100 characters.
+    /// Last name, at most 100 characters.
     last_name: MaybeUndefined<String>,
-    /// A telephone number with its country's code, or as it is dialled in the shop's country.
+    /// Phone number, in international format or the national format of the shop's country.
     phone: MaybeUndefined<String>,
-    /// The language to be written to in; null: whatever the shop's own is.
+    /// Language of notifications; null for the shop's default.
     language: MaybeUndefined<Language>,
 }
 
-impl From<CustomerUpdateInput> for ProfileChange {
+impl From<CustomerUpdateInput> for ProfilePatch {
     fn from(input: CustomerUpdateInput) -> Self {
         let CustomerUpdateInput { first_name, last_name, phone, language } = input;
-        let language = match patch(language) {
-            Patch::Keep => Patch::Keep,
+        let language = match to_patch(language) {
+            Patch::Unchanged => Patch::Unchanged,
             Patch::Clear => Patch::Clear,
             Patch::Set(language) => Patch::Set(language.into()),
         };
-        Self { first_name: patch(first_name), last_name: patch(last_name), phone: patch(phone), language }
+        Self { first_name: to_patch(first_name), last_name: to_patch(last_name), phone: to_patch(phone), language }
     }
 }
 
-/// A partial change, as the domains know it.
-pub(super) fn patch<T>(said: MaybeUndefined<T>) -> Patch<T> {
-    match said {
-        MaybeUndefined::Undefined => Patch::Keep,
+/// Converts an input field to a patch.
+pub(super) fn to_patch<T>(input: MaybeUndefined<T>) -> Patch<T> {
+    match input {
+        MaybeUndefined::Undefined => Patch::Unchanged,
         MaybeUndefined::Null => Patch::Clear,
         MaybeUndefined::Value(value) => Patch::Set(value),
     }
 }
 
-/// What is said of a field that cannot be empty: null is refused, but of something new says as little as nothing.
-pub(super) fn required<T>(said: MaybeUndefined<T>, is_new: bool, path: &str) -> Result<Option<T>> {
-    match said {
+/// Returns the value of a required field. Null is rejected for an existing entity and treated as omitted for a new one.
+pub(super) fn reject_null<T>(input: MaybeUndefined<T>, is_new: bool, path: &str) -> Result<Option<T>> {
+    match input {
         MaybeUndefined::Null if !is_new => {
             Err(Error::bad_input(path, "this must not be null: leave it out to keep it"))
         }
@@ -68,123 +68,135 @@ pub(super) fn required<T>(said: MaybeUndefined<T>, is_new: bool, path: &str) -> 
 }
 
 payload!(
-    /// What came of a change of a customer.
+    /// Payload of the customer mutations.
     CustomerPayload {
-        /// The customer as they are now; null when nothing was changed.
+        /// Customer after the mutation; null if nothing was changed.
         customer: Customer
     }
 );
 
 payload!(
-    /// What came of forgetting a customer.
+    /// Payload of `customerDelete`.
     CustomerDeletePayload {
-        /// The id of the customer who is forgotten; null when they are not.
+        /// ID of the erased customer; null if nothing was erased.
         deleted_customer_id: ID
     }
 );
 
-/// Who wants what of which account.
-pub(super) fn wish(scope: &Scope, account: i64, expected: Option<i32>) -> Wish {
-    Wish { account, caller: Some(scope.caller), expected, country: scope.shared.config.shop.country }
+/// Builds the target of an account change by the caller.
+pub(super) fn build_account_target(
+    context: &RequestContext,
+    account_id: i64,
+    expected_version: Option<i32>,
+) -> AccountTarget {
+    AccountTarget {
+        account_id,
+        caller: Some(context.caller),
+        expected_version,
+        shop_country: context.app_state.config.shop.country,
+    }
 }
 
-/// The customers' part of the mutation root.
+/// Customer mutations.
 #[derive(Debug, Default)]
 pub struct CustomerMutation;
 
 #[Object]
 impl CustomerMutation {
-    /// Change one's name, telephone number and language; or, as staff, those of a customer.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Updates name, phone and language of the caller or, for staff, of a customer.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn customer_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose; oneself when not said.")] id: Option<ID>,
-        #[graphql(desc = "What is to be said of them.")] input: CustomerUpdateInput,
-        #[graphql(desc = "The version you know; the change is refused when others were faster.")]
+        #[graphql(desc = "ID of the customer; defaults to the caller.")] id: Option<ID>,
+        #[graphql(desc = "Fields to update.")] input: CustomerUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CustomerPayload> {
-        let scope = scope(ctx);
-        let changed = async {
-            let wish = wish(scope, whose(scope, id.as_ref(), "id")?, expected_version);
-            scope.db.write(async |tx| profile::update(tx, wish, input.into()).await).await
+        let context = request_context(ctx);
+        let updated = async {
+            let target =
+                build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, expected_version);
+            context.db.write(async |tx| profile::update_profile(tx, target, input.into()).await).await
         };
-        CustomerPayload::settle(changed.await)
+        CustomerPayload::from_result(updated.await)
     }
 
-    /// Keep a customer from signing in, and end their sessions.
-    #[graphql(guard = "Can(Permission::CustomerWrite)")]
+    /// Blocks a customer from logging in and revokes their sessions.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
     async fn customer_disable(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The customer's id.")] id: ID,
+        #[graphql(desc = "ID of the customer.")] id: ID,
     ) -> Result<CustomerPayload> {
-        CustomerPayload::settle(disable(scope(ctx), &id, true).await)
+        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, true).await)
     }
 
-    /// Let a customer sign in again.
-    #[graphql(guard = "Can(Permission::CustomerWrite)")]
+    /// Lifts the login block of a customer.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
     async fn customer_enable(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The customer's id.")] id: ID,
+        #[graphql(desc = "ID of the customer.")] id: ID,
     ) -> Result<CustomerPayload> {
-        CustomerPayload::settle(disable(scope(ctx), &id, false).await)
+        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, false).await)
     }
 
-    /// Forget oneself, or, as staff, a customer: names, e-mail address, telephone number, addresses, sessions and what
-    /// the history holds of them are gone for good. What was ordered stays for the books with its amounts and its
-    /// country, and names nobody; an order that is under way only once it has come to its end.
-    #[graphql(guard = "SignedIn.or(Can(Permission::CustomerWrite))")]
+    /// Erases the personal data of the caller or, for staff, of a customer: names, email, phone number, addresses,
+    /// sessions and history. Orders are kept anonymized for accounting; open orders are anonymized once they are
+    /// finished.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn customer_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom; oneself when not said.")] id: Option<ID>,
-        #[graphql(desc = "One's own password, if one has any and means oneself.")] password: Option<String>,
+        #[graphql(desc = "ID of the customer; defaults to the caller.")] id: Option<ID>,
+        #[graphql(desc = "Password of the caller; required for self-deletion.")] password: Option<String>,
     ) -> Result<CustomerDeletePayload> {
-        let scope = scope(ctx);
-        let gone = async {
-            let key = whose(scope, id.as_ref(), "id")?;
-            delete(scope, key, password).await
+        let context = request_context(ctx);
+        let deleted = async {
+            let account_id = resolve_customer_id(context, id.as_ref(), "id")?;
+            delete_customer(context, account_id, password).await
         };
-        CustomerDeletePayload::settle(gone.await)
+        CustomerDeletePayload::from_result(deleted.await)
     }
 }
 
-async fn disable(scope: &Scope, id: &ID, disabled: bool) -> Result<Customer> {
-    let wish = wish(scope, GlobalId::key(id, Kind::Customer, "id")?, None);
-    let row = scope.db.write(async |tx| staff::disable(tx, wish, disabled).await).await?;
-    scope.shared.gate.refresh(&scope.db).await?;
+async fn set_customer_disabled(context: &RequestContext, id: &ID, disabled: bool) -> Result<Customer> {
+    let target = build_account_target(context, GlobalId::decode_as(id, NodeType::Customer, "id")?, None);
+    let row = context.db.write(async |tx| staff_accounts::set_account_disabled(tx, target, disabled).await).await?;
+    context.app_state.access_token_service.refresh(&context.db).await?;
     Ok(row.into())
 }
 
-async fn delete(scope: &Scope, key: i64, password: Option<String>) -> Result<ID> {
-    if matches!(scope.caller, Caller::Person { account, .. } if account == key) {
-        ask_again(scope, key, password).await?;
+async fn delete_customer(context: &RequestContext, account_id: i64, password: Option<String>) -> Result<ID> {
+    if matches!(context.caller, Caller::User { account_id: caller_account_id, .. } if caller_account_id == account_id) {
+        confirm_password(context, account_id, password).await?;
     }
-    let wish = wish(scope, key, None);
-    let forgotten = scope.db.write(async |tx| {
-        let row = erase::hold(tx, &wish).await?;
-        cart::forget(tx, row.id).await?;
-        order::keep::forget(tx, Some(row.id)).await?;
-        erase::erase(tx, row).await
+    let target = build_account_target(context, account_id, None);
+    let erased = context.db.write(async |tx| {
+        let row = erasure::lock_erasable_account(tx, &target).await?;
+        cart::delete_carts_by_account(tx, row.id).await?;
+        order::privacy::anonymize_orders(tx, Some(row.id)).await?;
+        erasure::erase_account(tx, row).await
     });
-    let key = forgotten.await?;
-    scope.shared.gate.refresh(&scope.db).await?;
-    Ok(GlobalId::new(Kind::Customer, key).encode().into())
+    let account_id = erased.await?;
+    context.app_state.access_token_service.refresh(&context.db).await?;
+    Ok(GlobalId::new(NodeType::Customer, account_id).encode().into())
 }
 
-/// Whoever found an unlocked telephone does not know its owner's password. Guessed as rarely as at the door.
-async fn ask_again(scope: &Scope, key: i64, typed: Option<String>) -> Result<()> {
-    let found = account::alive(&scope.db, key).await?.ok_or_else(|| Error::not_found("id", "customer"))?;
-    if found.password.is_none() {
+/// Verifies the password, so that access to an unlocked device is not sufficient. Counts toward the login rate limit.
+async fn confirm_password(context: &RequestContext, account_id: i64, password: Option<String>) -> Result<()> {
+    let account = account::find_active_account(&context.db, account_id)
+        .await?
+        .ok_or_else(|| Error::not_found("id", "customer"))?;
+    if account.password.is_none() {
         return Ok(());
     }
-    let attempt = confirmation(scope, key);
-    attempt.begin(&scope.shared.db).await?;
-    let typed: String = typed.unwrap_or_default().chars().take(password::LONGEST + 1).collect();
-    if !scope.shared.hasher.verify(typed, found.password).await? {
-        return Err(Error::user(Code::InvalidCredentials, "password", "this is not the account's password"));
+    let attempt = build_login_attempt(context, account_id);
+    attempt.count_as_failure(&context.app_state.db).await?;
+    let password: String = password.unwrap_or_default().chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
+    if !context.app_state.password_hasher.verify(password, account.password).await? {
+        return Err(Error::user(PublicErrorCode::InvalidCredentials, "password", "this is not the account's password"));
     }
-    attempt.succeed(&scope.shared.db).await
+    attempt.clear_failure(&context.app_state.db).await
 }

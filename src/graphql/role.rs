@@ -1,44 +1,44 @@
-//! Roles and permissions, as the schema names them.
+//! Roles and permissions of the schema.
 
 use async_graphql::Enum;
 
-/// What an account may do, in one word.
+/// Role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::identity::Role")]
-pub enum Role {
-    /// Everything.
+#[graphql(remote = "crate::identity::Role", name = "Role")]
+pub enum AccountRole {
+    /// Administrator with all permissions.
     Admin,
-    /// Runs the catalog, stock and orders, and sees customers.
+    /// Manages the catalog, stock and orders, and can read customers.
     Staff,
-    /// Shops.
+    /// Customer without staff permissions.
     Customer,
 }
 
-/// Something that not everybody may do.
+/// Permission of a staff account or API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::identity::Permission")]
-pub enum Permission {
-    /// See products that are not on sale, and change products, variants, options and categories.
+#[graphql(remote = "crate::identity::Permission", name = "Permission")]
+pub enum AccountPermission {
+    /// Read unpublished products; write products, variants, options and categories.
     CatalogWrite,
-    /// Count, move and correct stock, and see its movements.
+    /// Read and adjust stock, and read its movements.
     StockWrite,
-    /// See orders, carts and payments.
+    /// Read orders, carts and payments.
     OrderRead,
-    /// Change, fulfil, cancel and refund orders.
+    /// Update, fulfill, cancel and refund orders.
     OrderWrite,
-    /// See messages to customers, and send them again.
+    /// Read and resend notifications.
     MessageWrite,
-    /// Set ways of shipping and taxes.
+    /// Manage shipping methods and tax rates.
     ShopWrite,
-    /// See work that runs behind the requests, and try it again.
+    /// Read, retry and discard background jobs.
     JobWrite,
-    /// See customers.
+    /// Read customers.
     CustomerRead,
-    /// Change and remove customers.
+    /// Update and erase customers.
     CustomerWrite,
-    /// Make and change accounts of staff, and give roles.
+    /// Manage staff accounts and roles.
     StaffWrite,
-    /// Make and revoke API keys.
+    /// Manage API keys.
     ApiKeyWrite,
     /// Read the audit log.
     AuditRead,

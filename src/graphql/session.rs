@@ -1,333 +1,349 @@
-//! Signing in, staying signed in, signing out.
+//! Registration, login, token refresh and logout.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    context::{Scope, scope},
-    guard::{Anybody, SignedIn},
+    context::{RequestContext, request_context},
+    guard::{Public, RequireLogin},
     message::Language,
     payload::payload,
     throttle,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::Code, id::Kind},
+    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
     cart,
     identity::{
         Caller,
-        account::{self, NewAccount, Typed},
+        account::{self, AccountInput, NewAccount},
         entity,
         login_attempt::{LoginAttempt, LoginSource},
-        one_time::{MailAsked, Purpose},
+        one_time_token::{AccountEmailRequested, OneTimeTokenPurpose},
         password,
-        session::{self, Opened, Refreshed},
+        session::{self, IssuedSession, RefreshOutcome},
     },
 };
 
-/// What one signs in with from now on.
+/// Tokens of a session.
 #[derive(Debug, SimpleObject)]
 pub struct Tokens {
-    /// Goes with every request: `Authorization: Bearer …`.
+    /// Access token, sent with every request as `Authorization: Bearer …`.
     access_token: String,
-    /// When the access token ends. Ask for the next one before.
+    /// Expiry time of the access token; refresh it before.
     access_token_expires_at: DateTime<Utc>,
-    /// What the next tokens are asked for with, once. Keep it where no script of others can read it.
+    /// Single-use refresh token. Store it where third-party scripts cannot read it.
     refresh_token: String,
-    /// When the session ends, unless it is used before.
+    /// Expiry time of the session, unless it is refreshed before.
     refresh_token_expires_at: DateTime<Utc>,
 }
 
 impl Tokens {
-    /// The tokens of a session that was opened.
+    /// Issues the tokens of a new session.
     ///
     /// # Errors
-    /// When there is no key to sign with.
-    pub fn of(scope: &Scope, opened: Opened) -> Result<Self> {
-        let Opened { session, account, refresh, until } = opened;
+    /// Returns an internal error if no signing key is available.
+    pub fn issue(context: &RequestContext, new_session: IssuedSession) -> Result<Self> {
+        let IssuedSession { session_id: session, account, refresh_token, expires_at } = new_session;
         let (access_token, access_token_expires_at) =
-            scope.shared.gate.issue(account.id, account.role, session, scope.db.now())?;
-        Ok(Self { access_token, access_token_expires_at, refresh_token: refresh, refresh_token_expires_at: until })
+            context.app_state.access_token_service.issue_token(account.id, account.role, session, context.db.now())?;
+        Ok(Self { access_token, access_token_expires_at, refresh_token, refresh_token_expires_at: expires_at })
     }
 }
 
 payload!(
-    /// What came of signing in.
+    /// Payload of the login and token mutations.
     SessionPayload {
-        /// What one signs in with from now on; null when it was refused.
+        /// Issued tokens; null if the request was rejected.
         tokens: Tokens
     }
 );
 
 payload!(
-    /// What came of signing out.
+    /// Payload of the logout mutations.
     LogoutPayload {
-        /// How many sessions were ended.
+        /// Number of revoked sessions.
         sessions_ended: i64
     }
 );
 
-/// A sign-in that lasts until it ends or is revoked.
+/// Login session.
 #[derive(Debug)]
 pub struct Session(entity::session::Model);
 
-/// A sign-in that lasts until it ends or is revoked.
+/// Login session.
 #[Object]
 impl Session {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::Session, self.0.id).encode().into()
+        GlobalId::new(NodeType::Session, self.0.id).encode().into()
     }
 
-    /// How it began: `password`, or the name of a provider.
+    /// Login method: `password` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
         &self.0.method
     }
 
-    /// What the client called itself then.
+    /// User agent of the client at login.
     async fn user_agent(&self) -> &str {
         &self.0.user_agent
     }
 
-    /// The network address it began from.
+    /// IP address at login.
     async fn address(&self) -> &str {
         &self.0.address
     }
 
-    /// When it began.
+    /// Login time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When tokens were last given for it.
+    /// Time of the last token issue.
     async fn used_at(&self) -> DateTime<Utc> {
         self.0.used_at
     }
 
-    /// When it ends, unless it is used before.
+    /// Expiry time, unless it is refreshed before.
     async fn expires_at(&self) -> DateTime<Utc> {
         self.0.expires_at
     }
 
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the current request.
     async fn current(&self, ctx: &Context<'_>) -> bool {
-        matches!(scope(ctx).caller, Caller::Person { session, .. } if session == Some(self.0.id))
+        matches!(request_context(ctx).caller, Caller::User { session_id, .. } if session_id == Some(self.0.id))
     }
 }
 
-/// The sessions of an account that are alive, the last used first. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn sessions_of(scope: &Scope, account: i64) -> Result<Vec<Session>> {
-    let found = session::list(&scope.db, account, scope.db.now()).await?;
-    Ok(found.into_iter().map(Session).collect())
+/// Lists the active sessions of an account, last used first.
+pub async fn list_sessions(context: &RequestContext, account_id: i64) -> Result<Vec<Session>> {
+    let rows = session::list_active_sessions(&context.db, account_id, context.db.now()).await?;
+    Ok(rows.into_iter().map(Session).collect())
 }
 
-/// Who wants an account.
+/// Input of a customer registration.
 #[derive(Debug, InputObject)]
 pub struct CustomerRegisterInput {
-    /// Where mail goes; also what one signs in with.
+    /// Email address, also the login name.
     email: String,
-    /// From 8 to 128 characters, any.
+    /// Password, from 8 to 128 characters.
     password: String,
-    /// At most 100 characters.
+    /// First name, at most 100 characters.
     #[graphql(default)]
     first_name: String,
-    /// At most 100 characters.
+    /// Last name, at most 100 characters.
     #[graphql(default)]
     last_name: String,
-    /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
+    /// ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails.
     cart_id: Option<ID>,
-    /// The language to be written to in; the shop's own when not said.
+    /// Language of notifications; defaults to the shop's language.
     language: Option<Language>,
 }
 
-/// What one signs in with.
+/// Login credentials.
 #[derive(Debug, InputObject)]
 pub struct LoginInput {
-    /// The account's e-mail address, in any case.
+    /// Email address of the account; case-insensitive.
     email: String,
-    /// Its password.
+    /// Password of the account.
     password: String,
-    /// A refresh token that this device has of an earlier session of the account, also one that has ended: wrong passwords
-    /// that others have tried are then not counted against it.
+    /// Refresh token of an earlier session of the account on this device, which may have ended: failed logins from
+    /// other devices then do not throttle it.
     device_token: Option<String>,
-    /// The id of the guest's cart that is to come along, as by `cartMerge`. One that cannot is left behind.
+    /// ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails.
     cart_id: Option<ID>,
 }
 
-/// The sessions' part of the mutation root.
+/// Session mutations.
 #[derive(Debug, Default)]
 pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Make an account with an e-mail address and a password, and sign in. A letter goes out that verifies the address.
-    #[graphql(guard = "Anybody")]
+    /// Creates a customer account with email and password and logs in. Sends a verification email.
+    #[graphql(guard = "Public")]
     async fn customer_register(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who wants an account.")] input: CustomerRegisterInput,
+        #[graphql(desc = "Account to create.")] input: CustomerRegisterInput,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(register(scope(ctx), input).await)
+        SessionPayload::from_result(register_customer(request_context(ctx), input).await)
     }
 
-    /// Sign in with an e-mail address and a password.
-    #[graphql(guard = "Anybody")]
+    /// Logs in with email and password.
+    #[graphql(guard = "Public")]
     async fn login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What one signs in with.")] input: LoginInput,
+        #[graphql(desc = "Login credentials.")] input: LoginInput,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(login(scope(ctx), input).await)
+        SessionPayload::from_result(login_with_password(request_context(ctx), input).await)
     }
 
-    /// Swap a refresh token for new tokens. Each holds once; one that is shown again ends its session.
-    #[graphql(guard = "Anybody")]
+    /// Exchanges a refresh token for new tokens. Refresh tokens are single-use; reuse revokes the session.
+    #[graphql(guard = "Public")]
     async fn token_refresh(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The newest refresh token of the session.")] refresh_token: String,
+        #[graphql(desc = "Latest refresh token of the session.")] refresh_token: String,
     ) -> Result<SessionPayload> {
-        SessionPayload::settle(refresh(scope(ctx), &refresh_token).await)
+        SessionPayload::from_result(refresh_tokens(request_context(ctx), &refresh_token).await)
     }
 
-    /// Sign out: the session ends, and its tokens with it, within seconds everywhere.
-    #[graphql(guard = "SignedIn")]
+    /// Revokes the current session; its tokens become invalid on all instances within seconds.
+    #[graphql(guard = "RequireLogin")]
     async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let scope = scope(ctx);
-        let Caller::Person { account, session: Some(one), .. } = scope.caller else {
-            return LogoutPayload::settle(Ok(0));
+        let context = request_context(ctx);
+        let Caller::User { account_id, session_id: Some(session_id), .. } = context.caller else {
+            return LogoutPayload::from_result(Ok(0));
         };
-        LogoutPayload::settle(end(scope, account, Some(one)).await)
+        LogoutPayload::from_result(revoke_sessions(context, account_id, Some(session_id)).await)
     }
 
-    /// Sign out everywhere: every session of the account ends, this one too.
-    #[graphql(guard = "SignedIn")]
+    /// Revokes all sessions of the account, including the current one.
+    #[graphql(guard = "RequireLogin")]
     async fn logout_everywhere(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let scope = scope(ctx);
-        LogoutPayload::settle(end(scope, scope.caller.account()?, None).await)
+        let context = request_context(ctx);
+        LogoutPayload::from_result(revoke_sessions(context, context.caller.require_account_id()?, None).await)
     }
 
-    /// End one of one's own sessions: that of a telephone that was lost.
-    #[graphql(guard = "SignedIn")]
+    /// Revokes one of the caller's sessions.
+    #[graphql(guard = "RequireLogin")]
     async fn session_revoke(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The session's id.")] id: ID,
+        #[graphql(desc = "ID of the session.")] id: ID,
     ) -> Result<LogoutPayload> {
-        let scope = scope(ctx);
-        let account = scope.caller.account()?;
-        let outcome = match GlobalId::key(&id, Kind::Session, "id") {
-            Ok(one) => end(scope, account, Some(one)).await,
-            Err(why) => Err(why),
+        let context = request_context(ctx);
+        let account_id = context.caller.require_account_id()?;
+        let outcome = match GlobalId::decode_as(&id, NodeType::Session, "id") {
+            Ok(session_id) => revoke_sessions(context, account_id, Some(session_id)).await,
+            Err(error) => Err(error),
         };
-        let found =
-            outcome.and_then(|ended| if ended == 0 { Err(Error::not_found("id", "session")) } else { Ok(ended) });
-        LogoutPayload::settle(found)
+        let revoked = outcome.and_then(|revoked_count| {
+            if revoked_count == 0 { Err(Error::not_found("id", "session")) } else { Ok(revoked_count) }
+        });
+        LogoutPayload::from_result(revoked)
     }
 }
 
-/// How long a session lasts that nobody uses.
-pub(super) fn lasts(scope: &Scope) -> TimeDelta {
-    TimeDelta::from_std(scope.shared.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
+/// Returns the idle timeout of a session.
+pub(super) fn session_idle_timeout(context: &RequestContext) -> TimeDelta {
+    TimeDelta::from_std(context.app_state.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
 }
 
-/// Brings a guest's cart along for somebody who has signed in. Whatever is wrong with it, they have.
-pub(super) async fn bring(scope: &Scope, account: i64, cart: Option<ID>) {
-    let Some(word) = cart else { return };
-    if let Err(why) = scope.db.write(async |tx| cart::merge(tx, account, &word).await).await {
-        tracing::info!(reason = why.log(), "a guest's cart was left behind at a sign-in");
+/// Merges a guest cart into the account's cart after login. A failure is logged and does not fail the login.
+pub(super) async fn merge_guest_cart(context: &RequestContext, account_id: i64, cart_id: Option<ID>) {
+    let Some(cart_token) = cart_id else { return };
+    if let Err(error) = context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &cart_token).await).await {
+        tracing::info!(error = error.log_message(), "guest cart not merged at login");
     }
 }
 
-/// Ends sessions, here at once.
-pub(super) async fn end(scope: &Scope, account: i64, one: Option<i64>) -> Result<i64> {
-    let ended = scope.db.write(async |tx| session::revoke(tx, account, one).await).await?;
-    scope.shared.gate.refresh(&scope.db).await?;
-    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+/// Revokes sessions, with immediate effect on this instance.
+pub(super) async fn revoke_sessions(context: &RequestContext, account_id: i64, session_id: Option<i64>) -> Result<i64> {
+    let revoked_count = context.db.write(async |tx| session::revoke_sessions(tx, account_id, session_id).await).await?;
+    context.app_state.access_token_service.refresh(&context.db).await?;
+    Ok(i64::try_from(revoked_count).unwrap_or(i64::MAX))
 }
 
-/// Whether people can have passwords here.
-pub(super) fn local(scope: &Scope) -> Result<()> {
-    if scope.shared.config.identity.local_accounts {
+/// Returns `Forbidden` if accounts with passwords are disabled.
+pub(super) fn require_local_accounts(context: &RequestContext) -> Result<()> {
+    if context.app_state.config.identity.local_accounts {
         return Ok(());
     }
-    Err(Error::user(Code::Forbidden, "", "This shop has no accounts with passwords; sign in through a provider."))
+    Err(Error::user(
+        PublicErrorCode::Forbidden,
+        "",
+        "This shop has no accounts with passwords; sign in through a provider.",
+    ))
 }
 
-async fn register(scope: &Scope, input: CustomerRegisterInput) -> Result<Tokens> {
-    local(scope)?;
+async fn register_customer(context: &RequestContext, input: CustomerRegisterInput) -> Result<Tokens> {
+    require_local_accounts(context)?;
     let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
-    let typed = Typed { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
-    let new = typed.read()?;
-    throttle::limit_registrations(scope, &email).await?;
-    let (password, language) = (Some(scope.shared.hasher.hash(password).await?), language.map(Into::into));
-    let new = NewAccount { password, language, ..new };
-    let lasts = lasts(scope);
-    let opened = scope.db.write(async |tx| {
-        let made = account::create(tx, new).await?;
-        let opened = session::open(tx, made, &scope.device, ("password", lasts)).await?;
-        tx.emit(MailAsked { account: opened.account.id, purpose: Purpose::VerifyEmail }).await?;
-        Ok(opened)
+    let account_input =
+        AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
+    let new_account = account_input.validate()?;
+    throttle::limit_registrations(context, &email).await?;
+    let (password, language) =
+        (Some(context.app_state.password_hasher.hash(password).await?), language.map(Into::into));
+    let new_account = NewAccount { password_hash: password, language, ..new_account };
+    let idle_timeout = session_idle_timeout(context);
+    let new_session = context.db.write(async |tx| {
+        let account = account::create_account(tx, new_account).await?;
+        let new_session =
+            session::create_session(tx, account, &context.client_info, ("password", idle_timeout)).await?;
+        tx.emit_event(AccountEmailRequested {
+            account: new_session.account.id,
+            purpose: OneTimeTokenPurpose::VerifyEmail,
+        })
+        .await?;
+        Ok(new_session)
     });
-    let opened = opened.await?;
-    bring(scope, opened.account.id, cart_id).await;
-    Tokens::of(scope, opened)
+    let new_session = new_session.await?;
+    merge_guest_cart(context, new_session.account.id, cart_id).await;
+    Tokens::issue(context, new_session)
 }
 
-async fn login(scope: &Scope, input: LoginInput) -> Result<Tokens> {
-    local(scope)?;
+async fn login_with_password(context: &RequestContext, input: LoginInput) -> Result<Tokens> {
+    require_local_accounts(context)?;
     let LoginInput { email, password, device_token, cart_id } = input;
-    let found = account::by_email(&scope.db, &email).await?;
-    let device = match (&found, device_token) {
-        (Some(found), Some(token)) => session::of_device(&scope.db, &token, found.id).await?,
+    let account = account::find_account_by_email(&context.db, &email).await?;
+    let device = match (&account, device_token) {
+        (Some(account), Some(token)) => session::find_session_by_token(&context.db, &token, account.id).await?,
         _ => None,
     };
-    let source = device.map_or(LoginSource::Address(&scope.device.address), LoginSource::Session);
-    let attempt = LoginAttempt::new(&scope.shared.config.throttle, &account::email_key(email.trim()), source);
-    attempt.begin(&scope.shared.db).await?;
-    let kept = found.as_ref().and_then(|found| found.password.clone());
-    // A password too long to be one is not worth hashing, but takes as long.
-    let typed: String = password.chars().take(password::LONGEST + 1).collect();
-    let fits = scope.shared.hasher.verify(typed, kept).await?;
-    match found.filter(|found| fits && found.disabled_at.is_none() && found.deleted_at.is_none()) {
+    let source = device.map_or(LoginSource::IpAddress(&context.client_info.ip_address), LoginSource::Session);
+    let attempt =
+        LoginAttempt::new(&context.app_state.config.throttle, &account::normalize_email(email.trim()), source);
+    attempt.count_as_failure(&context.app_state.db).await?;
+    let password_hash = account.as_ref().and_then(|account| account.password.clone());
+    // Overlong passwords cannot match; they are truncated so that verification takes the same time at bounded cost.
+    let truncated_password: String = password.chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
+    let is_match = context.app_state.password_hasher.verify(truncated_password, password_hash).await?;
+    match account.filter(|account| is_match && account.disabled_at.is_none() && account.deleted_at.is_none()) {
         Some(account) => {
-            let lasts = lasts(scope);
-            let device = &scope.device;
-            let opened =
-                scope.db.write(async |tx| session::open(tx, account, device, ("password", lasts)).await).await?;
-            attempt.succeed(&scope.shared.db).await?;
-            bring(scope, opened.account.id, cart_id).await;
-            Tokens::of(scope, opened)
+            let idle_timeout = session_idle_timeout(context);
+            let device = &context.client_info;
+            let new_session = context
+                .db
+                .write(async |tx| session::create_session(tx, account, device, ("password", idle_timeout)).await)
+                .await?;
+            attempt.clear_failure(&context.app_state.db).await?;
+            merge_guest_cart(context, new_session.account.id, cart_id).await;
+            Tokens::issue(context, new_session)
         }
         None => Err(Error::user(
-            Code::InvalidCredentials,
+            PublicErrorCode::InvalidCredentials,
             "input",
             "the e-mail address and the password do not belong together",
         )),
     }
 }
 
-async fn refresh(scope: &Scope, token: &str) -> Result<Tokens> {
-    let config = &scope.shared.config.identity;
-    let grace = TimeDelta::from_std(config.refresh_reuse_grace).unwrap_or_default();
-    // A token that was never given out is refused without a transaction.
-    let refreshed = if session::is_known(&scope.db, token).await? {
-        let lasts = lasts(scope);
-        scope.db.write(async |tx| session::refresh(tx, token, (lasts, grace)).await).await?
+async fn refresh_tokens(context: &RequestContext, token: &str) -> Result<Tokens> {
+    let config = &context.app_state.config.identity;
+    let reuse_grace = TimeDelta::from_std(config.refresh_reuse_grace).unwrap_or_default();
+    // Unknown tokens are rejected without a transaction.
+    let refreshed = if session::is_known_token(&context.db, token).await? {
+        let idle_timeout = session_idle_timeout(context);
+        context.db.write(async |tx| session::refresh_session(tx, token, (idle_timeout, reuse_grace)).await).await?
     } else {
-        throttle::limit_unknown_tokens(scope).await?;
-        Refreshed::Gone("there is no such token")
+        throttle::limit_unknown_tokens(context).await?;
+        RefreshOutcome::Invalid("unknown token")
     };
-    let why = match refreshed {
-        Refreshed::Opened(opened) => return Tokens::of(scope, *opened),
-        Refreshed::Ended(why) => {
-            scope.shared.gate.refresh(&scope.db).await?;
-            why
+    let reason = match refreshed {
+        RefreshOutcome::Issued(new_session) => return Tokens::issue(context, *new_session),
+        RefreshOutcome::Reused(reason) => {
+            context.app_state.access_token_service.refresh(&context.db).await?;
+            reason
         }
-        Refreshed::Gone(why) => why,
+        RefreshOutcome::Invalid(reason) => reason,
     };
-    tracing::info!(reason = why, "a refresh token was refused");
-    Err(Error::user(Code::Unauthenticated, "refreshToken", "This refresh token does not hold; sign in again."))
+    tracing::info!(reason = reason, "refresh token rejected");
+    Err(Error::user(
+        PublicErrorCode::Unauthenticated,
+        "refreshToken",
+        "This refresh token does not hold; sign in again.",
+    ))
 }

@@ -1,38 +1,38 @@
-//! Ways of shipping: chosen by shoppers, set by staff.
+//! Shipping methods: selected by customers, managed by staff.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    context::scope,
-    guard::Can,
-    int,
+    clamp_to_i32,
+    context::request_context,
+    guard::RequirePermission,
     payload::payload,
-    profile::{patch, required},
+    profile::{reject_null, to_patch},
     tax::AppliedTax,
 };
 use crate::{
-    base::{Error, GlobalId, Patch, Result, id::Kind},
+    base::{Error, GlobalId, Patch, Result, global_id::NodeType},
     identity::Permission,
     pricing::{
         ShippingKind,
-        change::{self, MethodChange, Target},
+        admin::{self, PricingRowTarget, ShippingMethodPatch},
         shipping, shipping_method,
     },
 };
 
-/// What a price of shipping goes by.
+/// Rate type of a shipping method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(name = "ShippingMethodKind", remote = "ShippingKind")]
 pub enum ShippingMethodKind {
-    /// The same for every parcel.
+    /// Flat rate per order.
     Flat,
-    /// More for every kilogram that is begun.
+    /// Rate by weight, per started kilogram.
     Weight,
 }
 
-/// A way of sending goods.
+/// Shipping method.
 #[derive(Debug, Clone)]
 pub struct ShippingMethod(shipping_method::Model);
 
@@ -42,133 +42,133 @@ impl From<shipping_method::Model> for ShippingMethod {
     }
 }
 
-/// A way of sending goods.
+/// Shipping method.
 #[Object]
 impl ShippingMethod {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::ShippingMethod, self.0.id).encode().into()
+        GlobalId::new(NodeType::ShippingMethod, self.0.id).encode().into()
     }
 
-    /// What shoppers read.
+    /// Display name.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// More about it; null when there is nothing to say.
+    /// Description; null if there is none.
     async fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
 
-    /// The countries it goes to by ISO 3166-1; empty: to every country.
+    /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
     async fn countries(&self) -> Vec<&str> {
         self.0.destinations().collect()
     }
 
-    /// What its price goes by.
+    /// Rate type.
     async fn kind(&self) -> ShippingMethodKind {
         self.0.kind.into()
     }
 
-    /// The price of every parcel.
+    /// Base price per order.
     async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.price)
+        request_context(ctx).decimal_amount(self.0.price)
     }
 
-    /// The price of every kilogram that is begun, on top; null when it is the same for every weight.
+    /// Price per started kilogram, added to the base price; null for a flat rate.
     async fn price_per_kg(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.price_per_kg.map(|minor| scope(ctx).amount(minor))
+        self.0.price_per_kg.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
     }
 
-    /// The lightest parcel it carries, in grams; null when there is no limit.
+    /// Minimum weight in grams; null for no minimum.
     async fn min_grams(&self) -> Option<i32> {
-        self.0.min_grams.map(int)
+        self.0.min_grams.map(clamp_to_i32)
     }
 
-    /// The heaviest parcel it carries, in grams; null when there is no limit.
+    /// Maximum weight in grams; null for no maximum.
     async fn max_grams(&self) -> Option<i32> {
-        self.0.max_grams.map(int)
+        self.0.max_grams.map(clamp_to_i32)
     }
 
-    /// Goods of this worth travel free, sales taken off; null when none do.
+    /// Discounted subtotal from which shipping is free; null if it never is.
     async fn free_from(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.free_from.map(|minor| scope(ctx).amount(minor))
+        self.0.free_from.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
     }
 
-    /// Whether it is taxed, at the rate of the country it goes to.
+    /// Whether shipping is taxed, at the rate of the destination country.
     async fn taxable(&self) -> bool {
         self.0.taxable
     }
 
-    /// Its place among the others, the lowest first.
+    /// Position in the list, ascending.
     async fn position(&self) -> i32 {
         self.0.position
     }
 
-    /// Whether shoppers can choose it.
+    /// Whether customers can select it.
     async fn active(&self) -> bool {
         self.0.active
     }
 
-    /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.version
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// A way of sending what is in a cart, and what it costs.
+/// Shipping method available for a cart, with its price.
 #[derive(Debug, SimpleObject)]
 pub struct ShippingOption {
-    /// The way.
+    /// Shipping method.
     pub(super) method: ShippingMethod,
-    /// What it costs for this cart.
+    /// Price for this cart.
     pub(super) price: Decimal,
-    /// The tax on it; null where there is none.
+    /// Tax rate of the shipping price; null if it is not taxed.
     pub(super) tax_rate: Option<AppliedTax>,
 }
 
-/// A way of sending goods that is to be made.
+/// Input for a new shipping method.
 #[derive(Debug, InputObject)]
 pub struct ShippingMethodCreateInput {
-    /// What shoppers read, from 1 to 100 characters.
+    /// Display name, from 1 to 100 characters.
     name: String,
-    /// More about it, at most 1000 characters.
+    /// Description, at most 1000 characters.
     description: Option<String>,
-    /// The countries it goes to by ISO 3166-1; empty: to every country.
+    /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
     #[graphql(default)]
     countries: Vec<String>,
-    /// The price of every parcel.
+    /// Base price per order.
     price: Decimal,
-    /// The price of every kilogram that is begun, on top; null when it is the same for every weight.
+    /// Price per started kilogram, added to the base price; null for a flat rate.
     price_per_kg: Option<Decimal>,
-    /// The lightest parcel it carries, in grams.
+    /// Minimum weight in grams.
     min_grams: Option<i32>,
-    /// The heaviest parcel it carries, in grams.
+    /// Maximum weight in grams.
     max_grams: Option<i32>,
-    /// Goods of this worth travel free.
+    /// Discounted subtotal from which shipping is free.
     free_from: Option<Decimal>,
-    /// Whether it is taxed, at the rate of the country it goes to.
+    /// Whether shipping is taxed, at the rate of the destination country.
     #[graphql(default = true)]
     taxable: bool,
-    /// Its place among the others, the lowest first.
+    /// Position in the list, ascending.
     #[graphql(default)]
     position: i32,
-    /// Whether shoppers can choose it.
+    /// Whether customers can select it.
     #[graphql(default = true)]
     active: bool,
 }
 
-impl From<ShippingMethodCreateInput> for MethodChange {
+impl From<ShippingMethodCreateInput> for ShippingMethodPatch {
     fn from(input: ShippingMethodCreateInput) -> Self {
         let ShippingMethodCreateInput {
             name,
@@ -185,13 +185,13 @@ impl From<ShippingMethodCreateInput> for MethodChange {
         } = input;
         Self {
             name: Patch::Set(name),
-            description: Patch::to(description),
+            description: Patch::from_option(description),
             countries: Some(countries),
             price: Some(price),
-            price_per_kg: Patch::to(price_per_kg),
-            min_grams: Patch::to(min_grams),
-            max_grams: Patch::to(max_grams),
-            free_from: Patch::to(free_from),
+            price_per_kg: Patch::from_option(price_per_kg),
+            min_grams: Patch::from_option(min_grams),
+            max_grams: Patch::from_option(max_grams),
+            free_from: Patch::from_option(free_from),
             taxable: Some(taxable),
             position: Some(position),
             active: Some(active),
@@ -199,34 +199,34 @@ impl From<ShippingMethodCreateInput> for MethodChange {
     }
 }
 
-/// What is to be said of a way of sending goods. What is left out stays as it is; null clears it.
+/// Fields of a shipping method to update. Omitted fields are unchanged; null clears a field.
 #[derive(Debug, InputObject)]
 pub struct ShippingMethodUpdateInput {
-    /// What shoppers read, from 1 to 100 characters.
+    /// Display name, from 1 to 100 characters.
     name: MaybeUndefined<String>,
-    /// More about it, at most 1000 characters.
+    /// Description, at most 1000 characters.
     description: MaybeUndefined<String>,
-    /// The countries it goes to by ISO 3166-1; empty: to every country.
+    /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
     countries: MaybeUndefined<Vec<String>>,
-    /// The price of every parcel.
+    /// Base price per order.
     price: MaybeUndefined<Decimal>,
-    /// The price of every kilogram that is begun, on top; null when it is the same for every weight.
+    /// Price per started kilogram, added to the base price; null for a flat rate.
     price_per_kg: MaybeUndefined<Decimal>,
-    /// The lightest parcel it carries, in grams.
+    /// Minimum weight in grams.
     min_grams: MaybeUndefined<i32>,
-    /// The heaviest parcel it carries, in grams.
+    /// Maximum weight in grams.
     max_grams: MaybeUndefined<i32>,
-    /// Goods of this worth travel free.
+    /// Discounted subtotal from which shipping is free.
     free_from: MaybeUndefined<Decimal>,
-    /// Whether it is taxed, at the rate of the country it goes to.
+    /// Whether shipping is taxed, at the rate of the destination country.
     taxable: MaybeUndefined<bool>,
-    /// Its place among the others, the lowest first.
+    /// Position in the list, ascending.
     position: MaybeUndefined<i32>,
-    /// Whether shoppers can choose it.
+    /// Whether customers can select it.
     active: MaybeUndefined<bool>,
 }
 
-impl TryFrom<ShippingMethodUpdateInput> for MethodChange {
+impl TryFrom<ShippingMethodUpdateInput> for ShippingMethodPatch {
     type Error = Error;
 
     fn try_from(input: ShippingMethodUpdateInput) -> Result<Self> {
@@ -244,108 +244,112 @@ impl TryFrom<ShippingMethodUpdateInput> for MethodChange {
             active,
         } = input;
         Ok(Self {
-            name: patch(name),
-            description: patch(description),
-            countries: required(countries, false, "input.countries")?,
-            price: required(price, false, "input.price")?,
-            price_per_kg: patch(price_per_kg),
-            min_grams: patch(min_grams),
-            max_grams: patch(max_grams),
-            free_from: patch(free_from),
-            taxable: required(taxable, false, "input.taxable")?,
-            position: required(position, false, "input.position")?,
-            active: required(active, false, "input.active")?,
+            name: to_patch(name),
+            description: to_patch(description),
+            countries: reject_null(countries, false, "input.countries")?,
+            price: reject_null(price, false, "input.price")?,
+            price_per_kg: to_patch(price_per_kg),
+            min_grams: to_patch(min_grams),
+            max_grams: to_patch(max_grams),
+            free_from: to_patch(free_from),
+            taxable: reject_null(taxable, false, "input.taxable")?,
+            position: reject_null(position, false, "input.position")?,
+            active: reject_null(active, false, "input.active")?,
         })
     }
 }
 
 payload!(
-    /// What came of making or changing a way of sending goods.
+    /// Payload of the shipping method mutations.
     ShippingMethodPayload {
-        /// The way as it is now; null when nothing was written.
+        /// Shipping method after the mutation; null if nothing was changed.
         shipping_method: ShippingMethod
     }
 );
 
 payload!(
-    /// What came of deleting a way of sending goods.
+    /// Payload of `shippingMethodDelete`.
     ShippingMethodDeletePayload {
-        /// The id of the way that is gone; null when it is not.
+        /// ID of the deleted shipping method; null if nothing was deleted.
         deleted_shipping_method_id: ID
     }
 );
 
-/// The part of ways of shipping in the query root.
+/// Shipping method queries.
 #[derive(Debug, Default)]
 pub struct ShippingQuery;
 
 #[Object]
 impl ShippingQuery {
-    /// All ways of sending goods in order, active or not, for staff; at most 1000. One statement.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// All shipping methods in order, including inactive ones, for staff; at most 1000.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn shipping_methods(&self, ctx: &Context<'_>) -> Result<Vec<ShippingMethod>> {
-        let scope = scope(ctx);
-        let rows = shipping::all(&scope.db, false).await?;
-        scope.spend(ctx, rows.len())?;
+        let context = request_context(ctx);
+        let rows = shipping::list_shipping_methods(&context.db, false).await?;
+        context.charge_list_values(ctx, rows.len())?;
         Ok(rows.into_iter().map(ShippingMethod).collect())
     }
 }
 
-/// The part of ways of shipping in the mutation root.
+/// Shipping method mutations.
 #[derive(Debug, Default)]
 pub struct ShippingMutation;
 
 #[Object]
 impl ShippingMutation {
-    /// Add a way of sending goods.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Creates a shipping method.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn shipping_method_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The way.")] input: ShippingMethodCreateInput,
+        #[graphql(desc = "Shipping method to create.")] input: ShippingMethodCreateInput,
     ) -> Result<ShippingMethodPayload> {
-        let scope = scope(ctx);
-        let currency = scope.shared.config.shop.currency;
-        let made = scope.db.write(async |tx| change::create_method(tx, currency, input.into()).await);
-        ShippingMethodPayload::settle(made.await)
+        let context = request_context(ctx);
+        let currency = context.app_state.config.shop.currency;
+        let created = context.db.write(async |tx| admin::create_shipping_method(tx, currency, input.into()).await);
+        ShippingMethodPayload::from_result(created.await)
     }
 
-    /// Change a way of sending goods. What was ordered keeps the price it was ordered at.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Updates a shipping method. Existing orders keep the price they were placed with.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn shipping_method_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: ID,
-        #[graphql(desc = "What is to be said of it.")] input: ShippingMethodUpdateInput,
-        #[graphql(desc = "The version you know; the change is refused when others were faster.")]
+        #[graphql(desc = "ID of the shipping method.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: ShippingMethodUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<ShippingMethodPayload> {
-        let scope = scope(ctx);
-        let currency = scope.shared.config.shop.currency;
-        let changed = async {
-            let target = Target { key: GlobalId::key(&id, Kind::ShippingMethod, "id")?, expected: expected_version };
-            let change = MethodChange::try_from(input)?;
-            scope.db.write(async |tx| change::update_method(tx, currency, target, change).await).await
+        let context = request_context(ctx);
+        let currency = context.app_state.config.shop.currency;
+        let updated = async {
+            let target =
+                PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
+            let patch = ShippingMethodPatch::try_from(input)?;
+            context.db.write(async |tx| admin::update_shipping_method(tx, currency, target, patch).await).await
         };
-        ShippingMethodPayload::settle(changed.await)
+        ShippingMethodPayload::from_result(updated.await)
     }
 
-    /// Delete a way of sending goods: carts that have chosen it must choose another.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Deletes a shipping method. Carts that selected it need another; existing orders keep the price they were placed
+    /// with.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn shipping_method_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its id.")] id: ID,
-        #[graphql(desc = "The version you know; nothing is deleted when others were faster.")] expected_version: Option<
-            i32,
-        >,
+        #[graphql(desc = "ID of the shipping method.")] id: ID,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
     ) -> Result<ShippingMethodDeletePayload> {
-        let scope = scope(ctx);
-        let currency = scope.shared.config.shop.currency;
-        let gone = async {
-            let target = Target { key: GlobalId::key(&id, Kind::ShippingMethod, "id")?, expected: expected_version };
-            scope.db.write(async |tx| change::delete_method(tx, currency, target).await).await
+        let context = request_context(ctx);
+        let currency = context.app_state.config.shop.currency;
+        let deleted = async {
+            let target =
+                PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
+            context.db.write(async |tx| admin::delete_shipping_method(tx, currency, target).await).await
         };
-        ShippingMethodDeletePayload::settle(gone.await.map(|key| GlobalId::new(Kind::ShippingMethod, key).encode()))
+        ShippingMethodDeletePayload::from_result(
+            deleted.await.map(|method_id| GlobalId::new(NodeType::ShippingMethod, method_id).encode()),
+        )
     }
 }

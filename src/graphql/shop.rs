@@ -1,15 +1,15 @@
-//! The shop itself.
+//! Shop information.
 
 use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, ScalarType, SimpleObject, Value};
 use iso_currency::Currency;
 
-use super::context::scope;
+use super::context::request_context;
 
-/// The code of a currency by ISO 4217, such as `KES` or `EUR`.
+/// Currency code (ISO 4217), such as `KES` or `EUR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurrencyCode(pub Currency);
 
-/// The code of a currency by ISO 4217, such as `KES` or `EUR`.
+/// Currency code (ISO 4217), such as `KES` or `EUR`.
 #[Scalar(specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
 impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,26 +23,26 @@ impl ScalarType for CurrencyCode {
     }
 }
 
-/// The shop that answers.
+/// Shop information.
 #[derive(Debug, SimpleObject)]
 pub struct Shop {
-    /// What the shop is called.
+    /// Name of the shop.
     name: String,
-    /// The currency of every price in the shop.
+    /// Currency of all prices.
     currency: CurrencyCode,
-    /// The version of Savannah that runs the shop.
+    /// Savannah version of the server.
     version: &'static str,
 }
 
-/// The shop's part of the query root.
+/// Shop queries.
 #[derive(Debug, Default)]
 pub struct ShopQuery;
 
 #[Object]
 impl ShopQuery {
-    /// The shop that answers: its name and the currency of its prices.
+    /// Shop information: name, currency and server version.
     async fn shop(&self, ctx: &Context<'_>) -> Shop {
-        let shop = &scope(ctx).shared.config.shop;
+        let shop = &request_context(ctx).app_state.config.shop;
         let version = env!("CARGO_PKG_VERSION");
         Shop { name: shop.name.clone(), currency: CurrencyCode(shop.currency), version }
     }

@@ -1,78 +1,80 @@
-//! Accounts of staff: made, and given roles.
+//! Staff accounts and roles.
 
 use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{
-    context::scope,
-    guard::Can,
-    profile::{CustomerPayload, wish},
-    role::Role,
+    context::request_context,
+    guard::RequirePermission,
+    profile::{CustomerPayload, build_account_target},
+    role::AccountRole,
 };
 use crate::{
-    base::{GlobalId, Result, id::Kind},
-    customer::staff::{self, Candidate},
+    base::{GlobalId, Result, global_id::NodeType},
+    customer::staff_accounts::{self, NewStaffAccount},
     identity::{Permission, account},
 };
 
-/// Whom a new account is for.
+/// Input for a new staff account.
 #[derive(Debug, InputObject)]
 pub struct StaffCreateInput {
-    /// Where mail goes; also what they sign in with.
+    /// Email address, also the login name.
     email: String,
-    /// What they may do.
-    role: Role,
-    /// At most 100 characters.
+    /// Role of the account.
+    role: AccountRole,
+    /// First name, at most 100 characters.
     #[graphql(default)]
     first_name: String,
-    /// At most 100 characters.
+    /// Last name, at most 100 characters.
     #[graphql(default)]
     last_name: String,
-    /// From 8 to 128 characters; without one they ask for a mail to set their own.
+    /// Password, from 8 to 128 characters; if omitted, the account sets one through a password reset.
     password: Option<String>,
 }
 
-/// The staff's part of the mutation root.
+/// Staff account mutations.
 #[derive(Debug, Default)]
 pub struct StaffMutation;
 
 #[Object]
 impl StaffMutation {
-    /// Make an account of somebody who works for the shop.
-    #[graphql(guard = "Can(Permission::StaffWrite)")]
+    /// Creates a staff account.
+    #[graphql(guard = "RequirePermission(Permission::StaffWrite)")]
     async fn staff_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom it is for.")] input: StaffCreateInput,
+        #[graphql(desc = "Staff account to create.")] input: StaffCreateInput,
     ) -> Result<CustomerPayload> {
-        let scope = scope(ctx);
+        let context = request_context(ctx);
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
-        let made = async {
-            staff::may_give(Some(scope.caller), role.into())?;
-            let new = Candidate { email, role: role.into(), first_name, last_name, password }
-                .read(&scope.shared.hasher)
+        let created = async {
+            staff_accounts::check_role_grant(Some(context.caller), role.into())?;
+            let new_account = NewStaffAccount { email, role: role.into(), first_name, last_name, password }
+                .validate(&context.app_state.password_hasher)
                 .await?;
-            scope.db.write(async |tx| account::create(tx, new).await).await
+            context.db.write(async |tx| account::create_account(tx, new_account).await).await
         };
-        CustomerPayload::settle(made.await)
+        CustomerPayload::from_result(created.await)
     }
 
-    /// Give an account another role. Its sessions end, so that the role counts at once; the last admin stays one.
-    #[graphql(guard = "Can(Permission::StaffWrite)")]
+    /// Changes the role of an account and revokes its sessions. The last admin cannot be demoted.
+    #[graphql(guard = "RequirePermission(Permission::StaffWrite)")]
     async fn staff_role_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose.")] id: ID,
-        #[graphql(desc = "What they may do from now on.")] role: Role,
-        #[graphql(desc = "The version you know; the change is refused when others were faster.")]
+        #[graphql(desc = "ID of the account.")] id: ID,
+        #[graphql(desc = "New role.")] role: AccountRole,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CustomerPayload> {
-        let scope = scope(ctx);
-        let changed = async {
-            let wish = wish(scope, GlobalId::key(&id, Kind::Customer, "id")?, expected_version);
-            let row = scope.db.write(async |tx| staff::set_role(tx, wish, role.into()).await).await?;
-            scope.shared.gate.refresh(&scope.db).await?;
+        let context = request_context(ctx);
+        let updated = async {
+            let target =
+                build_account_target(context, GlobalId::decode_as(&id, NodeType::Customer, "id")?, expected_version);
+            let row =
+                context.db.write(async |tx| staff_accounts::set_account_role(tx, target, role.into()).await).await?;
+            context.app_state.access_token_service.refresh(&context.db).await?;
             Ok(row)
         };
-        CustomerPayload::settle(changed.await)
+        CustomerPayload::from_result(updated.await)
     }
 }

@@ -1,140 +1,143 @@
-//! Stock as staff see it.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Stock levels, movements and locations, for staff.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-pub mod change;
+pub mod mutations;
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
 use super::{
+    clamp_to_i32,
     connection::{self, PageInfo},
-    context::{Scope, scope},
-    guard::Can,
-    int,
-    loader::{Locations, VariantKey},
+    context::{RequestContext, request_context},
+    guard::RequirePermission,
+    loader::{LocationsKey, VariantKey},
     variant::Variant,
 };
 use crate::{
     base::{
         Error, GlobalId, Result,
-        id::Kind,
-        page::{Page, Window},
+        global_id::NodeType,
+        pagination::{Page, PageRequest},
     },
     identity::Permission,
     inventory::{
-        ledger::{self, Movement},
-        row::Row,
-        staff,
+        adjustments,
+        movements::{self, StockMovement},
+        stock_level::StockLevelRow,
     },
 };
 
-/// A place where stock lies.
+/// Stock location.
 #[derive(Debug, Clone)]
-pub struct Location(pub staff::Location);
+pub struct Location(pub adjustments::StockLocation);
 
-impl From<staff::Location> for Location {
-    fn from(row: staff::Location) -> Self {
+impl From<adjustments::StockLocation> for Location {
+    fn from(row: adjustments::StockLocation) -> Self {
         Self(row)
     }
 }
 
-/// A place where stock lies: a shop, a warehouse. Staff only.
+/// Stock location, such as a store or a warehouse. Staff only.
 #[Object]
 impl Location {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::Location, self.0.id).encode().into()
+        GlobalId::new(NodeType::Location, self.0.id).encode().into()
     }
 
-    /// What it is called; no other has the same name.
+    /// Name, unique across locations.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Whether it is the one that is meant where none is named.
+    /// Whether it is the default location.
     async fn is_default(&self) -> bool {
         self.0.is_default
     }
 }
 
-/// How many of a variant there are at a location.
+/// Stock level of a variant at a location.
 #[derive(Debug, Clone, Copy)]
-pub struct StockLevel(pub Row);
+pub struct StockLevel(pub StockLevelRow);
 
-impl From<Row> for StockLevel {
-    fn from(row: Row) -> Self {
+impl From<StockLevelRow> for StockLevel {
+    fn from(row: StockLevelRow) -> Self {
         Self(row)
     }
 }
 
-/// How many of a variant there are at a location. Staff only.
+/// Stock level of a variant at a location. Staff only.
 #[Object]
 impl StockLevel {
-    /// Of which variant. One statement for any number; null when it has been removed.
+    /// Variant; null if it was deleted.
     async fn variant(&self, ctx: &Context<'_>) -> Result<Option<Variant>> {
-        let found = scope(ctx).load(VariantKey(self.0.variant_id)).await?;
-        Ok(found.and_then(|found| found.first().cloned()).map(Variant::from))
+        let rows = request_context(ctx).load(VariantKey(self.0.variant_id)).await?;
+        Ok(rows.and_then(|rows| rows.first().cloned()).map(Variant::from))
     }
 
-    /// Where. One statement for any number.
+    /// Location.
     async fn location(&self, ctx: &Context<'_>) -> Result<Location> {
-        place(scope(ctx), self.0.location_id).await
+        load_location(request_context(ctx), self.0.location_id).await
     }
 
-    /// How many lie there.
+    /// On-hand quantity.
     async fn on_hand(&self) -> i32 {
-        int(self.0.on_hand)
+        clamp_to_i32(self.0.on_hand)
     }
 
-    /// How many of these are promised to buyers.
+    /// Reserved quantity.
     async fn reserved(&self) -> i32 {
-        int(self.0.reserved)
+        clamp_to_i32(self.0.reserved)
     }
 
-    /// How many can still be promised.
+    /// Available quantity: on hand minus reserved.
     async fn available(&self) -> i32 {
-        int(self.0.available())
+        clamp_to_i32(self.0.available())
     }
 
-    /// So few or fewer available are low; null when nobody wants to be told.
+    /// Threshold of available stock at or below which the level is low; null if there is none.
     async fn low_stock_threshold(&self) -> Option<i32> {
-        self.0.low_at.map(int)
+        self.0.low_at.map(clamp_to_i32)
     }
 
-    /// What has come and gone there, newest first. One statement.
-    #[graphql(complexity = "connection::cost(first, last, child_complexity)")]
+    /// Stock movements at the location, newest first.
+    #[graphql(complexity = "connection::compute_connection_cost(first, last, child_complexity)")]
     async fn movements(
         &self,
-        #[graphql(desc = "How many from the beginning; 20 when nothing is said, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Begin after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end.")] last: Option<i32>,
-        #[graphql(desc = "End before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
     ) -> Result<StockMovementConnection> {
-        let window = Window::new(first, after, last, before)?;
-        Ok(StockMovementConnection { of: (self.0.variant_id, Some(self.0.location_id)), window })
+        let page_request = PageRequest::new(first, after, last, before)?;
+        Ok(StockMovementConnection {
+            variant_and_location: (self.0.variant_id, Some(self.0.location_id)),
+            page_request,
+        })
     }
 }
 
-/// Why stock has changed.
+/// Reason of a stock movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum StockReason {
-    /// It was there when the shop began to keep a ledger.
+    /// Opening balance.
     Opening,
-    /// It was counted.
+    /// Stock count.
     Count,
-    /// It came from a supplier.
+    /// Receipt from a supplier.
     Received,
-    /// It broke.
+    /// Damage.
     Damaged,
-    /// It is gone, and nobody knows where.
+    /// Loss.
     Lost,
-    /// What was written before was wrong.
+    /// Correction of an earlier movement.
     Correction,
-    /// It was sent to a buyer.
+    /// Shipment of an order.
     Sold,
-    /// A buyer sent it back.
+    /// Customer return.
     Returned,
-    /// It was moved from or to another location.
+    /// Transfer from or to another location.
     Transfer,
 }
 
@@ -151,127 +154,135 @@ impl StockReason {
         (Self::Transfer, "transfer"),
     ];
 
-    /// As it is stored.
+    /// Returns the database value.
     #[must_use]
-    pub fn stored(self) -> &'static str {
-        Self::ALL.iter().find(|(one, _)| *one == self).map_or("correction", |(_, name)| name)
+    pub fn as_db_str(self) -> &'static str {
+        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("correction", |(_, name)| name)
     }
 
-    fn named(name: &str) -> Self {
-        Self::ALL.iter().find(|(_, one)| *one == name).map_or(Self::Correction, |(one, _)| *one)
+    fn from_db_str(name: &str) -> Self {
+        Self::ALL.iter().find(|(_, reason)| *reason == name).map_or(Self::Correction, |(reason, _)| *reason)
     }
 }
 
-/// A line of the ledger. Added up, the changes are what is on hand.
+/// Stock movement. The sum of all quantity changes is the on-hand quantity.
 #[Object(name = "StockMovement")]
-impl Movement {
-    /// The lasting id.
+impl StockMovement {
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::StockMovement, self.id).encode().into()
+        GlobalId::new(NodeType::StockMovement, self.id).encode().into()
     }
 
-    /// How many came; below zero, how many went.
+    /// Quantity change; negative for a decrease.
     #[graphql(name = "delta")]
-    async fn shown_delta(&self) -> i32 {
-        int(self.delta)
+    async fn resolve_delta(&self) -> i32 {
+        clamp_to_i32(self.delta)
     }
 
-    /// How many were on hand then.
+    /// On-hand quantity after the movement.
     #[graphql(name = "onHand")]
-    async fn shown_on_hand(&self) -> i32 {
-        int(self.on_hand)
+    async fn resolve_on_hand(&self) -> i32 {
+        clamp_to_i32(self.on_hand)
     }
 
-    /// Why.
+    /// Reason of the movement.
     #[graphql(name = "reason")]
-    async fn shown_reason(&self) -> StockReason {
-        StockReason::named(&self.reason)
+    async fn resolve_reason(&self) -> StockReason {
+        StockReason::from_db_str(&self.reason)
     }
 
-    /// What for: `order K7QX-3M9T`; null when it was for nothing in particular.
+    /// Reference, such as `order K7QX-3M9T`; null if there is none.
     #[graphql(name = "reference")]
-    async fn shown_reference(&self) -> Option<&str> {
+    async fn resolve_reference(&self) -> Option<&str> {
         self.reference.as_deref()
     }
 
-    /// When.
+    /// Time of the movement.
     #[graphql(name = "createdAt")]
-    async fn shown_created_at(&self) -> DateTime<Utc> {
+    async fn resolve_created_at(&self) -> DateTime<Utc> {
         self.created_at
     }
 }
 
-/// A page of the ledger.
+/// Page of stock movements.
 #[derive(Debug)]
 pub struct StockMovementConnection {
-    of: (i64, Option<i64>),
-    window: Window,
+    variant_and_location: (i64, Option<i64>),
+    page_request: PageRequest,
 }
 
-/// A page of the ledger.
+/// Page of stock movements.
 #[Object]
 impl StockMovementConnection {
-    /// The movements of the page. One statement.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Movement>> {
-        Ok(ledger::page(&scope(ctx).db, self.of, &self.window).await?.rows)
+    /// Movements of the page.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<StockMovement>> {
+        Ok(movements::list_movements(&request_context(ctx).db, self.variant_and_location, &self.page_request)
+            .await?
+            .rows)
     }
 
-    /// Where the page lies in the ledger. One statement.
+    /// Pagination information.
     async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::of(&ledger::page(&scope(ctx).db, self.of, &self.window).await?, Movement::cursor))
+        Ok(PageInfo::from_page(
+            &movements::list_movements(&request_context(ctx).db, self.variant_and_location, &self.page_request).await?,
+            StockMovement::cursor,
+        ))
     }
 }
 
-/// A page of what is running low.
+/// Page of stock levels at or below their low-stock threshold.
 #[derive(Debug)]
-pub struct StockLevelConnection(Page<Row>);
+pub struct StockLevelConnection(Page<StockLevelRow>);
 
-/// A page of what is running low.
+/// Page of stock levels at or below their low-stock threshold.
 #[Object]
 impl StockLevelConnection {
-    /// The levels of the page.
+    /// Stock levels of the page.
     async fn nodes(&self) -> Vec<StockLevel> {
         self.0.rows.iter().copied().map(StockLevel).collect()
     }
 
-    /// Where the page lies in the list.
+    /// Pagination information.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::of(&self.0, ledger::low_cursor)
+        PageInfo::from_page(&self.0, movements::encode_low_stock_cursor)
     }
 }
 
-/// The stock's part of the query root.
+/// Stock queries.
 #[derive(Debug, Default)]
 pub struct StockQuery;
 
 #[Object]
 impl StockQuery {
-    /// Where stock lies: the shop's own location first. Staff only. One statement.
-    #[graphql(guard = "Can(Permission::StockWrite)")]
+    /// Stock locations, default location first. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
     async fn locations(&self, ctx: &Context<'_>) -> Result<Vec<Location>> {
-        let scope = scope(ctx);
-        let all = staff::locations(&scope.db).await?;
-        scope.spend(ctx, all.len())?;
-        Ok(all.into_iter().map(Location).collect())
+        let context = request_context(ctx);
+        let locations = adjustments::list_locations(&context.db).await?;
+        context.charge_list_values(ctx, locations.len())?;
+        Ok(locations.into_iter().map(Location).collect())
     }
 
-    /// What is running low by its own threshold. Staff only. One statement.
-    #[graphql(guard = "Can(Permission::StockWrite)", complexity = "connection::cost(first, last, child_complexity)")]
+    /// Stock levels at or below their low-stock threshold. Staff only.
+    #[graphql(
+        guard = "RequirePermission(Permission::StockWrite)",
+        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+    )]
     async fn low_stock(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many from the beginning; 20 when nothing is said, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Begin after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end.")] last: Option<i32>,
-        #[graphql(desc = "End before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
     ) -> Result<StockLevelConnection> {
-        let window = Window::new(first, after, last, before)?;
-        Ok(StockLevelConnection(ledger::low(&scope(ctx).db, &window).await?))
+        let page_request = PageRequest::new(first, after, last, before)?;
+        Ok(StockLevelConnection(movements::list_low_stock(&request_context(ctx).db, &page_request).await?))
     }
 }
 
-async fn place(scope: &Scope, key: i64) -> Result<Location> {
-    let all = scope.load(Locations).await?.unwrap_or_default();
-    let found = all.iter().find(|one| one.id == key).cloned();
-    found.map(Location).ok_or_else(|| Error::fault("finding a location", "it is not there"))
+async fn load_location(context: &RequestContext, location_id: i64) -> Result<Location> {
+    let locations = context.load(LocationsKey).await?.unwrap_or_default();
+    let location = locations.iter().find(|location| location.id == location_id).cloned();
+    location.map(Location).ok_or_else(|| Error::internal("finding a location", "row not found"))
 }

@@ -1,4 +1,4 @@
-//! Rates of tax: told with what is bought, and set by staff.
+//! Tax rates: applied to purchases, managed by staff.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -6,39 +6,39 @@ use rust_decimal::Decimal;
 
 use super::{
     category::Category,
-    context::scope,
-    guard::Can,
+    context::request_context,
+    guard::RequirePermission,
     payload::payload,
-    profile::{patch, required},
+    profile::{reject_null, to_patch},
 };
 use crate::{
-    base::{GlobalId, Patch, Result, id::Kind},
+    base::{GlobalId, Patch, Result, global_id::NodeType},
     identity::Permission,
     pricing::{
-        Rate,
-        change::{self, RateChange, Target},
+        EffectiveTaxRate,
+        admin::{self, PricingRowTarget, TaxRatePatch},
         tax, tax_rate,
     },
 };
 
-/// The tax on something that is bought.
+/// Tax rate applied to a purchase.
 #[derive(Debug, Clone, PartialEq, Eq, SimpleObject)]
 pub struct AppliedTax {
-    /// What it is called: `VAT`.
+    /// Name, such as `VAT`.
     name: String,
-    /// How much of the price, in percent.
+    /// Rate in percent of the price.
     percent: Decimal,
-    /// Whether the price contains it; else it is added.
+    /// Whether the price includes the tax; otherwise it is added.
     included: bool,
 }
 
-impl From<(String, Rate)> for AppliedTax {
-    fn from((name, rate): (String, Rate)) -> Self {
+impl From<(String, EffectiveTaxRate)> for AppliedTax {
+    fn from((name, rate): (String, EffectiveTaxRate)) -> Self {
         Self { name, percent: Decimal::new(rate.basis_points.into(), 2), included: rate.included }
     }
 }
 
-/// What is taxed in a country: everything, or a category with all below it. The nearest category's rate counts.
+/// Tax rate of a country, or of a category and its descendants in it. The rate of the closest category applies.
 #[derive(Debug, Clone)]
 pub struct TaxRate(tax_rate::Model);
 
@@ -48,171 +48,176 @@ impl From<tax_rate::Model> for TaxRate {
     }
 }
 
-/// What is taxed in a country: everything, or a category with all below it. The nearest category's rate counts.
+/// Tax rate of a country, or of a category and its descendants in it. The rate of the closest category applies.
 #[Object]
 impl TaxRate {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::TaxRate, self.0.id).encode().into()
+        GlobalId::new(NodeType::TaxRate, self.0.id).encode().into()
     }
 
-    /// The country by ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     async fn country_code(&self) -> &str {
         &self.0.country_code
     }
 
-    /// The category it is for, with all below; null for everything else in the country, and for shipping.
+    /// Category the rate applies to, with its descendants; null for the country's base rate, which also applies to
+    /// shipping.
     async fn category(&self, ctx: &Context<'_>) -> Option<Category> {
-        self.0.category_id.and_then(|key| Category::find(&scope(ctx).tree(), key))
+        self.0.category_id.and_then(|category_key| Category::find(&request_context(ctx).category_tree(), category_key))
     }
 
-    /// What it is called: `VAT`.
+    /// Name, such as `VAT`.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// How much of the price, in percent.
+    /// Rate in percent of the price.
     async fn percent(&self) -> Decimal {
-        change::percent(&self.0)
+        admin::tax_rate_percent(&self.0)
     }
 
-    /// Whether prices contain it; else it is added to them.
+    /// Whether prices include the tax; otherwise it is added to them.
     async fn included(&self) -> bool {
         self.0.included
     }
 
-    /// Counts changes: hand it to the next change as `expectedVersion` to be told when others were faster.
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.version
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// A rate of tax that is to be made.
+/// Input for a new tax rate.
 #[derive(Debug, InputObject)]
 pub struct TaxRateCreateInput {
-    /// The two letters of ISO 3166-1: `KE`.
+    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
     country_code: String,
-    /// The category it is for, with all below; everything else in the country when it is not said.
+    /// ID of the category the rate applies to, with its descendants; omit it for the country's base rate.
     category_id: Option<ID>,
-    /// What it is called, from 1 to 100 characters: `VAT`.
+    /// Name, from 1 to 100 characters, such as `VAT`.
     name: String,
-    /// From 0 to 100, with at most two decimals.
+    /// Rate in percent, from 0 to 100 with at most two decimals.
     percent: Decimal,
-    /// Whether prices contain it; else it is added to them.
+    /// Whether prices include the tax; otherwise it is added to them.
     included: bool,
 }
 
-/// What is to be said of a rate of tax. What is left out stays as it is; where it holds cannot be changed.
+/// Fields of a tax rate to update. Omitted fields are unchanged; country and category cannot be changed.
 #[derive(Debug, InputObject)]
 pub struct TaxRateUpdateInput {
-    /// What it is called, from 1 to 100 characters.
+    /// Name, from 1 to 100 characters.
     name: MaybeUndefined<String>,
-    /// From 0 to 100, with at most two decimals.
+    /// Rate in percent, from 0 to 100 with at most two decimals.
     percent: MaybeUndefined<Decimal>,
-    /// Whether prices contain it; else it is added to them.
+    /// Whether prices include the tax; otherwise it is added to them.
     included: MaybeUndefined<bool>,
 }
 
 payload!(
-    /// What came of making or changing a rate of tax.
+    /// Payload of the tax rate mutations.
     TaxRatePayload {
-        /// The rate as it is now; null when nothing was written.
+        /// Tax rate after the mutation; null if nothing was changed.
         tax_rate: TaxRate
     }
 );
 
 payload!(
-    /// What came of deleting a rate of tax.
+    /// Payload of `taxRateDelete`.
     TaxRateDeletePayload {
-        /// The id of the rate that is gone; null when it is not.
+        /// ID of the deleted tax rate; null if nothing was deleted.
         deleted_tax_rate_id: ID
     }
 );
 
-/// The taxes' part of the query root.
+/// Tax rate queries.
 #[derive(Debug, Default)]
 pub struct TaxQuery;
 
 #[Object]
 impl TaxQuery {
-    /// All rates of tax by country, each country's own first, for staff; at most 1000. One statement.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// All tax rates by country, base rates first, for staff; at most 1000.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn tax_rates(&self, ctx: &Context<'_>) -> Result<Vec<TaxRate>> {
-        let scope = scope(ctx);
-        let rows = tax::all(&scope.db).await?;
-        scope.spend(ctx, rows.len())?;
+        let context = request_context(ctx);
+        let rows = tax::list_tax_rates(&context.db).await?;
+        context.charge_list_values(ctx, rows.len())?;
         Ok(rows.into_iter().map(TaxRate).collect())
     }
 }
 
-/// The taxes' part of the mutation root.
+/// Tax rate mutations.
 #[derive(Debug, Default)]
 pub struct TaxMutation;
 
 #[Object]
 impl TaxMutation {
-    /// Tax a country, or a category in it with all below.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Creates a tax rate of a country, or of a category and its descendants in it.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn tax_rate_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The rate.")] input: TaxRateCreateInput,
+        #[graphql(desc = "Tax rate to create.")] input: TaxRateCreateInput,
     ) -> Result<TaxRatePayload> {
-        let made = async {
+        let created = async {
             let TaxRateCreateInput { country_code, category_id, name, percent, included } = input;
-            let key = |id: ID| GlobalId::key(&id, Kind::Category, "input.categoryId");
-            let category = category_id.map(key).transpose()?;
-            let change = RateChange { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
-            scope(ctx).db.write(async |tx| change::create_rate(tx, &country_code, category, change).await).await
+            let parse_category_id = |id: ID| GlobalId::decode_as(&id, NodeType::Category, "input.categoryId");
+            let category_key = category_id.map(parse_category_id).transpose()?;
+            let patch = TaxRatePatch { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
+            request_context(ctx)
+                .db
+                .write(async |tx| admin::create_tax_rate(tx, &country_code, category_key, patch).await)
+                .await
         };
-        TaxRatePayload::settle(made.await)
+        TaxRatePayload::from_result(created.await)
     }
 
-    /// Change a rate of tax. What was ordered keeps the rate it was ordered at.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Updates a tax rate. Existing orders keep the rate they were placed with.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn tax_rate_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The rate's id.")] id: ID,
-        #[graphql(desc = "What is to be said of it.")] input: TaxRateUpdateInput,
-        #[graphql(desc = "The version you know; the change is refused when others were faster.")]
+        #[graphql(desc = "ID of the tax rate.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: TaxRateUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<TaxRatePayload> {
-        let changed = async {
-            let target = Target { key: GlobalId::key(&id, Kind::TaxRate, "id")?, expected: expected_version };
+        let updated = async {
+            let target = PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::TaxRate, "id")?, expected_version };
             let TaxRateUpdateInput { name, percent, included } = input;
-            let percent = required(percent, false, "input.percent")?;
-            let included = required(included, false, "input.included")?;
-            let change = RateChange { name: patch(name), percent, included };
-            scope(ctx).db.write(async |tx| change::update_rate(tx, target, change).await).await
+            let percent = reject_null(percent, false, "input.percent")?;
+            let included = reject_null(included, false, "input.included")?;
+            let patch = TaxRatePatch { name: to_patch(name), percent, included };
+            request_context(ctx).db.write(async |tx| admin::update_tax_rate(tx, target, patch).await).await
         };
-        TaxRatePayload::settle(changed.await)
+        TaxRatePayload::from_result(updated.await)
     }
 
-    /// Delete a rate of tax. What was ordered keeps the rate it was ordered at.
-    #[graphql(guard = "Can(Permission::ShopWrite)")]
+    /// Deletes a tax rate. Existing orders keep the rate they were placed with.
+    #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
     async fn tax_rate_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The rate's id.")] id: ID,
-        #[graphql(desc = "The version you know; nothing is deleted when others were faster.")] expected_version: Option<
-            i32,
-        >,
+        #[graphql(desc = "ID of the tax rate.")] id: ID,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
     ) -> Result<TaxRateDeletePayload> {
-        let gone = async {
-            let target = Target { key: GlobalId::key(&id, Kind::TaxRate, "id")?, expected: expected_version };
-            scope(ctx).db.write(async |tx| change::delete_rate(tx, target).await).await
+        let deleted = async {
+            let target = PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::TaxRate, "id")?, expected_version };
+            request_context(ctx).db.write(async |tx| admin::delete_tax_rate(tx, target).await).await
         };
-        TaxRateDeletePayload::settle(gone.await.map(|key| GlobalId::new(Kind::TaxRate, key).encode()))
+        TaxRateDeletePayload::from_result(
+            deleted.await.map(|rate_id| GlobalId::new(NodeType::TaxRate, rate_id).encode()),
+        )
     }
 }

@@ -1,139 +1,144 @@
-//! The limits of what anybody may do, at the mutations that need no permission.
+//! Rate limits of the mutations that require no permission.
 //!
-//! Counting is not among the statements of a request: it happens beside it, and often not at all.
+//! Counting is excluded from the statement budget of a request and often needs no statement.
 
-use super::context::Scope;
+use super::context::RequestContext;
 use crate::{
-    base::{Error, Result, error::Code},
-    cart::hold,
-    customer::{Written, check},
-    identity::{Caller, account, one_time::Purpose},
+    base::{Error, Result, error::PublicErrorCode},
+    cart::queries,
+    customer::{AddressSnapshot, validation},
+    identity::{Caller, account, one_time_token::OneTimeTokenPurpose},
     infra::{config::ThrottleConfig, throttle::ThrottleSubject},
 };
 
-/// Whom an order may have messages sent to, as the input says.
+/// Notification recipients of an order, from the input.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderContacts<'a> {
-    /// The e-mail address.
+    /// Email address.
     pub email: Option<&'a str>,
-    /// The telephone number.
+    /// Phone number.
     pub phone: Option<&'a str>,
-    /// The telephone number of the shipping address.
+    /// Phone number of the shipping address.
     pub shipping_phone: Option<&'a str>,
-    /// The id of the cart, which has what the input leaves out.
+    /// Cart ID; the cart supplies what the input omits.
     pub cart: Option<&'a str>,
 }
 
-/// Counts an order by the client's address and by everybody it may have messages sent to. One request places at most one
-/// order. Callers with a permission are not limited.
+/// Counts an order by IP address, recipients and account. A request places at most one order. Callers with a permission
+/// are not limited.
 ///
 /// # Errors
-/// When there were too many, or it is the second of its request.
-pub async fn limit_orders(scope: &Scope, contacts: OrderContacts<'_>) -> Result<()> {
-    if is_trusted(scope) {
+/// Returns `RateLimited` if the limit is exceeded, or `QueryTooComplex` for a second order in the request.
+pub async fn limit_orders(context: &RequestContext, order_contacts: OrderContacts<'_>) -> Result<()> {
+    if is_trusted(context) {
         return Ok(());
     }
-    if !scope.begin_checkout() {
-        return Err(Error::user(Code::QueryTooComplex, "", "One request places at most one order."));
+    if !context.try_start_checkout() {
+        return Err(Error::user(PublicErrorCode::QueryTooComplex, "", "One request places at most one order."));
     }
-    let OrderContacts { email, phone, shipping_phone, cart } = contacts;
+    let OrderContacts { email, phone, shipping_phone, cart: cart_id } = order_contacts;
     let mut emails: Vec<String> = email.into_iter().map(str::to_owned).collect();
     let mut phones: Vec<String> = phone.into_iter().chain(shipping_phone).map(str::to_owned).collect();
-    if let (Some(cart), true) = (cart, email.is_none() || phone.is_none())
-        && let Some(row) = hold::find(&scope.shared.db, cart, scope.caller).await?
+    if let (Some(cart_id), true) = (cart_id, email.is_none() || phone.is_none())
+        && let Some(row) = queries::find_cart_by_token(&context.app_state.db, cart_id, context.caller).await?
     {
         emails.extend(row.email);
-        let written = row.shipping_address.and_then(|address| serde_json::from_value::<Written>(address).ok());
-        phones.extend(row.phone.into_iter().chain(written.and_then(|address| address.phone)));
+        let address_snapshot =
+            row.shipping_address.and_then(|address| serde_json::from_value::<AddressSnapshot>(address).ok());
+        phones.extend(row.phone.into_iter().chain(address_snapshot.and_then(|address| address.phone)));
     }
-    let limit = config(scope).orders_per_recipient;
-    let country = scope.shared.config.shop.country;
+    let limit = throttle_config(context).orders_per_recipient;
+    let country = context.app_state.config.shop.country;
     let mut subjects: Vec<_> =
-        address(scope, "order address", |config| config.orders_per_address).into_iter().collect();
+        build_address_subject(context, "order address", |config| config.orders_per_address).into_iter().collect();
     subjects.extend(
-        emails.iter().map(|email| ThrottleSubject::new("order email", &account::email_key(email.trim()), limit)),
+        emails.iter().map(|email| ThrottleSubject::new("order email", &account::normalize_email(email.trim()), limit)),
     );
-    subjects.extend(phones.into_iter().map(|typed| {
-        let number = check::phone(&typed, country).unwrap_or(typed);
+    subjects.extend(phones.into_iter().map(|raw_phone| {
+        let number = validation::normalize_phone(&raw_phone, country).unwrap_or(raw_phone);
         ThrottleSubject::new("order phone", &number, limit)
     }));
-    if let Caller::Person { account, .. } = scope.caller {
-        subjects.push(ThrottleSubject::new("order account", &account.to_string(), limit));
+    if let Caller::User { account_id, .. } = context.caller {
+        subjects.push(ThrottleSubject::new("order account", &account_id.to_string(), limit));
     }
-    scope.shared.throttle.take(&scope.shared.db, &subjects).await
+    context.app_state.throttle.count_action(&context.app_state.db, &subjects).await
 }
 
-/// Counts a change of a cart. Callers with a permission are not limited.
+/// Counts a cart change. Callers with a permission are not limited.
 ///
 /// # Errors
-/// When there were too many.
-pub async fn limit_cart_changes(scope: &Scope) -> Result<()> {
-    if is_trusted(scope) {
+/// Returns `RateLimited` if the limit is exceeded.
+pub async fn limit_cart_changes(context: &RequestContext) -> Result<()> {
+    if is_trusted(context) {
         return Ok(());
     }
-    let subject = address(scope, "cart address", |config| config.cart_changes_per_address);
-    scope.shared.throttle.take(&scope.shared.db, subject.as_slice()).await
+    let subject = build_address_subject(context, "cart address", |config| config.cart_changes_per_address);
+    context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
 /// Counts a registration.
 ///
 /// # Errors
-/// When there were too many.
-pub async fn limit_registrations(scope: &Scope, email: &str) -> Result<()> {
+/// Returns `RateLimited` if the limit is exceeded.
+pub async fn limit_registrations(context: &RequestContext, email: &str) -> Result<()> {
     let email = ThrottleSubject::new(
         "registration email",
-        &account::email_key(email.trim()),
-        config(scope).registrations_per_email,
+        &account::normalize_email(email.trim()),
+        throttle_config(context).registrations_per_email,
     );
-    let address = address(scope, "registration address", |config| config.registrations_per_address);
+    let address = build_address_subject(context, "registration address", |config| config.registrations_per_address);
     let subjects: Vec<_> = std::iter::once(email).chain(address).collect();
-    scope.shared.throttle.take(&scope.shared.db, &subjects).await
+    context.app_state.throttle.count_action(&context.app_state.db, &subjects).await
 }
 
-/// Counts a request for a letter that resets a password.
+/// Counts a password reset request.
 ///
 /// # Errors
-/// When there were too many.
-pub async fn limit_reset_requests(scope: &Scope) -> Result<()> {
-    let subject = address(scope, "reset address", |config| config.reset_requests_per_address);
-    scope.shared.throttle.take(&scope.shared.db, subject.as_slice()).await
+/// Returns `RateLimited` if the limit is exceeded.
+pub async fn limit_reset_requests(context: &RequestContext) -> Result<()> {
+    let subject = build_address_subject(context, "reset address", |config| config.reset_requests_per_address);
+    context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
-/// Counts a token that does not exist.
+/// Counts an unknown token.
 ///
 /// # Errors
-/// When there were too many.
-pub async fn limit_unknown_tokens(scope: &Scope) -> Result<()> {
-    let subject = address(scope, "token address", |config| config.unknown_tokens_per_address);
-    scope.shared.throttle.take(&scope.shared.db, subject.as_slice()).await
+/// Returns `RateLimited` if the limit is exceeded.
+pub async fn limit_unknown_tokens(context: &RequestContext) -> Result<()> {
+    let subject = build_address_subject(context, "token address", |config| config.unknown_tokens_per_address);
+    context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
-/// Whether an account may be written another letter of this kind; counted when it may.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn may_mail(scope: &Scope, account: i64, purpose: Purpose) -> Result<bool> {
-    let subject =
-        ThrottleSubject::new("mail account", &format!("{purpose:?} {account}"), config(scope).mails_per_account);
-    match scope.shared.throttle.take(&scope.shared.db, &[subject]).await {
+/// Returns whether the account may be sent another email of this kind, and counts it if so.
+pub async fn allow_account_email(
+    context: &RequestContext,
+    account_id: i64,
+    purpose: OneTimeTokenPurpose,
+) -> Result<bool> {
+    let subject = ThrottleSubject::new(
+        "mail account",
+        &format!("{purpose:?} {account_id}"),
+        throttle_config(context).mails_per_account,
+    );
+    match context.app_state.throttle.count_action(&context.app_state.db, &[subject]).await {
         Ok(()) => Ok(true),
         Err(Error::RateLimited { .. }) => Ok(false),
-        Err(why) => Err(why),
+        Err(error) => Err(error),
     }
 }
 
-fn config(scope: &Scope) -> &ThrottleConfig {
-    &scope.shared.config.throttle
+fn throttle_config(context: &RequestContext) -> &ThrottleConfig {
+    &context.app_state.config.throttle
 }
 
-fn address(
-    scope: &Scope,
+fn build_address_subject(
+    context: &RequestContext,
     action: &'static str,
-    limit: impl FnOnce(&ThrottleConfig) -> crate::infra::config::Limit,
+    limit: impl FnOnce(&ThrottleConfig) -> crate::infra::config::RateLimit,
 ) -> Option<ThrottleSubject> {
-    ThrottleSubject::network(action, &scope.device.address, limit(config(scope)))
+    ThrottleSubject::for_network(action, &context.client_info.ip_address, limit(throttle_config(context)))
 }
 
-fn is_trusted(scope: &Scope) -> bool {
-    !scope.caller.permissions().is_empty()
+fn is_trusted(context: &RequestContext) -> bool {
+    !context.caller.permissions().is_empty()
 }

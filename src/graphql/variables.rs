@@ -1,4 +1,4 @@
-//! The coercion of variables by the specification, and what follows from those that were not provided.
+//! Coercion of variables to the specification, and the handling of omitted variables.
 
 use std::collections::HashSet;
 
@@ -12,95 +12,98 @@ use async_graphql::{
 use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
 
-use super::document::{is_one_of, null_byte, null_byte_in, schema};
+use super::document::{is_one_of, null_byte, null_byte_error, validation_schema};
 
-/// Coerces what a caller provides to the types of an operation's variables. Variables without a value and without a
-/// default are not in the result; values of no variable are ignored.
+/// Coerces the provided values to the types of an operation's variables. Omits variables without a value or default;
+/// ignores values of undeclared variables.
 ///
 /// # Errors
-/// When a value does not fit its type, or one that is required is missing.
+/// Returns an error if a value does not match its type, or a required one is missing.
 pub fn coerce_variables(
     operation: &OperationDefinition,
-    mut given: Map<String, Json>,
+    mut values: Map<String, Json>,
 ) -> Result<Variables, ServerError> {
     let mut variables = Variables::default();
     for definition in &operation.variable_definitions {
         let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
-        let refuse = |problem: String| {
-            let message = format!("Variable \"${}\" {problem}", name.node);
+        let to_error = |reason: String| {
+            let message = format!("Variable \"${}\" {reason}", name.node);
             ServerError::new(message, Some(definition.pos))
         };
-        let value = match (given.remove(name.node.as_str()), default_value) {
+        let value = match (values.remove(name.node.as_str()), default_value) {
             (Some(value), _) => {
                 let mut path = name.node.to_string();
-                if let Err(problem) = check(&value, &var_type.node, &mut path) {
-                    let at = if path == name.node.as_str() { String::new() } else { format!(" at \"{path}\"") };
-                    return Err(refuse(format!("got an invalid value{at}: {problem}.")));
+                if let Err(reason) = check_value(&value, &var_type.node, &mut path) {
+                    let location = if path == name.node.as_str() { String::new() } else { format!(" at \"{path}\"") };
+                    return Err(to_error(format!("got an invalid value{location}: {reason}.")));
                 }
-                Value::from_json(value).map_err(|_| refuse("got a value that cannot be read.".into()))?
+                Value::from_json(value).map_err(|_| to_error("got a value that cannot be read.".into()))?
             }
             (None, Some(default)) => default.node.clone(),
             (None, None) if var_type.node.nullable => continue,
             (None, None) => {
-                return Err(refuse(format!("of required type \"{}\" was not provided.", var_type.node)));
+                return Err(to_error(format!("of required type \"{}\" was not provided.", var_type.node)));
             }
         };
-        if let Some(path) = null_byte::find_in_value(&value, &format!("variables.{}", name.node)) {
-            return Err(null_byte_in(&path));
+        if let Some(path) = null_byte::find_null_byte_in_value(&value, &format!("variables.{}", name.node)) {
+            return Err(null_byte_error(&path));
         }
         variables.insert(name.node.clone(), value);
     }
     Ok(variables)
 }
 
-/// Checks a value against a type. On failure `path` is where it failed.
-fn check(value: &Json, ty: &Type, path: &mut String) -> Result<(), String> {
+/// Checks a value against a type. On failure, `path` is the location of the error.
+fn check_value(value: &Json, ty: &Type, path: &mut String) -> Result<(), String> {
     match (&ty.base, value) {
         (_, Json::Null) if ty.nullable => Ok(()),
         (_, Json::Null) => Err(format!("expected non-nullable type \"{ty}\" not to be null")),
-        (BaseType::List(item), Json::Array(items)) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(at, value)| below(path, &format!("[{at}]"), |path| check(value, item, path))),
-        // A single value stands for a list of one.
-        (BaseType::List(item), _) => check(value, item, path),
-        (BaseType::Named(name), _) => match schema().types.get(name.as_str()) {
-            Some(ExtendedType::InputObject(object)) => check_object(value, object, path),
-            Some(ExtendedType::Enum(known)) => {
-                let is_known = value.as_str().is_some_and(|value| known.values.keys().any(|one| one == value));
+        (BaseType::List(item), Json::Array(items)) => items.iter().enumerate().try_for_each(|(index, value)| {
+            with_path_segment(path, &format!("[{index}]"), |path| check_value(value, item, path))
+        }),
+        // A single value is coerced to a list of one.
+        (BaseType::List(item), _) => check_value(value, item, path),
+        (BaseType::Named(name), _) => match validation_schema().types.get(name.as_str()) {
+            Some(ExtendedType::InputObject(object)) => check_input_object(value, object, path),
+            Some(ExtendedType::Enum(enum_definition)) => {
+                let is_known = value
+                    .as_str()
+                    .is_some_and(|value| enum_definition.values.keys().any(|enum_value| enum_value == value));
                 if is_known { Ok(()) } else { Err(format!("expected a value of enum \"{name}\"")) }
             }
             _ => {
-                let fits = match name.as_str() {
+                let is_valid = match name.as_str() {
                     "Int" => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
                     "Float" => value.is_number(),
                     "String" => value.is_string(),
                     "Boolean" => value.is_boolean(),
                     "ID" => value.is_string() || value.is_i64() || value.is_u64(),
-                    // A custom scalar is read by its own type.
+                    // Custom scalars are parsed by their own types.
                     _ => true,
                 };
-                if fits { Ok(()) } else { Err(format!("expected type \"{name}\"")) }
+                if is_valid { Ok(()) } else { Err(format!("expected type \"{name}\"")) }
             }
         },
     }
 }
 
-fn check_object(value: &Json, object: &InputObjectType, path: &mut String) -> Result<(), String> {
-    let Json::Object(fields) = value else { return Err(format!("expected an object of type \"{}\"", object.name)) };
-    if let Some(unknown) = fields.keys().find(|name| !object.fields.contains_key(name.as_str())) {
+fn check_input_object(value: &Json, input_object: &InputObjectType, path: &mut String) -> Result<(), String> {
+    let Json::Object(fields) = value else {
+        return Err(format!("expected an object of type \"{}\"", input_object.name));
+    };
+    if let Some(unknown) = fields.keys().find(|name| !input_object.fields.contains_key(name.as_str())) {
         let unknown: String = unknown.chars().take(100).collect();
-        return Err(format!("field \"{unknown}\" is not defined by type \"{}\"", object.name));
+        return Err(format!("field \"{unknown}\" is not defined by type \"{}\"", input_object.name));
     }
-    if is_one_of(object) && (fields.len() != 1 || fields.values().any(Json::is_null)) {
-        return Err(format!("exactly one field of \"{}\" must be given, and it must not be null", object.name));
+    if is_one_of(input_object) && (fields.len() != 1 || fields.values().any(Json::is_null)) {
+        return Err(format!("exactly one field of \"{}\" must be given, and it must not be null", input_object.name));
     }
-    for (name, definition) in &object.fields {
+    for (name, definition) in &input_object.fields {
         match fields.get(name.as_str()) {
             Some(value) => {
-                // Types of the schema are written as types of a document are.
+                // Types have the same syntax in schemas and documents.
                 let Some(ty) = Type::new(&definition.ty.to_string()) else { continue };
-                below(path, &format!(".{name}"), |path| check(value, &ty, path))?;
+                with_path_segment(path, &format!(".{name}"), |path| check_value(value, &ty, path))?;
             }
             None if definition.is_required() => {
                 return Err(format!("field \"{name}\" of required type \"{}\" was not provided", definition.ty));
@@ -111,30 +114,36 @@ fn check_object(value: &Json, object: &InputObjectType, path: &mut String) -> Re
     Ok(())
 }
 
-/// Does something one step further down; after a failure the path stays.
-fn below(path: &mut String, step: &str, work: impl FnOnce(&mut String) -> Result<(), String>) -> Result<(), String> {
-    let before = path.len();
-    path.push_str(step);
-    work(path)?;
-    path.truncate(before);
+/// Runs a check with a path segment appended; the segment is kept on failure.
+fn with_path_segment(
+    path: &mut String,
+    segment: &str,
+    check: impl FnOnce(&mut String) -> Result<(), String>,
+) -> Result<(), String> {
+    let previous_length = path.len();
+    path.push_str(segment);
+    check(path)?;
+    path.truncate(previous_length);
     Ok(())
 }
 
-/// Refuses null for a variable that `@skip` or `@include` takes: its type may allow null where it has a default.
+/// Rejects null for a variable used by `@skip` or `@include`, whose type may be nullable if it has a default.
 ///
 /// # Errors
-/// One that names the variable.
-pub fn check_conditions(
+/// Returns an error that names the variable.
+pub fn check_condition_variables(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     variables: &Variables,
 ) -> Result<(), ServerError> {
-    let is_null = |one: &&Positioned<VariableDefinition>| variables.get(&one.node.name.node) == Some(&Value::Null);
-    let boolean = |one: &&Positioned<VariableDefinition>| one.node.var_type.node.to_string() == "Boolean";
-    for definition in operation.variable_definitions.iter().filter(is_null).filter(boolean) {
+    let is_null =
+        |definition: &&Positioned<VariableDefinition>| variables.get(&definition.node.name.node) == Some(&Value::Null);
+    let is_boolean =
+        |definition: &&Positioned<VariableDefinition>| definition.node.var_type.node.to_string() == "Boolean";
+    for definition in operation.variable_definitions.iter().filter(is_null).filter(is_boolean) {
         let name = &definition.node.name.node;
         let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
-        if fragments.chain([&operation.selection_set.node]).any(|set| decides(set, name)) {
+        if fragments.chain([&operation.selection_set.node]).any(|selection_set| has_condition_on(selection_set, name)) {
             let message = format!("Variable \"${name}\" decides what is included and must not be null.");
             return Err(ServerError::new(message, Some(definition.pos)));
         }
@@ -142,21 +151,21 @@ pub fn check_conditions(
     Ok(())
 }
 
-fn decides(set: &SelectionSet, variable: &Name) -> bool {
-    set.items.iter().any(|selection| {
+fn has_condition_on(selection_set: &SelectionSet, variable: &Name) -> bool {
+    selection_set.items.iter().any(|selection| {
         let directives = selection.node.directives().iter();
         let mut conditions = directives.filter_map(|directive| directive.node.get_argument("if"));
         conditions.any(|value| matches!(&value.node, Literal::Variable(name) if name == variable))
             || match &selection.node {
-                Selection::Field(field) => decides(&field.node.selection_set.node, variable),
-                Selection::InlineFragment(fragment) => decides(&fragment.node.selection_set.node, variable),
+                Selection::Field(field) => has_condition_on(&field.node.selection_set.node, variable),
+                Selection::InlineFragment(fragment) => has_condition_on(&fragment.node.selection_set.node, variable),
                 Selection::FragmentSpread(_) => false,
             }
     })
 }
 
-/// Removes the arguments and input fields of a document whose variable has no value, so that the schema's defaults apply.
-/// In a list such a variable is null.
+/// Removes arguments and input fields whose variable has no value, so that the schema's defaults apply. Inside a list,
+/// such a variable becomes null.
 pub fn omit_absent(document: &mut ExecutableDocument, operation: &OperationDefinition, variables: &Variables) {
     let names = operation.variable_definitions.iter().map(|definition| &definition.node.name.node);
     let absent: HashSet<&Name> = names.filter(|name| !variables.contains_key(*name)).collect();
@@ -164,12 +173,12 @@ pub fn omit_absent(document: &mut ExecutableDocument, operation: &OperationDefin
         return;
     }
     match &mut document.operations {
-        async_graphql::parser::types::DocumentOperations::Single(one) => {
-            omit_in_selections(&mut one.node.selection_set.node, &absent);
+        async_graphql::parser::types::DocumentOperations::Single(operation_node) => {
+            omit_in_selections(&mut operation_node.node.selection_set.node, &absent);
         }
-        async_graphql::parser::types::DocumentOperations::Multiple(all) => {
-            for one in all.values_mut() {
-                omit_in_selections(&mut one.node.selection_set.node, &absent);
+        async_graphql::parser::types::DocumentOperations::Multiple(operations) => {
+            for operation_node in operations.values_mut() {
+                omit_in_selections(&mut operation_node.node.selection_set.node, &absent);
             }
         }
     }
@@ -178,9 +187,11 @@ pub fn omit_absent(document: &mut ExecutableDocument, operation: &OperationDefin
     }
 }
 
-fn omit_in_selections(set: &mut SelectionSet, absent: &HashSet<&Name>) {
-    for selection in &mut set.items {
-        for Directive { arguments, .. } in selection.node.directives_mut().iter_mut().map(|one| &mut one.node) {
+fn omit_in_selections(selection_set: &mut SelectionSet, absent: &HashSet<&Name>) {
+    for selection in &mut selection_set.items {
+        for Directive { arguments, .. } in
+            selection.node.directives_mut().iter_mut().map(|directive| &mut directive.node)
+        {
             omit_in_arguments(arguments, absent);
         }
         match &mut selection.node {
@@ -230,30 +241,33 @@ mod tests {
 
     use super::*;
 
-    fn operation(document: &ExecutableDocument) -> OperationDefinition {
+    fn first_operation(document: &ExecutableDocument) -> OperationDefinition {
         match &document.operations {
-            DocumentOperations::Single(one) => one.node.clone(),
-            DocumentOperations::Multiple(all) => all.values().next().expect("an operation").node.clone(),
+            DocumentOperations::Single(operation) => operation.node.clone(),
+            DocumentOperations::Multiple(operations) => operations.values().next().expect("an operation").node.clone(),
         }
     }
 
-    fn coerce(text: &str, given: &Json) -> Result<Variables, ServerError> {
+    fn coerce_query_variables(text: &str, values: &Json) -> Result<Variables, ServerError> {
         let document = parse_query(text).expect("a document");
-        coerce_variables(&operation(&document), given.as_object().expect("an object").clone())
+        coerce_variables(&first_operation(&document), values.as_object().expect("an object").clone())
     }
 
-    fn problem(definitions: &str, given: &Json) -> String {
-        coerce(&format!("query ({definitions}) {{ shop {{ name }} }}"), given).expect_err("an error").message
+    fn coercion_error(definitions: &str, values: &Json) -> String {
+        coerce_query_variables(&format!("query ({definitions}) {{ shop {{ name }} }}"), values)
+            .expect_err("an error")
+            .message
     }
 
     #[test]
-    fn absent_variables_leave_arguments_and_fields_out_and_are_null_in_lists() {
+    fn absent_variable_omits_arguments_and_fields_and_is_null_in_lists() {
         let text = "query ($a: Int, $b: Int = 1, $c: Int) { x(a: $a, b: $b, o: { a: $a, c: $c, l: [$a, { a: $a }] }) { ...F } }
             fragment F on Query { y(a: $a, c: $c) ... @d(a: $a) { z(a: $a) } }";
         let mut document = parse_query(text).expect("a document");
-        let operation = operation(&document);
-        let given = json!({ "c": null });
-        let variables = coerce_variables(&operation, given.as_object().expect("an object").clone()).expect("variables");
+        let operation = first_operation(&document);
+        let values = json!({ "c": null });
+        let variables =
+            coerce_variables(&operation, values.as_object().expect("an object").clone()).expect("variables");
         omit_absent(&mut document, &operation, &variables);
         let printed = format!("{document:?}");
         assert_eq!(printed.matches("Variable(Name(\"a\"))").count(), 0, "{printed}");
@@ -263,17 +277,17 @@ mod tests {
     }
 
     #[test]
-    fn values_are_coerced_by_the_types_of_their_variables() {
+    fn values_are_coerced_by_variable_type() {
         let text = "query ($n: [Int!] = [1], $f: ProductFilter, $s: String, $id: ID, $d: Decimal) { shop { name } }";
-        let given = json!({ "n": 2, "f": { "tags": "a", "inStock": null }, "id": 7, "d": 1.5, "unknown": 1 });
-        let variables = coerce(text, &given).expect("variables");
+        let values = json!({ "n": 2, "f": { "tags": "a", "inStock": null }, "id": 7, "d": 1.5, "unknown": 1 });
+        let variables = coerce_query_variables(text, &values).expect("variables");
         assert_eq!(variables.len(), 4);
         assert!(!variables.contains_key("s") && !variables.contains_key("unknown"));
-        assert_eq!(coerce(text, &json!({})).expect("variables").len(), 1);
+        assert_eq!(coerce_query_variables(text, &json!({})).expect("variables").len(), 1);
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_named_by_its_path() {
+    fn invalid_value_is_reported_with_its_path() {
         let cases = [
             ("$v: Int!", json!({}), "Variable \"$v\" of required type \"Int!\" was not provided."),
             ("$v: Int", json!({ "v": "1" }), "Variable \"$v\" got an invalid value: expected type \"Int\"."),
@@ -290,8 +304,8 @@ mod tests {
             ("$v: AddressChoiceInput", json!({ "v": { "addressId": null } }), "exactly one field"),
             ("$v: String", json!({ "v": "a\u{0}" }), "null byte"),
         ];
-        for (definitions, given, expected) in cases {
-            let message = problem(definitions, &given);
+        for (definitions, values, expected) in cases {
+            let message = coercion_error(definitions, &values);
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -1,4 +1,4 @@
-//! Variants: what can be bought.
+//! Product variants.
 
 use std::sync::Arc;
 
@@ -7,159 +7,161 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    context::scope,
-    guard::Can,
-    int,
+    clamp_to_i32,
+    context::request_context,
+    guard::RequirePermission,
     loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
     product::Product,
     shop::CurrencyCode,
     stock::StockLevel,
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{loader, variant},
     identity::Permission,
 };
 
-/// One thing that can be bought: a product in one size, one colour.
+/// Product variant: a purchasable combination of option values.
 #[derive(Debug, Clone)]
 pub struct Variant {
     pub(super) row: Arc<variant::Model>,
-    product: Option<Product>,
+    parent_product: Option<Product>,
 }
 
 impl From<variant::Model> for Variant {
     fn from(row: variant::Model) -> Self {
-        Self { row: Arc::new(row), product: None }
+        Self { row: Arc::new(row), parent_product: None }
     }
 }
 
 impl Variant {
-    /// A variant of a product that is at hand.
+    /// Creates a variant with its loaded product.
     #[must_use]
-    pub fn of(row: Arc<variant::Model>, product: Product) -> Self {
-        Self { row, product: Some(product) }
+    pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
+        Self { row, parent_product: Some(product) }
     }
 
-    /// An end of its sale, unless that is over.
-    pub(super) fn sale_at(&self, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        end.filter(|_| self.row.sale_ends_at.is_none_or(|ends| ends > now))
+    /// Returns a date of the sale, unless the sale is over.
+    pub(super) fn sale_end_date(&self, date: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        date.filter(|_| self.row.sale_ends_at.is_none_or(|ends_at| ends_at > now))
     }
 }
 
-/// What an option is for a variant.
+/// Value of one option of a variant.
 #[derive(Debug, SimpleObject)]
 pub struct SelectedOption {
-    /// The option: `Size`.
+    /// Option name, such as `Size`.
     name: String,
-    /// What it is here: `M`.
+    /// Option value, such as `M`.
     value: String,
 }
 
-/// One thing that can be bought: a product in one size, one colour.
+/// Product variant: a purchasable combination of option values.
 #[Object(name = "ProductVariant")]
 impl Variant {
-    /// The lasting id.
+    /// Global ID.
     pub async fn id(&self) -> ID {
-        GlobalId::new(Kind::Variant, self.row.id).encode().into()
+        GlobalId::new(NodeType::Variant, self.row.id).encode().into()
     }
 
-    /// The shop's own number for it; unique in the shop.
+    /// SKU, unique across variants.
     async fn sku(&self) -> &str {
         &self.row.sku
     }
 
-    /// Its options in words: `M / Red`; `Default` for the only variant of a simple product.
+    /// Title composed of the option values, such as `M / Red`; `Default` for the only variant of a simple product.
     async fn name(&self) -> &str {
         &self.row.name
     }
 
-    /// The product it is a variant of. Costs nothing below `Product.variants`; else one statement for any number.
+    /// Product of the variant.
     async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
-        if let Some(product) = &self.product {
+        if let Some(product) = &self.parent_product {
             return Ok(product.clone());
         }
-        let found = scope(ctx).load(ProductKey(self.row.product_id)).await?;
-        let missing = || Error::fault("finding a variant's product", "it is not there");
-        found.and_then(|found| found.first().cloned()).map(Product::from).ok_or_else(missing)
+        let rows = request_context(ctx).load(ProductKey(self.row.product_id)).await?;
+        let missing_product = || Error::internal("finding a variant's product", "row not found");
+        rows.and_then(|rows| rows.first().cloned()).map(Product::from).ok_or_else(missing_product)
     }
 
-    /// The regular price, before any sale.
+    /// Regular price.
     async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.row.price)
+        request_context(ctx).decimal_amount(self.row.price)
     }
 
-    /// What it costs now because of a sale; null when it is not on sale.
+    /// Current sale price; null if it is not on sale.
     async fn sale_price(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.row.sale_now(scope(ctx).db.now()).map(|minor| scope(ctx).amount(minor))
+        self.row
+            .current_sale_price(request_context(ctx).db.now())
+            .map(|minor_units| request_context(ctx).decimal_amount(minor_units))
     }
 
-    /// The currency of the prices.
+    /// Currency of the prices.
     async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(scope(ctx).shared.config.shop.currency)
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
     }
 
-    /// When the present or next sale begins; null when it has always been on or there is none.
+    /// Start time of the current or next sale; null if it has no start or there is none.
     async fn sale_starts_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.sale_at(self.row.sale_starts_at, scope(ctx).db.now())
+        self.sale_end_date(self.row.sale_starts_at, request_context(ctx).db.now())
     }
 
-    /// When the present or next sale ends; null when it has no end or there is none.
+    /// End time of the current or next sale; null if it has no end or there is none.
     async fn sale_ends_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.sale_at(self.row.sale_ends_at, scope(ctx).db.now())
+        self.sale_end_date(self.row.sale_ends_at, request_context(ctx).db.now())
     }
 
-    /// What each option is, in the product's order. One statement for any number of variants.
+    /// Option values, in the product's order.
     async fn options(&self, ctx: &Context<'_>) -> Result<Vec<SelectedOption>> {
-        let choices = scope(ctx).load(ChoicesOf(self.row.id)).await?;
-        let node = |one: &loader::Choice| SelectedOption { name: one.name.clone(), value: one.value.clone() };
-        Ok(choices.iter().flat_map(|choices| choices.iter()).map(node).collect())
+        let options = request_context(ctx).load(ChoicesOf(self.row.id)).await?;
+        let to_selected_option =
+            |option: &loader::VariantOption| SelectedOption { name: option.name.clone(), value: option.value.clone() };
+        Ok(options.iter().flat_map(|options| options.iter()).map(to_selected_option).collect())
     }
 
-    /// Whether it can be bought now. One statement for any number of variants.
+    /// Whether the variant is available for purchase.
     async fn in_stock(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.is_some_and(|stock| stock.buyable))
+        Ok(request_context(ctx).load(VariantStock(self.row.id)).await?.is_some_and(|stock| stock.buyable))
     }
 
-    /// How many can be bought: what is on hand and not reserved; 0 when its stock is not counted. Costs nothing beside
-    /// `inStock`.
+    /// Available quantity: on hand minus reserved; 0 if stock is not tracked.
     async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
-        Ok(scope(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| int(stock.available)))
+        Ok(request_context(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| clamp_to_i32(stock.available)))
     }
 
-    /// Its stock at each location. Staff only. One statement for any number of variants.
-    #[graphql(guard = "Can(Permission::StockWrite)")]
+    /// Stock levels at each location. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
     async fn stock_levels(&self, ctx: &Context<'_>) -> Result<Vec<StockLevel>> {
-        let levels = scope(ctx).load(LevelsOf(self.row.id)).await?;
+        let levels = request_context(ctx).load(LevelsOf(self.row.id)).await?;
         Ok(levels.iter().flat_map(|levels| levels.iter().copied()).map(StockLevel).collect())
     }
 
-    /// What it weighs, in grams.
+    /// Weight in grams.
     async fn weight_grams(&self) -> Option<i32> {
-        self.row.weight_grams.map(int)
+        self.row.weight_grams.map(clamp_to_i32)
     }
 
-    /// Its EAN, UPC or ISBN.
+    /// Barcode: EAN, UPC or ISBN.
     async fn barcode(&self) -> Option<&str> {
         self.row.barcode.as_deref()
     }
 
-    /// Where its own picture is, if it has one.
+    /// URL of the variant's own image; null if there is none.
     async fn image(&self) -> Option<&str> {
         self.row.image.as_deref()
     }
 
-    /// Rises with every change that somebody makes. Hand it in as `expectedVersion`.
+    /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.row.version
     }
 
-    /// When it was made.
+    /// Creation time.
     async fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }
 
-    /// When it was last changed.
+    /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.row.updated_at
     }

@@ -1,4 +1,4 @@
-//! The body of a request has to come whole within a time, for every path: one byte a second keeps nobody waiting.
+//! Timeout for receiving the whole request body, on every path: protects against slow-body attacks.
 
 use std::{
     pin::Pin,
@@ -21,11 +21,11 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::{envelope, request_id::RequestId};
+use super::{request_id::RequestId, rest_response};
 
-/// Answers 408 when the body was not there in time, whatever came of it.
-pub(super) async fn limit(
-    State(time): State<Duration>,
+/// Responds with 408 if the body was not received in time, regardless of the handler's response.
+pub(super) async fn limit_body_time(
+    State(body_timeout): State<Duration>,
     Extension(RequestId(id)): Extension<RequestId>,
     request: Request,
     next: Next,
@@ -33,22 +33,22 @@ pub(super) async fn limit(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let overdue = Arc::new(AtomicBool::new(false));
-    let sleep = Box::pin(tokio::time::sleep(time));
-    let timed = |body| Body::new(TimedBody { body, sleep, overdue: Arc::clone(&overdue) });
-    let answer = next.run(request.map(timed)).await;
-    if !overdue.load(Ordering::Relaxed) {
-        return answer;
+    let is_overdue = Arc::new(AtomicBool::new(false));
+    let deadline = Box::pin(tokio::time::sleep(body_timeout));
+    let with_deadline = |body| Body::new(TimedBody { body, deadline, is_overdue: Arc::clone(&is_overdue) });
+    let response = next.run(request.map(with_deadline)).await;
+    if !is_overdue.load(Ordering::Relaxed) {
+        return response;
     }
-    let message = format!("The body did not arrive within {} s.", time.as_secs());
-    envelope::error(StatusCode::REQUEST_TIMEOUT, &id, "TIMEOUT", &message)
+    let message = format!("The body did not arrive within {} s.", body_timeout.as_secs());
+    rest_response::error_response(StatusCode::REQUEST_TIMEOUT, &id, "TIMEOUT", &message)
 }
 
-/// A body that breaks when its time is over.
+/// Body that fails when the deadline is over.
 struct TimedBody {
     body: Body,
-    sleep: Pin<Box<Sleep>>,
-    overdue: Arc<AtomicBool>,
+    deadline: Pin<Box<Sleep>>,
+    is_overdue: Arc<AtomicBool>,
 }
 
 impl HttpBody for TimedBody {
@@ -59,8 +59,8 @@ impl HttpBody for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.sleep.as_mut().poll(context).is_ready() {
-            self.overdue.store(true, Ordering::Relaxed);
+        if self.deadline.as_mut().poll(context).is_ready() {
+            self.is_overdue.store(true, Ordering::Relaxed);
             return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))));
         }
         Pin::new(&mut self.body).poll_frame(context)

@@ -1,4 +1,4 @@
-//! One connection: its requests go to the router, and it ends when it lets the server wait for too long.
+//! Connection handling: passes requests to the router and closes connections that exceed their timeouts.
 
 use std::{
     convert::Infallible,
@@ -28,169 +28,178 @@ use tokio::{net::TcpStream, time::Instant};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::{App, envelope};
-use crate::{base::error::Code, infra::config::ServerConfig};
+use super::{App, rest_response};
+use crate::{base::error::PublicErrorCode, infra::config::ServerConfig};
 
-/// How long a connection of the reserve may take for the head of its request.
-const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the other end of an HTTP/2 connection is asked whether it is still there, and how long it has to answer.
+/// Maximum header and idle timeout of a reserved connection.
+const RESERVED_CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval of HTTP/2 keep-alive pings; the response is due within [`PING_TIMEOUT`].
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many requests one HTTP/2 connection may have under way.
+/// Maximum number of concurrent streams of an HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
-/// How long a connection whose time is over may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Time for the graceful close of a connection after its timeout.
+const GRACEFUL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a connection's requests are answered with.
+/// Context for the requests of a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     pub(super) app: Arc<App>,
     pub(super) router: Router,
-    pub(super) peer: SocketAddr,
-    /// It is beyond the limit: it is answered one health check.
-    pub(super) reserved: bool,
+    pub(super) peer_address: SocketAddr,
+    /// Whether the connection is beyond the limit: it may only send one health check.
+    pub(super) is_reserved: bool,
 }
 
-/// How long a connection may let the server wait.
+/// Timeouts for the first and for following requests.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ConnectionTimeouts {
     first_request: Duration,
     next_request: Duration,
 }
 
-impl Limits {
-    pub(super) fn new(config: &ServerConfig, reserved: bool) -> Self {
-        let limit = |time: Duration| if reserved { time.min(RESERVED_TIMEOUT) } else { time };
-        Self { first_request: limit(config.header_timeout), next_request: limit(config.idle_timeout) }
+impl ConnectionTimeouts {
+    pub(super) fn new(config: &ServerConfig, is_reserved: bool) -> Self {
+        let capped = |time: Duration| if is_reserved { time.min(RESERVED_CONNECTION_TIMEOUT) } else { time };
+        Self { first_request: capped(config.header_timeout), next_request: capped(config.idle_timeout) }
     }
 }
 
-/// Whether a connection has requests under way, and since when it has none.
+/// Number of active requests of a connection, and since when it is idle.
 #[derive(Debug)]
-struct Activity {
-    under_way: AtomicUsize,
-    served: AtomicBool,
+struct ConnectionActivity {
+    active_request_count: AtomicUsize,
+    has_served_request: AtomicBool,
     idle_since: Mutex<Instant>,
 }
 
-impl Activity {
+impl ConnectionActivity {
     fn new() -> Arc<Self> {
-        let (under_way, served) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { under_way, served, idle_since: Mutex::new(Instant::now()) })
+        let (active_request_count, has_served_request) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { active_request_count, has_served_request, idle_since: Mutex::new(Instant::now()) })
     }
 
-    fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        self.served.store(true, Ordering::Release);
-        UnderWay(Arc::clone(self))
+    fn begin_request(self: &Arc<Self>) -> ActiveRequest {
+        self.active_request_count.fetch_add(1, Ordering::AcqRel);
+        self.has_served_request.store(true, Ordering::Release);
+        ActiveRequest(Arc::clone(self))
     }
 
-    /// Until the connection has let the server wait for longer than it may.
-    async fn until_overdue(&self, limits: &Limits) {
+    /// Waits until the connection has been idle longer than its timeout.
+    async fn wait_until_overdue(&self, timeouts: &ConnectionTimeouts) {
         loop {
-            let limit = if self.served.load(Ordering::Acquire) { limits.next_request } else { limits.first_request };
-            let busy = self.under_way.load(Ordering::Acquire) > 0;
+            let timeout = if self.has_served_request.load(Ordering::Acquire) {
+                timeouts.next_request
+            } else {
+                timeouts.first_request
+            };
+            let is_busy = self.active_request_count.load(Ordering::Acquire) > 0;
             let since =
-                if busy { Instant::now() } else { *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) };
-            if !busy && since.elapsed() >= limit {
+                if is_busy { Instant::now() } else { *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) };
+            if !is_busy && since.elapsed() >= timeout {
                 return;
             }
-            tokio::time::sleep_until(since + limit).await;
+            tokio::time::sleep_until(since + timeout).await;
         }
     }
 }
 
-/// A request that is under way, until the last of its answer is handed over.
+/// Guard of an active request, dropped when the response body is complete.
 #[derive(Debug)]
-struct UnderWay(Arc<Activity>);
+struct ActiveRequest(Arc<ConnectionActivity>);
 
-impl Drop for UnderWay {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.active_request_count.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// Serves one connection to its end. Once `stopping` is over, it ends after the requests that are under way.
-pub(super) async fn run(
-    connection: Connection,
+/// Serves one connection until it is closed. When `stopping` resolves, it closes after the active requests.
+pub(super) async fn serve_connection(
+    connection: HttpConnection,
     stream: TcpStream,
-    limits: &Limits,
+    timeouts: &ConnectionTimeouts,
     stopping: impl Future<Output = ()>,
 ) {
-    // Small answers go out at once. What fails here fails again when it is written.
+    // Sends small responses without delay. An error here occurs again on the first write.
     let _ = stream.set_nodelay(true);
-    let activity = Activity::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
+    let activity = ConnectionActivity::new();
+    let mut connection_builder = auto::Builder::new(TokioExecutor::new());
+    connection_builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS);
-    let tracked = Arc::clone(&activity);
+    let tracked_activity = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let under_way = tracked.begin();
+        let active_request = tracked_activity.begin_request();
         let connection = connection.clone();
         async move {
-            let answer = connection.answer(request.map(Body::new)).await;
-            Ok::<_, Infallible>(answer.map(|body| Body::new(TrackedBody { body, _under_way: under_way })))
+            let response = connection.handle_request(request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.map(|body| Body::new(TrackedBody { body, _active_request: active_request })))
         }
     });
-    let mut http = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    // How it ends, broken connections included, is the caller's affair.
-    let (mut overdue, mut stopping) = (pin!(activity.until_overdue(limits)), pin!(stopping));
+    let mut http = pin!(connection_builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    // Connection errors are caused by the client and ignored.
+    let (mut overdue_wait, mut stopping) = (pin!(activity.wait_until_overdue(timeouts)), pin!(stopping));
     tokio::select! {
         _ = &mut http => return,
-        () = &mut overdue => {}
+        () = &mut overdue_wait => {}
         () = &mut stopping => {
             http.as_mut().graceful_shutdown();
             tokio::select! {
                 _ = &mut http => return,
-                () = &mut overdue => {}
+                () = &mut overdue_wait => {}
             }
         }
     }
     http.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(GOODBYE, http).await;
+    let _ = tokio::time::timeout(GRACEFUL_CLOSE_TIMEOUT, http).await;
 }
 
-impl Connection {
-    async fn answer(self, mut request: Request<Body>) -> Response {
-        let http1 = request.version() <= Version::HTTP_11;
-        let mut answer = if self.reserved && !request.uri().path().starts_with("/health") {
-            full()
+impl HttpConnection {
+    async fn handle_request(self, mut request: Request<Body>) -> Response {
+        let is_http1 = request.version() <= Version::HTTP_11;
+        let mut response = if self.is_reserved && !request.uri().path().starts_with("/health") {
+            connection_limit_response()
         } else {
-            request.extensions_mut().insert(ConnectInfo(self.peer));
+            request.extensions_mut().insert(ConnectInfo(self.peer_address));
             match self.router.oneshot(request).await {
-                Ok(answer) => answer,
+                Ok(response) => response,
                 Err(never) => match never {},
             }
         };
-        let ends = self.reserved
-            || self.app.stopping.load(Ordering::Relaxed)
-            // The rest of its body is still on the way.
-            || answer.status() == StatusCode::REQUEST_TIMEOUT;
-        if http1 && ends {
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let closes_connection = self.is_reserved
+            || self.app.is_stopping.load(Ordering::Relaxed)
+            // The rest of the request body is still being received.
+            || response.status() == StatusCode::REQUEST_TIMEOUT;
+        if is_http1 && closes_connection {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        answer
+        response
     }
 }
 
-/// The server has as many connections as it may.
-fn full() -> Response {
-    let id = Uuid::now_v7().simple().to_string();
+/// Creates the 503 response for the connection limit.
+fn connection_limit_response() -> Response {
+    let request_id = Uuid::now_v7().simple().to_string();
     let message = "The shop has too many connections just now; please try again in a few seconds.";
-    let mut answer = envelope::error(StatusCode::SERVICE_UNAVAILABLE, &id, Code::Unavailable.as_str(), message);
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer
+    let mut response = rest_response::error_response(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &request_id,
+        PublicErrorCode::Unavailable.as_str(),
+        message,
+    );
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
-/// A body that keeps its request under way until it has been handed over.
+/// Response body that keeps its request active until it is complete.
 struct TrackedBody {
     body: Body,
-    _under_way: UnderWay,
+    _active_request: ActiveRequest,
 }
 
 impl HttpBody for TrackedBody {

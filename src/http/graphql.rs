@@ -1,7 +1,7 @@
 //! `/graphql`: GraphQL over HTTP, by the specification.
 //!
-//! A request that is not well formed is answered 4xx. A well-formed one that cannot be executed is answered 400 to
-//! clients that speak `application/graphql-response+json`, 200 to those of `application/json`. What was executed is 200.
+//! Status codes: 4xx for a malformed request. For a well-formed request that cannot be executed, 400 with
+//! `application/graphql-response+json` and 200 with `application/json`. 200 for an executed request.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -19,212 +19,262 @@ use axum::{
 use tracing::Instrument;
 
 use super::{
-    App, bearer,
-    bounded::{self, Bounded},
+    App, authentication,
+    bounded_json::{self, BoundedJson},
+    content_negotiation::ResponseMediaType,
     graphql_request::{self, GraphqlRequest, RequestError},
-    negotiate::Media,
     request_id::RequestId,
 };
 use crate::{
-    base::error::Code,
+    base::error::PublicErrorCode,
     graphql::{
-        context::{Scope, Visit, drive},
+        context::{RequestContext, RequestInfo, run_with_batching},
         document::ValidDocument,
-        error::{Stage, finish},
-        limits, prepare, shape, variables,
+        document_rewrite,
+        error::{ErrorStage, finalize_errors},
+        limits, response_shape, variables,
     },
 };
 
-/// Answers one request.
-pub async fn handle(
+/// Handles one GraphQL request.
+pub async fn handle_graphql(
     State(app): State<Arc<App>>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     method: Method,
     headers: HeaderMap,
     uri: Uri,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
-    let Some(media) = Media::accepted(&headers) else {
+    let Some(media_type) = ResponseMediaType::from_accept_header(&headers) else {
         let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
-        return refuse(Media::Json, RequestError::http(StatusCode::NOT_ACCEPTABLE, message), &id, false);
+        return error_response(
+            ResponseMediaType::Json,
+            RequestError::from_http(StatusCode::NOT_ACCEPTABLE, message),
+            &request_id,
+            false,
+        );
     };
-    let visit = match bearer::visit(&app, &headers, peer, &id).await {
-        Ok(visit) => visit,
-        Err(why) => return refuse(media, RequestError::denied(&why), &id, false),
+    let request_info = match authentication::authenticate_request(&app, &headers, peer, &request_id).await {
+        Ok(request_info) => request_info,
+        Err(error) => {
+            return error_response(media_type, RequestError::from_authentication_failure(&error), &request_id, false);
+        }
     };
-    let request = match graphql_request::read(&method, &headers, &uri, body) {
+    let request = match graphql_request::parse_request(&method, &headers, &uri, body) {
         Ok(request) => request,
-        Err(error) => return refuse(media, error, &id, false),
+        Err(error) => return error_response(media_type, error, &request_id, false),
     };
-    let limit = app.shared.config.server.request_timeout;
-    let most = app.shared.config.graphql.max_response_bytes;
-    let outcome = tokio::time::timeout(limit, answer(&app, &method, request, visit)).await;
+    let request_timeout = app.state.config.server.request_timeout;
+    let max_response_bytes = app.state.config.graphql.max_response_bytes;
+    let outcome =
+        tokio::time::timeout(request_timeout, prepare_and_execute(&app, &method, request, request_info)).await;
     match outcome {
-        Ok(Ok((answer, timing))) => respond(media, (&answer, most), timing, &id),
-        Ok(Err(error)) => refuse(media, error, &id, true),
+        Ok(Ok((response, timing))) => {
+            operation_response(media_type, (&response, max_response_bytes), timing, &request_id)
+        }
+        Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
-            let message = format!("The answer took longer than {} s.", limit.as_secs());
+            let message = format!("The answer took longer than {} s.", request_timeout.as_secs());
             let mut error = ServerError::new(message, None);
             error.extensions.get_or_insert_default().set("code", "TIMEOUT");
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            refuse(media, RequestError { status, stage: Stage::Execute, errors: vec![error] }, &id, false)
+            error_response(
+                media_type,
+                RequestError { status, stage: ErrorStage::Execute, errors: vec![error] },
+                &request_id,
+                false,
+            )
         }
     }
 }
 
-/// The cost of a request, for its header.
-type Timing = Option<HeaderValue>;
+/// Value of the `Server-Timing` header.
+type ServerTiming = Option<HeaderValue>;
 
-/// What was executed, or why nothing was.
-type Outcome = Result<(Answer, Timing), RequestError>;
+/// Response of an executed request, or the error of one that was not executed.
+type ExecutionResult = Result<(Answer, ServerTiming), RequestError>;
 
-/// A request that is ready to be executed.
-struct Operation {
+/// Validated operation, ready for execution.
+struct GraphqlOperation {
     document: Arc<ValidDocument>,
     name: Option<String>,
     variables: Variables,
 }
 
-async fn answer(app: &Arc<App>, method: &Method, request: GraphqlRequest, visit: Visit) -> Outcome {
+async fn prepare_and_execute(
+    app: &Arc<App>,
+    method: &Method,
+    request: GraphqlRequest,
+    request_info: RequestInfo,
+) -> ExecutionResult {
     let GraphqlRequest { query, operation: name, variables, .. } = request;
-    let document = app.documents.get(query, &app.shared.config.graphql).await.map_err(|error| {
-        let named = |one: &&(Option<String>, OperationType)| name.is_none() || one.0 == name;
-        let reads = error.operations.iter().filter(named).all(|(_, ty)| *ty == OperationType::Query);
-        check_method(method, reads).err().unwrap_or_else(|| error.into())
+    let document = app.document_cache.get_or_parse(query, &app.state.config.graphql).await.map_err(|error| {
+        let is_selected = |candidate: &&(Option<String>, OperationType)| name.is_none() || candidate.0 == name;
+        let is_read_only = error
+            .operations
+            .iter()
+            .filter(is_selected)
+            .all(|(_, operation_type)| *operation_type == OperationType::Query);
+        validate_method(method, is_read_only).err().unwrap_or_else(|| error.into())
     })?;
-    let invalid = |error| RequestError::graphql(Stage::Validate, error);
-    let operation = select(&document.executable, name.as_deref()).map_err(invalid)?;
-    check_method(method, operation.ty == OperationType::Query)?;
-    let writes = operation.ty == OperationType::Mutation;
-    if writes && visit.caller.permissions().is_empty() {
-        let most = app.shared.config.graphql.max_mutation_fields;
-        limits::check_root_fields(&document.executable, operation, most).map_err(invalid)?;
+    let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
+    let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
+    validate_method(method, operation.ty == OperationType::Query)?;
+    let is_mutation = operation.ty == OperationType::Mutation;
+    if is_mutation && request_info.caller.permissions().is_empty() {
+        let max_mutation_fields = app.state.config.graphql.max_mutation_fields;
+        limits::check_root_fields(&document.executable, operation, max_mutation_fields).map_err(validation_error)?;
     }
-    let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(invalid)?;
-    variables::check_conditions(&document.executable, operation, &variables).map_err(invalid)?;
-    let operation = Operation { document: Arc::clone(&document), name, variables };
-    if !writes {
-        return execute(app, operation, visit).await;
+    let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(validation_error)?;
+    variables::check_condition_variables(&document.executable, operation, &variables).map_err(validation_error)?;
+    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
+    if !is_mutation {
+        return execute_operation(app, operation, request_info).await;
     }
-    // What is written is carried out to its end, whether or not the client waits for the answer.
+    // A mutation runs to completion even if the client disconnects.
     let app = Arc::clone(app);
-    let task = tokio::spawn(async move { execute(&app, operation, visit).await }.in_current_span());
-    task.await.unwrap_or_else(|why| match why.try_into_panic() {
+    let mutation_task =
+        tokio::spawn(async move { execute_operation(&app, operation, request_info).await }.in_current_span());
+    mutation_task.await.unwrap_or_else(|join_error| match join_error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(why) => {
-            tracing::warn!(error = %why, "a mutation was ended with the server");
+        Err(join_error) => {
+            tracing::warn!(error = %join_error, "mutation canceled by server shutdown");
             let mut error = ServerError::new("The server is stopping; please try again.", None);
-            error.extensions.get_or_insert_default().set("code", Code::Unavailable.as_str());
+            error.extensions.get_or_insert_default().set("code", PublicErrorCode::Unavailable.as_str());
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            Err(RequestError { status, stage: Stage::Execute, errors: vec![error] })
+            Err(RequestError { status, stage: ErrorStage::Execute, errors: vec![error] })
         }
     })
 }
 
-fn check_method(method: &Method, reads: bool) -> Result<(), RequestError> {
-    if *method == Method::POST || reads {
+fn validate_method(method: &Method, is_read_only: bool) -> Result<(), RequestError> {
+    if *method == Method::POST || is_read_only {
         return Ok(());
     }
-    Err(RequestError::http(StatusCode::METHOD_NOT_ALLOWED, "GET is for queries; use POST."))
+    Err(RequestError::from_http(StatusCode::METHOD_NOT_ALLOWED, "GET is for queries; use POST."))
 }
 
-async fn execute(app: &Arc<App>, operation: Operation, visit: Visit) -> Outcome {
-    let config = &app.shared.config;
-    let Operation { document, name, variables } = operation;
+async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_info: RequestInfo) -> ExecutionResult {
+    let config = &app.state.config;
+    let GraphqlOperation { document, name, variables } = operation;
     let document = &document.executable;
-    let operation = select(document, name.as_deref()).map_err(|error| RequestError::graphql(Stage::Validate, error))?;
-    let id = visit.request.clone();
+    let operation = select_operation(document, name.as_deref())
+        .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
+    let request_id = request_info.request_id.clone();
 
     let mut request = async_graphql::Request::new(String::new()).variables(variables.clone());
-    let mut alone = prepare::alone(document, name.as_deref());
-    variables::omit_absent(&mut alone, operation, &variables);
+    let mut selected_document = document_rewrite::select_operation(document, name.as_deref());
+    variables::omit_absent(&mut selected_document, operation, &variables);
     request.operation_name = name;
-    request.set_parsed_query(alone);
-    let (scope, meter, waiting) = Scope::open(&app.shared, visit);
-    let mut answer = drive(app.graph.execute(request.data(scope)), waiting).await;
+    request.set_parsed_query(selected_document);
+    let (request_context, query_stats, pending_loads) = RequestContext::for_request(&app.state, request_info);
+    let mut response = run_with_batching(app.schema.execute(request.data(request_context)), pending_loads).await;
 
-    // An error without a path comes from before the execution.
-    let refused =
-        answer.data == Value::Null && !answer.errors.is_empty() && answer.errors.iter().all(|one| one.path.is_empty());
-    if refused {
-        return Err(RequestError { status: StatusCode::BAD_REQUEST, stage: Stage::Validate, errors: answer.errors });
+    // An error without a path occurred before the execution.
+    let was_rejected = response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|execution_error| execution_error.path.is_empty());
+    if was_rejected {
+        return Err(RequestError {
+            status: StatusCode::BAD_REQUEST,
+            stage: ErrorStage::Validate,
+            errors: response.errors,
+        });
     }
-    shape::settle(&mut answer, document, operation, &variables);
-    finish(&mut answer.errors, Stage::Execute, &id);
-    let timing = config.graphql.timing.on(config.shop.mode).then(|| {
-        let statements = meter.statements();
-        let millis = meter.time().as_secs_f64() * 1000.0;
-        let noun = if statements == 1 { "statement" } else { "statements" };
-        HeaderValue::from_str(&format!("db;dur={millis:.3};desc=\"{statements} {noun}\"")).ok()
+    response_shape::shape_response(&mut response, document, operation, &variables);
+    finalize_errors(&mut response.errors, ErrorStage::Execute, &request_id);
+    let timing = config.graphql.timing.resolve(config.shop.mode).then(|| {
+        let statement_count = query_stats.statement_count();
+        let duration_millis = query_stats.total_time().as_secs_f64() * 1000.0;
+        let statement_noun = if statement_count == 1 { "statement" } else { "statements" };
+        HeaderValue::from_str(&format!("db;dur={duration_millis:.3};desc=\"{statement_count} {statement_noun}\"")).ok()
     });
-    Ok((answer, timing.flatten()))
+    Ok((response, timing.flatten()))
 }
 
-/// The operation that is meant.
-fn select<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a OperationDefinition, ServerError> {
+/// Selects the operation to execute.
+fn select_operation<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'a OperationDefinition, ServerError> {
     match (&document.operations, name) {
-        (DocumentOperations::Single(one), None) => Ok(&one.node),
-        (DocumentOperations::Multiple(all), None) if all.len() == 1 => {
-            all.values().next().map(|one| &one.node).ok_or_else(|| ServerError::new("There is no operation.", None))
-        }
+        (DocumentOperations::Single(operation), None) => Ok(&operation.node),
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations
+            .values()
+            .next()
+            .map(|operation| &operation.node)
+            .ok_or_else(|| ServerError::new("There is no operation.", None)),
         (DocumentOperations::Multiple(_), None) => {
             let message = "The document has several operations: say which one in `operationName`.";
             Err(ServerError::new(message, None))
         }
         (operations, Some(name)) => {
-            let found = operations.iter().find(|(known, _)| known.is_some_and(|known| known.as_str() == name));
-            let missing = || ServerError::new(format!("There is no operation named \"{name}\"."), None);
-            found.map(|(_, one)| &one.node).ok_or_else(missing)
+            let named_operation = operations.iter().find(|(operation_name, _)| {
+                operation_name.is_some_and(|operation_name| operation_name.as_str() == name)
+            });
+            let unknown_operation = || ServerError::new(format!("There is no operation named \"{name}\"."), None);
+            named_operation.map(|(_, operation)| &operation.node).ok_or_else(unknown_operation)
         }
     }
 }
 
-fn refuse(media: Media, error: RequestError, id: &str, well_formed: bool) -> Response {
+fn error_response(
+    media_type: ResponseMediaType,
+    error: RequestError,
+    request_id: &str,
+    is_well_formed: bool,
+) -> Response {
     let RequestError { mut status, stage, mut errors } = error;
-    finish(&mut errors, stage, id);
-    let allow = status == StatusCode::METHOD_NOT_ALLOWED;
-    let challenge = status == StatusCode::UNAUTHORIZED;
-    if media == Media::Json && well_formed && status == StatusCode::BAD_REQUEST {
+    finalize_errors(&mut errors, stage, request_id);
+    let needs_allow_header = status == StatusCode::METHOD_NOT_ALLOWED;
+    let needs_challenge = status == StatusCode::UNAUTHORIZED;
+    if media_type == ResponseMediaType::Json && is_well_formed && status == StatusCode::BAD_REQUEST {
         status = StatusCode::OK;
     }
-    // By the specification an answer to what was not executed has no `data`.
+    // By the specification, the response to a request that was not executed has no `data`.
     let body = serde_json::json!({ "errors": errors });
-    let mut response = respond_with(media, status, body.to_string().into_bytes(), None);
-    if challenge {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer::CHALLENGE);
+    let mut response = build_response(media_type, status, body.to_string().into_bytes(), None);
+    if needs_challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, authentication::INVALID_TOKEN_CHALLENGE);
     }
-    if allow {
+    if needs_allow_header {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
     }
     response
 }
 
-fn respond(media: Media, (answer, most): (&Answer, usize), timing: Timing, id: &str) -> Response {
-    match bounded::to_json(answer, most) {
-        Ok(Bounded::Whole(body)) => respond_with(media, StatusCode::OK, body, timing),
-        Ok(Bounded::TooLarge) => {
-            let message =
-                format!("The operation was executed, but its answer is larger than {most} bytes: ask for less.");
+fn operation_response(
+    media_type: ResponseMediaType,
+    (graphql_response, max_response_bytes): (&Answer, usize),
+    timing: ServerTiming,
+    request_id: &str,
+) -> Response {
+    match bounded_json::serialize_bounded(graphql_response, max_response_bytes) {
+        Ok(BoundedJson::Complete(body)) => build_response(media_type, StatusCode::OK, body, timing),
+        Ok(BoundedJson::TooLarge) => {
+            let message = format!(
+                "The operation was executed, but its answer is larger than {max_response_bytes} bytes: ask for less."
+            );
             let mut errors = vec![ServerError::new(message, None)];
-            errors[0].extensions.get_or_insert_default().set("code", Code::QueryTooComplex.as_str());
-            finish(&mut errors, Stage::Execute, id);
+            errors[0].extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
+            finalize_errors(&mut errors, ErrorStage::Execute, request_id);
             let body = serde_json::json!({ "data": null, "errors": errors });
-            respond_with(media, StatusCode::OK, body.to_string().into_bytes(), timing)
+            build_response(media_type, StatusCode::OK, body.to_string().into_bytes(), timing)
         }
-        Err(why) => {
-            tracing::error!(error = %why, "an answer could not be written");
+        Err(error) => {
+            tracing::error!(error = %error, "could not serialize response");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
 }
 
-fn respond_with(media: Media, status: StatusCode, body: Vec<u8>, timing: Timing) -> Response {
+fn build_response(media_type: ResponseMediaType, status: StatusCode, body: Vec<u8>, timing: ServerTiming) -> Response {
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, media.content_type());
+    headers.insert(header::CONTENT_TYPE, media_type.content_type());
     headers.append(header::VARY, HeaderValue::from_static("accept"));
-    // An answer depends on who asks and on the moment.
+    // A response depends on the caller and the time.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(timing) = timing {
         headers.insert("server-timing", timing);

@@ -1,40 +1,47 @@
-//! Whether the shop lives and whether it can serve.
+//! Health endpoints: liveness, readiness and component status.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use axum::{Extension, extract::State, http::StatusCode, response::Response};
 use serde_json::json;
 
-use super::{App, envelope, request_id::RequestId};
+use super::{App, request_id::RequestId, rest_response};
 
-/// The process answers.
-pub async fn live(Extension(RequestId(id)): Extension<RequestId>) -> Response {
-    envelope::data(StatusCode::OK, &id, &json!({ "status": "healthy" }))
+/// Reports liveness: the process responds.
+pub async fn handle_liveness(Extension(RequestId(request_id)): Extension<RequestId>) -> Response {
+    rest_response::data_response(StatusCode::OK, &request_id, &json!({ "status": "healthy" }))
 }
 
-/// It can serve: its parts answer, and it is not on its way out.
-pub async fn ready(state: State<Arc<App>>, id: Extension<RequestId>) -> Response {
-    health(state, id).await
+/// Reports readiness: all components are healthy and the server is not stopping.
+pub async fn handle_readiness(state: State<Arc<App>>, request_id: Extension<RequestId>) -> Response {
+    handle_health(state, request_id).await
 }
 
-/// The state of each part.
-pub async fn health(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>) -> Response {
-    let stopping = app.stopping.load(Ordering::Relaxed);
-    let ping = app.shared.db.ping().await;
-    if let Err(why) = &ping {
-        tracing::warn!(error = %why.log(), "the database does not answer");
+/// Reports the status of each component.
+pub async fn handle_health(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+) -> Response {
+    let stopping = app.is_stopping.load(Ordering::Relaxed);
+    let ping_result = app.state.db.check_connectivity().await;
+    if let Err(error) = &ping_result {
+        tracing::warn!(error = %error.log_message(), "database health check failed");
     }
-    let well = ping.is_ok() && !stopping;
-    let state = |well: bool| if well { "healthy" } else { "unhealthy" };
+    let is_healthy = ping_result.is_ok() && !stopping;
+    let status_name = |is_healthy: bool| if is_healthy { "healthy" } else { "unhealthy" };
     let database = json!({
-        "status": state(ping.is_ok()),
-        "kind": if app.shared.db.sql().postgres() { "postgresql" } else { "sqlite" },
-        "latency_ms": ping.ok().map(|took| took.as_secs_f64() * 1000.0),
+        "status": status_name(ping_result.is_ok()),
+        "kind": if app.state.db.sql().is_postgres() { "postgresql" } else { "sqlite" },
+        "latency_ms": ping_result.ok().map(|latency| latency.as_secs_f64() * 1000.0),
     });
     let body = json!({
-        "status": if stopping { "stopping" } else { state(well) },
+        "status": if stopping { "stopping" } else { status_name(is_healthy) },
         "version": env!("CARGO_PKG_VERSION"),
         "parts": { "database": database },
     });
-    envelope::data(if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &id, &body)
+    rest_response::data_response(
+        if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
+        &request_id,
+        &body,
+    )
 }

@@ -1,4 +1,4 @@
-//! The accept loop: how many connections there are, and how the server comes to its end.
+//! Accept loop: connection limit and graceful shutdown.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,117 +11,124 @@ use tokio::{
 
 use super::{
     App,
-    connection::{self, Connection, Limits},
+    connection::{self, ConnectionTimeouts, HttpConnection},
 };
 
-/// Connections beyond the limit that are answered their health checks, or 503: so a load balancer and whoever watches
-/// the process hear of it while it is full.
-const RESERVE: usize = 32;
-/// Open files that are not connections of callers: the database's, logs, what the shop asks others for.
-const OTHER_FILES: usize = 100;
-/// How long a stopping server takes what is on its way: connections that the system has accepted, requests that have
-/// arrived and were not read yet.
-const LINGER: Duration = Duration::from_millis(100);
-/// How long until it is tried again when the system gives no more connections.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Connections beyond the limit: they get health checks answered, else 503, so that load balancers and monitoring get
+/// a response while the server is at its limit.
+const RESERVED_CONNECTIONS: usize = 32;
+/// File descriptors reserved for other uses: database, logs, outgoing requests.
+const OTHER_OPEN_FILES: usize = 100;
+/// How long a stopping server still accepts connections and requests that have arrived but were not read yet.
+const ACCEPT_AFTER_STOP: Duration = Duration::from_millis(100);
+/// Delay before the next `accept` after a system error.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The right to one connection.
+/// Permit for one connection.
 #[derive(Debug)]
-enum Place {
+enum ConnectionSlot {
     Regular(OwnedSemaphorePermit),
     Reserved(OwnedSemaphorePermit),
 }
 
-/// Serves connections until `stop` says so or is dropped, then lets running requests finish: it returns when the last
-/// connection has ended. Dropping its future closes all of them at once.
-pub async fn serve(listener: TcpListener, app: Arc<App>, router: Router, stop: watch::Receiver<bool>) {
-    let config = &app.shared.config.server;
-    let places = Arc::new(Semaphore::new(connection_limit(config.max_connections)));
-    let reserve = Arc::new(Semaphore::new(RESERVE));
+/// Serves connections until `stop_signal` is set or dropped, then lets running requests finish and returns when the
+/// last connection is closed. Dropping the future closes all connections immediately.
+pub async fn serve_connections(
+    listener: TcpListener,
+    app: Arc<App>,
+    router: Router,
+    stop_signal: watch::Receiver<bool>,
+) {
+    let config = &app.state.config.server;
+    let regular_permits = Arc::new(Semaphore::new(effective_connection_limit(config.max_connections)));
+    let reserved_permits = Arc::new(Semaphore::new(RESERVED_CONNECTIONS));
     let mut connections = JoinSet::new();
-    let mut ended = std::pin::pin!(after_stop(stop.clone(), LINGER));
+    let mut stop_wait = std::pin::pin!(wait_after_stop(stop_signal.clone(), ACCEPT_AFTER_STOP));
     loop {
         while connections.try_join_next().is_some() {}
-        let next = async {
-            let (stream, peer) = accept(&listener).await;
-            (stream, peer, place(&places, &reserve).await)
+        let next_connection = async {
+            let (stream, peer_address) = accept_connection(&listener).await;
+            (stream, peer_address, acquire_connection_slot(&regular_permits, &reserved_permits).await)
         };
-        let (stream, peer, place) = tokio::select! {
-            next = next => next,
-            () = &mut ended => break,
+        let (stream, peer_address, slot) = tokio::select! {
+            next_connection = next_connection => next_connection,
+            () = &mut stop_wait => break,
         };
-        let (reserved, permit) = match place {
-            Place::Regular(permit) => (false, permit),
-            Place::Reserved(permit) => (true, permit),
+        let (is_reserved, permit) = match slot {
+            ConnectionSlot::Regular(permit) => (false, permit),
+            ConnectionSlot::Reserved(permit) => (true, permit),
         };
-        let connection = Connection { app: Arc::clone(&app), router: router.clone(), peer, reserved };
-        let limits = Limits::new(config, reserved);
-        let stopping = after_stop(stop.clone(), LINGER * 2);
+        let connection = HttpConnection { app: Arc::clone(&app), router: router.clone(), peer_address, is_reserved };
+        let timeouts = ConnectionTimeouts::new(config, is_reserved);
+        let connection_stop = wait_after_stop(stop_signal.clone(), ACCEPT_AFTER_STOP * 2);
         connections.spawn(async move {
-            connection::run(connection, stream, &limits, stopping).await;
+            connection::serve_connection(connection, stream, &timeouts, connection_stop).await;
             drop(permit);
         });
     }
-    // Nobody else can connect from here on.
+    // No new connections are accepted from here on.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// A while after `stop` has said so, or was dropped.
-async fn after_stop(mut stop: watch::Receiver<bool>, time: Duration) {
-    // An error is a sender that was dropped.
-    let _ = stop.wait_for(|stop| *stop).await;
-    tokio::time::sleep(time).await;
+/// Waits until `stop_signal` is set or dropped, and then for `delay`.
+async fn wait_after_stop(mut stop_signal: watch::Receiver<bool>, delay: Duration) {
+    // An error means that the sender was dropped.
+    let _ = stop_signal.wait_for(|stop_signal| *stop_signal).await;
+    tokio::time::sleep(delay).await;
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            Err(why) if is_of_one_connection(&why) => {}
-            Err(why) => {
-                tracing::error!(error = %why, "no connection can be accepted");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+            Err(error) if is_single_connection_error(&error) => {}
+            Err(error) => {
+                tracing::error!(error = %error, "could not accept connection");
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
             }
         }
     }
 }
 
-/// Whether the error is of the one connection that was about to be accepted.
-fn is_of_one_connection(why: &std::io::Error) -> bool {
+/// Returns whether an `accept` error affects only that connection.
+fn is_single_connection_error(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(why.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// A place for a connection; waits when not even one of the reserve is free.
-async fn place(places: &Arc<Semaphore>, reserve: &Arc<Semaphore>) -> Place {
-    let (places, reserve) = (Arc::clone(places), Arc::clone(reserve));
+/// Acquires a slot for a connection; waits if neither a regular nor a reserved slot is free.
+async fn acquire_connection_slot(
+    regular_permits: &Arc<Semaphore>,
+    reserved_permits: &Arc<Semaphore>,
+) -> ConnectionSlot {
+    let (regular_permits, reserved_permits) = (Arc::clone(regular_permits), Arc::clone(reserved_permits));
     tokio::select! {
         biased;
-        Ok(permit) = places.acquire_owned() => Place::Regular(permit),
-        Ok(permit) = reserve.acquire_owned() => Place::Reserved(permit),
-        // Neither is ever closed.
+        Ok(permit) = regular_permits.acquire_owned() => ConnectionSlot::Regular(permit),
+        Ok(permit) = reserved_permits.acquire_owned() => ConnectionSlot::Reserved(permit),
+        // Neither semaphore is ever closed.
         else => std::future::pending().await,
     }
 }
 
-/// The limit that was set, or a lower one that the system allows.
-fn connection_limit(set: usize) -> usize {
-    let Some(files) = open_file_limit() else { return set };
-    let most = files.saturating_sub(RESERVE + OTHER_FILES).max(1);
-    if most < set {
+/// Returns the configured limit, lowered to what the open file limit allows.
+fn effective_connection_limit(configured: usize) -> usize {
+    let Some(open_files) = open_file_limit() else { return configured };
+    let max_connections = open_files.saturating_sub(RESERVED_CONNECTIONS + OTHER_OPEN_FILES).max(1);
+    if max_connections < configured {
         tracing::warn!(
-            max_connections = most,
-            open_files = files,
-            "server.max_connections is lowered: the system allows too few open files (ulimit -n)"
+            max_connections = max_connections,
+            open_files = open_files,
+            "server.max_connections lowered to fit the open file limit (ulimit -n)"
         );
     }
-    set.min(most)
+    configured.min(max_connections)
 }
 
-/// How many files the process may have open, where the system says so.
+/// Returns the open file limit of the process, if available.
 fn open_file_limit() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+    let limit_line = limits.lines().find_map(|limit_line| limit_line.strip_prefix("Max open files"))?;
+    limit_line.split_whitespace().next()?.parse().ok()
 }

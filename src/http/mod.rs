@@ -1,18 +1,18 @@
-//! The door: every path on one page.
+//! HTTP server: routes and middleware.
 
-pub mod envelope;
+pub mod rest_response;
 pub mod request_id;
 mod body_timeout;
-pub mod negotiate;
-pub mod bearer;
-pub mod keys;
-pub mod documents;
-pub mod bounded;
+pub mod content_negotiation;
+pub mod authentication;
+pub mod jwks;
+pub mod document_cache;
+pub mod bounded_json;
 pub mod graphql_request;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
-pub mod auth;
+pub mod oidc_routes;
 mod connection;
 mod listener;
 
@@ -25,74 +25,74 @@ use axum::{
     middleware,
     routing::{any, get},
 };
-pub use listener::serve;
+pub use listener::serve_connections;
 use tower_http::{
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
     cors::{AllowHeaders, AllowOrigin, Any, CorsLayer},
 };
 
 use crate::{
-    graphql::{Graph, context::Shared},
-    infra::config::{Mode, ServerConfig},
+    graphql::{AppSchema, context::AppState},
+    infra::config::{ServerConfig, ShopMode},
 };
 
-/// Smaller answers are not worth compressing. Bytes.
-const COMPRESS_FROM: u64 = 1024;
+/// Minimum size of a compressed response in bytes.
+const MIN_COMPRESSED_BYTES: u64 = 1024;
 
-/// What the handlers share.
+/// Shared state of the handlers.
 #[derive(Debug)]
 pub struct App {
-    /// The shop.
-    pub shared: Arc<Shared>,
-    /// The schema.
-    pub graph: Graph,
-    /// Documents that were parsed before.
-    pub documents: documents::Documents,
-    /// Whether the server is on its way out.
-    pub stopping: std::sync::atomic::AtomicBool,
+    /// Application state.
+    pub state: Arc<AppState>,
+    /// GraphQL schema.
+    pub schema: AppSchema,
+    /// Cache of parsed documents.
+    pub document_cache: document_cache::DocumentCache,
+    /// Whether the server is shutting down.
+    pub is_stopping: std::sync::atomic::AtomicBool,
 }
 
 impl App {
-    /// Everything a server needs.
+    /// Creates the shared state of a server.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Arc<Self> {
-        let graph = Graph::new(&shared.config);
-        let documents = documents::Documents::new(&shared.config);
-        Arc::new(Self { shared, graph, documents, stopping: false.into() })
+    pub fn new(state: Arc<AppState>) -> Arc<Self> {
+        let schema = AppSchema::new(&state.config);
+        let document_cache = document_cache::DocumentCache::new(&state.config);
+        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
     }
 }
 
-/// All paths.
-pub fn router(app: &Arc<App>) -> Router {
-    let paths = Router::new()
-        .route("/graphql", any(graphql::handle))
-        .route("/.well-known/jwks.json", get(keys::public))
-        .route("/auth/{provider}/login", get(auth::login))
-        .route("/auth/{provider}/callback", get(auth::callback))
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+/// Builds the router with all routes.
+pub fn build_router(app: &Arc<App>) -> Router {
+    let routes = Router::new()
+        .route("/graphql", any(graphql::handle_graphql))
+        .route("/.well-known/jwks.json", get(jwks::handle_jwks))
+        .route("/auth/{provider}/login", get(oidc_routes::handle_login))
+        .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))
+        .route("/health", get(health::handle_health))
+        .route("/health/live", get(health::handle_liveness))
+        .route("/health/ready", get(health::handle_readiness))
         .with_state(Arc::clone(app))
-        .merge(graphiql::router());
-    dressed(paths, app)
+        .merge(graphiql::graphiql_router());
+    with_middleware(routes, app)
 }
 
-/// Paths with what goes for all of them: an id, limits, what to answer when something breaks.
-pub fn dressed(paths: Router, app: &App) -> Router {
-    let config = &app.shared.config;
-    paths
-        .fallback(envelope::not_found)
-        .method_not_allowed_fallback(envelope::method_not_allowed)
+/// Adds the middleware of all routes: request ID, CORS, compression, panic handling, body limits, fallbacks.
+pub fn with_middleware(routes: Router, app: &App) -> Router {
+    let config = &app.state.config;
+    routes
+        .fallback(rest_response::handle_not_found)
+        .method_not_allowed_fallback(rest_response::handle_method_not_allowed)
         .layer(DefaultBodyLimit::max(config.server.body_limit))
-        .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit))
-        .layer(middleware::from_fn(envelope::catch))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM).and(DefaultPredicate::new())))
-        .layer(cors(&config.server, config.shop.mode))
-        .layer(middleware::from_fn(request_id::give))
+        .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
+        .layer(middleware::from_fn(rest_response::catch_panic))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new())))
+        .layer(build_cors_layer(&config.server, config.shop.mode))
+        .layer(middleware::from_fn(request_id::assign_request_id))
 }
 
-/// Request headers that clients of GraphQL and tracing add. Without cookies nothing is lost by allowing them.
-const CLIENT_HEADERS: [HeaderName; 11] = [
+/// Request headers of GraphQL clients and tracing. Safe to allow, because the API uses no cookies.
+const CORS_CLIENT_HEADERS: [HeaderName; 11] = [
     HeaderName::from_static("apollographql-client-name"),
     HeaderName::from_static("apollographql-client-version"),
     HeaderName::from_static("apollo-require-preflight"),
@@ -106,20 +106,20 @@ const CLIENT_HEADERS: [HeaderName; 11] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// Which pages of other origins may call. The API uses no cookies, so no credentials go with such a call.
-fn cors(config: &ServerConfig, mode: Mode) -> CorsLayer {
-    let every = config.cors_origins.iter().any(|origin| origin == "*");
-    let all = every || (config.cors_origins.is_empty() && mode == Mode::Development);
-    let listed = config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let origins = if all { AllowOrigin::from(Any) } else { AllowOrigin::list(listed) };
-    let own = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::HEADER];
-    let configured = config.cors_headers.iter().filter_map(|name| name.parse().ok());
-    let allowed = own.into_iter().chain(CLIENT_HEADERS).chain(configured);
-    let exposed: [HeaderName; 2] = [request_id::HEADER, HeaderName::from_static("server-timing")];
+/// Builds the CORS policy. The API uses no cookies, so credentials are not allowed.
+fn build_cors_layer(config: &ServerConfig, mode: ShopMode) -> CorsLayer {
+    let allows_any_origin = config.cors_origins.iter().any(|origin| origin == "*");
+    let is_any_origin = allows_any_origin || (config.cors_origins.is_empty() && mode == ShopMode::Development);
+    let listed_origins = config.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let origins = if is_any_origin { AllowOrigin::from(Any) } else { AllowOrigin::list(listed_origins) };
+    let own_headers = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::REQUEST_ID_HEADER];
+    let configured_headers = config.cors_headers.iter().filter_map(|name| name.parse().ok());
+    let allowed_headers = own_headers.into_iter().chain(CORS_CLIENT_HEADERS).chain(configured_headers);
+    let exposed_headers: [HeaderName; 2] = [request_id::REQUEST_ID_HEADER, HeaderName::from_static("server-timing")];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AllowHeaders::list(allowed))
-        .expose_headers(exposed)
+        .allow_headers(AllowHeaders::list(allowed_headers))
+        .expose_headers(exposed_headers)
         .max_age(std::time::Duration::from_hours(1))
 }

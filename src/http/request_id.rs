@@ -1,4 +1,4 @@
-//! Every request has an id: the caller's, if it is sane, else a new one. It is in every log line and in the answer.
+//! Request IDs: the valid ID of the client or a new one; included in every log line and in the response.
 
 use axum::{
     extract::Request,
@@ -9,41 +9,46 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Where it travels.
-pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Longer ones are not taken over.
-const LONGEST: usize = 128;
+/// Header of the request ID.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Maximum length of a client's request ID; longer ones are replaced.
+const MAX_REQUEST_ID_LENGTH: usize = 128;
 
-/// The id of a request, for handlers.
+/// Request ID, as an extension for handlers.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Gives the request its id, and writes a line when it is answered.
-pub async fn give(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| sane(id));
-    let id = given.map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned);
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let began = std::time::Instant::now();
-    let answer = async move {
-        let answer = next.run(request).await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let status = answer.status().as_u16();
+/// Assigns the request ID and logs the completed request.
+pub async fn assign_request_id(mut request: Request, next: Next) -> Response {
+    let received_id = request
+        .headers()
+        .get(REQUEST_ID_HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(|request_id| is_valid_request_id(request_id));
+    let request_id = received_id.map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned);
+    let span = tracing::info_span!("request", request_id, method = %request.method(), path = request.uri().path());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let started_at = std::time::Instant::now();
+    let response = async move {
+        let response = next.run(request).await;
+        let duration_millis = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = response.status().as_u16();
         if status >= 500 {
-            tracing::warn!(status, millis, "answered");
+            tracing::warn!(status, duration_millis, "request completed");
         } else {
-            tracing::debug!(status, millis, "answered");
+            tracing::debug!(status, duration_millis, "request completed");
         }
-        answer
+        response
     };
-    let mut answer = answer.instrument(span).await;
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        answer.headers_mut().insert(HEADER, id);
+    let mut response = response.instrument(span).await;
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
     }
-    answer
+    response
 }
 
-/// Nothing that could be mistaken for something else in a log.
-fn sane(id: &str) -> bool {
-    (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+/// Returns whether a request ID is safe to log: ASCII letters, digits and `-_.:` only.
+fn is_valid_request_id(request_id: &str) -> bool {
+    (1..=MAX_REQUEST_ID_LENGTH).contains(&request_id.len())
+        && request_id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }

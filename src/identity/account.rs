@@ -1,4 +1,4 @@
-//! Accounts: everybody who can sign in.
+//! Accounts of customers and staff.
 
 use email_address::{EmailAddress, Options};
 use sea_orm::{
@@ -9,102 +9,109 @@ use serde_json::json;
 
 use super::{Role, entity::account, password};
 use crate::{
-    base::{Error, Language, Result, error::Code, id::Kind, link::contains_link, text},
-    infra::{Change, Tx, outbox::Event},
+    base::{
+        Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType, link_detection::contains_link, text,
+    },
+    infra::{AuditRecord, Tx, outbox::Event},
 };
 
-/// The longest first or last name. Characters.
-pub const NAME_LIMIT: usize = 100;
-/// The longest e-mail address. Characters.
-const EMAIL_LIMIT: usize = 254;
+/// Maximum length of a first or last name in characters.
+pub const MAX_NAME_CHARS: usize = 100;
+/// Maximum length of an email address in bytes.
+const MAX_EMAIL_BYTES: usize = 254;
 
-/// An account that is to be made. The e-mail address has been [read](email), the password hashed.
+/// Data of a new account. The email address is [validated](validate_email), the password hashed.
 #[derive(Debug, Clone, Default)]
 pub struct NewAccount {
-    /// Where its mail goes; `None` for somebody whom a provider knows without one.
+    /// Email address; `None` if the OpenID provider supplies none.
     pub email: Option<String>,
-    /// Whether that is known to be theirs.
-    pub verified: bool,
-    /// The hash of a password, if it has one.
-    pub password: Option<String>,
-    /// What it may do.
+    /// Whether the email address is verified.
+    pub email_verified: bool,
+    /// Password hash, if the account has a password.
+    pub password_hash: Option<String>,
+    /// Role of the account.
     pub role: Role,
-    /// May be empty.
+    /// First name; may be empty.
     pub first_name: String,
-    /// May be empty.
+    /// Last name; may be empty.
     pub last_name: String,
-    /// What its owner is written to in; `None`: whatever the shop speaks.
-    pub language: Option<Language>,
+    /// Language of notifications; `None` for the default language.
+    pub language: Option<LanguageCode>,
 }
 
-/// What somebody types who wants an account, or makes one for somebody else.
+/// Raw input for a new account.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<'a> {
-    /// Where mail goes.
+pub struct AccountInput<'a> {
+    /// Email address.
     pub email: &'a str,
-    /// May be empty.
+    /// First name; may be empty.
     pub first_name: &'a str,
-    /// May be empty.
+    /// Last name; may be empty.
     pub last_name: &'a str,
-    /// What they sign in with, if it is said.
+    /// Password in plain text, if any.
     pub password: Option<&'a str>,
 }
 
-impl Typed<'_> {
-    /// The account to be made, for now without its password, which is slow to hash. Everything that is wrong is said at
-    /// once.
+impl AccountInput<'_> {
+    /// Validates the input and returns the new account without its password, which the caller hashes.
     ///
     /// # Errors
-    /// When it cannot be.
-    pub fn read(self) -> Result<NewAccount> {
-        let Self { email: typed, first_name, last_name, password } = self;
-        let read = (
-            email(typed, "input.email"),
-            name(first_name, "input.firstName"),
-            name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| password::check(password, typed, "input.password")),
+    /// Returns all invalid fields together.
+    pub fn validate(self) -> Result<NewAccount> {
+        let Self { email: raw_email, first_name, last_name, password } = self;
+        let results = (
+            validate_email(raw_email, "input.email"),
+            validate_name(first_name, "input.firstName"),
+            validate_name(last_name, "input.lastName"),
+            password.map_or(Ok(()), |password| password::validate_password(password, raw_email, "input.password")),
         );
-        let mut problems = Vec::new();
-        let wrong = [read.0.as_ref().err(), read.1.as_ref().err(), read.2.as_ref().err(), read.3.as_ref().err()];
-        for why in wrong.into_iter().flatten() {
-            problems.extend(why.clone().problems()?);
+        let mut user_errors = Vec::new();
+        let field_errors =
+            [results.0.as_ref().err(), results.1.as_ref().err(), results.2.as_ref().err(), results.3.as_ref().err()];
+        for error in field_errors.into_iter().flatten() {
+            user_errors.extend(error.clone().into_public_errors()?);
         }
-        Error::all(problems)?;
-        Ok(NewAccount { email: Some(read.0?), first_name: read.1?, last_name: read.2?, ..NewAccount::default() })
+        Error::fail_if_any(user_errors)?;
+        Ok(NewAccount {
+            email: Some(results.0?),
+            first_name: results.1?,
+            last_name: results.2?,
+            ..NewAccount::default()
+        })
     }
 }
 
-/// An e-mail address, without what surrounds it; `field` is where it was given.
+/// Validates and trims an email address; `field` is the input path for the error.
 ///
 /// # Errors
-/// When it is none.
-pub fn email(typed: &str, field: &str) -> Result<String> {
-    let email = typed.trim();
+/// Returns `BadUserInput` if it is not an email address.
+pub fn validate_email(input: &str, field: &str) -> Result<String> {
+    let email = input.trim();
     let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-    let plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"');
-    if email.len() <= EMAIL_LIMIT && plain && EmailAddress::parse_with_options(email, options).is_ok() {
+    let is_plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"');
+    if email.len() <= MAX_EMAIL_BYTES && is_plain && EmailAddress::parse_with_options(email, options).is_ok() {
         return Ok(email.to_owned());
     }
     Err(Error::bad_input(field, "this is not an e-mail address; write it like name@example.com"))
 }
 
-/// By what an e-mail address is found: people do not know in which case they wrote theirs.
+/// Returns the lookup key of an email address (case-insensitive).
 #[must_use]
-pub fn email_key(email: &str) -> String {
+pub fn normalize_email(email: &str) -> String {
     email.to_lowercase()
 }
 
-/// A name as people may write it; `field` is where it was given.
+/// Validates and trims a name; `field` is the input path for the error.
 ///
 /// # Errors
-/// When it is too long or holds what cannot be read.
-pub fn name(typed: &str, field: &str) -> Result<String> {
-    let name = typed.trim();
+/// Returns `BadUserInput` if it is too long or contains control characters or a link.
+pub fn validate_name(input: &str, field: &str) -> Result<String> {
+    let name = input.trim();
     let length = name.chars().count();
-    if length > NAME_LIMIT {
+    if length > MAX_NAME_CHARS {
         return Err(Error::bad_input(
             field,
-            format!("a name has at most {NAME_LIMIT} characters; this one has {length}"),
+            format!("a name has at most {MAX_NAME_CHARS} characters; this one has {length}"),
         ));
     }
     if name.chars().any(char::is_control) {
@@ -116,16 +123,16 @@ pub fn name(typed: &str, field: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// What staff find a name by, folded: the whole of it, and its last part.
+/// Returns the normalized search keys: full name and last name.
 #[must_use]
-pub fn name_keys(first: &str, last: &str) -> (String, String) {
-    (text::search_key(&format!("{first} {last}")), text::search_key(last))
+pub fn normalize_names(first: &str, last: &str) -> (String, String) {
+    (text::normalize_for_search(&format!("{first} {last}")), text::normalize_for_search(last))
 }
 
-/// Somebody has an account from now on, as a customer.
+/// Event: a customer account was created.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct CustomerRegistered {
-    /// Its key.
+    /// ID of the account.
     pub customer: i64,
 }
 
@@ -137,20 +144,20 @@ impl Event for CustomerRegistered {
     }
 }
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// # Errors
-/// When the e-mail address has an account, or the database refuses.
-pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
-    let NewAccount { email, verified, password, role, first_name, last_name, language } = new;
-    let (name_key, last_name_key) = name_keys(&first_name, &last_name);
+/// Returns `AlreadyExists` if the email address is taken.
+pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
+    let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
+    let (name_key, last_name_key) = normalize_names(&first_name, &last_name);
     let row = account::ActiveModel {
         name_key: Set(name_key),
         last_name_key: Set(last_name_key),
-        email_key: Set(email.as_deref().map(email_key)),
-        email_verified_at: Set((verified && email.is_some()).then_some(tx.now())),
+        email_key: Set(email.as_deref().map(normalize_email)),
+        email_verified_at: Set((email_verified && email.is_some()).then_some(tx.now())),
         email: Set(email),
-        password: Set(password),
+        password: Set(password_hash),
         role: Set(role),
         language: Set(language),
         first_name: Set(first_name),
@@ -160,102 +167,103 @@ pub async fn create(tx: &Tx, new: NewAccount) -> Result<account::Model> {
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    let made = row.insert(tx).await.map_err(Error::from).map_err(|why| if why.is_taken() { taken() } else { why })?;
-    let after = json!({ "role": role.name(), "email": made.email });
-    tx.record(&[Change {
+    let created = row
+        .insert(tx)
+        .await
+        .map_err(Error::from)
+        .map_err(|error| if error.is_unique_violation() { email_taken_error() } else { error })?;
+    let after = json!({ "role": role.name(), "email": created.email });
+    tx.record_audit(&[AuditRecord {
         action: "account.create",
-        thing: (Kind::Customer, made.id),
+        entity: (NodeType::Customer, created.id),
         before: None,
         after: Some(after),
     }])
     .await?;
     if role == Role::Customer {
-        tx.emit(CustomerRegistered { customer: made.id }).await?;
+        tx.emit_event(CustomerRegistered { customer: created.id }).await?;
     }
-    Ok(made)
+    Ok(created)
 }
 
-/// There is an account of this e-mail address.
+/// Returns the error for an email address that is taken.
 #[must_use]
-pub fn taken() -> Error {
+pub fn email_taken_error() -> Error {
     Error::user(
-        Code::AlreadyExists,
+        PublicErrorCode::AlreadyExists,
         "input.email",
         "there is an account of this e-mail address: sign in, or reset its password",
     )
 }
 
-/// The account of an e-mail address, if there is one.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
-    Ok(account::Entity::find().filter(account::Column::EmailKey.eq(email_key(email.trim()))).one(db).await?)
+/// Returns the account of an email address, if any.
+pub async fn find_account_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
+    Ok(account::Entity::find().filter(account::Column::EmailKey.eq(normalize_email(email.trim()))).one(db).await?)
 }
 
-/// An account that can sign in.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn alive(db: &impl ConnectionTrait, key: i64) -> Result<Option<account::Model>> {
-    let found = account::Entity::find_by_id(key).one(db).await?;
-    Ok(found.filter(|found| found.deleted_at.is_none() && found.disabled_at.is_none()))
+/// Returns an account that is neither disabled nor deleted.
+pub async fn find_active_account(db: &impl ConnectionTrait, account_id: i64) -> Result<Option<account::Model>> {
+    let account = account::Entity::find_by_id(account_id).one(db).await?;
+    Ok(account.filter(|account| account.deleted_at.is_none() && account.disabled_at.is_none()))
 }
 
-/// Replaces the password that an account was known by, unless that was changed or the account was shut meanwhile: whoever
-/// has shown an older password must not overwrite a newer one.
+/// Replaces the password, unless the password was changed or the account was disabled or deleted concurrently: a
+/// change based on an outdated password must not overwrite a newer one.
 ///
 /// # Errors
-/// When it was, or the database refuses.
-pub async fn replace_password(tx: &Tx, known: account::Model, hash: String) -> Result<account::Model> {
-    let same = match &known.password {
+/// Returns `Unauthenticated` if the account was changed concurrently.
+pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: String) -> Result<account::Model> {
+    let has_same_password = match &account.password {
         Some(password) => account::Column::Password.eq(password.as_str()),
         None => account::Column::Password.is_null(),
     };
-    let replaced = account::Entity::update_many()
-        .col_expr(account::Column::Password, Expr::value(hash.as_str()))
+    let result = account::Entity::update_many()
+        .col_expr(account::Column::Password, Expr::value(password_hash.as_str()))
         .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(account::Column::Id.eq(known.id))
-        .filter(same)
+        .filter(account::Column::Id.eq(account.id))
+        .filter(has_same_password)
         .filter(account::Column::DisabledAt.is_null())
         .filter(account::Column::DeletedAt.is_null())
         .exec(tx)
         .await?;
-    if replaced.rows_affected == 0 {
-        return Err(super::session::stale());
+    if result.rows_affected == 0 {
+        return Err(super::session::account_changed_error());
     }
-    Ok(account::Model { password: Some(hash), ..known })
+    Ok(account::Model { password: Some(password_hash), ..account })
 }
 
-/// Notes that the e-mail address of an account is its owner's.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn verify_email(tx: &Tx, key: i64) -> Result<()> {
+/// Marks the email address of an account as verified.
+pub async fn mark_email_verified(tx: &Tx, account_id: i64) -> Result<()> {
     account::Entity::update_many()
         .col_expr(account::Column::EmailVerifiedAt, Expr::value(tx.now()))
         .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(account::Column::Id.eq(key))
+        .filter(account::Column::Id.eq(account_id))
         .exec(tx)
         .await?;
     Ok(())
 }
 
-/// Gives an account another e-mail address, which is known to be its owner's.
+/// Changes the email address of an account to a verified one.
 ///
 /// # Errors
-/// When another account has it, or the database refuses.
-pub async fn change_email(tx: &Tx, known: account::Model, email: &str) -> Result<account::Model> {
-    let (key, before, version) = (known.id, known.email.clone(), known.version + 1);
-    let mut row = known.into_active_model();
+/// Fails with a unique violation if another account has the address.
+pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Result<account::Model> {
+    let (account_id, before, version) = (account.id, account.email.clone(), account.version + 1);
+    let mut row = account.into_active_model();
     row.email = Set(Some(email.to_owned()));
-    row.email_key = Set(Some(email_key(email)));
+    row.email_key = Set(Some(normalize_email(email)));
     row.email_verified_at = Set(Some(tx.now()));
     row.version = Set(version);
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
     let (before, after) = (json!({ "email": before }), json!({ "email": row.email }));
-    let thing = (Kind::Customer, key);
-    tx.record(&[Change { action: "account.change_email", thing, before: Some(before), after: Some(after) }]).await?;
+    let entity = (NodeType::Customer, account_id);
+    tx.record_audit(&[AuditRecord {
+        action: "account.change_email",
+        entity,
+        before: Some(before),
+        after: Some(after),
+    }])
+    .await?;
     Ok(row)
 }

@@ -1,4 +1,4 @@
-//! API keys: what machines sign in with. Shown once; what is kept opens nothing.
+//! API keys for machine clients. The secret is returned once; only its digest is stored.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
@@ -10,68 +10,69 @@ use serde_json::json;
 use super::{
     Caller, Permissions, Role, account,
     entity::{self, api_key},
-    secret,
+    random_token,
 };
 use crate::{
     base::{
         Error, Result,
-        error::{Code, Problem},
-        id::Kind,
+        error::{PublicError, PublicErrorCode},
+        global_id::NodeType,
     },
-    infra::{Change, Db, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
-/// What every key begins with, so that people and scanners of leaked secrets know one.
-pub const PREFIX: &str = "sav_";
-/// So many keys that were not revoked; a list of them needs no pages.
-pub const MOST: u64 = 100;
-/// The longest name. Characters.
-const NAME_LIMIT: usize = 100;
-/// The use of a key is written down so often, at most.
-const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// So many of its last characters are kept to be shown.
-const HINT: usize = 4;
+/// Prefix of every key, so that people and secret scanners can recognize one.
+pub const API_KEY_PREFIX: &str = "sav_";
+/// Maximum number of active keys; the list needs no pagination.
+pub const MAX_API_KEYS: u64 = 100;
+/// Maximum length of a name in characters.
+const MAX_API_KEY_NAME_CHARS: usize = 100;
+/// Minimum interval between updates of `used_at`.
+const LAST_USED_UPDATE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+/// Number of trailing characters of the secret that are stored for display.
+const HINT_CHARS: usize = 4;
 
-/// A key that is to be made.
+/// Input for a new API key.
 #[derive(Debug)]
 pub struct NewApiKey {
-    /// What it is for, for people.
+    /// Display name.
     pub name: String,
-    /// What it may do.
+    /// Permissions of the key.
     pub permissions: Permissions,
-    /// When it ends; `None` when it does not.
+    /// Expiry; `None` if it never expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// A key that holds.
+/// Valid API key of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    /// Its own key.
+pub struct AuthenticatedApiKey {
+    /// ID of the API key.
     pub id: i64,
-    /// What it may do.
+    /// Effective permissions, limited by the current role of the creator.
     pub permissions: Permissions,
-    /// When it ends; `None` when it does not.
+    /// Expiry; `None` if it never expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Makes a key, and gives it away this once.
+/// Creates an API key; returns its row and its secret.
 ///
 /// # Errors
-/// When there are too many, it may do more than its maker, or it cannot be.
-pub async fn create(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
-    let name = check(tx, caller, &new)?;
-    let alive = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
-    if alive >= MOST {
-        let message = format!("there are {MOST} keys; revoke one that is not needed any more");
-        return Err(Error::user(Code::IllegalTransition, "", message));
+/// Returns `IllegalTransition` if there are too many keys, and `BadUserInput` if the input is invalid or exceeds the
+/// permissions of the caller.
+pub async fn create_api_key(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
+    let name = validate_new_api_key(tx, caller, &new)?;
+    let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
+    if active_count >= MAX_API_KEYS {
+        let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
     }
-    let word = format!("{PREFIX}{}", secret::random()?);
+    let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
     let row = api_key::ActiveModel {
         name: Set(name),
-        hint: Set(word[word.len() - HINT..].to_owned()),
-        digest: Set(secret::digest(&word)),
+        hint: Set(key_secret[key_secret.len() - HINT_CHARS..].to_owned()),
+        digest: Set(random_token::sha256_base64url(&key_secret)),
         permissions: Set(new.permissions.to_string()),
-        made_by: Set(maker(tx, caller).await?),
+        made_by: Set(resolve_creator_id(tx, caller).await?),
         expires_at: Set(new.expires_at),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
@@ -79,58 +80,63 @@ pub async fn create(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key:
     };
     let row = row.insert(tx).await?;
     let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
-    let thing = (Kind::ApiKey, row.id);
-    tx.record(&[Change { action: "api_key.create", thing, before: None, after: Some(after) }]).await?;
-    Ok((row, word))
+    let entity = (NodeType::ApiKey, row.id);
+    tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
+    Ok((row, key_secret))
 }
 
-/// The person who answers for what a caller makes: a key's own maker for a key.
-async fn maker(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
+/// Returns the ID of the account that a new key belongs to; for an API key, the creator of that key.
+async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
     match caller {
-        // Held, so that nobody who is losing their role at the same moment leaves a key behind.
-        Caller::Person { account, role, session } => {
-            let row = entity::account::Entity::find_by_id(account).lock(LockType::NoKeyUpdate).one(tx).await?;
+        // Locks the row, so that no key is created while the role of the account is being changed.
+        Caller::User { account_id, role, session_id } => {
+            let row = entity::account::Entity::find_by_id(account_id).lock(LockType::NoKeyUpdate).one(tx).await?;
             let row = row.filter(|row| row.disabled_at.is_none() && row.deleted_at.is_none());
-            let row = row.filter(|row| session.is_none() || row.role == role);
-            row.map(|row| Some(row.id)).ok_or_else(super::session::stale)
+            let row = row.filter(|row| session_id.is_none() || row.role == role);
+            row.map(|row| Some(row.id)).ok_or_else(super::session::account_changed_error)
         }
-        Caller::Machine { key, .. } => Ok(api_key::Entity::find_by_id(key).one(tx).await?.and_then(|row| row.made_by)),
-        Caller::Nobody => Ok(None),
+        Caller::ApiKey { api_key_id, .. } => {
+            Ok(api_key::Entity::find_by_id(api_key_id).one(tx).await?.and_then(|row| row.made_by))
+        }
+        Caller::Anonymous => Ok(None),
     }
 }
 
-/// Everything that is wrong with a new key; its name otherwise.
-fn check(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<String> {
-    let mut problems = Vec::new();
-    let mut wrong = |field: &str, message: String| {
+/// Returns the trimmed name, or all validation errors.
+fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<String> {
+    let mut user_errors = Vec::new();
+    let mut add_error = |field: &str, message: String| {
         let field = vec!["input".to_owned(), field.to_owned()];
-        problems.push(Problem { code: Code::BadUserInput, field, message });
+        user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
     };
     let name = new.name.trim();
     let length = name.chars().count();
-    if !(1..=NAME_LIMIT).contains(&length) || name.chars().any(char::is_control) {
-        wrong("name", format!("a name has 1 to {NAME_LIMIT} characters, on one line; this one has {length}"));
+    if !(1..=MAX_API_KEY_NAME_CHARS).contains(&length) || name.chars().any(char::is_control) {
+        add_error(
+            "name",
+            format!("a name has 1 to {MAX_API_KEY_NAME_CHARS} characters, on one line; this one has {length}"),
+        );
     }
     if new.permissions == Permissions::default() {
-        wrong("permissions", "a key without permissions opens nothing; give at least one".into());
+        add_error("permissions", "a key without permissions opens nothing; give at least one".into());
     }
     if !caller.permissions().covers(new.permissions) {
-        wrong("permissions", "a key may do no more than who makes it".into());
+        add_error("permissions", "a key may do no more than who makes it".into());
     }
-    if new.expires_at.is_some_and(|at| at <= tx.now() || !crate::base::page::in_range(&at)) {
-        wrong("expiresAt", "a key ends in the future, before the year 10000".into());
+    if new.expires_at.is_some_and(|at| at <= tx.now() || !crate::base::pagination::is_storable_time(&at)) {
+        add_error("expiresAt", "a key ends in the future, before the year 10000".into());
     }
-    Error::all(problems)?;
+    Error::fail_if_any(user_errors)?;
     Ok(name.to_owned())
 }
 
-/// Revokes a key. Revoking it again changes nothing.
+/// Revokes a key. Idempotent.
 ///
 /// # Errors
-/// When it is not there.
-pub async fn revoke(tx: &Tx, key: i64) -> Result<api_key::Model> {
-    let found = api_key::Entity::find_by_id(key).one(tx).await?;
-    let row = found.ok_or_else(|| Error::not_found("id", "API key"))?;
+/// Returns `NotFound` if the key does not exist.
+pub async fn revoke_api_key(tx: &Tx, api_key_id: i64) -> Result<api_key::Model> {
+    let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
+    let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
     if row.revoked_at.is_some() {
         return Ok(row);
     }
@@ -139,71 +145,67 @@ pub async fn revoke(tx: &Tx, key: i64) -> Result<api_key::Model> {
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
     let before = json!({ "name": row.name });
-    tx.record(&[Change { action: "api_key.revoke", thing: (Kind::ApiKey, key), before: Some(before), after: None }])
-        .await?;
+    tx.record_audit(&[AuditRecord {
+        action: "api_key.revoke",
+        entity: (NodeType::ApiKey, api_key_id),
+        before: Some(before),
+        after: None,
+    }])
+    .await?;
     Ok(row)
 }
 
-/// Revokes all keys of somebody who may not have made them any more.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn revoke_all_of(tx: &Tx, maker: i64) -> Result<()> {
+/// Revokes all active keys that an account created.
+pub async fn revoke_api_keys_created_by(tx: &Tx, creator_id: i64) -> Result<()> {
     let keys = api_key::Entity::find()
-        .filter(api_key::Column::MadeBy.eq(maker))
+        .filter(api_key::Column::MadeBy.eq(creator_id))
         .filter(api_key::Column::RevokedAt.is_null())
         .order_by_asc(api_key::Column::Id)
         .all(tx)
         .await?;
     for key in keys {
-        revoke(tx, key.id).await?;
+        revoke_api_key(tx, key.id).await?;
     }
     Ok(())
 }
 
-/// The keys that were not revoked, the newest first. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<api_key::Model>> {
-    let alive = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null());
-    Ok(alive.order_by_desc(api_key::Column::Id).all(db).await?)
+/// Returns the keys that are not revoked, newest first. Statements: 1.
+pub async fn list_active_api_keys(db: &impl ConnectionTrait) -> Result<Vec<api_key::Model>> {
+    let query = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null());
+    Ok(query.order_by_desc(api_key::Column::Id).all(db).await?)
 }
 
-/// The key of a word that was given away, if it holds. That it was used is written down once a minute.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn find(db: &Db, word: &str) -> Result<Option<Found>> {
-    let Some(_) = word.strip_prefix(PREFIX) else { return Ok(None) };
-    let alive = api_key::Entity::find().filter(api_key::Column::Digest.eq(secret::digest(word)));
-    let Some(row) = alive.filter(api_key::Column::RevokedAt.is_null()).one(db).await? else { return Ok(None) };
+/// Returns the valid key of a secret, if any. Updates `used_at` at most once a minute.
+pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<AuthenticatedApiKey>> {
+    let Some(_) = key_secret.strip_prefix(API_KEY_PREFIX) else { return Ok(None) };
+    let query = api_key::Entity::find().filter(api_key::Column::Digest.eq(random_token::sha256_base64url(key_secret)));
+    let Some(row) = query.filter(api_key::Column::RevokedAt.is_null()).one(db).await? else { return Ok(None) };
     let now = db.now();
     if row.expires_at.is_some_and(|at| at <= now) {
         return Ok(None);
     }
-    if row.used_at.is_none_or(|at| at + NOTED_EVERY <= now) {
-        note(db, row.id, now).await?;
+    if row.used_at.is_none_or(|at| at + LAST_USED_UPDATE_INTERVAL <= now) {
+        record_api_key_use(db, row.id, now).await?;
     }
-    let mut permissions = Permissions::read(&row.permissions);
-    if let Some(maker) = row.made_by {
-        let Some(maker) = account::alive(db, maker).await? else { return Ok(None) };
-        // A key never does more than its maker may do now. Whoever is a customer here had their role from a provider's
-        // token, which the shop does not keep; somebody whose role was taken away here has no keys any more.
-        if maker.role != Role::Customer {
-            permissions = permissions.intersection(maker.role.permissions());
+    let mut permissions = Permissions::parse(&row.permissions);
+    if let Some(creator) = row.made_by {
+        let Some(creator) = account::find_active_account(db, creator).await? else { return Ok(None) };
+        // A key never exceeds the current permissions of its creator. The role of a creator stored as `customer` came
+        // from a provider's token and is not stored; lowering a stored role revokes the keys of the account.
+        if creator.role != Role::Customer {
+            permissions = permissions.intersection(creator.role.permissions());
         }
     }
-    Ok(Some(Found { id: row.id, permissions, expires_at: row.expires_at }))
+    Ok(Some(AuthenticatedApiKey { id: row.id, permissions, expires_at: row.expires_at }))
 }
 
-/// Of many uses at once, one is written down.
-async fn note(db: &Db, key: i64, now: DateTime<Utc>) -> Result<()> {
+/// Updates `used_at`; of concurrent uses only one writes.
+async fn record_api_key_use(db: &Db, api_key_id: i64, now: DateTime<Utc>) -> Result<()> {
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("UPDATE api_key SET used_at = ").bind(now).push(" WHERE id = ").bind(key);
-        sql.push(" AND (used_at IS NULL OR used_at <= ").bind(now - NOTED_EVERY).push(")");
-        tx.execute_raw(sql.statement()).await?;
+        sql.push("UPDATE api_key SET used_at = ").bind(now).push(" WHERE id = ").bind(api_key_id);
+        sql.push(" AND (used_at IS NULL OR used_at <= ").bind(now - LAST_USED_UPDATE_INTERVAL).push(")");
+        tx.execute_raw(sql.into_statement()).await?;
         Ok(())
     })
     .await

@@ -1,85 +1,85 @@
-//! Who asks: nobody in particular, a person, or a machine.
+//! Caller of a request: anonymous, user or API key.
 
 use super::{Permission, Permissions, Role};
 use crate::{
-    base::{Error, Result, error::Code},
+    base::{Error, Result, error::PublicErrorCode},
     infra::Actor,
 };
 
-/// Who sent a request, as far as what came with it shows.
+/// Authenticated caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caller {
-    /// Nobody has signed in.
+    /// Request without credentials.
     #[default]
-    Nobody,
-    /// A person.
-    Person {
-        /// The account.
-        account: i64,
-        /// What it may do.
+    Anonymous,
+    /// Logged-in user.
+    User {
+        /// ID of the account.
+        account_id: i64,
+        /// Role of the account.
         role: Role,
-        /// The session; `None` with a token of an outside issuer, which keeps its own.
-        session: Option<i64>,
+        /// ID of the session; `None` for a token of an external issuer.
+        session_id: Option<i64>,
     },
-    /// A machine with a key.
-    Machine {
-        /// The key's own key.
-        key: i64,
-        /// What it was made for.
+    /// Machine client with an API key.
+    ApiKey {
+        /// ID of the API key.
+        api_key_id: i64,
+        /// Effective permissions of the key.
         permissions: Permissions,
     },
 }
 
 impl Caller {
-    /// What the caller may do.
+    /// Returns the permissions of the caller.
     #[must_use]
     pub fn permissions(self) -> Permissions {
         match self {
-            Self::Nobody => Permissions::default(),
-            Self::Person { role, .. } => role.permissions(),
-            Self::Machine { permissions, .. } => permissions,
+            Self::Anonymous => Permissions::default(),
+            Self::User { role, .. } => role.permissions(),
+            Self::ApiKey { permissions, .. } => permissions,
         }
     }
 
-    /// The account of the person who asks.
+    /// Returns the account ID of the user.
     ///
     /// # Errors
-    /// When nobody is signed in, or it is a machine.
-    pub fn account(self) -> Result<i64> {
+    /// Returns `Unauthenticated` for anonymous callers and `Forbidden` for API keys.
+    pub fn require_account_id(self) -> Result<i64> {
         match self {
-            Self::Person { account, .. } => Ok(account),
-            Self::Machine { .. } => {
-                Err(Error::user(Code::Forbidden, "", "This is for people; an API key has no account."))
+            Self::User { account_id, .. } => Ok(account_id),
+            Self::ApiKey { .. } => {
+                Err(Error::user(PublicErrorCode::Forbidden, "", "This is for people; an API key has no account."))
             }
-            Self::Nobody => Err(unauthenticated()),
+            Self::Anonymous => Err(unauthenticated_error()),
         }
     }
 
-    /// Whether the caller may do something.
+    /// Checks that the caller has a permission.
     ///
     /// # Errors
-    /// When not: because nobody is signed in, or because whoever is may not.
-    pub fn may(self, what: Permission) -> Result<()> {
-        if self.permissions().has(what) {
+    /// Returns `Unauthenticated` for anonymous callers and `Forbidden` for other callers without the permission.
+    pub fn require_permission(self, permission: Permission) -> Result<()> {
+        if self.permissions().has(permission) {
             return Ok(());
         }
-        if self == Self::Nobody {
-            return Err(unauthenticated());
+        if self == Self::Anonymous {
+            return Err(unauthenticated_error());
         }
-        Err(Error::user(Code::Forbidden, "", format!("This needs the permission {}.", what.name())))
+        Err(Error::user(PublicErrorCode::Forbidden, "", format!("This needs the permission {}.", permission.name())))
     }
 
-    /// As the audit log knows the caller.
+    /// Returns the actor for the audit log.
     #[must_use]
     pub const fn actor(self) -> Actor {
         match self {
-            Self::Nobody => Actor::Nobody,
-            Self::Person { account, .. } => Actor::Account(account),
-            Self::Machine { key, .. } => Actor::ApiKey(key),
+            Self::Anonymous => Actor::Anonymous,
+            Self::User { account_id, .. } => Actor::Account(account_id),
+            Self::ApiKey { api_key_id, .. } => Actor::ApiKey(api_key_id),
         }
     }
 }
 
-fn unauthenticated() -> Error {
-    Error::user(Code::Unauthenticated, "", "Sign in first: send `Authorization: Bearer …`.")
+fn unauthenticated_error() -> Error {
+    Error::user(PublicErrorCode::Unauthenticated, "", "Sign in first: send `Authorization: Bearer …`.")
 }

@@ -1,10 +1,10 @@
-//! Accounts, sessions and API keys as rows.
+//! Entities of accounts, sessions and API keys.
 
-/// `account`
+/// Table `account`.
 pub mod account {
     use sea_orm::entity::prelude::*;
 
-    /// One row: a customer or one of the staff.
+    /// Row of a customer or staff account.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "account")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -26,21 +26,21 @@ pub mod account {
         pub deleted_at: Option<DateTimeUtc>,
         pub name_key: String,
         pub last_name_key: String,
-        pub language: Option<crate::base::Language>,
+        pub language: Option<crate::base::LanguageCode>,
     }
 
-    /// None: what belongs to many rows is loaded in one statement.
+    /// No relations: related rows are batch-loaded in one statement.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `session`
+/// Table `session`.
 pub mod session {
     use sea_orm::entity::prelude::*;
 
-    /// One row: a sign-in that lasts until it ends or is revoked.
+    /// Row of a login session that lasts until it expires or is revoked.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "session")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -59,18 +59,18 @@ pub mod session {
         pub family: Option<String>,
     }
 
-    /// None: see above.
+    /// No relations, as above.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// `api_key`
+/// Table `api_key`.
 pub mod api_key {
     use sea_orm::entity::prelude::*;
 
-    /// One row: what a machine signs in with.
+    /// Row of an API key.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "api_key")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -89,7 +89,7 @@ pub mod api_key {
         pub updated_at: DateTimeUtc,
     }
 
-    /// None: see above.
+    /// No relations, as above.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 

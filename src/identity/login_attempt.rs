@@ -1,8 +1,8 @@
-//! Attempts at a password: how often wrong ones may be tried, without a way for strangers to lock an owner out.
+//! Throttling of password attempts without an account lockout that third parties could trigger.
 //!
-//! Wrong passwords are counted for the pair of account and network address. An address that has not failed at an account
-//! is never kept from it, whatever others do; one that has failed waits longer the more often the account was tried from
-//! anywhere.
+//! Failures are counted per pair of account and client network. A network without failures for an account is never
+//! blocked because of failures from other networks; for one with failures, the delay grows with the failures of the
+//! account from all networks.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,95 +11,108 @@ use crate::{
     infra::{
         Db,
         config::ThrottleConfig,
-        throttle::{self, Counter, ThrottleSubject},
+        throttle::{self, ThrottleCounter, ThrottleSubject},
     },
 };
 
-/// Where an attempt comes from.
+/// Source of a login attempt.
 #[derive(Debug, Clone, Copy)]
 pub enum LoginSource<'a> {
-    /// A client address; may be empty where it is not known.
-    Address(&'a str),
-    /// A device that has signed in to the account before, by its session.
+    /// Client IP address; empty if unknown.
+    IpAddress(&'a str),
+    /// Device with a session of the account, by session ID.
     Session(i64),
 }
 
-/// An attempt at the password of an account.
+/// Password attempt for an account.
 #[derive(Debug)]
 pub struct LoginAttempt {
-    /// The account from this source.
-    pair: ThrottleSubject,
-    /// The account from anywhere, and the address for any account. Both absent for a device that is known: what others
-    /// do is not counted against it.
+    /// Counter of the pair of account and source.
+    account_and_source: ThrottleSubject,
+    /// Counters of the account from all sources, and of the address for all accounts. Both `None` for a known device:
+    /// failures from other sources do not count against it.
     account: Option<ThrottleSubject>,
-    address: Option<ThrottleSubject>,
+    ip_address: Option<ThrottleSubject>,
     threshold: u32,
     max_delay: TimeDelta,
 }
 
 impl LoginAttempt {
-    /// An attempt at an account, known by whatever it is looked up by.
+    /// Creates an attempt; `account` is the key that the account is looked up by.
     #[must_use]
     pub fn new(config: &ThrottleConfig, account: &str, source: LoginSource<'_>) -> Self {
-        let pair = |from: &str| ThrottleSubject::new("login", &format!("{account} {from}"), config.failed_logins);
-        let (pair, account, address) = match source {
-            LoginSource::Session(session) => (pair(&format!("session {session}")), None, None),
-            LoginSource::Address(address) => {
-                let network = throttle::network_of(address).unwrap_or_default();
+        let account_and_source =
+            |source_key: &str| ThrottleSubject::new("login", &format!("{account} {source_key}"), config.failed_logins);
+        let (account_and_source, account, address) = match source {
+            LoginSource::Session(session) => (account_and_source(&format!("session {session}")), None, None),
+            LoginSource::IpAddress(address) => {
+                let network = throttle::client_network(address).unwrap_or_default();
                 let unlimited = config.failed_logins_per_account.unlimited();
                 (
-                    pair(&network),
+                    account_and_source(&network),
                     Some(ThrottleSubject::new("login account", account, unlimited)),
-                    ThrottleSubject::network("login address", address, config.failed_logins_per_address),
+                    ThrottleSubject::for_network("login address", address, config.failed_logins_per_address),
                 )
             }
         };
         let max_delay = TimeDelta::from_std(config.max_login_delay).unwrap_or(TimeDelta::MAX);
-        Self { pair, account, address, threshold: config.failed_logins_per_account.count, max_delay }
+        Self {
+            account_and_source,
+            account,
+            ip_address: address,
+            threshold: config.failed_logins_per_account.count,
+            max_delay,
+        }
     }
 
-    /// Counts it as a failure before it is made, so that many at once are no way around. Writes nothing when it is
-    /// refused.
+    /// Counts the attempt as a failure before the password is checked, so that concurrent attempts cannot bypass the
+    /// limit. Writes nothing if the attempt is rejected.
     ///
     /// # Errors
-    /// When there were too many, or the database refuses.
-    pub async fn begin(&self, db: &Db) -> Result<()> {
-        let all: Vec<_> = std::iter::once(&self.pair).chain(self.shared()).map(|one| (one.clone(), 1)).collect();
+    /// Returns `RateLimited` if there were too many failures.
+    pub async fn count_as_failure(&self, db: &Db) -> Result<()> {
+        let increments: Vec<_> = std::iter::once(&self.account_and_source)
+            .chain(self.shared_subjects())
+            .map(|subject| (subject.clone(), 1))
+            .collect();
         let now = db.now();
         if let Some(account) = &self.account {
-            let found = throttle::read(db, &all).await?;
-            let counter = |of: &ThrottleSubject| {
-                let found = found.iter().find(|(subject, counter)| subject == of && counter.until > now);
-                found.map(|(_, counter)| *counter)
+            let counters = throttle::load_counters(db, &increments).await?;
+            let counter = |target: &ThrottleSubject| {
+                let counters =
+                    counters.iter().find(|(subject, counter)| subject == target && counter.window_ends_at > now);
+                counters.map(|(_, counter)| *counter)
             };
-            if let (Some(pair), Some(account)) = (counter(&self.pair), counter(account)) {
-                self.wait(pair, account, now)?;
+            if let (Some(pair), Some(account)) = (counter(&self.account_and_source), counter(account)) {
+                self.check_delay(pair, account, now)?;
             }
         }
-        throttle::count(db, all).await?.into_result(now)
+        throttle::count_subjects(db, increments).await?.into_result(now)
     }
 
-    /// Refuses an address that has failed, until the delay has passed that the account's failures have come to.
-    fn wait(&self, pair: Counter, account: Counter, now: DateTime<Utc>) -> Result<()> {
-        let over = account.count.saturating_sub(self.threshold);
-        if pair.count == 0 || over == 0 {
+    /// Rejects a source with failures until the delay has passed that follows from the failures of the account.
+    fn check_delay(
+        &self,
+        source_counter: ThrottleCounter,
+        account_counter: ThrottleCounter,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let excess = account_counter.count.saturating_sub(self.threshold);
+        if source_counter.count == 0 || excess == 0 {
             return Ok(());
         }
-        let delay = TimeDelta::seconds(1_i64 << (over - 1).min(12)).min(self.max_delay);
-        let until = pair.updated_at + delay;
-        if until <= now { Ok(()) } else { Err(throttle::limited(until, now)) }
+        let delay = TimeDelta::seconds(1_i64 << (excess - 1).min(12)).min(self.max_delay);
+        let retry_at = source_counter.updated_at + delay;
+        if retry_at <= now { Ok(()) } else { Err(throttle::rate_limited_error(retry_at, now)) }
     }
 
-    /// Takes it back: the password was right.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn succeed(&self, db: &Db) -> Result<()> {
-        let shared: Vec<_> = self.shared().cloned().collect();
-        throttle::give_back(db, &self.pair, &shared).await
+    /// Clears the counted failure after a correct password.
+    pub async fn clear_failure(&self, db: &Db) -> Result<()> {
+        let shared_subjects: Vec<_> = self.shared_subjects().cloned().collect();
+        throttle::undo_counts(db, &self.account_and_source, &shared_subjects).await
     }
 
-    fn shared(&self) -> impl Iterator<Item = &ThrottleSubject> {
-        self.account.iter().chain(&self.address)
+    fn shared_subjects(&self) -> impl Iterator<Item = &ThrottleSubject> {
+        self.account.iter().chain(&self.ip_address)
     }
 }

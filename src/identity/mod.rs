@@ -1,28 +1,28 @@
-//! Who is asking: accounts, roles and permissions, sessions and tokens.
+//! Identity: accounts, roles and permissions, sessions, tokens and API keys.
 
 pub mod permission;
 pub mod caller;
 pub mod entity;
-pub mod secret;
+pub mod random_token;
 pub mod password;
 pub mod account;
 pub mod login_attempt;
-pub mod one_time;
+pub mod one_time_token;
 pub mod session;
-pub mod key;
+pub mod signing_key;
 pub mod api_key;
-pub mod token;
-pub mod gate;
-pub mod link;
-pub mod provider;
-pub mod outside;
-pub mod admit;
-pub mod login;
+pub mod jwt;
+pub mod access_token_service;
+pub mod account_linking;
+pub mod oidc_provider;
+pub mod external_token;
+pub mod authenticator;
+pub mod oidc_login;
 
-pub use admit::Guests;
+pub use access_token_service::AccessTokenService;
+pub use authenticator::Authenticator;
 pub use caller::Caller;
-pub use gate::Gate;
+pub use external_token::ExternalTokenVerifier;
 pub use login_attempt::LoginAttempt;
-pub use outside::Outside;
-pub use password::Hasher;
+pub use password::PasswordHashPool;
 pub use permission::{Permission, Permissions, Role};

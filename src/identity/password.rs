@@ -1,4 +1,4 @@
-//! Passwords: what is kept of them, and how long it takes to try one.
+//! Password validation and hashing.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,26 +9,28 @@ use argon2::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    base::{Error, Result, error::Code},
+    base::{Error, Result, error::PublicErrorCode},
     infra::background,
 };
 
-/// The fewest characters. Length is what makes a password hard to guess; rules about signs make it hard to remember.
-pub const SHORTEST: usize = 8;
-/// The most, so that nobody has us work on a book.
-pub const LONGEST: usize = 128;
+/// Minimum length in characters. There are no composition rules: length matters more than character classes.
+pub const MIN_PASSWORD_CHARS: usize = 8;
+/// Maximum length in characters; bounds the cost of hashing.
+pub const MAX_PASSWORD_CHARS: usize = 128;
 
-/// What is compared with when there is nothing to compare with, so that it takes as long.
-static NOBODY: LazyLock<String> = LazyLock::new(|| work("nobody has this password").unwrap_or_default());
+/// Hash to verify against if an account has no password, so that the response time is the same.
+static TIMING_DUMMY_HASH: LazyLock<String> =
+    LazyLock::new(|| hash_password("nobody has this password").unwrap_or_default());
 
-/// Whether a password can be one; `field` is where it was given.
+/// Validates a password; `field` is the input path for the error.
 ///
 /// # Errors
-/// When it is too short, too long, or the e-mail address over again.
-pub fn check(password: &str, email: &str, field: &str) -> Result<()> {
+/// Returns `BadUserInput` if it is too short, too long, or equal to the email address.
+pub fn validate_password(password: &str, email: &str, field: &str) -> Result<()> {
     let length = password.chars().count();
-    if !(SHORTEST..=LONGEST).contains(&length) {
-        let message = format!("a password has {SHORTEST} to {LONGEST} characters; this one has {length}");
+    if !(MIN_PASSWORD_CHARS..=MAX_PASSWORD_CHARS).contains(&length) {
+        let message =
+            format!("a password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters; this one has {length}");
         return Err(Error::bad_input(field, message));
     }
     if password.to_lowercase() == email.to_lowercase() {
@@ -37,74 +39,75 @@ pub fn check(password: &str, email: &str, field: &str) -> Result<()> {
     Ok(())
 }
 
-/// Hashes and compares passwords, away from the threads that answer requests. Each takes a core and 19 MiB for a while, so
-/// one runs for every second core, and only so many wait; more are refused at once.
+/// Pool that hashes and verifies passwords outside of the request threads. Each hash takes one core and 19 MiB, so
+/// there is one worker per two cores and a bounded queue; requests beyond that are rejected immediately.
 #[derive(Debug, Clone)]
-pub struct Hasher {
-    /// A place in the queue, from the moment of asking until the work has ended.
-    places: Arc<Semaphore>,
-    /// A turn to work.
-    turns: Arc<Semaphore>,
+pub struct PasswordHashPool {
+    /// Permits for queued and running tasks.
+    queue_permits: Arc<Semaphore>,
+    /// Permits for running tasks.
+    worker_permits: Arc<Semaphore>,
 }
 
-impl Hasher {
-    /// One with a turn for every second core, for which so many may wait: the other cores answer requests.
+impl PasswordHashPool {
+    /// Creates a pool with one worker per two cores and a queue of this length; the other cores serve requests.
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self::with_turns((cores / 2).max(1), queue)
+        Self::with_workers((cores / 2).max(1), queue)
     }
 
-    fn with_turns(turns: usize, queue: usize) -> Self {
-        let places = turns.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), turns: Arc::new(Semaphore::new(turns)) }
+    fn with_workers(workers: usize, queue: usize) -> Self {
+        let capacity = workers.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Self { queue_permits: Arc::new(Semaphore::new(capacity)), worker_permits: Arc::new(Semaphore::new(workers)) }
     }
 
-    /// What is kept of a password: Argon2id with a salt of its own.
+    /// Hashes a password with Argon2id and a random salt.
     ///
     /// # Errors
-    /// When too many wait, or the machine fails.
+    /// Returns `Unavailable` if the queue is full.
     pub async fn hash(&self, password: String) -> Result<String> {
-        self.run(move || work(&password)).await?
+        self.run_blocking(move || hash_password(&password)).await?
     }
 
-    /// Whether a password is the one of which this is kept. Takes as long when nothing is.
+    /// Returns whether a password matches the stored hash. Takes the same time without a hash.
     ///
     /// # Errors
-    /// When too many wait, the machine fails, or what is kept cannot be read.
-    pub async fn verify(&self, password: String, kept: Option<String>) -> Result<bool> {
-        self.run(move || {
-            let there = kept.is_some();
-            let kept = kept.unwrap_or_else(|| NOBODY.clone());
-            let kept =
-                PasswordHash::new(&kept).map_err(|why| Error::fault("reading a password's hash", why.to_string()))?;
-            let fits = Argon2::default().verify_password(password.as_bytes(), &kept).is_ok();
-            Ok(fits && there)
+    /// Returns `Unavailable` if the queue is full.
+    pub async fn verify(&self, password: String, stored_hash: Option<String>) -> Result<bool> {
+        self.run_blocking(move || {
+            let has_hash = stored_hash.is_some();
+            let stored_hash = stored_hash.unwrap_or_else(|| TIMING_DUMMY_HASH.clone());
+            let stored_hash = PasswordHash::new(&stored_hash)
+                .map_err(|error| Error::internal("reading a password's hash", error.to_string()))?;
+            let is_match = Argon2::default().verify_password(password.as_bytes(), &stored_hash).is_ok();
+            Ok(is_match && has_hash)
         })
         .await?
     }
 
-    /// The turn goes with the work, not with whoever waits for it: a caller who hangs up frees neither before it ends.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|why| Error::fault("waiting for a turn", why))?;
+    /// Runs a task on a blocking thread. The task owns the permits: a canceled caller releases them only when it ends.
+    async fn run_blocking<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let queue_permit =
+            Arc::clone(&self.queue_permits).try_acquire_owned().map_err(|_| hashing_overloaded_error())?;
+        let worker_permit = Arc::clone(&self.worker_permits).acquire_owned().await;
+        let worker_permit = worker_permit.map_err(|error| Error::internal("waiting for a turn", error))?;
         background::compute(move || {
-            let outcome = work();
-            drop((turn, place));
+            let outcome = task();
+            drop((worker_permit, queue_permit));
             outcome
         })
         .await
     }
 }
 
-fn busy() -> Error {
-    Error::user(Code::Unavailable, "", "Too many passwords are being checked just now; please try again.")
+fn hashing_overloaded_error() -> Error {
+    Error::user(PublicErrorCode::Unavailable, "", "Too many passwords are being checked just now; please try again.")
 }
 
-fn work(password: &str) -> Result<String> {
+fn hash_password(password: &str) -> Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
-    Ok(hash.map_err(|why| Error::fault("hashing a password", why.to_string()))?.to_string())
+    Ok(hash.map_err(|error| Error::internal("hashing a password", error.to_string()))?.to_string())
 }
 
 #[cfg(test)]
@@ -114,32 +117,33 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn abandoned_work_keeps_its_turn_until_it_ends() {
-        let hasher = Hasher::with_turns(1, 1);
-        let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let (end, ends) = mpsc::channel::<()>();
-        let held = hasher.clone();
+    async fn canceled_task_keeps_permit_until_it_ends() {
+        let pool = PasswordHashPool::with_workers(1, 1);
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        let pool_clone = pool.clone();
         let running = tokio::spawn(async move {
-            held.run(move || {
-                let _ = begun.send(());
-                let _ = ends.recv();
-            })
-            .await
+            pool_clone
+                .run_blocking(move || {
+                    let _ = started.send(());
+                    let _ = finished.recv();
+                })
+                .await
         });
-        has_begun.await.expect("the work begins");
+        has_started.await.expect("task starts");
         running.abort();
-        assert!(running.await.is_err_and(|why| why.is_cancelled()));
-        assert_eq!((hasher.turns.available_permits(), hasher.places.available_permits()), (0, 1));
+        assert!(running.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!((pool.worker_permits.available_permits(), pool.queue_permits.available_permits()), (0, 1));
 
-        // One may wait, no more; one that stops waiting leaves its place to another.
-        let mut waiting = Box::pin(hasher.run(|| 1));
+        // The queue has one place; a canceled waiter frees it.
+        let mut waiting = Box::pin(pool.run_blocking(|| 1));
         assert!(futures_util::poll!(&mut waiting).is_pending());
-        let refused = hasher.run(|| 2).await.expect_err("the queue is full");
-        assert_eq!(refused.public().code, Code::Unavailable);
+        let rejection = pool.run_blocking(|| 2).await.expect_err("queue is full");
+        assert_eq!(rejection.to_public_error().code, PublicErrorCode::Unavailable);
         drop(waiting);
-        let mut next = Box::pin(hasher.run(|| 3));
+        let mut next = Box::pin(pool.run_blocking(|| 3));
         assert!(futures_util::poll!(&mut next).is_pending());
-        end.send(()).expect("the work goes on");
-        assert_eq!(next.await.expect("a turn"), 3);
+        finish.send(()).expect("task is running");
+        assert_eq!(next.await.expect("worker permit"), 3);
     }
 }

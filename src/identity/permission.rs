@@ -1,38 +1,38 @@
-//! Who may do what: permissions, and the roles that are sets of them.
+//! Permissions, and roles as sets of permissions.
 
 use std::fmt;
 
-/// Something that not everybody may do.
+/// Permission for a group of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
-    /// See products that are not on sale, and change products, variants, options and categories.
+    /// Read unpublished products; change products, variants, options and categories.
     CatalogWrite,
-    /// Count, move and correct stock, and see its movements.
+    /// Count, transfer and adjust stock; read stock movements.
     StockWrite,
-    /// See orders, carts and payments.
+    /// Read orders, carts and payments.
     OrderRead,
-    /// Change, fulfil, cancel and refund orders.
+    /// Change, fulfill, cancel and refund orders.
     OrderWrite,
-    /// See messages to customers, and send them again.
+    /// Read and resend notifications to customers.
     MessageWrite,
-    /// Set ways of shipping and taxes.
+    /// Change shipping methods and tax rates.
     ShopWrite,
-    /// See work that runs behind the requests, and try it again.
+    /// Read, retry and discard background jobs.
     JobWrite,
-    /// See customers.
+    /// Read customers.
     CustomerRead,
-    /// Change and remove customers.
+    /// Change and delete customers.
     CustomerWrite,
-    /// Make and change accounts of staff, and give roles.
+    /// Create and change staff accounts; assign roles.
     StaffWrite,
-    /// Make and revoke API keys.
+    /// Create and revoke API keys.
     ApiKeyWrite,
     /// Read the audit log.
     AuditRead,
 }
 
 impl Permission {
-    /// All there are.
+    /// All permissions.
     pub const ALL: [Self; 12] = [
         Self::CatalogWrite,
         Self::StockWrite,
@@ -48,7 +48,7 @@ impl Permission {
         Self::AuditRead,
     ];
 
-    /// As it is stored and shown: `catalog:write`.
+    /// Returns the name as stored and shown, for example `catalog:write`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,55 +72,55 @@ impl Permission {
     }
 }
 
-/// A set of permissions.
+/// Set of permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u32);
 
 impl Permissions {
-    /// Those of a list.
+    /// Creates a set from a list.
     #[must_use]
-    pub fn of(list: &[Permission]) -> Self {
-        Self(list.iter().fold(0, |bits, one| bits | one.bit()))
+    pub fn from_list(list: &[Permission]) -> Self {
+        Self(list.iter().fold(0, |bits, permission| bits | permission.bit()))
     }
 
-    /// Reads a list of names with spaces between; names that are not known (any more) give nothing.
+    /// Parses space-separated names; unknown names are ignored.
     #[must_use]
-    pub fn read(names: &str) -> Self {
-        let known = |name: &str| Permission::ALL.into_iter().find(|one| one.name() == name);
-        Self(names.split(' ').filter_map(known).fold(0, |bits, one| bits | one.bit()))
+    pub fn parse(names: &str) -> Self {
+        let find_permission = |name: &str| Permission::ALL.into_iter().find(|permission| permission.name() == name);
+        Self(names.split(' ').filter_map(find_permission).fold(0, |bits, permission| bits | permission.bit()))
     }
 
-    /// Whether there are none.
+    /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether this one is among them.
+    /// Returns whether the set contains a permission.
     #[must_use]
-    pub const fn has(self, one: Permission) -> bool {
-        self.0 & one.bit() != 0
+    pub const fn has(self, permission: Permission) -> bool {
+        self.0 & permission.bit() != 0
     }
 
-    /// Whether all of another set are among them.
+    /// Returns whether the set contains all permissions of another set.
     #[must_use]
     pub const fn covers(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Those that are also among another set.
+    /// Returns the permissions that are in both sets.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// One after the other.
+    /// Iterates over the permissions in the set.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL.into_iter().filter(move |one| self.has(*one))
+        Permission::ALL.into_iter().filter(move |permission| self.has(*permission))
     }
 }
 
-/// The names, with spaces between: what [`Permissions::read`] reads.
+/// Formats the names separated by spaces, as [`Permissions::parse`] reads them.
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.iter().map(Permission::name).collect::<Vec<_>>().join(" "))
@@ -133,29 +133,29 @@ impl fmt::Debug for Permissions {
     }
 }
 
-/// What an account may do, in one word.
+/// Role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Role {
-    /// Everything.
+    /// All permissions.
     #[sea_orm(string_value = "admin")]
     Admin,
-    /// Runs the catalog, stock and orders, and sees customers.
+    /// Manages catalog, stock and orders; reads customers.
     #[sea_orm(string_value = "staff")]
     Staff,
-    /// Shops.
+    /// Customer without permissions.
     #[default]
     #[sea_orm(string_value = "customer")]
     Customer,
 }
 
 impl Role {
-    /// What it may do.
+    /// Returns the permissions of the role.
     #[must_use]
     pub fn permissions(self) -> Permissions {
         match self {
-            Self::Admin => Permissions::of(&Permission::ALL),
-            Self::Staff => Permissions::of(&[
+            Self::Admin => Permissions::from_list(&Permission::ALL),
+            Self::Staff => Permissions::from_list(&[
                 Permission::CatalogWrite,
                 Permission::StockWrite,
                 Permission::OrderRead,
@@ -167,7 +167,7 @@ impl Role {
         }
     }
 
-    /// As it is stored, typed and named in tokens.
+    /// Returns the name as stored, as CLI argument and in tokens.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -177,9 +177,9 @@ impl Role {
         }
     }
 
-    /// The role of a name.
+    /// Returns the role with a name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         [Self::Admin, Self::Staff, Self::Customer].into_iter().find(|role| role.name() == name)
     }
 }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn permission_names_are_unique_and_stable() {
-        let names: Vec<_> = Permission::ALL.iter().map(|one| one.name()).collect();
+        let names: Vec<_> = Permission::ALL.iter().map(|permission| permission.name()).collect();
         let expected = [
             "catalog:write",
             "stock:write",
@@ -210,32 +210,35 @@ mod tests {
 
     #[test]
     fn set_has_exactly_its_own_permissions() {
-        for one in Permission::ALL {
-            let set = Permissions::of(&[one]);
+        for permission in Permission::ALL {
+            let set = Permissions::from_list(&[permission]);
             for other in Permission::ALL {
-                assert_eq!(set.has(other), one == other, "{one:?} {other:?}");
+                assert_eq!(set.has(other), permission == other, "{permission:?} {other:?}");
             }
-            assert!(!Permissions::default().has(one));
+            assert!(!Permissions::default().has(permission));
         }
     }
 
     #[test]
     fn set_covers_itself_and_its_subsets_only() {
-        let both = Permissions::of(&[Permission::OrderRead, Permission::OrderWrite]);
-        let read = Permissions::of(&[Permission::OrderRead]);
-        let stock = Permissions::of(&[Permission::StockWrite, Permission::OrderRead]);
+        let both = Permissions::from_list(&[Permission::OrderRead, Permission::OrderWrite]);
+        let read = Permissions::from_list(&[Permission::OrderRead]);
+        let stock = Permissions::from_list(&[Permission::StockWrite, Permission::OrderRead]);
         assert!(both.covers(both) && both.covers(read) && read.covers(Permissions::default()));
         assert!(!read.covers(both) && !both.covers(stock) && !Permissions::default().covers(read));
     }
 
     #[test]
-    fn names_of_a_set_read_back_to_the_set() {
-        let set = Permissions::of(&[Permission::AuditRead, Permission::CatalogWrite]);
+    fn permission_names_round_trip() {
+        let set = Permissions::from_list(&[Permission::AuditRead, Permission::CatalogWrite]);
         assert_eq!(set.to_string(), "catalog:write audit:read");
-        assert_eq!(Permissions::read(&set.to_string()), set);
-        // A repeated name is one permission, an unknown name is none.
-        assert_eq!(Permissions::read("audit:read audit:read no:such"), Permissions::of(&[Permission::AuditRead]));
-        assert_eq!(Permissions::read(""), Permissions::default());
+        assert_eq!(Permissions::parse(&set.to_string()), set);
+        // Repeated names count once; unknown names are ignored.
+        assert_eq!(
+            Permissions::parse("audit:read audit:read no:such"),
+            Permissions::from_list(&[Permission::AuditRead])
+        );
+        assert_eq!(Permissions::parse(""), Permissions::default());
         assert_eq!(set.iter().collect::<Vec<_>>(), [Permission::CatalogWrite, Permission::AuditRead]);
     }
 
@@ -249,19 +252,19 @@ mod tests {
             Permission::ApiKeyWrite,
             Permission::AuditRead,
         ];
-        for one in Permission::ALL {
-            assert!(Role::Admin.permissions().has(one));
-            assert_eq!(Role::Staff.permissions().has(one), !admin_only.contains(&one), "{one:?}");
-            assert!(!Role::Customer.permissions().has(one));
+        for permission in Permission::ALL {
+            assert!(Role::Admin.permissions().has(permission));
+            assert_eq!(Role::Staff.permissions().has(permission), !admin_only.contains(&permission), "{permission:?}");
+            assert!(!Role::Customer.permissions().has(permission));
         }
     }
 
     #[test]
-    fn roles_are_known_by_their_names() {
+    fn roles_are_parsed_from_their_names() {
         let names = [(Role::Admin, "admin"), (Role::Staff, "staff"), (Role::Customer, "customer")];
         for (role, name) in names {
-            assert_eq!((role.name(), Role::named(name)), (name, Some(role)));
+            assert_eq!((role.name(), Role::from_name(name)), (name, Some(role)));
         }
-        assert_eq!(Role::named("root"), None);
+        assert_eq!(Role::from_name("root"), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Sessions: sign-ins that last, until they end or are revoked. Each is a family of refresh tokens, of which only the
-//! newest holds; whoever shows an older one ends the whole family.
+//! Login sessions with refresh-token rotation. Each session is a family of refresh tokens of which only the newest is
+//! valid; reuse of an older one revokes the session.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
@@ -9,273 +9,258 @@ use sea_orm::{
 
 use super::{
     entity::{account, session},
-    secret,
+    random_token,
 };
 use crate::{
-    base::{Error, Result, error::Code, id::Kind},
-    infra::{Change, Db, Sql, Tx},
+    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
+    infra::{AuditRecord, Db, SqlBuilder, Tx},
 };
 
-/// Stands between the two words of a refresh token; no word holds it.
-const SEPARATOR: char = '.';
-/// So many tokens one used token gives at most within the grace.
-const MAX_REUSES: i64 = 10;
-/// The most characters that are kept of what a client calls itself.
-const AGENT_LIMIT: usize = 300;
-/// So long sessions that have ended are kept, for those who want to know who was there.
-const KEPT: TimeDelta = TimeDelta::days(30);
+/// Separator of the two parts of a refresh token; it does not occur in base64url.
+const TOKEN_SEPARATOR: char = '.';
+/// Maximum number of new tokens for one used token within the grace period.
+const MAX_TOKEN_REUSES: i64 = 10;
+/// Maximum stored length of a user agent in characters.
+const MAX_USER_AGENT_CHARS: usize = 300;
+/// Retention of ended sessions, for inspection.
+const ENDED_SESSION_RETENTION: TimeDelta = TimeDelta::days(30);
 
-/// Where a sign-in comes from.
+/// Client of a login.
 #[derive(Debug, Clone, Default)]
-pub struct Device {
-    /// What the client calls itself.
+pub struct ClientInfo {
+    /// User agent.
     pub user_agent: String,
-    /// Its network address.
-    pub address: String,
+    /// IP address.
+    pub ip_address: String,
 }
 
-/// A session with its newest refresh token, which is shown to nobody but its owner, once.
+/// Session with its new refresh token, which is returned only once.
 #[derive(Debug)]
-pub struct Opened {
-    /// The session.
-    pub session: i64,
-    /// Whose it is.
+pub struct IssuedSession {
+    /// ID of the session.
+    pub session_id: i64,
+    /// Account of the session.
     pub account: account::Model,
-    /// What the next tokens are asked for with.
-    pub refresh: String,
-    /// When the session ends, unless it is used before.
-    pub until: DateTime<Utc>,
+    /// Refresh token for the next token exchange.
+    pub refresh_token: String,
+    /// Expiry of the session unless it is refreshed.
+    pub expires_at: DateTime<Utc>,
 }
 
-/// What came of showing a refresh token.
+/// Result of a refresh.
 #[derive(Debug)]
-pub enum Refreshed {
-    /// New tokens may be given.
-    Opened(Box<Opened>),
-    /// There is no such token, or its session has ended before.
-    Gone(&'static str),
-    /// It was used before: its session has been ended.
-    Ended(&'static str),
+pub enum RefreshOutcome {
+    /// New tokens were issued.
+    Issued(Box<IssuedSession>),
+    /// The token is unknown or its session has ended.
+    Invalid(&'static str),
+    /// The token was used before: its session was revoked.
+    Reused(&'static str),
 }
 
-/// Begins a session of an account that has shown who it is, by some method (`password`, a provider's name).
+/// Creates a session for an authenticated account; `method` is `password` or the name of a provider.
 ///
-/// What its owner has shown was looked at before this transaction began. So the account is read anew and held: whoever was
-/// shut out meanwhile stays outside, whoever lost a role has lost it here too, and a password that was changed opens nothing.
+/// The credentials were checked before this transaction, so the account is read again and locked: concurrent changes
+/// of its status, role or password take effect.
 ///
 /// # Errors
-/// When that no longer holds, or the database refuses.
-pub async fn open(
+/// Returns `Unauthenticated` if the account was disabled or deleted or its password was changed.
+pub async fn create_session(
     tx: &Tx,
     account: account::Model,
-    device: &Device,
-    (method, lasts): (&str, TimeDelta),
-) -> Result<Opened> {
-    let known = account;
-    let account = account::Entity::find_by_id(known.id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let alive = account.filter(|now| now.deleted_at.is_none() && now.disabled_at.is_none());
-    let account = alive.filter(|now| now.password == known.password).ok_or_else(stale)?;
-    let until = tx.now() + lasts;
-    let family = secret::random()?;
+    client: &ClientInfo,
+    (method, lifetime): (&str, TimeDelta),
+) -> Result<IssuedSession> {
+    let presented = account;
+    let account = account::Entity::find_by_id(presented.id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let active = account.filter(|current| current.deleted_at.is_none() && current.disabled_at.is_none());
+    let account = active.filter(|current| current.password == presented.password).ok_or_else(account_changed_error)?;
+    let expires_at = tx.now() + lifetime;
+    let family = random_token::generate_token()?;
     let row = session::ActiveModel {
         account_id: Set(account.id),
-        family: Set(Some(secret::digest(&family))),
+        family: Set(Some(random_token::sha256_base64url(&family))),
         method: Set(method.to_owned()),
-        user_agent: Set(device.user_agent.chars().filter(|c| *c != '\0').take(AGENT_LIMIT).collect()),
-        address: Set(device.address.clone()),
-        expires_at: Set(until),
+        user_agent: Set(client.user_agent.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT_CHARS).collect()),
+        address: Set(client.ip_address.clone()),
+        expires_at: Set(expires_at),
         used_at: Set(tx.now()),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    let made = row.insert(tx).await?;
-    let refresh = give(tx, made.id, &family).await?;
-    Ok(Opened { session: made.id, account, refresh, until })
+    let inserted = row.insert(tx).await?;
+    let refresh_token = issue_refresh_token(tx, inserted.id, &family).await?;
+    Ok(IssuedSession { session_id: inserted.id, account, refresh_token, expires_at })
 }
 
-/// What somebody has shown has been changed since.
+/// Returns the error for an account that was changed concurrently.
 #[must_use]
-pub fn stale() -> Error {
-    Error::user(Code::Unauthenticated, "", "This account has been changed just now; sign in again.")
+pub fn account_changed_error() -> Error {
+    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
 }
 
-/// A refresh token is the family's word, by which its session is found, and a word of its own.
-async fn give(tx: &Tx, session: i64, family: &str) -> Result<String> {
-    let refresh = format!("{family}{SEPARATOR}{}", secret::random()?);
+/// Issues a refresh token: the family token, which identifies the session, and a random part.
+async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<String> {
+    let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
     let mut sql = tx.sql();
     sql.push("INSERT INTO refresh_token (digest, session_id, created_at, updated_at) VALUES (");
-    sql.bind(secret::digest(&refresh)).push(", ").bind(session).push(", ");
+    sql.bind(random_token::sha256_base64url(&refresh_token)).push(", ").bind(session_id).push(", ");
     sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.statement()).await?;
-    Ok(refresh)
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(refresh_token)
 }
 
-/// The session of a refresh token, also of one that is not kept any more.
-fn of_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
-    let (family, _) = token.split_once(SEPARATOR)?;
-    Some((family, session::Entity::find().filter(session::Column::Family.eq(secret::digest(family)))))
+/// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
+fn select_session_by_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
+    let (family, _) = token.split_once(TOKEN_SEPARATOR)?;
+    Some((family, session::Entity::find().filter(session::Column::Family.eq(random_token::sha256_base64url(family)))))
 }
 
-/// Whether a refresh token is one of a session that is kept. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn is_known(db: &impl ConnectionTrait, token: &str) -> Result<bool> {
-    let Some((_, query)) = of_token(token) else { return Ok(false) };
+/// Returns whether a refresh token belongs to a stored session. Statements: 1.
+pub async fn is_known_token(db: &impl ConnectionTrait, token: &str) -> Result<bool> {
+    let Some((_, query)) = select_session_by_token(token) else { return Ok(false) };
     Ok(query.one(db).await?.is_some())
 }
 
-/// The session of an account, alive or ended, that a device has a refresh token of.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn of_device(db: &impl ConnectionTrait, token: &str, account: i64) -> Result<Option<i64>> {
-    let Some((_, query)) = of_token(token) else { return Ok(None) };
-    let found = query.filter(session::Column::AccountId.eq(account)).one(db).await?;
-    Ok(found.map(|found| found.id))
+/// Returns the session of an account, active or ended, that a refresh token belongs to.
+pub async fn find_session_by_token(db: &impl ConnectionTrait, token: &str, account_id: i64) -> Result<Option<i64>> {
+    let Some((_, query)) = select_session_by_token(token) else { return Ok(None) };
+    let session = query.filter(session::Column::AccountId.eq(account_id)).one(db).await?;
+    Ok(session.map(|session| session.id))
 }
 
-/// Takes a refresh token and gives the next one; the session lasts that much longer. All older tokens of the session count
-/// as used from then on. A used one gives another next one within the grace, for pages that refresh at once; shown later it
-/// has been copied, and its session ends, for the thief as for the owner.
+/// Exchanges a refresh token for a new one and extends the session. All older tokens of the session become used. A
+/// used token is accepted again within the grace period, for concurrent refreshes of several tabs; later reuse
+/// indicates a stolen token and revokes the session.
 ///
-/// Of used tokens only those within the grace are kept: the family tells whose session an older one is.
+/// Only used tokens within the grace period are stored: the family part identifies the session of older ones.
 ///
-/// # Errors
-/// When the database refuses. What was shown does not hold is no error here: ending the session must be kept.
-pub async fn refresh(tx: &Tx, token: &str, (lasts, grace): (TimeDelta, TimeDelta)) -> Result<Refreshed> {
-    let Some((family, query)) = of_token(token) else { return Ok(Refreshed::Gone("there is no such token")) };
-    let found = query.lock(LockType::NoKeyUpdate).one(tx).await?;
-    let alive = found.filter(|found| found.revoked_at.is_none() && found.expires_at > tx.now());
-    let Some(found) = alive else { return Ok(Refreshed::Gone("its session has ended")) };
-    if !holds(tx, token, found.id, grace).await? {
-        revoke(tx, found.account_id, Some(found.id)).await?;
-        return Ok(Refreshed::Ended("it was used before: its session ends"));
-    }
-    let Some(account) = super::account::alive(tx, found.account_id).await? else {
-        return Ok(Refreshed::Gone("its account may not sign in"));
+/// An invalid token is not an `Err`, because the revocation of the session must be committed.
+pub async fn refresh_session(
+    tx: &Tx,
+    token: &str,
+    (lifetime, grace): (TimeDelta, TimeDelta),
+) -> Result<RefreshOutcome> {
+    let Some((family, query)) = select_session_by_token(token) else {
+        return Ok(RefreshOutcome::Invalid("there is no such token"));
     };
-    let until = tx.now() + lasts;
+    let session = query.lock(LockType::NoKeyUpdate).one(tx).await?;
+    let active = session.filter(|session| session.revoked_at.is_none() && session.expires_at > tx.now());
+    let Some(session) = active else { return Ok(RefreshOutcome::Invalid("its session has ended")) };
+    if !is_refresh_token_valid(tx, token, session.id, grace).await? {
+        revoke_sessions(tx, session.account_id, Some(session.id)).await?;
+        return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
+    }
+    let Some(account) = super::account::find_active_account(tx, session.account_id).await? else {
+        return Ok(RefreshOutcome::Invalid("its account may not sign in"));
+    };
+    let expires_at = tx.now() + lifetime;
     session::Entity::update_many()
         .col_expr(session::Column::UsedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
-        .col_expr(session::Column::ExpiresAt, Expr::value(until))
-        .filter(session::Column::Id.eq(found.id))
+        .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
+        .filter(session::Column::Id.eq(session.id))
         .exec(tx)
         .await?;
     let mut sql = tx.sql();
     sql.push("UPDATE refresh_token SET used_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
-    sql.push(" WHERE used_at IS NULL AND session_id = ").bind(found.id);
-    tx.execute_raw(sql.statement()).await?;
+    sql.push(" WHERE used_at IS NULL AND session_id = ").bind(session.id);
+    tx.execute_raw(sql.into_statement()).await?;
     let mut sql = tx.sql();
-    sql.push("DELETE FROM refresh_token WHERE session_id = ").bind(found.id);
+    sql.push("DELETE FROM refresh_token WHERE session_id = ").bind(session.id);
     sql.push(" AND used_at < ").bind(tx.now() - grace);
-    tx.execute_raw(sql.statement()).await?;
-    let refresh = give(tx, found.id, family).await?;
-    Ok(Refreshed::Opened(Box::new(Opened { session: found.id, account, refresh, until })))
+    tx.execute_raw(sql.into_statement()).await?;
+    let refresh_token = issue_refresh_token(tx, session.id, family).await?;
+    Ok(RefreshOutcome::Issued(Box::new(IssuedSession { session_id: session.id, account, refresh_token, expires_at })))
 }
 
-/// Whether a token of a session was not used before, or only a moment ago and not too often since.
-async fn holds(tx: &Tx, token: &str, session: i64, grace: TimeDelta) -> Result<bool> {
+/// Returns whether a token is unused, or was used within the grace period less than [`MAX_TOKEN_REUSES`] times.
+async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, grace: TimeDelta) -> Result<bool> {
     let mut sql = tx.sql();
-    sql.push("SELECT used_at FROM refresh_token WHERE session_id = ").bind(session);
-    sql.push(" AND digest = ").bind(secret::digest(token));
-    let Some(row) = tx.query_one_raw(sql.statement()).await? else { return Ok(false) };
+    sql.push("SELECT used_at FROM refresh_token WHERE session_id = ").bind(session_id);
+    sql.push(" AND digest = ").bind(random_token::sha256_base64url(token));
+    let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(false) };
     let Some(used_at) = row.try_get_by::<Option<DateTime<Utc>>, _>(0)? else { return Ok(true) };
     if used_at + grace <= tx.now() {
         return Ok(false);
     }
     let mut sql = tx.sql();
-    sql.push("SELECT count(*) FROM refresh_token WHERE session_id = ").bind(session);
+    sql.push("SELECT count(*) FROM refresh_token WHERE session_id = ").bind(session_id);
     sql.push(" AND created_at >= ").bind(used_at);
-    let row = tx.query_one_raw(sql.statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get_by::<i64, _>(0))? < MAX_REUSES)
+    let row = tx.query_one_raw(sql.into_statement()).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get_by::<i64, _>(0))? < MAX_TOKEN_REUSES)
 }
 
-/// Whether a session of an account is alive.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn is_alive(tx: &Tx, account: i64, session: i64) -> Result<bool> {
-    let found = session::Entity::find_by_id(session).filter(session::Column::AccountId.eq(account)).one(tx).await?;
-    Ok(found.is_some_and(|found| found.revoked_at.is_none() && found.expires_at > tx.now()))
+/// Returns whether a session of an account is active.
+pub async fn is_session_active(tx: &Tx, account_id: i64, session_id: i64) -> Result<bool> {
+    let row = session::Entity::find_by_id(session_id).filter(session::Column::AccountId.eq(account_id)).one(tx).await?;
+    Ok(row.is_some_and(|row| row.revoked_at.is_none() && row.expires_at > tx.now()))
 }
 
-/// Ends sessions of an account: one, or all of them. Says how many were alive.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn revoke(tx: &Tx, account: i64, one: Option<i64>) -> Result<u64> {
+/// Revokes one session or all sessions of an account; returns the number of revoked sessions.
+pub async fn revoke_sessions(tx: &Tx, account_id: i64, session_id: Option<i64>) -> Result<u64> {
     let mut update = session::Entity::update_many()
         .col_expr(session::Column::RevokedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(session::Column::AccountId.eq(account))
+        .filter(session::Column::AccountId.eq(account_id))
         .filter(session::Column::ExpiresAt.gt(tx.now()))
         .filter(session::Column::RevokedAt.is_null());
-    if let Some(one) = one {
-        update = update.filter(session::Column::Id.eq(one));
+    if let Some(session_id) = session_id {
+        update = update.filter(session::Column::Id.eq(session_id));
     }
-    let ended = update.exec(tx).await?.rows_affected;
-    if ended > 0 {
-        let after = serde_json::json!({ "sessions": ended });
-        tx.record(&[Change {
+    let revoked_count = update.exec(tx).await?.rows_affected;
+    if revoked_count > 0 {
+        let after = serde_json::json!({ "sessions": revoked_count });
+        tx.record_audit(&[AuditRecord {
             action: "session.revoke",
-            thing: (Kind::Customer, account),
+            entity: (NodeType::Customer, account_id),
             before: None,
             after: Some(after),
         }])
         .await?;
     }
-    Ok(ended)
+    Ok(revoked_count)
 }
 
-/// The sessions of an account that are alive, the last used first.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn list(db: &impl ConnectionTrait, account: i64, now: DateTime<Utc>) -> Result<Vec<session::Model>> {
-    let alive = session::Entity::find()
-        .filter(session::Column::AccountId.eq(account))
+/// Returns the active sessions of an account, most recently used first.
+pub async fn list_active_sessions(
+    db: &impl ConnectionTrait,
+    account_id: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<session::Model>> {
+    let query = session::Entity::find()
+        .filter(session::Column::AccountId.eq(account_id))
         .filter(session::Column::RevokedAt.is_null())
         .filter(session::Column::ExpiresAt.gt(now))
         .order_by_desc(session::Column::UsedAt)
         .order_by_desc(session::Column::Id);
-    Ok(alive.all(db).await?)
+    Ok(query.all(db).await?)
 }
 
-/// The key of the newest session; 0 where there is none.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn newest(db: &impl ConnectionTrait) -> Result<i64> {
+/// Returns the ID of the newest session; 0 if there is none.
+pub async fn find_newest_session_id(db: &impl ConnectionTrait) -> Result<i64> {
     let newest = session::Entity::find().order_by_desc(session::Column::Id).one(db).await?;
     Ok(newest.map_or(0, |newest| newest.id))
 }
 
-/// The sessions that were revoked since a moment.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn revoked_since(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Vec<i64>> {
-    let mut sql = Sql::new(db.get_database_backend());
-    sql.push("SELECT id FROM session WHERE revoked_at IS NOT NULL AND revoked_at > ").bind(since);
-    let rows = db.query_all_raw(sql.statement()).await?;
+/// Returns the IDs of the sessions that were revoked after `cutoff`.
+pub async fn list_sessions_revoked_since(db: &impl ConnectionTrait, cutoff: DateTime<Utc>) -> Result<Vec<i64>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT id FROM session WHERE revoked_at IS NOT NULL AND revoked_at > ").bind(cutoff);
+    let rows = db.query_all_raw(sql.into_statement()).await?;
     Ok(rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?)
 }
 
-/// Removes what has ended long ago: sessions, one-time tokens.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn prune(db: &Db) -> Result<()> {
+/// Deletes sessions past their retention and expired one-time tokens.
+pub async fn delete_expired_sessions(db: &Db) -> Result<()> {
     db.write(async |tx| {
-        for (table, column, until) in
-            [("session", "expires_at", tx.now() - KEPT), ("one_time_token", "expires_at", tx.now())]
+        for (table, column, cutoff) in
+            [("session", "expires_at", tx.now() - ENDED_SESSION_RETENTION), ("one_time_token", "expires_at", tx.now())]
         {
             let mut sql = tx.sql();
-            sql.push(&format!("DELETE FROM {table} WHERE {column} < ")).bind(until);
-            tx.execute_raw(sql.statement()).await?;
+            sql.push(&format!("DELETE FROM {table} WHERE {column} < ")).bind(cutoff);
+            tx.execute_raw(sql.into_statement()).await?;
         }
         Ok(())
     })

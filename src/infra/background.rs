@@ -1,4 +1,4 @@
-//! Computations that take a processor for milliseconds: on threads of their own, after everything else that wants one.
+//! CPU-bound computations on dedicated low-priority threads.
 
 use std::{io, sync::LazyLock};
 
@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::base::{Error, Result};
 
-/// One thread for every second core.
+/// The runtime: one thread per two cores.
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Builder::new_multi_thread()
@@ -16,33 +16,34 @@ static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
         .build()
 });
 
-/// How much less urgent these threads are to the operating system: half of the range below the ordinary.
+/// The niceness of the threads: half of the range below normal priority.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// On Linux a thread has a priority of its own, and without a process id its caller's is meant.
+/// On Linux priorities are per thread; without a process id the calling thread is meant.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "the priority of a background thread was not lowered");
+        tracing::debug!(%error, "could not lower the priority of a background thread");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn lower_priority() {}
 
-/// Computes on a background thread. It goes on when nobody waits for it any more. A panic is the caller's.
+/// Runs a computation on a background thread. It continues if the caller is canceled. Panics are propagated to the
+/// caller.
 ///
 /// # Errors
-/// When there are no threads, or the process is ending.
+/// Returns an internal error if the threads cannot be created or the process is shutting down.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let doing = "computing in the background";
-    let runtime = RUNTIME.as_ref().map_err(|error| Error::fault(doing, error.to_string()))?;
+    let operation = "computing in the background";
+    let runtime = RUNTIME.as_ref().map_err(|error| Error::internal(operation, error.to_string()))?;
     match runtime.spawn(async move { work() }).await {
         Ok(value) => Ok(value),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(Error::fault(doing, error)),
+            Err(error) => Err(Error::internal(operation, error)),
         },
     }
 }

@@ -1,4 +1,5 @@
-//! Settings: the embedded defaults, under `savannah.toml`, under the environment. An unknown one stops the start.
+//! Settings: embedded defaults, overridden by `savannah.toml`, overridden by the environment. Unknown settings are
+//! errors.
 
 mod cart;
 mod checkout;
@@ -6,7 +7,7 @@ mod graphql;
 mod identity;
 mod jobs;
 mod log;
-mod message;
+mod notification;
 mod range;
 mod server;
 mod throttle;
@@ -18,88 +19,88 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::base::{Country, Language};
+use crate::base::{Country, LanguageCode};
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use graphql::GraphqlConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
-pub use message::{MailConfig, NotificationConfig, SmsConfig, Tls, Way};
+pub use notification::{DeliveryMode, EmailConfig, NotificationConfig, SmsConfig, SmtpTls};
 use range::{DAY, one_line_of_text, seconds_within, within};
 pub use server::{ServerConfig, ShutdownDelay};
-pub use throttle::{Limit, ThrottleConfig};
+pub use throttle::{RateLimit, ThrottleConfig};
 
-/// The defaults, and the list of what can be set.
-pub const DEFAULTS: &str = include_str!("../../config.example.toml");
+/// The default settings, which declare all settings.
+pub const DEFAULT_SETTINGS: &str = include_str!("../../config.example.toml");
 
-/// Variables with a name of their own.
-const NAMED: [(&str, &str); 3] =
+/// Environment variables with names of their own.
+const NAMED_VARIABLES: [(&str, &str); 3] =
     [("DATABASE_URL", "database.url"), ("BIND_ADDR", "server.bind"), ("RUST_LOG", "log.filter")];
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
-    /// The shop itself.
+    /// Settings of the shop.
     pub shop: ShopConfig,
-    /// Where it keeps its data.
+    /// Settings of the database.
     pub database: DatabaseConfig,
-    /// How it is reached.
+    /// Settings of the HTTP server.
     pub server: ServerConfig,
-    /// The GraphQL edge.
+    /// Settings of GraphQL requests.
     pub graphql: GraphqlConfig,
-    /// Who may come in, and how.
+    /// Settings of authentication.
     pub identity: IdentityConfig,
-    /// Limits of what anybody may do.
+    /// Settings of rate limits.
     pub throttle: ThrottleConfig,
-    /// What is done after.
+    /// Settings of background jobs.
     pub jobs: JobsConfig,
-    /// What is kept of what shoppers have chosen.
+    /// Settings of carts.
     pub cart: CartConfig,
-    /// How orders wait for their money.
+    /// Settings of the checkout.
     pub checkout: CheckoutConfig,
-    /// How letters go out.
-    pub mail: MailConfig,
-    /// How short messages go out.
+    /// Settings of emails.
+    pub mail: EmailConfig,
+    /// Settings of SMS.
     pub sms: SmsConfig,
-    /// What they say.
+    /// Settings of notifications.
     pub notification: NotificationConfig,
-    /// What it writes down.
+    /// Settings of logging.
     pub log: LogConfig,
 }
 
 /// `[shop]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct ShopConfig {
-    /// What it is called.
+    /// The name of the shop.
     pub name: String,
-    /// What its prices are in.
-    #[serde(deserialize_with = "parsed")]
+    /// The currency of all prices.
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub currency: Currency,
-    /// Where it stands: a phone number without a country's code is one of there.
-    #[serde(deserialize_with = "parsed")]
+    /// The default country of phone numbers without a country code.
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub country: Country,
-    /// Where the days of imported files begin and end.
-    #[serde(deserialize_with = "parsed")]
+    /// The time zone of dates in imported files.
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub time_zone: Tz,
-    /// What it speaks to those who have not said what they speak.
-    #[serde(deserialize_with = "parsed")]
-    pub language: Language,
-    /// Whether strangers are about.
-    #[serde(deserialize_with = "parsed")]
-    pub mode: Mode,
+    /// The default language of notifications.
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub language: LanguageCode,
+    /// Development or production.
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub mode: ShopMode,
 }
 
-/// Where the shop runs.
+/// The mode of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// On a developer's machine.
+pub enum ShopMode {
+    /// For a developer's machine.
     Development,
-    /// In front of shoppers.
+    /// For a public shop.
     Production,
 }
 
-impl FromStr for Mode {
+impl FromStr for ShopMode {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -114,26 +115,26 @@ impl FromStr for Mode {
 /// `[database]`
 #[derive(Clone, Deserialize)]
 pub struct DatabaseConfig {
-    /// May hold a password: it is never shown.
+    /// The database URL; never shown, because it may contain a password.
     pub url: String,
-    /// 0: by the number of cores.
+    /// The number of connections; 0: derived from the number of cores.
     pub connections: u32,
-    /// For a statement of a request.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of a statement.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub statement_timeout: Duration,
-    /// For what another transaction holds.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of waiting for a lock.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub lock_timeout: Duration,
-    /// For a transaction that sends nothing.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of an idle transaction.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub idle_transaction_timeout: Duration,
-    /// For a free connection.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of waiting for a free connection.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub acquire_timeout: Duration,
 }
 
 impl DatabaseConfig {
-    /// What is well formed but cannot be.
+    /// Validates the settings.
     fn check(&self) -> Result<(), String> {
         within("database.connections", self.connections, 0..=10_000)?;
         seconds_within("database.statement_timeout", self.statement_timeout, 1..=DAY)?;
@@ -142,11 +143,11 @@ impl DatabaseConfig {
         seconds_within("database.acquire_timeout", self.acquire_timeout, 1..=DAY)
     }
 
-    /// For commands and upgrades, which take as long as they take.
+    /// Returns the settings without timeouts, for commands and migrations.
     #[must_use]
     pub fn without_limits(&self) -> Self {
-        let none = Duration::ZERO;
-        Self { statement_timeout: none, lock_timeout: none, idle_transaction_timeout: none, ..self.clone() }
+        let no_limit = Duration::ZERO;
+        Self { statement_timeout: no_limit, lock_timeout: no_limit, idle_transaction_timeout: no_limit, ..self.clone() }
     }
 }
 
@@ -156,98 +157,110 @@ impl std::fmt::Debug for DatabaseConfig {
     }
 }
 
-/// On, off, or by the shop's mode.
+/// A switch: on, off, or derived from the shop's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// On in development.
+pub enum AutoBool {
+    /// On in development, off in production.
     Auto,
-    /// Decided.
+    /// A configured value.
     Set(bool),
 }
 
-impl Switch {
-    /// Whether it is on in this mode.
+impl AutoBool {
+    /// Returns whether it is on in a mode.
     #[must_use]
-    pub fn on(self, mode: Mode) -> bool {
+    pub fn resolve(self, mode: ShopMode) -> bool {
         match self {
-            Self::Auto => mode == Mode::Development,
-            Self::Set(on) => on,
+            Self::Auto => mode == ShopMode::Development,
+            Self::Set(is_on) => is_on,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Switch {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match String::deserialize(from)?.as_str() {
+impl<'de> Deserialize<'de> for AutoBool {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
             "auto" => Ok(Self::Auto),
             "true" => Ok(Self::Set(true)),
             "false" => Ok(Self::Set(false)),
-            other => Err(de::Error::custom(format!("`{other}` is none of auto, true, false"))),
+            text => Err(de::Error::custom(format!("`{text}` is none of auto, true, false"))),
         }
     }
 }
 
-fn parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    let text = String::deserialize(from)?;
-    text.parse().map_err(|why| de::Error::custom(format!("`{text}` will not do: {why}")))
+fn deserialize_parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|error| de::Error::custom(format!("`{text}` will not do: {error}")))
 }
 
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    u64::deserialize(from).map(Duration::from_secs)
+fn deserialize_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_secs)
 }
 
 impl Config {
-    /// Reads `savannah.toml` (if it is there) and the environment over the defaults.
+    /// Loads the defaults, `savannah.toml` if it exists, and the environment.
     ///
     /// # Errors
-    /// A sentence that names the setting that is unknown or wrong.
+    /// Returns a message that names the unknown or invalid setting.
     pub fn load() -> Result<Self, String> {
-        Self::read(Path::new("savannah.toml"), std::env::vars_os())
+        Self::load_from(Path::new("savannah.toml"), std::env::vars_os())
     }
 
-    /// The same, from a file and variables of one's own.
+    /// Loads the settings from the given file and variables.
     ///
     /// # Errors
-    /// A sentence that names the setting that is unknown or wrong.
-    pub fn read(
+    /// Returns a message that names the unknown or invalid setting.
+    pub fn load_from(
         file: &Path,
-        vars: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+        variables: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
     ) -> Result<Self, String> {
-        let defaults = File::from_str(DEFAULTS, FileFormat::Toml).collect().map_err(|why| why.to_string())?;
-        let known = flat(&defaults);
+        let defaults =
+            File::from_str(DEFAULT_SETTINGS, FileFormat::Toml).collect().map_err(|error| error.to_string())?;
+        let known_settings = flatten_settings(&defaults);
         let file_name = file.display().to_string();
-        let over = File::from_str(&text_of(file)?, FileFormat::Toml);
-        let said = flat(&over.collect().map_err(|why| one_line(&file_name, &why.to_string()))?);
-        for (key, value) in &said {
-            // It would be rounded.
+        let file_source = File::from_str(&read_settings_file(file)?, FileFormat::Toml);
+        let file_settings = flatten_settings(
+            &file_source.collect().map_err(|error| format_file_error(&file_name, &error.to_string()))?,
+        );
+        for (key, value) in &file_settings {
+            // A float would be rounded.
             if matches!(value, ValueKind::Float(_)) {
                 return Err(format!("{key} in {file_name}: {value} will not do, a whole number is needed"));
             }
-            if !known.contains_key(&identity::patterned(key).0) {
-                return Err(unknown(key, &file_name, known.keys(), str::to_owned));
+            if !known_settings.contains_key(&identity::to_template_key(key).0) {
+                return Err(unknown_setting_message(key, &file_name, known_settings.keys(), str::to_owned));
             }
         }
-        let set = environment(vars, &known)?;
-        let providers = said.keys().chain(set.keys()).filter_map(|key| identity::patterned(key).1.map(str::to_owned));
-        let defaults = Defaults(identity::spread(defaults, providers));
-        let mut builder = config::Config::builder().add_source(defaults).add_source(over);
-        for (key, (_, value)) in &set {
-            let value = match known.get(&identity::patterned(key).0) {
+        let overrides = read_environment(variables, &known_settings)?;
+        let providers = file_settings
+            .keys()
+            .chain(overrides.keys())
+            .filter_map(|key| identity::to_template_key(key).1.map(str::to_owned));
+        let defaults = Defaults(identity::expand_providers(defaults, providers));
+        let mut builder = config::Config::builder().add_source(defaults).add_source(file_source);
+        for (key, (_, value)) in &overrides {
+            let value = match known_settings.get(&identity::to_template_key(key).0) {
                 Some(ValueKind::Array(_)) => {
                     let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
                     Value::from(parts.map(str::to_owned).collect::<Vec<_>>())
                 }
                 _ => Value::from(value.as_str()),
             };
-            builder = builder.set_override(key, value).map_err(|why| why.to_string())?;
+            builder = builder.set_override(key, value).map_err(|error| error.to_string())?;
         }
-        let named = |key: &str| set.get(key).map_or_else(|| format!("{key} in {file_name}"), |(name, _)| name.clone());
-        let all = builder.build().map_err(|why| why.to_string())?;
-        all.try_deserialize::<Self>().map_err(|why| explain(&why, &named)).and_then(Self::check)
+        let setting_location =
+            |key: &str| overrides.get(key).map_or_else(|| format!("{key} in {file_name}"), |(name, _)| name.clone());
+        let merged = builder.build().map_err(|error| error.to_string())?;
+        merged
+            .try_deserialize::<Self>()
+            .map_err(|error| explain_config_error(&error, &setting_location))
+            .and_then(Self::validate)
     }
 
-    /// What is well formed but cannot be.
-    fn check(mut self) -> Result<Self, String> {
+    /// Validates the settings.
+    fn validate(mut self) -> Result<Self, String> {
         let url = &self.database.url;
         if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
@@ -255,20 +268,20 @@ impl Config {
         one_line_of_text("shop.name", &self.shop.name)?;
         self.database.check()?;
         self.server.check()?;
-        self.graphql.check()?;
-        self.jobs.check()?;
-        self.cart.check()?;
-        self.checkout.check()?;
-        self.throttle.check()?;
-        self.identity.check(self.shop.mode, &self.server.public_url)?;
-        self.mail.check(self.shop.mode)?;
-        self.sms.check(self.shop.mode)?;
-        self.notification.check()?;
+        self.graphql.validate()?;
+        self.jobs.validate()?;
+        self.cart.validate()?;
+        self.checkout.validate()?;
+        self.throttle.validate()?;
+        self.identity.validate(self.shop.mode, &self.server.public_url)?;
+        self.mail.validate(self.shop.mode)?;
+        self.sms.validate(self.shop.mode)?;
+        self.notification.validate()?;
         Ok(self)
     }
 }
 
-/// The defaults, with the providers that were named among them.
+/// The default settings, expanded with the named providers.
 #[derive(Debug, Clone)]
 struct Defaults(Map<String, Value>);
 
@@ -282,92 +295,98 @@ impl Source for Defaults {
     }
 }
 
-/// What the environment sets: the key, the variable that said so, and its value.
-fn environment(
-    vars: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    known: &BTreeMap<String, ValueKind>,
+/// Reads the environment: for each setting key, the name of the variable and its value.
+fn read_environment(
+    variables: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    known_settings: &BTreeMap<String, ValueKind>,
 ) -> Result<BTreeMap<String, (String, String)>, String> {
-    let mut set = BTreeMap::new();
-    let mut named = BTreeMap::new();
-    for (name, value) in vars {
+    let mut overrides = BTreeMap::new();
+    let mut named_overrides = BTreeMap::new();
+    for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
-        let own = NAMED.iter().find(|(own, _)| *own == name);
-        if own.is_none() && !name.starts_with("SAVANNAH_") {
+        let named_variable = NAMED_VARIABLES.iter().find(|(named_variable, _)| *named_variable == name);
+        if named_variable.is_none() && !name.starts_with("SAVANNAH_") {
             continue;
         }
         let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
-        if let Some((_, key)) = own {
-            named.insert((*key).to_owned(), (name, value));
+        if let Some((_, key)) = named_variable {
+            named_overrides.insert((*key).to_owned(), (name, value));
             continue;
         }
-        // SAVANNAH_GRAPHIQL_DIR and SAVANNAH_TEST_... speak to the build and the tests, not to the shop.
+        // `SAVANNAH_GRAPHIQL_DIR` and `SAVANNAH_TEST_...` are variables of the build and the tests.
         if !name["SAVANNAH_".len()..].contains("__") {
             continue;
         }
         let key = name["SAVANNAH_".len()..].to_lowercase().replace("__", ".");
-        if !known.contains_key(&identity::patterned(&key).0) {
-            let spell = |key: &str| format!("SAVANNAH_{}", key.replace('.', "__").to_uppercase());
-            return Err(unknown(&spell(&key), "the environment", known.keys(), spell));
+        if !known_settings.contains_key(&identity::to_template_key(&key).0) {
+            let to_variable_name = |key: &str| format!("SAVANNAH_{}", key.replace('.', "__").to_uppercase());
+            return Err(unknown_setting_message(
+                &to_variable_name(&key),
+                "the environment",
+                known_settings.keys(),
+                to_variable_name,
+            ));
         }
-        set.insert(key, (name, value));
+        overrides.insert(key, (name, value));
     }
-    set.append(&mut named);
-    Ok(set)
+    overrides.append(&mut named_overrides);
+    Ok(overrides)
 }
 
-fn unknown<'a>(
+fn unknown_setting_message<'a>(
     name: &str,
-    place: &str,
-    known: impl Iterator<Item = &'a String>,
-    spell: impl Fn(&str) -> String,
+    location: &str,
+    known_keys: impl Iterator<Item = &'a String>,
+    format_key: impl Fn(&str) -> String,
 ) -> String {
-    let dotted = name.trim_start_matches("SAVANNAH_").to_lowercase().replace("__", ".");
-    let (_, provider) = identity::patterned(&dotted);
-    let nearest = known
-        .map(|key| spell(&identity::of(key, provider)))
+    let dotted_key = name.trim_start_matches("SAVANNAH_").to_lowercase().replace("__", ".");
+    let (_, provider_name) = identity::to_template_key(&dotted_key);
+    let nearest_key = known_keys
+        .map(|key| format_key(&identity::from_template_key(key, provider_name)))
         .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    let hint = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
-    format!("unknown setting {name} in {place}{hint}")
+    let hint = nearest_key.map(|nearest_key| format!("; did you mean {nearest_key}?")).unwrap_or_default();
+    format!("unknown setting {name} in {location}{hint}")
 }
 
-/// The crate's message, with the place a person would look for.
-fn explain(why: &config::ConfigError, named: &impl Fn(&str) -> String) -> String {
-    match why {
-        config::ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", named(key)),
+/// Formats an error of the `config` crate with the location of the setting.
+fn explain_config_error(config_error: &config::ConfigError, setting_location: &impl Fn(&str) -> String) -> String {
+    match config_error {
+        config::ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", setting_location(key)),
         config::ConfigError::Type { key: Some(key), unexpected, expected, .. } => {
-            format!("{}: {unexpected} will not do, {expected} is needed", named(key))
+            format!("{}: {unexpected} will not do, {expected} is needed", setting_location(key))
         }
         other => other.to_string(),
     }
 }
 
-/// What the file says; nothing where there is none. One that cannot be read is not passed over.
-fn text_of(file: &Path) -> Result<String, String> {
+/// Reads the settings file; returns an empty string if it does not exist, an error if it cannot be read.
+fn read_settings_file(file: &Path) -> Result<String, String> {
     match std::fs::read_to_string(file) {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        read => read.map_err(|why| format!("{} cannot be read: {why}", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        contents => contents.map_err(|error| format!("{} cannot be read: {error}", file.display())),
     }
 }
 
-/// What is wrong with a file, without the picture of it that the parser draws.
-fn one_line(file: &str, why: &str) -> String {
-    let words = why.lines().filter(|line| !line.contains('|')).map(str::trim);
-    let words: Vec<_> = words.filter(|line| !line.is_empty() && *line != format!("in {file}")).collect();
-    format!("{file}: {}", words.join(": "))
+/// Formats a parse error of a settings file without the source excerpt.
+fn format_file_error(file: &str, message: &str) -> String {
+    let lines = message.lines().filter(|line| !line.contains('|')).map(str::trim);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && *line != format!("in {file}")).collect();
+    format!("{file}: {}", lines.join(": "))
 }
 
-/// `section.key` of everything in it.
-fn flat(map: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
-    let mut out = BTreeMap::new();
+/// Returns all settings as `section.key`.
+fn flatten_settings(map: &Map<String, Value>) -> BTreeMap<String, ValueKind> {
+    let mut flattened = BTreeMap::new();
     for (name, value) in map {
         match &value.kind {
-            ValueKind::Table(inner) => {
-                out.extend(flat(inner).into_iter().map(|(key, kind)| (format!("{name}.{key}"), kind)));
+            ValueKind::Table(table) => {
+                flattened
+                    .extend(flatten_settings(table).into_iter().map(|(key, kind)| (format!("{name}.{key}"), kind)));
             }
             other => {
-                out.insert(name.clone(), other.clone());
+                flattened.insert(name.clone(), other.clone());
             }
         }
     }
-    out
+    flattened
 }

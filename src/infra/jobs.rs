@@ -1,13 +1,13 @@
-//! Jobs: work that is stored with the change that wants it, and done after, at least once.
+//! Background jobs: stored in the transaction of the change that needs them, run afterwards at least once.
 
 mod claim;
-pub mod keep;
-pub mod list;
-mod listen;
-mod relay;
-mod run;
+pub mod retention;
+pub mod admin;
+mod pg_listener;
+mod outbox_relay;
+mod runner;
 pub mod schedule;
-mod wiring;
+mod registry;
 mod worker;
 
 use chrono::{DateTime, Utc};
@@ -17,95 +17,89 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Db, Tx};
 use crate::base::{Error, Result};
 
-pub use wiring::Wiring;
+pub use registry::JobRegistry;
 pub use worker::Worker;
 
-/// A piece of work. It carries keys and not rows: when it is done, what they name is read as it is then. Nobody is shown
-/// what it carries; it should hold no secrets nevertheless.
-pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Its name: lasting, because what waits is found by it after the next start.
+/// A background job. Its payload contains keys instead of rows: rows are read when the job runs. The payload is not
+/// shown to anyone, but must contain no secrets.
+pub trait BackgroundJob: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The kind of the job. It must never change, because stored jobs refer to it.
     const KIND: &'static str;
-    /// Those of one queue share what may run at once; other queues never wait for them.
+    /// The queue. Concurrency is limited per queue; queues do not wait for each other.
     const QUEUE: &'static str = "default";
-    /// How often it is tried; what `jobs.attempts` says when `None`.
-    const ATTEMPTS: Option<u32> = None;
+    /// The maximum number of attempts; `jobs.attempts` if `None`.
+    const MAX_ATTEMPTS: Option<u32> = None;
 
-    /// While one of this kind with this key waits or runs, another one is not stored.
-    fn key(&self) -> Option<String> {
+    /// Returns the deduplication key: a job is not stored while an unfinished job of the same kind has the same key.
+    fn dedup_key(&self) -> Option<String> {
         None
     }
 }
 
-/// What came of a piece of work. The words are for staff: no secrets, no SQL.
+/// The outcome of a job. Messages are shown to staff: no secrets, no SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is done.
+pub enum JobOutcome {
+    /// The job is done.
     Done,
-    /// It was not, this time: it is tried again later, as often as may be.
+    /// The job failed and is retried later, until its attempts are exhausted.
     Retry(String),
-    /// It was not and never will be: it goes to the dead letters at once.
+    /// The job failed permanently and becomes a dead letter.
     Fail(String),
 }
 
-impl From<Result<()>> for Outcome {
-    /// A fault may pass, and is told in the log; what a caller would have to put right does not pass by itself.
+impl From<Result<()>> for JobOutcome {
+    /// Internal errors are logged and retried; user errors are permanent.
     fn from(outcome: Result<()>) -> Self {
         match outcome {
             Ok(()) => Self::Done,
-            Err(why @ Error::Fault(_)) => {
-                tracing::warn!(error = why.log(), "a job did not come to its end");
-                Self::Retry(why.public().message)
+            Err(error @ Error::Internal(_)) => {
+                tracing::warn!(error = error.log_message(), "job failed");
+                Self::Retry(error.to_public_error().message)
             }
-            Err(why) => Self::Fail(why.public().to_string()),
+            Err(error) => Self::Fail(error.to_public_error().to_string()),
         }
     }
 }
 
-/// Has the database know of a wiring: whoever relays leaves deliveries for its reactions from now on. An instance that
-/// only emits does this too, because the workers there are may be of a version that lacks some.
+/// Registers event subscriptions and schedules in the database, so that relays create deliveries for them. An instance
+/// that only emits events does so too, because running workers may be of a version without some of the handlers.
 ///
 /// # Errors
-/// When the wiring cannot be, or the database cannot be asked.
-pub async fn register(db: &Db, wiring: &Wiring) -> Result<()> {
-    wiring.check().map_err(|why| Error::fault("reading the wiring", why))?;
+/// Returns an error if the registry is invalid.
+pub async fn register_job_handlers(db: &Db, registry: &JobRegistry) -> Result<()> {
+    registry.validate().map_err(|error| Error::internal("validating the job registry", error))?;
     db.write(async |tx| {
-        relay::register(tx, wiring).await?;
-        schedule::register(tx, wiring).await
+        outbox_relay::register_subscriptions(tx, registry).await?;
+        schedule::register_schedules(tx, registry).await
     })
     .await
 }
 
 impl Tx {
-    /// Has a job done, if this transaction commits. One statement.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn enqueue<J: Job>(&self, job: J) -> Result<()> {
-        self.enqueue_at(job, self.now()).await
+    /// Enqueues a job in this transaction. Statements: 1.
+    pub async fn enqueue_job<J: BackgroundJob>(&self, job: J) -> Result<()> {
+        self.enqueue_job_at(job, self.now()).await
     }
 
-    /// Has a job done, not before a moment.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn enqueue_at<J: Job>(&self, job: J, run_at: DateTime<Utc>) -> Result<()> {
-        let payload = serde_json::to_value(&job).map_err(|why| Error::fault("writing down a job", why))?;
-        store(self, (J::QUEUE, J::KIND), (job.key(), payload), run_at).await
+    /// Enqueues a job that is due at `run_at`.
+    pub async fn enqueue_job_at<J: BackgroundJob>(&self, job: J, run_at: DateTime<Utc>) -> Result<()> {
+        let payload = serde_json::to_value(&job).map_err(|error| Error::internal("serializing a job", error))?;
+        insert_job(self, (J::QUEUE, J::KIND), (job.dedup_key(), payload), run_at).await
     }
 }
 
-async fn store(
+async fn insert_job(
     tx: &Tx,
     (queue, kind): (&str, &str),
-    (key, payload): (Option<String>, serde_json::Value),
+    (dedup_key, payload): (Option<String>, serde_json::Value),
     run_at: DateTime<Utc>,
 ) -> Result<()> {
     let mut sql = tx.sql();
     sql.push("INSERT INTO job (queue, kind, key, payload, state, due_at, attempts, created_at, updated_at) VALUES (");
-    sql.bind(queue).push(", ").bind(kind).push(", ").bind(key).push(", ").bind(payload);
+    sql.bind(queue).push(", ").bind(kind).push(", ").bind(dedup_key).push(", ").bind(payload);
     sql.push(", 'waiting', ").bind(run_at).push(", 0, ").bind(tx.now()).push(", ").bind(tx.now());
     sql.push(") ON CONFLICT (kind, key) WHERE key IS NOT NULL AND state IN ('waiting', 'running') DO NOTHING");
-    tx.execute_raw(sql.statement()).await?;
-    tx.ring();
+    tx.execute_raw(sql.into_statement()).await?;
+    tx.notify_workers_on_commit();
     Ok(())
 }

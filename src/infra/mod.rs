@@ -1,35 +1,34 @@
-//! The outside world: settings, the database, the audit log, the outbox, requests that come again, jobs, other servers,
-//! letters and short messages, logs.
+//! Infrastructure: settings, database, audit log, outbox, idempotency, jobs, HTTP client, email, SMS, logging.
 
 pub mod config;
 pub mod background;
 pub mod telemetry;
-pub mod sql;
-pub mod meter;
-pub mod bell;
+pub mod sql_builder;
+pub mod query_stats;
+pub mod job_notifier;
 pub mod private_files;
 pub mod database;
-pub mod audit;
+pub mod audit_log;
 pub mod outbox;
-pub mod once;
+pub mod idempotency;
 pub mod throttle;
-pub mod shop;
-pub mod client;
-pub mod unsent;
-pub mod mail;
+pub mod bootstrap;
+pub mod http_client;
+pub mod delivery_error;
+pub mod email;
 pub mod sms;
-pub mod env;
+pub mod job_context;
 pub mod jobs;
 
-pub use audit::{Actor, Change, Origin};
-pub use client::Client;
+pub use audit_log::{Actor, AuditRecord, RequestOrigin};
 pub use config::Config;
 pub use database::{Batch, Db, Tx};
-pub use env::Env;
-pub use mail::Mail;
-pub use meter::{Budget, Meter};
-pub use once::{Claim, Makes, Once};
-pub use sms::Sms;
-pub use sql::Sql;
+pub use delivery_error::DeliveryError;
+pub use email::EmailSender;
+pub use http_client::HttpClient;
+pub use idempotency::{IdempotencyClaim, IdempotencyKey, ResourceKey};
+pub use job_context::JobContext;
+pub use query_stats::{QueryBudget, QueryStats};
+pub use sms::SmsSender;
+pub use sql_builder::SqlBuilder;
 pub use throttle::Throttle;
-pub use unsent::Unsent;

@@ -1,22 +1,19 @@
-//! Files and folders that only their owner can read.
+//! Files and folders with owner-only permissions.
 
 use std::{fs, io, path::Path};
 
-/// Creates a folder and those above it, where they are not there yet.
-///
-/// # Errors
-/// When the system refuses.
-pub fn create_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder and its missing parents that only the owner can access (mode 0700 on Unix).
+pub fn create_private_dir(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(directory)
 }
 
-/// How to open a file so that, when it is created, only its owner can read it.
+/// Returns options that create a file that only the owner can access (mode 0600 on Unix).
 #[must_use]
-pub fn open_options() -> fs::OpenOptions {
+pub fn private_open_options() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

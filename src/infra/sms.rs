@@ -1,4 +1,4 @@
-//! Short messages: by Africa's Talking, or, on a developer's machine, into a folder.
+//! SMS: sent through Africa's Talking or, in development, written to a folder.
 
 use std::path::PathBuf;
 
@@ -9,62 +9,62 @@ use reqwest::{
 use serde::Deserialize;
 
 use super::{
-    Client, Config,
-    client::Form,
-    config::{SmsConfig, Way},
-    unsent::{Unsent, file},
+    Config, HttpClient,
+    config::{DeliveryMode, SmsConfig},
+    delivery_error::{DeliveryError, write_message_file},
+    http_client::FormRequest,
 };
 
-/// What travels as one message in the alphabet of telephones; of several joined ones each holds a little less.
-const SEVEN: (usize, usize) = (160, 153);
-/// The same in any other alphabet.
-const SIXTEEN: (usize, usize) = (70, 67);
-/// The alphabet of telephones, without what ASCII has: each of these is one character.
-const PLAIN: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ ¤¡ÄÖÑÜ§¿äöñüà";
-/// What it has at the price of two.
-const DEAR: &str = "^{}\\[~]|€";
+/// The characters of one GSM-7 message, and of each segment of a longer one.
+const GSM7_SEGMENT: (usize, usize) = (160, 153);
+/// The same for UCS-2, in UTF-16 code units.
+const UCS2_SEGMENT: (usize, usize) = (70, 67);
+/// The characters of the GSM-7 basic set that are not ASCII, or have other codes there.
+const GSM7_BASIC_CHARACTERS: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ ¤¡ÄÖÑÜ§¿äöñüà";
+/// The characters of the GSM-7 extension table, which count twice.
+const GSM7_EXTENDED_CHARACTERS: &str = "^{}\\[~]|€";
 
-/// A short message to one telephone.
+/// An SMS to one phone number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// What it is known by here.
+pub struct SmsMessage {
+    /// The id of the message in this system.
     pub id: String,
-    /// The telephone number, in E.164.
+    /// The phone number, in E.164.
     pub to: String,
-    /// Its words.
+    /// The text.
     pub text: String,
 }
 
-/// What sends short messages. Cheap to clone.
+/// The SMS sender. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Sms(Post);
+pub struct SmsSender(SmsTransport);
 
 #[derive(Debug, Clone)]
-enum Post {
-    Nowhere,
-    Folder(PathBuf),
-    AfricasTalking { client: Client, url: String, key: HeaderValue, config: SmsConfig },
+enum SmsTransport {
+    Disabled,
+    Directory(PathBuf),
+    AfricasTalking { client: HttpClient, url: String, api_key: HeaderValue, config: SmsConfig },
 }
 
-/// The answer of Africa's Talking.
+/// The response of Africa's Talking.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct GatewayResponse {
     #[serde(rename = "SMSMessageData")]
-    data: Data,
+    data: GatewayMessageData,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Data {
+struct GatewayMessageData {
     #[serde(default)]
     message: String,
-    recipients: Vec<Recipient>,
+    recipients: Vec<GatewayRecipient>,
 }
 
-/// What became of the message to one number.
+/// The result for one recipient.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Recipient {
+struct GatewayRecipient {
     status_code: u16,
     #[serde(default)]
     status: String,
@@ -73,148 +73,166 @@ struct Recipient {
     message_id: String,
 }
 
-impl Sms {
-    /// As the settings say. Nothing is asked of a service before the first message.
+impl SmsSender {
+    /// Creates the sender from the settings. It connects when the first SMS is sent.
     ///
     /// # Errors
-    /// A sentence for the operator.
-    pub fn new(config: &Config, client: &Client) -> Result<Self, String> {
-        Ok(Self(match config.sms.way(config.shop.mode) {
-            Way::Nowhere => Post::Nowhere,
-            Way::Folder => Post::Folder(config.notification.folder.clone()),
-            Way::Service => {
-                let key = HeaderValue::from_str(&config.sms.api_key);
-                let mut key = key.map_err(|_| "sms.api_key: a key has no odd characters".to_owned())?;
-                key.set_sensitive(true);
-                let url = format!("{}/version1/messaging", config.sms.place());
-                Post::AfricasTalking { client: client.clone(), url, key, config: config.sms.clone() }
+    /// Returns a message for the operator if a setting is invalid.
+    pub fn new(config: &Config, client: &HttpClient) -> Result<Self, String> {
+        Ok(Self(match config.sms.delivery_mode(config.shop.mode) {
+            DeliveryMode::Disabled => SmsTransport::Disabled,
+            DeliveryMode::File => SmsTransport::Directory(config.notification.folder.clone()),
+            DeliveryMode::Service => {
+                let api_key = HeaderValue::from_str(&config.sms.api_key);
+                let mut api_key = api_key.map_err(|_| "sms.api_key: a key has no odd characters".to_owned())?;
+                api_key.set_sensitive(true);
+                let url = format!("{}/version1/messaging", config.sms.base_url());
+                SmsTransport::AfricasTalking { client: client.clone(), url, api_key, config: config.sms.clone() }
             }
         }))
     }
 
-    /// Sends a short message. Answers what the service knows it by.
+    /// Sends an SMS. Returns the gateway's message id.
     ///
     /// # Errors
-    /// When it has not gone out, as far as anybody knows.
-    pub async fn send(&self, note: &Note) -> Result<String, Unsent> {
-        let number = note.to.strip_prefix('+').unwrap_or_default();
+    /// Returns a [`DeliveryError`] if the SMS was not accepted.
+    pub async fn send_sms(&self, message: &SmsMessage) -> Result<String, DeliveryError> {
+        let number = message.to.strip_prefix('+').unwrap_or_default();
         if !(4..=15).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Unsent::never("this is no telephone number"));
+            return Err(DeliveryError::permanent("this is no telephone number"));
         }
-        tracing::debug!(segments = segments(&note.text), "a short message is paid for by the segment");
+        tracing::debug!(segments = count_segments(&message.text), "sending sms");
         match &self.0 {
-            Post::Nowhere => Err(Unsent::Nowhere),
-            Post::Folder(folder) => {
-                let name = format!("{}.txt", note.id);
-                file(folder, &name, format!("To: {}\n\n{}\n", note.to, note.text).as_bytes()).await?;
-                tracing::info!(to = note.to, folder = %folder.display(), name, "a short message");
-                Ok(note.id.clone())
+            SmsTransport::Disabled => Err(DeliveryError::Disabled),
+            SmsTransport::Directory(directory) => {
+                let name = format!("{}.txt", message.id);
+                write_message_file(directory, &name, format!("To: {}\n\n{}\n", message.to, message.text).as_bytes())
+                    .await?;
+                tracing::info!(to = message.to, folder = %directory.display(), name, "sms written to file");
+                Ok(message.id.clone())
             }
-            Post::AfricasTalking { client, url, key, config } => {
+            SmsTransport::AfricasTalking { client, url, api_key, config } => {
                 let mut fields =
-                    vec![("username", config.username.as_str()), ("to", &note.to), ("message", &note.text)];
+                    vec![("username", config.username.as_str()), ("to", &message.to), ("message", &message.text)];
                 if !config.sender.is_empty() {
                     fields.push(("from", &config.sender));
                 }
-                // They queue it before they answer, so a slow network of theirs keeps nobody here.
+                // The gateway queues the message before it responds, so a slow network operator does not block the
+                // request.
                 fields.push(("enqueue", "1"));
                 let headers = [
-                    (HeaderName::from_static("apikey"), key.clone()),
+                    (HeaderName::from_static("apikey"), api_key.clone()),
                     (ACCEPT, HeaderValue::from_static("application/json")),
                 ];
-                let form =
-                    Form { method: Method::POST, url, headers: &headers, fields: &fields, limit: config.timeout };
-                let (status, body) = client.form(form).await.map_err(|why| Unsent::later(why.to_string()))?;
-                understood(status, &body, &note.to)
+                let form = FormRequest {
+                    method: Method::POST,
+                    url,
+                    headers: &headers,
+                    fields: &fields,
+                    timeout: config.timeout,
+                };
+                let (status, body) =
+                    client.send_form(form).await.map_err(|error| DeliveryError::transient(error.to_string()))?;
+                parse_gateway_response(status, &body, &message.to)
             }
         }
     }
 }
 
-/// What an answer means for one number.
+/// Interprets the gateway's response for one number.
 ///
-/// Where the shop itself is refused (its key, its sender, its balance), somebody may yet mend that; where the number is,
-/// nobody will.
-fn understood(status: StatusCode, body: &[u8], to: &str) -> Result<String, Unsent> {
-    let words = || String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
+/// Errors of the account (key, sender id, balance) are transient, because the operator can correct them; errors of the
+/// number are permanent.
+fn parse_gateway_response(status: StatusCode, body: &[u8], recipient_number: &str) -> Result<String, DeliveryError> {
+    let body_excerpt = || String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
     if status == StatusCode::BAD_REQUEST {
-        return Err(Unsent::never(format!("the service says 400: {}", words())));
+        return Err(DeliveryError::permanent(format!("the service says 400: {}", body_excerpt())));
     }
     if !status.is_success() {
-        return Err(Unsent::later(format!("the service says {}: {}", status.as_u16(), words())));
+        return Err(DeliveryError::transient(format!("the service says {}: {}", status.as_u16(), body_excerpt())));
     }
-    let answer: Answer = serde_json::from_slice(body)
-        .map_err(|_| Unsent::later(format!("the service's answer is not understood: {}", words())))?;
-    let Some(told) = answer.data.recipients.into_iter().find(|one| one.number == to) else {
-        return Err(Unsent::later(format!("the service says nothing of the number: {}", answer.data.message)));
+    let response: GatewayResponse = serde_json::from_slice(body)
+        .map_err(|_| DeliveryError::transient(format!("the service's answer is not understood: {}", body_excerpt())))?;
+    let Some(recipient) = response.data.recipients.into_iter().find(|recipient| recipient.number == recipient_number)
+    else {
+        return Err(DeliveryError::transient(format!(
+            "the service says nothing of the number: {}",
+            response.data.message
+        )));
     };
-    let said = format!("the service says {} {}", told.status_code, told.status);
-    match told.status_code {
+    let reason = format!("the service says {} {}", recipient.status_code, recipient.status);
+    match recipient.status_code {
         // Processed, sent, queued.
-        100..=102 => Ok(told.message_id),
-        // Held as a risk; no such number; none that takes messages; on a list of those who want none; no way there;
-        // not disturbed; refused by the network.
-        401 | 403 | 404 | 406 | 407 | 409 | 502 => Err(Unsent::never(said)),
-        // The sender is unknown, the balance is used up, something broke over there, or something new.
-        _ => Err(Unsent::later(said)),
+        100..=102 => Ok(recipient.message_id),
+        // Risk hold, invalid number, unsupported number type, blacklisted, no route, do-not-disturb, rejected by the
+        // network.
+        401 | 403 | 404 | 406 | 407 | 409 | 502 => Err(DeliveryError::permanent(reason)),
+        // Unknown sender id, insufficient balance, gateway errors, unknown codes.
+        _ => Err(DeliveryError::transient(reason)),
     }
 }
 
-/// How many messages a text travels as, and is paid for.
+/// Returns the number of billed segments of a text.
 #[must_use]
-pub fn segments(text: &str) -> usize {
-    let price = |c: char| match c {
+pub fn count_segments(text: &str) -> usize {
+    let septets = |c: char| match c {
         '`' => None,
-        c if DEAR.contains(c) => Some(2),
-        c if PLAIN.contains(c) || (c.is_ascii() && !c.is_ascii_control()) => Some(1),
+        c if GSM7_EXTENDED_CHARACTERS.contains(c) => Some(2),
+        c if GSM7_BASIC_CHARACTERS.contains(c) || (c.is_ascii() && !c.is_ascii_control()) => Some(1),
         _ => None,
     };
-    let (length, (alone, joined)) = match text.chars().map(price).sum::<Option<usize>>() {
-        Some(length) => (length, SEVEN),
-        None => (text.encode_utf16().count(), SIXTEEN),
+    let (length, (single_limit, multipart_limit)) = match text.chars().map(septets).sum::<Option<usize>>() {
+        Some(length) => (length, GSM7_SEGMENT),
+        None => (text.encode_utf16().count(), UCS2_SEGMENT),
     };
-    if length <= alone { 1 } else { length.div_ceil(joined) }
+    if length <= single_limit { 1 } else { length.div_ceil(multipart_limit) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TO: &str = "+254712345678";
+    const TEST_PHONE_NUMBER: &str = "+254712345678";
 
-    fn told(status: u16, body: &str) -> Result<String, Unsent> {
-        understood(StatusCode::from_u16(status).expect("a status"), body.as_bytes(), TO)
+    fn parse_response(status: u16, body: &str) -> Result<String, DeliveryError> {
+        parse_gateway_response(StatusCode::from_u16(status).expect("a status"), body.as_bytes(), TEST_PHONE_NUMBER)
     }
 
-    fn recipient(code: u16, status: &str) -> String {
+    fn recipient_json(code: u16, status: &str) -> String {
         format!(
             r#"{{"SMSMessageData":{{"Message":"Sent to 1/1 Total Cost: KES 0.8000","Recipients":[{{"statusCode":{code},
-            "number":"{TO}","status":"{status}","cost":"KES 0.8000","messageId":"ATPid_1"}}]}}}}"#
+            "number":"{TEST_PHONE_NUMBER}","status":"{status}","cost":"KES 0.8000","messageId":"ATPid_1"}}]}}}}"#
         )
     }
 
     #[test]
-    fn what_the_service_says_is_understood() {
+    fn gateway_status_codes_are_classified() {
         for code in [100, 101, 102] {
-            assert_eq!(told(201, &recipient(code, "Success")), Ok("ATPid_1".into()));
+            assert_eq!(parse_response(201, &recipient_json(code, "Success")), Ok("ATPid_1".into()));
         }
         for (code, status) in [(403, "InvalidPhoneNumber"), (404, "UnsupportedNumberType"), (406, "UserInBlacklist")] {
             assert_eq!(
-                told(201, &recipient(code, status)),
-                Err(Unsent::never(format!("the service says {code} {status}")))
+                parse_response(201, &recipient_json(code, status)),
+                Err(DeliveryError::permanent(format!("the service says {code} {status}")))
             );
         }
         for (code, status) in
             [(405, "InsufficientBalance"), (500, "InternalServerError"), (501, "GatewayError"), (999, "?")]
         {
-            assert!(matches!(told(201, &recipient(code, status)), Err(Unsent::Later(_))), "{code}");
+            assert!(
+                matches!(parse_response(201, &recipient_json(code, status)), Err(DeliveryError::Transient(_))),
+                "{code}"
+            );
         }
     }
 
     #[test]
-    fn nonsense_is_tried_again() {
-        let none = r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#;
-        assert_eq!(told(201, none), Err(Unsent::later("the service says nothing of the number: InvalidSenderId")));
+    fn unexpected_gateway_response_is_transient() {
+        let no_recipients = r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#;
+        assert_eq!(
+            parse_response(201, no_recipients),
+            Err(DeliveryError::transient("the service says nothing of the number: InvalidSenderId"))
+        );
         for (status, body) in [
             (200, "<html>"),
             (200, ""),
@@ -225,20 +243,26 @@ mod tests {
             (503, "busy"),
             (302, ""),
         ] {
-            assert!(matches!(told(status, body), Err(Unsent::Later(_))), "{status} {body}");
+            assert!(matches!(parse_response(status, body), Err(DeliveryError::Transient(_))), "{status} {body}");
         }
-        assert!(matches!(told(400, "Must have username in your request"), Err(Unsent::Never(_))));
-        let other = recipient(101, "Success").replace(TO, "+254700000000");
-        assert!(matches!(told(201, &other), Err(Unsent::Later(_))));
+        assert!(matches!(parse_response(400, "Must have username in your request"), Err(DeliveryError::Permanent(_))));
+        let other_number = recipient_json(101, "Success").replace(TEST_PHONE_NUMBER, "+254700000000");
+        assert!(matches!(parse_response(201, &other_number), Err(DeliveryError::Transient(_))));
     }
 
     #[test]
-    fn messages_are_counted_as_they_are_paid() {
-        for (text, count) in [("", 1), ("Asante", 1), ("ñ@€", 1)] {
-            assert_eq!(segments(text), count, "{text}");
+    fn sms_segments_are_counted() {
+        for (text, segment_count) in [("", 1), ("Asante", 1), ("ñ@€", 1)] {
+            assert_eq!(count_segments(text), segment_count, "{text}");
         }
-        assert_eq!((segments(&"a".repeat(160)), segments(&"a".repeat(161)), segments(&"a".repeat(306))), (1, 2, 2));
-        assert_eq!((segments(&"€".repeat(80)), segments(&"€".repeat(81))), (1, 2));
-        assert_eq!((segments(&"ŵ".repeat(70)), segments(&"ŵ".repeat(71)), segments(&"😀".repeat(35))), (1, 2, 1));
+        assert_eq!(
+            (count_segments(&"a".repeat(160)), count_segments(&"a".repeat(161)), count_segments(&"a".repeat(306))),
+            (1, 2, 2)
+        );
+        assert_eq!((count_segments(&"€".repeat(80)), count_segments(&"€".repeat(81))), (1, 2));
+        assert_eq!(
+            (count_segments(&"ŵ".repeat(70)), count_segments(&"ŵ".repeat(71)), count_segments(&"😀".repeat(35))),
+            (1, 2, 1)
+        );
     }
 }

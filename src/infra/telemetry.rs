@@ -1,4 +1,4 @@
-//! Structured logs: lines for people on a terminal, JSON for machines.
+//! Structured logging: human-readable on a terminal, JSON otherwise.
 
 use std::io::IsTerminal;
 
@@ -6,20 +6,21 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use super::config::{LogConfig, LogFormat};
 
-/// Starts logging to standard error, so that what a command prints stays its own.
+/// Initializes logging to standard error, so that standard output has only a command's output.
 ///
 /// # Errors
-/// A sentence that names what is wrong with the filter.
-pub fn start(config: &LogConfig) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|why| format!("RUST_LOG: `{}`: {why}", config.filter))?;
-    let terminal = std::io::stderr().is_terminal();
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let json = config.format == LogFormat::Json || (config.format == LogFormat::Auto && !terminal);
+/// Returns a message for the operator if the filter is invalid.
+pub fn init_logging(config: &LogConfig) -> Result<(), String> {
+    let filter =
+        EnvFilter::try_new(&config.filter).map_err(|error| format!("RUST_LOG: `{}`: {error}", config.filter))?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let format_layer = fmt::layer().with_writer(std::io::stderr);
+    let is_json = config.format == LogFormat::Json || (config.format == LogFormat::Auto && !is_terminal);
     let registry = tracing_subscriber::registry().with(filter);
-    let started = if json {
-        registry.with(lines.json().flatten_event(true)).try_init()
+    let outcome = if is_json {
+        registry.with(format_layer.json().flatten_event(true)).try_init()
     } else {
-        registry.with(lines.with_ansi(terminal).with_target(false)).try_init()
+        registry.with(format_layer.with_ansi(is_terminal).with_target(false)).try_init()
     };
-    started.map_err(|why| format!("logging cannot start: {why}"))
+    outcome.map_err(|error| format!("logging cannot start: {error}"))
 }

@@ -1,10 +1,9 @@
-//! Throttling: how often somebody may do what anybody may do, counted in the database, so that many instances allow no
-//! more than one.
+//! Rate limits of public actions, counted in the database, so that they apply across all instances.
 //!
-//! Counters are keyed by the kind of action and its subject, whose digest is stored. A window begins with the first
-//! action and ends by itself. All subjects of one action are counted in one statement, and when one of them has reached
-//! its limit, nothing is written. A subject with a high limit is counted in portions that an instance then spends in
-//! memory; a subject that was refused is remembered in memory until its window ends.
+//! Counters are keyed by action and subject, whose hash is stored. A window begins with the first action and ends after
+//! its duration. All subjects of an action are counted in one statement; if one of them has reached its limit, nothing
+//! is written. A subject with a high limit is counted in portions, which an instance then consumes in memory; a
+//! rejected subject is cached in memory until its window ends.
 
 use std::{
     net::IpAddr,
@@ -20,49 +19,54 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use moka::sync::Cache;
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::{Db, Sql, Tx, config::Limit};
+use super::{Db, SqlBuilder, Tx, config::RateLimit};
 use crate::base::{Error, Result};
 
-/// The most portions that are remembered.
-const REMEMBERED: u64 = 20_000;
-/// A portion is this part of a limit, ...
-const PORTIONS: u32 = 50;
-/// ... and at most this many.
-const MAX_PORTION: u32 = 50;
+/// The maximum number of cached portions.
+const PORTION_CACHE_SIZE: u64 = 20_000;
+/// A portion is this fraction of a limit ...
+const PORTIONS_PER_LIMIT: u32 = 50;
+/// ... and at most this many actions.
+const MAX_PORTION_SIZE: u32 = 50;
 
-/// A subject of an action, and how often it may be one.
+/// A subject of an action, with its limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ThrottleSubject {
     action: &'static str,
-    digest: String,
-    count: u32,
+    subject_hash: String,
+    max_count: u32,
     window: TimeDelta,
 }
 
 impl ThrottleSubject {
-    /// A subject, of which only the digest is kept.
+    /// Creates a subject, of which only the hash is kept.
     #[must_use]
-    pub fn new(action: &'static str, subject: &str, limit: Limit) -> Self {
-        let digest = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, subject.as_bytes()));
-        Self { action, digest, count: limit.count, window: TimeDelta::from_std(limit.window).unwrap_or(TimeDelta::MAX) }
+    pub fn new(action: &'static str, subject: &str, limit: RateLimit) -> Self {
+        let subject_hash = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, subject.as_bytes()));
+        Self {
+            action,
+            subject_hash,
+            max_count: limit.count,
+            window: TimeDelta::from_std(limit.window).unwrap_or(TimeDelta::MAX),
+        }
     }
 
-    /// The network of a client address; `None` when the address is not known.
+    /// Creates a subject for the network of a client address; `None` if the address is invalid.
     #[must_use]
-    pub fn network(action: &'static str, address: &str, limit: Limit) -> Option<Self> {
-        network_of(address).map(|network| Self::new(action, &network, limit))
+    pub fn for_network(action: &'static str, address: &str, limit: RateLimit) -> Option<Self> {
+        client_network(address).map(|network| Self::new(action, &network, limit))
     }
 
-    /// How many are counted at once.
-    fn portion(&self) -> u32 {
-        (self.count / PORTIONS).clamp(1, MAX_PORTION)
+    /// Returns how many actions are counted at once.
+    fn portion_size(&self) -> u32 {
+        (self.max_count / PORTIONS_PER_LIMIT).clamp(1, MAX_PORTION_SIZE)
     }
 }
 
-/// What a client address is counted as: an IPv4 address as a whole, an IPv6 address by its /64, which one customer of a
-/// provider has.
+/// Returns the network as which a client address is counted: an IPv4 address itself, the /64 of an IPv6 address, which
+/// one subscriber has.
 #[must_use]
-pub fn network_of(address: &str) -> Option<String> {
+pub fn client_network(address: &str) -> Option<String> {
     match address.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => Some(address.to_string()),
         IpAddr::V6(address) => {
@@ -72,144 +76,151 @@ pub fn network_of(address: &str) -> Option<String> {
     }
 }
 
-/// A counter as the database has it.
+/// A stored counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
-    /// How often, within the window.
+pub struct ThrottleCounter {
+    /// The number of actions in the window.
     pub count: u32,
-    /// When the window ends.
-    pub until: DateTime<Utc>,
-    /// When it was counted last.
+    /// The end of the window.
+    pub window_ends_at: DateTime<Utc>,
+    /// The time of the last counted action.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A portion of a subject's limit, to be spent by this instance; refused when it was never any.
+/// A portion of a subject's limit that this instance may consume, or a cached rejection.
 #[derive(Debug)]
-struct Portion {
-    left: AtomicU32,
-    refused: bool,
-    until: DateTime<Utc>,
+struct ThrottlePortion {
+    remaining: AtomicU32,
+    is_rejected: bool,
+    window_ends_at: DateTime<Utc>,
 }
 
-/// Counts actions, on behalf of one instance.
+/// The rate limiter of one instance.
 #[derive(Debug)]
 pub struct Throttle {
-    portions: Cache<(&'static str, String), Arc<Portion>>,
+    portions: Cache<(&'static str, String), Arc<ThrottlePortion>>,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { portions: Cache::new(REMEMBERED) }
+        Self { portions: Cache::new(PORTION_CACHE_SIZE) }
     }
 }
 
 impl Throttle {
-    /// Counts an action by all its subjects. At most one statement, two when it is refused for the first time.
+    /// Counts an action for all its subjects. Statements: at most 1, and 2 for the first rejection.
     ///
     /// # Errors
-    /// When one of them has reached its limit, or the database refuses.
-    pub async fn take(&self, db: &Db, subjects: &[ThrottleSubject]) -> Result<()> {
+    /// Returns `RateLimited` if a subject has reached its limit.
+    pub async fn count_action(&self, db: &Db, subjects: &[ThrottleSubject]) -> Result<()> {
         let now = db.now();
-        let mut open = Vec::with_capacity(subjects.len());
+        let mut uncached_subjects = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            match self.portions.get(&(subject.action, subject.digest.clone())).filter(|one| one.until > now) {
-                Some(portion) if portion.refused => return Err(limited(portion.until, now)),
-                Some(portion) if portion.spend() => {}
-                _ => open.push((subject.clone(), subject.portion())),
+            match self
+                .portions
+                .get(&(subject.action, subject.subject_hash.clone()))
+                .filter(|cached_portion| cached_portion.window_ends_at > now)
+            {
+                Some(portion) if portion.is_rejected => return Err(rate_limited_error(portion.window_ends_at, now)),
+                Some(portion) if portion.try_consume() => {}
+                _ => uncached_subjects.push((subject.clone(), subject.portion_size())),
             }
         }
-        let outcome = count(db, open).await?;
-        let refused = matches!(outcome, CountOutcome::Refused(_));
-        let (CountOutcome::Counted(counters) | CountOutcome::Refused(counters)) = &outcome;
+        let outcome = count_subjects(db, uncached_subjects).await?;
+        let is_rejected = matches!(outcome, ThrottleOutcome::Rejected(_));
+        let (ThrottleOutcome::Allowed(counters) | ThrottleOutcome::Rejected(counters)) = &outcome;
         for (subject, counter) in counters {
-            if refused || subject.portion() > 1 {
-                let left = AtomicU32::new(subject.portion() - 1);
-                let portion = Portion { left, refused, until: counter.until };
-                self.portions.insert((subject.action, subject.digest.clone()), Arc::new(portion));
+            if is_rejected || subject.portion_size() > 1 {
+                let remaining = AtomicU32::new(subject.portion_size() - 1);
+                let portion = ThrottlePortion { remaining, is_rejected, window_ends_at: counter.window_ends_at };
+                self.portions.insert((subject.action, subject.subject_hash.clone()), Arc::new(portion));
             }
         }
         outcome.into_result(now)
     }
 }
 
-/// What came of counting an action.
+/// The result of counting an action.
 #[derive(Debug)]
-pub enum CountOutcome {
-    /// All its subjects were within their limits: their counters, the action among them.
-    Counted(Vec<(ThrottleSubject, Counter)>),
-    /// These had reached their limits, and nothing was counted.
-    Refused(Vec<(ThrottleSubject, Counter)>),
+pub enum ThrottleOutcome {
+    /// All subjects are within their limits; with their counters after the action.
+    Allowed(Vec<(ThrottleSubject, ThrottleCounter)>),
+    /// These subjects have reached their limits; nothing was counted.
+    Rejected(Vec<(ThrottleSubject, ThrottleCounter)>),
 }
 
-impl CountOutcome {
-    /// Whether the action may go on.
+impl ThrottleOutcome {
+    /// Returns whether the action is allowed.
     ///
     /// # Errors
-    /// When it was refused.
+    /// Returns `RateLimited` if it was rejected.
     pub fn into_result(self, now: DateTime<Utc>) -> Result<()> {
         match self {
-            Self::Counted(_) => Ok(()),
-            Self::Refused(full) => {
-                let until = full.iter().map(|(_, counter)| counter.until).max();
-                Err(limited(until.unwrap_or(now), now))
+            Self::Allowed(_) => Ok(()),
+            Self::Rejected(exhausted) => {
+                let window_ends_at = exhausted.iter().map(|(_, counter)| counter.window_ends_at).max();
+                Err(rate_limited_error(window_ends_at.unwrap_or(now), now))
             }
         }
     }
 }
 
-impl Portion {
-    fn spend(&self) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+impl ThrottlePortion {
+    fn try_consume(&self) -> bool {
+        self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |remaining| remaining.checked_sub(1)).is_ok()
     }
 }
 
-/// The refusal of an action until a moment.
+/// Returns the error of an action that is rejected until `window_ends_at`.
 #[must_use]
-pub fn limited(until: DateTime<Utc>, now: DateTime<Utc>) -> Error {
-    Error::RateLimited { retry_after: u64::try_from((until - now).num_seconds()).unwrap_or(0).max(1) }
+pub fn rate_limited_error(window_ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Error {
+    Error::RateLimited { retry_after: u64::try_from((window_ends_at - now).num_seconds()).unwrap_or(0).max(1) }
 }
 
-/// Counts subjects by so many each; all of them, or none where one would be above its limit.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn count(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) -> Result<CountOutcome> {
+/// Counts subjects, each by its increment: all of them, or none if one would exceed its limit.
+pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) -> Result<ThrottleOutcome> {
     if subjects.is_empty() {
-        return Ok(CountOutcome::Counted(Vec::new()));
+        return Ok(ThrottleOutcome::Allowed(Vec::new()));
     }
-    // In one order, so that two of them never wait for each other; each once, because a statement changes a row once.
-    subjects.sort_unstable_by(|(a, _), (b, _)| (a.action, &a.digest).cmp(&(b.action, &b.digest)));
-    subjects.dedup_by(|(a, _), (b, _)| (a.action, &a.digest) == (b.action, &b.digest));
-    let counted = db.write(async |tx| {
-        let counted = matched(&tx.query_all_raw(upsert(tx, &subjects).statement()).await?, &subjects)?;
-        // Others were counted at the same moment: what is above a limit is undone.
-        let above = counted.iter().any(|(subject, counter)| counter.count > subject.count);
-        if above { Err(limited(tx.now(), tx.now())) } else { Ok(counted) }
+    // Sorted to avoid deadlocks; deduplicated because an upsert may change a row only once.
+    subjects.sort_unstable_by(|(left, _), (right, _)| {
+        (left.action, &left.subject_hash).cmp(&(right.action, &right.subject_hash))
     });
-    match counted.await {
-        Ok(counted) if !counted.is_empty() => return Ok(CountOutcome::Counted(counted)),
+    subjects.dedup_by(|(left, _), (right, _)| (left.action, &left.subject_hash) == (right.action, &right.subject_hash));
+    let counters = db.write(async |tx| {
+        let counters =
+            match_counters(&tx.query_all_raw(push_counter_upsert(tx, &subjects).into_statement()).await?, &subjects)?;
+        // Concurrent actions may have been counted meanwhile: a transaction that exceeds a limit is rolled back.
+        let is_above_limit = counters.iter().any(|(subject, counter)| counter.count > subject.max_count);
+        if is_above_limit { Err(rate_limited_error(tx.now(), tx.now())) } else { Ok(counters) }
+    });
+    match counters.await {
+        Ok(counters) if !counters.is_empty() => return Ok(ThrottleOutcome::Allowed(counters)),
         Ok(_) | Err(Error::RateLimited { .. }) => {}
-        Err(why) => return Err(why),
+        Err(error) => return Err(error),
     }
     let now = db.now();
-    let mut full = read(db, &subjects).await?;
-    full.retain(|(subject, counter)| {
-        let amount = subjects.iter().find(|(one, _)| one == subject).map_or(1, |(_, amount)| *amount);
-        counter.until > now && counter.count.saturating_add(amount) > subject.count
+    let mut exhausted = load_counters(db, &subjects).await?;
+    exhausted.retain(|(subject, counter)| {
+        let increment = subjects
+            .iter()
+            .find(|(requested_subject, _)| requested_subject == subject)
+            .map_or(1, |(_, increment)| *increment);
+        counter.window_ends_at > now && counter.count.saturating_add(increment) > subject.max_count
     });
-    Ok(CountOutcome::Refused(full))
+    Ok(ThrottleOutcome::Rejected(exhausted))
 }
 
-fn upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> Sql {
+fn push_counter_upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> SqlBuilder {
     let columns =
         [("action", "text"), ("subject", "text"), ("count", "int"), ("most", "int"), ("until", "timestamptz")];
-    let row = |(subject, amount): &(ThrottleSubject, u32)| {
-        let until = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let until = until.to_rfc3339_opts(SecondsFormat::AutoSi, false);
-        serde_json::json!([subject.action, subject.digest, amount, subject.count, until])
+    let row = |(subject, increment): &(ThrottleSubject, u32)| {
+        let window_ends_at = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let window_ends_at = window_ends_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+        serde_json::json!([subject.action, subject.subject_hash, increment, subject.max_count, window_ends_at])
     };
     let mut sql = tx.sql();
-    sql.with(&columns, subjects.iter().map(row).collect());
+    sql.with_rows(&columns, subjects.iter().map(row).collect());
     sql.push("INSERT INTO throttle (action, subject, count, until, created_at, updated_at) ");
     sql.push("SELECT action, subject, count, until, ").bind(tx.now()).push(", ").bind(tx.now());
     sql.push(" FROM given WHERE NOT EXISTS (SELECT 1 FROM throttle AS t JOIN given AS g ");
@@ -221,62 +232,65 @@ fn upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> Sql {
     sql
 }
 
-/// The counters of subjects, as far as they have any; also those whose window has ended. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn read(
+/// Returns the existing counters of the subjects, including those whose window has ended. Statements: 1.
+pub async fn load_counters(
     db: &impl ConnectionTrait,
     subjects: &[(ThrottleSubject, u32)],
-) -> Result<Vec<(ThrottleSubject, Counter)>> {
-    let mut sql = Sql::new(db.get_database_backend());
+) -> Result<Vec<(ThrottleSubject, ThrottleCounter)>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT action, subject, count, until, updated_at FROM throttle WHERE ");
-    sql.any_text("subject", subjects.iter().map(|(subject, _)| subject.digest.as_str()));
-    matched(&db.query_all_raw(sql.statement()).await?, subjects)
+    sql.eq_any_text("subject", subjects.iter().map(|(subject, _)| subject.subject_hash.as_str()));
+    match_counters(&db.query_all_raw(sql.into_statement()).await?, subjects)
 }
 
-fn matched(rows: &[QueryResult], subjects: &[(ThrottleSubject, u32)]) -> Result<Vec<(ThrottleSubject, Counter)>> {
-    let mut all = Vec::with_capacity(rows.len());
+fn match_counters(
+    rows: &[QueryResult],
+    subjects: &[(ThrottleSubject, u32)],
+) -> Result<Vec<(ThrottleSubject, ThrottleCounter)>> {
+    let mut matched_counters = Vec::with_capacity(rows.len());
     for row in rows {
-        let (action, digest): (String, String) = (row.try_get_by(0)?, row.try_get_by(1)?);
-        let mut known = subjects.iter().map(|(subject, _)| subject);
-        let Some(subject) = known.find(|one| one.action == action && one.digest == digest) else { continue };
+        let (action, subject_hash): (String, String) = (row.try_get_by(0)?, row.try_get_by(1)?);
+        let mut known_subjects = subjects.iter().map(|(subject, _)| subject);
+        let Some(subject) =
+            known_subjects.find(|candidate| candidate.action == action && candidate.subject_hash == subject_hash)
+        else {
+            continue;
+        };
         let count = u32::try_from(row.try_get_by::<i32, _>(2)?).unwrap_or(0);
-        all.push((subject.clone(), Counter { count, until: row.try_get_by(3)?, updated_at: row.try_get_by(4)? }));
+        matched_counters.push((
+            subject.clone(),
+            ThrottleCounter { count, window_ends_at: row.try_get_by(3)?, updated_at: row.try_get_by(4)? },
+        ));
     }
-    Ok(all)
+    Ok(matched_counters)
 }
 
-/// Takes back what was counted for an action that turned out well: `reset` starts anew, the others lose one each.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn give_back(db: &Db, reset: &ThrottleSubject, others: &[ThrottleSubject]) -> Result<()> {
-    let mut all: Vec<_> = std::iter::once(reset).chain(others).collect();
-    // In the order in which they are counted.
-    all.sort_unstable_by(|a, b| (a.action, &a.digest).cmp(&(b.action, &b.digest)));
+/// Undoes the counts of a successful action: `reset_subject` is set to 0, the others are decremented.
+pub async fn undo_counts(db: &Db, reset_subject: &ThrottleSubject, other_subjects: &[ThrottleSubject]) -> Result<()> {
+    let mut all_subjects: Vec<_> = std::iter::once(reset_subject).chain(other_subjects).collect();
+    // In the order of counting, to avoid deadlocks.
+    all_subjects
+        .sort_unstable_by(|left, right| (left.action, &left.subject_hash).cmp(&(right.action, &right.subject_hash)));
     db.write(async |tx| {
-        for subject in all {
-            let less = if subject == reset { "0" } else { "count - 1" };
+        for subject in all_subjects {
+            let new_count = if subject == reset_subject { "0" } else { "count - 1" };
             let mut sql = tx.sql();
-            sql.push(&format!("UPDATE throttle SET count = {less} WHERE count > 0 AND action = ")).bind(subject.action);
-            sql.push(" AND subject = ").bind(subject.digest.as_str());
-            tx.execute_raw(sql.statement()).await?;
+            sql.push(&format!("UPDATE throttle SET count = {new_count} WHERE count > 0 AND action = "))
+                .bind(subject.action);
+            sql.push(" AND subject = ").bind(subject.subject_hash.as_str());
+            tx.execute_raw(sql.into_statement()).await?;
         }
         Ok(())
     })
     .await
 }
 
-/// Removes counters whose window has ended.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn prune(db: &Db) -> Result<u64> {
+/// Deletes counters whose window has ended.
+pub async fn delete_expired_counters(db: &Db) -> Result<u64> {
     db.write(async |tx| {
         let mut sql = tx.sql();
         sql.push("DELETE FROM throttle WHERE until <= ").bind(tx.now());
-        Ok(tx.execute_raw(sql.statement()).await?.rows_affected())
+        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
     })
     .await
 }
@@ -286,12 +300,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_one_ipv6_network_are_one_subject() {
-        let same = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::7", "2001:0db8:0001:0002:0:0:0:9"];
-        assert!(same.iter().all(|one| network_of(one).as_deref() == Some("2001:db8:1:2::/64")));
-        assert_ne!(network_of("2001:db8:1:3::1"), network_of(same[0]));
-        assert_eq!(network_of("::ffff:192.0.2.7").as_deref(), Some("192.0.2.7"));
-        assert_ne!(network_of("192.0.2.7"), network_of("192.0.2.8"));
-        assert_eq!(network_of(""), None);
+    fn client_network_groups_ipv6_addresses_by_prefix() {
+        let same_network = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::7", "2001:0db8:0001:0002:0:0:0:9"];
+        assert!(same_network.iter().all(|address| client_network(address).as_deref() == Some("2001:db8:1:2::/64")));
+        assert_ne!(client_network("2001:db8:1:3::1"), client_network(same_network[0]));
+        assert_eq!(client_network("::ffff:192.0.2.7").as_deref(), Some("192.0.2.7"));
+        assert_ne!(client_network("192.0.2.7"), client_network("192.0.2.8"));
+        assert_eq!(client_network(""), None);
     }
 }

@@ -1,16 +1,16 @@
-//! How many of each variant there are, where they lie, and whom they are promised to.
+//! Inventory: stock levels of variants per location, reservations and stock movements.
 
-pub mod event;
-pub mod row;
-pub mod count;
-pub mod stock;
-pub mod hold;
-pub mod staff;
-pub mod ledger;
+pub mod events;
+pub mod stock_level;
+pub mod on_hand;
+pub mod availability;
+pub mod reservation;
+pub mod adjustments;
+pub mod movements;
 
-pub use count::{check_on_hand, mark, recount, set_on_hand};
-pub use event::StockLow;
-pub use stock::{Stock, of_products, of_variants};
+pub use availability::{StockAvailability, load_product_availability, load_variant_availability};
+pub use events::StockLow;
+pub use on_hand::{check_on_hand, refresh_in_stock, set_on_hand, set_on_hand_with_audit};
 
-/// The location every shop begins with.
-pub const DEFAULT_LOCATION: i64 = 1;
+/// Id of the default location, which every database has.
+pub const DEFAULT_LOCATION_ID: i64 = 1;

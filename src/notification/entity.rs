@@ -1,10 +1,10 @@
-//! Messages as rows.
+//! Entity of notifications.
 
 /// `message`
 pub mod message {
     use sea_orm::entity::prelude::*;
 
-    /// One row: something that is told once, by one way.
+    /// A notification on one channel.
     #[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "message")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -30,7 +30,7 @@ pub mod message {
         pub updated_at: DateTimeUtc,
     }
 
-    /// None: what belongs to many rows is loaded in one statement.
+    /// None: related rows are loaded in batches.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 

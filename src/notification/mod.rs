@@ -1,20 +1,22 @@
-//! Messages to customers: what is told of which occasion, in whose language, by which way, and what became of it.
+//! Notifications of customers: event types, channels, preferences, templates, sending and delivery results.
 
-mod occasion;
-mod words;
+mod event_type;
+mod template_data;
 mod render;
 mod entity;
 pub mod preference;
 pub mod send;
-mod queue;
-pub mod limit;
-pub mod erase;
-pub mod identity;
-pub mod order;
-pub mod list;
+mod enqueue;
+pub mod sending_limits;
+pub mod guest_erasure;
+pub mod identity_handlers;
+pub mod order_handlers;
+pub mod queries;
 
+pub use enqueue::{NewNotification, NotificationRecipient, enqueue_notification, resend_notification};
 pub use entity::message;
-pub use occasion::{Channel, Occasion};
-pub use queue::{Notice, Recipient, resend, tell};
-pub use render::{Facts, Written, letter, note};
-pub use words::{LineWords, OrderWords, ParcelWords, amount, web};
+pub use event_type::{NotificationChannel, NotificationEventType};
+pub use render::{RenderedEmail, TemplateContext, render_email, render_sms};
+pub use template_data::{
+    FulfillmentTemplateData, LineTemplateData, OrderTemplateData, format_amount, sanitize_web_url,
+};

@@ -1,79 +1,81 @@
-//! What customers want to hear of, by which way.
+//! Notification preferences of customers, by event type and channel.
 
 use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, QueryResult};
 use serde_json::{Value, json};
 
-use super::{Channel, Occasion};
+use super::{NotificationChannel, NotificationEventType};
 use crate::{
     base::{Error, Result},
-    infra::{Sql, Tx},
+    infra::{SqlBuilder, Tx},
 };
 
-/// What somebody wants to hear of. What they have not chosen is as it is for everybody.
+/// Preferences of an account. Combinations without a choice use the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted(HashMap<(Occasion, Channel), bool>);
+pub struct ChannelPreferences(HashMap<(NotificationEventType, NotificationChannel), bool>);
 
-impl Wanted {
-    /// Whether it is told to them.
+impl ChannelPreferences {
+    /// Returns whether the event is sent on the channel.
     #[must_use]
-    pub fn of(&self, occasion: Occasion, channel: Channel) -> bool {
-        self.chosen(occasion, channel).unwrap_or_else(|| occasion.by_default(channel))
+    pub fn is_enabled(&self, event_type: NotificationEventType, channel: NotificationChannel) -> bool {
+        self.explicit_choice(event_type, channel).unwrap_or_else(|| event_type.is_enabled_by_default(channel))
     }
 
-    /// What they have chosen, if they have.
+    /// Returns the explicit choice, if any.
     #[must_use]
-    pub fn chosen(&self, occasion: Occasion, channel: Channel) -> Option<bool> {
-        self.0.get(&(occasion, channel)).copied()
+    pub fn explicit_choice(&self, event_type: NotificationEventType, channel: NotificationChannel) -> Option<bool> {
+        self.0.get(&(event_type, channel)).copied()
     }
 
-    fn take(&mut self, row: &QueryResult) -> Result<()> {
-        let (occasion, channel): (String, String) = (row.try_get("", "occasion")?, row.try_get("", "channel")?);
-        let read = |why: String| Error::fault("reading what a customer wants to hear of", why);
-        let key = (occasion.parse().map_err(read)?, channel.parse().map_err(read)?);
+    fn insert_row(&mut self, row: &QueryResult) -> Result<()> {
+        let (event_type, channel): (String, String) = (row.try_get("", "occasion")?, row.try_get("", "channel")?);
+        let parse_error = |error: String| Error::internal("reading what a customer wants to hear of", error);
+        let key = (event_type.parse().map_err(parse_error)?, channel.parse().map_err(parse_error)?);
         self.0.insert(key, row.try_get("", "wanted")?);
         Ok(())
     }
 }
 
-/// What somebody wants. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn of(db: &impl ConnectionTrait, account: i64) -> Result<Wanted> {
-    Ok(of_many(db, &[account]).await?.remove(&account).unwrap_or_default())
+/// Returns the preferences of an account. Statements: 1.
+pub async fn load_preferences(db: &impl ConnectionTrait, account_id: i64) -> Result<ChannelPreferences> {
+    Ok(load_preferences_by_account(db, &[account_id]).await?.remove(&account_id).unwrap_or_default())
 }
 
-/// What many want; those who have chosen nothing are missing. One statement.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn of_many(db: &impl ConnectionTrait, accounts: &[i64]) -> Result<HashMap<i64, Wanted>> {
-    let mut sql = Sql::new(db.get_database_backend());
+/// Returns the preferences by account; accounts without a choice are missing. Statements: 1.
+pub async fn load_preferences_by_account(
+    db: &impl ConnectionTrait,
+    account_ids: &[i64],
+) -> Result<HashMap<i64, ChannelPreferences>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT account_id, occasion, channel, wanted FROM notification_preference WHERE ");
-    sql.any("account_id", accounts.iter().copied());
-    let mut all: HashMap<i64, Wanted> = HashMap::new();
-    for row in db.query_all_raw(sql.statement()).await? {
-        all.entry(row.try_get("", "account_id")?).or_default().take(&row)?;
+    sql.eq_any("account_id", account_ids.iter().copied());
+    let mut by_account: HashMap<i64, ChannelPreferences> = HashMap::new();
+    for row in db.query_all_raw(sql.into_statement()).await? {
+        by_account.entry(row.try_get("", "account_id")?).or_default().insert_row(&row)?;
     }
-    Ok(all)
+    Ok(by_account)
 }
 
-/// Chooses for an account; what is `None` stays as it is.
+/// Sets the preferences of an account for an event type; `None` leaves a channel unchanged.
 ///
 /// # Errors
-/// When it is nothing that can be chosen, or the database refuses.
-pub async fn set(tx: &Tx, account: i64, occasion: Occasion, said: [(Channel, Option<bool>); 2]) -> Result<Wanted> {
-    if !occasion.is_chosen() {
+/// Returns `BadUserInput` if the event type is not optional.
+pub async fn set_preferences(
+    tx: &Tx,
+    account_id: i64,
+    event_type: NotificationEventType,
+    choices: [(NotificationChannel, Option<bool>); 2],
+) -> Result<ChannelPreferences> {
+    if !event_type.is_optional() {
         let message = "these letters come only when they are asked for; they cannot be switched off";
         return Err(Error::bad_input("input.event", message));
     }
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let row = |(channel, wanted): (Channel, Option<bool>)| -> Option<Value> {
-        Some(json!([account, occasion.name(), channel.name(), wanted?, now, now]))
+    let row = |(channel, enabled): (NotificationChannel, Option<bool>)| -> Option<Value> {
+        Some(json!([account_id, event_type.name(), channel.name(), enabled?, now, now]))
     };
-    let rows: Vec<Value> = said.into_iter().filter_map(row).collect();
+    let rows: Vec<Value> = choices.into_iter().filter_map(row).collect();
     if !rows.is_empty() {
         let columns = [
             ("account_id", "bigint"),
@@ -84,10 +86,10 @@ pub async fn set(tx: &Tx, account: i64, occasion: Occasion, said: [(Channel, Opt
             ("updated_at", "timestamptz"),
         ];
         let mut sql = tx.sql();
-        sql.insert("notification_preference", &columns, rows);
+        sql.insert_rows("notification_preference", &columns, rows);
         sql.push(" ON CONFLICT (account_id, occasion, channel) DO UPDATE SET wanted = excluded.wanted, ");
         sql.push("updated_at = excluded.updated_at");
-        tx.execute_raw(sql.statement()).await?;
+        tx.execute_raw(sql.into_statement()).await?;
     }
-    of(tx, account).await
+    load_preferences(tx, account_id).await
 }

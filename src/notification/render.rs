@@ -1,44 +1,44 @@
-//! Words for occasions, in every language, from templates that are part of the binary.
+//! Rendering of notifications in every language, from templates embedded in the binary.
 
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
-use super::{Occasion, OrderWords};
-use crate::base::{Error, Language, Result};
+use super::{NotificationEventType, OrderTemplateData};
+use crate::base::{Error, LanguageCode, Result};
 
-/// What a message is made of.
+/// Values of a template.
 #[derive(Debug, Clone, Serialize)]
-pub struct Facts<'a> {
-    /// What the shop is called.
+pub struct TemplateContext<'a> {
+    /// Name of the shop.
     pub shop: &'a str,
-    /// Whose message it is; may be empty.
+    /// Name of the recipient; may be empty.
     pub name: &'a str,
-    /// The order it is about.
-    pub order: Option<&'a OrderWords>,
-    /// Where to go from here.
+    /// Data of the order.
+    pub order: Option<&'a OrderTemplateData>,
+    /// Link of the message.
     pub link: Option<String>,
-    /// What the mail brings.
+    /// One-time token of the email.
     pub token: Option<&'a str>,
 }
 
-/// A letter's words.
+/// A rendered email.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// What it is about, in one line.
+pub struct RenderedEmail {
+    /// Subject, one line.
     pub subject: String,
-    /// Its words alone.
+    /// Plain-text body.
     pub text: String,
-    /// The same, to look at.
+    /// HTML body.
     pub html: String,
 }
 
-/// Every template with its name: the words of an occasion in a language, and what all have around them.
+/// Lists the templates with their names: event types per language, and the labels that they share.
 macro_rules! templates {
-    ($($language:literal: [$($occasion:literal),* $(,)?]),* $(,)?) => {
+    ($($language:literal: [$($event:literal),* $(,)?]),* $(,)?) => {
         &[$($(
-            (concat!($language, "/", $occasion), include_str!(concat!("templates/", $language, "/", $occasion, ".jinja"))),
+            (concat!($language, "/", $event), include_str!(concat!("templates/", $language, "/", $event, ".jinja"))),
         )*)*]
     };
 }
@@ -54,99 +54,110 @@ const TEMPLATES: &[(&str, &str)] = templates! {
     ],
 };
 
-/// The same words twice: in HTML, where everything from outside is escaped, and as they are.
-static HTML: LazyLock<Environment<'static>> =
-    LazyLock::new(|| made(AutoEscape::Html, include_str!("templates/layout.html")));
-static TEXT: LazyLock<Environment<'static>> =
-    LazyLock::new(|| made(AutoEscape::None, include_str!("templates/layout.txt")));
+/// Environments of the same templates: HTML, which escapes values, and plain text.
+static HTML_TEMPLATES: LazyLock<Environment<'static>> =
+    LazyLock::new(|| build_environment(AutoEscape::Html, include_str!("templates/layout.html")));
+static TEXT_TEMPLATES: LazyLock<Environment<'static>> =
+    LazyLock::new(|| build_environment(AutoEscape::None, include_str!("templates/layout.txt")));
 
-fn made(escape: AutoEscape, layout: &'static str) -> Environment<'static> {
-    let mut made = Environment::empty();
-    made.set_auto_escape_callback(move |_| escape.clone());
-    made.set_undefined_behavior(UndefinedBehavior::Strict);
+fn build_environment(escape: AutoEscape, layout: &'static str) -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_auto_escape_callback(move |_| escape.clone());
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     match SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-        Ok(syntax) => made.set_syntax(syntax),
-        Err(why) => tracing::error!(error = %why, "templates cannot be set up"),
+        Ok(syntax) => environment.set_syntax(syntax),
+        Err(error) => tracing::error!(error = %error, "could not configure template syntax"),
     }
     for (name, source) in TEMPLATES.iter().chain(&[("layout", layout)]) {
-        // A template that cannot be read is missing later, and the tests render each.
-        if let Err(why) = made.add_template(name, source) {
-            tracing::error!(name, error = %why, "a template cannot be read");
+        // A template with a syntax error is reported as missing later; tests render every template.
+        if let Err(error) = environment.add_template(name, source) {
+            tracing::error!(name, error = %error, "could not parse template");
         }
     }
-    made
+    environment
 }
 
-fn fault(why: minijinja::Error) -> Error {
-    Error::fault("writing a message", why)
+fn render_error(error: minijinja::Error) -> Error {
+    Error::internal("writing a message", error)
 }
 
-/// What stands in a block of a template, in one line.
-fn block(name: &str, block: &str, told: &Told<'_>) -> Result<String> {
-    let template = TEXT.get_template(name).map_err(fault)?;
-    let mut whole = template.render_captured(Serde(told)).map_err(fault)?;
-    let words = whole.with_state_mut(|state| state.render_block(block)).map_err(fault)?;
-    Ok(words.split_whitespace().collect::<Vec<_>>().join(" "))
+/// Renders a block of a template as one line.
+fn render_block(name: &str, block_name: &str, values: &TemplateValues<'_>) -> Result<String> {
+    let template = TEXT_TEMPLATES.get_template(name).map_err(render_error)?;
+    let mut captured = template.render_captured(Serde(values)).map_err(render_error)?;
+    let text = captured.with_state_mut(|state| state.render_block(block_name)).map_err(render_error)?;
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// What a template is told beside the facts.
+/// Values of a template: the context, the language and the labels template.
 #[derive(Debug, Serialize)]
-struct Told<'a> {
+struct TemplateValues<'a> {
     #[serde(flatten)]
-    facts: &'a Facts<'a>,
+    facts: &'a TemplateContext<'a>,
     language: &'static str,
     labels: String,
 }
 
-fn told<'a>(facts: &'a Facts<'a>, occasion: Occasion, language: Language) -> (String, Told<'a>) {
+fn build_template_values<'a>(
+    context: &'a TemplateContext<'a>,
+    event_type: NotificationEventType,
+    language: LanguageCode,
+) -> (String, TemplateValues<'a>) {
     let code = language.code();
-    (format!("{code}/{}", occasion.name()), Told { facts, language: code, labels: format!("{code}/labels") })
+    (
+        format!("{code}/{}", event_type.name()),
+        TemplateValues { facts: context, language: code, labels: format!("{code}/labels") },
+    )
 }
 
-/// A letter.
-///
-/// # Errors
-/// When a template wants what is not there.
-pub fn letter(occasion: Occasion, language: Language, facts: &Facts<'_>) -> Result<Written> {
-    let (name, told) = told(facts, occasion, language);
-    let render = |from: &Environment<'_>| from.get_template(&name)?.render(Serde(&told));
-    Ok(Written {
-        subject: block(&name, "subject", &told)?,
-        text: render(&TEXT).map_err(fault)?.trim().to_owned() + "\n",
-        html: render(&HTML).map_err(fault)?.trim().to_owned(),
+/// Renders an email.
+pub fn render_email(
+    event_type: NotificationEventType,
+    language: LanguageCode,
+    context: &TemplateContext<'_>,
+) -> Result<RenderedEmail> {
+    let (name, values) = build_template_values(context, event_type, language);
+    let render = |environment: &Environment<'_>| environment.get_template(&name)?.render(Serde(&values));
+    Ok(RenderedEmail {
+        subject: render_block(&name, "subject", &values)?,
+        text: render(&TEXT_TEMPLATES).map_err(render_error)?.trim().to_owned() + "\n",
+        html: render(&HTML_TEMPLATES).map_err(render_error)?.trim().to_owned(),
     })
 }
 
-/// A letter's subject alone.
-///
-/// # Errors
-/// When a template wants what is not there.
-pub fn subject(occasion: Occasion, language: Language, facts: &Facts<'_>) -> Result<String> {
-    let (name, told) = told(facts, occasion, language);
-    block(&name, "subject", &told)
+/// Renders the subject of an email.
+pub fn render_subject(
+    event_type: NotificationEventType,
+    language: LanguageCode,
+    context: &TemplateContext<'_>,
+) -> Result<String> {
+    let (name, values) = build_template_values(context, event_type, language);
+    render_block(&name, "subject", &values)
 }
 
-/// A short message.
-///
-/// # Errors
-/// When a template wants what is not there.
-pub fn note(occasion: Occasion, language: Language, facts: &Facts<'_>) -> Result<String> {
-    let (name, told) = told(facts, occasion, language);
-    block(&name, "sms", &told)
+/// Renders an SMS.
+pub fn render_sms(
+    event_type: NotificationEventType,
+    language: LanguageCode,
+    context: &TemplateContext<'_>,
+) -> Result<String> {
+    let (name, values) = build_template_values(context, event_type, language);
+    render_block(&name, "sms", &values)
 }
 
-/// An address with what is filled in; `None` when there is no address.
+/// Replaces the placeholders of a URL template with percent-encoded values. Returns `None` if the template is empty.
 #[must_use]
-pub fn fill(pattern: &str, parts: &[(&str, &str)]) -> Option<String> {
-    let keep = |text: &str| -> String {
-        let byte = |byte: u8| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+pub fn fill_url_template(pattern: &str, parts: &[(&str, &str)]) -> Option<String> {
+    let percent_encode = |text: &str| -> String {
+        let encode_byte = |encode_byte: u8| match encode_byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(encode_byte).to_string(),
             other => format!("%{other:02X}"),
         };
-        text.bytes().map(byte).collect()
+        text.bytes().map(encode_byte).collect()
     };
-    let fill = |url: String, (name, value): &(&str, &str)| url.replace(&format!("{{{name}}}"), &keep(value));
-    (!pattern.is_empty()).then(|| parts.iter().fold(pattern.to_owned(), fill))
+    let replace_placeholder =
+        |url: String, (name, value): &(&str, &str)| url.replace(&format!("{{{name}}}"), &percent_encode(value));
+    (!pattern.is_empty()).then(|| parts.iter().fold(pattern.to_owned(), replace_placeholder))
 }
 
 #[cfg(test)]

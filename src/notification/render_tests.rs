@@ -1,24 +1,24 @@
 use super::*;
 use crate::{
-    infra::sms::segments,
-    notification::words::{LineWords, ParcelWords},
+    infra::sms::count_segments,
+    notification::template_data::{FulfillmentTemplateData, LineTemplateData},
 };
 
-fn order(occasion: Occasion) -> OrderWords {
-    let line = |name: &str, variant: &str| LineWords {
+fn sample_order(event_type: NotificationEventType) -> OrderTemplateData {
+    let line = |name: &str, variant: &str| LineTemplateData {
         name: name.into(),
         variant: variant.into(),
         quantity: 2,
         total: "KES 2,500.00".into(),
     };
-    let parcel = ParcelWords {
+    let fulfillment = FulfillmentTemplateData {
         lines: vec![line("<b>x</b>", "")],
         carrier: Some("Posta & Co".into()),
         tracking: Some("RR123456785KE".into()),
         url: Some("https://track.example/?a=1&b=2".into()),
         partial: true,
     };
-    OrderWords {
+    OrderTemplateData {
         number: "K7M2-9QXA".into(),
         name: "Wanjiku".into(),
         lines: vec![line("<b>x</b>", "Red \"L\""), line("Kikoi & kanga", "")],
@@ -29,49 +29,49 @@ fn order(occasion: Occasion) -> OrderWords {
         tax_included: Some("KES 662.07".into()),
         total: "KES 4,800.00".into(),
         address: vec!["Wanjiku Kamau".into(), "Moi Avenue 1".into(), "Nairobi".into()],
-        parcel: (occasion == Occasion::OrderShipped).then_some(parcel),
-        refund: (occasion == Occasion::OrderRefunded).then(|| "KES 1,200.00".into()),
+        parcel: (event_type == NotificationEventType::OrderShipped).then_some(fulfillment),
+        refund: (event_type == NotificationEventType::OrderRefunded).then(|| "KES 1,200.00".into()),
     }
 }
 
-fn facts<'a>(order: Option<&'a OrderWords>, link: Option<&str>) -> Facts<'a> {
+fn sample_context<'a>(order: Option<&'a OrderTemplateData>, link: Option<&str>) -> TemplateContext<'a> {
     let token = order.is_none().then_some("the-token");
-    Facts { shop: "Savannah", name: "Wanjiku", order, link: link.map(str::to_owned), token }
+    TemplateContext { shop: "Savannah", name: "Wanjiku", order, link: link.map(str::to_owned), token }
 }
 
 #[test]
-fn every_occasion_has_its_words_in_every_language() {
+fn every_event_type_renders_in_every_language() {
     let mut subjects = Vec::new();
-    for language in Language::ALL {
-        for occasion in Occasion::ALL {
-            let order = occasion.is_chosen().then(|| order(occasion));
-            let about = format!("{language} {}", occasion.name());
+    for language in LanguageCode::ALL {
+        for event_type in NotificationEventType::ALL {
+            let order = event_type.is_optional().then(|| sample_order(event_type));
+            let label = format!("{language} {}", event_type.name());
             for link in [None, Some("https://shop.example/orders/1?token=2&x=3")] {
-                let facts = facts(order.as_ref(), link);
-                let Written { subject, text, html } =
-                    letter(occasion, language, &facts).unwrap_or_else(|why| panic!("{about}: {}", why.log()));
-                assert!(!subject.is_empty() && !subject.contains('\n'), "{about}: {subject}");
-                assert!(html.contains(&format!("<html lang=\"{language}\">")) && html.ends_with("</html>"), "{about}");
-                assert!(html.contains(&format!("<title>{subject}</title>")), "{about}: {html}");
-                assert!(!html.contains("<img") && !html.contains("<script"), "{about}");
-                assert!(!text.contains('<') || text.contains("<b>x</b>"), "{about}: {text}");
-                assert!(!text.contains("\n\n\n"), "{about}: {text}");
-                assert!(text.contains("Wanjiku") && text.contains("Savannah"), "{about}: {text}");
+                let context = sample_context(order.as_ref(), link);
+                let RenderedEmail { subject, text, html } = render_email(event_type, language, &context)
+                    .unwrap_or_else(|error| panic!("{label}: {}", error.log_message()));
+                assert!(!subject.is_empty() && !subject.contains('\n'), "{label}: {subject}");
+                assert!(html.contains(&format!("<html lang=\"{language}\">")) && html.ends_with("</html>"), "{label}");
+                assert!(html.contains(&format!("<title>{subject}</title>")), "{label}: {html}");
+                assert!(!html.contains("<img") && !html.contains("<script"), "{label}");
+                assert!(!text.contains('<') || text.contains("<b>x</b>"), "{label}: {text}");
+                assert!(!text.contains("\n\n\n"), "{label}: {text}");
+                assert!(text.contains("Wanjiku") && text.contains("Savannah"), "{label}: {text}");
                 assert_eq!(
                     text.contains("https://shop.example/orders/1?token=2&x=3"),
                     link.is_some(),
-                    "{about}: {text}"
+                    "{label}: {text}"
                 );
                 assert_eq!(
                     html.contains("https:&#x2f;&#x2f;shop.example") || html.contains("https://shop.example"),
                     link.is_some(),
-                    "{about}: {html}"
+                    "{label}: {html}"
                 );
-                if occasion.is_chosen() {
-                    assert!(subject.contains("K7M2-9QXA") && text.contains("2 x <b>x</b>"), "{about}: {text}");
-                    assert!(!html.contains("<b>x</b>") && html.contains("&lt;b&gt;x&lt;"), "{about}: {html}");
+                if event_type.is_optional() {
+                    assert!(subject.contains("K7M2-9QXA") && text.contains("2 x <b>x</b>"), "{label}: {text}");
+                    assert!(!html.contains("<b>x</b>") && html.contains("&lt;b&gt;x&lt;"), "{label}: {html}");
                 } else {
-                    assert_eq!(text.contains("the-token"), link.is_none(), "{about}: {text}");
+                    assert_eq!(text.contains("the-token"), link.is_none(), "{label}: {text}");
                 }
                 subjects.push(subject);
             }
@@ -79,48 +79,58 @@ fn every_occasion_has_its_words_in_every_language() {
     }
     subjects.sort();
     subjects.dedup();
-    assert_eq!(subjects.len(), Occasion::ALL.len() * Language::ALL.len(), "each has words of its own: {subjects:?}");
+    assert_eq!(
+        subjects.len(),
+        NotificationEventType::ALL.len() * LanguageCode::ALL.len(),
+        "subjects must be unique: {subjects:?}"
+    );
 }
 
 #[test]
-fn amounts_and_lines_stand_in_a_letter() {
-    let order = order(Occasion::OrderPlaced);
-    let facts = facts(Some(&order), None);
-    let english = letter(Occasion::OrderPlaced, Language::English, &facts).expect("a letter");
-    for words in [
+fn email_contains_amounts_and_lines() {
+    let order = sample_order(NotificationEventType::OrderPlaced);
+    let context = sample_context(Some(&order), None);
+    let english = render_email(NotificationEventType::OrderPlaced, LanguageCode::English, &context).expect("email");
+    for expected in [
         "2 x <b>x</b> (Red \"L\"): KES 2,500.00\n",
         "Discount: -KES 500.00\n",
         "Total: KES 4,800.00\n",
         "Moi Avenue 1\n",
     ] {
-        assert!(english.text.contains(words), "{words:?} in {}", english.text);
+        assert!(english.text.contains(expected), "{expected:?} in {}", english.text);
     }
-    let swahili = letter(Occasion::OrderPlaced, Language::Swahili, &facts).expect("a letter");
+    let swahili = render_email(NotificationEventType::OrderPlaced, LanguageCode::Swahili, &context).expect("email");
     assert_eq!(swahili.subject, "Tumepokea oda yako K7M2-9QXA");
     assert!(swahili.text.contains("Jumla: KES 4,800.00\n") && swahili.html.contains("Punguzo"), "{}", swahili.text);
 }
 
 #[test]
-fn a_short_message_is_one() {
-    let link =
-        fill("https://shop.example/o/{number}?t={token}", &[("number", "K7M2-9QXA"), ("token", &"t".repeat(43))]);
-    for language in Language::ALL {
-        for occasion in Occasion::ALL.into_iter().filter(|one| one.is_chosen()) {
-            let order = order(occasion);
-            let plain = note(occasion, language, &facts(Some(&order), None)).expect("a note");
-            let linked = note(occasion, language, &facts(Some(&order), link.as_deref())).expect("a note");
-            assert!(plain.starts_with("Savannah: ") && plain.contains("K7M2-9QXA"), "{plain}");
-            assert!(linked.starts_with(&plain) && linked.ends_with(link.as_deref().expect("a link")), "{linked}");
-            assert!(!plain.contains("  ") && !plain.contains('\n'), "{plain:?}");
-            assert_eq!(segments(&plain), 1, "{plain}");
-            assert!(segments(&linked) <= 2 && linked.is_ascii(), "{linked}");
+fn sms_without_link_fits_one_segment() {
+    let link = fill_url_template(
+        "https://shop.example/o/{number}?t={token}",
+        &[("number", "K7M2-9QXA"), ("token", &"t".repeat(43))],
+    );
+    for language in LanguageCode::ALL {
+        for event_type in NotificationEventType::ALL.into_iter().filter(|candidate| candidate.is_optional()) {
+            let order = sample_order(event_type);
+            let without_link = render_sms(event_type, language, &sample_context(Some(&order), None)).expect("SMS");
+            let with_link =
+                render_sms(event_type, language, &sample_context(Some(&order), link.as_deref())).expect("SMS");
+            assert!(without_link.starts_with("Savannah: ") && without_link.contains("K7M2-9QXA"), "{without_link}");
+            assert!(
+                with_link.starts_with(&without_link) && with_link.ends_with(link.as_deref().expect("a link")),
+                "{with_link}"
+            );
+            assert!(!without_link.contains("  ") && !without_link.contains('\n'), "{without_link:?}");
+            assert_eq!(count_segments(&without_link), 1, "{without_link}");
+            assert!(count_segments(&with_link) <= 2 && with_link.is_ascii(), "{with_link}");
         }
     }
 }
 
 #[test]
-fn addresses_are_filled_in() {
-    assert_eq!(fill("", &[("token", "x")]), None);
-    let filled = fill("https://s.example/{number}?t={token}", &[("number", "A/1"), ("token", "a-b_c&d")]);
-    assert_eq!(filled.as_deref(), Some("https://s.example/A%2F1?t=a-b_c%26d"));
+fn url_placeholders_are_percent_encoded() {
+    assert_eq!(fill_url_template("", &[("token", "x")]), None);
+    let url = fill_url_template("https://s.example/{number}?t={token}", &[("number", "A/1"), ("token", "a-b_c&d")]);
+    assert_eq!(url.as_deref(), Some("https://s.example/A%2F1?t=a-b_c%26d"));
 }

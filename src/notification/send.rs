@@ -1,4 +1,4 @@
-//! Sending what was written down: each message until it is out, or will never be.
+//! Delivery of enqueued notifications: retried until sent, failed or skipped.
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
@@ -8,242 +8,267 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Channel, Facts, Occasion, OrderWords, letter,
-    limit::{self, Admission},
+    NotificationChannel, NotificationEventType, OrderTemplateData, TemplateContext,
     message::{self, Column, Entity},
-    note, render,
+    render, render_email, render_sms,
+    sending_limits::{self, Admission},
 };
 use crate::{
-    base::{Error, Language, Result, link::contains_link},
-    customer::Reach,
+    base::{Error, LanguageCode, Result, link_detection::contains_link},
+    customer::OwnerScope,
     identity::{
         account,
-        one_time::{self, Purpose},
+        one_time_token::{self, OneTimeTokenPurpose},
     },
     infra::{
-        Config, Env, Tx, Unsent,
-        jobs::{Job, Outcome},
-        mail::Letter,
-        sms::Note,
+        Config, DeliveryError, JobContext, Tx,
+        email::EmailMessage,
+        jobs::{BackgroundJob, JobOutcome},
+        sms::SmsMessage,
     },
-    order::find,
+    order::queries,
 };
 
-/// How often a message is tried before it has failed.
-pub const ATTEMPTS: u32 = 8;
+/// Maximum number of delivery attempts of a notification.
+pub const MAX_SEND_ATTEMPTS: u32 = 8;
 
-/// A message is to be sent.
+/// Job that sends a notification.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SendMessage {
-    /// Its key.
+pub struct SendNotification {
+    /// Id of the notification.
     pub message: i64,
 }
 
-impl Job for SendMessage {
+impl BackgroundJob for SendNotification {
     const KIND: &'static str = "send_message";
-    // A service that hangs keeps nothing else waiting.
+    // A queue of its own: a hanging service does not delay other jobs.
     const QUEUE: &'static str = "messages";
-    const ATTEMPTS: Option<u32> = Some(ATTEMPTS);
+    const MAX_ATTEMPTS: Option<u32> = Some(MAX_SEND_ATTEMPTS);
 }
 
-/// Sends a message, unless that was done.
+/// Sends a notification, unless it was sent before.
 ///
-/// Whoever dies between the sending and writing that down leaves it to be sent once more: its id is the same each time, so
-/// that a mailbox shows it once.
-pub async fn send(env: &Env, job: SendMessage) -> Outcome {
-    match attempt(env, job.message).await {
+/// After a crash between sending and storing the result it is sent again. The message id is the same for each attempt,
+/// so that mailboxes can deduplicate.
+pub async fn send_notification(context: &JobContext, job: SendNotification) -> JobOutcome {
+    match attempt_delivery(context, job.message).await {
         Ok(outcome) => outcome,
-        Err(why) => Err(why).into(),
+        Err(error) => Err(error).into(),
     }
 }
 
-async fn attempt(env: &Env, key: i64) -> Result<Outcome> {
-    let Some((row, ready)) = env.db.write(async |tx| prepare(tx, &env.config, key).await).await? else {
-        return Ok(Outcome::Done);
+async fn attempt_delivery(context: &JobContext, message_id: i64) -> Result<JobOutcome> {
+    let Some((row, prepared)) =
+        context.db.write(async |tx| prepare_message(tx, &context.config, message_id).await).await?
+    else {
+        return Ok(JobOutcome::Done);
     };
-    let outcome = match ready {
-        Ready::Letter(letter) => env.mail.send(&letter).await,
-        Ready::Note(note) => env.sms.send(&note).await,
-        Ready::Not(why) => return keep(env, &row, ("skipped", Some(why), None), Outcome::Done).await,
+    let outcome = match prepared {
+        PreparedMessage::Email(email) => context.email_sender.send_email(&email).await,
+        PreparedMessage::Sms(sms) => context.sms_sender.send_sms(&sms).await,
+        PreparedMessage::Skipped(reason) => {
+            return record_delivery_result(context, &row, ("skipped", Some(reason), None), JobOutcome::Done).await;
+        }
     };
     match outcome {
-        Ok(id) => keep(env, &row, ("sent", None, Some(id)), Outcome::Done).await,
-        Err(Unsent::Nowhere) => {
-            let why = format!("this shop sends nothing by {}", row.channel);
-            keep(env, &row, ("skipped", Some(why), None), Outcome::Done).await
+        Ok(id) => record_delivery_result(context, &row, ("sent", None, Some(id)), JobOutcome::Done).await,
+        Err(DeliveryError::Disabled) => {
+            let reason = format!("this shop sends nothing by {}", row.channel);
+            record_delivery_result(context, &row, ("skipped", Some(reason), None), JobOutcome::Done).await
         }
-        Err(Unsent::Never(why)) => keep(env, &row, ("failed", Some(why.clone()), None), Outcome::Fail(why)).await,
-        Err(Unsent::Later(why)) if row.attempts >= i32::try_from(ATTEMPTS).unwrap_or(i32::MAX) => {
-            let why = format!("tried {} times; the last time: {why}", row.attempts);
-            keep(env, &row, ("failed", Some(why.clone()), None), Outcome::Fail(why)).await
+        Err(DeliveryError::Permanent(reason)) => {
+            record_delivery_result(context, &row, ("failed", Some(reason.clone()), None), JobOutcome::Fail(reason))
+                .await
         }
-        Err(Unsent::Later(why)) => keep(env, &row, ("queued", Some(why.clone()), None), Outcome::Retry(why)).await,
+        Err(DeliveryError::Transient(reason))
+            if row.attempts >= i32::try_from(MAX_SEND_ATTEMPTS).unwrap_or(i32::MAX) =>
+        {
+            let reason = format!("tried {} times; the last time: {reason}", row.attempts);
+            record_delivery_result(context, &row, ("failed", Some(reason.clone()), None), JobOutcome::Fail(reason))
+                .await
+        }
+        Err(DeliveryError::Transient(reason)) => {
+            record_delivery_result(context, &row, ("queued", Some(reason.clone()), None), JobOutcome::Retry(reason))
+                .await
+        }
     }
 }
 
-/// A message as it is about to go out.
-enum Ready {
-    Letter(Letter),
-    Note(Note),
-    Not(String),
+/// A message ready for delivery.
+enum PreparedMessage {
+    Email(EmailMessage),
+    Sms(SmsMessage),
+    Skipped(String),
 }
 
-/// Counts the attempt, and puts the message into words. `None` when nothing is left to do now.
-async fn prepare(tx: &Tx, config: &Config, key: i64) -> Result<Option<(message::Model, Ready)>> {
-    if !admitted(tx, config, key).await? {
+/// Increments the attempt count and renders the message. Returns `None` if there is nothing to send now.
+async fn prepare_message(
+    tx: &Tx,
+    config: &Config,
+    message_id: i64,
+) -> Result<Option<(message::Model, PreparedMessage)>> {
+    if !check_admission(tx, config, message_id).await? {
         return Ok(None);
     }
-    let tried = Entity::update_many()
+    let updated = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(Column::Id.eq(key))
-        // A letter that failed is tried again by whoever revives its job.
+        .filter(Column::Id.eq(message_id))
+        // A failed notification is sent again when its job is retried.
         .filter(Column::State.is_in(["queued", "failed"]))
         .exec_with_returning(tx)
         .await?;
-    let Some(row) = tried.into_iter().next() else { return Ok(None) };
-    let ready = write(tx, config, &row).await?;
-    Ok(Some((row, ready)))
+    let Some(row) = updated.into_iter().next() else { return Ok(None) };
+    let prepared = render_message(tx, config, &row).await?;
+    Ok(Some((row, prepared)))
 }
 
-/// Whether a message may go out now. One that has to wait is enqueued again for then; one that may not go out is skipped.
-async fn admitted(tx: &Tx, config: &Config, key: i64) -> Result<bool> {
-    let found = Entity::find_by_id(key).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let Some(row) = found.filter(|row| row.state == "queued" && row.due_at.is_none()) else { return Ok(true) };
-    let (_, channel) = read(&row)?;
-    let admission = limit::admit(tx, config, &row, channel).await?;
+/// Returns whether a notification may be sent now. A postponed one is enqueued for its time; a refused one is skipped.
+async fn check_admission(tx: &Tx, config: &Config, message_id: i64) -> Result<bool> {
+    let locked = Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let Some(row) = locked.filter(|row| row.state == "queued" && row.due_at.is_none()) else { return Ok(true) };
+    let (_, channel) = parse_event_and_channel(&row)?;
+    let admission = sending_limits::decide_admission(tx, config, &row, channel).await?;
     let is_now = admission == Admission::Now;
-    let mut change = row.into_active_model();
-    change.updated_at = Set(tx.now());
+    let mut changes = row.into_active_model();
+    changes.updated_at = Set(tx.now());
     match admission {
-        Admission::Now => change.due_at = Set(Some(tx.now())),
-        Admission::Later(at) => {
-            change.due_at = Set(Some(at));
-            change.why =
-                Set(Some(format!("postponed to {}: another of its kind went to the address", at.to_rfc3339())));
-            tx.enqueue_at(SendMessage { message: key }, at).await?;
+        Admission::Now => changes.due_at = Set(Some(tx.now())),
+        Admission::Postponed(send_at) => {
+            changes.due_at = Set(Some(send_at));
+            changes.why =
+                Set(Some(format!("postponed to {}: another of its kind went to the address", send_at.to_rfc3339())));
+            tx.enqueue_job_at(SendNotification { message: message_id }, send_at).await?;
         }
-        Admission::Refused(why) => {
-            change.state = Set("skipped".to_owned());
-            change.why = Set(Some(why));
+        Admission::Refused(reason) => {
+            changes.state = Set("skipped".to_owned());
+            changes.why = Set(Some(reason));
         }
     }
-    change.update(tx).await?;
+    changes.update(tx).await?;
     Ok(is_now)
 }
 
-async fn write(tx: &Tx, config: &Config, row: &message::Model) -> Result<Ready> {
-    let Some(to) = row.recipient.clone() else { return Ok(Ready::Not("its recipient has been forgotten".into())) };
-    let (occasion, channel) = read(row)?;
+async fn render_message(tx: &Tx, config: &Config, row: &message::Model) -> Result<PreparedMessage> {
+    let Some(recipient) = row.recipient.clone() else {
+        return Ok(PreparedMessage::Skipped("its recipient has been forgotten".into()));
+    };
+    let (event_type, channel) = parse_event_and_channel(row)?;
     let id = format!("{}.{}", row.id, row.round);
-    let language = row.language.as_deref().and_then(Language::named).unwrap_or(config.shop.language);
-    let words = words(row)?;
-    let mut facts = facts(config, words.as_ref());
+    let language = row.language.as_deref().and_then(LanguageCode::from_code).unwrap_or(config.shop.language);
+    let data = parse_template_data(row)?;
+    let mut context = build_template_context(config, data.as_ref());
     let pattern = &config.notification.order_url;
-    if let Some(key) = row.order_id.filter(|_| !pattern.is_empty())
-        && let Some(order) = find::by_key(tx, &[key], Reach::All).await?.remove(&key)
+    if let Some(order_id) = row.order_id.filter(|_| !pattern.is_empty())
+        && let Some(order) = queries::find_orders_by_ids(tx, &[order_id], OwnerScope::All).await?.remove(&order_id)
     {
-        facts.link = render::fill(pattern, &[("number", &order.number), ("token", &order.token)]);
+        context.link = render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.token)]);
     }
     let (name, token);
-    if let Some(purpose) = purpose(occasion) {
-        // Somebody who has gone, or has another address by now, is sent nothing that opens an account.
+    if let Some(purpose) = find_token_purpose(event_type) {
+        // Tokens are not sent to deleted accounts, nor to a previous e-mail address.
         let owner = match row.account_id {
-            Some(account) => account::alive(tx, account).await?.filter(|owner| owner.email.as_ref() == Some(&to)),
+            Some(account) => account::find_active_account(tx, account)
+                .await?
+                .filter(|owner| owner.email.as_ref() == Some(&recipient)),
             None => None,
         };
-        let Some(owner) = owner else { return Ok(Ready::Not("the account is closed, or has another address".into())) };
-        if purpose == Purpose::VerifyEmail && owner.email_verified_at.is_some() {
-            return Ok(Ready::Not("the address has been verified meanwhile".into()));
+        let Some(owner) = owner else {
+            return Ok(PreparedMessage::Skipped("the account is closed, or has another address".into()));
+        };
+        if purpose == OneTimeTokenPurpose::VerifyEmail && owner.email_verified_at.is_some() {
+            return Ok(PreparedMessage::Skipped("the address has been verified meanwhile".into()));
         }
-        token = one_time::make(tx, purpose, owner.id, &to).await?;
-        // Before its address is verified, an account's name is what anybody may have typed.
-        let is_known = owner.email_verified_at.is_some() && !contains_link(&owner.first_name);
-        name = if is_known { owner.first_name } else { String::new() };
-        let page = if purpose == Purpose::VerifyEmail {
+        token = one_time_token::create_one_time_token(tx, purpose, owner.id, &recipient).await?;
+        // The name of an account is unverified input until its e-mail address is verified.
+        let is_name_verified = owner.email_verified_at.is_some() && !contains_link(&owner.first_name);
+        name = if is_name_verified { owner.first_name } else { String::new() };
+        let url_template = if purpose == OneTimeTokenPurpose::VerifyEmail {
             &config.notification.verify_url
         } else {
             &config.notification.reset_url
         };
-        facts.link = render::fill(page, &[("token", &token)]);
-        facts.token = Some(&token);
-        facts.name = &name;
+        context.link = render::fill_url_template(url_template, &[("token", &token)]);
+        context.token = Some(&token);
+        context.name = &name;
     }
-    if channel == Channel::Sms {
-        return Ok(Ready::Note(Note { id, to, text: note(occasion, language, &facts)? }));
+    if channel == NotificationChannel::Sms {
+        return Ok(PreparedMessage::Sms(SmsMessage {
+            id,
+            to: recipient,
+            text: render_sms(event_type, language, &context)?,
+        }));
     }
-    let written = letter(occasion, language, &facts)?;
-    let super::Written { subject, text, html } = written;
-    Ok(Ready::Letter(Letter { id, to, subject, text, html, at: row.created_at }))
+    let rendered = render_email(event_type, language, &context)?;
+    let super::RenderedEmail { subject, text, html } = rendered;
+    Ok(PreparedMessage::Email(EmailMessage { id, to: recipient, subject, text, html, date: row.created_at }))
 }
 
-fn read(row: &message::Model) -> Result<(Occasion, Channel)> {
-    let read = |why: String| Error::fault("reading a message", why);
-    Ok((row.occasion.parse().map_err(read)?, row.channel.parse().map_err(read)?))
+fn parse_event_and_channel(row: &message::Model) -> Result<(NotificationEventType, NotificationChannel)> {
+    let parse_error = |error: String| Error::internal("reading a message", error);
+    Ok((row.occasion.parse().map_err(parse_error)?, row.channel.parse().map_err(parse_error)?))
 }
 
-const fn purpose(occasion: Occasion) -> Option<Purpose> {
-    match occasion {
-        Occasion::VerifyEmail => Some(Purpose::VerifyEmail),
-        Occasion::ResetPassword => Some(Purpose::ResetPassword),
+const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTimeTokenPurpose> {
+    match event_type {
+        NotificationEventType::VerifyEmail => Some(OneTimeTokenPurpose::VerifyEmail),
+        NotificationEventType::ResetPassword => Some(OneTimeTokenPurpose::ResetPassword),
         _ => None,
     }
 }
 
-fn words(row: &message::Model) -> Result<Option<OrderWords>> {
-    let words = row.words.clone().map(serde_json::from_value).transpose();
-    words.map_err(|why| Error::fault("reading what a message says", why))
+fn parse_template_data(row: &message::Model) -> Result<Option<OrderTemplateData>> {
+    let data = row.words.clone().map(serde_json::from_value).transpose();
+    data.map_err(|error| Error::internal("reading what a message says", error))
 }
 
-fn facts<'a>(config: &'a Config, words: Option<&'a OrderWords>) -> Facts<'a> {
-    let name = words.map_or("", |words| words.name.as_str());
-    Facts { shop: &config.shop.name, name, order: words, link: None, token: None }
+fn build_template_context<'a>(config: &'a Config, data: Option<&'a OrderTemplateData>) -> TemplateContext<'a> {
+    let name = data.map_or("", |data| data.name.as_str());
+    TemplateContext { shop: &config.shop.name, name, order: data, link: None, token: None }
 }
 
-/// What a message is about, in one line; `None` for a short message, and for one whose words are gone.
-///
-/// # Errors
-/// When it cannot be put into words.
-pub fn subject_of(config: &Config, row: &message::Model) -> Result<Option<String>> {
-    let (occasion, channel) = read(row)?;
-    let words = words(row)?;
-    if channel == Channel::Sms || (occasion.is_chosen() && words.is_none()) {
+/// Renders the subject of a stored notification. Returns `None` for an SMS and for erased template data.
+pub fn render_message_subject(config: &Config, row: &message::Model) -> Result<Option<String>> {
+    let (event_type, channel) = parse_event_and_channel(row)?;
+    let data = parse_template_data(row)?;
+    if channel == NotificationChannel::Sms || (event_type.is_optional() && data.is_none()) {
         return Ok(None);
     }
-    let language = row.language.as_deref().and_then(Language::named).unwrap_or(config.shop.language);
-    render::subject(occasion, language, &facts(config, words.as_ref())).map(Some)
+    let language = row.language.as_deref().and_then(LanguageCode::from_code).unwrap_or(config.shop.language);
+    render::render_subject(event_type, language, &build_template_context(config, data.as_ref())).map(Some)
 }
 
-/// Writes down what came of an attempt. Staff see it.
-async fn keep(
-    env: &Env,
+/// Stores the result of a delivery attempt, visible to staff.
+async fn record_delivery_result(
+    context: &JobContext,
     row: &message::Model,
-    (state, why, id): (&str, Option<String>, Option<String>),
-    outcome: Outcome,
-) -> Result<Outcome> {
-    if let Some(why) = why.as_deref().filter(|_| state != "skipped") {
+    (state, reason, id): (&str, Option<String>, Option<String>),
+    outcome: JobOutcome,
+) -> Result<JobOutcome> {
+    if let Some(reason) = reason.as_deref().filter(|_| state != "skipped") {
         tracing::warn!(
             message = row.id,
             channel = row.channel,
             attempt = row.attempts,
             state,
-            why,
-            "a message did not go out"
+            reason,
+            "notification not sent"
         );
     }
-    let why = why.map(|why| why.chars().take(400).collect::<String>());
-    env.db
+    let reason = reason.map(|reason| reason.chars().take(400).collect::<String>());
+    context
+        .db
         .write(async |tx| {
             let mut sql = tx.sql();
-            sql.push("UPDATE message SET state = ").bind(state).push(", why = ").bind(why);
+            sql.push("UPDATE message SET state = ").bind(state).push(", why = ").bind(reason);
             sql.push(", updated_at = ").bind(tx.now());
             if let Some(id) = id {
                 sql.push(", provider_id = ").bind(id).push(", sent_at = ").bind(tx.now());
             }
-            // Whoever was forgotten meanwhile stays so, and what another worker has sent is sent.
+            // Keeps erased recipients erased, and a notification that another worker has sent as sent.
             sql.push(" WHERE id = ").bind(row.id).push(" AND round = ").bind(row.round);
             sql.push(" AND state IN ('queued', 'failed') AND recipient IS NOT NULL");
-            tx.execute_raw(sql.statement()).await?;
+            tx.execute_raw(sql.into_statement()).await?;
             Ok(())
         })
         .await?;

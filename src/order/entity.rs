@@ -1,4 +1,4 @@
-//! Rows of orders as they are read.
+//! Row types of orders.
 
 use aws_lc_rs::constant_time;
 use chrono::{DateTime, Utc};
@@ -6,14 +6,14 @@ use sea_orm::FromQueryResult;
 use serde_json::Value;
 
 use super::{
-    lifecycle::{FulfilmentStatus, PaymentStatus, Status},
     refund_share::refund_share,
+    state_machine::{FulfilmentStatus, PaymentStatus, Status},
 };
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Order {
+pub struct OrderRow {
     pub id: i64,
     pub number: String,
     pub token: String,
@@ -45,18 +45,18 @@ pub struct Order {
     pub updated_at: DateTime<Utc>,
 }
 
-impl Order {
-    /// Whether this is the order's token, compared in constant time.
+impl OrderRow {
+    /// Returns whether `token` is the order's access token; compares in constant time.
     #[must_use]
     pub fn has_token(&self, token: &str) -> bool {
         constant_time::verify_slices_are_equal(self.token.as_bytes(), token.as_bytes()).is_ok()
     }
 }
 
-/// A line of an order: what was bought, as it was then.
+/// A line of an order, with product data and prices as of placement.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Line {
+pub struct OrderLineRow {
     pub id: i64,
     pub order_id: i64,
     pub position: i32,
@@ -82,30 +82,30 @@ pub struct Line {
     pub returned: i64,
 }
 
-impl Line {
-    /// Returns how many shipped units the buyer still has to pay for, or has paid and not got back.
+impl OrderLineRow {
+    /// Returns the number of shipped units that are not refunded.
     #[must_use]
-    pub const fn kept(&self) -> i64 {
+    pub const fn net_shipped_quantity(&self) -> i64 {
         self.fulfilled - (self.refunded - self.cancelled)
     }
 
-    /// Returns what the next `units` that the buyer does not pay for are worth, in minor units.
+    /// Returns the value of the next `units` refunded units, in minor units.
     #[must_use]
     pub fn refund_share(&self, units: i64) -> i64 {
         refund_share(self.total, self.quantity, self.refunded, units)
     }
 
-    /// How many are still to be sent.
+    /// Returns the number of units that are neither shipped nor canceled.
     #[must_use]
-    pub const fn unsent(&self) -> i64 {
+    pub const fn unshipped_quantity(&self) -> i64 {
         self.quantity - self.fulfilled - self.cancelled
     }
 }
 
-/// A parcel.
+/// A fulfillment (shipment) of an order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Fulfilment {
+pub struct FulfillmentRow {
     pub id: i64,
     pub order_id: i64,
     pub carrier: Option<String>,
@@ -115,19 +115,19 @@ pub struct Fulfilment {
     pub created_at: DateTime<Utc>,
 }
 
-/// So many units of a line, in a parcel or paid back.
+/// Quantity of an order line in a fulfillment or a refund; `owner` is the id of the fulfillment or refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Part {
+pub struct LineQuantityRow {
     pub owner: i64,
     pub order_line_id: i64,
     pub quantity: i64,
 }
 
-/// Something that has happened to an order.
+/// An entry of an order's history.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Entry {
+pub struct OrderHistoryRow {
     pub id: i64,
     pub order_id: i64,
     pub kind: String,
@@ -140,10 +140,10 @@ pub struct Entry {
     pub created_at: DateTime<Utc>,
 }
 
-/// Money on its way back.
+/// A refund of an order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct Refund {
+pub struct RefundRow {
     pub id: i64,
     pub order_id: i64,
     pub payment_id: i64,

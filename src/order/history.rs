@@ -1,50 +1,57 @@
-//! The history of an order: who did what, when and why.
+//! Order history: event, actor, time and note.
 
 use sea_orm::ConnectionTrait;
 
 use super::Status;
 use crate::{
     base::Result,
-    infra::{Sql, Tx},
+    infra::{SqlBuilder, Tx},
 };
 
-/// What kind of thing has happened.
+/// Type of a history entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// It was placed.
+pub enum OrderHistoryEvent {
+    /// The order was placed.
     Placed,
-    /// It went from one status to another.
-    Went(Status, Status),
-    /// Something about its money.
+    /// The status changed from the first to the second value.
+    StatusChanged(Status, Status),
+    /// The payment changed.
     Payment,
-    /// A parcel went off.
-    Fulfilment,
-    /// Money went back.
+    /// A fulfillment was created.
+    Fulfillment,
+    /// A refund was completed or declined.
     Refund,
-    /// Somebody wrote something down.
+    /// A note was added.
     Note,
 }
 
-/// Writes down what has happened; `public` when the buyer may read it.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn tell(tx: &Tx, order: i64, told: Told, note: (Option<&str>, bool)) -> Result<()> {
-    tx.execute_raw(statement(tx, order, told, note).statement()).await?;
+/// Adds an entry to the order's history. The flag beside the note makes it visible to the buyer.
+pub async fn record_history_event(
+    tx: &Tx,
+    order_id: i64,
+    event: OrderHistoryEvent,
+    note: (Option<&str>, bool),
+) -> Result<()> {
+    tx.execute_raw(statement(tx, order_id, event, note).into_statement()).await?;
     Ok(())
 }
 
-/// The statement that writes it down.
-pub(super) fn statement(tx: &Tx, order: i64, told: Told, (note, public): (Option<&str>, bool)) -> Sql {
-    let (kind, from, to) = match told {
-        Told::Placed => ("placed", None, None),
-        Told::Went(from, to) => ("status", Some(from), Some(to)),
-        Told::Payment => ("payment", None, None),
-        Told::Fulfilment => ("fulfilment", None, None),
-        Told::Refund => ("refund", None, None),
-        Told::Note => ("note", None, None),
+/// Returns the statement that inserts a history entry.
+pub(super) fn statement(
+    tx: &Tx,
+    order: i64,
+    event: OrderHistoryEvent,
+    (note, public): (Option<&str>, bool),
+) -> SqlBuilder {
+    let (kind, from, to) = match event {
+        OrderHistoryEvent::Placed => ("placed", None, None),
+        OrderHistoryEvent::StatusChanged(from, to) => ("status", Some(from), Some(to)),
+        OrderHistoryEvent::Payment => ("payment", None, None),
+        OrderHistoryEvent::Fulfillment => ("fulfilment", None, None),
+        OrderHistoryEvent::Refund => ("refund", None, None),
+        OrderHistoryEvent::Note => ("note", None, None),
     };
-    let (actor, actor_id) = tx.origin().actor.stored();
+    let (actor, actor_id) = tx.origin().actor.to_db_parts();
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO order_entry (order_id, kind, from_status, to_status, actor_kind, actor_id, note, is_public, ",

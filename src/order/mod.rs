@@ -1,19 +1,19 @@
-//! Orders: what was bought, as it was then, and how it comes to its end. Each verb is a file.
+//! Orders: state machine, placement, fulfillment, cancellation, history and queries.
 
-pub mod lifecycle;
+pub mod state_machine;
 pub mod number;
 pub mod refund_share;
 pub mod entity;
-pub mod event;
+pub mod events;
 pub mod history;
-pub mod find;
+pub mod queries;
 pub mod place;
-pub mod advance;
-pub mod fulfil;
+pub mod transition;
+pub mod fulfillment;
 pub mod cancel;
-pub mod list;
-pub mod keep;
+pub mod order_filter;
+pub mod privacy;
 
-pub use entity::{Line, Order};
-pub use event::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
-pub use lifecycle::{FulfilmentStatus, PaymentStatus, Status};
+pub use entity::{OrderLineRow, OrderRow};
+pub use events::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
+pub use state_machine::{FulfilmentStatus, PaymentStatus, Status};

@@ -1,30 +1,30 @@
-//! Placing an order: everything is copied as it is now, and promised, or nothing is.
+//! Order placement: copies product data and prices into the order and reserves stock, all or nothing.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 
-use super::{Order, OrderPlaced, PaymentStatus, history, history::Told, number};
+use super::{OrderPlaced, OrderRow, PaymentStatus, history, history::OrderHistoryEvent, number};
 use crate::{
     base::{
         Error, Result,
-        error::{Code, Problem},
+        error::{PublicError, PublicErrorCode},
     },
-    identity::secret,
+    identity::random_token,
     infra::{Batch, Tx},
-    inventory::hold::{self, Want},
+    inventory::reservation::{self, ReservationRequest},
 };
 
-/// So often another number is tried when one is taken.
-const TRIES: usize = 5;
+/// Maximum number of attempts to find an unused order number.
+const MAX_NUMBER_ATTEMPTS: usize = 5;
 
-/// An order that is to be placed.
+/// Input of an order placement.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
 pub struct NewOrder {
-    pub key: i64,
-    pub account: Option<i64>,
-    pub cart: Option<i64>,
+    pub id: i64,
+    pub account_id: Option<i64>,
+    pub cart_id: Option<i64>,
     pub email: Option<String>,
     pub phone: Option<String>,
     pub name_key: String,
@@ -40,21 +40,21 @@ pub struct NewOrder {
     pub shipping_address: Option<Value>,
     pub billing_address: Option<Value>,
     pub note: Option<String>,
-    /// How the money stands already.
-    pub payment: PaymentStatus,
-    /// Until when it waits for its money.
+    /// Initial payment status.
+    pub payment_status: PaymentStatus,
+    /// Time at which the unpaid order expires; `None` means never.
     pub expires_at: Option<DateTime<Utc>>,
-    pub lines: Vec<NewLine>,
+    pub lines: Vec<NewOrderLine>,
 }
 
-/// A line of it.
+/// A line of a [`NewOrder`].
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct NewLine {
-    /// Where the caller named it: `lines.2`.
-    pub path: String,
-    pub variant: i64,
-    pub product: i64,
+pub struct NewOrderLine {
+    /// Path of the line in the caller's input, for user errors: `lines.2`.
+    pub field_path: String,
+    pub variant_id: i64,
+    pub product_id: i64,
     pub sku: String,
     pub name: String,
     pub variant_name: String,
@@ -68,47 +68,55 @@ pub struct NewLine {
     pub tax: i64,
     pub tax_added: i64,
     pub total: i64,
-    pub grams: Option<i64>,
+    pub weight_grams: Option<i64>,
     pub tracked: bool,
-    pub backorder: bool,
+    pub allow_backorder: bool,
 }
 
-/// Places it, and writes what belongs to it. The rows of stock are held last, and so as shortly as can be: many may want
-/// the same.
+/// Inserts an order with its lines, history and event, and reserves stock. Stock rows are locked last and therefore
+/// briefly, because concurrent orders contend for them.
 ///
 /// # Errors
-/// When there is less of something than is wanted: for each, how many are left.
-pub async fn place(tx: &Tx, new: &NewOrder, mut batch: Batch) -> Result<Order> {
-    let order = write_order(tx, new).await?;
-    batch.add(history::statement(tx, new.key, Told::Placed, (None, true)));
-    batch.add(tx.emit_statement(&[OrderPlaced { order: new.key }])?);
-    let keys = write_lines(tx, new, batch).await?;
-    let want = |(line, key): (&NewLine, &i64)| {
-        let (variant, quantity, backorder) = (line.variant, line.quantity, line.backorder);
-        line.tracked.then_some(Want { line: *key, variant, quantity, backorder })
+/// Returns `InsufficientStock` for each line whose stock is too low, with the available quantity.
+pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Result<OrderRow> {
+    let order = insert_order(tx, new_order).await?;
+    batch.add(history::statement(tx, new_order.id, OrderHistoryEvent::Placed, (None, true)));
+    batch.add(tx.emit_statement(&[OrderPlaced { order: new_order.id }])?);
+    let line_ids = insert_order_lines(tx, new_order, batch).await?;
+    let to_request = |(line, line_id): (&NewOrderLine, &i64)| {
+        let (variant, quantity, backorder) = (line.variant_id, line.quantity, line.allow_backorder);
+        line.tracked.then_some(ReservationRequest {
+            order_line_id: *line_id,
+            variant_id: variant,
+            quantity,
+            allow_backorder: backorder,
+        })
     };
-    let wants: Vec<_> = new.lines.iter().zip(&keys).filter_map(want).collect();
-    let short = hold::reserve(tx, &wants, new.expires_at).await?;
-    let problem = |short: &hold::Short| {
-        let line = keys.iter().position(|key| *key == short.line).and_then(|at| new.lines.get(at))?;
-        Some(insufficient(line, short.left))
+    let requests: Vec<_> = new_order.lines.iter().zip(&line_ids).filter_map(to_request).collect();
+    let shortage = reservation::reserve_stock(tx, &requests, new_order.expires_at).await?;
+    let to_user_error = |shortage: &reservation::Shortage| {
+        let line = line_ids
+            .iter()
+            .position(|line_id| *line_id == shortage.order_line_id)
+            .and_then(|index| new_order.lines.get(index))?;
+        Some(insufficient_stock_error(line, shortage.available))
     };
-    Error::all(short.iter().filter_map(problem).collect())?;
+    Error::fail_if_any(shortage.iter().filter_map(to_user_error).collect())?;
     Ok(order)
 }
 
-fn insufficient(line: &NewLine, left: i64) -> Problem {
-    let message = match left {
+fn insufficient_stock_error(line: &NewOrderLine, available: i64) -> PublicError {
+    let message = match available {
         0 => format!("{} ({}) is sold out", line.name, line.sku),
-        left => format!("of {} ({}) only {left} are left, not {}", line.name, line.sku, line.quantity),
+        available => format!("of {} ({}) only {available} are left, not {}", line.name, line.sku, line.quantity),
     };
-    let field = line.path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    Problem { code: Code::InsufficientStock, field, message }
+    let field = line.field_path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    PublicError { code: PublicErrorCode::InsufficientStock, field, message }
 }
 
-async fn write_order(tx: &Tx, new: &NewOrder) -> Result<Order> {
-    let token = secret::random()?;
-    for _ in 0..TRIES {
+async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
+    let token = random_token::generate_token()?;
+    for _ in 0..MAX_NUMBER_ATTEMPTS {
         let mut sql = tx.sql();
         sql.push(
             "INSERT INTO customer_order (id, number, token, account_id, cart_id, email, phone, name_key, language, status, \
@@ -116,30 +124,60 @@ async fn write_order(tx: &Tx, new: &NewOrder) -> Result<Order> {
              shipping_method_id, shipping_name, shipping_address, billing_address, note, version, expires_at, placed_at, \
              created_at, updated_at) VALUES (",
         );
-        sql.bind(new.key).push(", ").bind(number::random()?).push(", ").bind(token.as_str()).push(", ");
-        sql.bind(new.account).push(", ").bind(new.cart).push(", ").bind(new.email.as_deref()).push(", ");
-        sql.bind(new.phone.as_deref()).push(", ").bind(new.name_key.as_str()).push(", ");
-        sql.bind(new.language.as_str()).push(", 'pending', ").bind(new.payment.stored()).push(", 'unfulfilled', ");
-        sql.bind(new.currency.as_str());
-        for amount in [new.subtotal, new.discount, new.shipping, new.tax, new.tax_added, new.total] {
+        sql.bind(new_order.id)
+            .push(", ")
+            .bind(number::generate_order_number()?)
+            .push(", ")
+            .bind(token.as_str())
+            .push(", ");
+        sql.bind(new_order.account_id)
+            .push(", ")
+            .bind(new_order.cart_id)
+            .push(", ")
+            .bind(new_order.email.as_deref())
+            .push(", ");
+        sql.bind(new_order.phone.as_deref()).push(", ").bind(new_order.name_key.as_str()).push(", ");
+        sql.bind(new_order.language.as_str())
+            .push(", 'pending', ")
+            .bind(new_order.payment_status.stored())
+            .push(", 'unfulfilled', ");
+        sql.bind(new_order.currency.as_str());
+        for amount in [
+            new_order.subtotal,
+            new_order.discount,
+            new_order.shipping,
+            new_order.tax,
+            new_order.tax_added,
+            new_order.total,
+        ] {
             sql.push(", ").bind(amount);
         }
-        let (method, name) = new.shipping_method.clone().unzip();
-        sql.push(", ").bind(method).push(", ").bind(name).push(", ").bind(new.shipping_address.clone()).push(", ");
-        sql.bind(new.billing_address.clone()).push(", ").bind(new.note.as_deref()).push(", 1, ").bind(new.expires_at);
+        let (method, name) = new_order.shipping_method.clone().unzip();
+        sql.push(", ")
+            .bind(method)
+            .push(", ")
+            .bind(name)
+            .push(", ")
+            .bind(new_order.shipping_address.clone())
+            .push(", ");
+        sql.bind(new_order.billing_address.clone())
+            .push(", ")
+            .bind(new_order.note.as_deref())
+            .push(", 1, ")
+            .bind(new_order.expires_at);
         for _ in 0..3 {
             sql.push(", ").bind(tx.now());
         }
         sql.push(") ON CONFLICT (number) DO NOTHING RETURNING *");
-        if let Some(row) = tx.query_one_raw(sql.statement()).await? {
-            return Ok(Order::from_query_result(&row, "")?);
+        if let Some(row) = tx.query_one_raw(sql.into_statement()).await? {
+            return Ok(OrderRow::from_query_result(&row, "")?);
         }
     }
-    Err(Error::fault("placing an order", "every number that was tried is taken"))
+    Err(Error::internal("placing an order", "every number that was tried is taken"))
 }
 
-/// Writes the lines after a batch; their keys, in their order.
-async fn write_lines(tx: &Tx, new: &NewOrder, batch: Batch) -> Result<Vec<i64>> {
+/// Inserts the lines after the batch's statements. Returns their ids in line order.
+async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Result<Vec<i64>> {
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
     let columns = [
         ("order_id", "bigint"),
@@ -167,12 +205,12 @@ async fn write_lines(tx: &Tx, new: &NewOrder, batch: Batch) -> Result<Vec<i64>> 
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
-    let row = |(at, line): (usize, &NewLine)| {
+    let to_row = |(line_index, line): (usize, &NewOrderLine)| {
         json!([
-            new.key,
-            at,
-            line.variant,
-            line.product,
+            new_order.id,
+            line_index,
+            line.variant_id,
+            line.product_id,
             line.sku,
             line.name,
             line.variant_name,
@@ -186,7 +224,7 @@ async fn write_lines(tx: &Tx, new: &NewOrder, batch: Batch) -> Result<Vec<i64>> 
             line.tax,
             line.tax_added,
             line.total,
-            line.grams,
+            line.weight_grams,
             line.tracked,
             0,
             0,
@@ -196,13 +234,13 @@ async fn write_lines(tx: &Tx, new: &NewOrder, batch: Batch) -> Result<Vec<i64>> 
         ])
     };
     let mut sql = tx.sql();
-    sql.insert("order_line", &columns, new.lines.iter().enumerate().map(row).collect());
+    sql.insert_rows("order_line", &columns, new_order.lines.iter().enumerate().map(to_row).collect());
     sql.push(" RETURNING id, position");
-    let mut keys = Vec::with_capacity(new.lines.len());
+    let mut positioned_ids = Vec::with_capacity(new_order.lines.len());
     for row in tx.query_batch(batch, sql).await? {
-        let (key, position): (i64, i32) = (row.try_get_by(0)?, row.try_get_by(1)?);
-        keys.push((position, key));
+        let (line_id, position): (i64, i32) = (row.try_get_by(0)?, row.try_get_by(1)?);
+        positioned_ids.push((position, line_id));
     }
-    keys.sort_unstable();
-    Ok(keys.into_iter().map(|(_, key)| key).collect())
+    positioned_ids.sort_unstable();
+    Ok(positioned_ids.into_iter().map(|(_, line_id)| line_id).collect())
 }

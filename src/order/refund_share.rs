@@ -1,13 +1,14 @@
-//! The worth of refunded units, so that the refunds of a line add up to its total exactly. Pure.
+//! Value of refunded units, computed so that the refunds of a line add up to its total exactly. Pure.
 
-/// Returns what the next `units` of a line are worth when `refunded` of its `quantity` units are refunded already.
+/// Returns the value of the next `units` units of a line, in minor units, if `refunded` of its `quantity` units are
+/// already refunded.
 ///
-/// The share is the difference of two rounded-down prefixes of the total. However the units are split over refunds, all of
-/// them together come to `total`. Amounts are minor units.
+/// The share is the difference of two rounded-down prefixes of the total, so that any split into refunds adds up to
+/// `total`.
 #[must_use]
 pub fn refund_share(total: i64, quantity: i64, refunded: i64, units: i64) -> i64 {
-    let worth = |count: i64| i128::from(total) * i128::from(count) / i128::from(quantity.max(1));
-    i64::try_from(worth(refunded + units) - worth(refunded)).unwrap_or(0)
+    let value_of = |count: i64| i128::from(total) * i128::from(count) / i128::from(quantity.max(1));
+    i64::try_from(value_of(refunded + units) - value_of(refunded)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests {
     fn refund_share_after_a_refund_completes_the_total() {
         let shares = [refund_share(1000, 3, 0, 1), refund_share(1000, 3, 1, 1), refund_share(1000, 3, 2, 1)];
         assert_eq!(shares, [333, 333, 334]);
-        // As if nothing had been refunded before, the last unit would be short of a cent.
+        // Without the previous refunds, the share of the last unit would be one cent too low.
         assert_ne!(shares[2], refund_share(1000, 3, 0, 1));
         assert_eq!((refund_share(1000, 3, 1, 2), refund_share(1000, 3, 0, 3)), (667, 1000));
     }
@@ -50,7 +51,7 @@ mod tests {
                 prop_assert!(share >= 0);
                 refunded += part;
                 sum += share;
-                // Nobody is ever refunded more than the refunded units cost.
+                // The refunded sum never exceeds the value of the refunded units.
                 prop_assert!(i128::from(sum) * i128::from(quantity) <= i128::from(total) * i128::from(refunded));
             }
             prop_assert_eq!(sum, total);

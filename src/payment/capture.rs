@@ -1,163 +1,182 @@
-//! Captures: money that was promised is taken, or let go. What is decided is stored before the provider is asked, and a job
-//! asks again until the answer is known.
+//! Captures and voids of authorized payments. The intent is stored before the provider is called, and a job retries
+//! until the result is known.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Ask, Payment, PaymentState, Provider, Providers, entity, ledger, manual,
-    settle::{self, ASKED_AGAIN, LetGo},
+    Payment, PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult, PaymentState, entity, manual,
+    payment_result::{self, PAYMENT_RETRY_DELAY, VoidPayment},
+    transactions,
 };
 use crate::{
-    base::{Error, Result, error::Code},
+    base::{Error, Result, error::PublicErrorCode},
     infra::{
         Db, Tx,
-        jobs::{Job, Outcome},
+        jobs::{BackgroundJob, JobOutcome},
     },
     order::{
-        Order, Status,
-        advance::{self, Target},
-        history,
-        history::Told,
+        OrderRow, Status, history,
+        history::OrderHistoryEvent,
+        transition::{self, OrderTarget},
     },
 };
 
-/// Asks a provider for the money of a payment that is to be captured.
+/// Job that captures a payment at its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capture {
-    /// The payment.
+pub struct CapturePayment {
+    /// Id of the payment.
     pub payment: i64,
 }
 
-impl Job for Capture {
+impl BackgroundJob for CapturePayment {
     const KIND: &'static str = "payment.capture";
     const QUEUE: &'static str = "payment";
 }
 
-/// Captures the money that was promised for an order. When the provider's answer is not known, the order is returned as it
-/// is, and a job asks again.
+/// Captures the authorized payment of an order. If the provider's result is unknown, returns the order unchanged, and a
+/// job retries.
 ///
 /// # Errors
-/// When there is none promised, or the provider refuses.
-pub async fn capture(db: &Db, providers: &Providers, target: Target) -> Result<Order> {
-    let (order, payment) = db.write_with_retry(|| async |tx| decide(tx, target).await).await?;
+/// Returns `IllegalTransition` if no payment is authorized, `PaymentFailed` if the provider declines.
+pub async fn capture_payment(db: &Db, providers: &PaymentProviders, target: OrderTarget) -> Result<OrderRow> {
+    let (order, payment) = db.write_with_retry(|| async |tx| request_capture(tx, target).await).await?;
     if payment.capture_asked_at.is_none() {
         return Ok(order);
     }
-    match ask(db, providers, payment.id).await? {
-        (_, Some(Answer::Refused { why })) => Err(Error::user(Code::PaymentFailed, "id", why)),
+    match execute_capture(db, providers, payment.id).await? {
+        (_, Some(PaymentResult::Declined { reason })) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
         (order, _) => Ok(order),
     }
 }
 
-/// Writes down that a payment is to be captured, with the job that asks for it. Money that people hand over is captured at
-/// once.
-async fn decide(tx: &Tx, target: Target) -> Result<(Order, Payment)> {
-    let order = advance::open(tx, target).await?;
-    let payment = entity::of_order(tx, order.id).await?;
-    let mut payment = payment.ok_or_else(|| Error::fault("taking money", "the order has no payment"))?;
+/// Stores the intent to capture a payment, with its job. Manual payments are captured immediately.
+async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Payment)> {
+    let order = transition::lock_target_order(tx, target).await?;
+    let payment = entity::find_payment_by_order(tx, order.id).await?;
+    let mut payment = payment.ok_or_else(|| Error::internal("taking money", "the order has no payment"))?;
     if payment.status == PaymentState::Captured {
         return Ok((order, payment));
     }
-    check(&order, &payment)?;
-    if payment.provider == manual::NAME {
+    check_capturable(&order, &payment)?;
+    if payment.provider == manual::MANUAL_PROVIDER_NAME {
         let reference = format!("capture-{}", payment.id);
-        let order = settle::settle(tx, order.id, &Answer::Done { reference }).await?;
+        let order = payment_result::apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
         return Ok((order, payment));
     }
     if payment.capture_asked_at.is_none() {
         payment.capture_asked_at = Some(tx.now());
-        ledger::stand(tx, &payment).await?;
-        tx.enqueue_at(Capture { payment: payment.id }, tx.now() + ASKED_AGAIN).await?;
+        transactions::update_payment_status(tx, &payment).await?;
+        tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     }
     Ok((order, payment))
 }
 
-fn check(order: &Order, payment: &Payment) -> Result<()> {
-    let ended = [Status::Cancelled, Status::Refunded].contains(&order.status);
-    let by_hand = payment.provider == manual::NAME && payment.status == PaymentState::Pending;
-    if (payment.status == PaymentState::Authorised || by_hand) && !ended {
+fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
+    let is_ended = [Status::Cancelled, Status::Refunded].contains(&order.status);
+    let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status == PaymentState::Pending;
+    if (payment.status == PaymentState::Authorised || is_manual) && !is_ended {
         return Ok(());
     }
     let message = "no money is promised for this order that could be taken";
-    Err(Error::user(Code::IllegalTransition, "id", message))
+    Err(Error::user(PublicErrorCode::IllegalTransition, "id", message))
 }
 
-/// Asks the provider, once more if need be, and does what follows. No answer where there is nothing to ask any more.
-async fn ask(db: &Db, providers: &Providers, payment: i64) -> Result<(Order, Option<Answer>)> {
-    let (order, payment) = open(db, payment).await?;
+/// Calls the provider, idempotently, and applies its result. Returns no result if there is nothing to capture.
+async fn execute_capture(
+    db: &Db,
+    providers: &PaymentProviders,
+    payment: i64,
+) -> Result<(OrderRow, Option<PaymentResult>)> {
+    let (order, payment) = lock_order_by_payment(db, payment).await?;
     if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
         return Ok((order, None));
     }
-    let answer = capture_of(providers.of(&payment.provider)?.as_ref(), &order, &payment).await;
-    let order = db.write_with_retry(|| async |tx| answered(tx, order.id, &answer).await).await?;
-    Ok((order, Some(answer)))
+    let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
+    let order = db.write_with_retry(|| async |tx| apply_capture_result(tx, order.id, &result).await).await?;
+    Ok((order, Some(result)))
 }
 
-async fn open(db: &Db, payment: i64) -> Result<(Order, Payment)> {
-    let order = entity::order_of(db, payment).await?.ok_or_else(|| Error::not_found("id", "payment"))?;
-    db.write(async |tx| settle::open(tx, order).await).await
+async fn lock_order_by_payment(db: &Db, payment_id: i64) -> Result<(OrderRow, Payment)> {
+    let order_id =
+        entity::find_order_id_by_payment(db, payment_id).await?.ok_or_else(|| Error::not_found("id", "payment"))?;
+    db.write(async |tx| payment_result::lock_order_and_payment(tx, order_id).await).await
 }
 
-async fn capture_of(provider: &dyn Provider, order: &Order, payment: &Payment) -> Answer {
-    provider.capture(Ask { key: format!("capture-{}", payment.id), ..settle::ask_of(order, payment) }).await
+async fn send_capture(provider: &dyn PaymentProvider, order: &OrderRow, payment: &Payment) -> PaymentResult {
+    provider
+        .capture(PaymentRequest {
+            idempotency_key: format!("capture-{}", payment.id),
+            ..payment_result::build_payment_request(order, payment)
+        })
+        .await
 }
 
-/// What follows from an answer to a capture: a refusal ends the asking, and staff may decide anew.
-async fn answered(tx: &Tx, order: i64, answer: &Answer) -> Result<Order> {
-    let Answer::Refused { why } = answer else { return settle::settle(tx, order, answer).await };
-    let (order, mut payment) = settle::open(tx, order).await?;
+/// Applies the result of a capture. A decline clears the intent; staff can request a capture again.
+async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Result<OrderRow> {
+    let PaymentResult::Declined { reason } = result else {
+        return payment_result::apply_payment_result(tx, order, result).await;
+    };
+    let (order, mut payment) = payment_result::lock_order_and_payment(tx, order).await?;
     if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
         return Ok(order);
     }
     payment.capture_asked_at = None;
-    ledger::stand(tx, &payment).await?;
-    let note = format!("the capture was refused: {why}");
-    history::tell(tx, order.id, Told::Payment, (Some(&note), false)).await?;
-    advance::store(tx, order).await
+    transactions::update_payment_status(tx, &payment).await?;
+    let note = format!("the capture was refused: {reason}");
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, (Some(&note), false)).await?;
+    transition::update_order(tx, order).await
 }
 
-/// The same, as a job: until there is an answer, or none is needed any more.
-pub async fn work(db: &Db, providers: &Providers, job: Capture) -> Outcome {
-    match ask(db, providers, job.payment).await {
-        Ok((_, Some(Answer::Unknown { why }))) => Outcome::Retry(why),
-        Ok((_, Some(Answer::Later { .. }))) => Outcome::Retry("the provider has not taken the money yet".into()),
-        Ok(_) => Outcome::Done,
-        Err(why) => Outcome::from(Err(why)),
-    }
-}
-
-/// Tells the provider to let go of what was promised, as a job. A provider that refuses has taken the money, or is about to:
-/// it is asked how the payment stands, and what it took for an order that has ended is refunded.
-pub async fn let_go(db: &Db, providers: &Providers, job: LetGo) -> Outcome {
-    match void(db, providers, job.payment).await {
-        Ok(Answer::Unknown { why }) => Outcome::Retry(why),
-        Ok(Answer::Later { .. } | Answer::Authorised { .. }) => {
-            Outcome::Retry("the provider has not let go of the money yet".into())
+/// Runs [`CapturePayment`]; retries until the result is known or no capture is requested.
+pub async fn run_capture_job(db: &Db, providers: &PaymentProviders, job: CapturePayment) -> JobOutcome {
+    match execute_capture(db, providers, job.payment).await {
+        Ok((_, Some(PaymentResult::Unknown { reason: error }))) => JobOutcome::Retry(error),
+        Ok((_, Some(PaymentResult::Pending { .. }))) => {
+            JobOutcome::Retry("the provider has not taken the money yet".into())
         }
-        Ok(Answer::Refused { why }) => Outcome::Fail(why),
-        Ok(Answer::Done { .. }) => Outcome::Done,
-        Err(why) => Outcome::from(Err(why)),
+        Ok(_) => JobOutcome::Done,
+        Err(error) => JobOutcome::from(Err(error)),
     }
 }
 
-async fn void(db: &Db, providers: &Providers, payment: i64) -> Result<Answer> {
-    let (order, payment) = open(db, payment).await?;
+/// Runs [`VoidPayment`]. If the provider declines, the payment was or is being captured: its status is requested, and a
+/// capture for a canceled order is refunded.
+pub async fn run_void_job(db: &Db, providers: &PaymentProviders, job: VoidPayment) -> JobOutcome {
+    match void_payment(db, providers, job.payment).await {
+        Ok(PaymentResult::Unknown { reason: error }) => JobOutcome::Retry(error),
+        Ok(PaymentResult::Pending { .. } | PaymentResult::Authorized { .. }) => {
+            JobOutcome::Retry("the provider has not let go of the money yet".into())
+        }
+        Ok(PaymentResult::Declined { reason: error }) => JobOutcome::Fail(error),
+        Ok(PaymentResult::Succeeded { .. }) => JobOutcome::Done,
+        Err(error) => JobOutcome::from(Err(error)),
+    }
+}
+
+async fn void_payment(db: &Db, providers: &PaymentProviders, payment: i64) -> Result<PaymentResult> {
+    let (order, payment) = lock_order_by_payment(db, payment).await?;
     if payment.status == PaymentState::Captured {
-        return Ok(Answer::Done { reference: format!("void-{}", payment.id) });
+        return Ok(PaymentResult::Succeeded { reference: format!("void-{}", payment.id) });
     }
-    let provider = providers.of(&payment.provider)?;
-    let answer = provider.void(Ask { key: format!("void-{}", payment.id), ..settle::ask_of(&order, &payment) }).await;
-    if !matches!(answer, Answer::Refused { .. }) {
-        return Ok(answer);
+    let provider = providers.find_by_name(&payment.provider)?;
+    let result = provider
+        .void(PaymentRequest {
+            idempotency_key: format!("void-{}", payment.id),
+            ..payment_result::build_payment_request(&order, &payment)
+        })
+        .await;
+    if !matches!(result, PaymentResult::Declined { .. }) {
+        return Ok(result);
     }
-    // The same keys as before: asking again moves no money again.
-    let state = if payment.capture_asked_at.is_some() {
-        capture_of(provider.as_ref(), &order, &payment).await
+    // Same idempotency keys as before: a repeated call moves no money again.
+    let current_result = if payment.capture_asked_at.is_some() {
+        send_capture(provider.as_ref(), &order, &payment).await
     } else {
-        provider.authorise(settle::ask_of(&order, &payment)).await
+        provider.authorize(payment_result::build_payment_request(&order, &payment)).await
     };
-    if matches!(state, Answer::Done { .. }) {
-        db.write_with_retry(|| async |tx| settle::settle(tx, order.id, &state).await).await?;
+    if matches!(current_result, PaymentResult::Succeeded { .. }) {
+        db.write_with_retry(|| async |tx| payment_result::apply_payment_result(tx, order.id, &current_result).await)
+            .await?;
     }
-    Ok(state)
+    Ok(current_result)
 }

@@ -1,4 +1,4 @@
-//! Rows of payments as they are read.
+//! Rows and queries of payments.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,27 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{
     base::Result,
-    infra::{Sql, Tx},
+    infra::{SqlBuilder, Tx},
     order::PaymentStatus,
 };
 
-/// How far a payment has come.
+/// Status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum PaymentState {
-    /// The provider has not said anything yet.
+    /// Waits for the provider's result.
     #[sea_orm(string_value = "pending")]
     Pending,
-    /// The money is promised.
+    /// Authorized.
     #[sea_orm(string_value = "authorised")]
     Authorised,
-    /// The money was taken.
+    /// Captured.
     #[sea_orm(string_value = "captured")]
     Captured,
-    /// It was refused.
+    /// Declined.
     #[sea_orm(string_value = "failed")]
     Failed,
-    /// It was let go.
+    /// Voided.
     #[sea_orm(string_value = "voided")]
     Voided,
 }
@@ -52,9 +52,9 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// What it says of its order's money.
+    /// Returns the payment status of the order.
     #[must_use]
-    pub const fn says(&self) -> PaymentStatus {
+    pub const fn order_payment_status(&self) -> PaymentStatus {
         match self.status {
             PaymentState::Pending => PaymentStatus::Pending,
             PaymentState::Authorised => PaymentStatus::Authorised,
@@ -66,36 +66,32 @@ impl Payment {
     }
 }
 
-/// The payment of an order, in a transaction that holds the order.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn of_order(tx: &Tx, order: i64) -> Result<Option<Payment>> {
-    let mut found = of_orders(tx, &[order]).await?;
-    Ok(found.remove(&order).and_then(|mut list| list.pop()))
+/// Returns the latest payment of an order. The transaction must have locked the order.
+pub async fn find_payment_by_order(tx: &Tx, order_id: i64) -> Result<Option<Payment>> {
+    let mut by_order = list_payments_by_order(tx, &[order_id]).await?;
+    Ok(by_order.remove(&order_id).and_then(|mut payments| payments.pop()))
 }
 
-/// The payments of orders, oldest first. One statement for any number.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn of_orders(db: &impl ConnectionTrait, orders: &[i64]) -> Result<HashMap<i64, Vec<Payment>>> {
-    let mut sql = Sql::new(db.get_database_backend());
-    sql.push("SELECT p.* FROM payment AS p WHERE ").any("p.order_id", orders.iter().copied()).push(" ORDER BY p.id");
-    let mut found: HashMap<i64, Vec<Payment>> = HashMap::new();
-    for row in db.query_all_raw(sql.statement()).await? {
+/// Returns the payments of orders, oldest first. Statements: 1.
+pub async fn list_payments_by_order(
+    db: &impl ConnectionTrait,
+    order_ids: &[i64],
+) -> Result<HashMap<i64, Vec<Payment>>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT p.* FROM payment AS p WHERE ")
+        .eq_any("p.order_id", order_ids.iter().copied())
+        .push(" ORDER BY p.id");
+    let mut by_order: HashMap<i64, Vec<Payment>> = HashMap::new();
+    for row in db.query_all_raw(sql.into_statement()).await? {
         let row = Payment::from_query_result(&row, "")?;
-        found.entry(row.order_id).or_default().push(row);
+        by_order.entry(row.order_id).or_default().push(row);
     }
-    Ok(found)
+    Ok(by_order)
 }
 
-/// Which order a payment belongs to: the order is held before its payment, always.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn order_of(db: &impl ConnectionTrait, payment: i64) -> Result<Option<i64>> {
-    let mut sql = Sql::new(db.get_database_backend());
-    sql.push("SELECT order_id FROM payment WHERE id = ").bind(payment);
-    Ok(db.query_one_raw(sql.statement()).await?.map(|row| row.try_get_by(0)).transpose()?)
+/// Returns the order id of a payment. Lock order: the order before its payment.
+pub async fn find_order_id_by_payment(db: &impl ConnectionTrait, payment_id: i64) -> Result<Option<i64>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT order_id FROM payment WHERE id = ").bind(payment_id);
+    Ok(db.query_one_raw(sql.into_statement()).await?.map(|row| row.try_get_by(0)).transpose()?)
 }

@@ -1,39 +1,39 @@
-//! Money that people hand over: at the door, at the counter, by a transfer that staff look up. Promised at once, taken
-//! when staff say so.
+//! Manual payment provider: cash on delivery, payment at the counter, bank transfers checked by staff. Authorizes at
+//! once; captures when staff confirm receipt.
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::provider::{Answer, Ask, Provider};
+use super::provider::{PaymentProvider, PaymentRequest, PaymentResult};
 
-/// Its name.
-pub const NAME: &str = "manual";
+/// Name of the provider.
+pub const MANUAL_PROVIDER_NAME: &str = "manual";
 
-/// Money that people hand over.
+/// Provider of manual payments.
 #[derive(Debug, Clone, Copy)]
-pub struct Manual;
+pub struct ManualPaymentProvider;
 
-impl Provider for Manual {
+impl PaymentProvider for ManualPaymentProvider {
     fn name(&self) -> &'static str {
-        NAME
+        MANUAL_PROVIDER_NAME
     }
 
     fn is_local(&self) -> bool {
         true
     }
 
-    fn authorise(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        ready(Answer::Authorised { reference: ask.key }).boxed()
+    fn authorize(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        ready(PaymentResult::Authorized { reference: request.idempotency_key }).boxed()
     }
 
-    fn capture(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        ready(Answer::Done { reference: ask.key }).boxed()
+    fn capture(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
     }
 
-    fn refund(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        ready(Answer::Done { reference: ask.key }).boxed()
+    fn refund(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
     }
 
-    fn void(&self, ask: Ask) -> BoxFuture<'_, Answer> {
-        ready(Answer::Done { reference: ask.key }).boxed()
+    fn void(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
     }
 }

@@ -1,13 +1,13 @@
-//! Money: what was promised, taken and given back, through whom. A ledger that is only added to.
+//! Payments: providers, authorization, capture, refund, cancellation, and the append-only transaction ledger.
 
 pub mod provider;
 pub mod manual;
 pub mod entity;
-pub mod ledger;
-pub mod settle;
+pub mod transactions;
+pub mod payment_result;
 pub mod refund;
-pub mod end;
+pub mod cancellation;
 pub mod capture;
 
 pub use entity::{Payment, PaymentState};
-pub use provider::{Answer, Ask, Provider, Providers};
+pub use provider::{PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult};

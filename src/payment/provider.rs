@@ -1,127 +1,123 @@
-//! Those who move money for the shop, behind one interface. Each call may come again with the same key, and moves money
-//! once; an answer may also come later, by another way.
+//! Interface of payment providers. Calls are idempotent by their key; a result may also arrive later.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use super::manual::Manual;
+use super::manual::ManualPaymentProvider;
 use crate::base::{Error, Result};
 
-/// What is asked of a provider.
+/// Request to a payment provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// The same for the same request, however often it is sent: `payment-7`, `refund-3`.
-    pub key: String,
-    /// What the provider knows the payment by, once it has said so.
+pub struct PaymentRequest {
+    /// Idempotency key, the same for each retry: `payment-7`, `refund-3`.
+    pub idempotency_key: String,
+    /// The provider's payment reference; `None` until known.
     pub reference: Option<String>,
-    /// The order's number, for what the buyer reads.
-    pub order: String,
-    /// How much, in minor units.
+    /// Order number, for texts shown to the buyer.
+    pub order_number: String,
+    /// Amount in minor units.
     pub amount: i64,
-    /// Of which currency (ISO 4217).
+    /// Currency code (ISO 4217).
     pub currency: String,
-    /// The buyer's telephone number, for money on phones.
+    /// Phone number of the buyer, for mobile money.
     pub phone: Option<String>,
-    /// The buyer's e-mail address.
+    /// E-mail address of the buyer.
     pub email: Option<String>,
 }
 
-/// What a provider answers.
+/// Result of a provider call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The money is promised, and can be taken.
-    Authorised {
-        /// What the provider knows the payment by.
+pub enum PaymentResult {
+    /// The payment is authorized and can be captured.
+    Authorized {
+        /// The provider's payment reference.
         reference: String,
     },
-    /// It is done: the money was taken, or given back.
-    Done {
-        /// What the provider knows it by.
+    /// The payment was captured, refunded or voided.
+    Succeeded {
+        /// The provider's transaction reference.
         reference: String,
     },
-    /// The buyer has to do something first; the answer comes later.
-    Later {
-        /// What the provider knows the payment by, if it has said so.
+    /// The buyer must act first; the result follows later.
+    Pending {
+        /// The provider's payment reference, if known.
         reference: Option<String>,
-        /// Where the buyer goes on.
+        /// URL where the buyer continues the payment.
         action_url: Option<String>,
     },
-    /// No.
-    Refused {
-        /// Why, for the buyer.
-        why: String,
+    /// The provider declined.
+    Declined {
+        /// Reason, shown to the buyer.
+        reason: String,
     },
-    /// Nobody knows whether it was done: ask again, with the same key.
+    /// The result is unknown; retry with the same key.
     Unknown {
-        /// Why, for the log.
-        why: String,
+        /// Reason, for the log.
+        reason: String,
     },
 }
 
-/// Somebody who moves money.
-pub trait Provider: fmt::Debug + Send + Sync {
-    /// As the API and the database call it: lasting.
+/// A payment provider.
+pub trait PaymentProvider: fmt::Debug + Send + Sync {
+    /// Returns the name in the API and the database; it must not change.
     fn name(&self) -> &'static str;
 
-    /// Whether it answers by itself, at once and always: then it is asked within the order's own transaction.
+    /// Returns whether results are local and immediate; they are then applied in the order's own transaction.
     fn is_local(&self) -> bool {
         false
     }
 
-    /// Promises money.
-    fn authorise(&self, ask: Ask) -> BoxFuture<'_, Answer>;
+    /// Authorizes a payment.
+    fn authorize(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult>;
 
-    /// Takes what was promised.
-    fn capture(&self, ask: Ask) -> BoxFuture<'_, Answer>;
+    /// Captures an authorized payment.
+    fn capture(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult>;
 
-    /// Gives back what was taken.
-    fn refund(&self, ask: Ask) -> BoxFuture<'_, Answer>;
+    /// Refunds a captured payment.
+    fn refund(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult>;
 
-    /// Lets go of what was promised.
-    fn void(&self, ask: Ask) -> BoxFuture<'_, Answer>;
+    /// Voids an authorized payment.
+    fn void(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult>;
 }
 
-/// All that a shop has.
+/// Registry of the configured payment providers.
 #[derive(Debug, Clone)]
-pub struct Providers(BTreeMap<&'static str, Arc<dyn Provider>>);
+pub struct PaymentProviders(BTreeMap<&'static str, Arc<dyn PaymentProvider>>);
 
-impl Default for Providers {
-    /// Money that people hand over: every shop can take that.
+impl Default for PaymentProviders {
+    /// Returns a registry with the manual provider only.
     fn default() -> Self {
-        Self(BTreeMap::new()).with(Arc::new(Manual))
+        Self(BTreeMap::new()).with_provider(Arc::new(ManualPaymentProvider))
     }
 }
 
-impl Providers {
-    /// One more.
+impl PaymentProviders {
+    /// Adds a provider.
     #[must_use]
-    pub fn with(mut self, one: Arc<dyn Provider>) -> Self {
-        self.0.insert(one.name(), one);
+    pub fn with_provider(mut self, provider: Arc<dyn PaymentProvider>) -> Self {
+        self.0.insert(provider.name(), provider);
         self
     }
 
-    /// Returns the one that a buyer has chosen, of those that the shop allows.
+    /// Returns a provider by name if it is allowed.
     ///
     /// # Errors
-    /// When there is none, or it is not allowed.
-    pub fn chosen(&self, name: &str, (allowed, field): (&[String], &str)) -> Result<&Arc<dyn Provider>> {
-        let is_allowed = |name: &str| allowed.iter().any(|one| one == name);
-        self.0.get(name).filter(|one| is_allowed(one.name())).ok_or_else(|| {
+    /// Returns `BadUserInput`, with the allowed names, if it does not exist or is not allowed.
+    pub fn find_allowed(&self, name: &str, (allowed, field): (&[String], &str)) -> Result<&Arc<dyn PaymentProvider>> {
+        let is_allowed = |name: &str| allowed.iter().any(|candidate| candidate == name);
+        self.0.get(name).filter(|candidate| is_allowed(candidate.name())).ok_or_else(|| {
             let names: Vec<_> = self.0.keys().copied().filter(|name| is_allowed(name)).collect();
             Error::bad_input(field, format!("this shop cannot be paid so; it takes: {}", names.join(", ")))
         })
     }
 
-    /// The one that a payment was made with.
-    ///
-    /// # Errors
-    /// When the shop has it no more.
-    pub fn of(&self, name: &str) -> Result<&Arc<dyn Provider>> {
-        self.0.get(name).ok_or_else(|| Error::fault("finding a payment's provider", "the shop has it no more"))
+    /// Returns the provider of a stored payment.
+    pub fn find_by_name(&self, name: &str) -> Result<&Arc<dyn PaymentProvider>> {
+        self.0.get(name).ok_or_else(|| Error::internal("finding a payment's provider", "the shop has it no more"))
     }
 
-    /// Their names.
+    /// Returns the names of all providers.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
     }

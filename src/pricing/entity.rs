@@ -1,10 +1,10 @@
-//! Rates of tax and ways of shipping, as rows.
+//! Entities of tax rates and shipping methods.
 
 /// `tax_rate`
 pub mod tax_rate {
     use sea_orm::entity::prelude::*;
 
-    /// One row: what is taxed in a country, all of it or a category with everything below.
+    /// A tax rate of a country, or of a category and its descendants within a country.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tax_rate")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -21,7 +21,7 @@ pub mod tax_rate {
         pub updated_at: DateTimeUtc,
     }
 
-    /// None: they are few, and read together.
+    /// No relations: the rows are few and loaded together.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
@@ -32,7 +32,7 @@ pub mod tax_rate {
 pub mod shipping_method {
     use sea_orm::entity::prelude::*;
 
-    /// One row: a way of sending goods.
+    /// A shipping method.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "shipping_method")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -57,21 +57,21 @@ pub mod shipping_method {
         pub deleted_at: Option<DateTimeUtc>,
     }
 
-    /// None: they are few, and read together.
+    /// No relations: the rows are few and loaded together.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 
-    /// What a price of shipping goes by.
+    /// The pricing model of a shipping method.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumIter, DeriveActiveEnum)]
     #[sea_orm(rs_type = "String", db_type = "Text")]
     pub enum ShippingKind {
-        /// The same for every parcel.
+        /// A flat price per shipment.
         #[default]
         #[sea_orm(string_value = "flat")]
         Flat,
-        /// More for every kilogram that is begun.
+        /// A base price plus a price per started kilogram.
         #[sea_orm(string_value = "weight")]
         Weight,
     }

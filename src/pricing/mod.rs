@@ -1,19 +1,19 @@
-//! What things cost: the offer of a variant, taxes, ways of shipping, and what a purchase comes to.
+//! Pricing: sellable variants, taxes, shipping methods and order totals.
 
 pub mod entity;
-pub mod offer;
+pub mod sellable_variant;
 pub mod quote;
 pub mod tax;
 pub mod shipping;
-pub mod terms;
-pub mod change;
-pub mod outfit;
+pub mod pricing_context;
+pub mod admin;
+pub mod default_rates;
 
+pub use default_rates::seed_default_rates;
 pub use entity::{
     shipping_method::{self, ShippingKind},
     tax_rate,
 };
-pub use offer::{Obstacle, Offer, offers};
-pub use outfit::fit_out;
-pub use quote::{Rate, Totals};
-pub use terms::{Priced, PricedLine, PricedShipping, Terms, reckon};
+pub use pricing_context::{PricedLine, PricedOrder, PricedShipping, PricingContext, price_order};
+pub use quote::{EffectiveTaxRate, Totals};
+pub use sellable_variant::{SellableVariant, Unavailability, load_sellable_variants};

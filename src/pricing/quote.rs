@@ -1,204 +1,210 @@
-//! What it all comes to: exact, in whole minor units, rounded half to even once for each line. Pure.
+//! Calculation of totals: exact, in whole minor units, rounded half to even once per line. Pure.
 
-use crate::base::{Error, Result, money::MAX_MINOR};
+use crate::base::{Error, Result, money::MAX_MINOR_UNITS};
 
-/// More of one thing nobody buys at once.
-pub const MOST: i64 = 10_000;
+/// The maximum quantity of a line.
+pub const MAX_LINE_QUANTITY: i64 = 10_000;
 
-/// A rate of tax as the arithmetic knows it.
+/// A tax rate for calculations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Hundredths of a percent: 1600 are 16 %.
+pub struct EffectiveTaxRate {
+    /// The rate in basis points: 1600 is 16 %.
     pub basis_points: i32,
-    /// Whether prices contain it.
+    /// Whether prices include the tax.
     pub included: bool,
 }
 
-/// So many of one thing.
+/// A line to price. Prices are in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// How many.
+pub struct QuoteItem {
+    /// The quantity.
     pub quantity: i64,
-    /// The regular price of one.
-    pub list: i64,
-    /// What one costs now.
-    pub unit: i64,
-    /// What one weighs; what nobody has weighed weighs nothing.
-    pub grams: Option<i64>,
-    /// How it is taxed, if it is.
-    pub tax: Option<Rate>,
+    /// The regular unit price.
+    pub list_price: i64,
+    /// The current unit price.
+    pub unit_price: i64,
+    /// The unit weight; `None` counts as 0 grams.
+    pub weight_grams: Option<i64>,
+    /// The tax rate; `None` if untaxed.
+    pub tax_rate: Option<EffectiveTaxRate>,
 }
 
-/// What sending costs.
+/// The price of shipping, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
-    /// For every parcel.
+pub struct ShippingCharge {
+    /// The base price per shipment.
     pub price: i64,
-    /// For every kilogram that is begun.
-    pub per_kg: Option<i64>,
-    /// Goods of this worth travel free.
-    pub free_from: Option<i64>,
-    /// How it is taxed, if it is.
-    pub tax: Option<Rate>,
+    /// The price per started kilogram.
+    pub price_per_kg: Option<i64>,
+    /// The goods total from which shipping is free.
+    pub free_shipping_threshold: Option<i64>,
+    /// The tax rate; `None` if untaxed.
+    pub tax_rate: Option<EffectiveTaxRate>,
 }
 
-/// What one line comes to.
+/// The totals of a line, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
-    /// At regular prices.
+pub struct QuoteLine {
+    /// The total at regular prices.
     pub list_total: i64,
-    /// What sales take off that.
+    /// The discount from sales.
     pub discount: i64,
-    /// The tax, in the price or on top of it.
+    /// The tax, included in the price or added to it.
     pub tax: i64,
-    /// What is paid for it: with its tax, whether that is in the price or on top.
+    /// The amount to pay, including tax.
     pub total: i64,
 }
 
-/// What everything comes to: `total = subtotal - discount + shipping + tax - tax_included`.
+/// The totals in minor units: `total = subtotal - discount + shipping + tax - tax_included`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// All lines at regular prices.
+    /// The total of all lines at regular prices.
     pub subtotal: i64,
-    /// What sales take off that.
+    /// The discount from sales.
     pub discount: i64,
-    /// What sending costs.
+    /// The shipping price.
     pub shipping: i64,
-    /// All tax, of lines and of shipping.
+    /// The tax of lines and shipping.
     pub tax: i64,
-    /// As much of the tax as the prices contain, so that it is not added to them.
+    /// The part of the tax that prices include; it is not added to the total.
     pub tax_included: i64,
-    /// What is paid.
+    /// The amount to pay.
     pub total: i64,
 }
 
-/// What a purchase comes to.
+/// The calculated totals of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
-    /// Each line, in the order asked for.
-    pub lines: Vec<Line>,
-    /// The tax on shipping, which is among the totals' tax.
+    /// The lines, in the requested order.
+    pub lines: Vec<QuoteLine>,
+    /// The tax on shipping; part of the totals' `tax`.
     pub shipping_tax: i64,
-    /// What all weighs together.
-    pub grams: i64,
-    /// What all comes to.
+    /// The total weight. Grams.
+    pub weight_grams: i64,
+    /// The totals.
     pub totals: Totals,
 }
 
-/// What these come to, sent this way.
+/// Calculates the totals of items with an optional shipping charge.
 ///
 /// # Errors
-/// When a quantity or a price cannot be, or the whole is more than the shop counts to.
-pub fn quote(items: &[Item], way: Option<&Way>) -> Result<Quote> {
+/// Returns `BadUserInput` if a quantity is out of range or an amount exceeds [`MAX_MINOR_UNITS`], and an internal error
+/// if a price is invalid.
+pub fn calculate_quote(items: &[QuoteItem], shipping_charge: Option<&ShippingCharge>) -> Result<Quote> {
     let mut totals = Totals::default();
-    let lines = items.iter().map(|item| line(item, &mut totals)).collect::<Result<Vec<_>>>()?;
-    let grams = weight(items)?;
-    let goods = totals.subtotal - totals.discount;
+    let lines = items.iter().map(|item| calculate_line(item, &mut totals)).collect::<Result<Vec<_>>>()?;
+    let grams = calculate_weight(items)?;
+    let goods_total = totals.subtotal - totals.discount;
     let mut shipping_tax = 0;
-    if let Some(way) = way {
-        totals.shipping = way.amount(grams, goods)?;
-        let tax = Tax::of(totals.shipping, way.tax)?;
+    if let Some(shipping_charge) = shipping_charge {
+        totals.shipping = shipping_charge.calculate_amount(grams, goods_total)?;
+        let tax = TaxAmount::calculate(totals.shipping, shipping_charge.tax_rate)?;
         shipping_tax = tax.amount;
-        totals.add(tax)?;
+        totals.add_tax(tax)?;
     }
-    totals.total = counted(sum([goods, totals.shipping, totals.tax, -totals.tax_included]))?;
-    Ok(Quote { lines, shipping_tax, grams, totals })
+    totals.total = checked_amount(sum_amounts([goods_total, totals.shipping, totals.tax, -totals.tax_included]))?;
+    Ok(Quote { lines, shipping_tax, weight_grams: grams, totals })
 }
 
-/// What items weigh together.
+/// Calculates the total weight in grams.
 ///
 /// # Errors
-/// When it is more than can be counted.
-pub fn weight(items: &[Item]) -> Result<i64> {
-    let grams = items.iter().map(|item| i128::from(item.quantity) * i128::from(item.grams.unwrap_or(0).max(0)));
-    i64::try_from(grams.sum::<i128>()).map_err(|_| too_much())
+/// Returns `BadUserInput` if the weight exceeds the range of `i64`.
+pub fn calculate_weight(items: &[QuoteItem]) -> Result<i64> {
+    let grams = items.iter().map(|item| i128::from(item.quantity) * i128::from(item.weight_grams.unwrap_or(0).max(0)));
+    i64::try_from(grams.sum::<i128>()).map_err(|_| amount_too_large_error())
 }
 
-impl Way {
-    /// What it costs to send so many grams of goods of some worth.
+impl ShippingCharge {
+    /// Calculates the shipping price for a weight in grams and a goods total in minor units.
     ///
     /// # Errors
-    /// When it is more than the shop counts to.
-    pub fn amount(&self, grams: i64, goods: i64) -> Result<i64> {
-        if self.free_from.is_some_and(|from| goods >= from) {
+    /// Returns `BadUserInput` if the price exceeds [`MAX_MINOR_UNITS`].
+    pub fn calculate_amount(&self, grams: i64, goods_total: i64) -> Result<i64> {
+        if self.free_shipping_threshold.is_some_and(|threshold| goods_total >= threshold) {
             return Ok(0);
         }
-        let begun = i128::from(grams.max(0)).div_euclid(1000) + i128::from(grams.max(0) % 1000 > 0);
-        counted(i128::from(self.price) + i128::from(self.per_kg.unwrap_or(0)) * begun)
+        let started_kilograms = i128::from(grams.max(0)).div_euclid(1000) + i128::from(grams.max(0) % 1000 > 0);
+        checked_amount(i128::from(self.price) + i128::from(self.price_per_kg.unwrap_or(0)) * started_kilograms)
     }
 }
 
-fn line(item: &Item, totals: &mut Totals) -> Result<Line> {
-    let Item { quantity, list, unit, grams: _, tax } = *item;
-    if !(1..=MOST).contains(&quantity) {
-        return Err(Error::bad_input("quantity", format!("a quantity is from 1 to {MOST}")));
+fn calculate_line(item: &QuoteItem, totals: &mut Totals) -> Result<QuoteLine> {
+    let QuoteItem { quantity, list_price, unit_price, weight_grams: _, tax_rate: tax } = *item;
+    if !(1..=MAX_LINE_QUANTITY).contains(&quantity) {
+        return Err(Error::bad_input("quantity", format!("a quantity is from 1 to {MAX_LINE_QUANTITY}")));
     }
-    if unit < 0 || list < unit {
-        return Err(Error::fault("pricing a line", "a price is below zero, or above the regular one"));
+    if unit_price < 0 || list_price < unit_price {
+        return Err(Error::internal("pricing a line", "a price is below zero, or above the regular one"));
     }
-    let list_total = counted(i128::from(list) * i128::from(quantity))?;
-    let paid = counted(i128::from(unit) * i128::from(quantity))?;
-    let tax = Tax::of(paid, tax)?;
-    let total = counted(sum([paid, tax.amount, -tax.included]))?;
-    totals.subtotal = counted(sum([totals.subtotal, list_total]))?;
-    totals.discount = counted(sum([totals.discount, list_total - paid]))?;
-    totals.add(tax)?;
-    Ok(Line { list_total, discount: list_total - paid, tax: tax.amount, total })
+    let list_total = checked_amount(i128::from(list_price) * i128::from(quantity))?;
+    let paid = checked_amount(i128::from(unit_price) * i128::from(quantity))?;
+    let tax = TaxAmount::calculate(paid, tax)?;
+    let total = checked_amount(sum_amounts([paid, tax.amount, -tax.included]))?;
+    totals.subtotal = checked_amount(sum_amounts([totals.subtotal, list_total]))?;
+    totals.discount = checked_amount(sum_amounts([totals.discount, list_total - paid]))?;
+    totals.add_tax(tax)?;
+    Ok(QuoteLine { list_total, discount: list_total - paid, tax: tax.amount, total })
 }
 
-/// The tax of one amount.
+/// The tax on an amount.
 #[derive(Debug, Clone, Copy)]
-struct Tax {
+struct TaxAmount {
     amount: i64,
-    /// As much of it as the amount contains: all of it or nothing.
+    /// The part that the amount includes: all of the tax or 0.
     included: i64,
 }
 
-impl Tax {
-    fn of(amount: i64, rate: Option<Rate>) -> Result<Self> {
-        let Some(Rate { basis_points, included }) = rate else { return Ok(Self { amount: 0, included: 0 }) };
+impl TaxAmount {
+    fn calculate(amount: i64, rate: Option<EffectiveTaxRate>) -> Result<Self> {
+        let Some(EffectiveTaxRate { basis_points, included }) = rate else {
+            return Ok(Self { amount: 0, included: 0 });
+        };
         let points = i128::from(basis_points.max(0));
-        let whole = if included { 10_000 + points } else { 10_000 };
-        let tax = counted(half_even(i128::from(amount) * points, whole))?;
+        let denominator = if included { 10_000 + points } else { 10_000 };
+        let tax = checked_amount(divide_half_even(i128::from(amount) * points, denominator))?;
         Ok(Self { amount: tax, included: if included { tax } else { 0 } })
     }
 }
 
 impl Totals {
-    /// As much of the tax as comes on top of the prices.
+    /// Returns the tax that is added to the prices.
     #[must_use]
     pub fn tax_added(&self) -> i64 {
         self.tax - self.tax_included
     }
 
-    fn add(&mut self, tax: Tax) -> Result<()> {
-        self.tax = counted(sum([self.tax, tax.amount]))?;
-        self.tax_included = counted(sum([self.tax_included, tax.included]))?;
+    fn add_tax(&mut self, tax: TaxAmount) -> Result<()> {
+        self.tax = checked_amount(sum_amounts([self.tax, tax.amount]))?;
+        self.tax_included = checked_amount(sum_amounts([self.tax_included, tax.included]))?;
         Ok(())
     }
 }
 
-/// A fraction of two numbers that are not below zero, to the nearest whole one; from the middle to the even one.
-fn half_even(over: i128, under: i128) -> i128 {
-    let (whole, rest) = (over / under, over % under);
-    let up = match (rest * 2).cmp(&under) {
+/// Divides two non-negative numbers and rounds half to even.
+fn divide_half_even(numerator: i128, denominator: i128) -> i128 {
+    let (quotient, remainder) = (numerator / denominator, numerator % denominator);
+    let round_up = match (remainder * 2).cmp(&denominator) {
         std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => whole % 2 == 1,
+        std::cmp::Ordering::Equal => quotient % 2 == 1,
         std::cmp::Ordering::Greater => true,
     };
-    whole + i128::from(up)
+    quotient + i128::from(round_up)
 }
 
-fn sum<const N: usize>(parts: [i64; N]) -> i128 {
+fn sum_amounts<const N: usize>(parts: [i64; N]) -> i128 {
     parts.iter().map(|part| i128::from(*part)).sum()
 }
 
-/// An amount that the shop counts to.
-fn counted(amount: i128) -> Result<i64> {
-    i64::try_from(amount).ok().filter(|amount| (0..=MAX_MINOR).contains(amount)).ok_or_else(too_much)
+/// Converts to an amount within `0..=MAX_MINOR_UNITS`.
+fn checked_amount(amount: i128) -> Result<i64> {
+    i64::try_from(amount)
+        .ok()
+        .filter(|amount| (0..=MAX_MINOR_UNITS).contains(amount))
+        .ok_or_else(amount_too_large_error)
 }
 
-fn too_much() -> Error {
+fn amount_too_large_error() -> Error {
     Error::bad_input("", "this comes to more than the shop can count; take fewer")
 }
 

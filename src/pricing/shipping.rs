@@ -1,44 +1,48 @@
-//! Ways of shipping: where they go, what they carry, what they cost.
+//! Shipping methods: supported countries and weights, prices.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{
     entity::shipping_method,
-    quote::{Rate, Way},
+    quote::{EffectiveTaxRate, ShippingCharge},
 };
 use crate::base::{Country, Result};
 
 impl shipping_method::Model {
-    /// The countries it goes to; none means every country.
+    /// Returns the supported country codes; empty means all countries.
     pub fn destinations(&self) -> impl Iterator<Item = &str> {
         self.countries.split(' ').filter(|code| !code.is_empty())
     }
 
-    /// Whether it carries so many grams to a country.
+    /// Returns whether the method supports a country and a weight in grams.
     #[must_use]
-    pub fn fits(&self, country: Country, grams: i64) -> bool {
+    pub fn supports_shipment(&self, country: Country, grams: i64) -> bool {
         let code = country.to_string();
-        let there = self.countries.is_empty() || self.destinations().any(|one| one == code);
-        let light = self.max_grams.is_none_or(|most| grams <= most);
-        there && light && self.min_grams.is_none_or(|least| least <= grams)
+        let serves_country = self.countries.is_empty() || self.destinations().any(|destination| destination == code);
+        let below_max_weight = self.max_grams.is_none_or(|max| grams <= max);
+        serves_country && below_max_weight && self.min_grams.is_none_or(|min| min <= grams)
     }
 
-    /// What it costs, as the arithmetic knows it, where this is the country's own rate of tax.
+    /// Returns the shipping charge for calculations; `tax` is the country's default rate.
     #[must_use]
-    pub fn way(&self, tax: Option<Rate>) -> Way {
+    pub fn shipping_charge(&self, tax: Option<EffectiveTaxRate>) -> ShippingCharge {
         let tax = tax.filter(|_| self.taxable);
-        Way { price: self.price, per_kg: self.price_per_kg, free_from: self.free_from, tax }
+        ShippingCharge {
+            price: self.price,
+            price_per_kg: self.price_per_kg,
+            free_shipping_threshold: self.free_from,
+            tax_rate: tax,
+        }
     }
 }
 
-/// All ways of shipping that are not deleted, in order; or only those that shoppers may choose. One statement; they are
-/// few.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn all(db: &impl ConnectionTrait, active: bool) -> Result<Vec<shipping_method::Model>> {
+/// Lists the shipping methods that are not deleted, in order; optionally only active ones. Statements: 1.
+pub async fn list_shipping_methods(
+    db: &impl ConnectionTrait,
+    active_only: bool,
+) -> Result<Vec<shipping_method::Model>> {
     let mut query = shipping_method::Entity::find().filter(shipping_method::Column::DeletedAt.is_null());
-    if active {
+    if active_only {
         query = query.filter(shipping_method::Column::Active.eq(true));
     }
     let ordered = query.order_by_asc(shipping_method::Column::Position).order_by_asc(shipping_method::Column::Id);

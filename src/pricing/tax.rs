@@ -1,65 +1,59 @@
-//! Which rate of tax a thing is sold at: the nearest category's upwards in the tree, else the country's own.
+//! Selection of tax rates: the rate of the nearest ancestor category, otherwise the country's default rate.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::{entity::tax_rate, quote::Rate};
+use super::{entity::tax_rate, quote::EffectiveTaxRate};
 use crate::{
     base::{Country, Result},
-    catalog::Tree,
+    catalog::CategoryTree,
 };
 
 impl tax_rate::Model {
-    /// The rate as the arithmetic knows it.
+    /// Returns the rate for calculations.
     #[must_use]
-    pub fn rate(&self) -> Rate {
-        Rate { basis_points: self.basis_points, included: self.included }
+    pub fn effective_rate(&self) -> EffectiveTaxRate {
+        EffectiveTaxRate { basis_points: self.basis_points, included: self.included }
     }
 }
 
-/// The rates of one country.
+/// The tax rates of a country.
 #[derive(Debug, Clone, Default)]
-pub struct Rates(Vec<tax_rate::Model>);
+pub struct CountryTaxRates(Vec<tax_rate::Model>);
 
-impl Rates {
-    /// Reads them. One small statement.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
+impl CountryTaxRates {
+    /// Loads the tax rates of a country. Statements: 1.
     pub async fn load(db: &impl ConnectionTrait, country: Country) -> Result<Self> {
-        let found = tax_rate::Entity::find().filter(tax_rate::Column::CountryCode.eq(country.to_string()));
-        Ok(Self(found.all(db).await?))
+        let query = tax_rate::Entity::find().filter(tax_rate::Column::CountryCode.eq(country.to_string()));
+        Ok(Self(query.all(db).await?))
     }
 
-    /// The country's own.
+    /// Returns the country's default rate.
     #[must_use]
-    pub fn own(&self) -> Option<&tax_rate::Model> {
-        self.of(None)
+    pub fn country_rate(&self) -> Option<&tax_rate::Model> {
+        self.find_by_category(None)
     }
 
-    /// The one that things of a category are sold at.
+    /// Returns the rate for products of a category.
     #[must_use]
-    pub fn nearest(&self, tree: &Tree, category: i64) -> Option<&tax_rate::Model> {
-        let mut place = tree.find(category);
-        while let Some(here) = place {
-            let node = tree.node(here);
-            if let Some(found) = self.of(Some(node.id)) {
-                return Some(found);
+    pub fn find_for_category(&self, tree: &CategoryTree, category: i64) -> Option<&tax_rate::Model> {
+        let mut next = tree.find_index(category);
+        while let Some(current) = next {
+            let node = tree.node(current);
+            if let Some(rate) = self.find_by_category(Some(node.id)) {
+                return Some(rate);
             }
-            place = node.parent;
+            next = node.parent_index;
         }
-        self.own()
+        self.country_rate()
     }
 
-    fn of(&self, category: Option<i64>) -> Option<&tax_rate::Model> {
+    fn find_by_category(&self, category: Option<i64>) -> Option<&tax_rate::Model> {
         self.0.iter().find(|row| row.category_id == category)
     }
 }
 
-/// All rates, by country, each country's own first. One statement; they are few.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<tax_rate::Model>> {
+/// Lists all rates by country, each country's default rate first. Statements: 1.
+pub async fn list_tax_rates(db: &impl ConnectionTrait) -> Result<Vec<tax_rate::Model>> {
     let mut rows = tax_rate::Entity::find().all(db).await?;
     rows.sort_by_key(|row| (row.country_code.clone(), row.category_id.is_some(), row.id));
     Ok(rows)

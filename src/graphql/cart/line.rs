@@ -1,4 +1,4 @@
-//! Lines of a cart.
+//! Cart lines.
 
 use std::sync::Arc;
 
@@ -7,116 +7,116 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{
-        context::{Scope, scope},
-        int,
+        clamp_to_i32,
+        context::{RequestContext, request_context},
         loader::VariantKey,
         tax::AppliedTax,
         variant::Variant,
     },
-    Core,
+    CartData,
 };
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind},
-    cart::Line,
-    pricing::{Offer, PricedLine},
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    cart::CartLineRow,
+    pricing::{PricedLine, SellableVariant},
 };
 
-/// So many of one variant. A variant has one line in a cart.
+/// Cart line: a variant and its quantity. A cart has at most one line per variant.
 #[derive(Debug, Clone)]
 pub struct CartLine {
-    pub(super) cart: Arc<Core>,
-    pub(super) place: usize,
-    pub(super) line: Line,
-    pub(super) offer: Offer,
+    pub(super) cart: Arc<CartData>,
+    pub(super) index: usize,
+    pub(super) line: CartLineRow,
+    pub(super) sellable_variant: SellableVariant,
 }
 
 impl CartLine {
-    async fn priced<'a>(&'a self, scope: &Scope) -> Result<&'a PricedLine> {
-        let missing = || Error::fault("pricing a cart's line", "it is not among the priced ones");
-        self.cart.priced(scope).await?.1.lines.get(self.place).ok_or_else(missing)
+    async fn load_priced_line<'a>(&'a self, context: &RequestContext) -> Result<&'a PricedLine> {
+        let missing_line = || Error::internal("pricing a cart's line", "it is not among the priced ones");
+        self.cart.load_pricing(context).await?.1.lines.get(self.index).ok_or_else(missing_line)
     }
 }
 
-/// So many of one variant. A variant has one line in a cart.
+/// Cart line: a variant and its quantity. A cart has at most one line per variant.
 #[Object]
 impl CartLine {
-    /// The id of the variant: what the line is changed and removed by.
+    /// ID of the variant, which identifies the line in the cart mutations.
     async fn variant_id(&self) -> ID {
-        GlobalId::new(Kind::Variant, self.line.variant_id).encode().into()
+        GlobalId::new(NodeType::Variant, self.line.variant_id).encode().into()
     }
 
-    /// The variant; null when the shop does not sell it any more. One statement for any number.
+    /// Variant; null if it is no longer sold.
     async fn variant(&self, ctx: &Context<'_>) -> Result<Option<Variant>> {
-        let found = scope(ctx).load(VariantKey(self.line.variant_id)).await?;
-        Ok(found.and_then(|found| found.first().cloned()).map(Variant::from))
+        let rows = request_context(ctx).load(VariantKey(self.line.variant_id)).await?;
+        Ok(rows.and_then(|rows| rows.first().cloned()).map(Variant::from))
     }
 
-    /// The shop's own number for the variant.
+    /// SKU of the variant.
     async fn sku(&self) -> &str {
-        &self.offer.sku
+        &self.sellable_variant.sku
     }
 
-    /// What the product is called.
+    /// Product name.
     async fn name(&self) -> &str {
-        &self.offer.name
+        &self.sellable_variant.name
     }
 
-    /// The variant's options in words: `M / Red`; `Default` for the only variant of a simple product.
+    /// Option values of the variant: `M / Red`; `Default` for the only variant of a product without options.
     async fn variant_name(&self) -> &str {
-        &self.offer.variant_name
+        &self.sellable_variant.variant_name
     }
 
-    /// Where a picture of it is; null when there is none.
+    /// URL of the image; null for none.
     async fn image(&self) -> Option<&str> {
-        self.offer.image.as_deref()
+        self.sellable_variant.image.as_deref()
     }
 
-    /// How many.
+    /// Quantity.
     async fn quantity(&self) -> i32 {
-        int(self.line.quantity)
+        clamp_to_i32(self.line.quantity)
     }
 
-    /// The regular price of one.
+    /// Regular price per unit.
     async fn list_price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.offer.list)
+        request_context(ctx).decimal_amount(self.sellable_variant.list_price)
     }
 
-    /// What one costs now.
+    /// Current price per unit.
     async fn unit_price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.offer.unit)
+        request_context(ctx).decimal_amount(self.sellable_variant.unit_price)
     }
 
-    /// What one cost when it was put into the cart, or last changed there.
+    /// Price per unit when the line was added or last updated.
     async fn unit_price_when_added(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.line.unit_price)
+        request_context(ctx).decimal_amount(self.line.unit_price)
     }
 
-    /// All of them at the regular price.
+    /// Total at the regular price.
     async fn list_total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.priced(scope).await?.list_total))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.load_priced_line(context).await?.list_total))
     }
 
-    /// What a sale takes off that.
+    /// Sale discount of the line.
     async fn discount(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.priced(scope).await?.discount))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.load_priced_line(context).await?.discount))
     }
 
-    /// The tax on it, in the price or on top of it.
+    /// Tax of the line, included in the price or added to it.
     async fn tax(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.priced(scope).await?.tax))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.load_priced_line(context).await?.tax))
     }
 
-    /// How it is taxed; null where it is not.
+    /// Applied tax rate; null if the line is untaxed.
     async fn tax_rate(&self, ctx: &Context<'_>) -> Result<Option<AppliedTax>> {
-        Ok(self.priced(scope(ctx)).await?.tax_rate.clone().map(Into::into))
+        Ok(self.load_priced_line(request_context(ctx)).await?.tax_rate.clone().map(Into::into))
     }
 
-    /// What is paid for it, with its tax.
+    /// Total of the line including tax.
     async fn total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let scope = scope(ctx);
-        Ok(scope.amount(self.priced(scope).await?.total))
+        let context = request_context(ctx);
+        Ok(context.decimal_amount(self.load_priced_line(context).await?.total))
     }
 }

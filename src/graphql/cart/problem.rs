@@ -1,112 +1,118 @@
-//! What stands between a cart and its order.
+//! Issues that prevent a cart from being ordered.
 
 use async_graphql::{Context, Enum, ID, Object};
 use rust_decimal::Decimal;
 
-use super::super::{context::scope, int};
+use super::super::{clamp_to_i32, context::request_context};
 use crate::{
-    base::{GlobalId, id::Kind},
-    cart::{Contents, Problem},
+    base::{GlobalId, global_id::NodeType},
+    cart::{CartContents, CartIssue},
 };
 
-/// What kind of problem a cart has.
+/// Type of a cart issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum CartProblemCode {
-    /// The shop does not sell a line's variant any more: remove the line.
+    /// The variant is no longer sold: remove the line.
     ProductNotAvailable,
-    /// None are left of a line's variant.
+    /// The variant is out of stock.
     SoldOut,
-    /// Fewer are left than the line has: `left` says how many.
+    /// The available stock is less than the quantity of the line; `left` is the available quantity.
     InsufficientStock,
-    /// One costs something else than when it was put into the cart: from `priceBefore` to `priceNow`. Setting the line
-    /// again says that this is known; nothing else stands in the way.
+    /// The price changed since the line was added or last updated, from `priceBefore` to `priceNow`. Updating the line
+    /// accepts the new price; the order is not blocked.
     PriceChanged,
-    /// The way of shipping that was chosen is not there any more, or does not carry this cart there: choose another.
+    /// The selected shipping method no longer exists or does not apply to this cart: select another.
     ShippingMethodNotAvailable,
 }
 
-/// Something that stands between a cart and its order, or should be known before.
+/// Issue that prevents a cart from being ordered, or that the buyer should confirm.
 #[derive(Debug)]
 pub struct CartProblem {
-    problem: Problem,
-    /// What the product is called that it is about.
-    name: Option<String>,
+    issue: CartIssue,
+    /// Name of the product concerned.
+    product_name: Option<String>,
 }
 
 impl CartProblem {
-    /// A problem of a cart that has this in it.
+    /// Creates the problem for an issue of a cart with these contents.
     #[must_use]
-    pub fn of(problem: Problem, contents: &Contents) -> Self {
-        let name = variant(problem).and_then(|key| contents.offers.get(&key)).map(|offer| offer.name.clone());
-        Self { problem, name }
+    pub fn from_issue(issue: CartIssue, contents: &CartContents) -> Self {
+        let product_name = find_variant_id(issue)
+            .and_then(|variant_id| contents.variants.get(&variant_id))
+            .map(|sellable_variant| sellable_variant.name.clone());
+        Self { issue, product_name }
     }
 }
 
-fn variant(problem: Problem) -> Option<i64> {
-    match problem {
-        Problem::Gone(key) | Problem::SoldOut(key) | Problem::Fewer(key, _) | Problem::PriceChanged(key, ..) => {
-            Some(key)
-        }
-        Problem::ShippingMethod => None,
+fn find_variant_id(issue: CartIssue) -> Option<i64> {
+    match issue {
+        CartIssue::NotForSale(variant_id)
+        | CartIssue::SoldOut(variant_id)
+        | CartIssue::InsufficientStock(variant_id, _)
+        | CartIssue::PriceChanged(variant_id, ..) => Some(variant_id),
+        CartIssue::ShippingMethodUnavailable => None,
     }
 }
 
-/// Something that stands between a cart and its order, or should be known before.
+/// Issue that prevents a cart from being ordered, or that the buyer should confirm.
 #[Object]
 impl CartProblem {
-    /// The kind, for programs.
+    /// Type of the issue.
     async fn code(&self) -> CartProblemCode {
-        match self.problem {
-            Problem::Gone(_) => CartProblemCode::ProductNotAvailable,
-            Problem::SoldOut(_) => CartProblemCode::SoldOut,
-            Problem::Fewer(..) => CartProblemCode::InsufficientStock,
-            Problem::PriceChanged(..) => CartProblemCode::PriceChanged,
-            Problem::ShippingMethod => CartProblemCode::ShippingMethodNotAvailable,
+        match self.issue {
+            CartIssue::NotForSale(_) => CartProblemCode::ProductNotAvailable,
+            CartIssue::SoldOut(_) => CartProblemCode::SoldOut,
+            CartIssue::InsufficientStock(..) => CartProblemCode::InsufficientStock,
+            CartIssue::PriceChanged(..) => CartProblemCode::PriceChanged,
+            CartIssue::ShippingMethodUnavailable => CartProblemCode::ShippingMethodNotAvailable,
         }
     }
 
-    /// What is the matter, for people.
+    /// Human-readable message.
     async fn message(&self, ctx: &Context<'_>) -> String {
-        let name = self.name.as_deref().unwrap_or("this");
-        match self.problem {
-            Problem::Gone(_) => format!("{name} is not sold any more; remove it"),
-            Problem::SoldOut(_) => format!("{name} is sold out"),
-            Problem::Fewer(_, left) => format!("only {left} are left of {name}"),
-            Problem::PriceChanged(_, from, to) => {
-                let scope = scope(ctx);
-                let (from, to) = (scope.amount(from), scope.amount(to));
-                format!("{name} cost {from} when it was put into the cart; it costs {to} now")
+        let product_name = self.product_name.as_deref().unwrap_or("this");
+        match self.issue {
+            CartIssue::NotForSale(_) => format!("{product_name} is not sold any more; remove it"),
+            CartIssue::SoldOut(_) => format!("{product_name} is sold out"),
+            CartIssue::InsufficientStock(_, remaining) => format!("only {remaining} are left of {product_name}"),
+            CartIssue::PriceChanged(_, price_before, price_now) => {
+                let context = request_context(ctx);
+                let (price_before, price_now) =
+                    (context.decimal_amount(price_before), context.decimal_amount(price_now));
+                format!("{product_name} cost {price_before} when it was put into the cart; it costs {price_now} now")
             }
-            Problem::ShippingMethod => "this way of shipping cannot be chosen any more; choose another".to_owned(),
+            CartIssue::ShippingMethodUnavailable => {
+                "this way of shipping cannot be chosen any more; choose another".to_owned()
+            }
         }
     }
 
-    /// The variant of the line it is about; null when it is about the whole cart.
+    /// ID of the variant concerned; null for an issue of the whole cart.
     async fn variant_id(&self) -> Option<ID> {
-        variant(self.problem).map(|key| GlobalId::new(Kind::Variant, key).encode().into())
+        find_variant_id(self.issue).map(|variant_key| GlobalId::new(NodeType::Variant, variant_key).encode().into())
     }
 
-    /// How many are left; null when that is not the problem.
+    /// Available quantity; null for other types of issues.
     async fn left(&self) -> Option<i32> {
-        match self.problem {
-            Problem::SoldOut(_) => Some(0),
-            Problem::Fewer(_, left) => Some(int(left)),
+        match self.issue {
+            CartIssue::SoldOut(_) => Some(0),
+            CartIssue::InsufficientStock(_, remaining) => Some(clamp_to_i32(remaining)),
             _ => None,
         }
     }
 
-    /// What one cost when it was put into the cart; null when the price is not the problem.
+    /// Price per unit when the line was added; null for other types of issues.
     async fn price_before(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        match self.problem {
-            Problem::PriceChanged(_, from, _) => Some(scope(ctx).amount(from)),
+        match self.issue {
+            CartIssue::PriceChanged(_, minor_units, _) => Some(request_context(ctx).decimal_amount(minor_units)),
             _ => None,
         }
     }
 
-    /// What one costs now; null when the price is not the problem.
+    /// Current price per unit; null for other types of issues.
     async fn price_now(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        match self.problem {
-            Problem::PriceChanged(_, _, to) => Some(scope(ctx).amount(to)),
+        match self.issue {
+            CartIssue::PriceChanged(_, _, minor_units) => Some(request_context(ctx).decimal_amount(minor_units)),
             _ => None,
         }
     }

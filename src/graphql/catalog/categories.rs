@@ -1,170 +1,192 @@
-//! Categories made, changed, moved, deleted and restored.
+//! Category mutations: create, update, move, delete and restore.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::super::{category::Category, context::scope, guard::Can, payload::payload, profile::required};
+use super::super::{
+    category::Category, context::request_context, guard::RequirePermission, payload::payload, profile::reject_null,
+};
 use crate::{
-    base::{Error, GlobalId, Result, id::Kind},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
-        Expected,
-        category::{self, CategoryEdit, NewCategory},
+        ExpectedVersion,
+        category::{self, CategoryPatch, NewCategory},
     },
     identity::Permission,
 };
 
 payload!(
-    /// What came of making, changing or moving a category.
+    /// Payload of the category mutations.
     CategoryPayload {
-        /// The category as it is now, in the tree as it is now; null when it was not written.
+        /// Category after the change; null if nothing was written.
         category: Category
     }
 );
 
 payload!(
-    /// What came of deleting a category.
+    /// Payload of `categoryDelete`.
     CategoryDeletePayload {
-        /// The id of the category that is gone; null when it was not deleted.
+        /// ID of the deleted category; null if it was not deleted.
         deleted_id: ID
     }
 );
 
-/// A category to be made.
+/// Input of `categoryCreate`.
 #[derive(Debug, InputObject)]
 pub struct CategoryCreateInput {
-    /// What shoppers read: 1 to 200 characters; unique among its siblings.
+    /// Category name: 1 to 200 characters, unique among siblings.
     name: String,
-    /// The category it lies in; a root when nothing is said.
+    /// Parent category; defaults to the root level.
     parent_id: Option<ID>,
-    /// The lasting name in addresses; made of the name when nothing is said.
+    /// URL slug, unique across categories; defaults to one derived from the name.
     slug: Option<String>,
-    /// A text about the category.
+    /// Description of the category.
     description: Option<String>,
-    /// Its place among its siblings, from 0; the last when nothing is said.
+    /// Position among its siblings, from 0; defaults to the last.
     position: Option<i32>,
 }
 
-/// What is to change of a category. What is left out keeps its value.
+/// Input of `categoryUpdate`. Omitted fields are unchanged.
 #[derive(Debug, InputObject)]
 pub struct CategoryUpdateInput {
-    /// What shoppers read: 1 to 200 characters; unique among its siblings.
+    /// Category name: 1 to 200 characters, unique among siblings.
     name: MaybeUndefined<String>,
-    /// The lasting name in addresses; unique in the shop.
+    /// URL slug, unique across categories.
     slug: MaybeUndefined<String>,
-    /// A text about the category; null for none.
+    /// Description of the category; null clears it.
     description: MaybeUndefined<String>,
 }
 
-/// The categories' part of the mutation root.
+/// Category fields of the mutation root.
 #[derive(Debug, Default)]
 pub struct CategoryMutation;
 
 #[Object]
 impl CategoryMutation {
-    /// Make a category.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Creates a category.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn category_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category.")] input: CategoryCreateInput,
+        #[graphql(desc = "Category to create.")] input: CategoryCreateInput,
     ) -> Result<CategoryPayload> {
         let CategoryCreateInput { name, parent_id, slug, description, position } = input;
-        let made = async {
-            let parent = parent_id.map(|id| GlobalId::key(&id, Kind::Category, "input.parentId")).transpose()?;
-            let new = NewCategory { name, parent, slug, description, position };
-            let key = write!(scope(ctx), async |tx| category::create(tx, new.clone()).await)?;
-            shown(ctx, key).await
+        let created = async {
+            let parent =
+                parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "input.parentId")).transpose()?;
+            let new_category = NewCategory { name, parent_id: parent, slug, description, position };
+            let category_id = write_with_name_retry!(request_context(ctx), async |tx| category::create_category(
+                tx,
+                new_category.clone()
+            )
+            .await)?;
+            load_category(ctx, category_id).await
         };
-        CategoryPayload::settle(made.await)
+        CategoryPayload::from_result(created.await)
     }
 
-    /// Change what is said of a category; the rest stays as it is.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Updates the given fields of a category.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn category_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category's id.")] id: ID,
-        #[graphql(desc = "What is to change.")] input: CategoryUpdateInput,
-        #[graphql(desc = "The version that you have read; when it is another by now, nothing is written.")]
+        #[graphql(desc = "ID of the category.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: CategoryUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CategoryPayload> {
         let CategoryUpdateInput { name, slug, description } = input;
-        let changed = async {
-            let key = key(&id)?;
-            let expected = expected_version.map(|version| Expected(version, "expectedVersion".into()));
-            let name = required(name, false, "input.name")?;
-            let slug = required(slug, false, "input.slug")?;
-            let edit = CategoryEdit { expected, name, slug, description: description.into() };
-            write!(scope(ctx), async |tx| category::update(tx, key, edit.clone()).await)?;
-            shown(ctx, key).await
+        let updated = async {
+            let category_id = parse_category_id(&id)?;
+            let version_check = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
+            let name = reject_null(name, false, "input.name")?;
+            let slug = reject_null(slug, false, "input.slug")?;
+            let patch = CategoryPatch { expected_version: version_check, name, slug, description: description.into() };
+            write_with_name_retry!(request_context(ctx), async |tx| category::update_category(
+                tx,
+                category_id,
+                patch.clone()
+            )
+            .await)?;
+            load_category(ctx, category_id).await
         };
-        CategoryPayload::settle(changed.await)
+        CategoryPayload::from_result(updated.await)
     }
 
-    /// Move a category, with everything that lies in it, to a place among the children of another or among the roots.
-    /// It can never come to lie in itself.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Moves a category with its subtree; cycles are rejected.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn category_move(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category's id.")] id: ID,
-        #[graphql(desc = "The category it is to lie in; a root when nothing is said.")] parent_id: Option<ID>,
-        #[graphql(desc = "Its place among its new siblings, from 0; the last when nothing is said.")] position: Option<
-            i32,
-        >,
+        #[graphql(desc = "ID of the category.")] id: ID,
+        #[graphql(desc = "New parent category; defaults to the root level.")] parent_id: Option<ID>,
+        #[graphql(desc = "Position among its new siblings, from 0; defaults to the last.")] position: Option<i32>,
     ) -> Result<CategoryPayload> {
         let moved = async {
-            let key = key(&id)?;
-            let parent = parent_id.map(|id| GlobalId::key(&id, Kind::Category, "parentId")).transpose()?;
-            write!(scope(ctx), async |tx| category::shift(tx, key, parent, position).await)?;
-            shown(ctx, key).await
+            let category_id = parse_category_id(&id)?;
+            let new_parent_id =
+                parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "parentId")).transpose()?;
+            write_with_name_retry!(request_context(ctx), async |tx| category::move_category(
+                tx,
+                category_id,
+                new_parent_id,
+                position
+            )
+            .await)?;
+            load_category(ctx, category_id).await
         };
-        CategoryPayload::settle(moved.await)
+        CategoryPayload::from_result(moved.await)
     }
 
-    /// Delete a category in which no other lies. Its products must go somewhere else.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Deletes a category without children; its products move to `moveProductsTo`.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn category_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category's id.")] id: ID,
-        #[graphql(desc = "The category that its products go to. Without it a category with products is not deleted.")]
+        #[graphql(desc = "ID of the category.")] id: ID,
+        #[graphql(desc = "Category that receives the products. Required if the category has products.")]
         move_products_to: Option<ID>,
     ) -> Result<CategoryDeletePayload> {
         let deleted = async {
-            let key = key(&id)?;
-            let to = move_products_to.map(|id| GlobalId::key(&id, Kind::Category, "moveProductsTo")).transpose()?;
-            write!(scope(ctx), async |tx| category::delete(tx, key, to).await)?;
-            scope(ctx).replant().await?;
+            let category_id = parse_category_id(&id)?;
+            let target_category_id = move_products_to
+                .map(|id| GlobalId::decode_as(&id, NodeType::Category, "moveProductsTo"))
+                .transpose()?;
+            write_with_name_retry!(request_context(ctx), async |tx| category::delete_category(
+                tx,
+                category_id,
+                target_category_id
+            )
+            .await)?;
+            request_context(ctx).refresh_category_tree().await?;
             Ok(id)
         };
         let deleted: Result<ID> = deleted.await;
-        CategoryDeletePayload::settle(deleted)
+        CategoryDeletePayload::from_result(deleted)
     }
 
-    /// Bring back a category that was deleted, as the last in the category it lay in. Nothing happens to one that was
-    /// not.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Restores a deleted category as the last child of its former parent. Idempotent.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn category_restore(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The category's id.")] id: ID,
+        #[graphql(desc = "ID of the category.")] id: ID,
     ) -> Result<CategoryPayload> {
         let restored = async {
-            let key = key(&id)?;
-            write!(scope(ctx), async |tx| category::restore(tx, key).await)?;
-            shown(ctx, key).await
+            let category_id = parse_category_id(&id)?;
+            write_with_name_retry!(request_context(ctx), async |tx| category::restore_category(tx, category_id).await)?;
+            load_category(ctx, category_id).await
         };
-        CategoryPayload::settle(restored.await)
+        CategoryPayload::from_result(restored.await)
     }
 }
 
-fn key(id: &ID) -> Result<i64> {
-    GlobalId::key(id, Kind::Category, "id")
+fn parse_category_id(id: &ID) -> Result<i64> {
+    GlobalId::decode_as(id, NodeType::Category, "id")
 }
 
-/// The category in the tree as it is after the change.
-async fn shown(ctx: &Context<'_>, key: i64) -> Result<Category> {
-    let tree = scope(ctx).replant().await?;
-    // Somebody else may have deleted it in between.
-    Category::find(&tree, key).ok_or_else(|| Error::not_found("id", "category"))
+/// Returns the category in the refreshed category tree.
+async fn load_category(ctx: &Context<'_>, category_id: i64) -> Result<Category> {
+    let category_tree = request_context(ctx).refresh_category_tree().await?;
+    // Another transaction may have deleted it since the write.
+    Category::find(&category_tree, category_id).ok_or_else(|| Error::not_found("id", "category"))
 }

@@ -1,182 +1,186 @@
-//! What staff say of products and variants. What is left out keeps its value; null clears what can be cleared.
+//! Inputs of the product and variant mutations. Omitted fields are unchanged; null clears nullable fields.
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::super::{product::ProductStatus, profile::required};
+use super::super::{product::ProductStatus, profile::reject_null};
 use crate::{
-    base::{GlobalId, Result, id::Kind},
+    base::{GlobalId, Result, global_id::NodeType},
     catalog::{
-        Expected, ImageDraft,
-        edit::{OptionEdit, Part, ProductEdit, VariantEdit, Which},
+        ExpectedVersion, ProductImageInput,
+        write::{OptionInput, ProductPatch, ProductSelector, VariantPatch, VariantSelector},
     },
 };
 
-/// What can be said of any product.
+/// Fields shared by the product inputs.
 #[derive(Debug, Default, InputObject)]
 pub struct ProductFields {
-    /// The lasting name in addresses: small letters, digits and hyphens; unique in the shop. Made of the name when a new
-    /// product has none.
+    /// URL slug of lowercase letters, digits and hyphens, unique across products. Defaults to one derived from the
+    /// name.
     slug: MaybeUndefined<String>,
-    /// What there is to say about it, as HTML. It is made harmless; null for none.
+    /// Description as HTML, sanitized when stored; null clears it.
     description: MaybeUndefined<String>,
-    /// Who makes it; null for nobody.
+    /// Manufacturer or brand; null clears it.
     vendor: MaybeUndefined<String>,
-    /// The category it belongs to. A new product without one is uncategorised.
+    /// Category of the product. A new product without one is uncategorized.
     category_id: MaybeUndefined<ID>,
-    /// All its tags: at most 100. Null for none.
+    /// All tags, at most 100; null clears them.
     tags: MaybeUndefined<Vec<String>>,
-    /// Where it stands in its life. A new product is a draft when nothing is said.
+    /// Publication status; a new product defaults to draft.
     status: MaybeUndefined<ProductStatus>,
-    /// Whether the shop shows it first.
+    /// Whether the product is featured in the storefront.
     featured: MaybeUndefined<bool>,
-    /// All its pictures in their order: at most 100. Null for none.
+    /// All images in order, at most 100; null clears them.
     images: MaybeUndefined<Vec<ImageInput>>,
-    /// All that a shopper chooses by, in order: at most 10. Null for nothing.
+    /// All options in order, at most 10; null removes them.
     options: MaybeUndefined<Vec<ProductOptionInput>>,
 }
 
-/// A picture of a product.
+/// Image of a product.
 #[derive(Debug, InputObject)]
 pub struct ImageInput {
-    /// Where the picture is.
+    /// URL of the image.
     url: String,
-    /// What it shows, in words, for those who do not see it.
+    /// Alternative text for screen readers.
     alt: Option<String>,
 }
 
-/// An option of a product as it should be.
+/// Option of a product.
 #[derive(Debug, InputObject)]
 pub struct ProductOptionInput {
-    /// What is chosen: `Size`, `Colour`.
+    /// Name of the option: `Size`, `Color`.
     name: String,
-    /// What it was called, where it gets another name. Its values stay.
+    /// Previous name, to rename an option; its values are kept.
     was: Option<String>,
-    /// Of an option that is added to a product with variants: the value that all of them have.
+    /// Value that existing variants get when the option is added to a product with variants.
     value: Option<String>,
 }
 
-/// What can be said of any variant; at a product it is said of its only variant, or of the one that has the sku.
+/// Fields shared by the variant inputs. In a product input they apply to its only variant or the one with the SKU.
 #[derive(Debug, Default, InputObject)]
 pub struct VariantFields {
-    /// The shop's own number for it; unique in the shop. A new variant needs one.
+    /// SKU, unique across variants. Required for a new variant.
     sku: MaybeUndefined<String>,
-    /// The regular price. A new variant needs one.
+    /// Regular price. Required for a new variant.
     price: MaybeUndefined<Decimal>,
-    /// What it costs while a sale lasts, less than the price; null ends the sale.
+    /// Sale price, below the regular price; null ends the sale.
     sale_price: MaybeUndefined<Decimal>,
-    /// When the sale begins; null for already.
+    /// Start of the sale; null for immediately.
     sale_starts_at: MaybeUndefined<DateTime<Utc>>,
-    /// When the sale ends; null for never.
+    /// End of the sale; null for no end.
     sale_ends_at: MaybeUndefined<DateTime<Utc>>,
-    /// How many are on hand, with those that buyers have reserved; never fewer than those. Null when it is not to be
-    /// counted, and then it can always be bought: so it is with a new variant when nothing is said.
+    /// On-hand quantity including reserved units; cannot be less than the reserved units. Null disables stock tracking,
+    /// so that the variant can always be bought; the default for a new variant.
     stock_quantity: MaybeUndefined<i64>,
-    /// How many are on hand as you know it, with `stockQuantity`: when others are by now, because something was sold or came
-    /// back, the whole request is refused with `VERSION_CONFLICT`. Without it the count is overwritten.
+    /// Expected on-hand quantity, used with `stockQuantity`; a mismatch rejects the whole request with
+    /// `VERSION_CONFLICT`. Without it the quantity is overwritten.
     expected_stock_quantity: Option<i64>,
-    /// What it weighs, in grams; null for unknown.
+    /// Weight in grams; null for unknown.
     weight_grams: MaybeUndefined<i64>,
-    /// Its EAN, UPC or ISBN; null for none.
+    /// EAN, UPC or ISBN; null for none.
     barcode: MaybeUndefined<String>,
 }
 
-/// A variant, new or as it should be.
+/// Fields of a new or existing variant.
 #[derive(Debug, Default, InputObject)]
 pub struct ProductVariantInput {
-    /// What can be said of any variant.
+    /// Fields shared by the variant inputs.
     #[graphql(flatten)]
     fields: VariantFields,
-    /// One value for each option of the product, in their order. A new variant of a product with options needs them.
+    /// One value for each option of the product, in the order of the options. Required for a new variant of a product
+    /// with options.
     options: MaybeUndefined<Vec<String>>,
-    /// Where its own picture is; null for none.
+    /// URL of the variant's image; null for none.
     image: MaybeUndefined<String>,
 }
 
-/// A product to be made.
+/// Input of `productCreate`.
 #[derive(Debug, InputObject)]
 pub struct ProductCreateInput {
-    /// What shoppers read: 1 to 500 characters.
+    /// Product name: 1 to 500 characters.
     name: String,
-    /// What can be said of any product.
+    /// Fields shared by the product inputs.
     #[graphql(flatten)]
     fields: ProductFields,
-    /// Of a simple product: what is said of its only variant.
+    /// Fields of the only variant of a product without options.
     #[graphql(flatten)]
-    only: VariantFields,
-    /// Of a product with options: its variants, at most 100.
+    default_variant: VariantFields,
+    /// Variants of a product with options, at most 100.
     variants: Option<Vec<ProductVariantInput>>,
 }
 
-/// What is to change of a product. What is left out keeps its value.
+/// Input of `productUpdate`. Omitted fields are unchanged.
 #[derive(Debug, InputObject)]
 pub struct ProductUpdateInput {
-    /// What shoppers read: 1 to 500 characters.
+    /// Product name: 1 to 500 characters.
     name: MaybeUndefined<String>,
-    /// What can be said of any product.
+    /// Fields shared by the product inputs.
     #[graphql(flatten)]
     fields: ProductFields,
-    /// What is said of its only variant, or of the one that has the sku.
+    /// Fields of the only variant or the one with the SKU.
     #[graphql(flatten)]
-    only: VariantFields,
+    default_variant: VariantFields,
 }
 
-/// A product that is made or, if it is there, changed. What is left out keeps its value.
+/// Row of `productsUpsert`: creates a product or updates an existing one. Omitted fields are unchanged.
 #[derive(Debug, InputObject)]
 pub struct ProductUpsertInput {
-    /// Which product, by its id. Without it by its slug, and without that by the sku.
+    /// ID of the product. Without an ID it is matched by slug, then by SKU.
     pub(super) id: Option<ID>,
-    /// The version that you have read; when it is another by now, nothing of the row is written.
+    /// Expected current version (optimistic locking); a mismatch rejects the row with `VERSION_CONFLICT`.
     pub(super) expected_version: Option<i32>,
-    /// What shoppers read: 1 to 500 characters. A new product needs it.
+    /// Product name: 1 to 500 characters. Required for a new product.
     pub(super) name: MaybeUndefined<String>,
-    /// What can be said of any product.
+    /// Fields shared by the product inputs.
     #[graphql(flatten)]
     pub(super) fields: ProductFields,
-    /// What is said of its only variant, or of the one that has the sku.
+    /// Fields of the only variant or the one with the SKU.
     #[graphql(flatten)]
-    pub(super) only: VariantFields,
-    /// Its variants as far as they are said, found by their sku or, without one, by their options; at most 100.
+    pub(super) default_variant: VariantFields,
+    /// Variants to create or update, matched by SKU or, without one, by options; at most 100. Other variants are
+    /// unchanged.
     pub(super) variants: Option<Vec<ProductVariantInput>>,
 }
 
 impl ProductFields {
-    /// An edit of which nothing but this is said.
+    /// Converts the fields into a patch without name, selector and variants.
     ///
     /// # Errors
-    /// When the category's id is none, or a field is null that cannot be empty.
-    pub(super) fn edit(self, path: &str, is_new: bool) -> Result<ProductEdit> {
+    /// Returns a user error if the category's ID is invalid or a non-nullable field is null.
+    pub(super) fn into_product_patch(self, path: &str, is_new: bool) -> Result<ProductPatch> {
         let Self { slug, description, vendor, category_id, tags, status, featured, images, options } = self;
         let category_path = format!("{path}.categoryId");
-        let category_id = required(category_id, is_new, &category_path)?;
-        let category = category_id.map(|id| GlobalId::key(&id, Kind::Category, &category_path)).transpose()?;
-        let image = |ImageInput { url, alt }| ImageDraft { url, alt };
-        let option = |ProductOptionInput { name, was, value }| OptionEdit { name, was, value };
-        Ok(ProductEdit {
+        let category_id = reject_null(category_id, is_new, &category_path)?;
+        let category =
+            category_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, &category_path)).transpose()?;
+        let to_image = |ImageInput { url, alt }| ProductImageInput { url, alt };
+        let to_option =
+            |ProductOptionInput { name, was, value }| OptionInput { name, previous_name: was, default_value: value };
+        Ok(ProductPatch {
             path: path.to_owned(),
-            slug: required(slug, is_new, &format!("{path}.slug"))?,
-            description: all(description),
-            vendor: all(vendor),
-            category,
-            tags: all(tags),
-            status: required(status, is_new, &format!("{path}.status"))?.map(Into::into),
-            featured: required(featured, is_new, &format!("{path}.featured"))?,
-            images: all(images).map(|images| images.into_iter().map(image).collect()),
-            options: all(options).map(|options| options.into_iter().map(option).collect()),
-            ..ProductEdit::default()
+            slug: reject_null(slug, is_new, &format!("{path}.slug"))?,
+            description: null_to_default(description),
+            vendor: null_to_default(vendor),
+            category_id: category,
+            tags: null_to_default(tags),
+            status: reject_null(status, is_new, &format!("{path}.status"))?.map(Into::into),
+            featured: reject_null(featured, is_new, &format!("{path}.featured"))?,
+            images: null_to_default(images).map(|images| images.into_iter().map(to_image).collect()),
+            options: null_to_default(options).map(|options| options.into_iter().map(to_option).collect()),
+            ..ProductPatch::default()
         })
     }
 
-    /// The slug that is said.
+    /// Returns the slug of the input.
     pub(super) fn slug(&self) -> Option<&String> {
         self.slug.value()
     }
 }
 
 impl VariantFields {
-    fn edit(self, path: String, which: Part) -> Result<VariantEdit> {
-        let is_new = matches!(which, Part::New);
+    fn into_variant_patch(self, path: String, selector: VariantSelector) -> Result<VariantPatch> {
+        let is_new = matches!(selector, VariantSelector::New);
         let Self {
             sku,
             price,
@@ -188,24 +192,24 @@ impl VariantFields {
             weight_grams,
             barcode,
         } = self;
-        Ok(VariantEdit {
-            which,
-            sku: required(sku, is_new, &format!("{path}.sku"))?,
-            price: required(price, is_new, &format!("{path}.price"))?,
+        Ok(VariantPatch {
+            selector,
+            sku: reject_null(sku, is_new, &format!("{path}.sku"))?,
+            price: reject_null(price, is_new, &format!("{path}.price"))?,
             path,
             sale_price: sale_price.into(),
             sale_starts_at: sale_starts_at.into(),
             sale_ends_at: sale_ends_at.into(),
-            stock: stock_quantity.into(),
-            expected_stock: expected_stock_quantity,
+            on_hand: stock_quantity.into(),
+            expected_on_hand: expected_stock_quantity,
             weight_grams: weight_grams.into(),
             barcode: barcode.into(),
-            ..VariantEdit::default()
+            ..VariantPatch::default()
         })
     }
 
-    /// Whether anything is said.
-    fn says(&self) -> bool {
+    /// Returns whether any field is set.
+    fn has_values(&self) -> bool {
         let Self {
             sku,
             price,
@@ -217,85 +221,103 @@ impl VariantFields {
             weight_grams,
             barcode,
         } = self;
-        let ends = !sale_starts_at.is_undefined() || !sale_ends_at.is_undefined();
-        let counts =
+        let has_sale_dates = !sale_starts_at.is_undefined() || !sale_ends_at.is_undefined();
+        let has_counts =
             !stock_quantity.is_undefined() || expected_stock_quantity.is_some() || !weight_grams.is_undefined();
-        let named = !sku.is_undefined() || !price.is_undefined();
-        named || !sale_price.is_undefined() || ends || counts || !barcode.is_undefined()
+        let has_sku_or_price = !sku.is_undefined() || !price.is_undefined();
+        has_sku_or_price || !sale_price.is_undefined() || has_sale_dates || has_counts || !barcode.is_undefined()
     }
 
-    /// The sku that is said.
+    /// Returns the SKU of the input.
     pub(super) fn sku(&self) -> Option<&String> {
         self.sku.value()
     }
 }
 
 impl ProductVariantInput {
-    /// As the catalog knows it.
+    /// Converts the input into a patch.
     ///
     /// # Errors
-    /// When a field is null that cannot be empty.
-    pub(super) fn edit(self, path: String, which: Part) -> Result<VariantEdit> {
-        let Self { fields, options, image } = self;
-        let options = required(options, matches!(which, Part::New), &format!("{path}.options"))?;
-        Ok(VariantEdit { options, image: image.into(), ..fields.edit(path, which)? })
+    /// Returns a user error if a non-nullable field is null.
+    pub(super) fn into_variant_patch(self, path: String, selector: VariantSelector) -> Result<VariantPatch> {
+        let Self { fields, options, image: to_image } = self;
+        let options = reject_null(options, matches!(selector, VariantSelector::New), &format!("{path}.options"))?;
+        Ok(VariantPatch { options, image: to_image.into(), ..fields.into_variant_patch(path, selector)? })
     }
 }
 
 impl ProductCreateInput {
-    /// As the catalog knows it.
+    /// Converts the input into a patch.
     ///
     /// # Errors
-    /// When the category's id is none.
-    pub(super) fn edit(self) -> Result<ProductEdit> {
-        let Self { name, fields, only, variants } = self;
-        let edit = ProductEdit { name: Some(name), action: "product.create", ..fields.edit("input", true)? };
-        with_variants(edit, only, variants, Part::New)
+    /// Returns a user error if the category's ID is invalid.
+    pub(super) fn into_product_patch(self) -> Result<ProductPatch> {
+        let Self { name, fields, default_variant, variants } = self;
+        let patch =
+            ProductPatch { name: Some(name), action: "product.create", ..fields.into_product_patch("input", true)? };
+        add_variants(patch, default_variant, variants, VariantSelector::New)
     }
 }
 
 impl ProductUpdateInput {
-    /// As the catalog knows it.
+    /// Converts the input into a patch.
     ///
     /// # Errors
-    /// When the category's id is none.
-    pub(super) fn edit(self, which: Which, expected: Option<i32>) -> Result<ProductEdit> {
-        let Self { name, fields, only } = self;
-        let expected = expected.map(|version| Expected(version, "expectedVersion".into()));
-        let name = required(name, false, "input.name")?;
-        let edit = ProductEdit { name, which, expected, action: "product.update", ..fields.edit("input", false)? };
-        with_variants(edit, only, None, Part::New)
+    /// Returns a user error if the category's ID is invalid.
+    pub(super) fn into_product_patch(
+        self,
+        selector: ProductSelector,
+        expected_version: Option<i32>,
+    ) -> Result<ProductPatch> {
+        let Self { name, fields, default_variant } = self;
+        let expected_version = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
+        let name = reject_null(name, false, "input.name")?;
+        let patch = ProductPatch {
+            name,
+            selector,
+            expected_version,
+            action: "product.update",
+            ..fields.into_product_patch("input", false)?
+        };
+        add_variants(patch, default_variant, None, VariantSelector::New)
     }
 }
 
-/// The edit with what is said of its variants: of the only one, and of each of a list.
+/// Adds the variants to the patch: the only one, and those of the list.
 ///
 /// # Errors
-/// When a field is null that cannot be empty.
-pub(super) fn with_variants(
-    mut edit: ProductEdit,
-    only: VariantFields,
+/// Returns a user error if a non-nullable field is null.
+pub(super) fn add_variants(
+    mut patch: ProductPatch,
+    default_variant: VariantFields,
     variants: Option<Vec<ProductVariantInput>>,
-    which: Part,
-) -> Result<ProductEdit> {
+    selector: VariantSelector,
+) -> Result<ProductPatch> {
     let variants = variants.unwrap_or_default();
-    // By its sku alone a row says which product is meant; beside a list of variants that is all it says.
-    let named = !variants.is_empty() && matches!(&edit.which, Which::Named(None, Some(_)));
-    if only.says() && !named {
-        let part = if matches!(edit.which, Which::New) { Part::New } else { Part::Only };
-        edit.variants.push(VariantEdit { which: Part::Only, ..only.edit(edit.path.clone(), part)? });
+    // In a row with a list of variants, a SKU without other fields only selects the product.
+    let targets_existing_variant =
+        !variants.is_empty() && matches!(&patch.selector, ProductSelector::BySlugOrSku(None, Some(_)));
+    if default_variant.has_values() && !targets_existing_variant {
+        let default_selector =
+            if matches!(patch.selector, ProductSelector::New) { VariantSelector::New } else { VariantSelector::Single };
+        patch.variants.push(VariantPatch {
+            selector: VariantSelector::Single,
+            ..default_variant.into_variant_patch(patch.path.clone(), default_selector)?
+        });
     }
-    let path = edit.path.clone();
-    let one = |(number, one): (usize, ProductVariantInput)| one.edit(format!("{path}.variants.{number}"), which);
-    for one in variants.into_iter().enumerate().map(one) {
-        edit.variants.push(one?);
+    let path = patch.path.clone();
+    let variant = |(index, variant): (usize, ProductVariantInput)| {
+        variant.into_variant_patch(format!("{path}.variants.{index}"), selector)
+    };
+    for variant in variants.into_iter().enumerate().map(variant) {
+        patch.variants.push(variant?);
     }
-    Ok(edit)
+    Ok(patch)
 }
 
-/// A list or text that null empties.
-fn all<T: Default>(said: MaybeUndefined<T>) -> Option<T> {
-    match said {
+/// Converts null to the empty list or text.
+fn null_to_default<T: Default>(input: MaybeUndefined<T>) -> Option<T> {
+    match input {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(T::default()),
         MaybeUndefined::Value(value) => Some(value),

@@ -1,121 +1,126 @@
-//! Products made, changed, published, withdrawn, deleted and restored.
+//! Product mutations: create, update, publish, archive, delete and restore.
 
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    super::{context::scope, guard::Can, payload::payload, product::Product},
+    super::{context::request_context, guard::RequirePermission, payload::payload, product::Product},
     inputs::{ProductCreateInput, ProductUpdateInput},
-    save,
+    save_product,
 };
 use crate::{
-    base::{GlobalId, Result, id::Kind},
+    base::{GlobalId, Result, global_id::NodeType},
     catalog::{
-        Status,
-        edit::{Edited, ProductEdit, Which},
+        PublicationStatus,
+        write::{EditedProduct, ProductPatch, ProductSelector},
     },
     identity::Permission,
 };
 
 payload!(
-    /// What came of making or changing a product.
+    /// Payload of the product mutations.
     ProductPayload {
-        /// The product as it is now; null when it was not written.
+        /// Product after the change; null if nothing was written.
         product: Product
     }
 );
 
 payload!(
-    /// What came of deleting a product.
+    /// Payload of `productDelete`.
     ProductDeletePayload {
-        /// The id of the product that is gone; null when it was not deleted.
+        /// ID of the deleted product; null if it was not deleted.
         deleted_id: ID
     }
 );
 
-/// The products' part of the mutation root.
+/// Product fields of the mutation root.
 #[derive(Debug, Default)]
 pub struct ProductMutation;
 
 #[Object]
 impl ProductMutation {
-    /// Make a product: a simple one with its sku and price, or one with options and variants. It is a draft until it is
-    /// published.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Creates a draft product: either a single variant with SKU and price, or options and variants.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product.")] input: ProductCreateInput,
+        #[graphql(desc = "Product to create.")] input: ProductCreateInput,
     ) -> Result<ProductPayload> {
-        let made = async { save(scope(ctx), input.edit()?).await };
-        ProductPayload::settle(made.await)
+        let created = async { save_product(request_context(ctx), input.into_product_patch()?).await };
+        ProductPayload::from_result(created.await)
     }
 
-    /// Change what is said of a product; the rest stays as it is.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Updates the given fields of a product.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: ID,
-        #[graphql(desc = "What is to change.")] input: ProductUpdateInput,
-        #[graphql(desc = "The version that you have read; when it is another by now, nothing is written.")]
+        #[graphql(desc = "ID of the product.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: ProductUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<ProductPayload> {
-        let changed = async { save(scope(ctx), input.edit(named(&id)?, expected_version)?).await };
-        ProductPayload::settle(changed.await)
+        let updated = async {
+            save_product(
+                request_context(ctx),
+                input.into_product_patch(parse_product_selector(&id)?, expected_version)?,
+            )
+            .await
+        };
+        ProductPayload::from_result(updated.await)
     }
 
-    /// Put a product on sale: everybody sees it. Nothing happens to one that is.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Publishes a product: makes it visible to all callers. Idempotent.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_publish(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: ID,
+        #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let status = Some(Status::Active);
-        let edit = ProductEdit { status, action: "product.publish", ..ProductEdit::default() };
-        ProductPayload::settle(change(ctx, &id, edit).await)
+        let status = Some(PublicationStatus::Active);
+        let patch = ProductPatch { status, action: "product.publish", ..ProductPatch::default() };
+        ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
 
-    /// Withdraw a product: only staff see it. Nothing happens to one that is.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Archives a product: only staff can see it. Idempotent.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_archive(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: ID,
+        #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let status = Some(Status::Archived);
-        let edit = ProductEdit { status, action: "product.archive", ..ProductEdit::default() };
-        ProductPayload::settle(change(ctx, &id, edit).await)
+        let status = Some(PublicationStatus::Archived);
+        let patch = ProductPatch { status, action: "product.archive", ..ProductPatch::default() };
+        ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
 
-    /// Delete a product: nobody sees it any more, until it is restored. Its slug and its skus stay its own.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Soft-deletes a product; its slug and SKUs stay reserved. Idempotent.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: ID,
+        #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductDeletePayload> {
-        let edit = ProductEdit { deleted: Some(true), action: "product.delete", ..ProductEdit::default() };
-        ProductDeletePayload::settle(change(ctx, &id, edit).await.map(|_| id))
+        let patch = ProductPatch { deleted: Some(true), action: "product.delete", ..ProductPatch::default() };
+        ProductDeletePayload::from_result(save_product_patch(ctx, &id, patch).await.map(|_| id))
     }
 
-    /// Bring back a product that was deleted, as it was. Nothing happens to one that was not.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Restores a deleted product. Idempotent.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn product_restore(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] id: ID,
+        #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let edit = ProductEdit { deleted: Some(false), action: "product.restore", ..ProductEdit::default() };
-        ProductPayload::settle(change(ctx, &id, edit).await)
+        let patch = ProductPatch { deleted: Some(false), action: "product.restore", ..ProductPatch::default() };
+        ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
 }
 
-/// The product of an id.
-fn named(id: &ID) -> Result<Which> {
-    Ok(Which::Key(GlobalId::key(id, Kind::Product, "id")?, "id".into()))
+/// Returns the selector of the product with this ID.
+fn parse_product_selector(id: &ID) -> Result<ProductSelector> {
+    Ok(ProductSelector::Id(GlobalId::decode_as(id, NodeType::Product, "id")?, "id".into()))
 }
 
-async fn change(ctx: &Context<'_>, id: &ID, edit: ProductEdit) -> Result<Edited> {
-    save(scope(ctx), ProductEdit { which: named(id)?, ..edit }).await
+async fn save_product_patch(ctx: &Context<'_>, id: &ID, patch: ProductPatch) -> Result<EditedProduct> {
+    save_product(request_context(ctx), ProductPatch { selector: parse_product_selector(id)?, ..patch }).await
 }

@@ -1,132 +1,140 @@
-//! Many products at once, made or changed.
-#![expect(clippy::unused_async, reason = "a resolver is asynchronous, whether it waits for anything or not")]
+//! Bulk creation and update of products.
+#![expect(clippy::unused_async, reason = "resolvers must be async, even without `.await`")]
 
 use async_graphql::{Context, Object};
 
 use super::{
-    super::{context::scope, guard::Can, payload::UserError, payload::settle, product::Product, profile::required},
-    inputs::{ProductUpsertInput, with_variants},
-    stock,
+    super::{
+        context::request_context, guard::RequirePermission, payload::UserError, payload::split_user_errors,
+        product::Product, profile::reject_null,
+    },
+    apply_stock_changes,
+    inputs::{ProductUpsertInput, add_variants},
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::Problem, id::Kind},
+    base::{Error, GlobalId, Result, error::PublicError, global_id::NodeType},
     catalog::{
-        Expected,
-        edit::{self, Edited, Part, ProductEdit, Which},
+        ExpectedVersion,
+        write::{self, EditedProduct, ProductPatch, ProductSelector, VariantSelector},
     },
     identity::Permission,
 };
 
-/// The most rows of one request.
-const ROWS: usize = 1_000;
+/// Maximum number of rows per request.
+const MAX_UPSERT_ROWS: usize = 1_000;
 
-/// What came of many products.
+/// Payload of `productsUpsert`.
 #[derive(Debug, Default)]
 pub struct ProductsUpsertPayload {
-    products: Vec<Option<Edited>>,
+    products: Vec<Option<EditedProduct>>,
     user_errors: Vec<UserError>,
 }
 
-/// What came of many products.
+/// Payload of `productsUpsert`.
 #[Object]
 impl ProductsUpsertPayload {
-    /// The products in the order of the rows; null for a row that was not written.
+    /// Products in the order of the rows; null for a row that was not written.
     async fn products(&self, ctx: &Context<'_>) -> Result<Vec<Option<Product>>> {
-        scope(ctx).spend(ctx, self.products.len())?;
-        Ok(self.products.iter().map(|one| one.as_ref().map(|one| one.product.clone().into())).collect())
+        request_context(ctx).charge_list_values(ctx, self.products.len())?;
+        Ok(self.products.iter().map(|product| product.as_ref().map(|product| product.product.clone().into())).collect())
     }
 
-    /// How many of them are new.
+    /// Number of created products.
     async fn created(&self) -> usize {
-        self.products.iter().flatten().filter(|one| one.made).count()
+        self.products.iter().flatten().filter(|product| product.is_new).count()
     }
 
-    /// How many were there, whether anything of them has changed or not.
+    /// Number of existing products matched by a row, including unchanged ones.
     async fn updated(&self) -> usize {
-        self.products.iter().flatten().filter(|one| !one.made).count()
+        self.products.iter().flatten().filter(|product| !product.is_new).count()
     }
 
-    /// What can be put right, each with the path of its row: `["input", "17", "price"]`.
+    /// User errors, each with the path of its row: `["input", "17", "price"]`.
     async fn user_errors(&self) -> &[UserError] {
         &self.user_errors
     }
 }
 
-/// The bulk part of the mutation root.
+/// Bulk fields of the mutation root.
 #[derive(Debug, Default)]
 pub struct UpsertMutation;
 
 #[Object]
 impl UpsertMutation {
-    /// Make or change many products at once: each row by its id, else by its slug, else by its sku. The number of
-    /// statements does not depend on how many they are.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Creates or updates up to 1,000 products, matched by ID, slug or SKU. `atomic: true` applies all rows or none.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn products_upsert(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "From 1 to 1,000 rows, each of another product.")] input: Vec<ProductUpsertInput>,
-        #[graphql(desc = "All rows or none: when one cannot be written, nothing is.", default)] atomic: bool,
+        #[graphql(desc = "1 to 1,000 rows, each for a different product.")] input: Vec<ProductUpsertInput>,
+        #[graphql(desc = "Applies all rows or none.", default)] atomic: bool,
     ) -> Result<ProductsUpsertPayload> {
-        let (products, user_errors) = settle(upsert(ctx, input, atomic).await)?;
-        let (products, problems) = products.unwrap_or_default();
-        let user_errors = user_errors.into_iter().chain(problems.into_iter().map(UserError::from)).collect();
+        let (products, user_errors) = split_user_errors(upsert_products(ctx, input, atomic).await)?;
+        let (products, row_errors) = products.unwrap_or_default();
+        let user_errors = user_errors.into_iter().chain(row_errors.into_iter().map(UserError::from)).collect();
         Ok(ProductsUpsertPayload { products, user_errors })
     }
 }
 
-type Upserted = (Vec<Option<Edited>>, Vec<Problem>);
+type UpsertOutcome = (Vec<Option<EditedProduct>>, Vec<PublicError>);
 
-async fn upsert(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool) -> Result<Upserted> {
-    if input.is_empty() || input.len() > ROWS {
-        return Err(Error::bad_input("input", format!("from 1 to {ROWS} rows; there are {}", input.len())));
+async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool) -> Result<UpsertOutcome> {
+    if input.is_empty() || input.len() > MAX_UPSERT_ROWS {
+        return Err(Error::bad_input("input", format!("from 1 to {MAX_UPSERT_ROWS} rows; there are {}", input.len())));
     }
-    let mut products: Vec<Option<Edited>> = vec![None; input.len()];
-    let (mut places, mut edits, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, row) in input.into_iter().enumerate() {
-        match read(number, row) {
-            Ok(edit) => {
-                places.push(number);
-                edits.push(edit);
+    let mut products: Vec<Option<EditedProduct>> = vec![None; input.len()];
+    let (mut row_indexes, mut patches, mut user_errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (row_index, row) in input.into_iter().enumerate() {
+        match parse_row(row_index, row) {
+            Ok(patch) => {
+                row_indexes.push(row_index);
+                patches.push(patch);
             }
-            Err(why) => problems.extend(why.problems()?),
+            Err(error) => user_errors.extend(error.into_public_errors()?),
         }
     }
-    let scope = scope(ctx);
-    let currency = scope.shared.config.shop.currency;
-    let unread = &problems;
-    let outcomes = write!(scope, async |tx| {
-        let outcomes = edit::edit(tx, currency, &edits).await?;
+    let context = request_context(ctx);
+    let currency = context.app_state.config.shop.currency;
+    let parse_errors = &user_errors;
+    let outcomes = write_with_name_retry!(context, async |tx| {
+        let outcomes = write::apply_product_patches(tx, currency, &patches).await?;
         if atomic {
-            let failed = outcomes.iter().filter_map(|one| one.as_ref().err()).flatten();
-            Error::all(unread.iter().chain(failed).cloned().collect())?;
+            let row_errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).flatten();
+            Error::fail_if_any(parse_errors.iter().chain(row_errors).cloned().collect())?;
         }
-        let edited = edits.iter().zip(&outcomes).filter_map(|(edit, one)| Some((edit, one.as_ref().ok()?)));
-        stock(tx, &edited.collect::<Vec<_>>()).await?;
+        let saved = patches.iter().zip(&outcomes).filter_map(|(patch, outcome)| Some((patch, outcome.as_ref().ok()?)));
+        apply_stock_changes(tx, &saved.collect::<Vec<_>>()).await?;
         Ok(outcomes)
     })?;
-    for (place, outcome) in places.into_iter().zip(outcomes) {
+    for (row_index, outcome) in row_indexes.into_iter().zip(outcomes) {
         match outcome {
-            Ok(edited) => products[place] = Some(edited),
-            Err(some) => problems.extend(some),
+            Ok(saved) => products[row_index] = Some(saved),
+            Err(row_errors) => user_errors.extend(row_errors),
         }
     }
-    Ok((products, problems))
+    Ok((products, user_errors))
 }
 
-/// A row as the catalog knows it.
-fn read(number: usize, row: ProductUpsertInput) -> Result<ProductEdit> {
-    let path = format!("input.{number}");
-    let ProductUpsertInput { id, expected_version, name, fields, only, variants } = row;
-    let which = match (&id, fields.slug(), only.sku()) {
+/// Converts a row into a patch.
+fn parse_row(row_index: usize, row: ProductUpsertInput) -> Result<ProductPatch> {
+    let path = format!("input.{row_index}");
+    let ProductUpsertInput { id, expected_version, name, fields, default_variant, variants } = row;
+    let selector = match (&id, fields.slug(), default_variant.sku()) {
         (Some(id), _, _) => {
             let id_path = format!("{path}.id");
-            Which::Key(GlobalId::key(id, Kind::Product, &id_path)?, id_path)
+            ProductSelector::Id(GlobalId::decode_as(id, NodeType::Product, &id_path)?, id_path)
         }
         (None, None, None) => return Err(Error::bad_input(&path, "say the product's id, its slug or its sku")),
-        (None, slug, sku) => Which::Named(slug.cloned(), sku.cloned()),
+        (None, slug, sku) => ProductSelector::BySlugOrSku(slug.cloned(), sku.cloned()),
     };
-    let expected = expected_version.map(|version| Expected(version, format!("{path}.expectedVersion")));
-    let name = required(name, false, &format!("{path}.name"))?;
-    let edit = ProductEdit { which, expected, name, action: "product.update", ..fields.edit(&path, false)? };
-    with_variants(edit, only, variants, Part::Matched)
+    let version_check = expected_version.map(|version| ExpectedVersion(version, format!("{path}.expectedVersion")));
+    let name = reject_null(name, false, &format!("{path}.name"))?;
+    let patch = ProductPatch {
+        selector,
+        expected_version: version_check,
+        name,
+        action: "product.update",
+        ..fields.into_product_patch(&path, false)?
+    };
+    add_variants(patch, default_variant, variants, VariantSelector::BySkuOrOptions)
 }

@@ -1,98 +1,118 @@
-//! Variants made, changed and deleted.
+//! Variant mutations: create, update and delete.
 
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    super::{context::scope, guard::Can, payload::payload, product::Product, variant::Variant},
+    super::{context::request_context, guard::RequirePermission, payload::payload, product::Product, variant::Variant},
+    extract_variant,
     inputs::ProductVariantInput,
-    said, save,
+    save_product,
 };
 use crate::{
-    base::{GlobalId, Result, id::Kind},
+    base::{GlobalId, Result, global_id::NodeType},
     catalog::{
-        Expected,
-        edit::{Edited, Part, ProductEdit, VariantEdit, Which},
+        ExpectedVersion,
+        write::{EditedProduct, ProductPatch, ProductSelector, VariantPatch, VariantSelector},
     },
     identity::Permission,
 };
 
 payload!(
-    /// What came of making or changing a variant.
+    /// Payload of the variant mutations.
     ProductVariantPayload {
-        /// The variant as it is now; null when it was not written.
+        /// Variant after the change; null if nothing was written.
         variant: Variant
     }
 );
 
 payload!(
-    /// What came of deleting a variant.
+    /// Payload of `variantDelete`.
     ProductVariantDeletePayload {
-        /// The product as it is without it; null when it was not deleted.
+        /// Product without the variant; null if the variant was not deleted.
         product: Product
     }
 );
 
-/// The variants' part of the mutation root.
+/// Variant fields of the mutation root.
 #[derive(Debug, Default)]
 pub struct VariantMutation;
 
 #[Object]
 impl VariantMutation {
-    /// Add a variant to a product, after those that are there. One that was deleted comes back by its sku.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Adds a variant to a product, after the existing ones. A deleted variant with the same SKU is restored.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn variant_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The product's id.")] product_id: ID,
-        #[graphql(desc = "The variant: its sku, its price and, where the product has options, a value for each.")]
+        #[graphql(desc = "ID of the product.")] product_id: ID,
+        #[graphql(desc = "Variant with SKU, price and, if the product has options, one value for each option.")]
         input: ProductVariantInput,
     ) -> Result<ProductVariantPayload> {
-        let made = async {
-            let key = GlobalId::key(&product_id, Kind::Product, "productId")?;
-            let which = Which::Key(key, "productId".into());
-            said(save(scope(ctx), edit(which, input.edit("input".into(), Part::New)?)).await?)
+        let created = async {
+            let product_key = GlobalId::decode_as(&product_id, NodeType::Product, "productId")?;
+            let selector = ProductSelector::Id(product_key, "productId".into());
+            extract_variant(
+                save_product(
+                    request_context(ctx),
+                    build_variant_patch(selector, input.into_variant_patch("input".into(), VariantSelector::New)?),
+                )
+                .await?,
+            )
         };
-        ProductVariantPayload::settle(made.await)
+        ProductVariantPayload::from_result(created.await)
     }
 
-    /// Change what is said of a variant, its stock too; the rest stays as it is.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Updates the given fields of a variant, including its stock.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn variant_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The variant's id.")] id: ID,
-        #[graphql(desc = "What is to change.")] input: ProductVariantInput,
-        #[graphql(desc = "The version that you have read; when it is another by now, nothing is written.")]
+        #[graphql(desc = "ID of the variant.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: ProductVariantInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<ProductVariantPayload> {
-        let changed = async {
-            let key = GlobalId::key(&id, Kind::Variant, "id")?;
-            let expected = expected_version.map(|version| Expected(version, "expectedVersion".into()));
-            let one = VariantEdit { expected, ..input.edit("input".into(), Part::Key(key))? };
-            said(save(scope(ctx), edit(Which::OfVariant(key, "id".into()), one)).await?)
+        let updated = async {
+            let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
+            let version_check = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
+            let patch = VariantPatch {
+                expected_version: version_check,
+                ..input.into_variant_patch("input".into(), VariantSelector::Id(variant_key))?
+            };
+            extract_variant(
+                save_product(
+                    request_context(ctx),
+                    build_variant_patch(ProductSelector::ByVariantId(variant_key, "id".into()), patch),
+                )
+                .await?,
+            )
         };
-        ProductVariantPayload::settle(changed.await)
+        ProductVariantPayload::from_result(updated.await)
     }
 
-    /// Delete a variant. A product keeps one at least.
-    #[graphql(guard = "Can(Permission::CatalogWrite)")]
+    /// Deletes a variant; a product keeps at least one.
+    #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
     async fn variant_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The variant's id.")] id: ID,
+        #[graphql(desc = "ID of the variant.")] id: ID,
     ) -> Result<ProductVariantDeletePayload> {
         let deleted = async {
-            let key = GlobalId::key(&id, Kind::Variant, "id")?;
-            let one = VariantEdit { which: Part::Gone(key), ..VariantEdit::default() };
-            save(scope(ctx), edit(Which::OfVariant(key, "id".into()), one)).await
+            let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
+            let patch = VariantPatch { selector: VariantSelector::Delete(variant_key), ..VariantPatch::default() };
+            save_product(
+                request_context(ctx),
+                build_variant_patch(ProductSelector::ByVariantId(variant_key, "id".into()), patch),
+            )
+            .await
         };
-        let deleted: Result<Edited> = deleted.await;
-        ProductVariantDeletePayload::settle(deleted)
+        let deleted: Result<EditedProduct> = deleted.await;
+        ProductVariantDeletePayload::from_result(deleted)
     }
 }
 
-/// An edit of one variant of a product.
-fn edit(which: Which, one: VariantEdit) -> ProductEdit {
+/// Returns a patch of one variant of a product.
+fn build_variant_patch(selector: ProductSelector, patch: VariantPatch) -> ProductPatch {
     let action = "product.update";
-    ProductEdit { path: "input".into(), which, action, variants: vec![one], ..ProductEdit::default() }
+    ProductPatch { path: "input".into(), selector, action, variants: vec![patch], ..ProductPatch::default() }
 }

@@ -1,5 +1,5 @@
-//! Fields of one response name whose arguments differ in the length of a list: the comparison of `apollo-compiler` takes
-//! a list for the same as one that begins with it.
+//! Conflicts between fields with the same response name whose list arguments differ in length: `apollo-compiler` treats
+//! a list as equal to any list that starts with it.
 
 use std::collections::HashSet;
 
@@ -10,91 +10,103 @@ use apollo_compiler::{
 };
 use async_graphql::ServerError;
 
-use super::{LineIndex, first_errors, schema};
+use super::{LineIndex, collect_errors};
 
-/// The rule that is looked for.
-const CONFLICT: &str = "ConflictingFieldArgument";
+/// Name of the validation rule for conflicting arguments.
+const CONFLICTING_ARGUMENT_ERROR: &str = "ConflictingFieldArgument";
 
-/// Checks a document that is valid otherwise. Where two fields of one response name take lists, a copy in which every
-/// list begins with its length is validated once more, and only conflicts of arguments count.
+/// Checks an otherwise valid document. If two fields with the same response name have list arguments, validates a copy
+/// in which each list starts with its length; only argument conflicts count.
 ///
 /// # Errors
-/// The conflicts.
-pub(super) fn check(ast: &Document, valid: &ExecutableDocument, lines: &LineIndex<'_>) -> Result<(), Vec<ServerError>> {
-    let fragments = valid.fragments.values().map(|one| &one.selection_set);
-    let mut sets: Vec<_> = valid.operations.iter().map(|one| &one.selection_set).chain(fragments).collect();
-    let mut names = HashSet::new();
-    let mut twice = false;
-    while let Some(SelectionSet { selections, .. }) = sets.pop() {
+/// Returns the conflicts.
+pub(super) fn check_list_lengths(
+    ast: &Document,
+    valid: &ExecutableDocument,
+    lines: &LineIndex<'_>,
+) -> Result<(), Vec<ServerError>> {
+    let fragments = valid.fragments.values().map(|item| &item.selection_set);
+    let mut selection_sets: Vec<_> = valid.operations.iter().map(|item| &item.selection_set).chain(fragments).collect();
+    let mut field_names = HashSet::new();
+    let mut has_repeated_field = false;
+    while let Some(SelectionSet { selections, .. }) = selection_sets.pop() {
         for selection in selections {
             match selection {
                 executable::Selection::Field(field) => {
-                    if field.arguments.iter().any(|argument| has_list(&argument.value)) {
-                        twice |= !names.insert((field.response_key(), &field.name));
+                    if field.arguments.iter().any(|argument| contains_list(&argument.value)) {
+                        has_repeated_field |= !field_names.insert((field.response_key(), &field.name));
                     }
-                    sets.push(&field.selection_set);
+                    selection_sets.push(&field.selection_set);
                 }
-                executable::Selection::InlineFragment(fragment) => sets.push(&fragment.selection_set),
+                executable::Selection::InlineFragment(fragment) => selection_sets.push(&fragment.selection_set),
                 executable::Selection::FragmentSpread(_) => {}
             }
         }
     }
-    if !twice {
+    if !has_repeated_field {
         return Ok(());
     }
-    let Err(failed) = with_lengths(ast).to_executable_validate(schema()) else { return Ok(()) };
-    let conflicts = first_errors(&failed.errors, lines, |one| one.unstable_error_name() == Some(CONFLICT));
+    let Err(validation_failure) = insert_list_lengths(ast).to_executable_validate(super::validation_schema()) else {
+        return Ok(());
+    };
+    let conflicts = collect_errors(&validation_failure.errors, lines, |item| {
+        item.unstable_error_name() == Some(CONFLICTING_ARGUMENT_ERROR)
+    });
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
 }
 
-fn has_list(value: &Value) -> bool {
+fn contains_list(value: &Value) -> bool {
     match value {
         Value::List(_) => true,
-        Value::Object(fields) => fields.iter().any(|(_, value)| has_list(value)),
+        Value::Object(fields) => fields.iter().any(|(_, value)| contains_list(value)),
         _ => false,
     }
 }
 
-/// A copy of a document in which every list in an argument begins with its length.
-fn with_lengths(ast: &Document) -> Document {
+/// Returns a copy of a document in which every list in an argument starts with its length.
+fn insert_list_lengths(ast: &Document) -> Document {
     let mut copy = ast.clone();
     for definition in &mut copy.definitions {
         match definition {
-            Definition::OperationDefinition(operation) => selections(&mut operation.make_mut().selection_set),
-            Definition::FragmentDefinition(fragment) => selections(&mut fragment.make_mut().selection_set),
+            Definition::OperationDefinition(operation) => {
+                insert_selection_lengths(&mut operation.make_mut().selection_set);
+            }
+            Definition::FragmentDefinition(fragment) => {
+                insert_selection_lengths(&mut fragment.make_mut().selection_set);
+            }
             _ => {}
         }
     }
     copy
 }
 
-fn selections(set: &mut [Selection]) {
-    for selection in set {
+fn insert_selection_lengths(selections: &mut [Selection]) {
+    for selection in selections {
         match selection {
             Selection::Field(field) => {
                 let field = field.make_mut();
-                field.arguments.iter_mut().for_each(|argument| argument_value(argument.make_mut()));
-                selections(&mut field.selection_set);
+                field.arguments.iter_mut().for_each(|argument| insert_argument_lengths(argument.make_mut()));
+                insert_selection_lengths(&mut field.selection_set);
             }
-            Selection::InlineFragment(fragment) => selections(&mut fragment.make_mut().selection_set),
+            Selection::InlineFragment(fragment) => insert_selection_lengths(&mut fragment.make_mut().selection_set),
             Selection::FragmentSpread(_) => {}
         }
     }
 }
 
-fn argument_value(argument: &mut Argument) {
-    value(argument.value.make_mut());
+fn insert_argument_lengths(argument: &mut Argument) {
+    insert_value_lengths(argument.value.make_mut());
 }
 
-fn value(of: &mut Value) {
-    match of {
+fn insert_value_lengths(value: &mut Value) {
+    match value {
         Value::List(items) => {
             for item in items.iter_mut() {
-                value(item.make_mut());
+                insert_value_lengths(item.make_mut());
             }
             items.insert(0, Node::new(Value::Int(ast::IntValue::from(i32::try_from(items.len()).unwrap_or(i32::MAX)))));
         }
-        Value::Object(fields) => fields.iter_mut().for_each(|(_, field)| value(field.make_mut())),
+        Value::Object(fields) => fields.iter_mut().for_each(|(_, field)| insert_value_lengths(field.make_mut())),
         _ => {}
     }
 }

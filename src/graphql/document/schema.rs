@@ -1,26 +1,25 @@
-//! The schema as the validation and the coercion of variables read it.
+//! Schema for validation and for coercion of variables.
 
 use std::sync::LazyLock;
 
 use apollo_compiler::{Schema, validation::Valid};
 
-/// What the executor answers of introspection beyond the edition that the validation knows.
-const EXTENSIONS: &str = "extend type __Type { isOneOf: Boolean }";
+/// Introspection fields that the executor supports beyond the validator's edition of the specification.
+const SCHEMA_EXTENSIONS: &str = "extend type __Type { isOneOf: Boolean }";
 
-static SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
-    Schema::parse_and_validate(format!("{}{EXTENSIONS}", super::super::sdl()), "schema.graphql").unwrap_or_else(
-        |failed| {
-            // The text is our own, and a test reads it: nothing a caller sends leads here.
-            tracing::error!(error = %failed.errors, "the schema is not valid");
+static VALIDATION_SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
+    Schema::parse_and_validate(format!("{}{SCHEMA_EXTENSIONS}", super::super::render_sdl()), "schema.graphql")
+        .unwrap_or_else(|failed| {
+            // The schema text is generated and covered by a test: client input cannot cause this.
+            tracing::error!(error = %failed.errors, "generated schema is invalid");
             Valid::assume_valid(failed.partial)
-        },
-    )
+        })
 });
 
-/// The schema, parsed once.
+/// Returns the schema, parsed once.
 #[must_use]
-pub fn schema() -> &'static Valid<Schema> {
-    &SCHEMA
+pub fn validation_schema() -> &'static Valid<Schema> {
+    &VALIDATION_SCHEMA
 }
 
 #[cfg(test)]
@@ -28,9 +27,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_is_valid() {
-        let parsed =
-            Schema::parse_and_validate(format!("{}{EXTENSIONS}", super::super::super::sdl()), "schema.graphql");
+    fn validation_schema_is_valid() {
+        let parsed = Schema::parse_and_validate(
+            format!("{}{SCHEMA_EXTENSIONS}", super::super::super::render_sdl()),
+            "schema.graphql",
+        );
         assert!(parsed.is_ok(), "{}", parsed.expect_err("errors").errors);
     }
 }

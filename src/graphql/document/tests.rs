@@ -1,70 +1,73 @@
 use super::*;
 
-fn limits() -> GraphqlConfig {
-    let none = std::iter::empty();
-    crate::infra::Config::read(std::path::Path::new("/nowhere.toml"), none).expect("the defaults").graphql
+fn load_default_limits() -> GraphqlConfig {
+    let no_variables = std::iter::empty();
+    crate::infra::Config::load_from(std::path::Path::new("/nowhere.toml"), no_variables).expect("the defaults").graphql
 }
 
-fn parse(text: &str) -> Result<ValidDocument, DocumentError> {
-    parse_document(text, (&limits(), true))
+fn parse_with_defaults(text: &str) -> Result<ValidDocument, DocumentError> {
+    parse_document(text, (&load_default_limits(), true))
 }
 
-fn error_of(text: &str) -> (Stage, String, String) {
-    let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
-    let first = error.errors.first().expect("an error");
-    let at = first.locations.first().map(ToString::to_string).unwrap_or_default();
-    (error.stage, first.message.clone(), at)
+fn parse_error(text: &str) -> (ErrorStage, String, String) {
+    let error = parse_with_defaults(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
+    let first = error.errors.first().expect("at least one error");
+    let position = first.locations.first().map(ToString::to_string).unwrap_or_default();
+    (error.stage, first.message.clone(), position)
 }
 
 #[test]
-fn errors_have_positions_in_the_original_text() {
-    assert_eq!(error_of("{\n  shop {\n    nothing\n  }\n}").2, "3:5");
-    assert_eq!(error_of("\u{feff}{ shop {\n nothing } }").2, "2:2");
-    let (stage, message, at) = error_of("{ shop { name }\n");
-    assert_eq!((stage, at.as_str()), (Stage::Parse, "2:1"), "{message}");
+fn errors_have_positions_in_original_text() {
+    assert_eq!(parse_error("{\n  shop {\n    nothing\n  }\n}").2, "3:5");
+    assert_eq!(parse_error("\u{feff}{ shop {\n nothing } }").2, "2:2");
+    let (stage, message, position) = parse_error("{ shop { name }\n");
+    assert_eq!((stage, position.as_str()), (ErrorStage::Parse, "2:1"), "{message}");
     assert!(message.starts_with("Syntax error: "), "{message}");
 }
 
 #[test]
-fn converted_documents_keep_positions_and_values() {
+fn converted_document_keeps_positions_and_values() {
     let text = "query Q($n: [Int!] = [1, 2]) {\n  nodes(ids: [\"\\uD83D\\uDE00\", \"\\u{1F600}\"]) { id }\n  x: shop @include(if: true) { name }\n}";
-    let refused = parse(&text.replace("{ id }", "{ id ...F }")).expect_err("errors");
-    let messages: Vec<_> = refused.errors.iter().map(|error| error.message.as_str()).collect();
+    let rejected = parse_with_defaults(&text.replace("{ id }", "{ id ...F }")).expect_err("errors");
+    let messages: Vec<_> = rejected.errors.iter().map(|error| error.message.as_str()).collect();
     assert_eq!(messages, ["Variable \"$n\" is never used.", "Unknown fragment \"F\"."]);
     let text = text.replace("($n: [Int!] = [1, 2])", "");
-    let ValidDocument { executable, .. } = parse(&text).expect("a document");
-    let (name, operation) = executable.operations.iter().next().expect("an operation");
+    let ValidDocument { executable, .. } = parse_with_defaults(&text).expect("valid document");
+    let (name, operation) = executable.operations.iter().next().expect("operation");
     assert_eq!(name.map(async_graphql::Name::as_str), Some("Q"));
     let items = &operation.node.selection_set.node.items;
     assert_eq!(items[0].pos.to_string(), "2:3");
     assert_eq!(items[1].pos.to_string(), "3:3");
-    let async_graphql::parser::types::Selection::Field(nodes) = &items[0].node else { panic!("no field") };
+    let async_graphql::parser::types::Selection::Field(nodes) = &items[0].node else { panic!("not a field") };
     assert_eq!(nodes.node.arguments[0].1.node.to_string(), "[\"\u{1F600}\", \"\u{1F600}\"]");
 }
 
 #[test]
-fn errors_are_few_short_and_different() {
-    let many = (0..50).map(|n| format!("nothing{n} ")).collect::<Vec<_>>().concat();
-    assert_eq!(parse(&format!("{{ {many} }}")).expect_err("errors").errors.len(), ERRORS);
-    let error = parse(&format!("{{ __typename {} }}", "@aa".repeat(50))).expect_err("errors");
+fn errors_are_limited_truncated_and_deduplicated() {
+    let unknown_fields = (0..50).map(|index| format!("nothing{index} ")).collect::<Vec<_>>().concat();
+    assert_eq!(
+        parse_with_defaults(&format!("{{ {unknown_fields} }}")).expect_err("errors").errors.len(),
+        MAX_REPORTED_ERRORS
+    );
+    let error = parse_with_defaults(&format!("{{ __typename {} }}", "@aa".repeat(50))).expect_err("errors");
     assert_eq!(error.errors.len(), 1);
-    let (_, message, _) = error_of(&format!("{{ products(first: \"{}\") {{ totalCount }} }}", "é".repeat(5_000)));
+    let (_, message, _) = parse_error(&format!("{{ products(first: \"{}\") {{ totalCount }} }}", "é".repeat(5_000)));
     assert!(message.len() < 310, "{message}");
 }
 
 #[test]
-fn long_documents_are_refused_without_being_read() {
+fn long_document_is_rejected_before_parsing() {
     let text = format!("{{ __typename }} #{}", "[".repeat(70_000));
-    let (_, message, _) = error_of(&text);
+    let (_, message, _) = parse_error(&text);
     assert!(message.contains("longer than 65536 bytes"), "{message}");
-    assert!(parse(&format!("{{ __typename }} #{}", "[".repeat(60_000))).is_ok());
+    assert!(parse_with_defaults(&format!("{{ __typename }} #{}", "[".repeat(60_000))).is_ok());
 }
 
 #[test]
-fn nesting_is_limited_wherever_a_value_or_a_type_stands() {
-    let nested = |open: &str, close: &str, depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
-    let both = |depth| [nested("[", "]", depth), nested("{a:", "}", depth), nested("[{a:[", "]}]", depth)];
-    let places = |value: &str| {
+fn nesting_is_limited_in_every_value_and_type_position() {
+    let nest = |open: &str, close: &str, depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+    let nested_values = |depth| [nest("[", "]", depth), nest("{a:", "}", depth), nest("[{a:[", "]}]", depth)];
+    let documents_with_value = |value: &str| {
         [
             format!("{{ shop(a: {value}) {{ name }} }}"),
             format!("query ($v: Int = {value}) {{ shop {{ name }} }}"),
@@ -77,35 +80,41 @@ fn nesting_is_limited_wherever_a_value_or_a_type_stands() {
         ]
     };
     for depth in [101, 1_000, 6_000] {
-        for text in both(depth).iter().flat_map(|value| places(value)).filter(|text| text.len() < 60_000) {
-            let (_, message, _) = error_of(&text);
+        for text in
+            nested_values(depth).iter().flat_map(|value| documents_with_value(value)).filter(|text| text.len() < 60_000)
+        {
+            let (_, message, _) = parse_error(&text);
             assert!(message.contains("nests more than"), "{depth}: {message}");
         }
-        let ty = format!("query ($v: {}Int{}) {{ shop {{ name }} }}", "[".repeat(depth), "]".repeat(depth));
-        assert!(error_of(&ty).1.contains("nests more than"));
+        let document = format!("query ($v: {}Int{}) {{ shop {{ name }} }}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse_error(&document).1.contains("nests more than"));
         for (open, close) in [("{a", "}"), ("{...", "}"), ("{... @skip(if: true)", "}")] {
-            assert!(parse(&format!("{}{}", open.repeat(depth.min(3_000)), close.repeat(depth.min(3_000)))).is_err());
+            assert!(
+                parse_with_defaults(&format!("{}{}", open.repeat(depth.min(3_000)), close.repeat(depth.min(3_000))))
+                    .is_err()
+            );
         }
     }
-    // Below the limit the value is refused for what it is.
-    for text in both(30).iter().flat_map(|value| places(value)) {
-        assert!(!error_of(&text).1.contains("nests"));
+    // Below the limit the value is rejected by type validation.
+    for text in nested_values(30).iter().flat_map(|value| documents_with_value(value)) {
+        assert!(!parse_error(&text).1.contains("nests"));
     }
 }
 
 #[test]
-fn brackets_in_strings_and_comments_do_not_nest() {
+fn brackets_in_strings_and_comments_are_not_counted() {
     let brackets = "[{(".repeat(10_000);
-    let search = |text: &str| format!("{{ products(first: 1, filter: {{ search: {text} }}) {{ nodes {{ id }} }} }}");
-    assert!(parse(&search(&format!("\"{brackets}\""))).is_ok());
-    assert!(parse(&search(&format!("\"\"\"{brackets}\"\"\""))).is_ok());
-    assert!(parse(&format!("{} #{brackets}", search("\"a\""))).is_ok());
-    assert!(parse(&search(&format!("\"{brackets}"))).is_err());
-    assert!(parse(&search(&format!("\"\"\"{brackets}"))).is_err());
+    let document_with_search =
+        |text: &str| format!("{{ products(first: 1, filter: {{ search: {text} }}) {{ nodes {{ id }} }} }}");
+    assert!(parse_with_defaults(&document_with_search(&format!("\"{brackets}\""))).is_ok());
+    assert!(parse_with_defaults(&document_with_search(&format!("\"\"\"{brackets}\"\"\""))).is_ok());
+    assert!(parse_with_defaults(&format!("{} #{brackets}", document_with_search("\"a\""))).is_ok());
+    assert!(parse_with_defaults(&document_with_search(&format!("\"{brackets}"))).is_err());
+    assert!(parse_with_defaults(&document_with_search(&format!("\"\"\"{brackets}"))).is_err());
 }
 
 #[test]
-fn input_objects_are_held_to_the_specification() {
+fn input_objects_are_validated_by_specification() {
     let accepted = [
         "{ products(filter: { search: \"a\", tags: [\"a\"] }) { nodes { id } } }",
         "query ($v: Boolean = true) { shop @include(if: $v) { name } }",
@@ -117,9 +126,9 @@ fn input_objects_are_held_to_the_specification() {
         "{ nodes(ids: [\"a\"]) { id } nodes(ids: [\"a\"]) { __typename } }",
     ];
     for text in accepted {
-        assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+        assert!(parse_with_defaults(text).is_ok(), "{text}: {:?}", parse_with_defaults(text));
     }
-    let refused = [
+    let rejected = [
         "{ products(filter: { inStock: true, inStock: false }) { nodes { id } } }",
         "{ products(filter: { inStock: true, inStock: true }) { nodes { id } } }",
         "query ($v: String) { products(filter: $v) { nodes { id } } }",
@@ -137,14 +146,14 @@ fn input_objects_are_held_to_the_specification() {
         "{ nodes(ids: [\"a\"]) { id } nodes(ids: [\"a\", \"b\"]) { __typename } }",
         "{ nodes(ids: [\"a\"]) { id } ... { nodes(ids: []) { __typename } } }",
     ];
-    for text in refused {
-        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
-        assert_eq!(error.stage, Stage::Validate, "{text}");
+    for text in rejected {
+        let error = parse_with_defaults(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
+        assert_eq!(error.stage, ErrorStage::Validate, "{text}");
     }
 }
 
 #[test]
-fn exactly_one_field_of_a_one_of_object_is_given() {
+fn one_of_object_without_exactly_one_field_is_rejected() {
     let parse_one_of = |value: &str| {
         let variable = if value.contains("$a") {
             "($a: ID)"
@@ -153,7 +162,7 @@ fn exactly_one_field_of_a_one_of_object_is_given() {
         } else {
             ""
         };
-        parse(&format!(
+        parse_with_defaults(&format!(
             "mutation {variable} {{ cartAddressSet(id: \"c\", input: {{ shipping: {value} }}) {{ cart {{ id }} }} }}"
         ))
     };
@@ -166,8 +175,11 @@ fn exactly_one_field_of_a_one_of_object_is_given() {
 }
 
 #[test]
-fn introspection_by_its_newest_edition_is_accepted() {
-    assert!(parse("{ __type(name: \"AddressChoiceInput\") { isOneOf specifiedByURL } }").is_ok());
-    assert!(parse("{ __schema { directives { isRepeatable args(includeDeprecated: true) { name } } } }").is_ok());
-    assert!(parse("{ __schema { nothing } }").is_err());
+fn latest_introspection_query_is_accepted() {
+    assert!(parse_with_defaults("{ __type(name: \"AddressChoiceInput\") { isOneOf specifiedByURL } }").is_ok());
+    assert!(
+        parse_with_defaults("{ __schema { directives { isRepeatable args(includeDeprecated: true) { name } } } }")
+            .is_ok()
+    );
+    assert!(parse_with_defaults("{ __schema { nothing } }").is_err());
 }

@@ -2,89 +2,92 @@ use apollo_compiler::ast::Document;
 
 use super::*;
 
-fn limits() -> GraphqlConfig {
-    let none = std::iter::empty();
-    crate::infra::Config::read(std::path::Path::new("/nowhere.toml"), none).expect("the defaults").graphql
+fn load_default_limits() -> GraphqlConfig {
+    let no_variables = std::iter::empty();
+    crate::infra::Config::load_from(std::path::Path::new("/nowhere.toml"), no_variables).expect("the defaults").graphql
 }
 
-fn many(count: usize, one: impl Fn(usize) -> String) -> String {
-    (0..count).map(one).collect::<Vec<_>>().concat()
+fn repeat_with_index(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().concat()
 }
 
-fn check_text(text: &str) -> Result<DocumentSize, ServerError> {
-    let document = Document::parse(text, "").expect("a document");
-    check(&document, &LineIndex::new(text), (&limits(), true))
+fn check_document_text(text: &str) -> Result<DocumentSize, ServerError> {
+    let document = Document::parse(text, "").expect("valid document");
+    check_document_limits(&document, &LineIndex::new(text), (&load_default_limits(), true))
 }
 
 #[test]
-fn a_fragment_bomb_is_refused_at_once() {
-    let links = many(60, |n| format!("fragment f{n} on Query {{ ...f{} ...f{} }} ", n + 1, n + 1));
+fn fragment_bomb_is_rejected() {
+    let links =
+        repeat_with_index(60, |index| format!("fragment f{index} on Query {{ ...f{} ...f{} }} ", index + 1, index + 1));
     let text = format!("{{ ...f0 }} {links} fragment f60 on Query {{ __typename }}");
-    assert!(check_text(&text).is_err_and(|error| error.message.contains("fields")));
+    assert!(check_document_text(&text).is_err_and(|error| error.message.contains("fields")));
 }
 
 #[test]
-fn a_circle_of_fragments_is_named() {
+fn fragment_cycle_is_rejected() {
     let text = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }";
-    assert!(check_text(text).is_err_and(|error| error.message.contains("within itself")));
+    assert!(check_document_text(text).is_err_and(|error| error.message.contains("within itself")));
 }
 
 #[test]
-fn a_chain_of_fragments_ends_somewhere() {
+fn fragment_chain_above_limit_is_rejected() {
     let chain = |length: usize| {
-        let links = many(length, |n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1));
-        let last = format!("fragment f{length} on Query {{ __typename }}");
-        format!("{{ ...f0 }} {links}{last}")
+        let links = repeat_with_index(length, |index| format!("fragment f{index} on Query {{ ...f{} }} ", index + 1));
+        let last_fragment = format!("fragment f{length} on Query {{ __typename }}");
+        format!("{{ ...f0 }} {links}{last_fragment}")
     };
-    assert!(check_text(&chain(20)).is_ok());
-    assert!(check_text(&chain(1_500)).is_err_and(|error| error.message.contains("nest")));
-    // Nor does it help to reach the chain by its middle first.
-    let backwards = format!("{{ ...f90 ...f0 }} {}", &chain(190)[9..]);
-    assert!(check_text(&backwards).is_err_and(|error| error.message.contains("nest")));
+    assert!(check_document_text(&chain(20)).is_ok());
+    assert!(check_document_text(&chain(1_500)).is_err_and(|error| error.message.contains("nest")));
+    // Visiting the chain from its middle first must not change the result.
+    let middle_first = format!("{{ ...f90 ...f0 }} {}", &chain(190)[9..]);
+    assert!(check_document_text(&middle_first).is_err_and(|error| error.message.contains("nest")));
 }
 
 #[test]
-fn what_no_operation_uses_is_measured_too() {
-    let names = many(60, |n| format!("b{n}: name "));
-    let shops = many(60, |n| format!("a{n}: shop {{ ...F }} "));
+fn unused_fragment_is_measured() {
+    let names = repeat_with_index(60, |index| format!("b{index}: name "));
+    let shops = repeat_with_index(60, |index| format!("a{index}: shop {{ ...F }} "));
     let text = format!("{{ __typename }} fragment U on Query {{ {shops} }} fragment F on Shop {{ {names} }}");
-    assert!(check_text(&text).is_err_and(|error| error.message.contains("fields")));
+    assert!(check_document_text(&text).is_err_and(|error| error.message.contains("fields")));
 }
 
 #[test]
-fn arguments_and_variables_count() {
+fn arguments_and_variables_count_as_parts() {
     let arguments = "a: 1 ".repeat(10_001);
-    assert!(check_text(&format!("{{ product({arguments}) {{ id }} }}")).is_err());
-    let variables = many(10_001, |n| format!("$v{n}: Int "));
-    assert!(check_text(&format!("query ({variables}) {{ __typename }}")).is_err());
+    assert!(check_document_text(&format!("{{ product({arguments}) {{ id }} }}")).is_err());
+    let variables = repeat_with_index(10_001, |index| format!("$v{index}: Int "));
+    assert!(check_document_text(&format!("query ({variables}) {{ __typename }}")).is_err());
 }
 
 #[test]
-fn values_of_lists_and_objects_count() {
+fn list_and_object_values_count_as_parts() {
     let list = "1 ".repeat(10_001);
-    assert!(check_text(&format!("{{ nodes(ids: [{list}]) {{ id }} }}")).is_err());
-    assert!(check_text(&format!("query ($v: [Int] = [{list}]) {{ __typename }}")).is_err());
-    assert!(check_text(&format!("{{ __typename @include(if: {{ a: [{list}] }}) }}")).is_err());
+    assert!(check_document_text(&format!("{{ nodes(ids: [{list}]) {{ id }} }}")).is_err());
+    assert!(check_document_text(&format!("query ($v: [Int] = [{list}]) {{ __typename }}")).is_err());
+    assert!(check_document_text(&format!("{{ __typename @include(if: {{ a: [{list}] }}) }}")).is_err());
 }
 
 #[test]
-fn expanded_spreads_without_fields_count() {
-    // Twenty fragments of twenty spreads each, and at the end nothing that is a field.
-    let links = many(5, |n| format!("fragment f{n} on Query {{ {} }} ", format!("...f{} ", n + 1).repeat(20)));
+fn expanded_spreads_without_fields_count_as_selections() {
+    // Twenty fragments of twenty spreads each, with no field at the end of the chain.
+    let links = repeat_with_index(5, |index| {
+        format!("fragment f{index} on Query {{ {} }} ", format!("...f{} ", index + 1).repeat(20))
+    });
     let text = format!("{{ __typename ...f0 }} {links}");
-    assert!(check_text(&text).is_err_and(|error| error.message.contains("selections")));
+    assert!(check_document_text(&text).is_err_and(|error| error.message.contains("selections")));
 }
 
 #[test]
-fn aliases_of_typename_count() {
-    let fields = many(2_001, |n| format!("a{n}: __typename "));
-    assert!(check_text(&format!("{{ shop {{ {fields} }} }}")).is_err());
-    assert!(check_text("{ a: __typename b: __typename }").is_ok());
+fn typename_aliases_count_as_fields() {
+    let fields = repeat_with_index(2_001, |index| format!("a{index}: __typename "));
+    assert!(check_document_text(&format!("{{ shop {{ {fields} }} }}")).is_err());
+    assert!(check_document_text("{ a: __typename b: __typename }").is_ok());
 }
 
 #[test]
-fn root_fields_are_limited() {
-    let fields = |count| format!("{{ {} }}", many(count, |n| format!("a{n}: __typename ")));
-    assert!(check_text(&fields(100)).is_ok());
-    assert!(check_text(&fields(101)).is_err_and(|error| error.message.contains("root fields")));
+fn root_fields_above_limit_are_rejected() {
+    let fields = |count| format!("{{ {} }}", repeat_with_index(count, |index| format!("a{index}: __typename ")));
+    assert!(check_document_text(&fields(100)).is_ok());
+    assert!(check_document_text(&fields(101)).is_err_and(|error| error.message.contains("root fields")));
 }

@@ -1,4 +1,4 @@
-//! Lines of orders, and the parcels they go in.
+//! Order lines and fulfillments.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -6,8 +6,8 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{
-        context::{Scope, scope},
-        int,
+        clamp_to_i32,
+        context::{RequestContext, request_context},
         loader::VariantKey,
         shop::CurrencyCode,
         variant::Variant,
@@ -15,180 +15,184 @@ use super::{
     loader::{LinesOf, ParcelOf},
 };
 use crate::{
-    base::{GlobalId, Result, id::Kind},
-    order::{self, entity::Part},
+    base::{GlobalId, Result, global_id::NodeType},
+    order::{self, entity::LineQuantityRow},
 };
 
-/// What was bought, as it was then.
+/// Order line: a snapshot of the variant at the time of the order.
 #[derive(Debug, Clone)]
-pub struct OrderLine(pub order::Line);
+pub struct OrderLine(pub order::OrderLineRow);
 
-/// What was bought, as it was then.
+/// Order line: a snapshot of the variant at the time of the order.
 #[Object]
 impl OrderLine {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::OrderLine, self.0.id).encode().into()
+        GlobalId::new(NodeType::OrderLine, self.0.id).encode().into()
     }
 
-    /// The variant as it is now; null when the shop does not show it any more. One statement for any number.
+    /// Current variant; null if it is no longer visible.
     async fn variant(&self, ctx: &Context<'_>) -> Result<Option<Variant>> {
-        let Some(key) = self.0.variant_id else { return Ok(None) };
-        let found = scope(ctx).load(VariantKey(key)).await?;
-        Ok(found.and_then(|found| found.first().cloned()).map(Variant::from))
+        let Some(variant_id) = self.0.variant_id else { return Ok(None) };
+        let rows = request_context(ctx).load(VariantKey(variant_id)).await?;
+        Ok(rows.and_then(|rows| rows.first().cloned()).map(Variant::from))
     }
 
-    /// The shop's number for it then.
+    /// SKU at the time of the order.
     async fn sku(&self) -> &str {
         &self.0.sku
     }
 
-    /// What the product was called.
+    /// Product name at the time of the order.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The variant's options in words, as they were.
+    /// Option values of the variant at the time of the order.
     async fn variant_name(&self) -> &str {
         &self.0.variant_name
     }
 
-    /// Where a picture of it was; null when there was none.
+    /// URL of the image at the time of the order; null for none.
     async fn image(&self) -> Option<&str> {
         self.0.image.as_deref()
     }
 
-    /// How many.
+    /// Quantity ordered.
     async fn quantity(&self) -> i32 {
-        int(self.0.quantity)
+        clamp_to_i32(self.0.quantity)
     }
 
-    /// How many have been sent off.
+    /// Quantity shipped.
     async fn quantity_fulfilled(&self) -> i32 {
-        int(self.0.fulfilled)
+        clamp_to_i32(self.0.fulfilled)
     }
 
-    /// How many the buyer does not pay for: their money was refunded, or they were canceled before it was captured.
+    /// Quantity that the buyer does not pay for: refunded, or canceled before capture.
     async fn quantity_refunded(&self) -> i32 {
-        int(self.0.refunded)
+        clamp_to_i32(self.0.refunded)
     }
 
-    /// How many were canceled before they were shipped.
+    /// Quantity canceled before shipment.
     async fn quantity_canceled(&self) -> i32 {
-        int(self.0.cancelled)
+        clamp_to_i32(self.0.cancelled)
     }
 
-    /// How many were shipped and came back into stock.
+    /// Quantity returned to stock after shipment.
     async fn quantity_returned(&self) -> i32 {
-        int(self.0.returned)
+        clamp_to_i32(self.0.returned)
     }
 
-    /// How many are still to be sent.
+    /// Quantity not yet shipped.
     async fn quantity_unfulfilled(&self) -> i32 {
-        int(self.0.unsent())
+        clamp_to_i32(self.0.unshipped_quantity())
     }
 
-    /// The regular price of one.
+    /// Regular price per unit.
     async fn list_price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.unit_list)
+        request_context(ctx).decimal_amount(self.0.unit_list)
     }
 
-    /// What one cost.
+    /// Price per unit.
     async fn unit_price(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.unit_price)
+        request_context(ctx).decimal_amount(self.0.unit_price)
     }
 
-    /// What a sale took off the regular prices of all of them.
+    /// Sale discount of the line.
     async fn discount(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.discount)
+        request_context(ctx).decimal_amount(self.0.discount)
     }
 
-    /// The tax, in the price or on top of it.
+    /// Tax of the line, included in the price or added to it.
     async fn tax(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.tax)
+        request_context(ctx).decimal_amount(self.0.tax)
     }
 
-    /// What the tax is called; null where there is none.
+    /// Name of the tax; null if the line is untaxed.
     async fn tax_name(&self) -> Option<&str> {
         self.0.tax_name.as_deref()
     }
 
-    /// The rate of the tax in percent: `16.00`.
+    /// Tax rate in percent: `16.00`.
     async fn tax_percent(&self) -> Decimal {
         Decimal::new(self.0.tax_rate.into(), 2)
     }
 
-    /// What was to be paid for it, with its tax.
+    /// Total of the line including tax.
     async fn total(&self, ctx: &Context<'_>) -> Decimal {
-        scope(ctx).amount(self.0.total)
+        request_context(ctx).decimal_amount(self.0.total)
     }
 
-    /// The currency of all amounts.
+    /// Currency of all amounts.
     async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(scope(ctx).shared.config.shop.currency)
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
     }
 }
 
-/// So many units of a line.
+/// Order line and quantity.
 #[derive(Debug, SimpleObject)]
 pub struct OrderLineQuantity {
-    /// The line.
+    /// Order line.
     line: OrderLine,
-    /// How many.
+    /// Quantity.
     quantity: i32,
 }
 
-/// The lines of parts of an order. One statement for any number of orders.
-pub(super) async fn parts(scope: &Scope, order: i64, parts: &[Part]) -> Result<Vec<OrderLineQuantity>> {
-    let lines = scope.load(LinesOf(order)).await?.unwrap_or_default();
-    let one = |part: &Part| {
-        let line = lines.iter().find(|line| line.id == part.order_line_id)?;
-        Some(OrderLineQuantity { line: OrderLine(line.clone()), quantity: int(part.quantity) })
+/// Loads order lines with quantities, batched across orders.
+pub(super) async fn load_line_quantities(
+    context: &RequestContext,
+    order_id: i64,
+    rows: &[LineQuantityRow],
+) -> Result<Vec<OrderLineQuantity>> {
+    let lines = context.load(LinesOf(order_id)).await?.unwrap_or_default();
+    let to_line_quantity = |row: &LineQuantityRow| {
+        let line = lines.iter().find(|line| line.id == row.order_line_id)?;
+        Some(OrderLineQuantity { line: OrderLine(line.clone()), quantity: clamp_to_i32(row.quantity) })
     };
-    Ok(parts.iter().filter_map(one).collect())
+    Ok(rows.iter().filter_map(to_line_quantity).collect())
 }
 
-/// A parcel of an order.
+/// Fulfillment: a shipment of order lines.
 #[derive(Debug, Clone)]
-pub struct Fulfilment(pub order::entity::Fulfilment);
+pub struct Fulfilment(pub order::entity::FulfillmentRow);
 
-/// A parcel of an order.
+/// Fulfillment: a shipment of order lines.
 #[Object]
 impl Fulfilment {
-    /// The lasting id.
+    /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(Kind::Fulfilment, self.0.id).encode().into()
+        GlobalId::new(NodeType::Fulfillment, self.0.id).encode().into()
     }
 
-    /// What is in it. Two statements for any number.
+    /// Lines in the shipment.
     async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<OrderLineQuantity>> {
-        let scope = scope(ctx);
-        let rows = scope.load(ParcelOf(self.0.id)).await?.unwrap_or_default();
-        scope.spend(ctx, rows.len())?;
-        parts(scope, self.0.order_id, &rows).await
+        let context = request_context(ctx);
+        let rows = context.load(ParcelOf(self.0.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
+        load_line_quantities(context, self.0.order_id, &rows).await
     }
 
-    /// Who carries it; null when nobody said.
+    /// Carrier; null if not given.
     async fn carrier(&self) -> Option<&str> {
         self.0.carrier.as_deref()
     }
 
-    /// What the carrier knows it by; null when nobody said.
+    /// Tracking number; null if not given.
     async fn tracking_number(&self) -> Option<&str> {
         self.0.tracking_number.as_deref()
     }
 
-    /// Where its way can be seen; null when nobody said.
+    /// Tracking URL; null if not given.
     async fn tracking_url(&self) -> Option<&str> {
         self.0.tracking_url.as_deref()
     }
 
-    /// When it went off.
+    /// Time of shipment.
     async fn shipped_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it arrived; null while it has not.
+    /// Time of delivery; null until delivered.
     async fn delivered_at(&self) -> Option<DateTime<Utc>> {
         self.0.delivered_at
     }

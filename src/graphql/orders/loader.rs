@@ -1,4 +1,4 @@
-//! What hangs on many orders at once.
+//! Data loaders of orders.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,47 +7,47 @@ use std::{
 
 use async_graphql::dataloader::Loader;
 
-use super::super::loader::{Loads, list, reached};
+use super::super::loader::{Loaders, list_loader, owner_scoped_loader};
 use crate::{
     base::{Error, Result},
-    customer::Reach,
+    customer::OwnerScope,
     order::{
-        Line, Order,
-        entity::{Entry, Fulfilment, Part, Refund},
-        find,
+        OrderLineRow, OrderRow,
+        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, RefundRow},
+        queries,
     },
     payment::{Payment, entity},
 };
 
-reached!(
-    /// An order that may be seen.
-    OrderKey, Order, find::by_key
+owner_scoped_loader!(
+    /// Loads orders visible to the caller.
+    OrderKey, OrderRow, queries::find_orders_by_ids
 );
-list!(
-    /// The lines of an order.
-    LinesOf, Line, |loads, keys| find::lines(&loads.db, keys)
+list_loader!(
+    /// Loads the lines of orders.
+    LinesOf, OrderLineRow, |loads, keys| queries::lines(&loads.db, keys)
 );
-list!(
-    /// The history of an order.
-    HistoryOf, Entry, |loads, keys| find::history(&loads.db, keys)
+list_loader!(
+    /// Loads the history of orders.
+    HistoryOf, OrderHistoryRow, |loads, keys| queries::history(&loads.db, keys)
 );
-list!(
-    /// The parcels of an order.
-    FulfilmentsOf, Fulfilment, |loads, keys| find::fulfilments(&loads.db, keys)
+list_loader!(
+    /// Loads the fulfillments of orders.
+    FulfilmentsOf, FulfillmentRow, |loads, keys| queries::fulfilments(&loads.db, keys)
 );
-list!(
-    /// What is in a parcel.
-    ParcelOf, Part, |loads, keys| find::parcels(&loads.db, keys)
+list_loader!(
+    /// Loads the lines of fulfillments.
+    ParcelOf, LineQuantityRow, |loads, keys| queries::parcels(&loads.db, keys)
 );
-list!(
-    /// What of an order has gone back.
-    RefundsOf, Refund, |loads, keys| find::refunds(&loads.db, keys)
+list_loader!(
+    /// Loads the refunds of orders.
+    RefundsOf, RefundRow, |loads, keys| queries::refunds(&loads.db, keys)
 );
-list!(
-    /// What a refund is for.
-    RefundedOf, Part, |loads, keys| find::refunded(&loads.db, keys)
+list_loader!(
+    /// Loads the lines of refunds.
+    RefundedOf, LineQuantityRow, |loads, keys| queries::refunded(&loads.db, keys)
 );
-list!(
-    /// The payments of an order.
-    PaymentsOf, Payment, |loads, keys| entity::of_orders(&loads.db, keys)
+list_loader!(
+    /// Loads the payments of orders.
+    PaymentsOf, Payment, |loads, keys| entity::list_payments_by_order(&loads.db, keys)
 );

@@ -1,9 +1,9 @@
-// Starts GraphiQL on the page. A file of its own, because the page's security policy allows no inline script.
+// Starts GraphiQL. A separate file, because the page's Content-Security-Policy allows no inline scripts.
 'use strict';
 
 const root = document.getElementById('graphiql');
 
-// One address speaks it all: queries by POST, subscriptions by WebSocket.
+// One URL for all operations: queries and mutations by POST, subscriptions by WebSocket.
 const graph = new URL('/graphql', location.href);
 const socket = new URL(graph);
 socket.protocol = graph.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -15,8 +15,8 @@ const fetcher = GraphiQL.createFetcher({
   enableIncrementalDelivery: false,
 });
 
-// GraphiQL remembers in the browser's storage. It is told to forget headers, but its history keeps them all the same,
-// and someone's token must not outlive the tab.
+// GraphiQL persists its state in localStorage. With shouldPersistHeaders: false its history still contains the headers,
+// and a token must not outlive the tab.
 const HISTORY = ['graphiql:queries', 'graphiql:favorites'];
 const storage = {
   getItem: (key) => localStorage.getItem(key),
@@ -36,7 +36,7 @@ function withoutHeaders(history) {
   return JSON.stringify(JSON.parse(history), (key, value) => (key === 'headers' ? null : value));
 }
 
-// Without the examples the page still works: GraphiQL then shows its own words of welcome.
+// Without the examples the page still works: GraphiQL then shows its own default text.
 async function examples() {
   try {
     const answer = await fetch(root.dataset.examples);
@@ -46,7 +46,7 @@ async function examples() {
   }
 }
 
-// With the cursor in the first operation, Ctrl-Enter runs it at once.
+// Puts the cursor into the first operation, so that Ctrl-Enter runs it.
 function pointAtFirstOperation() {
   const editor = root.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror;
   if (!editor) {

@@ -5,23 +5,23 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Switch,
+    AutoBool,
     range::{DAY, seconds_within, within},
 };
 
-/// The highest limit of what is counted in one request.
+/// The highest configurable limit of counts and sizes.
 const MOST: usize = 1_000_000_000;
 const MOST_STATEMENTS: u64 = 1_000_000_000;
-/// The largest cache: a terabyte.
+/// The largest cache: 1 TiB.
 const MOST_CACHE: u64 = 1 << 40;
 
 /// `[graphql]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct GraphqlConfig {
-    /// Whether answers carry the `Server-Timing` header.
-    pub timing: Switch,
+    /// Whether responses have the `Server-Timing` header.
+    pub timing: AutoBool,
     /// Whether `__schema` and `__type` are answered.
-    pub introspection: Switch,
+    pub introspection: AutoBool,
     /// Size of a document's text, in bytes.
     pub max_document_bytes: usize,
     /// Nesting of fields.
@@ -34,26 +34,26 @@ pub struct GraphqlConfig {
     pub max_mutation_fields: usize,
     /// Complexity of an operation.
     pub max_complexity: usize,
-    /// Values in one answer.
+    /// Values in one response.
     pub max_values: usize,
-    /// Size of an answer, in bytes.
+    /// Size of a response, in bytes.
     pub max_response_bytes: usize,
     /// Statements of a request of a caller without a permission.
     pub max_statements: u64,
     /// Statements of a request of a caller with a permission.
     pub max_statements_staff: u64,
     /// Database time of a request.
-    #[serde(deserialize_with = "super::seconds")]
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub max_database_time: Duration,
-    /// Expensive reads (facets, counts, searches) that run at the same time; 0: by the number of cores.
+    /// Expensive reads (facets, counts, searches) that run at the same time; 0: derived from the number of cores.
     pub expensive_reads: usize,
-    /// Memory for documents that were parsed and validated, in bytes.
+    /// Memory of the cache of parsed and validated documents, in bytes.
     pub document_cache: u64,
 }
 
 impl GraphqlConfig {
-    /// Refuses limits under which nothing could be answered.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Validates the settings.
+    pub(super) fn validate(&self) -> Result<(), String> {
         let limits = [
             ("graphql.max_document_bytes", self.max_document_bytes),
             ("graphql.max_depth", self.max_depth),

@@ -1,4 +1,4 @@
-//! Settings of who people are: `[identity]`, and `[identity.providers.NAME]`, any number of them.
+//! Settings of authentication: `[identity]` and any number of `[identity.providers.NAME]`.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -6,62 +6,62 @@ use config::{Map, Value, ValueKind};
 use serde::Deserialize;
 
 use super::{
-    Mode,
+    ShopMode,
     range::{DAY, one_line_of_text, seconds_within, within},
 };
 
-/// Where they stand among the settings.
-const PLACE: &str = "identity.providers.";
-/// The one among the defaults that shows what each may say, and from which each starts.
-const PATTERN: &str = "example";
+/// The key prefix of provider settings.
+const PROVIDERS_PREFIX: &str = "identity.providers.";
+/// The provider in the defaults that declares the settings of a provider and their default values.
+const TEMPLATE_PROVIDER: &str = "example";
 
 /// `[identity]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct IdentityConfig {
-    /// Who signs the shop's tokens.
+    /// The issuer of access tokens.
     pub issuer: String,
-    /// Whether customers can have an account with a password.
+    /// Whether customers can register with a password.
     pub local_accounts: bool,
-    /// Of an access token.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The lifetime of an access token.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub access_token_lifetime: Duration,
-    /// Of a session that is not used.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The lifetime of an unused session.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub session_lifetime: Duration,
-    /// How long a refresh token may be used again.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The time in which a refresh token may be used again.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub refresh_reuse_grace: Duration,
-    /// How many passwords may wait to be hashed.
+    /// The maximum number of passwords waiting to be hashed.
     pub password_queue: usize,
-    /// Where somebody may be sent once a provider has said who it is.
+    /// The allowed redirect URLs after a login at a provider.
     pub redirects: Vec<String>,
-    /// Those who know people for the shop, by name.
+    /// The OpenID Connect providers by name.
     pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 /// `[identity.providers.NAME]`
 #[derive(Clone, Deserialize)]
 pub struct ProviderConfig {
-    /// Its address, exactly as its tokens name it.
+    /// The issuer URL, exactly as in its tokens.
     pub issuer: String,
-    /// What it knows the shop by; empty when nobody signs in by way of a browser.
+    /// The client id; empty if the provider is not used for browser logins.
     pub client_id: String,
-    /// It is never shown. Empty for a public client.
+    /// The client secret; never shown. Empty for a public client.
     pub client_secret: String,
-    /// What is asked of it besides who somebody is.
+    /// Additional scopes to request.
     pub scopes: Vec<String>,
-    /// Whether its access tokens are taken as they are.
+    /// Whether the provider's access tokens are accepted.
     pub accept_tokens: bool,
-    /// For whom these must be.
+    /// The required audience of its access tokens.
     pub audience: String,
-    /// Where they name roles.
+    /// The claim that contains roles.
     pub roles_claim: String,
-    /// Names that make an admin.
+    /// The roles that map to admin.
     pub admin_roles: Vec<String>,
-    /// Names that make one of the staff.
+    /// The roles that map to staff.
     pub staff_roles: Vec<String>,
-    /// How far its clock may be off.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The tolerated clock skew.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub leeway: Duration,
 }
 
@@ -75,37 +75,40 @@ impl fmt::Debug for ProviderConfig {
     }
 }
 
-/// The setting of the pattern that a setting of a provider is one of, and the provider's name; any other as it is.
-pub(super) fn patterned(key: &str) -> (String, Option<&str>) {
-    match key.strip_prefix(PLACE).and_then(|rest| rest.split_once('.')) {
-        Some((name, setting)) => (format!("{PLACE}{PATTERN}.{setting}"), Some(name)),
+/// Returns the template key of a provider setting and the provider's name; other keys are returned unchanged.
+pub(super) fn to_template_key(key: &str) -> (String, Option<&str>) {
+    match key.strip_prefix(PROVIDERS_PREFIX).and_then(|rest| rest.split_once('.')) {
+        Some((name, setting)) => (format!("{PROVIDERS_PREFIX}{TEMPLATE_PROVIDER}.{setting}"), Some(name)),
         None => (key.to_owned(), None),
     }
 }
 
-/// A setting of the pattern, as one of a provider's.
-pub(super) fn of(key: &str, name: Option<&str>) -> String {
-    match (key.strip_prefix(PLACE).and_then(|rest| rest.split_once('.')), name) {
-        (Some((_, setting)), Some(name)) => format!("{PLACE}{name}.{setting}"),
+/// Returns the key of a provider's setting for a template key; other keys are returned unchanged.
+pub(super) fn from_template_key(key: &str, name: Option<&str>) -> String {
+    match (key.strip_prefix(PROVIDERS_PREFIX).and_then(|rest| rest.split_once('.')), name) {
+        (Some((_, setting)), Some(name)) => format!("{PROVIDERS_PREFIX}{name}.{setting}"),
         _ => key.to_owned(),
     }
 }
 
-/// The defaults with the pattern taken over for each provider that somebody has named, and without the pattern itself.
-pub(super) fn spread(mut defaults: Map<String, Value>, names: impl Iterator<Item = String>) -> Map<String, Value> {
+/// Returns the defaults with a copy of the template for each named provider, and without the template.
+pub(super) fn expand_providers(
+    mut defaults: Map<String, Value>,
+    names: impl Iterator<Item = String>,
+) -> Map<String, Value> {
     let identity = defaults.get_mut("identity").map(|value| &mut value.kind);
     if let Some(ValueKind::Table(identity)) = identity
         && let Some(ValueKind::Table(providers)) = identity.get_mut("providers").map(|value| &mut value.kind)
-        && let Some(pattern) = providers.remove(PATTERN)
+        && let Some(template) = providers.remove(TEMPLATE_PROVIDER)
     {
-        providers.extend(names.map(|name| (name, pattern.clone())));
+        providers.extend(names.map(|name| (name, template.clone())));
     }
     defaults
 }
 
 impl IdentityConfig {
-    /// What is well formed but cannot be. A pattern that was copied and not filled in is no provider.
-    pub(super) fn check(&mut self, mode: Mode, public_url: &str) -> Result<(), String> {
+    /// Validates the settings. A template copied without an issuer is ignored.
+    pub(super) fn validate(&mut self, mode: ShopMode, public_url: &str) -> Result<(), String> {
         one_line_of_text("identity.issuer", &self.issuer)?;
         if self.access_token_lifetime.is_zero() || self.access_token_lifetime > Duration::from_hours(24) {
             return Err("identity.access_token_lifetime must be from 1 second to a day".into());
@@ -113,33 +116,41 @@ impl IdentityConfig {
         seconds_within("identity.session_lifetime", self.session_lifetime, 1..=DAY * 36_500)?;
         seconds_within("identity.refresh_reuse_grace", self.refresh_reuse_grace, 0..=60)?;
         within("identity.password_queue", self.password_queue, 0..=100_000)?;
-        if self.providers.get(PATTERN).is_some_and(|pattern| pattern.issuer.is_empty()) {
-            self.providers.remove(PATTERN);
+        if self.providers.get(TEMPLATE_PROVIDER).is_some_and(|template| template.issuer.is_empty()) {
+            self.providers.remove(TEMPLATE_PROVIDER);
         }
-        for (name, one) in &self.providers {
-            if one.issuer == self.issuer {
-                return Err(format!("{PLACE}{name}.issuer: identity.issuer says that this is the shop itself"));
+        for (name, provider) in &self.providers {
+            if provider.issuer == self.issuer {
+                return Err(format!(
+                    "{PROVIDERS_PREFIX}{name}.issuer: identity.issuer says that this is the shop itself"
+                ));
             }
-            one.check(name, mode).map_err(|why| format!("{PLACE}{name}{why}"))?;
-            if self.providers.iter().any(|(other, second)| other < name && second.issuer == one.issuer) {
-                return Err(format!("{PLACE}{name}.issuer: another provider has this issuer already"));
+            provider.validate(name, mode).map_err(|error| format!("{PROVIDERS_PREFIX}{name}{error}"))?;
+            if self
+                .providers
+                .iter()
+                .any(|(other_name, other_provider)| other_name < name && other_provider.issuer == provider.issuer)
+            {
+                return Err(format!("{PROVIDERS_PREFIX}{name}.issuer: another provider has this issuer already"));
             }
         }
-        let wrong = |text: &&String| reqwest::Url::parse(text).map_or(true, |url| url.fragment().is_some());
-        if let Some(one) = self.redirects.iter().find(wrong) {
-            return Err(format!("identity.redirects: `{one}` is no address; write https://HOST/PATH, without a #"));
+        let is_invalid = |text: &&String| reqwest::Url::parse(text).map_or(true, |url| url.fragment().is_some());
+        if let Some(provider) = self.redirects.iter().find(is_invalid) {
+            return Err(format!(
+                "identity.redirects: `{provider}` is no address; write https://HOST/PATH, without a #"
+            ));
         }
-        self.check_public_url(mode, public_url)
+        self.validate_public_url(mode, public_url)
     }
 
-    /// Providers send people back to the shop, so it must know where it is.
-    fn check_public_url(&self, mode: Mode, url: &str) -> Result<(), String> {
+    /// Validates the public URL, to which providers redirect after a login.
+    fn validate_public_url(&self, mode: ShopMode, url: &str) -> Result<(), String> {
         let parsed = reqwest::Url::parse(url);
         if !url.is_empty() && !parsed.is_ok_and(|url| url.path() == "/" && url.host().is_some()) {
             return Err(format!("server.public_url: `{url}` is no address of a shop; write https://HOST[:PORT]"));
         }
-        let browsers = self.providers.values().any(|one| !one.client_id.is_empty());
-        if browsers && mode == Mode::Production && !url.starts_with("https://") {
+        let has_browser_login = self.providers.values().any(|provider| !provider.client_id.is_empty());
+        if has_browser_login && mode == ShopMode::Production && !url.starts_with("https://") {
             return Err("server.public_url: providers send people back to it; write https://HOST[:PORT]".into());
         }
         Ok(())
@@ -147,17 +158,19 @@ impl IdentityConfig {
 }
 
 impl ProviderConfig {
-    fn check(&self, name: &str, mode: Mode) -> Result<(), String> {
+    fn validate(&self, name: &str, mode: ShopMode) -> Result<(), String> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
         {
             return Err(": a provider's name has small letters, digits, - and _ only: it is part of an address".into());
         }
         let issuer = reqwest::Url::parse(&self.issuer);
-        let plain = |url: &reqwest::Url| url.query().is_none() && url.fragment().is_none() && url.host().is_some();
-        let Some(issuer) = issuer.ok().filter(|url| matches!(url.scheme(), "https" | "http") && plain(url)) else {
+        let has_no_query =
+            |url: &reqwest::Url| url.query().is_none() && url.fragment().is_none() && url.host().is_some();
+        let Some(issuer) = issuer.ok().filter(|url| matches!(url.scheme(), "https" | "http") && has_no_query(url))
+        else {
             return Err(".issuer: it is the provider's address; write https://HOST/PATH".into());
         };
-        if issuer.scheme() != "https" && mode == Mode::Production {
+        if issuer.scheme() != "https" && mode == ShopMode::Production {
             return Err(".issuer: in production it must begin with https://".into());
         }
         if self.accept_tokens && self.audience.is_empty() {

@@ -1,4 +1,4 @@
-//! Settings of what is done after: `[jobs]`.
+//! Settings of background jobs: `[jobs]`.
 
 use std::time::Duration;
 
@@ -7,40 +7,41 @@ use serde::Deserialize;
 /// `[jobs]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct JobsConfig {
-    /// How often something is tried.
+    /// The default maximum number of attempts.
     pub attempts: u32,
-    /// Before the second try.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The delay before the second attempt.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub backoff: Duration,
-    /// The longest.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The maximum delay between attempts.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub backoff_limit: Duration,
-    /// How long work is a worker's that is heard of no more.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The lease of a claimed job: other workers take it over when the lease expires.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub lease: Duration,
-    /// How often is looked for what nobody rang for.
-    #[serde(deserialize_with = "super::seconds")]
+    /// The polling interval for jobs without a notification.
+    #[serde(deserialize_with = "super::deserialize_seconds")]
     pub poll: Duration,
-    /// How much of one queue one worker does at once.
+    /// The number of concurrent jobs per queue and worker.
     pub concurrency: usize,
-    /// Queues for which it is another number: `mail=8`.
+    /// Overrides of `concurrency` by queue: `mail=8`.
     pub queues: Vec<String>,
-    /// How long what is done is kept.
+    /// Retention of finished jobs in days.
     pub keep_days: u32,
-    /// How long the audit log is kept.
+    /// Retention of the audit log in days.
     pub audit_keep_days: u32,
 }
 
 impl JobsConfig {
-    /// How much of a queue one worker does at once.
+    /// Returns the number of concurrent jobs of a queue per worker.
     #[must_use]
-    pub fn at_once(&self, queue: &str) -> usize {
-        let said = self.queues.iter().filter_map(|line| parse(line)).find(|(name, _)| *name == queue);
-        said.map_or(self.concurrency, |(_, number)| number)
+    pub fn queue_concurrency(&self, queue: &str) -> usize {
+        let overrides =
+            self.queues.iter().filter_map(|line| parse_queue_concurrency(line)).find(|(name, _)| *name == queue);
+        overrides.map_or(self.concurrency, |(_, concurrency)| concurrency)
     }
 
-    /// What is well formed but cannot be.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Validates the settings.
+    pub(super) fn validate(&self) -> Result<(), String> {
         if self.attempts == 0 || self.attempts > 1000 {
             return Err("jobs.attempts must be from 1 to 1000".into());
         }
@@ -62,15 +63,15 @@ impl JobsConfig {
         if self.audit_keep_days == 0 || self.audit_keep_days > 36500 {
             return Err("jobs.audit_keep_days must be from 1 to 36500".into());
         }
-        match self.queues.iter().find(|line| parse(line).is_none()) {
+        match self.queues.iter().find(|line| parse_queue_concurrency(line).is_none()) {
             Some(line) => Err(format!("jobs.queues: `{line}` will not do; write NAME=NUMBER, from 1 to 1000")),
             None => Ok(()),
         }
     }
 }
 
-fn parse(line: &str) -> Option<(&str, usize)> {
-    let (name, number) = line.split_once('=')?;
-    let number = number.trim().parse().ok().filter(|number| (1..=1000).contains(number))?;
-    Some((name.trim(), number)).filter(|(name, _)| !name.is_empty())
+fn parse_queue_concurrency(line: &str) -> Option<(&str, usize)> {
+    let (name, concurrency) = line.split_once('=')?;
+    let concurrency = concurrency.trim().parse().ok().filter(|concurrency| (1..=1000).contains(concurrency))?;
+    Some((name.trim(), concurrency)).filter(|(name, _)| !name.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Settings of what is written down: `[log]`.
+//! Settings of logging: `[log]`.
 
 use std::str::FromStr;
 
@@ -7,21 +7,21 @@ use serde::Deserialize;
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct LogConfig {
-    /// Which lines.
+    /// The filter directives.
     pub filter: String,
-    /// In what shape.
-    #[serde(deserialize_with = "super::parsed")]
+    /// The output format.
+    #[serde(deserialize_with = "super::deserialize_parsed")]
     pub format: LogFormat,
 }
 
-/// The shape of log lines.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people on a terminal, JSON elsewhere.
+    /// `Human` on a terminal, `Json` otherwise.
     Auto,
-    /// For people.
+    /// Human-readable lines.
     Human,
-    /// For machines.
+    /// JSON lines.
     Json,
 }
 

@@ -1,57 +1,56 @@
-//! How the shop is reached, and how long callers may take.
+//! Settings of the HTTP server: `[server]`.
 
 use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    Mode, parsed,
+    ShopMode, deserialize_parsed, deserialize_seconds,
     range::{DAY, seconds_within, within},
-    seconds,
 };
 
-/// How long a stopping server in production is given by default to be taken out of a load balancer.
-const PRODUCTION_DELAY: Duration = Duration::from_secs(5);
+/// The default shutdown delay in production, in which a load balancer can remove the server.
+const PRODUCTION_SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 
 /// `[server]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct ServerConfig {
-    /// Where to listen.
-    #[serde(deserialize_with = "parsed")]
+    /// The address to listen on.
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub bind: SocketAddr,
-    /// How people reach it; empty: as the request says, in development.
+    /// The public URL; if empty, it is taken from the request, in development only.
     pub public_url: String,
-    /// The most connections at once.
+    /// The maximum number of connections.
     pub max_connections: usize,
-    /// For the head of a connection's first request.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of the headers of a connection's first request.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub header_timeout: Duration,
-    /// For the whole body of a request.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of a request body.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub body_timeout: Duration,
-    /// For the next request of a connection.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of an idle connection.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub idle_timeout: Duration,
-    /// For a whole request.
-    #[serde(deserialize_with = "seconds")]
+    /// The timeout of a request.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub request_timeout: Duration,
-    /// Between the moment a server says that it stops and the moment it does.
+    /// The delay between reporting not ready and the start of the shutdown.
     pub shutdown_delay: ShutdownDelay,
-    /// For what still runs at the end.
-    #[serde(deserialize_with = "seconds")]
+    /// The grace period of running requests at shutdown.
+    #[serde(deserialize_with = "deserialize_seconds")]
     pub shutdown_grace: Duration,
-    /// Whose pages may call.
+    /// The allowed CORS origins.
     pub cors_origins: Vec<String>,
-    /// Which request headers their pages may send beside the usual ones.
+    /// Additional request headers allowed by CORS.
     pub cors_headers: Vec<String>,
-    /// Bytes.
+    /// The maximum size of a request body in bytes.
     pub body_limit: usize,
-    /// How many proxies stand before it.
+    /// The number of trusted reverse proxies.
     pub proxies: usize,
 }
 
 impl ServerConfig {
-    /// What is well formed but cannot be.
+    /// Validates the settings.
     pub(super) fn check(&self) -> Result<(), String> {
         within("server.max_connections", self.max_connections, 1..=1_000_000)?;
         within("server.body_limit", self.body_limit, 1..=1_000_000_000)?;
@@ -63,7 +62,7 @@ impl ServerConfig {
             ("server.request_timeout", self.request_timeout),
         ];
         times.into_iter().try_for_each(|(key, time)| seconds_within(key, time, 1..=DAY))?;
-        seconds_within("server.shutdown_delay", self.shutdown_delay.within(Mode::Development), 0..=DAY)?;
+        seconds_within("server.shutdown_delay", self.shutdown_delay.resolve(ShopMode::Development), 0..=DAY)?;
         seconds_within("server.shutdown_grace", self.shutdown_grace, 0..=DAY)?;
         for origin in &self.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
@@ -78,30 +77,30 @@ impl ServerConfig {
     }
 }
 
-/// How long a stopping server still takes connections.
+/// The time for which a stopping server still accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownDelay {
-    /// Some seconds in production, none in development.
+    /// Five seconds in production, none in development.
     Auto,
-    /// Decided.
+    /// A configured delay.
     Set(Duration),
 }
 
 impl ShutdownDelay {
-    /// How long it is in this mode.
+    /// Returns the delay in a mode.
     #[must_use]
-    pub fn within(self, mode: Mode) -> Duration {
+    pub fn resolve(self, mode: ShopMode) -> Duration {
         match (self, mode) {
             (Self::Set(delay), _) => delay,
-            (Self::Auto, Mode::Production) => PRODUCTION_DELAY,
-            (Self::Auto, Mode::Development) => Duration::ZERO,
+            (Self::Auto, ShopMode::Production) => PRODUCTION_SHUTDOWN_DELAY,
+            (Self::Auto, ShopMode::Development) => Duration::ZERO,
         }
     }
 }
 
 impl<'de> Deserialize<'de> for ShutdownDelay {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
         if text == "auto" {
             return Ok(Self::Auto);
         }

@@ -1,4 +1,4 @@
-//! The database: reads at any time, writes only inside a transaction, and a count of what a request has asked of it.
+//! The database: reads without a transaction, writes only in transactions, and statistics per request.
 
 mod batch;
 mod postgres;
@@ -20,46 +20,49 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-use super::{Budget, Meter, Origin, Sql, bell::Bell, config::DatabaseConfig, meter::Enforcement};
+use super::{
+    QueryBudget, QueryStats, RequestOrigin, SqlBuilder, config::DatabaseConfig, job_notifier::JobNotifier,
+    query_stats::BudgetEnforcement,
+};
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
 use postgres::ConnectionLoss;
-use sqlite::{Reader, ReaderSet, StatementDeadline};
+use sqlite::{SqliteReader, SqliteReaderPool, StatementDeadline};
 pub use transaction::Tx;
 
-/// The shop's database, or a request's view of it. Cheap to clone.
+/// The database, or a request's view of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Db {
     connections: Arc<Connections>,
     clock: Clock,
-    meter: Option<Arc<Meter>>,
-    origin: Arc<Origin>,
-    bell: Arc<Bell>,
+    query_stats: Option<Arc<QueryStats>>,
+    request_origin: Arc<RequestOrigin>,
+    job_notifier: Arc<JobNotifier>,
 }
 
-/// The open connections, and what limits their use.
+/// The open connections and their limits.
 #[derive(Debug)]
 struct Connections {
-    readers: Readers,
+    readers: ReadConnections,
     writer: DatabaseConnection,
-    /// As many as there are connections that write.
+    /// One permit per write connection.
     write_permits: Arc<Semaphore>,
     acquire_timeout: Duration,
 }
 
-/// Where reads go.
+/// The connections of reads.
 #[derive(Debug)]
-enum Readers {
-    /// PostgreSQL: a pool of their own, so that reads are answered while every writer waits for a lock.
+enum ReadConnections {
+    /// PostgreSQL: a separate pool, so that reads succeed while all writers wait for locks.
     Pooled { pool: DatabaseConnection, loss: Arc<ConnectionLoss> },
-    /// SQLite: connections of their own.
-    Separate { readers: ReaderSet, write_deadline: Arc<StatementDeadline> },
+    /// SQLite: separate connections.
+    Separate { readers: SqliteReaderPool, write_deadline: Arc<StatementDeadline> },
 }
 
 /// A connection for one read.
 enum ReadConnection<'a> {
     Pooled(&'a DatabaseConnection),
-    Separate(Reader<'a>),
+    Separate(SqliteReader<'a>),
 }
 
 impl std::ops::Deref for ReadConnection<'_> {
@@ -74,127 +77,130 @@ impl std::ops::Deref for ReadConnection<'_> {
 }
 
 impl Db {
-    /// Opens it.
+    /// Connects to the database.
     ///
     /// # Errors
-    /// A sentence for the operator. It never holds the password.
-    pub async fn open(config: &DatabaseConfig, clock: Clock) -> Result<Self, String> {
-        let sqlite = config.url.starts_with("sqlite:");
-        let connections = if sqlite { sqlite::open(config).await? } else { postgres::open(config).await? };
+    /// Returns a message for the operator, without the password, if the connection fails.
+    pub async fn connect(config: &DatabaseConfig, clock: Clock) -> Result<Self, String> {
+        let is_sqlite = config.url.starts_with("sqlite:");
+        let connections =
+            if is_sqlite { sqlite::connect_sqlite(config).await? } else { postgres::connect_postgres(config).await? };
         let connections = Arc::new(connections);
-        Ok(Self { connections, clock, meter: None, origin: Arc::default(), bell: Arc::default() })
+        Ok(Self { connections, clock, query_stats: None, request_origin: Arc::default(), job_notifier: Arc::default() })
     }
 
-    /// The same database for one request: with a meter of its own, and knowing who asks.
+    /// Creates a request's view of the database, with its own statistics, budget and origin.
     #[must_use]
-    pub fn for_request(&self, origin: Origin, budget: Budget) -> (Self, Arc<Meter>) {
-        let meter = Arc::new(Meter::new(budget));
-        (Self { meter: Some(Arc::clone(&meter)), origin: Arc::new(origin), ..self.clone() }, meter)
+    pub fn for_request(&self, origin: RequestOrigin, budget: QueryBudget) -> (Self, Arc<QueryStats>) {
+        let query_stats = Arc::new(QueryStats::new(budget));
+        (
+            Self { query_stats: Some(Arc::clone(&query_stats)), request_origin: Arc::new(origin), ..self.clone() },
+            query_stats,
+        )
     }
 
-    /// Which kind it is.
+    /// Returns the database backend.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.connections.writer.get_database_backend()
     }
 
-    /// The shop's time.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// A statement to be written for it.
+    /// Creates an SQL builder for this database.
     #[must_use]
-    pub fn sql(&self) -> Sql {
-        Sql::new(self.backend())
+    pub fn sql(&self) -> SqlBuilder {
+        SqlBuilder::new(self.backend())
     }
 
-    /// The connection that may change things: for migrations, which manage transactions of their own.
+    /// Returns the write connection: for migrations, which manage their own transactions.
     #[must_use]
-    pub fn owner(&self) -> &DatabaseConnection {
+    pub fn writer_connection(&self) -> &DatabaseConnection {
         &self.connections.writer
     }
 
-    /// What rings when a write has left something to do.
+    /// Returns the notifier that wakes workers after a write that stored events or jobs.
     #[must_use]
-    pub fn bell(&self) -> &Arc<Bell> {
-        &self.bell
+    pub fn job_notifier(&self) -> &Arc<JobNotifier> {
+        &self.job_notifier
     }
 
-    /// Does everything in `work`, or nothing of it. When its future is dropped before the commit has begun, nothing of
-    /// it; after that the commit is carried to its end.
+    /// Runs `work` in a transaction and commits it, or rolls back if it fails. Dropping the future before the commit
+    /// has begun rolls back; after that the commit is completed.
     ///
     /// On SQLite it begins `IMMEDIATE`: writers queue at the start instead of failing in the middle.
     ///
     /// # Errors
-    /// What `work` or the database says; the transaction is then undone.
+    /// Returns the error of `work` or of the database; the transaction is then rolled back.
     pub async fn write<T>(&self, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
-        let tx = self.begin().await?;
+        let tx = self.begin_transaction().await?;
         match work(&tx).await {
-            Ok(made) => {
+            Ok(result) => {
                 tx.commit(self).await?;
-                Ok(made)
+                Ok(result)
             }
-            Err(why) => {
+            Err(error) => {
                 tx.roll_back().await;
-                Err(why)
+                Err(error)
             }
         }
     }
 
-    /// Does everything in `work`, looks at what comes of it, and undoes it.
+    /// Runs `work` in a transaction, returns its result and rolls back.
     ///
     /// # Errors
-    /// What `work` or the database says.
-    pub async fn rehearse<T>(&self, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
-        let tx = self.begin().await?;
+    /// Returns the error of `work` or of the database.
+    pub async fn dry_run<T>(&self, work: impl AsyncFnOnce(&Tx) -> Result<T>) -> Result<T> {
+        let tx = self.begin_transaction().await?;
         let outcome = work(&tx).await;
         tx.roll_back().await;
         outcome
     }
 
-    async fn begin(&self) -> Result<Tx> {
-        // A transaction that has begun is finished, whatever it takes: it is not cut in its middle.
-        Meter::check(self.meter.as_ref())?;
-        let permit = self.connections.permit_write().await?;
-        let inner = match self.connections.begin().await {
-            // Nothing has been done yet, so another connection can do it all.
-            Err(why) if self.connections.note_loss(&why) => self.connections.begin().await?,
-            begun => begun?,
+    async fn begin_transaction(&self) -> Result<Tx> {
+        // The budget is checked only here: a transaction that has begun is not aborted by it.
+        QueryStats::check_budget(self.query_stats.as_ref())?;
+        let permit = self.connections.acquire_write_permit().await?;
+        let inner = match self.connections.begin_transaction().await {
+            // Nothing has been written yet, so another connection can be used.
+            Err(error) if self.connections.record_connection_loss(&error) => {
+                self.connections.begin_transaction().await?
+            }
+            outcome => outcome?,
         };
         Ok(Tx::new(self, inner, permit))
     }
 
-    /// Whether the database answers, and how fast.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<Duration> {
-        let began = Instant::now();
+    /// Checks that the database answers; returns the latency.
+    pub async fn check_connectivity(&self) -> Result<Duration> {
+        let started_at = Instant::now();
         let statement = Statement::from_string(self.backend(), "SELECT 1");
         self.query_one_raw(statement).await?;
-        Ok(began.elapsed())
+        Ok(started_at.elapsed())
     }
 
-    /// Closes every connection. Waits for those that are in use.
+    /// Closes all connections after waiting for those in use.
     pub async fn close(self) {
         match &self.connections.readers {
-            Readers::Separate { readers, .. } => readers.close().await,
-            Readers::Pooled { pool, .. } => {
-                if let Err(why) = pool.close_by_ref().await {
-                    tracing::warn!(error = %why, "the database did not close cleanly");
+            ReadConnections::Separate { readers, .. } => readers.close().await,
+            ReadConnections::Pooled { pool, .. } => {
+                if let Err(error) = pool.close_by_ref().await {
+                    tracing::warn!(error = %error, "closing the database failed");
                 }
             }
         }
-        if let Err(why) = self.connections.writer.close_by_ref().await {
-            tracing::warn!(error = %why, "the database did not close cleanly");
+        if let Err(error) = self.connections.writer.close_by_ref().await {
+            tracing::warn!(error = %error, "closing the database failed");
         }
     }
 }
 
 impl Connections {
-    async fn permit_write(&self) -> Result<OwnedSemaphorePermit> {
+    async fn acquire_write_permit(&self) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.write_permits).acquire_owned();
         match tokio::time::timeout(self.acquire_timeout, permit).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -203,7 +209,7 @@ impl Connections {
         }
     }
 
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    async fn begin_transaction(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -212,65 +218,77 @@ impl Connections {
         run_to_completion(async move { connection.begin_with_options(options).await }).await
     }
 
-    async fn read(&self) -> Result<ReadConnection<'_>, DbErr> {
+    async fn acquire_reader(&self) -> Result<ReadConnection<'_>, DbErr> {
         match &self.readers {
-            Readers::Pooled { pool, .. } => Ok(ReadConnection::Pooled(pool)),
-            Readers::Separate { readers, .. } => Ok(ReadConnection::Separate(readers.acquire().await?)),
+            ReadConnections::Pooled { pool, .. } => Ok(ReadConnection::Pooled(pool)),
+            ReadConnections::Separate { readers, .. } => Ok(ReadConnection::Separate(readers.acquire().await?)),
         }
     }
 
-    /// Whether the error says that the connection was lost; then the other idle ones are tested before they are used.
-    fn note_loss(&self, error: &DbErr) -> bool {
-        let Readers::Pooled { loss, .. } = &self.readers else { return false };
-        let lost = is_connection_lost(error);
-        if lost {
-            tracing::info!(%error, "a connection to the database was lost");
-            loss.note();
+    /// Returns whether the error means that the connection was lost; if so, other idle connections are tested before
+    /// use.
+    fn record_connection_loss(&self, error: &DbErr) -> bool {
+        let ReadConnections::Pooled { loss, .. } = &self.readers else { return false };
+        let is_lost = is_connection_lost(error);
+        if is_lost {
+            tracing::info!(%error, "database connection lost");
+            loss.record();
         }
-        lost
+        is_lost
     }
 
-    /// Called before each statement of a transaction.
+    /// Starts the statement deadline; called before each statement of a transaction.
     fn start_write_statement(&self) {
-        if let Readers::Separate { write_deadline, .. } = &self.readers {
+        if let ReadConnections::Separate { write_deadline, .. } = &self.readers {
             write_deadline.start_statement();
         }
     }
 }
 
-/// Runs a future to its end, also when the caller stops waiting: a BEGIN, COMMIT or ROLLBACK whose answer is not read
-/// would leave its connection in a state that nobody knows.
+/// Runs a future to completion even if the caller is canceled: a BEGIN, COMMIT or ROLLBACK whose response is not read
+/// would leave its connection in an unknown state.
 async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
 ) -> Result<T, DbErr> {
     let outcome = tokio::spawn(work.in_current_span()).await;
-    outcome.unwrap_or_else(|why| Err(DbErr::Custom(format!("the transaction's task ended early: {why}"))))
+    outcome.unwrap_or_else(|error| Err(DbErr::Custom(format!("transaction task failed: {error}"))))
 }
 
-/// How many connections there may be.
-fn connection_count(config: &DatabaseConfig) -> u32 {
+/// Returns the number of read connections.
+fn resolve_connection_count(config: &DatabaseConfig) -> u32 {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let by_cores = u32::try_from(cores * 2 + 2).unwrap_or(u32::MAX);
-    if config.connections == 0 { by_cores } else { config.connections }
+    let default_count = u32::try_from(cores * 2 + 2).unwrap_or(u32::MAX);
+    if config.connections == 0 { default_count } else { config.connections }
 }
 
-/// The address without user and password.
-fn place(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    rest.split('?').next().unwrap_or(rest).to_owned()
+/// Returns the URL without scheme, credentials and query.
+fn url_without_credentials(url: &str) -> String {
+    let without_scheme = url.split_once("://").map_or(url, |(_, without_scheme)| without_scheme);
+    let without_scheme = without_scheme.rsplit_once('@').map_or(without_scheme, |(_, without_user)| without_user);
+    without_scheme.split('?').next().unwrap_or(without_scheme).to_owned()
 }
 
-/// Reads through a connection of its own; once more through another one when the connection was lost on the way.
-macro_rules! read {
+/// Runs a read; retries it once on another connection if the connection was lost.
+macro_rules! query_with_reconnect {
     ($db:expr, $method:ident, $statement:expr) => {{
         let (db, statement) = ($db, $statement);
-        let again = matches!(db.connections.readers, Readers::Pooled { .. }).then(|| statement.clone());
-        let connection = db.connections.read().await?;
-        let outcome = Meter::run(db.meter.as_ref(), Enforcement::Enforced, connection.$method(statement)).await;
-        match (outcome, again) {
-            (Err(why), Some(statement)) if db.connections.note_loss(&why) => {
-                Meter::run(db.meter.as_ref(), Enforcement::Enforced, connection.$method(statement)).await
+        let is_pooled = matches!(db.connections.readers, ReadConnections::Pooled { .. });
+        let retry_statement = is_pooled.then(|| statement.clone());
+        let connection = db.connections.acquire_reader().await?;
+        let outcome = QueryStats::run_statement(
+            db.query_stats.as_ref(),
+            BudgetEnforcement::Enforced,
+            connection.$method(statement),
+        )
+        .await;
+        match (outcome, retry_statement) {
+            (Err(error), Some(statement)) if db.connections.record_connection_loss(&error) => {
+                QueryStats::run_statement(
+                    db.query_stats.as_ref(),
+                    BudgetEnforcement::Enforced,
+                    connection.$method(statement),
+                )
+                .await
             }
             (outcome, _) => outcome,
         }
@@ -284,20 +302,30 @@ impl ConnectionTrait for Db {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let connection = self.connections.read().await?;
-        Meter::run(self.meter.as_ref(), Enforcement::Enforced, connection.execute_raw(statement)).await
+        let connection = self.connections.acquire_reader().await?;
+        QueryStats::run_statement(
+            self.query_stats.as_ref(),
+            BudgetEnforcement::Enforced,
+            connection.execute_raw(statement),
+        )
+        .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let connection = self.connections.read().await?;
-        Meter::run(self.meter.as_ref(), Enforcement::Enforced, connection.execute_unprepared(sql)).await
+        let connection = self.connections.acquire_reader().await?;
+        QueryStats::run_statement(
+            self.query_stats.as_ref(),
+            BudgetEnforcement::Enforced,
+            connection.execute_unprepared(sql),
+        )
+        .await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        read!(self, query_one_raw, statement)
+        query_with_reconnect!(self, query_one_raw, statement)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        read!(self, query_all_raw, statement)
+        query_with_reconnect!(self, query_all_raw, statement)
     }
 }

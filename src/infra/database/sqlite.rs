@@ -1,5 +1,4 @@
-//! Opening SQLite: one writer, several readers, and statements that are interrupted when their time is over or when
-//! nobody waits for them any more.
+//! SQLite connections: one writer, several readers, and interruption of statements that time out or are canceled.
 
 use std::{
     collections::VecDeque,
@@ -20,75 +19,75 @@ use sqlx::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Connections, Readers, connection_count, place};
+use super::{Connections, ReadConnections, url_without_credentials};
 use crate::infra::{config::DatabaseConfig, private_files};
 
-/// How long a command waits for another process's write; a server waits for the lock timeout.
+/// The time that a command waits for another process's write; a server waits for the lock timeout.
 const COMMAND_BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-/// After how many of SQLite's own instructions it is seen whether the statement's time is over: well below a millisecond.
-const INSTRUCTIONS_BETWEEN_CHECKS: i32 = 10_000;
+/// The number of SQLite VM instructions between two deadline checks: well below a millisecond.
+const INSTRUCTIONS_PER_DEADLINE_CHECK: i32 = 10_000;
 
-/// When the statement that a connection carries out is to be interrupted.
+/// The deadline of a connection's current statement.
 #[derive(Debug)]
 pub(super) struct StatementDeadline {
-    origin: Instant,
+    started_at: Instant,
     limit: Option<Duration>,
-    /// Microseconds after `origin`.
-    at: AtomicU64,
+    /// Microseconds after `started_at`.
+    deadline_micros: AtomicU64,
 }
 
 impl StatementDeadline {
-    /// No limit when it is zero.
+    /// Creates a deadline; a zero `limit` means no limit.
     fn new(limit: Duration) -> Self {
         let limit = (!limit.is_zero()).then_some(limit);
-        Self { origin: Instant::now(), limit, at: AtomicU64::new(u64::MAX) }
+        Self { started_at: Instant::now(), limit, deadline_micros: AtomicU64::new(u64::MAX) }
     }
 
-    /// A statement begins.
+    /// Sets the deadline of a statement that starts now.
     pub(super) fn start_statement(&self) {
-        let at = self.limit.map_or(u64::MAX, |limit| micros(self.origin.elapsed() + limit));
-        self.at.store(at, Ordering::Relaxed);
+        let deadline_micros = self.limit.map_or(u64::MAX, |limit| to_micros(self.started_at.elapsed() + limit));
+        self.deadline_micros.store(deadline_micros, Ordering::Relaxed);
     }
 
-    /// Nobody waits any more for a statement that may still be running.
+    /// Interrupts the running statement, whose result is no longer needed.
     fn interrupt(&self) {
-        self.at.store(0, Ordering::Relaxed);
+        self.deadline_micros.store(0, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
-        micros(self.origin.elapsed()) >= self.at.load(Ordering::Relaxed)
+    fn is_expired(&self) -> bool {
+        to_micros(self.started_at.elapsed()) >= self.deadline_micros.load(Ordering::Relaxed)
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn to_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The connections for reads: each a pool of one, so that each has a deadline of its own.
+/// The pool of read connections: each is a pool of one, so that each has its own deadline.
 #[derive(Debug)]
-pub(super) struct ReaderSet {
+pub(super) struct SqliteReaderPool {
     connections: Vec<DatabaseConnection>,
-    /// Those that nobody uses, the one that has been free the longest first.
-    free: Mutex<VecDeque<usize>>,
+    /// The indexes of free connections, least recently used first.
+    free_indexes: Mutex<VecDeque<usize>>,
     permits: Semaphore,
     acquire_timeout: Duration,
 }
 
-/// A connection for one read. It is free again when this is dropped.
-pub(super) struct Reader<'a> {
-    set: &'a ReaderSet,
+/// A connection for one read; dropping it returns it to the pool.
+pub(super) struct SqliteReader<'a> {
+    pool: &'a SqliteReaderPool,
     index: usize,
     _permit: SemaphorePermit<'a>,
 }
 
-impl ReaderSet {
+impl SqliteReaderPool {
     fn new(connections: Vec<DatabaseConnection>, acquire_timeout: Duration) -> Self {
-        let free = (0..connections.len()).collect();
+        let free_indexes = (0..connections.len()).collect();
         let permits = Semaphore::new(connections.len());
-        Self { connections, free: Mutex::new(free), permits, acquire_timeout }
+        Self { connections, free_indexes: Mutex::new(free_indexes), permits, acquire_timeout }
     }
 
-    pub(super) async fn acquire(&self) -> Result<Reader<'_>, DbErr> {
+    pub(super) async fn acquire(&self) -> Result<SqliteReader<'_>, DbErr> {
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match tokio::time::timeout(self.acquire_timeout, self.permits.acquire()).await {
@@ -97,101 +96,104 @@ impl ReaderSet {
                 Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
             },
         };
-        let index = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let index = self.free_indexes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         // There are as many permits as connections.
         let index = index.ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        Ok(Reader { set: self, index, _permit: permit })
+        Ok(SqliteReader { pool: self, index, _permit: permit })
     }
 
     pub(super) async fn close(&self) {
         self.permits.close();
         for connection in &self.connections {
-            if let Err(why) = connection.close_by_ref().await {
-                tracing::warn!(error = %why, "the database did not close cleanly");
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(error = %error, "closing the database failed");
             }
         }
     }
 }
 
-impl Deref for Reader<'_> {
+impl Deref for SqliteReader<'_> {
     type Target = DatabaseConnection;
 
     fn deref(&self) -> &DatabaseConnection {
-        &self.set.connections[self.index]
+        &self.pool.connections[self.index]
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for SqliteReader<'_> {
     fn drop(&mut self) {
-        self.set.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.index);
+        self.pool.free_indexes.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.index);
     }
 }
 
-pub(super) async fn open(config: &DatabaseConfig) -> Result<Connections, String> {
-    let file = SqliteConnectOptions::from_str(&config.url)
+pub(super) async fn connect_sqlite(config: &DatabaseConfig) -> Result<Connections, String> {
+    let file_options = SqliteConnectOptions::from_str(&config.url)
         .map_err(|_| "DATABASE_URL is not one that SQLite understands; write sqlite://FOLDER/FILE.db".to_owned())?;
-    make_private_file(file.get_filename())?;
-    let options = connect_options(config, file);
+    create_private_file(file_options.get_filename())?;
+    let options = connect_options(config, file_options);
     let write_deadline = Arc::new(StatementDeadline::new(config.statement_timeout));
-    let writer = pool_of_one(config, &write_deadline).connect_with(options.clone().create_if_missing(true)).await;
-    let writer = writer.map_err(|why| format!("cannot reach the database at {}: {why}", place(&config.url)))?;
+    let writer =
+        single_connection_pool(config, &write_deadline).connect_with(options.clone().create_if_missing(true)).await;
+    let writer = writer
+        .map_err(|error| format!("cannot reach the database at {}: {error}", url_without_credentials(&config.url)))?;
     let options = options.pragma("query_only", "ON");
-    let reader = |_| {
+    let connect_reader = |_| {
         let deadline = Arc::new(StatementDeadline::new(config.statement_timeout));
-        // Opened when it is first used.
-        let pool = pool_of_one(config, &deadline).connect_lazy_with(options.clone());
+        // Opened on first use.
+        let pool = single_connection_pool(config, &deadline).connect_lazy_with(options.clone());
         SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
     };
-    let readers = (0..connection_count(config)).map(reader).collect();
-    let readers = ReaderSet::new(readers, config.acquire_timeout);
+    let readers = (0..super::resolve_connection_count(config)).map(connect_reader).collect();
+    let readers = SqliteReaderPool::new(readers, config.acquire_timeout);
     Ok(Connections {
-        readers: Readers::Separate { readers, write_deadline },
+        readers: ReadConnections::Separate { readers, write_deadline },
         writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
         write_permits: Arc::new(Semaphore::new(1)),
         acquire_timeout: config.acquire_timeout,
     })
 }
 
-/// The file and its folder, readable by their owner alone where they are not there yet: there are people and keys in it.
-/// SQLite gives the files beside it the same mode.
-fn make_private_file(file: &Path) -> Result<(), String> {
-    if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
-        private_files::create_folder(folder)
-            .map_err(|why| format!("cannot make the folder {}: {why}", folder.display()))?;
+/// Creates the database file and its folder with owner-only permissions if they do not exist, because they contain
+/// personal data and keys. SQLite gives its auxiliary files the same mode.
+fn create_private_file(path: &Path) -> Result<(), String> {
+    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+        private_files::create_private_dir(folder)
+            .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
     }
-    // Only a new one: closing a file takes away the locks that SQLite has on it. What stands in the way is reported when
-    // SQLite opens it.
-    let _ = private_files::open_options().create_new(true).append(true).open(file);
+    // Only a new file is opened: closing an existing one would release SQLite's locks on it. Errors are reported when
+    // SQLite opens the file.
+    let _ = private_files::private_open_options().create_new(true).append(true).open(path);
     Ok(())
 }
 
-fn connect_options(config: &DatabaseConfig, file: SqliteConnectOptions) -> SqliteConnectOptions {
-    let busy = if config.lock_timeout.is_zero() { COMMAND_BUSY_TIMEOUT } else { config.lock_timeout };
-    file.foreign_keys(true)
-        .busy_timeout(busy)
+fn connect_options(config: &DatabaseConfig, options: SqliteConnectOptions) -> SqliteConnectOptions {
+    let busy_timeout = if config.lock_timeout.is_zero() { COMMAND_BUSY_TIMEOUT } else { config.lock_timeout };
+    options
+        .foreign_keys(true)
+        .busy_timeout(busy_timeout)
         .journal_mode(SqliteJournalMode::Wal)
-        // A commit survives a power cut.
+        // Commits survive a power failure.
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-8000")
         .statement_cache_capacity(200)
         .disable_statement_logging()
 }
 
-fn pool_of_one(config: &DatabaseConfig, deadline: &Arc<StatementDeadline>) -> SqlitePoolOptions {
+fn single_connection_pool(config: &DatabaseConfig, deadline: &Arc<StatementDeadline>) -> SqlitePoolOptions {
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
-    keep_deadline(pool.test_before_acquire(false), deadline)
+    enforce_deadline(pool.test_before_acquire(false), deadline)
 }
 
-/// Interrupts what takes too long and what nobody waits for, and closes a connection that comes back with a transaction
-/// open: after a COMMIT or ROLLBACK that failed, sqlx and SQLite disagree about it, and what follows would be lost.
-fn keep_deadline(pool: SqlitePoolOptions, deadline: &Arc<StatementDeadline>) -> SqlitePoolOptions {
+/// Interrupts statements that time out or are canceled, and closes a connection returned with an open transaction:
+/// after a failed COMMIT or ROLLBACK, sqlx and SQLite disagree about its state, and later writes would be lost.
+fn enforce_deadline(pool: SqlitePoolOptions, deadline: &Arc<StatementDeadline>) -> SqlitePoolOptions {
     let [connected, acquired, released] = [(); 3].map(|()| Arc::clone(deadline));
     pool.after_connect(move |connection, _| {
         let deadline = Arc::clone(&connected);
         Box::pin(async move {
             deadline.start_statement();
             let mut handle = connection.lock_handle().await?;
-            handle.set_progress_handler(INSTRUCTIONS_BETWEEN_CHECKS, move || !deadline.is_over());
+            handle.set_progress_handler(INSTRUCTIONS_PER_DEADLINE_CHECK, move || !deadline.is_expired());
             Ok(())
         })
     })
@@ -202,7 +204,7 @@ fn keep_deadline(pool: SqlitePoolOptions, deadline: &Arc<StatementDeadline>) -> 
     .after_release(move |connection, _| {
         released.interrupt();
         Box::pin(async move {
-            // Behind whatever still runs, and behind the ROLLBACK of a transaction that was dropped.
+            // The ping runs after any running statement and after the ROLLBACK of a dropped transaction.
             connection.ping().await?;
             Ok(!connection.is_in_transaction())
         })

@@ -1,4 +1,4 @@
-//! A transaction: what a write takes.
+//! Database transactions.
 
 use std::{
     sync::{
@@ -17,65 +17,65 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Connections, Db, run_to_completion};
 use crate::{
     base::{Error, Result},
-    infra::{Meter, Origin, Sql, meter::Enforcement},
+    infra::{QueryStats, RequestOrigin, SqlBuilder, query_stats::BudgetEnforcement},
 };
 
-/// A transaction: what a write takes.
+/// A write transaction.
 #[derive(Debug)]
 pub struct Tx {
     inner: DatabaseTransaction,
     connections: Arc<Connections>,
     now: DateTime<Utc>,
-    meter: Option<Arc<Meter>>,
-    origin: Arc<Origin>,
-    rings: AtomicBool,
-    permit: OwnedSemaphorePermit,
+    query_stats: Option<Arc<QueryStats>>,
+    request_origin: Arc<RequestOrigin>,
+    notify_on_commit: AtomicBool,
+    write_permit: OwnedSemaphorePermit,
 }
 
 impl Tx {
-    pub(super) fn new(db: &Db, inner: DatabaseTransaction, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(db: &Db, inner: DatabaseTransaction, write_permit: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             connections: Arc::clone(&db.connections),
             now: db.now(),
-            meter: db.meter.clone(),
-            origin: Arc::clone(&db.origin),
-            rings: AtomicBool::new(false),
-            permit,
+            query_stats: db.query_stats.clone(),
+            request_origin: Arc::clone(&db.request_origin),
+            notify_on_commit: AtomicBool::new(false),
+            write_permit,
         }
     }
 
-    /// The moment of everything in this transaction.
+    /// Returns the transaction's time, the same for all its statements.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// Who does what is done in it, and in which request.
+    /// Returns the actor and the request of the transaction.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn origin(&self) -> &RequestOrigin {
+        &self.request_origin
     }
 
-    /// A statement to be written for this database.
+    /// Creates an SQL builder for this database.
     #[must_use]
-    pub fn sql(&self) -> Sql {
-        Sql::new(self.inner.get_database_backend())
+    pub fn sql(&self) -> SqlBuilder {
+        SqlBuilder::new(self.inner.get_database_backend())
     }
 
-    /// Says that this transaction leaves something to do: whoever does such things hears of it once it has committed.
-    pub(in crate::infra) fn ring(&self) {
-        self.rings.store(true, Ordering::Relaxed);
+    /// Notifies the workers after this transaction has committed, because it stored an event or a job.
+    pub(in crate::infra) fn notify_workers_on_commit(&self) {
+        self.notify_on_commit.store(true, Ordering::Relaxed);
     }
 
     pub(super) async fn commit(self, db: &Db) -> Result<()> {
-        let Self { inner, connections, rings, permit, .. } = self;
-        let bell = rings.into_inner().then(|| Arc::clone(&db.bell));
+        let Self { inner, connections, notify_on_commit, write_permit, .. } = self;
+        let job_notifier = notify_on_commit.into_inner().then(|| Arc::clone(&db.job_notifier));
         let commit = async move {
             inner.commit().await?;
-            drop(permit);
-            if let Some(bell) = bell {
-                bell.ring(&connections.writer);
+            drop(write_permit);
+            if let Some(job_notifier) = job_notifier {
+                job_notifier.notify(&connections.writer);
             }
             Ok(())
         };
@@ -83,51 +83,48 @@ impl Tx {
     }
 
     pub(super) async fn roll_back(self) {
-        let Self { inner, permit, .. } = self;
-        let undo = async move {
+        let Self { inner, write_permit, .. } = self;
+        let rollback = async move {
             let outcome = inner.rollback().await;
-            drop(permit);
+            drop(write_permit);
             outcome
         };
-        // The first reason is the one worth reporting; a connection that cannot roll back is closed.
-        if let Err(why) = run_to_completion(undo).await {
-            tracing::warn!(error = %why, "a transaction could not be rolled back");
+        // The first error is the one reported; a connection that cannot roll back is closed.
+        if let Err(error) = run_to_completion(rollback).await {
+            tracing::warn!(error = %error, "rollback failed");
         }
     }
 
-    /// Keys for `count` new rows of a table, so that rows that name each other can be written together.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn keys(&self, table: &'static str, count: usize) -> Result<vec::IntoIter<i64>> {
-        let count = i64::try_from(count).map_err(|why| Error::fault("counting new rows", why))?;
+    /// Allocates ids for `count` new rows of a table, so that rows that reference each other can be inserted together.
+    pub async fn allocate_ids(&self, table: &'static str, count: usize) -> Result<vec::IntoIter<i64>> {
+        let count = i64::try_from(count).map_err(|error| Error::internal("allocating row ids", error))?;
         if count == 0 {
             return Ok(Vec::new().into_iter());
         }
         let mut sql = self.sql();
-        if sql.postgres() {
+        if sql.is_postgres() {
             sql.push(&format!(
                 "SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS key FROM generate_series(1, "
             ))
             .bind(count)
             .push(")");
-            let rows = self.query_all_raw(sql.statement()).await?;
-            let keys: Vec<i64> = rows.iter().map(|row| row.try_get("", "key")).collect::<Result<_, _>>()?;
-            return Ok(keys.into_iter());
+            let rows = self.query_all_raw(sql.into_statement()).await?;
+            let ids: Vec<i64> = rows.iter().map(|row| row.try_get("", "key")).collect::<Result<_, _>>()?;
+            return Ok(ids.into_iter());
         }
-        // The writer is alone on SQLite, so what comes after the last key is free.
+        // SQLite has one writer, so the ids after the last one are free.
         sql.push(&format!(
             "SELECT MAX(COALESCE((SELECT MAX(id) FROM {table}), 0), \
              COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0)) AS key"
         ));
-        let row = self.query_one_raw(sql.statement()).await?;
-        let last: i64 = row.map_or(Ok(0), |row| row.try_get("", "key"))?;
-        Ok((last + 1..=last + count).collect::<Vec<_>>().into_iter())
+        let row = self.query_one_raw(sql.into_statement()).await?;
+        let last_id: i64 = row.map_or(Ok(0), |row| row.try_get("", "key"))?;
+        Ok((last_id + 1..=last_id + count).collect::<Vec<_>>().into_iter())
     }
 
-    async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    async fn run_statement<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         self.connections.start_write_statement();
-        Meter::run(self.meter.as_ref(), Enforcement::Exempt, statement).await
+        QueryStats::run_statement(self.query_stats.as_ref(), BudgetEnforcement::Exempt, statement).await
     }
 }
 
@@ -138,18 +135,18 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(self.inner.execute_raw(statement)).await
+        self.run_statement(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(self.inner.execute_unprepared(sql)).await
+        self.run_statement(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(self.inner.query_one_raw(statement)).await
+        self.run_statement(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(self.inner.query_all_raw(statement)).await
+        self.run_statement(self.inner.query_all_raw(statement)).await
     }
 }

@@ -1,5 +1,5 @@
-//! Taking work and giving it back: a worker's name and the number of the attempt are the lease. Whoever has lost either
-//! can complete nothing any more.
+//! Claiming, completing and releasing jobs. Worker id and attempt number form the lease; a worker that has lost either
+//! cannot complete the job.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -11,27 +11,27 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Job, Outcome};
+use super::{BackgroundJob, JobOutcome};
 use crate::{
     base::{Error, Result},
     infra::{
-        Db, Sql, Tx,
+        Db, SqlBuilder, Tx,
         config::JobsConfig,
-        outbox::{Event, Told},
+        outbox::{DeliveredEvent, Event},
     },
 };
 
-/// The longest words about a failure that are kept.
-const WORDS: usize = 500;
+/// The maximum length of a stored error. Characters.
+const MAX_ERROR_LENGTH: usize = 500;
 
-/// A piece of work that is this worker's for a while.
+/// A job claimed by this worker.
 #[derive(Debug, Clone, FromQueryResult)]
-pub struct Claimed {
-    /// Its key.
+pub struct ClaimedJob {
+    /// The job's id.
     pub id: i64,
-    /// What is to be done.
+    /// The kind of the job.
     pub kind: String,
-    /// Which attempt this is, from 1.
+    /// The number of the attempt, from 1.
     pub attempts: i32,
     payload: Option<Value>,
     event_id: Option<i64>,
@@ -39,186 +39,205 @@ pub struct Claimed {
     told_at: Option<DateTime<Utc>>,
 }
 
-impl Claimed {
-    /// The event that it tells of.
-    pub(super) fn told<E: Event>(&self) -> Result<Told<E>> {
-        let (Some(id), Some(at), Some(event)) = (self.event_id, self.told_at, &self.told) else {
-            return Err(Error::fault("telling of an event", "there is none"));
+impl ClaimedJob {
+    /// Returns the event to deliver.
+    pub(super) fn decode_event<E: Event>(&self) -> Result<DeliveredEvent<E>> {
+        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.told_at, &self.told) else {
+            return Err(Error::internal("decoding an event", "the job has no event"));
         };
-        Ok(Told { id, at, event: read(event, "reading an event")? })
+        Ok(DeliveredEvent { id, occurred_at, event: deserialize_json(payload, "decoding an event")? })
     }
 
-    /// What was stored with it.
-    pub(super) fn job<J: Job>(&self) -> Result<J> {
-        read(self.payload.as_ref().unwrap_or(&Value::Null), "reading a job")
+    /// Returns the payload of the job.
+    pub(super) fn decode_job<J: BackgroundJob>(&self) -> Result<J> {
+        deserialize_json(self.payload.as_ref().unwrap_or(&Value::Null), "decoding a job")
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value, doing: &'static str) -> Result<T> {
-    T::deserialize(value).map_err(|why| Error::fault(doing, why))
+fn deserialize_json<T: DeserializeOwned>(value: &Value, operation: &'static str) -> Result<T> {
+    T::deserialize(value).map_err(|error| Error::internal(operation, error))
 }
 
-/// What is wanted of a queue.
+/// The parameters of a claim.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish<'a> {
-    pub(super) worker: &'a str,
+pub(super) struct ClaimRequest<'a> {
+    pub(super) worker_id: &'a str,
     pub(super) queue: &'a str,
-    /// What this worker knows how to do.
+    /// The kinds registered in this worker.
     pub(super) kinds: &'a [&'a str],
-    pub(super) most: usize,
-    pub(super) lease: Duration,
-    /// Whether deliveries to reactions wait in it.
-    pub(super) deliveries: bool,
+    pub(super) limit: usize,
+    pub(super) lease_duration: Duration,
+    /// Whether the queue contains event deliveries.
+    pub(super) is_delivery_queue: bool,
 }
 
-/// Lets a transaction commit without waiting for the disk. For what stays inside of the database: what is lost in a crash is
-/// done again. Before anything is done to the world, a job is claimed, and that waits for everything committed before.
-///
-/// # Errors
-/// When the database refuses.
-pub(super) async fn commit_lazily(tx: &Tx) -> Result<()> {
-    if tx.sql().postgres() {
+/// Lets a transaction commit without waiting for the disk. Only for changes inside the database, which are repeated if
+/// a crash loses them. Claiming a job with external effects commits synchronously, and with it everything committed
+/// before.
+pub(super) async fn disable_synchronous_commit(tx: &Tx) -> Result<()> {
+    if tx.sql().is_postgres() {
         tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
     }
     Ok(())
 }
 
-/// What is due in a queue and may be begun: of one lane only the earliest that has no end yet, and nothing that another
-/// worker holds, unless its lease is over.
-fn due(sql: &mut Sql, wish: &Wish<'_>, now: DateTime<Utc>) {
-    sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(wish.queue);
+/// Selects the due jobs of a queue: of each lane only the earliest unfinished one, and no job leased by another worker
+/// unless the lease has expired.
+fn push_due_jobs_query(sql: &mut SqlBuilder, request: &ClaimRequest<'_>, now: DateTime<Utc>) {
+    sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(request.queue);
     sql.push(" AND j.state IN ('waiting', 'running') AND j.due_at <= ").bind(now).push(" AND ");
-    sql.any_text("j.kind", wish.kinds.iter().copied());
+    sql.eq_any_text("j.kind", request.kinds.iter().copied());
     sql.push(
         " AND NOT EXISTS (SELECT 1 FROM job AS e WHERE e.lane = j.lane AND e.id < j.id \
          AND e.state IN ('waiting', 'running')) ORDER BY j.due_at, j.id LIMIT ",
     );
-    sql.push(&wish.most.to_string());
+    sql.push(&request.limit.to_string());
 }
 
-/// Takes what is due, in its order. Where there is nothing, nothing is written.
-pub(super) async fn claim(db: &Db, wish: &Wish<'_>) -> Result<Vec<Claimed>> {
-    if !db.sql().postgres() {
-        // To look is free, to write is to wait for the writer.
+/// Claims due jobs in order. Writes nothing if none is due.
+pub(super) async fn claim_jobs(db: &Db, request: &ClaimRequest<'_>) -> Result<Vec<ClaimedJob>> {
+    if !db.sql().is_postgres() {
+        // On SQLite a read is cheap, while a write waits for the only writer.
         let mut sql = db.sql();
-        due(&mut sql, &Wish { most: 1, ..*wish }, db.now());
-        if db.query_one_raw(sql.statement()).await?.is_none() {
+        push_due_jobs_query(&mut sql, &ClaimRequest { limit: 1, ..*request }, db.now());
+        if db.query_one_raw(sql.into_statement()).await?.is_none() {
             return Ok(Vec::new());
         }
     }
     let claimed = db.write(async |tx| {
-        if wish.deliveries {
-            commit_lazily(tx).await?;
+        if request.is_delivery_queue {
+            disable_synchronous_commit(tx).await?;
         }
         let mut sql = tx.sql();
         sql.push("WITH picked AS (");
-        due(&mut sql, wish, tx.now());
-        sql.push(if sql.postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
-        sql.push(" UPDATE job SET state = 'running', attempts = attempts + 1, worker = ").bind(wish.worker);
-        sql.push(", due_at = ").bind(until(tx.now(), wish.lease)).push(", updated_at = ").bind(tx.now());
+        push_due_jobs_query(&mut sql, request, tx.now());
+        sql.push(if sql.is_postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
+        sql.push(" UPDATE job SET state = 'running', attempts = attempts + 1, worker = ").bind(request.worker_id);
+        sql.push(", due_at = ")
+            .bind(lease_end(tx.now(), request.lease_duration))
+            .push(", updated_at = ")
+            .bind(tx.now());
         sql.push(
             " FROM picked WHERE job.id = picked.key RETURNING id, kind, attempts, payload, event_id, \
              (SELECT o.payload FROM outbox AS o WHERE o.id = event_id) AS told, \
              (SELECT o.created_at FROM outbox AS o WHERE o.id = event_id) AS told_at",
         );
-        let rows = tx.query_all_raw(sql.statement()).await?;
-        Ok(rows.iter().map(|row| Claimed::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?)
+        let rows = tx.query_all_raw(sql.into_statement()).await?;
+        Ok(rows.iter().map(|row| ClaimedJob::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?)
     });
     let mut claimed = claimed.await?;
-    claimed.sort_unstable_by_key(|one| one.id);
+    claimed.sort_unstable_by_key(|job| job.id);
     Ok(claimed)
 }
 
-fn until(now: DateTime<Utc>, lease: Duration) -> DateTime<Utc> {
-    now + TimeDelta::from_std(lease).unwrap_or_default()
+fn lease_end(now: DateTime<Utc>, lease_duration: Duration) -> DateTime<Utc> {
+    now + TimeDelta::from_std(lease_duration).unwrap_or_default()
 }
 
-/// Says that all of these are done. One statement.
+/// Completes jobs. Statements: 1.
 ///
 /// # Errors
-/// When one of them is this worker's no longer: then nothing that goes with it may be.
-pub(super) async fn complete(tx: &Tx, worker: &str, done: &[Claimed]) -> Result<()> {
+/// Returns an error if another worker has claimed one of them; the transaction must then roll back.
+pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob]) -> Result<()> {
     let mut sql = tx.sql();
-    let rows = done.iter().map(|one| json!([one.id, one.attempts])).collect();
-    sql.with(&[("key", "bigint"), ("attempt", "int")], rows);
+    let rows = jobs.iter().map(|job| json!([job.id, job.attempts])).collect();
+    sql.with_rows(&[("key", "bigint"), ("attempt", "int")], rows);
     sql.push("UPDATE job SET state = 'done', due_at = NULL, worker = NULL, last_error = NULL, updated_at = ");
     sql.bind(tx.now()).push(" FROM given WHERE job.id = given.key AND attempts = given.attempt AND worker = ");
-    sql.bind(worker).push(" AND state = 'running'");
-    let changed = tx.execute_raw(sql.statement()).await?.rows_affected();
-    if changed == done.len() as u64 {
+    sql.bind(worker_id).push(" AND state = 'running'");
+    let changed_count = tx.execute_raw(sql.into_statement()).await?.rows_affected();
+    if changed_count == jobs.len() as u64 {
         return Ok(());
     }
-    Err(Error::fault("completing work", "another worker has taken it over"))
+    Err(Error::internal("completing jobs", "another worker has claimed one"))
 }
 
-/// What becomes of work: it is done, or there is another try later, or none.
-pub(super) async fn settle(
+/// Stores the outcome of a job: done, another attempt later, or dead.
+pub(super) async fn store_outcome(
     db: &Db,
-    worker: &str,
-    one: &Claimed,
-    (outcome, most, config): (Outcome, u32, &JobsConfig),
+    worker_id: &str,
+    job: &ClaimedJob,
+    (outcome, max_attempts, config): (JobOutcome, u32, &JobsConfig),
 ) -> Result<()> {
-    let (words, last) = match outcome {
-        Outcome::Done => return db.write(async |tx| complete(tx, worker, std::slice::from_ref(one)).await).await,
-        Outcome::Retry(words) => (words, one.attempts.unsigned_abs() >= most),
-        Outcome::Fail(words) => (words, true),
-    };
-    let words: String = words.chars().take(WORDS).collect();
-    db.write(async |tx| {
-        let due = tx.now() + pause(config, one.id, one.attempts);
-        let mut sql = tx.sql();
-        sql.push("UPDATE job SET worker = NULL, state = ").bind(if last { "dead" } else { "waiting" });
-        sql.push(", due_at = ").bind((!last).then_some(due)).push(", last_error = ").bind(words);
-        sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(one.id);
-        sql.push(" AND attempts = ").bind(one.attempts).push(" AND worker = ").bind(worker);
-        sql.push(" AND state = 'running'");
-        if tx.execute_raw(sql.statement()).await?.rows_affected() == 0 {
-            return Err(Error::fault("giving up work", "another worker has taken it over"));
+    let (error_message, is_last) = match outcome {
+        JobOutcome::Done => {
+            return db.write(async |tx| complete_jobs(tx, worker_id, std::slice::from_ref(job)).await).await;
         }
-        // Others of its lane may go on.
-        tx.ring();
+        JobOutcome::Retry(error_message) => (error_message, job.attempts.unsigned_abs() >= max_attempts),
+        JobOutcome::Fail(error_message) => (error_message, true),
+    };
+    let error_message: String = error_message.chars().take(MAX_ERROR_LENGTH).collect();
+    db.write(async |tx| {
+        let next_run_at = tx.now() + retry_delay(config, job.id, job.attempts);
+        let mut sql = tx.sql();
+        sql.push("UPDATE job SET worker = NULL, state = ").bind(if is_last { "dead" } else { "waiting" });
+        sql.push(", due_at = ").bind((!is_last).then_some(next_run_at)).push(", last_error = ").bind(error_message);
+        sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(job.id);
+        sql.push(" AND attempts = ").bind(job.attempts).push(" AND worker = ").bind(worker_id);
+        sql.push(" AND state = 'running'");
+        if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 0 {
+            return Err(Error::internal("storing a job's failure", "another worker has claimed it"));
+        }
+        // The next job of its lane may run.
+        tx.notify_workers_on_commit();
         Ok(())
     })
     .await
 }
 
-/// How long until the next try: twice as long each time, up to a limit, less up to a half, so that what failed together
-/// does not come back together. The part is made of the job's key and the attempt: any will do.
-fn pause(config: &JobsConfig, id: i64, attempts: i32) -> TimeDelta {
-    let doubled = 2_u32.saturating_pow(attempts.unsigned_abs().saturating_sub(1));
-    let whole = config.backoff.saturating_mul(doubled).min(config.backoff_limit);
+/// Returns the delay before the next attempt: it doubles with each attempt up to a limit, minus a jitter of up to one
+/// half, so that jobs that failed together are not retried together. The jitter is derived from the job's id and the
+/// attempt.
+fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
+    let factor = 2_u32.saturating_pow(attempts.unsigned_abs().saturating_sub(1));
+    let max_delay = config.backoff.saturating_mul(factor).min(config.backoff_limit);
     let mut hasher = DefaultHasher::new();
-    (id, attempts).hash(&mut hasher);
-    let part = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
-    let less = whole.saturating_mul(part) / 2000;
-    TimeDelta::from_std(whole.saturating_sub(less)).unwrap_or_default()
+    (job_id, attempts).hash(&mut hasher);
+    let jitter_permille = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
+    let jitter = max_delay.saturating_mul(jitter_permille) / 2000;
+    TimeDelta::from_std(max_delay.saturating_sub(jitter)).unwrap_or_default()
 }
 
-/// Makes the leases of work that goes on last. What is just being completed needs no more.
-pub(super) async fn extend(db: &Db, (worker, lease): (&str, Duration), running: &[i64]) -> Result<u64> {
-    hold(db, (worker, running), "due_at = ", Some(lease)).await
+/// Extends the leases of running jobs. Rows locked by a transaction that completes them are skipped.
+pub(super) async fn extend_leases(
+    db: &Db,
+    (worker_id, lease_duration): (&str, Duration),
+    job_ids: &[i64],
+) -> Result<u64> {
+    update_running_jobs(db, (worker_id, job_ids), "due_at = ", Some(lease_duration)).await
 }
 
-/// Gives back what was begun and will not be ended here: as if it had not been begun.
-pub(super) async fn give_back(db: &Db, worker: &str, running: &[i64]) -> Result<u64> {
-    hold(db, (worker, running), "state = 'waiting', worker = NULL, attempts = attempts - 1, due_at = ", None).await
+/// Releases unfinished jobs for other workers; the attempt is not counted.
+pub(super) async fn release_jobs(db: &Db, worker_id: &str, job_ids: &[i64]) -> Result<u64> {
+    update_running_jobs(
+        db,
+        (worker_id, job_ids),
+        "state = 'waiting', worker = NULL, attempts = attempts - 1, due_at = ",
+        None,
+    )
+    .await
 }
 
-async fn hold(db: &Db, (worker, running): (&str, &[i64]), set: &str, lease: Option<Duration>) -> Result<u64> {
-    if running.is_empty() {
+async fn update_running_jobs(
+    db: &Db,
+    (worker_id, job_ids): (&str, &[i64]),
+    set_clause: &str,
+    lease_duration: Option<Duration>,
+) -> Result<u64> {
+    if job_ids.is_empty() {
         return Ok(0);
     }
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("WITH picked AS (SELECT id AS key FROM job WHERE worker = ").bind(worker);
-        sql.push(" AND state = 'running' AND ").any("id", running.iter().copied());
-        sql.push(if sql.postgres() { " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) " } else { ") " });
-        sql.push("UPDATE job SET ").push(set).bind(until(tx.now(), lease.unwrap_or_default()));
+        sql.push("WITH picked AS (SELECT id AS key FROM job WHERE worker = ").bind(worker_id);
+        sql.push(" AND state = 'running' AND ").eq_any("id", job_ids.iter().copied());
+        sql.push(if sql.is_postgres() { " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) " } else { ") " });
+        sql.push("UPDATE job SET ").push(set_clause).bind(lease_end(tx.now(), lease_duration.unwrap_or_default()));
         sql.push(", updated_at = ").bind(tx.now()).push(" FROM picked WHERE job.id = picked.key");
-        if lease.is_none() {
-            tx.ring();
+        if lease_duration.is_none() {
+            tx.notify_workers_on_commit();
         }
-        Ok(tx.execute_raw(sql.statement()).await?.rows_affected())
+        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
     })
     .await
 }
@@ -228,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_doubles_up_to_its_limit_and_is_never_the_same_for_all() {
+    fn retry_delay_doubles_up_to_its_limit_with_jitter() {
         let config = JobsConfig {
             attempts: 10,
             backoff: Duration::from_secs(2),
@@ -241,10 +260,10 @@ mod tests {
             audit_keep_days: 1095,
         };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
-            let whole = TimeDelta::seconds(seconds);
-            let pauses: Vec<_> = (1..50).map(|id| pause(&config, id, attempt)).collect();
-            assert!(pauses.iter().all(|one| *one <= whole && *one >= whole / 2), "{attempt}: {pauses:?}");
-            assert!(pauses.iter().any(|one| *one != pauses[0]), "{attempt}");
+            let max_delay = TimeDelta::seconds(seconds);
+            let delays: Vec<_> = (1..50).map(|job_id| retry_delay(&config, job_id, attempt)).collect();
+            assert!(delays.iter().all(|delay| *delay <= max_delay && *delay >= max_delay / 2), "{attempt}: {delays:?}");
+            assert!(delays.iter().any(|delay| *delay != delays[0]), "{attempt}");
         }
     }
 }

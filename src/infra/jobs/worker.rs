@@ -1,4 +1,4 @@
-//! The worker: relays events, starts what is due by the clock, and does what waits.
+//! The worker: relays events, starts due schedules and runs due jobs.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -10,168 +10,182 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::{
-    Outcome,
-    claim::{self, Claimed, Wish},
-    relay, schedule,
-    wiring::{Way, Wiring},
+    JobOutcome,
+    claim::{self, ClaimRequest, ClaimedJob},
+    outbox_relay,
+    registry::{ExecutionMode, JobRegistry},
+    schedule,
 };
 use crate::{
     base::{Error, Result},
-    infra::Env,
+    infra::JobContext,
 };
 
-/// How many deliveries are made in one transaction when they wait together.
-const TOGETHER: usize = 20;
+/// The maximum number of deliveries handled in one transaction.
+const DELIVERY_BATCH_SIZE: usize = 20;
 
-/// Does what waits. One lives in every process that works; tests have it work until nothing is left.
+/// A worker. There is one per worker process; tests run it until it is idle.
 #[derive(Debug)]
 pub struct Worker {
-    pub(super) env: Env,
-    pub(super) wiring: Arc<Wiring>,
-    pub(super) queues: BTreeMap<&'static str, bool>,
-    /// No other worker has it, nor had.
-    pub(super) name: String,
-    /// What is being done.
-    pub(super) running: Mutex<HashSet<i64>>,
+    pub(super) context: JobContext,
+    pub(super) registry: Arc<JobRegistry>,
+    pub(super) delivery_queues: BTreeMap<&'static str, bool>,
+    /// The worker's id, unique across processes and restarts.
+    pub(super) id: String,
+    /// The ids of the running jobs.
+    pub(super) running_job_ids: Mutex<HashSet<i64>>,
 }
 
-/// What one task does: a job, or some deliveries that may be made together.
-pub(super) type Unit = Vec<Claimed>;
+/// The jobs of one task: one job, or several deliveries handled in one transaction.
+pub(super) type WorkBatch = Vec<ClaimedJob>;
 
 impl Worker {
-    /// A worker for a wiring, which the database knows of from now on.
+    /// Creates a worker and registers the handlers in the database.
     ///
     /// # Errors
-    /// When the wiring cannot be, or the database cannot be asked.
-    pub async fn open(env: Env, wiring: Arc<Wiring>) -> Result<Self> {
-        super::register(&env.db, &wiring).await?;
-        let queues = wiring.queues();
-        let name = format!("{}-{}", std::process::id(), Uuid::now_v7().simple());
-        Ok(Self { env, wiring, queues, name, running: Mutex::default() })
+    /// Returns an error if the registry is invalid.
+    pub async fn create(context: JobContext, registry: Arc<JobRegistry>) -> Result<Self> {
+        super::register_job_handlers(&context.db, &registry).await?;
+        let delivery_queues = registry.delivery_queues();
+        let id = format!("{}-{}", std::process::id(), Uuid::now_v7().simple());
+        Ok(Self { context, registry, delivery_queues, id, running_job_ids: Mutex::default() })
     }
 
-    /// Works until nothing is left that is due, one after the other; how much was done.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn drain(&self) -> Result<u64> {
-        let mut all = 0;
+    /// Runs everything that is due, sequentially; returns the number of processed events and jobs.
+    pub async fn run_until_idle(&self) -> Result<u64> {
+        let mut total_count = 0;
         loop {
-            let mut done = relay::relay(&self.env.db).await? + schedule::start(&self.env.db, &self.wiring).await?;
-            for queue in self.queues.keys() {
-                for unit in self.claim(queue, 1).await? {
-                    done += unit.len() as u64;
-                    self.work(unit).await;
+            let mut done_count = outbox_relay::relay_events(&self.context.db).await?
+                + schedule::start_due_schedules(&self.context.db, &self.registry).await?;
+            for queue in self.delivery_queues.keys() {
+                for batch in self.claim_batches(queue, 1).await? {
+                    done_count += batch.len() as u64;
+                    self.run_batch(batch).await;
                 }
             }
-            all += done;
-            if done == 0 {
-                return Ok(all);
+            total_count += done_count;
+            if done_count == 0 {
+                return Ok(total_count);
             }
         }
     }
 
-    /// Takes what is due in a queue, for so many tasks at most.
-    pub(super) async fn claim(&self, queue: &'static str, tasks: usize) -> Result<Vec<Unit>> {
-        let deliveries = self.queues.get(queue).copied().unwrap_or_default();
-        let each = if deliveries { TOGETHER } else { 1 };
-        let known = self.wiring.known.iter().filter(|(_, known)| known.queue == queue);
-        let kinds: Vec<&str> = known.map(|(kind, _)| kind.as_str()).collect();
-        let (worker, lease) = (self.name.as_str(), self.env.config.jobs.lease);
-        let wish = Wish { worker, queue, kinds: &kinds, most: tasks * each, lease, deliveries };
-        let claimed = claim::claim(&self.env.db, &wish).await?;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.extend(claimed.iter().map(|one| one.id));
-        // Spread over the tasks: what waits together is made together only where there is more than can be at once.
-        let size = claimed.len().div_ceil(tasks.max(1)).clamp(1, each);
-        Ok(claimed.chunks(size).map(<[Claimed]>::to_vec).collect())
+    /// Claims due jobs of a queue, for at most `tasks` tasks.
+    pub(super) async fn claim_batches(&self, queue: &'static str, tasks: usize) -> Result<Vec<WorkBatch>> {
+        let is_delivery_queue = self.delivery_queues.get(queue).copied().unwrap_or_default();
+        let batch_limit = if is_delivery_queue { DELIVERY_BATCH_SIZE } else { 1 };
+        let registrations =
+            self.registry.registrations.iter().filter(|(_, registrations)| registrations.queue == queue);
+        let kinds: Vec<&str> = registrations.map(|(kind, _)| kind.as_str()).collect();
+        let (worker_id, lease_duration) = (self.id.as_str(), self.context.config.jobs.lease);
+        let request = ClaimRequest {
+            worker_id,
+            queue,
+            kinds: &kinds,
+            limit: tasks * batch_limit,
+            lease_duration,
+            is_delivery_queue,
+        };
+        let claimed = claim::claim_jobs(&self.context.db, &request).await?;
+        let mut running_job_ids = self.running_job_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        running_job_ids.extend(claimed.iter().map(|job| job.id));
+        // Distributed over the tasks; deliveries share a transaction only when there are more than tasks.
+        let batch_size = claimed.len().div_ceil(tasks.max(1)).clamp(1, batch_limit);
+        Ok(claimed.chunks(batch_size).map(<[ClaimedJob]>::to_vec).collect())
     }
 
-    /// Does what was claimed, whatever comes of it.
-    pub(super) async fn work(&self, unit: Unit) {
-        let keys: Vec<i64> = unit.iter().map(|one| one.id).collect();
-        if unit.len() < 2 || !self.together(&unit).await {
-            for one in unit {
-                self.alone(&one).await;
+    /// Runs a claimed batch and stores its outcome.
+    pub(super) async fn run_batch(&self, batch: WorkBatch) {
+        let job_ids: Vec<i64> = batch.iter().map(|job| job.id).collect();
+        if batch.len() < 2 || !self.run_batch_in_transaction(&batch).await {
+            for job in batch {
+                self.run_job(&job).await;
             }
         }
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            running.remove(&key);
+        let mut running_job_ids = self.running_job_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        for job_id in job_ids {
+            running_job_ids.remove(&job_id);
         }
     }
 
-    /// Makes deliveries in one transaction; says whether it went well. If not, nothing has happened.
-    async fn together(&self, unit: &[Claimed]) -> bool {
-        let outcome = caught(self.env.db.write(async |tx| {
-            claim::commit_lazily(tx).await?;
-            claim::complete(tx, &self.name, unit).await?;
-            for one in unit {
-                let Some(Way::Inside(reacts)) = self.way(one) else {
-                    return Err(Error::fault("making deliveries", "what is claimed together is deliveries"));
+    /// Handles deliveries in one transaction; returns whether it committed. Otherwise nothing has changed.
+    async fn run_batch_in_transaction(&self, batch: &[ClaimedJob]) -> bool {
+        let outcome = catch_panic(self.context.db.write(async |tx| {
+            claim::disable_synchronous_commit(tx).await?;
+            claim::complete_jobs(tx, &self.id, batch).await?;
+            for job in batch {
+                let Some(ExecutionMode::Transactional(handler)) = self.execution_mode(job) else {
+                    return Err(Error::internal("handling deliveries", "the batch contains a job"));
                 };
-                if self.spent(one) {
-                    return Err(Error::fault("making deliveries", "one was tried too often"));
+                if self.has_exhausted_attempts(job) {
+                    return Err(Error::internal("handling deliveries", "a delivery has no attempts left"));
                 }
-                reacts(tx, one).await?;
+                handler(tx, job).await?;
             }
             Ok(())
         }));
         matches!(outcome.await, Some(Ok(())))
     }
 
-    async fn alone(&self, one: &Claimed) {
-        let db = &self.env.db;
-        let outcome = match self.way(one) {
-            // Its workers were gone, so often that it may be what takes them away.
-            _ if self.spent(one) => Some(Outcome::Fail("the worker was gone before it ended".into())),
-            None => Some(Outcome::Fail("nobody knows how to do this".into())),
-            Some(Way::Outside(does)) => caught(does(&self.env, one)).await,
-            Some(Way::Inside(reacts)) => {
-                let outcome = caught(db.write(async |tx| {
-                    claim::commit_lazily(tx).await?;
-                    claim::complete(tx, &self.name, std::slice::from_ref(one)).await?;
-                    reacts(tx, one).await
+    async fn run_job(&self, job: &ClaimedJob) {
+        let db = &self.context.db;
+        let outcome = match self.execution_mode(job) {
+            // Its workers disappeared so often that the job may be what crashes them.
+            _ if self.has_exhausted_attempts(job) => {
+                Some(JobOutcome::Fail("the worker was gone before it ended".into()))
+            }
+            None => Some(JobOutcome::Fail("nobody knows how to do this".into())),
+            Some(ExecutionMode::NonTransactional(handler)) => catch_panic(handler(&self.context, job)).await,
+            Some(ExecutionMode::Transactional(handler)) => {
+                let outcome = catch_panic(db.write(async |tx| {
+                    claim::disable_synchronous_commit(tx).await?;
+                    claim::complete_jobs(tx, &self.id, std::slice::from_ref(job)).await?;
+                    handler(tx, job).await
                 }));
                 match outcome.await {
                     Some(Ok(())) => return,
-                    Some(Err(why)) => {
-                        tracing::warn!(job = one.id, kind = one.kind, error = why.log(), "a reaction failed");
-                        Some(Outcome::Retry(why.public().to_string()))
+                    Some(Err(error)) => {
+                        tracing::warn!(
+                            job = job.id,
+                            kind = job.kind,
+                            error = error.log_message(),
+                            "event handler failed"
+                        );
+                        Some(JobOutcome::Retry(error.to_public_error().to_string()))
                     }
                     None => None,
                 }
             }
         };
-        let outcome = outcome.unwrap_or_else(|| Outcome::Retry("it broke off".into()));
+        let outcome = outcome.unwrap_or_else(|| JobOutcome::Retry("it broke off".into()));
         match &outcome {
-            Outcome::Done => {}
-            Outcome::Retry(words) | Outcome::Fail(words) => {
-                tracing::warn!(job = one.id, kind = one.kind, attempt = one.attempts, reason = words, "not done");
+            JobOutcome::Done => {}
+            JobOutcome::Retry(reason) | JobOutcome::Fail(reason) => {
+                tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempts, reason = reason, "job failed");
             }
         }
-        let config = &self.env.config.jobs;
-        if let Err(why) = claim::settle(db, &self.name, one, (outcome, self.most(one), config)).await {
-            // Its lease ends, and then somebody tries again.
-            tracing::warn!(job = one.id, kind = one.kind, error = why.log(), "what came of it was not written down");
+        let config = &self.context.config.jobs;
+        if let Err(error) = claim::store_outcome(db, &self.id, job, (outcome, self.max_attempts(job), config)).await {
+            // The job is retried when its lease expires.
+            tracing::warn!(job = job.id, kind = job.kind, error = error.log_message(), "could not store job result");
         }
     }
 
-    fn way(&self, one: &Claimed) -> Option<Way> {
-        self.wiring.known.get(&one.kind).map(|known| known.way.clone())
+    fn execution_mode(&self, job: &ClaimedJob) -> Option<ExecutionMode> {
+        self.registry.registrations.get(&job.kind).map(|registration| registration.mode.clone())
     }
 
-    fn most(&self, one: &Claimed) -> u32 {
-        let own = self.wiring.known.get(&one.kind).and_then(|known| known.attempts);
-        own.unwrap_or(self.env.config.jobs.attempts)
+    fn max_attempts(&self, job: &ClaimedJob) -> u32 {
+        let own_limit = self.registry.registrations.get(&job.kind).and_then(|registration| registration.max_attempts);
+        own_limit.unwrap_or(self.context.config.jobs.attempts)
     }
 
-    fn spent(&self, one: &Claimed) -> bool {
-        one.attempts.unsigned_abs() > self.most(one)
+    fn has_exhausted_attempts(&self, job: &ClaimedJob) -> bool {
+        job.attempts.unsigned_abs() > self.max_attempts(job)
     }
 }
 
-/// What comes of it; `None` when it panics, which is its failure and nobody else's.
-async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+/// Returns the result, or `None` on a panic, which must not affect other jobs.
+async fn catch_panic<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }

@@ -1,0 +1,92 @@
+//! Conversion of a cart to an order: locking, closing and reopening the cart.
+
+use std::collections::HashMap;
+
+use sea_orm::ConnectionTrait;
+
+use super::queries::{CartContents, CartTarget, load_cart_contents, lock_cart};
+use crate::{
+    base::Result,
+    customer::{AddressSnapshot, access_scope},
+    identity::Caller,
+    infra::{SqlBuilder, Tx},
+    pricing::SellableVariant,
+};
+
+/// A cart locked for checkout until the end of the transaction.
+#[derive(Debug, Clone)]
+pub struct CheckedOutCart {
+    /// The cart's primary key.
+    pub id: i64,
+    /// The customer's account; `None` for a guest cart.
+    pub account_id: Option<i64>,
+    /// Variants and quantities, sorted by variant: the lock order of inventory rows.
+    pub lines: Vec<(i64, i64)>,
+    /// The sellable variants by primary key.
+    pub variants: HashMap<i64, SellableVariant>,
+    /// The shipping address.
+    pub shipping_address: Option<AddressSnapshot>,
+    /// The billing address; defaults to the shipping address.
+    pub billing_address: Option<AddressSnapshot>,
+    /// The selected shipping method.
+    pub shipping_method_id: Option<i64>,
+    /// The note for the packer.
+    pub note: Option<String>,
+    /// The contact email address.
+    pub email: Option<String>,
+    /// The contact phone number (E.164).
+    pub phone: Option<String>,
+    /// The cart's version.
+    pub version: i32,
+}
+
+/// Locks an open cart for checkout. Statements: 2.
+///
+/// # Errors
+/// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open.
+pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Result<CheckedOutCart> {
+    let row = lock_cart(tx, CartTarget { token, caller, expected_version: None }).await?;
+    let CartContents { lines, variants } = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+    let mut lines: Vec<(i64, i64)> = lines.iter().map(|line| (line.variant_id, line.quantity)).collect();
+    lines.sort_unstable();
+    Ok(CheckedOutCart {
+        id: row.id,
+        account_id: row.account_id,
+        lines,
+        variants,
+        shipping_address: row.shipping_address.map(AddressSnapshot::from_json).transpose()?,
+        billing_address: row.billing_address.map(AddressSnapshot::from_json).transpose()?,
+        shipping_method_id: row.shipping_method_id,
+        note: row.note,
+        email: row.email,
+        phone: row.phone,
+        version: row.version,
+    })
+}
+
+/// Returns the statement that closes a cart as converted to this order.
+#[must_use]
+pub fn close_cart(tx: &Tx, cart_id: i64, order_id: i64) -> SqlBuilder {
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET state = 'ordered', order_id = ").bind(order_id);
+    sql.push(", version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE state = 'open' AND id = ").bind(cart_id);
+    sql
+}
+
+/// Reopens the cart of an order whose payment was declined, unless the customer has another open cart. Locks the
+/// account, so that no other cart is created concurrently.
+pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("SELECT account_id FROM cart WHERE account_id IS NOT NULL AND order_id = ").bind(order_id);
+    if let Some(row) = tx.query_one_raw(sql.into_statement()).await? {
+        access_scope::lock_account(tx, row.try_get_by(0)?).await?;
+    }
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET state = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE state = 'ordered' AND order_id = ").bind(order_id).push(
+        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.state = 'open' AND other.account_id = cart.account_id)",
+    );
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Creation of carts: guests get a new cart, customers their open one.
+
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveModel, QuerySelect, sea_query::LockType};
+
+use super::{
+    entity::cart::{self, CartStatus},
+    lines::{self, LineMode, LineRequest},
+    queries::{LockedCart, caller_account_id, find_open_cart},
+};
+use crate::{
+    base::{Error, Result, error::PublicErrorCode},
+    customer::access_scope,
+    identity::{Caller, random_token},
+    infra::Tx,
+};
+
+/// Creates a cart with these lines, or adds them to the customer's open cart.
+///
+/// # Errors
+/// Returns all errors of the lines, or `Unauthenticated` if the account does not exist.
+pub async fn create_cart(tx: &Tx, caller: Caller, requests: &[LineRequest]) -> Result<LockedCart> {
+    let row = match caller_account_id(caller) {
+        Some(account) => lock_or_create_cart(tx, account).await?,
+        None => insert_cart(tx, None).await?,
+    };
+    if requests.is_empty() {
+        return LockedCart::load(tx, row).await;
+    }
+    lines::apply_line_requests(tx, row, requests, (LineMode::Add, "input.lines")).await
+}
+
+/// Locks the open cart of a customer, and creates it if there is none. The lock on the account serializes concurrent
+/// calls, so that they get the same cart.
+///
+/// # Errors
+/// Returns `Unauthenticated` if the account does not exist.
+pub async fn lock_or_create_cart(tx: &Tx, account: i64) -> Result<cart::Model> {
+    lock_account(tx, account).await?;
+    match find_open_cart(tx, account).await? {
+        Some(row) => relock_or_create_cart(tx, row).await,
+        None => insert_cart(tx, Some(account)).await,
+    }
+}
+
+/// Locks an account until the end of the transaction. Required before a cart is assigned to the account.
+///
+/// # Errors
+/// Returns `Unauthenticated` if the account does not exist.
+pub(super) async fn lock_account(tx: &Tx, account: i64) -> Result<()> {
+    let account_missing = || Error::user(PublicErrorCode::Unauthenticated, "", "This account is gone.");
+    access_scope::lock_account(tx, account).await?.map(|_| ()).ok_or_else(account_missing)
+}
+
+/// Locks a cart that was read without a lock; creates a new one if it is no longer open.
+async fn relock_or_create_cart(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
+    let account = row.account_id;
+    let locked = cart::Entity::find_by_id(row.id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    match locked.filter(|locked| locked.state == CartStatus::Open) {
+        Some(locked) => Ok(locked),
+        None => insert_cart(tx, account).await,
+    }
+}
+
+/// Inserts an empty cart.
+async fn insert_cart(tx: &Tx, account: Option<i64>) -> Result<cart::Model> {
+    let row = cart::Model {
+        id: 0,
+        word: random_token::generate_token()?,
+        account_id: account,
+        state: CartStatus::Open,
+        order_id: None,
+        email: None,
+        phone: None,
+        shipping_address: None,
+        billing_address: None,
+        shipping_method_id: None,
+        note: None,
+        version: 1,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    let mut row = row.into_active_model().reset_all();
+    row.id = NotSet;
+    Ok(row.insert(tx).await?)
+}

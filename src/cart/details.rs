@@ -1,0 +1,197 @@
+//! Cart details: addresses, shipping method, contact and note.
+
+use sea_orm::{ActiveModelTrait, IntoActiveModel};
+
+use super::{
+    entity::cart,
+    queries::{CartTarget, LockedCart, caller_account_id, load_cart_contents, lock_cart},
+};
+use crate::{
+    base::{Country, Error, Patch, Result, error::PublicErrorCode},
+    catalog::CategoryTree,
+    customer::{AddressSnapshot, OwnerScope, address::AddressPatch, loader, validation},
+    identity::account,
+    infra::Tx,
+    pricing::{PricingContext, price_order},
+};
+
+/// The maximum length of a note. Characters.
+pub const MAX_CART_NOTE_LENGTH: usize = 1000;
+
+/// An address input: a reference to a saved address, or inline fields.
+#[derive(Debug, Clone)]
+pub enum AddressInput {
+    /// A saved address of the caller, by primary key.
+    Saved(i64),
+    /// Inline fields.
+    Inline(Box<AddressPatch>),
+}
+
+/// The addresses to set on a cart.
+#[derive(Debug, Default)]
+pub struct CartAddresses {
+    /// The shipping address.
+    pub shipping: Patch<AddressInput>,
+    /// The billing address; defaults to the shipping address.
+    pub billing: Patch<AddressInput>,
+}
+
+/// Sets the shipping and billing address of a cart.
+///
+/// # Errors
+/// Returns the errors of [`lock_cart`], `NotFound` if a saved address does not exist, or all errors of an inline
+/// address.
+pub async fn set_addresses(
+    tx: &Tx,
+    target: CartTarget<'_>,
+    addresses: CartAddresses,
+    shop_country: Country,
+) -> Result<LockedCart> {
+    let row = lock_cart(tx, target).await?;
+    let mut after = row.clone();
+    let CartAddresses { shipping, billing } = addresses;
+    let account = caller_account_id(target.caller);
+    if let Some(address) = resolve_address_patch(tx, account, shipping, ("input.shipping", shop_country)).await? {
+        after.shipping_address = address.map(|address| address.to_json());
+    }
+    if let Some(address) = resolve_address_patch(tx, account, billing, ("input.billing", shop_country)).await? {
+        after.billing_address = address.map(|address| address.to_json());
+    }
+    save_cart(tx, row, after).await
+}
+
+/// Resolves an address patch to a snapshot; the outer `None` means unchanged.
+async fn resolve_address_patch(
+    tx: &Tx,
+    account: Option<i64>,
+    address: Patch<AddressInput>,
+    (field_path, shop_country): (&'static str, Country),
+) -> Result<Option<Option<AddressSnapshot>>> {
+    let address = match address {
+        Patch::Unchanged => return Ok(None),
+        Patch::Clear => return Ok(Some(None)),
+        Patch::Set(address) => address,
+    };
+    resolve_address(tx, account, address, (field_path, shop_country)).await.map(Some).map(Some)
+}
+
+/// Resolves an address input to a snapshot.
+///
+/// # Errors
+/// Returns `NotFound` if the saved address does not exist, or all errors of the inline address.
+pub async fn resolve_address(
+    tx: &Tx,
+    account: Option<i64>,
+    address: AddressInput,
+    (field_path, shop_country): (&'static str, Country),
+) -> Result<AddressSnapshot> {
+    match address {
+        AddressInput::Inline(patch) => AddressSnapshot::from_patch(*patch, field_path, shop_country),
+        AddressInput::Saved(address_id) => {
+            let missing = || Error::not_found(&format!("{field_path}.addressId"), "address");
+            let owner_scope = OwnerScope::Account(account.ok_or_else(missing)?);
+            let saved_address = loader::load_addresses(tx, &[address_id], owner_scope).await?.remove(&address_id);
+            Ok(saved_address.ok_or_else(missing)?.into())
+        }
+    }
+}
+
+/// Sets or clears the shipping method of a cart.
+///
+/// # Errors
+/// Returns the errors of [`lock_cart`], `NotFound` if the method does not exist, or `IllegalTransition` if it does not
+/// support the country or weight.
+pub async fn set_shipping_method(
+    tx: &Tx,
+    target: CartTarget<'_>,
+    method: Option<i64>,
+    (tree, shop_country): (&CategoryTree, Country),
+) -> Result<LockedCart> {
+    let row = lock_cart(tx, target).await?;
+    let mut after = row.clone();
+    after.shipping_method_id = method;
+    let Some(method_id) = method else { return save_cart(tx, row, after).await };
+    let field = "shippingMethodId";
+    let pricing = PricingContext::load(tx, shipping_country(&row, shop_country)).await?;
+    let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(field, "shipping method"))?;
+    let contents = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+    let priced = price_order(&pricing, tree, contents.sellable_lines(), None)?;
+    if !method.supports_shipment(pricing.country, priced.weight_grams) {
+        let message = format!("{} does not carry {} g to {}", method.name, priced.weight_grams, pricing.country.name());
+        return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
+    }
+    Ok(LockedCart { row: update_cart(tx, row, after).await?, contents })
+}
+
+/// Returns the shipping country for pricing; defaults to the shop's country.
+#[must_use]
+pub fn shipping_country(row: &cart::Model, shop_country: Country) -> Country {
+    let code = row.shipping_address.as_ref().and_then(|address| address["countryCode"].as_str());
+    code.and_then(Country::from_code).unwrap_or(shop_country)
+}
+
+/// Sets the note for the packer; `None` or blank clears it.
+///
+/// # Errors
+/// Returns the errors of [`lock_cart`], or `BadUserInput` if the note is too long or has control characters.
+pub async fn set_note(tx: &Tx, target: CartTarget<'_>, note: Option<&str>) -> Result<LockedCart> {
+    let note = note.map(str::trim).filter(|note| !note.is_empty());
+    if let Some(note) = note {
+        let length = note.chars().count();
+        if length > MAX_CART_NOTE_LENGTH {
+            return Err(Error::bad_input(
+                "note",
+                format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do"),
+            ));
+        }
+        if note.chars().any(|c| c.is_control() && c != '\n' && c != '\r' && c != '\t') {
+            return Err(Error::bad_input("note", "this must be without control characters"));
+        }
+    }
+    let row = lock_cart(tx, target).await?;
+    let after = cart::Model { note: note.map(str::to_owned), ..row.clone() };
+    save_cart(tx, row, after).await
+}
+
+/// Sets the email address and phone number of a cart.
+///
+/// # Errors
+/// Returns the errors of [`lock_cart`], or all errors of the input.
+pub async fn set_contact(
+    tx: &Tx,
+    target: CartTarget<'_>,
+    (email, phone): (Patch, Patch),
+    shop_country: Country,
+) -> Result<LockedCart> {
+    let row = lock_cart(tx, target).await?;
+    let mut after = row.clone();
+    let mut validator = validation::Validator::new("input");
+    match email {
+        Patch::Unchanged => {}
+        Patch::Clear => after.email = None,
+        Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
+            Ok(email) => after.email = Some(email),
+            Err(error) => validator.add_error("email", error.to_public_error().message),
+        },
+    }
+    let destination = shipping_country(&row, shop_country);
+    validator.apply_phone(&mut after.phone, phone, "phone", destination);
+    validator.finish()?;
+    save_cart(tx, row, after).await
+}
+
+/// Writes a changed cart; the version is unchanged if no value changes. The lines are read in the same transaction, so
+/// that they match the version.
+async fn save_cart(tx: &Tx, before: cart::Model, after: cart::Model) -> Result<LockedCart> {
+    let row = update_cart(tx, before, after).await?;
+    LockedCart::load(tx, row).await
+}
+
+async fn update_cart(tx: &Tx, before: cart::Model, mut after: cart::Model) -> Result<cart::Model> {
+    if before == after {
+        return Ok(before);
+    }
+    after.version += 1;
+    after.updated_at = tx.now();
+    Ok(after.into_active_model().reset_all().update(tx).await?)
+}

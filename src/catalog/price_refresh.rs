@@ -1,0 +1,66 @@
+//! Scheduled price changes: products are updated within a second after a sale starts or ends.
+
+use std::collections::HashMap;
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::{entity::product, loader, persist::ProductsChanged, price, projection::VariantColumns};
+use crate::{
+    base::Result,
+    infra::{Db, Tx},
+};
+
+/// Number of products updated per transaction.
+const REFRESH_BATCH_SIZE: u64 = 200;
+
+/// Updates every product whose price is due to change and returns their number. One small read if there is none.
+///
+/// May run concurrently in any number of instances: the result depends on the time alone.
+pub async fn refresh_prices(db: &Db) -> Result<usize> {
+    let mut refreshed_count = 0;
+    loop {
+        let due_ids = find_due_products(db, db.now()).await?;
+        if due_ids.is_empty() {
+            return Ok(refreshed_count);
+        }
+        refreshed_count += due_ids.len();
+        db.write(async |tx| refresh_product_prices(tx, due_ids).await).await?;
+    }
+}
+
+async fn find_due_products(db: &Db, now: chrono::DateTime<chrono::Utc>) -> Result<Vec<i64>> {
+    let query = product::Entity::find()
+        .filter(product::Column::RepriceAt.lte(now))
+        .order_by_asc(product::Column::RepriceAt)
+        .limit(REFRESH_BATCH_SIZE)
+        .select_only()
+        .column(product::Column::Id);
+    Ok(query.into_tuple().all(db).await?)
+}
+
+async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()> {
+    product_ids.sort_unstable();
+    if tx.sql().is_postgres() {
+        // Edits of the variants lock the products too, so that the variants read next include their changes.
+        let mut sql = tx.sql();
+        sql.push("SELECT id FROM product WHERE ").eq_any("id", product_ids.iter().copied());
+        sql.push(" ORDER BY id FOR NO KEY UPDATE");
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    let mut variants: HashMap<i64, Vec<_>> = loader::load_variants(tx, &product_ids, VariantColumns::ALL).await?;
+    for product_id in &product_ids {
+        let derived_prices = price::derive_prices(&variants.remove(product_id).unwrap_or_default(), tx.now());
+        let mut row = product::ActiveModel { id: Set(*product_id), reprice_at: Set(None), ..Default::default() };
+        if let Some(price::DerivedPrices { sku, price, sale_price, price_now, price_max, reprice_at }) = derived_prices
+        {
+            row.sku = Set(sku);
+            row.price = Set(price);
+            row.sale_price = Set(sale_price);
+            row.price_now = Set(price_now);
+            row.price_max = Set(price_max);
+            row.reprice_at = Set(reprice_at);
+        }
+        product::Entity::update(row).exec(tx).await?;
+    }
+    tx.emit_event(ProductsChanged { products: product_ids }).await
+}

@@ -1,0 +1,307 @@
+//! Product filters, as conditions of one statement.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveEnum, ConnectionTrait};
+
+use super::{category_tree::CategoryTree, product_input::PublicationStatus, search};
+use crate::{
+    base::{Error, Result, pagination, text},
+    identity::{Caller, Permission},
+    infra::SqlBuilder,
+};
+
+/// Condition for what everyone may see. Must equal the condition of the partial indexes, so that they are used.
+pub const PUBLISHED_CONDITION: &str = "p.status = 'active' AND p.deleted_at IS NULL";
+/// Condition for what staff may see: everything that is not deleted.
+const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
+
+/// Which products a caller may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductVisibility {
+    /// Published products only.
+    #[default]
+    Shopper,
+    /// Unpublished products too.
+    Staff,
+}
+
+impl ProductVisibility {
+    /// Returns the visibility for a caller: callers with the `CatalogWrite` permission see unpublished products.
+    #[must_use]
+    pub fn for_caller(caller: Caller) -> Self {
+        if caller.permissions().has(Permission::CatalogWrite) { Self::Staff } else { Self::Shopper }
+    }
+
+    /// Returns the condition on the product `p`.
+    #[must_use]
+    pub const fn sql_condition(self) -> &'static str {
+        match self {
+            Self::Shopper => PUBLISHED_CONDITION,
+            Self::Staff => NOT_DELETED_CONDITION,
+        }
+    }
+}
+
+/// Maximum number of values in one list of a filter.
+const MAX_FILTER_VALUES: usize = 100;
+/// Maximum number of options in a filter: each adds a query to the option facet.
+const MAX_FILTER_OPTIONS: usize = 10;
+
+/// Filter of products. Conditions are combined with AND; `None` and empty fields do not filter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CatalogFilter {
+    /// Id of a category, including its subtree.
+    pub category_id: Option<i64>,
+    /// Search text.
+    pub search: Option<String>,
+    /// Range of the current price in minor units, inclusive.
+    pub price_range: (Option<i64>, Option<i64>),
+    /// Whether any variant can be bought now.
+    pub in_stock: Option<bool>,
+    /// Whether the product is on sale now.
+    pub on_sale: Option<bool>,
+    /// Whether the product is featured.
+    pub featured: Option<bool>,
+    /// Vendors, any of which matches.
+    pub vendors: Vec<String>,
+    /// Tags, any of which matches.
+    pub tags: Vec<String>,
+    /// Options with values: one variant must have, for each option, one of its values.
+    pub options: Vec<(String, Vec<String>)>,
+    /// Time of creation: from (inclusive), to (exclusive).
+    pub created_range: ProductDateRange,
+    /// Time of the last change: from (inclusive), to (exclusive).
+    pub updated_range: ProductDateRange,
+    /// Publication statuses, for staff only; published products if empty.
+    pub status: Vec<PublicationStatus>,
+}
+
+/// A time range, unbounded where `None`.
+pub type ProductDateRange = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+/// The part of a filter that a facet ignores to count its own alternatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExcludedFacet {
+    /// Ignores nothing.
+    None,
+    /// Ignores the price range.
+    Price,
+    /// Ignores the vendors.
+    Vendors,
+    /// Ignores the tags.
+    Tags,
+    /// Ignores the options.
+    Options,
+}
+
+/// A validated filter, ready to be converted to SQL.
+#[derive(Debug, Clone)]
+pub struct ResolvedCatalogFilter {
+    /// Ids of the category and its subtree; `None` for all categories.
+    pub category_ids: Option<Vec<i64>>,
+    /// Index of the category in the tree.
+    pub category_index: Option<usize>,
+    /// The parsed search.
+    pub search_query: Option<search::SearchQuery>,
+    filter: CatalogFilter,
+    /// Whether no product can match.
+    pub matches_nothing: bool,
+}
+
+impl CatalogFilter {
+    /// Validates the filter and parses its search text. Statements: 1 with a search, else none.
+    ///
+    /// # Errors
+    /// Returns `BadUserInput` if the search or a list is too long, or a time is out of range.
+    pub async fn resolve(self, db: &impl ConnectionTrait, tree: &CategoryTree) -> Result<ResolvedCatalogFilter> {
+        self.validate()?;
+        let search_query = match &self.search {
+            Some(search_text) => Some(search::SearchQuery::parse(db, search_text).await?),
+            None => None,
+        };
+        let tree_lookup = self.category_id.map(|category_id| tree.find_index(category_id));
+        let category_index = tree_lookup.flatten();
+        Ok(ResolvedCatalogFilter {
+            category_ids: category_index
+                .map(|category_index| tree.subtree(category_index).iter().map(|node| node.id).collect()),
+            category_index,
+            // A missing category, or a search without words, matches nothing.
+            matches_nothing: tree_lookup == Some(None) || search_query == Some(None),
+            search_query: search_query.flatten(),
+            filter: Self { options: merge_options(self.options), ..self },
+        })
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.search.as_ref().is_some_and(|search_text| search_text.chars().count() > search::MAX_SEARCH_TEXT_LENGTH)
+        {
+            let message = format!("a search has at most {} characters", search::MAX_SEARCH_TEXT_LENGTH);
+            return Err(Error::bad_input("filter.search", message));
+        }
+        let lists = [
+            ("filter.vendors", self.vendors.len(), MAX_FILTER_VALUES),
+            ("filter.tags", self.tags.len(), MAX_FILTER_VALUES),
+            ("filter.options", self.options.len(), MAX_FILTER_OPTIONS),
+        ];
+        let values = self.options.iter().map(|(_, values)| ("filter.options.values", values.len(), MAX_FILTER_VALUES));
+        for (field, count, limit) in lists.into_iter().chain(values) {
+            if count > limit {
+                return Err(Error::bad_input(field, format!("at most {limit}; there are {count}")));
+            }
+        }
+        for (field, (from, to)) in [("filter.createdAt", self.created_range), ("filter.updatedAt", self.updated_range)]
+        {
+            if [from, to].iter().flatten().any(|moment| !pagination::is_storable_time(moment)) {
+                return Err(Error::bad_input(field, "the year must be from 1 to 9999"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Merges repeated options: any of their values matches.
+fn merge_options(options: Vec<(String, Vec<String>)>) -> Vec<(String, Vec<String>)> {
+    let mut merged: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, values) in options.into_iter().filter(|(_, values)| !values.is_empty()) {
+        let (name, values) = (text::normalize_text(&name), values.iter().map(|value| text::normalize_text(value)));
+        match merged.iter_mut().find(|(existing, _)| *existing == name) {
+            Some((_, existing)) => existing.extend(values),
+            None => merged.push((name, values.collect())),
+        }
+    }
+    merged
+}
+
+impl ResolvedCatalogFilter {
+    /// Returns whether it filters by nothing but the category.
+    #[must_use]
+    pub fn is_only_category(&self) -> bool {
+        self.search_query.is_none()
+            && CatalogFilter { category_id: None, ..self.filter.clone() } == CatalogFilter::default()
+    }
+
+    /// Returns whether it contains a search.
+    #[must_use]
+    pub fn has_search(&self) -> bool {
+        self.search_query.is_some()
+    }
+
+    /// Returns the normalized names of the options it filters by.
+    pub fn option_names(&self) -> impl Iterator<Item = &str> {
+        self.filter.options.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Appends ` FROM product AS p … WHERE …` with all conditions except the category.
+    pub fn push_from_clause(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
+        sql.push(" FROM product AS p");
+        if let Some(search_query) = &self.search_query {
+            if sql.is_postgres() {
+                sql.push(" JOIN product_search AS s ON s.product_id = p.id AND s.document @@ ");
+                sql.bind(search_query.to_match_expression(sea_orm::DbBackend::Postgres)).push("::text::tsquery");
+            } else {
+                sql.push(" JOIN product_search AS s ON s.rowid = p.id AND product_search MATCH ");
+                sql.bind(search_query.to_match_expression(sea_orm::DbBackend::Sqlite));
+            }
+        }
+        sql.push(" WHERE ");
+        self.push_visibility(sql);
+        self.push_conditions(sql, excluded);
+    }
+
+    /// Appends the condition on the status: published, or the given ones. Uses the conditions of the partial indexes.
+    fn push_visibility(&self, sql: &mut SqlBuilder) {
+        let status = &self.filter.status;
+        if status.is_empty() {
+            sql.push(PUBLISHED_CONDITION);
+            return;
+        }
+        sql.push(NOT_DELETED_CONDITION).push(" AND ");
+        if !status.contains(&PublicationStatus::Active) {
+            sql.push("p.status <> 'active' AND ");
+        }
+        let status_values: Vec<String> = status.iter().map(ActiveEnum::to_value).collect();
+        sql.eq_any_text("p.status", status_values.iter().map(String::as_str));
+    }
+
+    /// Appends ` AND p.category_id …` if it filters by a category.
+    pub fn push_category_condition(&self, sql: &mut SqlBuilder) {
+        match self.category_ids.as_deref() {
+            None => {}
+            Some([category_id]) => {
+                sql.push(" AND p.category_id = ").bind(*category_id);
+            }
+            Some(category_ids) => {
+                sql.push(" AND ").eq_any("p.category_id", category_ids.iter().copied());
+            }
+        }
+    }
+
+    fn push_conditions(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
+        let CatalogFilter {
+            category_id: _,
+            search: _,
+            price_range,
+            in_stock,
+            on_sale,
+            featured,
+            vendors,
+            tags,
+            options,
+            created_range,
+            updated_range,
+            status: _,
+        } = &self.filter;
+        if *excluded != ExcludedFacet::Price {
+            push_range(sql, "p.price_now", *price_range, "<=");
+        }
+        for (column, flag) in
+            [("p.in_stock", in_stock), ("p.sale_price IS NOT NULL", on_sale), ("p.featured", featured)]
+        {
+            match flag {
+                Some(true) => sql.push(" AND (").push(column).push(")"),
+                Some(false) => sql.push(" AND NOT (").push(column).push(")"),
+                None => sql,
+            };
+        }
+        let normalize_all = |texts: &[String]| texts.iter().map(|text| text::normalize_text(text)).collect::<Vec<_>>();
+        if !vendors.is_empty() && *excluded != ExcludedFacet::Vendors {
+            sql.push(" AND ").eq_any_text("p.vendor_key", normalize_all(vendors).iter().map(String::as_str));
+        }
+        if !tags.is_empty() && *excluded != ExcludedFacet::Tags {
+            sql.push(" AND EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
+            sql.eq_any_text("t.tag_key", normalize_all(tags).iter().map(String::as_str)).push(")");
+        }
+        if !options.is_empty() && *excluded != ExcludedFacet::Options {
+            sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
+            self.push_option_conditions(sql, None);
+            sql.push(")");
+        }
+        push_range(sql, "p.created_at", *created_range, "<");
+        push_range(sql, "p.updated_at", *updated_range, "<");
+    }
+
+    /// Appends ` AND …`: the variant `v` has a matching value of each filtered option except `excluded_name`.
+    pub fn push_option_conditions(&self, sql: &mut SqlBuilder, excluded_name: Option<&str>) {
+        for (name, values) in self.filter.options.iter().filter(|(name, _)| excluded_name != Some(name)) {
+            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_key = ");
+            sql.bind(name.as_str())
+                .push(" AND ")
+                .eq_any_text("c.value_key", values.iter().map(String::as_str))
+                .push(")");
+        }
+    }
+}
+
+fn push_range<T: Into<sea_orm::Value>>(
+    sql: &mut SqlBuilder,
+    column: &str,
+    (from, to): (Option<T>, Option<T>),
+    upper_operator: &str,
+) {
+    if let Some(from) = from {
+        sql.push(" AND ").push(column).push(" >= ").bind(from);
+    }
+    if let Some(to) = to {
+        sql.push(" AND ").push(column).push(" ").push(upper_operator).push(" ").bind(to);
+    }
+}

@@ -1,0 +1,345 @@
+//! Product lists: every sort order, both directions, keyset pagination. One statement per page.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use sea_orm::{ConnectionTrait, QueryResult};
+
+use super::{
+    entity::product,
+    product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter},
+    projection::ProductColumns,
+};
+use crate::{
+    base::{
+        Error, Result,
+        pagination::{Cursor, CursorValue, Page, PageRequest},
+    },
+    infra::SqlBuilder,
+};
+
+/// Maximum number of categories read by category index and merged; beyond it, the index of the sort order is used.
+const MAX_MERGED_CATEGORIES: usize = 128;
+
+/// Sort order of products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductSort {
+    /// The sort key.
+    pub sort_key: ProductSortKey,
+    /// Whether the order is reversed.
+    pub reverse: bool,
+}
+
+/// Sort keys of products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductSortKey {
+    /// Featured products first, then the newest.
+    BestMatch,
+    /// How well the name matches the search, then the newest.
+    Relevance,
+    /// Current price, lowest first.
+    Price,
+    /// Name, alphabetically.
+    Name,
+    /// Newest first.
+    Newest,
+}
+
+impl ProductSortKey {
+    /// Returns the sort tag of cursors.
+    const fn cursor_tag(self) -> char {
+        match self {
+            Self::BestMatch => 'b',
+            Self::Relevance => 'r',
+            Self::Price => 'p',
+            Self::Name => 'n',
+            Self::Newest => 't',
+        }
+    }
+
+    /// Returns the columns before the id. All have the same direction, so that one row comparison selects a page.
+    const fn sort_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::BestMatch => &["p.featured", "p.created_at"],
+            Self::Relevance => &["score"],
+            Self::Price => &["p.price_now"],
+            Self::Name => &["p.name_key"],
+            Self::Newest => &["p.created_at"],
+        }
+    }
+
+    const fn is_descending(self) -> bool {
+        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest)
+    }
+
+    /// Returns the types of the cursor's values, to validate cursors.
+    fn cursor_shape(self) -> Vec<CursorValue> {
+        match self {
+            Self::BestMatch => vec![CursorValue::Bool(false), CursorValue::Time(DateTime::UNIX_EPOCH)],
+            Self::Relevance | Self::Price => vec![CursorValue::Int(0)],
+            Self::Name => vec![CursorValue::Text(String::new())],
+            Self::Newest => vec![CursorValue::Time(DateTime::UNIX_EPOCH)],
+        }
+    }
+}
+
+/// A product in a list, with its search score.
+#[derive(Debug, Clone)]
+pub struct ProductRow {
+    /// The product.
+    pub product: Arc<product::Model>,
+    /// Search score; 0 without a search.
+    pub score: i32,
+}
+
+impl ProductRow {
+    fn from_row(row: &QueryResult, columns: ProductColumns, has_score: bool) -> Result<Self> {
+        let score = if has_score { row.try_get_by(0)? } else { 0 };
+        Ok(Self { product: Arc::new(columns.read(row, usize::from(has_score))?), score })
+    }
+
+    /// Returns the cursor of this row. Its [`ProductSort::cursor_columns`] must have been read.
+    #[must_use]
+    pub fn cursor(&self, sort: ProductSort) -> String {
+        let product = &self.product;
+        let values = match sort.sort_key {
+            ProductSortKey::BestMatch => {
+                vec![CursorValue::Bool(product.featured), CursorValue::Time(product.created_at)]
+            }
+            ProductSortKey::Relevance => vec![CursorValue::Int(self.score.into())],
+            ProductSortKey::Price => vec![CursorValue::Int(product.price_now)],
+            ProductSortKey::Name => vec![CursorValue::Text(product.name_key.clone())],
+            ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
+        };
+        Cursor { sort_tag: sort.sort_key.cursor_tag(), values, id: product.id }.encode()
+    }
+}
+
+impl ProductSort {
+    /// Returns the columns that a cursor contains.
+    #[must_use]
+    pub fn cursor_columns(self) -> ProductColumns {
+        let id_only = ProductColumns { id: true, ..ProductColumns::default() };
+        match self.sort_key {
+            ProductSortKey::BestMatch => ProductColumns { featured: true, created_at: true, ..id_only },
+            ProductSortKey::Relevance => id_only,
+            ProductSortKey::Price => ProductColumns { price_now: true, ..id_only },
+            ProductSortKey::Name => ProductColumns { name_key: true, ..id_only },
+            ProductSortKey::Newest => ProductColumns { created_at: true, ..id_only },
+        }
+    }
+
+    /// Resolves `BEST_MATCH` for a filter, and validates the sort key.
+    ///
+    /// # Errors
+    /// Returns `BadUserInput` if relevance is requested without a search.
+    pub fn resolve(self, filter: &ResolvedCatalogFilter, has_search_text: bool) -> Result<Self> {
+        match self.sort_key {
+            ProductSortKey::BestMatch if filter.has_search() => {
+                Ok(Self { sort_key: ProductSortKey::Relevance, ..self })
+            }
+            ProductSortKey::Relevance if !has_search_text => Err(Error::bad_input(
+                "orderBy.field",
+                "RELEVANCE is an order of search results: give `filter.search` too",
+            )),
+            ProductSortKey::Relevance if !filter.has_search() => {
+                Ok(Self { sort_key: ProductSortKey::BestMatch, ..self })
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Returns one page of the matching products with the given columns. Statements: 1.
+///
+/// # Errors
+/// Returns `BadUserInput` if the cursor is invalid.
+pub async fn load_product_page(
+    db: &impl ConnectionTrait,
+    filter: &ResolvedCatalogFilter,
+    sort: ProductSort,
+    page_request: &PageRequest,
+    columns: ProductColumns,
+) -> Result<Page<ProductRow>> {
+    let field = if page_request.backwards { "before" } else { "after" };
+    let cursor_shape = || sort.sort_key.cursor_shape();
+    let cursor = page_request
+        .cursor
+        .as_deref()
+        .map(|text| Cursor::decode(text, sort.sort_key.cursor_tag(), &cursor_shape(), field))
+        .transpose()?;
+    if filter.matches_nothing {
+        return Ok(Page { rows: Vec::new(), has_next: false, has_previous: false });
+    }
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    let limit = i64::try_from(page_request.size + 1).unwrap_or(i64::MAX);
+    let descending = sort.sort_key.is_descending() != (sort.reverse != page_request.backwards);
+    ProductPageQuery { filter, sort, cursor, descending, limit, columns }.push_sql(&mut sql);
+    let has_score = sort.sort_key == ProductSortKey::Relevance;
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    let rows = rows.iter().map(|row| ProductRow::from_row(row, columns, has_score)).collect::<Result<Vec<_>>>()?;
+    Ok(Page::from_rows(rows, page_request))
+}
+
+/// The statement of one page.
+struct ProductPageQuery<'a> {
+    filter: &'a ResolvedCatalogFilter,
+    sort: ProductSort,
+    cursor: Option<Cursor>,
+    descending: bool,
+    limit: i64,
+    columns: ProductColumns,
+}
+
+impl ProductPageQuery<'_> {
+    fn push_sql(&self, sql: &mut SqlBuilder) {
+        let merged_category_ids = self
+            .filter
+            .category_ids
+            .as_ref()
+            .filter(|category_ids| (2..=MAX_MERGED_CATEGORIES).contains(&category_ids.len()));
+        match merged_category_ids {
+            // The index of each category yields its first rows in order; merging them reads no more rows than are
+            // shown.
+            Some(category_ids) if sql.is_postgres() && !self.filter.has_search() => {
+                sql.push("SELECT ")
+                    .push(&self.columns.of("p"))
+                    .push(" FROM unnest(")
+                    .bind_ints(category_ids.iter().copied());
+                sql.push(") AS c (id) CROSS JOIN LATERAL (");
+                self.push_select(sql, "SELECT p.*", " AND p.category_id = c.id");
+                sql.push(") AS p");
+                self.push_order_and_limit(sql);
+            }
+            _ => self.push_select(sql, &format!("SELECT {}", self.columns.of("p")), ""),
+        }
+    }
+
+    /// Appends the rows of the filtered categories, or of the one category in the condition `category`.
+    fn push_select(&self, sql: &mut SqlBuilder, select: &str, category: &str) {
+        let has_score = self.sort.sort_key == ProductSortKey::Relevance;
+        if has_score && let Some(query) = &self.filter.search_query {
+            let columns = self.columns.of("p");
+            sql.push("SELECT p.score, ").push(&columns).push(" FROM (SELECT p.*, ");
+            push_search_score(sql, query);
+            sql.push(" AS score");
+        } else {
+            sql.push(select);
+        }
+        self.filter.push_from_clause(sql, &ExcludedFacet::None);
+        if category.is_empty() {
+            self.filter.push_category_condition(sql);
+        } else {
+            sql.push(category);
+        }
+        if has_score {
+            sql.push(") AS p WHERE true");
+        }
+        self.push_keyset_condition(sql);
+        self.push_order_and_limit(sql);
+    }
+
+    /// Appends ` AND (columns, id) < (values)`: the rows after the cursor.
+    fn push_keyset_condition(&self, sql: &mut SqlBuilder) {
+        let Some(cursor) = &self.cursor else { return };
+        sql.push(" AND (");
+        for column in self.sort.sort_key.sort_columns() {
+            sql.push(column).push(", ");
+        }
+        sql.push(if self.descending { "p.id) < (" } else { "p.id) > (" });
+        for key in &cursor.values {
+            match key {
+                CursorValue::Int(value) => sql.bind(*value),
+                CursorValue::Bool(value) => sql.bind(*value),
+                CursorValue::Time(value) => sql.bind(*value),
+                CursorValue::Text(value) => sql.bind(value.as_str()),
+            };
+            sql.push(", ");
+        }
+        sql.bind(cursor.id).push(")");
+    }
+
+    fn push_order_and_limit(&self, sql: &mut SqlBuilder) {
+        let direction = if self.descending { " DESC" } else { "" };
+        sql.push(" ORDER BY ");
+        for column in self.sort.sort_key.sort_columns() {
+            sql.push(column).push(direction).push(", ");
+        }
+        // Not a parameter: a bound limit is planned anew at every execution, which costs as much as the page.
+        sql.push("p.id").push(direction).push(&format!(" LIMIT {}", self.limit));
+    }
+}
+
+/// Appends the search score: 4 if the SKU or name is equal, 3 if the name starts with it, 2 if the name has all words,
+/// else 1.
+fn push_search_score(sql: &mut SqlBuilder, query: &super::search::SearchQuery) {
+    sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
+    sql.bind(query.normalized_text.as_str());
+    let text_parameter = sql.bind_count();
+    sql.push(") OR p.name_key = ")
+        .placeholder(text_parameter)
+        .push(" THEN 4 WHEN substr(p.name_key, 1, length(")
+        .placeholder(text_parameter);
+    sql.push(")) = ").placeholder(text_parameter).push(" THEN 3 WHEN ");
+    let expression = query.to_match_expression(if sql.is_postgres() {
+        sea_orm::DbBackend::Postgres
+    } else {
+        sea_orm::DbBackend::Sqlite
+    });
+    if sql.is_postgres() {
+        sql.push("s.name @@ ").bind(expression).push("::text::tsquery");
+    } else {
+        sql.push("p.id IN (SELECT rowid FROM product_search WHERE product_search MATCH ");
+        sql.bind(format!("{{name}} : ({expression})")).push(")");
+    }
+    sql.push(" THEN 2 ELSE 1 END");
+}
+
+/// Returns the number of matching products. Statements: 1; without a filter it sums the category tallies.
+pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<i64> {
+    if filter.matches_nothing {
+        return Ok(0);
+    }
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    if filter.is_only_category() {
+        sql.push("SELECT CAST(COALESCE(SUM(p.products), 0) AS BIGINT) AS many FROM category_tally AS p WHERE true");
+        filter.push_category_condition(&mut sql);
+    } else {
+        sql.push("SELECT COUNT(*) AS many");
+        filter.push_from_clause(&mut sql, &ExcludedFacet::None);
+        filter.push_category_condition(&mut sql);
+    }
+    let row = db.query_one_raw(sql.into_statement()).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+}
+
+/// Lookup key of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductLookup<'a> {
+    /// By id.
+    Id(i64),
+    /// By URL slug.
+    Slug(&'a str),
+    /// By SKU of any of its variants.
+    Sku(&'a str),
+}
+
+/// Returns a product with the given columns, if the caller may see it. Statements: 1.
+pub async fn find_product(
+    db: &impl ConnectionTrait,
+    (lookup, visibility): (ProductLookup<'_>, ProductVisibility),
+    columns: ProductColumns,
+) -> Result<Option<product::Model>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(visibility.sql_condition());
+    match lookup {
+        ProductLookup::Id(product_id) => sql.push(" AND p.id = ").bind(product_id),
+        ProductLookup::Slug(slug) => sql.push(" AND p.slug = ").bind(slug),
+        ProductLookup::Sku(sku) => {
+            sql.push(" AND p.id = (SELECT v.product_id FROM variant AS v WHERE v.deleted_at IS NULL AND v.sku = ");
+            sql.bind(sku).push(")")
+        }
+    };
+    let row = db.query_one_raw(sql.into_statement()).await?;
+    row.map(|row| columns.read(&row, 0)).transpose()
+}

@@ -1,0 +1,153 @@
+//! `savannah import`, `export` and `seed`.
+
+use std::{fs::File, io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+
+use super::{
+    connect_initialized_database,
+    progress::{ProgressScale, show_progress},
+};
+use crate::{
+    import_export::{
+        Progress, export,
+        import::{self, ImportMessage, ImportSummary},
+        seed,
+    },
+    infra::Config,
+};
+
+/// Subcommands of `import`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ImportCommand {
+    /// Import products from Shopify or WooCommerce CSV, detected by the header. Idempotent: products are matched by
+    /// handle, variants by SKU.
+    #[command(after_help = "Example:\n  savannah import products --dry-run shopify.csv")]
+    Products(ImportArgs),
+    /// Import categories from a taxonomy text, parents first: one `123 - Animals > Pets > Cats` per line, ID optional.
+    #[command(after_help = "Example:\n  savannah import categories taxonomy-with-ids.en-US.txt")]
+    Categories(ImportArgs),
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Files to import, in order.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Run the import, report the result, and roll back.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Subcommands of `export`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// Export all products as Shopify CSV with additional columns. Importing the file yields the same catalog.
+    #[command(after_help = "Example:\n  savannah export products --output products.csv")]
+    Products(ExportArgs),
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Output file (default: standard output).
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Arguments of `seed`.
+#[derive(Debug, Args)]
+pub(super) struct SeedArgs {
+    /// Number of products.
+    #[arg(long, default_value_t = 1_000)]
+    products: u64,
+    /// Number of categories.
+    #[arg(long, default_value_t = 100)]
+    categories: u64,
+}
+
+pub(super) async fn run_import(config: &Config, command: ImportCommand) -> Result<ExitCode, String> {
+    let (is_products, ImportArgs { files, dry_run }) = match command {
+        ImportCommand::Products(import_args) => (true, import_args),
+        ImportCommand::Categories(import_args) => (false, import_args),
+    };
+    let mut total_bytes = 0;
+    for file in &files {
+        let metadata = std::fs::metadata(file).map_err(|error| format!("cannot open {}: {error}", file.display()))?;
+        if metadata.is_dir() {
+            return Err(format!("{} is a directory; name the file", file.display()));
+        }
+        total_bytes += metadata.len();
+    }
+    let db = connect_initialized_database(config, false).await?;
+    let progress = Progress::default();
+    let row_noun = if is_products { "products" } else { "categories" };
+    let mut report_message = |message: ImportMessage| {
+        let severity = if message.rejected { "refused" } else { "warning" };
+        eprintln!("{}:{}: {severity}: {}", message.file.display(), message.line, message.reason);
+    };
+    let mut import = import::CatalogImporter {
+        db: &db,
+        currency: config.shop.currency,
+        time_zone: config.shop.time_zone,
+        dry_run,
+        progress: progress.clone(),
+        on_message: &mut report_message,
+    };
+    let import_task = async {
+        if is_products { import.import_products(&files).await } else { import.import_categories(&files).await }
+    };
+    let outcome = show_progress(row_noun, ProgressScale::Bytes(total_bytes), &progress, import_task).await;
+    let ImportSummary {
+        created: created_count,
+        updated: existing_count,
+        variants: variant_count,
+        rejected: rejected_count,
+        warned: warning_count,
+    } = outcome.map_err(|error| error.log_message())?;
+    let variants_suffix = if is_products { format!(", {variant_count} variants") } else { String::new() };
+    let dry_run_suffix = if dry_run { "; nothing was kept (--dry-run)" } else { "" };
+    println!(
+        "{row_noun}: {created_count} new, {existing_count} there before{variants_suffix}; {rejected_count} lines refused, {warning_count} warnings{dry_run_suffix}"
+    );
+    db.close().await;
+    Ok(if rejected_count == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+pub(super) async fn run_export(config: &Config, command: ExportCommand) -> Result<(), String> {
+    let ExportCommand::Products(ExportArgs { output }) = command;
+    let db = connect_initialized_database(config, false).await?;
+    let writer: Box<dyn Write> = match &output {
+        Some(file) => {
+            Box::new(File::create(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
+        }
+        None => Box::new(std::io::stdout().lock()),
+    };
+    let progress = Progress::default();
+    let export_task = export::export_products(&db, config.shop.currency, writer, &progress);
+    let product_count = show_progress("products", ProgressScale::Unbounded, &progress, export_task)
+        .await
+        .map_err(|error| error.log_message())?;
+    eprintln!("{product_count} products");
+    db.close().await;
+    Ok(())
+}
+
+pub(super) async fn run_seed(config: &Config, args: &SeedArgs) -> Result<(), String> {
+    let db = connect_initialized_database(config, false).await?;
+    let progress = Progress::default();
+    let started_at = std::time::Instant::now();
+    let seed_task = seed::seed_demo_catalog(&db, config.shop.currency, (args.products, args.categories), &progress);
+    show_progress("products", ProgressScale::Items(args.products), &progress, seed_task)
+        .await
+        .map_err(|error| error.log_message())?;
+    println!(
+        "{} products in {} categories, in {:.1} s",
+        args.products,
+        args.categories,
+        started_at.elapsed().as_secs_f64()
+    );
+    db.close().await;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Periodic tasks of a process, and its shutdown signals.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::base::Result;
+
+/// Interval of periodic tasks.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs a task every second until the stop signal.
+pub(super) async fn run_every_second<Done>(mut stop_signal: watch::Receiver<bool>, task: impl Fn() -> Done)
+where
+    Done: Future<Output = Result<()>>,
+{
+    let mut is_healthy = true;
+    while !wait_for_tick(&mut stop_signal).await {
+        log_transition(&mut is_healthy, task().await.map_err(|error| error.log_message()));
+    }
+}
+
+/// Waits for the next tick; returns whether the process is stopping.
+async fn wait_for_tick(stop_signal: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(TICK_INTERVAL) => false,
+        _ = stop_signal.wait_for(|is_stopped| *is_stopped) => true,
+    }
+}
+
+/// Logs one line when the task starts to fail and one when it recovers, instead of one per second.
+fn log_transition(is_healthy: &mut bool, outcome: Result<(), String>) {
+    match outcome {
+        Err(error) if *is_healthy => tracing::warn!(error = error, "scheduler failed; retrying every second"),
+        Ok(()) if !*is_healthy => tracing::info!("scheduler recovered"),
+        _ => return,
+    }
+    *is_healthy = !*is_healthy;
+}
+
+/// Waits for SIGINT or SIGTERM. The handlers are registered by the call, not by the first poll, so that a signal sent
+/// right after the startup message is not lost.
+#[cfg(unix)]
+pub(super) fn wait_for_shutdown_signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn receive_signal(signal: std::io::Result<Signal>) {
+        match signal {
+            Ok(mut signal_stream) => {
+                signal_stream.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        tokio::select! {
+            () = receive_signal(interrupt) => {}
+            () = receive_signal(terminate) => {}
+        }
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub(super) async fn wait_for_shutdown_signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

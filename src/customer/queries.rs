@@ -1,0 +1,155 @@
+//! Account lists for staff, newest first. Statements per page: 1; each condition has its own index.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::validation;
+use crate::{
+    base::{
+        Country, Error, Result,
+        pagination::{Cursor, CursorValue, Page, PageRequest, is_storable_time},
+        text,
+    },
+    identity::{Role, account::normalize_email, entity::account},
+    infra::SqlBuilder,
+};
+
+/// Sort tag in cursors.
+const CUSTOMER_CURSOR_TAG: char = 'c';
+/// Maximum length of a search text in characters.
+const MAX_SEARCH_CHARS: usize = 200;
+
+/// Filter of the account list. Conditions are combined with AND; `None` does not filter.
+#[derive(Debug, Default)]
+pub struct CustomerListFilter {
+    /// Prefix of a name, an email address or a phone number.
+    pub search: Option<String>,
+    /// Role of the account.
+    pub role: Option<Role>,
+    /// Creation time: from (inclusive), to (exclusive).
+    pub created: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    /// Whether the email address is verified.
+    pub email_verified: Option<bool>,
+    /// Whether the account is disabled.
+    pub disabled: Option<bool>,
+}
+
+/// Validated filter with normalized search prefixes.
+#[derive(Debug)]
+pub struct ResolvedCustomerFilter {
+    filter: CustomerListFilter,
+    search: Option<CustomerSearchPrefixes>,
+}
+
+/// Search text as a normalized prefix of each searched column.
+#[derive(Debug)]
+struct CustomerSearchPrefixes {
+    name: String,
+    email: String,
+    phone: Option<String>,
+}
+
+impl CustomerListFilter {
+    /// Validates the filter; `country` is the default region of phone numbers.
+    ///
+    /// # Errors
+    /// Returns `BadUserInput` if the search text is too long or a time is out of range.
+    pub fn resolve(self, country: Country) -> Result<ResolvedCustomerFilter> {
+        let is_too_long = |search: &String| search.chars().count() > MAX_SEARCH_CHARS;
+        if self.search.as_ref().is_some_and(is_too_long) {
+            return Err(Error::bad_input("filter.search", format!("at most {MAX_SEARCH_CHARS} characters")));
+        }
+        for (name, time) in [("from", self.created.0), ("to", self.created.1)] {
+            if time.is_some_and(|time| !is_storable_time(&time)) {
+                return Err(Error::bad_input(&format!("filter.createdAt.{name}"), "a year is from 1 to 9999"));
+            }
+        }
+        let prefixes = |input: &str| CustomerSearchPrefixes {
+            name: text::normalize_for_search(input),
+            email: normalize_email(input.trim()),
+            phone: validation::normalize_phone_prefix(input, country),
+        };
+        let search = self.search.as_deref().map(prefixes).filter(|prefixes| !prefixes.name.is_empty());
+        Ok(ResolvedCustomerFilter { search, filter: self })
+    }
+}
+
+impl ResolvedCustomerFilter {
+    fn push_conditions(&self, sql: &mut SqlBuilder) {
+        let CustomerListFilter { search: _, role, created: (from, to), email_verified, disabled } = &self.filter;
+        sql.push(" FROM account WHERE deleted_at IS NULL");
+        if let Some(role) = role {
+            sql.push(" AND role = ").bind(role.name());
+        }
+        if let Some(from) = from {
+            sql.push(" AND created_at >= ").bind(*from);
+        }
+        if let Some(to) = to {
+            sql.push(" AND created_at < ").bind(*to);
+        }
+        for (column, expected) in [("email_verified_at", email_verified), ("disabled_at", disabled)] {
+            if let Some(expected) = expected {
+                sql.push(&format!(" AND {column} IS {}", if *expected { "NOT NULL" } else { "NULL" }));
+            }
+        }
+        let Some(CustomerSearchPrefixes { name, email, phone }) = &self.search else { return };
+        sql.push(" AND (");
+        sql.starts_with("email_key", email);
+        sql.push(" OR ");
+        sql.starts_with("name_key", name);
+        sql.push(" OR ");
+        sql.starts_with("last_name_key", name);
+        if let Some(phone) = phone {
+            sql.push(" OR ");
+            let column = if sql.is_postgres() { "phone COLLATE \"C\"" } else { "phone" };
+            sql.starts_with(column, phone);
+        }
+        sql.push(")");
+    }
+}
+
+/// Returns one page of accounts. Statements: 1.
+///
+/// # Errors
+/// Returns `BadUserInput` if the cursor is invalid for this list.
+pub async fn list_customers(
+    db: &impl ConnectionTrait,
+    filter: &ResolvedCustomerFilter,
+    page_request: &PageRequest,
+) -> Result<Page<account::Model>> {
+    let field = if page_request.backwards { "before" } else { "after" };
+    let cursor_types = [CursorValue::Time(DateTime::UNIX_EPOCH)];
+    let cursor = page_request
+        .cursor
+        .as_deref()
+        .map(|text| Cursor::decode(text, CUSTOMER_CURSOR_TAG, &cursor_types, field))
+        .transpose()?;
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT *");
+    filter.push_conditions(&mut sql);
+    let (comparison, direction) = if page_request.backwards { (">", "") } else { ("<", " DESC") };
+    if let Some(Cursor { values: keys, id, .. }) = &cursor
+        && let [CursorValue::Time(created_at)] = keys[..]
+    {
+        sql.push(&format!(" AND (created_at, id) {comparison} (")).bind(created_at).push(", ").bind(*id).push(")");
+    }
+    sql.push(&format!(" ORDER BY created_at{direction}, id{direction} LIMIT {}", page_request.size + 1));
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    let rows = rows.iter().map(|row| account::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    Ok(Page::from_rows(rows, page_request))
+}
+
+/// Counts the accounts that match the filter. Statements: 1.
+pub async fn count_customers(db: &impl ConnectionTrait, filter: &ResolvedCustomerFilter) -> Result<i64> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT COUNT(*) AS many");
+    filter.push_conditions(&mut sql);
+    let row = db.query_one_raw(sql.into_statement()).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+}
+
+/// Encodes the cursor of an account in the list.
+#[must_use]
+pub fn encode_customer_cursor(row: &account::Model) -> String {
+    Cursor { sort_tag: CUSTOMER_CURSOR_TAG, values: vec![CursorValue::Time(row.created_at)], id: row.id }.encode()
+}

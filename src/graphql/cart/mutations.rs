@@ -1,0 +1,183 @@
+//! Cart mutations: create, lines, clear and merge.
+
+use async_graphql::{Context, ID, InputObject, Object};
+
+use super::{
+    super::{
+        context::{RequestContext, request_context},
+        guard::{Public, RequireLogin},
+        payload::payload,
+        throttle::limit_cart_changes,
+    },
+    Cart,
+};
+use crate::{
+    base::{GlobalId, Result, global_id::NodeType},
+    cart::{
+        self, CartTarget,
+        lines::{self, LineMode, LineRequest},
+    },
+};
+
+payload!(
+    /// Payload of the cart mutations.
+    CartPayload {
+        /// Cart after the change; null if nothing was changed.
+        cart: Cart
+    }
+);
+
+/// Variant and quantity of a cart line.
+#[derive(Debug, InputObject)]
+pub struct CartLineInput {
+    /// ID of the variant.
+    variant_id: ID,
+    /// Quantity: 1 to 10000.
+    #[graphql(default = 1)]
+    quantity: i64,
+}
+
+/// Input of `cartCreate`.
+#[derive(Debug, InputObject)]
+pub struct CartCreateInput {
+    /// Lines to add, at most 200; defaults to none.
+    #[graphql(default)]
+    lines: Vec<CartLineInput>,
+}
+
+/// Returns the target cart of a mutation, with the caller's access.
+pub(super) fn build_cart_target<'a>(
+    context: &RequestContext,
+    id: &'a ID,
+    expected_version: Option<i32>,
+) -> CartTarget<'a> {
+    CartTarget { token: id, caller: context.caller, expected_version }
+}
+
+fn parse_line_requests(lines: Vec<CartLineInput>, path: &str) -> Result<Vec<LineRequest>> {
+    let parse_request = |(index, line): (usize, CartLineInput)| {
+        let variant_id =
+            GlobalId::decode_as(&line.variant_id, NodeType::Variant, &format!("{path}.{index}.variantId"))?;
+        Ok(LineRequest { variant_id, quantity: line.quantity })
+    };
+    lines.into_iter().enumerate().map(parse_request).collect()
+}
+
+/// Cart line fields of the mutation root.
+#[derive(Debug, Default)]
+pub struct CartLineMutation;
+
+#[Object]
+impl CartLineMutation {
+    /// Creates a cart, or returns the caller's open cart with the given lines added.
+    #[graphql(guard = "Public")]
+    async fn cart_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Lines of the cart.")] input: Option<CartCreateInput>,
+    ) -> Result<CartPayload> {
+        let context = request_context(ctx);
+        let created = async {
+            limit_cart_changes(context).await?;
+            let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
+            context.db.write(async |tx| cart::create_cart(tx, context.caller, &requests).await).await
+        };
+        CartPayload::from_result(created.await)
+    }
+
+    /// Adds quantities to a cart; all or none.
+    #[graphql(guard = "Public")]
+    async fn cart_lines_add(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the cart.")] id: ID,
+        #[graphql(desc = "1 to 200 lines with the quantities to add.")] lines: Vec<CartLineInput>,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<CartPayload> {
+        CartPayload::from_result(
+            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Add).await,
+        )
+    }
+
+    /// Sets quantities of cart lines at current prices; all or none.
+    #[graphql(guard = "Public")]
+    async fn cart_lines_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the cart.")] id: ID,
+        #[graphql(desc = "1 to 200 lines with their new quantities.")] lines: Vec<CartLineInput>,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<CartPayload> {
+        CartPayload::from_result(
+            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Set).await,
+        )
+    }
+
+    /// Removes variants from a cart; variants not in the cart are ignored.
+    #[graphql(guard = "Public")]
+    async fn cart_lines_remove(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the cart.")] id: ID,
+        #[graphql(desc = "IDs of the variants, at most 200.")] variant_ids: Vec<ID>,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<CartPayload> {
+        let context = request_context(ctx);
+        let removed = async {
+            limit_cart_changes(context).await?;
+            let parse_variant_id =
+                |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
+            let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
+            let target = build_cart_target(context, &id, expected_version);
+            context.db.write(async |tx| lines::remove_lines(tx, target, &variant_keys).await).await
+        };
+        CartPayload::from_result(removed.await)
+    }
+
+    /// Removes all lines of a cart; keeps addresses, contact, note and shipping method.
+    #[graphql(guard = "Public")]
+    async fn cart_clear(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the cart.")] id: ID,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<CartPayload> {
+        let context = request_context(ctx);
+        let cleared = async {
+            limit_cart_changes(context).await?;
+            let target = build_cart_target(context, &id, expected_version);
+            context.db.write(async |tx| lines::clear_lines(tx, target).await).await
+        };
+        CartPayload::from_result(cleared.await)
+    }
+
+    /// Merges a guest cart into the caller's cart; quantities are added up to available stock. Without an open cart the
+    /// guest cart becomes the caller's. Idempotent.
+    #[graphql(guard = "RequireLogin")]
+    async fn cart_merge(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the guest cart.")] id: ID,
+    ) -> Result<CartPayload> {
+        let context = request_context(ctx);
+        let account_id = context.caller.require_account_id()?;
+        limit_cart_changes(context).await?;
+        CartPayload::from_result(context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &id).await).await)
+    }
+}
+
+async fn change_lines(
+    context: &RequestContext,
+    (id, expected_version): (&ID, Option<i32>),
+    lines: Vec<CartLineInput>,
+    mode: LineMode,
+) -> Result<cart::LockedCart> {
+    limit_cart_changes(context).await?;
+    let requests = parse_line_requests(lines, "lines")?;
+    let target = build_cart_target(context, id, expected_version);
+    context.db.write(async |tx| lines::change_lines(tx, target, &requests, mode).await).await
+}

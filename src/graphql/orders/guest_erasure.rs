@@ -1,0 +1,56 @@
+//! Erasure of guests: buyers without an account.
+
+use async_graphql::{Context, Object, SimpleObject};
+
+use super::super::{context::request_context, guard::RequirePermission, payload::payload};
+use crate::{
+    base::Result,
+    identity::{Permission, account},
+    notification::guest_erasure::{self, erase_guest_data},
+};
+
+/// Result of erasing a guest's data.
+#[derive(Debug, Clone, Copy, SimpleObject)]
+pub struct GuestErasure {
+    /// Number of finished orders: they are kept for accounting, without personal data.
+    erased_orders: i64,
+    /// Number of open orders, which keep the data needed for delivery. Erase the guest again when they are finished.
+    open_orders: i64,
+}
+
+impl From<guest_erasure::GuestErasureCounts> for GuestErasure {
+    fn from(erasure: guest_erasure::GuestErasureCounts) -> Self {
+        let guest_erasure::GuestErasureCounts { erased_orders, open_orders } = erasure;
+        Self { erased_orders, open_orders }
+    }
+}
+
+payload!(
+    /// Payload of `guestErase`.
+    GuestErasePayload {
+        /// Result of the erasure; null if nothing was erased.
+        erasure: GuestErasure
+    }
+);
+
+/// Guest fields of the mutation root.
+#[derive(Debug, Default)]
+pub struct GuestMutation;
+
+#[Object]
+impl GuestMutation {
+    /// Erases the personal data of a guest (GDPR) from carts, notifications and finished orders. Customers with an
+    /// account are erased with `customerDelete`.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
+    async fn guest_erase(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Email address of the guest's orders, case-insensitive.")] email: String,
+    ) -> Result<GuestErasePayload> {
+        let result = async {
+            let email = account::validate_email(&email, "email")?;
+            request_context(ctx).db.write_with_retry(|| async |tx| erase_guest_data(tx, &email).await).await
+        };
+        GuestErasePayload::from_result(result.await)
+    }
+}

@@ -1,0 +1,86 @@
+//! Conversion of the inputs of order mutations into requests of the use cases.
+
+use super::{OrderCancelInput, OrderFulfilInput, OrderLineQuantityInput, OrderRefundInput, OrderRefundLineInput};
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    graphql::{context::RequestContext, orders::queries::parse_amount},
+    identity::Permission,
+    order::{fulfillment::NewFulfillment, transition::validate_note},
+    payment::{
+        cancellation::CancelOrderRequest,
+        refund::{RefundLine, RefundRequest},
+    },
+};
+
+pub(super) fn parse_fulfillment(input: OrderFulfilInput) -> Result<NewFulfillment> {
+    let OrderFulfilInput { lines, carrier, tracking_number, tracking_url, idempotency_key: _ } = input;
+    let lines = lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?;
+    let tracking_url = parse_single_line(tracking_url, "input.trackingUrl", 2000)?;
+    if tracking_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+        return Err(Error::bad_input("input.trackingUrl", "this is no address of the web; write https://…"));
+    }
+    Ok(NewFulfillment {
+        lines,
+        carrier: parse_single_line(carrier, "input.carrier", 100)?,
+        tracking_number: parse_single_line(tracking_number, "input.trackingNumber", 100)?,
+        tracking_url,
+    })
+}
+
+fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
+    let parse_line = |(index, parse_line): (usize, OrderLineQuantityInput)| {
+        let line_id =
+            GlobalId::decode_as(&parse_line.line_id, NodeType::OrderLine, &format!("{field}.{index}.lineId"))?;
+        Ok::<_, Error>((line_id, parse_line.quantity))
+    };
+    lines.into_iter().enumerate().map(parse_line).collect()
+}
+
+pub(super) fn parse_cancel_request(
+    context: &RequestContext,
+    input: Option<OrderCancelInput>,
+) -> Result<(CancelOrderRequest, Option<String>)> {
+    let is_staff = context.caller.permissions().has(Permission::OrderWrite);
+    let Some(input) = input else {
+        return Ok((CancelOrderRequest { is_staff, ..CancelOrderRequest::default() }, None));
+    };
+    let OrderCancelInput { reason, token, lines, restock } = input;
+    let reason = reason.map(|reason| validate_note(&reason, "input.reason")).transpose()?;
+    let request = CancelOrderRequest {
+        reason: reason.filter(|reason| !reason.is_empty()),
+        lines: lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?,
+        restock: restock.map(|restock| parse_line_quantities(restock, "input.restock")).transpose()?,
+        is_staff,
+    };
+    Ok((request, token))
+}
+
+/// Returns trimmed single-line text of limited length; `None` if empty.
+fn parse_single_line(text: Option<String>, field: &str, limit: usize) -> Result<Option<String>> {
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > limit || text.chars().any(char::is_control)) {
+        return Err(Error::bad_input(field, format!("at most {limit} characters on one line")));
+    }
+    Ok(text)
+}
+
+pub(super) fn parse_refund_request(context: &RequestContext, input: OrderRefundInput) -> Result<RefundRequest> {
+    let OrderRefundInput { lines, amount: amount_input, shipping, reason, idempotency_key: _ } = input;
+    let parse_line = |(index, parse_line): (usize, OrderRefundLineInput)| {
+        let OrderRefundLineInput { line_id, quantity_fulfilled, quantity_unfulfilled, restock } = parse_line;
+        let parse_line = GlobalId::decode_as(&line_id, NodeType::OrderLine, &format!("input.lines.{index}.lineId"))?;
+        Ok::<_, Error>(RefundLine {
+            line_id: parse_line,
+            fulfilled: quantity_fulfilled,
+            unfulfilled: quantity_unfulfilled,
+            restock,
+        })
+    };
+    let reason = reason.map(|reason| validate_note(&reason, "input.reason")).transpose()?;
+    Ok(RefundRequest {
+        lines: lines.map(|lines| lines.into_iter().enumerate().map(parse_line).collect::<Result<_>>()).transpose()?,
+        amount: parse_amount(context, amount_input, "input.amount")?,
+        shipping,
+        reason: reason.filter(|reason| !reason.is_empty()),
+    })
+}

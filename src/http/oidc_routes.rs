@@ -1,0 +1,199 @@
+//! `/auth/…`: browser login with an OpenID provider.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension,
+    extract::{ConnectInfo, Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{App, authentication, request_id::RequestId, rest_response};
+use crate::{
+    base::{Error, Result},
+    identity::{
+        Caller,
+        oidc_login::{self, OidcCallback, OidcLoginRequest},
+        oidc_provider::OidcProvider,
+        random_token,
+    },
+    infra::{Db, QueryBudget, RequestOrigin, config::ShopMode, throttle::ThrottleSubject},
+};
+
+/// Characters of the state's digest in the cookie name, which distinguish concurrent logins.
+const STATE_DIGEST_PREFIX_LENGTH: usize = 12;
+/// Maximum length of a provider's error code that is returned to the browser.
+const MAX_ERROR_CODE_LENGTH: usize = 64;
+
+/// Query parameters of the login route.
+#[derive(Debug, Deserialize)]
+pub struct LoginQueryParams {
+    redirect: Option<String>,
+    challenge: Option<String>,
+}
+
+/// Query parameters of the callback route.
+#[derive(Debug, Deserialize)]
+pub struct CallbackQueryParams {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    iss: Option<String>,
+}
+
+/// Common context of both routes.
+#[derive(Debug)]
+struct OidcRequest<'a> {
+    app: &'a App,
+    provider: &'a OidcProvider,
+    db: Db,
+    /// Callback URL at this server.
+    callback: String,
+}
+
+/// Handles `/auth/{provider}/login?redirect=URL`: redirects to the provider.
+pub async fn handle_login(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Path(provider_name): Path<String>,
+    Query(params): Query<LoginQueryParams>,
+    (uri, headers, peer_address): (Uri, HeaderMap, Option<Extension<ConnectInfo<SocketAddr>>>),
+) -> Response {
+    let client_address = authentication::client_address(&app, &headers, peer_address);
+    let outcome = match OidcRequest::new(&app, &provider_name, &id, (&uri, &headers)) {
+        Ok(oidc_request) => oidc_request.start_login(params, &client_address).await,
+        Err(error) => Err(error),
+    };
+    outcome.unwrap_or_else(|error| rest_response::error_to_response(&id, &error))
+}
+
+/// Handles `/auth/{provider}/callback`: completes the login and redirects to the app.
+pub async fn handle_callback(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Path(provider_name): Path<String>,
+    Query(params): Query<CallbackQueryParams>,
+    (uri, headers): (Uri, HeaderMap),
+) -> Response {
+    let outcome = match OidcRequest::new(&app, &provider_name, &id, (&uri, &headers)) {
+        Ok(oidc_request) => oidc_request.finish_login(params, &headers).await,
+        Err(error) => Err(error),
+    };
+    outcome.unwrap_or_else(|error| rest_response::error_to_response(&id, &error))
+}
+
+impl<'a> OidcRequest<'a> {
+    fn new(app: &'a App, provider_name: &str, id: &str, (uri, headers): (&Uri, &HeaderMap)) -> Result<Self> {
+        let Some(provider) = app.state.external_token_verifier.providers.find_login_provider(provider_name) else {
+            return Err(Error::not_found("", "provider"));
+        };
+        let origin = RequestOrigin { actor: Caller::Anonymous.actor(), request_id: id.to_owned() };
+        let (db, _) = app.state.db.for_request(origin, QueryBudget::UNLIMITED);
+        let callback = format!("{}/auth/{provider_name}/callback", public_base_url(app, uri, headers)?);
+        Ok(Self { app, provider, db, callback })
+    }
+
+    async fn start_login(self, params: LoginQueryParams, client_address: &str) -> Result<Response> {
+        let app_state = &self.app.state;
+        let throttle_subject = ThrottleSubject::for_network(
+            "login start",
+            client_address,
+            app_state.config.throttle.login_starts_per_address,
+        );
+        app_state.throttle.count_action(&app_state.db, throttle_subject.as_slice()).await?;
+        let allowed_redirect_uris = &app_state.config.identity.redirects;
+        let (redirect_uri, code_challenge) =
+            (params.redirect.unwrap_or_default(), params.challenge.unwrap_or_default());
+        let login_request = OidcLoginRequest::parse(allowed_redirect_uris, redirect_uri, code_challenge)?;
+        let redirection = oidc_login::begin_login(&self.db, self.provider, &self.callback, login_request).await?;
+        let cookie = self.login_cookie(
+            &redirection.state,
+            &redirection.browser_token,
+            oidc_login::LOGIN_STATE_TTL.num_seconds(),
+        );
+        Ok(redirect_with_cookie(&redirection.authorization_url, &cookie))
+    }
+
+    async fn finish_login(self, params: CallbackQueryParams, headers: &HeaderMap) -> Result<Response> {
+        let CallbackQueryParams { state, code, error, iss: issuer } = params;
+        let state = state.ok_or_else(oidc_login::invalid_login_state_error)?;
+        let browser_secret =
+            find_cookie(headers, &self.login_cookie_name(&state)).ok_or_else(oidc_login::invalid_login_state_error)?;
+        // The `iss` parameter, if present, must match the provider (RFC 9207).
+        if issuer.is_some_and(|issuer| issuer != self.provider.config.issuer) {
+            return Err(Error::bad_input("iss", "This answer is of another provider. Begin again."));
+        }
+        let safe_error_code =
+            |error: String| if is_error_code(&error) { error } else { "for a reason of its own".into() };
+        let authorization_result = match (error, code) {
+            (None, Some(code)) => Ok(code),
+            (error, _) => Err(error.map_or_else(|| "without a word".into(), safe_error_code)),
+        };
+        let expired_cookie = self.login_cookie(&state, "", 0);
+        let callback_params = OidcCallback { state, browser_token: browser_secret, code_result: authorization_result };
+        let redirect_uri = oidc_login::finish_login(&self.db, self.provider, &self.callback, callback_params).await?;
+        Ok(redirect_with_cookie(&redirect_uri, &expired_cookie))
+    }
+
+    /// Returns the cookie name: one per login, so that concurrent logins are independent. With TLS the `__Host-` prefix
+    /// prevents other hosts from setting it.
+    fn login_cookie_name(&self, state: &str) -> String {
+        let prefix = if self.is_secure() { "__Host-" } else { "" };
+        format!("{prefix}savannah-login-{}", &random_token::sha256_base64url(state)[..STATE_DIGEST_PREFIX_LENGTH])
+    }
+
+    /// Returns the cookie. `SameSite=Lax`: sent with the redirect from the provider, not with cross-site subrequests.
+    fn login_cookie(&self, state: &str, value: &str, max_age_seconds: i64) -> String {
+        let secure_attribute = if self.is_secure() { "; Secure" } else { "" };
+        let name = self.login_cookie_name(state);
+        format!("{name}={value}; Path=/; Max-Age={max_age_seconds}; HttpOnly; SameSite=Lax{secure_attribute}")
+    }
+
+    fn is_secure(&self) -> bool {
+        self.callback.starts_with("https:")
+    }
+}
+
+/// Returns the public base URL: `server.public_url`, or in development the host of the request.
+fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> {
+    let config = &app.state.config;
+    if !config.server.public_url.is_empty() {
+        return Ok(config.server.public_url.trim_end_matches('/').to_owned());
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(uri.authority().map(axum::http::uri::Authority::as_str));
+    match host.filter(|host| config.shop.mode == ShopMode::Development && !host.contains(['/', '?', '#', '@', '\\'])) {
+        Some(host) => Ok(format!("http://{host}")),
+        None => Err(Error::internal("building the address to come back to", "server.public_url is not set")),
+    }
+}
+
+fn find_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let cookie_headers = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookie_headers.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(cookie_name, _)| *cookie_name == name)
+        .map(|(_, value)| value.to_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// Returns whether a text has the format of an OAuth error code.
+fn is_error_code(error_code: &str) -> bool {
+    (1..=MAX_ERROR_CODE_LENGTH).contains(&error_code.len())
+        && error_code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// Creates a redirect with a cookie. It is not cached, and the URL with its code is not sent as referrer.
+fn redirect_with_cookie(location: &str, cookie: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = [(header::LOCATION, location), (header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store")];
+    for (name, value) in headers.into_iter().chain([(header::REFERRER_POLICY, "no-referrer")]) {
+        match HeaderValue::from_str(value) {
+            Ok(value) => response.headers_mut().insert(name, value),
+            Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        };
+    }
+    response
+}

@@ -1,0 +1,76 @@
+//! Authentication of bearer tokens: the server's own access tokens, tokens of external issuers, API keys.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::sync::Cache;
+
+use super::{
+    AccessTokenService, Caller, ExternalTokenVerifier,
+    access_token_service::{MAX_TOKEN_BYTES, TokenError},
+    api_key,
+    external_token::AuthError,
+    jwt::VerifiedClaims,
+    random_token,
+};
+use crate::infra::Db;
+
+/// Capacity of the cache of external tokens and API keys, in entries.
+const TOKEN_CACHE_SIZE: u64 = 20_000;
+/// Time until a cached external token or API key is verified again.
+const TOKEN_CACHE_TTL: TimeDelta = TimeDelta::seconds(5);
+
+/// Authenticator of bearer tokens, with a cache of recently verified external tokens and API keys.
+#[derive(Debug)]
+pub struct Authenticator {
+    verified_tokens: Cache<[u8; 32], (VerifiedClaims, DateTime<Utc>)>,
+}
+
+impl Default for Authenticator {
+    fn default() -> Self {
+        Self { verified_tokens: Cache::new(TOKEN_CACHE_SIZE) }
+    }
+}
+
+impl Authenticator {
+    /// Returns the caller of a token. Uses the caches first; external tokens and API keys are verified again after
+    /// `TOKEN_CACHE_TTL`.
+    ///
+    /// # Errors
+    /// Returns [`AuthError`] if the token is invalid or cannot be verified.
+    pub async fn authenticate(
+        &self,
+        (access_tokens, external_tokens): (&AccessTokenService, &ExternalTokenVerifier),
+        db: &Db,
+        token: &str,
+    ) -> Result<Caller, AuthError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::new(format!("a token of {} bytes is not looked at", token.len())).into());
+        }
+        let (now, digest) = (db.now(), random_token::sha256_bytes(token));
+        if let Some(cached) = access_tokens.verify_cached(&digest, now) {
+            return Ok(cached?);
+        }
+        let verified = self.verified_tokens.get(&digest);
+        if let Some((verified, checked_at)) = verified
+            && verified.expires_at > now
+            && (now - checked_at).abs() < TOKEN_CACHE_TTL
+        {
+            return Ok(verified.caller);
+        }
+        let verified = if token.starts_with(api_key::API_KEY_PREFIX) {
+            authenticate_api_key(db, token).await?
+        } else if external_tokens.has_trusted_issuer(token) {
+            external_tokens.verify(db, token).await?
+        } else {
+            return access_tokens.verify(db, token, digest).await;
+        };
+        self.verified_tokens.insert(digest, (verified, now));
+        Ok(verified.caller)
+    }
+}
+
+async fn authenticate_api_key(db: &Db, token: &str) -> Result<VerifiedClaims, AuthError> {
+    let api_key = api_key::find_api_key_by_secret(db, token).await.map_err(AuthError::Internal)?;
+    let api_key = api_key.ok_or_else(|| TokenError::new("there is no such API key, or it has ended"))?;
+    let caller = Caller::ApiKey { api_key_id: api_key.id, permissions: api_key.permissions };
+    Ok(VerifiedClaims { caller, expires_at: api_key.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC) })
+}

@@ -1,0 +1,30 @@
+//! Random secrets and their SHA-256 digests.
+
+use aws_lc_rs::{digest, rand};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use crate::base::{Error, Result};
+
+/// Entropy of a token in bytes.
+const TOKEN_BYTES: usize = 32;
+
+/// Generates a random token of 43 characters (base64url without padding).
+pub fn generate_token() -> Result<String> {
+    let mut bytes = [0; TOKEN_BYTES];
+    rand::fill(&mut bytes).map_err(|_| Error::internal("making a secret", "the system gives no random bytes"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Returns the SHA-256 digest as base64url, as it is stored. A random token needs no slow hash.
+#[must_use]
+pub fn sha256_base64url(input: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(sha256_bytes(input))
+}
+
+/// Returns the SHA-256 digest as bytes.
+#[must_use]
+pub fn sha256_bytes(input: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, input.as_bytes()).as_ref());
+    bytes
+}

@@ -1,0 +1,318 @@
+//! Reader of Shopify's product export, in which consecutive rows with the same handle are one product.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use rust_decimal::Decimal;
+
+use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RejectedRow};
+use super::csv_fields::{
+    ParsedPrices, parse_bool, parse_code, parse_price, parse_sale_window, parse_stock, parse_weight, split_escaped,
+    strip_formula_guard,
+};
+use crate::catalog::{ProductImageInput, ProductInput, PublicationStatus, SaleInput, VariantInput};
+
+/// The imported columns in which a line break is an error: all except the body.
+pub(super) const SINGLE_LINE_COLUMNS: &str = "Handle|Title|Vendor|Type|Category|Product Category|Tags|Status|Published|Featured|Variant SKU|\
+    Variant Price|Variant Compare At Price|Variant Grams|Variant Barcode|Variant Inventory Qty|Variant Image|\
+    Image Src|Image Alt Text|Image Position|Sale Starts At|Sale Ends At";
+
+/// Returns the old name of a column that Shopify renamed in 2025; other names are returned unchanged.
+pub(super) fn map_renamed_column(name: String) -> String {
+    let canonical = match name.to_ascii_lowercase().as_str() {
+        "url handle" => "Handle",
+        "description" => "Body (HTML)",
+        "published on online store" => "Published",
+        "sku" => "Variant SKU",
+        "barcode" => "Variant Barcode",
+        "price" => "Variant Price",
+        "compare-at price" => "Variant Compare At Price",
+        "inventory quantity" => "Variant Inventory Qty",
+        "weight value (grams)" => "Variant Grams",
+        "product image url" => "Image Src",
+        "variant image url" => "Variant Image",
+        _ => return name,
+    };
+    canonical.to_owned()
+}
+
+/// A lazy iterator over the products of a file, in file order.
+pub(super) struct ShopifyReader<R> {
+    rows: CsvRows<R>,
+    /// The number of option columns.
+    option_count: usize,
+    open_product: Option<OpenProduct>,
+    /// The slug of the last rejected row.
+    rejected_slug: Option<String>,
+    ready_entries: VecDeque<CatalogEntry>,
+}
+
+/// The product of the rows being read.
+struct OpenProduct {
+    line: u64,
+    input: ProductInput,
+    option_names: Vec<String>,
+    images: Vec<(i64, ProductImageInput)>,
+    has_rejected_variant: bool,
+}
+
+impl<R: Read> ShopifyReader<R> {
+    pub(super) fn new(rows: CsvRows<R>) -> Self {
+        let option_count = rows.count_numbered_columns("Option{} Value");
+        Self { rows, option_count, open_product: None, rejected_slug: None, ready_entries: VecDeque::new() }
+    }
+
+    fn process_row(&mut self, row: &CsvRow) {
+        let slug = match parse_handle(row.cell("Handle").unwrap_or_default()) {
+            Ok(slug) => slug,
+            Err(reason) => {
+                return self.ready_entries.push_back(CatalogEntry::Rejected { line: row.line, reason });
+            }
+        };
+        if self.open_product.as_ref().is_none_or(|open_product| open_product.input.slug != slug) {
+            self.flush_open_product();
+        }
+        let repairs = row.repairs.iter().cloned();
+        self.ready_entries.extend(repairs.map(|reason| CatalogEntry::Warning { line: row.line, reason }));
+        let open_product = self.open_product.get_or_insert_with(|| {
+            let follows_rejected_row = self.rejected_slug.as_ref() == Some(&slug);
+            OpenProduct::new(
+                row,
+                ProductInput { slug, follows_rejected_row, ..ProductInput::default() },
+                self.option_count,
+            )
+        });
+        open_product.add_row(row, &mut self.ready_entries);
+    }
+
+    fn flush_open_product(&mut self) {
+        if let Some(open_product) = self.open_product.take() {
+            open_product.finish(&mut self.ready_entries);
+        }
+    }
+}
+
+impl<R: Read> Iterator for ShopifyReader<R> {
+    type Item = CatalogEntry;
+
+    fn next(&mut self) -> Option<CatalogEntry> {
+        while self.ready_entries.is_empty() {
+            match self.rows.next() {
+                Some(Ok(row)) => self.process_row(&row),
+                Some(Err(rejected)) => {
+                    let RejectedRow { row, reason } = *rejected;
+                    self.rejected_slug = parse_handle(row.cell("Handle").unwrap_or_default()).ok();
+                    return Some(CatalogEntry::Rejected { line: row.line, reason });
+                }
+                None if self.open_product.is_some() => self.flush_open_product(),
+                None => return None,
+            }
+        }
+        self.ready_entries.pop_front()
+    }
+}
+
+impl OpenProduct {
+    fn new(row: &CsvRow, input: ProductInput, option_count: usize) -> Self {
+        let option_names = vec![String::new(); option_count];
+        let mut open_product =
+            Self { line: row.line, input, option_names, images: Vec::new(), has_rejected_variant: false };
+        // A row without a title extends a product; its empty cells leave the product's fields unchanged.
+        if row.non_empty_cell("Title").is_none() {
+            open_product.read_product_fields(row, |column| row.non_empty_cell(column));
+        }
+        open_product
+    }
+
+    fn add_row(&mut self, row: &CsvRow, entries: &mut VecDeque<CatalogEntry>) {
+        let line = row.line;
+        let mut warn = |reason| entries.push_back(CatalogEntry::Warning { line, reason });
+        if self.input.name.is_none() && row.non_empty_cell("Title").is_some() {
+            self.read_product_fields(row, |column| row.cell(column));
+        }
+        if let Some(status) = row.non_empty_cell("Status").filter(|text| parse_status(text).is_none()) {
+            warn(format!("status \"{status}\" is none of active, draft, archived and is left as it is"));
+        }
+        for (index, name) in self.option_names.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
+            row.non_empty_cell(&format!("Option{} Name", index + 1)).map_or("", strip_formula_guard).clone_into(name);
+        }
+        self.add_image(row);
+        let mut warnings = Vec::new();
+        match parse_variant(row, self.option_names.len(), &mut warnings) {
+            Some(Ok(variant)) => self.input.variants.push(variant),
+            Some(Err(reason)) => {
+                self.has_rejected_variant = true;
+                entries.push_back(CatalogEntry::Rejected { line, reason });
+            }
+            None if row.non_empty_cell("Variant Inventory Qty").is_some()
+                || (row.non_empty_cell("Image Src").is_none() && line != self.line) =>
+            {
+                warnings.push("the row has no price, SKU or option value, so it is no variant".to_owned());
+            }
+            None => {}
+        }
+        entries.extend(warnings.into_iter().map(|reason| CatalogEntry::Warning { line, reason }));
+    }
+
+    fn read_product_fields<'a>(&mut self, row: &'a CsvRow, cell: impl Fn(&str) -> Option<&'a str>) {
+        let cell_text = |column: &str| cell(column).map(|cell_text| strip_formula_guard(cell_text).to_owned());
+        let flag = |column: &str| cell(column).and_then(parse_bool);
+        let published =
+            flag("Published").map(|flag| if flag { PublicationStatus::Active } else { PublicationStatus::Draft });
+        let input = &mut self.input;
+        input.name = row.non_empty_cell("Title").map(|name| strip_formula_guard(name).to_owned());
+        input.description_html = cell_text("Body (HTML)");
+        input.vendor = cell_text("Vendor");
+        input.category_path = parse_category(row);
+        input.tags = cell("Tags").map(|tags| split_escaped(strip_formula_guard(tags), ','));
+        input.status = row.non_empty_cell("Status").map_or(published, parse_status);
+        input.featured = flag("Featured");
+    }
+
+    fn add_image(&mut self, row: &CsvRow) {
+        let Some(url) = row.non_empty_cell("Image Src").map(strip_formula_guard) else {
+            return;
+        };
+        if self.images.iter().any(|(_, image)| image.url == url) {
+            return;
+        }
+        let position = row.non_empty_cell("Image Position").and_then(|text| text.parse().ok());
+        let alt = row.non_empty_cell("Image Alt Text").map(|alt| strip_formula_guard(alt).to_owned());
+        let image = ProductImageInput { url: url.to_owned(), alt };
+        self.images.push((position.unwrap_or(i64::MAX), image));
+    }
+
+    fn finish(mut self, entries: &mut VecDeque<CatalogEntry>) {
+        let had_variants = self.has_rejected_variant || !self.input.variants.is_empty();
+        self.resolve_options(entries);
+        let Self { line, mut input, mut images, .. } = self;
+        if had_variants && input.variants.is_empty() {
+            let reason = format!("product \"{}\" is left out: none of its variants can be taken", input.slug);
+            return entries.push_back(CatalogEntry::Rejected { line, reason });
+        }
+        images.sort_by_key(|(position, _)| *position);
+        input.images = images.into_iter().map(|(_, image)| image).collect();
+        entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+    }
+
+    /// Drops unused options, names the others and rejects variants without a value for each.
+    fn resolve_options(&mut self, entries: &mut VecDeque<CatalogEntry>) {
+        let Self { input, option_names, .. } = self;
+        let is_unnamed = option_names.iter().all(String::is_empty);
+        let has_default_title = is_unnamed || option_names[0] == "Title";
+        let is_default_variant = |variant: &VariantInput| match variant.options.split_first() {
+            Some((first, others)) => first == "Default Title" && others.iter().all(String::is_empty),
+            None => true,
+        };
+        if has_default_title && input.variants.iter().all(is_default_variant) {
+            input.variants.iter_mut().for_each(|variant| variant.options.clear());
+            return;
+        }
+        let used_indexes: Vec<usize> = (0..option_names.len())
+            .filter(|&index| input.variants.iter().any(|variant| !variant.options[index].is_empty()))
+            .collect();
+        let option_name = |index: usize| match option_names[index].as_str() {
+            "" => format!("Option {}", index + 1),
+            name => name.to_owned(),
+        };
+        input.variants.retain(|variant| {
+            let missing = used_indexes.iter().find(|&&index| variant.options[index].is_empty());
+            entries.extend(missing.map(|&index| CatalogEntry::Rejected {
+                line: variant.line,
+                reason: format!("the variant has no value for \"{}\"", option_name(index)),
+            }));
+            missing.is_none()
+        });
+        for variant in &mut input.variants {
+            variant.options = used_indexes.iter().map(|&index| variant.options[index].clone()).collect();
+        }
+        // A later group of the same handle has neither title nor option names; the product already has them.
+        if !is_unnamed || input.name.is_some() {
+            input.options = used_indexes.into_iter().map(option_name).collect();
+        }
+    }
+}
+
+fn parse_handle(text: &str) -> Result<String, String> {
+    let slug = strip_formula_guard(text).split_whitespace().collect::<Vec<_>>().join("-").to_lowercase();
+    if slug.is_empty() {
+        return Err("the row has no handle, so it belongs to no product".into());
+    }
+    if slug.contains(['/', '\\', '?', '#', '%', '"', '<', '>']) || slug.chars().count() > 255 {
+        return Err(format!("handle \"{text}\" cannot stand in an address"));
+    }
+    Ok(slug)
+}
+
+fn parse_category(row: &CsvRow) -> Option<Vec<String>> {
+    let path = row.non_empty_cell("Category").or_else(|| row.non_empty_cell("Product Category"));
+    let path = path.or_else(|| row.non_empty_cell("Type"));
+    path.map(|path| split_escaped(strip_formula_guard(path), '>')).filter(|path| !path.is_empty())
+}
+
+fn parse_status(text: &str) -> Option<PublicationStatus> {
+    match text.to_ascii_lowercase().as_str() {
+        "active" => Some(PublicationStatus::Active),
+        "draft" => Some(PublicationStatus::Draft),
+        "archived" => Some(PublicationStatus::Archived),
+        _ => None,
+    }
+}
+
+/// Parses the variant of a row, if it has one, with a value (possibly empty) for each of `options` option columns.
+fn parse_variant(row: &CsvRow, options: usize, warnings: &mut Vec<String>) -> Option<Result<VariantInput, String>> {
+    let value =
+        |number: usize| row.non_empty_cell(&format!("Option{number} Value")).map_or("", strip_formula_guard).to_owned();
+    let options: Vec<String> = (1..=options).map(value).collect();
+    if row.non_empty_cell("Variant Price").or(row.non_empty_cell("Variant SKU")).is_none()
+        && options.iter().all(String::is_empty)
+    {
+        return None;
+    }
+    let (price, sale) = match parse_prices(row) {
+        Ok(prices) => prices,
+        Err(reason) => return Some(Err(reason)),
+    };
+    let mut collect_warning = |(number, warning): (Option<i64>, Option<String>)| {
+        warnings.extend(warning);
+        number
+    };
+    Some(Ok(VariantInput {
+        line: row.line,
+        sku: row.non_empty_cell("Variant SKU").and_then(parse_code),
+        options,
+        price,
+        sale,
+        on_hand: row.non_empty_cell("Variant Inventory Qty").and_then(|text| collect_warning(parse_stock(text))),
+        weight_grams: row
+            .non_empty_cell("Variant Grams")
+            .and_then(|text| collect_warning(parse_weight(text, Decimal::ONE))),
+        image: row.non_empty_cell("Variant Image").map(|url| strip_formula_guard(url).to_owned()),
+        barcode: row.non_empty_cell("Variant Barcode").and_then(parse_code),
+    }))
+}
+
+/// Parses the regular price and the sale. Shopify's price is the current price; a higher compare-at price is the
+/// regular one.
+fn parse_prices(row: &CsvRow) -> Result<ParsedPrices, String> {
+    let current_price = match row.cell("Variant Price") {
+        None => return Ok((None, None)),
+        Some("") => return Err("the variant has no price".into()),
+        Some(text) => parse_price("price", text)?,
+    };
+    let compare_at_price =
+        row.non_empty_cell("Variant Compare At Price").map(|text| parse_price("compare-at price", text)).transpose()?;
+    if let Some(compare_at_price) = compare_at_price.filter(|compare_at_price| *compare_at_price > current_price) {
+        let [starts_at, ends_at] = parse_sale_window(
+            row.non_empty_cell("Sale Starts At"),
+            row.non_empty_cell("Sale Ends At"),
+            row.time_zone(),
+        )?;
+        return Ok((Some(compare_at_price), Some(Some(SaleInput { price: current_price, starts_at, ends_at }))));
+    }
+    Ok((Some(current_price), row.cell("Variant Compare At Price").map(|_| None)))
+}
+
+#[cfg(test)]
+#[path = "tests/shopify.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+//! Tests of Shopify rows, and of products with rejected rows.
+
+use std::fmt::Write;
+
+use super::*;
+use crate::import_export::catalog_reader;
+
+fn parse_entries(text: &str) -> Vec<CatalogEntry> {
+    match catalog_reader::open_catalog(text.as_bytes(), chrono_tz::Tz::UTC) {
+        Ok(catalog) => catalog.entries.collect(),
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+/// Formats products as `slug[options] values=price->sale ...`, rejections as `line: reason` and warnings as
+/// `line? reason`.
+fn format_entries(text: &str) -> Vec<String> {
+    let format_entry = |entry| match entry {
+        CatalogEntry::Rejected { line, reason } => format!("{line}: {reason}"),
+        CatalogEntry::Warning { line, reason } => format!("{line}? {reason}"),
+        CatalogEntry::Product { input, .. } => {
+            let mut text = format!("{}[{}]", input.slug, input.options.join(","));
+            for variant in input.variants {
+                let price = variant.price.unwrap_or_default();
+                let _ = write!(text, " {}={price}", variant.options.join("/"));
+                if let Some(Some(sale)) = variant.sale {
+                    let _ = write!(text, "->{}", sale.price);
+                }
+            }
+            text
+        }
+    };
+    parse_entries(text).into_iter().map(format_entry).collect()
+}
+
+#[test]
+fn rejected_row_keeps_the_rest_of_its_product() {
+    let text = "Handle,Title,Option1 Name,Option1 Value,Variant Price,Variant Compare At Price,Image Src\n\
+        Tee,Tee,Size,S,\"1,299.00\",,\ntee,,,M,-3,,m.png\ntee,,,L,\"12,50\",,\ntee,,,XL,8,10,\n\
+        tee,,,XXL,,,\ntee,,,,9,,\n,,,S,1,,\ncup,Cup,Title,Default Title,0,,\nlost,Lost,,,x,,\ntee,,,XS,5,,\n";
+    assert_eq!(
+        format_entries(text),
+        [
+            "3: price \"-3\" is below zero",
+            "4: price \"12,50\" is not a number",
+            "6: the variant has no price",
+            "8: the row has no handle, so it belongs to no product",
+            "7: the variant has no value for \"Size\"",
+            "tee[Size] S=1299.00 XL=10->8",
+            "cup[] =0",
+            "10: price \"x\" is not a number",
+            "10: product \"lost\" is left out: none of its variants can be taken",
+            "tee[] XS=5",
+        ]
+    );
+    let images = parse_entries(text).into_iter().find_map(|entry| match entry {
+        CatalogEntry::Product { input, .. } => input.images.into_iter().next(),
+        _ => None,
+    });
+    assert_eq!(images.map(|image| image.url).as_deref(), Some("m.png"));
+}
+
+#[test]
+fn product_fields_come_from_the_titled_row() {
+    let text = "Handle,Title,Vendor,Tags,Type,Product Category,Published,Status,Image Src,Image Position,\
+        Variant Price,Variant Inventory Qty,Variant Barcode\n\
+        a,A,,\"x, y,\",Old,New > Leaf,TRUE,draft,2.png,2,1,-4,'900\na,,,,,,,,1.png,1,,,\na,,,,,,,,1.png,1,,,\n";
+    let parsed = parse_entries(text);
+    let [CatalogEntry::Warning { line: 2, .. }, CatalogEntry::Product { line: 2, input }] = &parsed[..] else {
+        panic!("{parsed:?}");
+    };
+    assert_eq!(input.vendor.as_deref(), Some(""));
+    assert_eq!(input.description_html, None);
+    assert_eq!(input.tags, Some(vec!["x".to_owned(), "y".to_owned()]));
+    assert_eq!(input.category_path, Some(vec!["New".to_owned(), "Leaf".to_owned()]));
+    assert_eq!(input.status, Some(PublicationStatus::Draft));
+    let images: Vec<&str> = input.images.iter().map(|image| image.url.as_str()).collect();
+    assert_eq!(images, ["1.png", "2.png"]);
+    let [variant] = &input.variants[..] else {
+        panic!("{input:?}");
+    };
+    assert_eq!((variant.on_hand, variant.sale), (Some(0), None));
+    assert_eq!(variant.barcode.as_deref(), Some("900"));
+}
+
+#[test]
+fn renamed_columns_and_dated_sale_are_parsed() {
+    let text = "Title,URL handle,SKU,Price,Compare-at price,Sale Starts At,Sale Ends At\n\
+        A,a,A1,8,10,2026-01-01,2026-01-31\nB,b,B1,8,10,soon,\nC,c,C1,8,10,2026-02-02,2026-02-01\n";
+    let parsed = parse_entries(text);
+    let Some(CatalogEntry::Product { input, .. }) = parsed.first() else {
+        panic!("{parsed:?}");
+    };
+    let sale = input.variants[0].sale.flatten();
+    let sale_end = sale.and_then(|sale| sale.ends_at).map(|end| end.to_rfc3339());
+    assert_eq!(sale_end.as_deref(), Some("2026-02-01T00:00:00+00:00"));
+    let rejected = parsed.iter().filter(|entry| matches!(entry, CatalogEntry::Rejected { .. }));
+    assert_eq!(rejected.count(), 4);
+}

@@ -1,0 +1,388 @@
+//! Reader of `WooCommerce`'s product export, in which a variation is a separate row, possibly far from its parent.
+
+mod attributes;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io::Read;
+use std::mem;
+
+use rust_decimal::Decimal;
+
+use attributes::{collect_option_names, parse_attributes};
+
+use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RowError};
+use super::csv_fields::{
+    GRAMS_PER_WEIGHT_UNIT, ParsedPrices, decode_woocommerce_text, parse_bool, parse_price, parse_sale_window,
+    parse_stock, parse_weight, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
+};
+use crate::catalog::{ProductImageInput, ProductInput, PublicationStatus, SaleInput, VariantInput};
+
+/// The imported columns in which a line break is an error.
+pub(super) const SINGLE_LINE_COLUMNS: &str = "ID|Type|SKU|GTIN, UPC, EAN, or ISBN|Name|Published|Is featured?|Brands|Stock|Parent|\
+    Date sale price starts|Date sale price ends|Sale price|Regular price|Categories|Tags|Images";
+
+type RowResult = Result<(), String>;
+
+/// The maximum number of parents without a variation and variations without a parent in memory.
+const MAX_PENDING_ROWS: usize = 100_000;
+
+/// A lazy iterator over the products of a file.
+pub(super) struct WooCommerceReader<R> {
+    rows: CsvRows<R>,
+    grouper: VariationGrouper,
+}
+
+#[derive(Default)]
+struct VariationGrouper {
+    /// The owner of each slug: a SKU or an id.
+    slug_owners: HashMap<String, String>,
+    parents: Vec<VariableProduct>,
+    /// The index in `parents` by SKU and by `id:7`.
+    parent_indexes: HashMap<String, usize>,
+    /// Variations before their parent.
+    orphans: HashMap<String, Vec<Variation>>,
+    /// The keys of rejected parents; their variations are not reported again.
+    rejected_parents: HashSet<String>,
+    pending_count: usize,
+    /// The consecutive variations of one parent.
+    open_group: Option<(usize, Vec<Variation>)>,
+    ready_entries: VecDeque<CatalogEntry>,
+}
+
+/// A variable product. After its first group of variations only the fields needed by later groups remain.
+struct VariableProduct {
+    slug: String,
+    attributes: Vec<String>,
+    options: Vec<String>,
+    pending: Option<Box<PendingProduct>>,
+}
+
+/// The line, the product, and the variant to use if the product has no variations.
+type PendingProduct = (u64, ProductInput, Result<VariantInput, String>);
+
+struct Variation {
+    /// The attribute names and values.
+    attributes: Vec<(String, String)>,
+    variant: VariantInput,
+}
+
+impl<R: Read> WooCommerceReader<R> {
+    pub(super) fn new(rows: CsvRows<R>) -> Self {
+        let grouper = VariationGrouper::default();
+        Self { rows, grouper }
+    }
+}
+
+impl<R: Read> Iterator for WooCommerceReader<R> {
+    type Item = CatalogEntry;
+
+    fn next(&mut self) -> Option<CatalogEntry> {
+        while self.grouper.ready_entries.is_empty() {
+            match self.rows.next() {
+                Some(Ok(row)) => self.grouper.process_row(&row),
+                Some(Err(rejected)) => self.grouper.reject_row(&rejected.row, rejected.reason.clone()),
+                None => {
+                    self.grouper.finish();
+                    break;
+                }
+            }
+        }
+        self.grouper.ready_entries.pop_front()
+    }
+}
+
+impl VariationGrouper {
+    fn process_row(&mut self, row: &CsvRow) {
+        let mut warnings = Vec::new();
+        let types = split_woocommerce_list(&row.cell("Type").unwrap_or_default().to_ascii_lowercase());
+        let any_type = |predicate: fn(&str) -> bool| types.iter().any(|product_type| predicate(product_type));
+        let result = if any_type(|product_type| product_type.ends_with("variation")) {
+            self.add_variation(row, &mut warnings)
+        } else if any_type(|product_type| product_type.starts_with("variable")) {
+            self.add_parent(row)
+        } else {
+            let unpriced = any_type(|product_type| matches!(product_type, "grouped" | "external"));
+            if !unpriced && !types.is_empty() && !any_type(|product_type| product_type == "simple") {
+                let types = types.join(", ");
+                warnings.push(format!("type \"{types}\" is taken as a simple product"));
+            }
+            self.add_simple_product(row, unpriced, &mut warnings)
+        };
+        for reason in row.repairs.iter().cloned().chain(warnings) {
+            self.ready_entries.push_back(CatalogEntry::Warning { line: row.line, reason });
+        }
+        if let Err(reason) = result {
+            self.reject_row(row, reason);
+        }
+    }
+
+    fn reject_row(&mut self, row: &CsvRow, reason: String) {
+        self.rejected_parents.extend(collect_parent_keys(row));
+        self.reject_line(row.line, reason);
+    }
+
+    fn reject_line(&mut self, line: u64, reason: String) {
+        self.ready_entries.push_back(CatalogEntry::Rejected { line, reason });
+    }
+
+    /// Adds a product with one variant. `unpriced` is set for types that may have no price.
+    fn add_simple_product(&mut self, row: &CsvRow, unpriced: bool, warnings: &mut Vec<String>) -> RowResult {
+        let may_be_free = unpriced && row.cell("Regular price") == Some("");
+        let variant = parse_variant(row, may_be_free, warnings)?;
+        let mut input = self.parse_product(row)?;
+        if may_be_free {
+            input.status = Some(PublicationStatus::Draft);
+            warnings.push("the product has no price, so it is a draft at price 0".into());
+        }
+        input.variants.push(variant);
+        let line = row.line;
+        self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        Ok(())
+    }
+
+    /// Adds a variable product, which is emitted with its first group of variations.
+    fn add_parent(&mut self, row: &CsvRow) -> RowResult {
+        self.flush_group();
+        self.check_capacity("products wait for their variations")?;
+        let input = self.parse_product(row)?;
+        let index = self.parents.len();
+        let mut early_variations = Vec::new();
+        for key in collect_parent_keys(row) {
+            early_variations.append(&mut self.orphans.remove(&key).unwrap_or_default());
+            self.parent_indexes.entry(key).or_insert(index);
+        }
+        self.pending_count = self.pending_count + 1 - early_variations.len();
+        let own_variant = parse_variant(row, false, &mut Vec::new());
+        let (line, slug) = (row.line, input.slug.clone());
+        self.parents.push(VariableProduct {
+            slug,
+            attributes: parse_attributes(row).into_iter().map(|(name, _)| name).collect(),
+            options: Vec::new(),
+            pending: Some(Box::new((line, input, own_variant))),
+        });
+        if !early_variations.is_empty() {
+            early_variations.sort_by_key(|variation| variation.variant.line);
+            self.open_group = Some((index, early_variations));
+        }
+        Ok(())
+    }
+
+    fn add_variation(&mut self, row: &CsvRow, warnings: &mut Vec<String>) -> RowResult {
+        let parent = read_cell(row, "Parent").ok_or("the variation names no parent")?;
+        let mut variant = parse_variant(row, false, warnings)?;
+        if row.non_empty_cell("Published").and_then(parse_bool) == Some(false) {
+            variant.on_hand = Some(0);
+            warnings.push("the variation is not published, so its stock is taken as 0".into());
+        }
+        let attributes = parse_attributes(row);
+        let variation = Variation { attributes, variant };
+        let Some(&index) = self.parent_indexes.get(&parent) else {
+            self.check_capacity("variations come before their parents")?;
+            self.pending_count += 1;
+            self.orphans.entry(parent).or_default().push(variation);
+            return Ok(());
+        };
+        if self.open_group.as_ref().is_some_and(|(open_index, _)| *open_index != index) {
+            self.flush_group();
+        }
+        let (_, siblings) = self.open_group.get_or_insert((index, Vec::new()));
+        siblings.push(variation);
+        Ok(())
+    }
+
+    fn check_capacity(&self, subject: &str) -> RowResult {
+        let capacity_error = || format!("too many {subject}; put variations next to their parents");
+        (self.pending_count < MAX_PENDING_ROWS).then_some(()).ok_or_else(capacity_error)
+    }
+
+    /// Emits the collected variations; the first group includes the parent's fields.
+    fn flush_group(&mut self) {
+        let Some((index, variations)) = self.open_group.take() else {
+            return;
+        };
+        let parent = &mut self.parents[index];
+        let mut line = variations.first().map_or(0, |first| first.variant.line);
+        let mut input = ProductInput::default();
+        parent.slug.clone_into(&mut input.slug);
+        if let Some(pending) = parent.pending.take() {
+            (line, input, _) = *pending;
+            parent.options = collect_option_names(&parent.attributes, &variations);
+            self.pending_count -= 1;
+        }
+        input.options.clone_from(&parent.options);
+        for variation in variations {
+            match variation.into_variant(&input.options) {
+                Ok(variant) => input.variants.push(variant),
+                Err(RowError { line, reason }) => self.reject_line(line, reason),
+            }
+        }
+        if !input.variants.is_empty() {
+            self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        }
+    }
+
+    /// Reports parents without variations and variations without a parent at the end of the file.
+    fn finish(&mut self) {
+        self.flush_group();
+        let parents = mem::take(&mut self.parents).into_iter();
+        for pending in parents.filter_map(|parent| parent.pending) {
+            let (line, mut input, own_variant) = *pending;
+            let Ok(own_variant) = own_variant else {
+                let reason = "the variable product has no variations and no price";
+                self.reject_line(line, reason.into());
+                continue;
+            };
+            input.variants.push(own_variant);
+            let reason = "the variable product has no variations, so it is a simple one".into();
+            self.ready_entries.push_back(CatalogEntry::Warning { line, reason });
+            self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        }
+        let mut orphan_lines = BTreeMap::new();
+        let orphans = mem::take(&mut self.orphans).into_iter();
+        for (parent, variations) in orphans.filter(|(parent, _)| !self.rejected_parents.contains(parent)) {
+            let lines = variations.iter().map(|variation| variation.variant.line);
+            orphan_lines.extend(lines.map(|line| (line, parent.clone())));
+        }
+        for (line, parent) in orphan_lines {
+            let reason = format!("the file has no variable product \"{parent}\"");
+            self.reject_line(line, reason);
+        }
+    }
+
+    fn parse_product(&mut self, row: &CsvRow) -> Result<ProductInput, String> {
+        let read_list = |column: &str| row.cell(column).map(split_woocommerce_list);
+        let paths = read_list("Categories").unwrap_or_default();
+        let mut paths = paths.iter().map(|path| split_list(path, '>'));
+        let category = paths.next().filter(|path| !path.is_empty());
+        let leaves: Vec<String> = paths.filter_map(|mut path| path.pop()).collect();
+        let tags = read_list("Tags").or((!leaves.is_empty()).then(Vec::new));
+        let fallback_description = row.cell("Short description").or(row.cell("Description"));
+        let mut images: Vec<ProductImageInput> = Vec::new();
+        for url in read_list("Images").unwrap_or_default() {
+            if images.iter().all(|image| image.url != url) {
+                images.push(ProductImageInput { url, alt: None });
+            }
+        }
+        let published = row.non_empty_cell("Published").and_then(parse_bool);
+        let description = row.non_empty_cell("Description").or(fallback_description).map(decode_woocommerce_text);
+        Ok(ProductInput {
+            slug: self.assign_slug(row)?,
+            name: read_cell(row, "Name"),
+            description_html: description.map(|text| unescape_description(&text)),
+            vendor: read_list("Brands").map(|brands| brands.into_iter().next().unwrap_or_default()),
+            category_path: category,
+            tags: tags.map(|tags| tags.into_iter().chain(leaves).collect()),
+            status: published
+                .map(|is_published| if is_published { PublicationStatus::Active } else { PublicationStatus::Draft }),
+            featured: row.non_empty_cell("Is featured?").and_then(parse_bool),
+            images,
+            ..ProductInput::default()
+        })
+    }
+
+    /// Assigns a deterministic slug. Another product with the same name gets its SKU or id appended.
+    fn assign_slug(&mut self, row: &CsvRow) -> Result<String, String> {
+        let id = row.non_empty_cell("ID").map(|id| format!("id:{id}"));
+        let name = read_cell(row, "Name").unwrap_or_default();
+        let owner = read_cell(row, "SKU").or(id).unwrap_or_default();
+        let owner_slug = slugify_ascii(&owner);
+        let base_slug = Some(slugify_ascii(&name)).filter(|base_slug| !base_slug.is_empty());
+        let base_slug = base_slug.unwrap_or_else(|| owner_slug.clone());
+        if base_slug.is_empty() {
+            return Err("neither name nor SKU nor ID of the row gives an address".into());
+        }
+        let mut slug = base_slug.clone();
+        // Without SKU and id, two products with one name cannot be distinguished from a repeated one.
+        for number in 1_u64.. {
+            match self.slug_owners.get(&slug) {
+                None => break,
+                Some(existing_owner) if *existing_owner == owner && !owner.is_empty() => return Ok(slug),
+                Some(_) if number == 1 && !owner_slug.is_empty() => slug = format!("{base_slug}-{owner_slug}"),
+                Some(_) => slug = format!("{base_slug}-{}", number + 1),
+            }
+        }
+        self.slug_owners.insert(slug.clone(), owner);
+        Ok(slug)
+    }
+}
+
+impl Variation {
+    /// Converts to a variant with a value for each option. A missing value, "any" in `WooCommerce`, becomes `Any`.
+    fn into_variant(self, options: &[String]) -> Result<VariantInput, RowError> {
+        let (mut attributes, mut variant) = (self.attributes, self.variant);
+        for option in options {
+            let index = attributes.iter().position(|(name, _)| name == option);
+            let value = index.map(|index| attributes.swap_remove(index).1);
+            let value = value.filter(|value| !value.is_empty());
+            variant.options.push(value.unwrap_or_else(|| "Any".into()));
+        }
+        let Some((name, _)) = attributes.pop() else {
+            return Ok(variant);
+        };
+        let (line, options) = (variant.line, options.join(", "));
+        let reason = format!("attribute \"{name}\" is not among the product's: {options}");
+        Err(RowError { line, reason })
+    }
+}
+
+fn parse_variant(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<VariantInput, String> {
+    let (price, sale) = parse_prices(row, may_be_free, warnings)?;
+    let mut collect_warning = |(number, warning): (Option<i64>, Option<String>)| {
+        warnings.extend(warning);
+        number
+    };
+    let is_out_of_stock = row.non_empty_cell("In stock?").and_then(parse_bool) == Some(false);
+    let on_hand = match read_cell(row, "Stock") {
+        Some(text) if text != "parent" => collect_warning(parse_stock(&text)),
+        _ => is_out_of_stock.then_some(0),
+    };
+    let read_weight = |(unit, grams)| Some((read_cell(row, &format!("Weight ({unit})"))?, grams));
+    let weight_cell = GRAMS_PER_WEIGHT_UNIT.into_iter().find_map(read_weight);
+    let images = row.cell("Images").map(split_woocommerce_list).unwrap_or_default();
+    Ok(VariantInput {
+        line: row.line,
+        sku: read_cell(row, "SKU"),
+        options: Vec::new(),
+        price,
+        sale,
+        on_hand,
+        weight_grams: weight_cell.and_then(|(text, grams)| collect_warning(parse_weight(&text, grams))),
+        image: images.into_iter().next(),
+        barcode: read_cell(row, "GTIN, UPC, EAN, or ISBN"),
+    })
+}
+
+/// Parses the regular price and the sale; `may_be_free` allows a missing price.
+fn parse_prices(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<ParsedPrices, String> {
+    let regular = match row.cell("Regular price") {
+        None => return Ok((None, None)),
+        Some("") if may_be_free => Decimal::ZERO,
+        Some("") => return Err("the product has no regular price".into()),
+        Some(text) => parse_price("price", &decode_woocommerce_text(text))?,
+    };
+    let Some(text) = read_cell(row, "Sale price") else {
+        return Ok((Some(regular), row.cell("Sale price").map(|_| None)));
+    };
+    let price = parse_price("sale price", &text)?;
+    if price >= regular {
+        warnings.push(format!("sale price {price} is no lower than {regular}: no sale"));
+        return Ok((Some(regular), Some(None)));
+    }
+    let date = |boundary| row.non_empty_cell(&format!("Date sale price {boundary}"));
+    let [starts_at, ends_at] = parse_sale_window(date("starts"), date("ends"), row.time_zone())?;
+    let sale = SaleInput { price, starts_at, ends_at };
+    Ok((Some(regular), Some(Some(sale))))
+}
+
+/// Returns the keys by which variations reference a parent: its SKU and `id:7`.
+fn collect_parent_keys(row: &CsvRow) -> impl Iterator<Item = String> {
+    read_cell(row, "SKU").into_iter().chain(row.non_empty_cell("ID").map(|id| format!("id:{id}")))
+}
+
+fn read_cell(row: &CsvRow, column: &str) -> Option<String> {
+    row.non_empty_cell(column).map(decode_woocommerce_text)
+}
+
+#[cfg(test)]
+#[path = "tests/woocommerce.rs"]
+mod tests;

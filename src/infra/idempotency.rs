@@ -1,0 +1,132 @@
+//! Idempotency keys: stored in the transaction of the change, so that a repeated request is carried out once.
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
+use serde_json::Value;
+
+use super::{Actor, Db, Tx};
+use crate::base::{Error, Result, error::PublicErrorCode};
+
+/// The retention of idempotency keys.
+const IDEMPOTENCY_KEY_RETENTION: TimeDelta = TimeDelta::days(30);
+/// The maximum length of a key. Characters.
+const MAX_IDEMPOTENCY_KEY_LENGTH: usize = 255;
+/// The input path of the key.
+const IDEMPOTENCY_KEY_FIELD: &str = "input.idempotencyKey";
+
+/// The idempotency key of a request.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    mutation: &'static str,
+    key: String,
+    request_hash: String,
+    /// The hash that separates the keys of guests.
+    guest_hash: String,
+}
+
+impl IdempotencyKey {
+    /// Creates the key of a mutation with its whole input.
+    ///
+    /// # Errors
+    /// Returns `BadUserInput` if the key is empty, too long or contains control characters.
+    pub fn new(mutation: &'static str, key: &str, input: &Value) -> Result<Self> {
+        let length = key.chars().count();
+        if length == 0 || length > MAX_IDEMPOTENCY_KEY_LENGTH || key.chars().any(char::is_control) {
+            let message =
+                format!("a key has 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} characters; make a new UUID for each new request");
+            return Err(Error::bad_input(IDEMPOTENCY_KEY_FIELD, message));
+        }
+        let request_hash = hash_text(&input.to_string());
+        Ok(Self { mutation, key: key.to_owned(), request_hash, guest_hash: String::new() })
+    }
+
+    /// Scopes the keys of guests by a cart id or a recipient address, so that two clients that number their keys from 1
+    /// do not collide. Keys of authenticated callers are scoped by the caller.
+    #[must_use]
+    pub fn for_guest(self, guest: &str) -> Self {
+        Self { guest_hash: hash_text(guest), ..self }
+    }
+}
+
+fn hash_text(text: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+}
+
+/// The id of the resource that a request creates or changes.
+#[derive(Debug, Clone, Copy)]
+pub enum ResourceKey {
+    /// A new row of the table, whose id is allocated with the claim.
+    New(&'static str),
+    /// An existing row.
+    Existing(i64),
+}
+
+/// The result of claiming a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdempotencyClaim {
+    /// The request is new; its resource has this id.
+    New(i64),
+    /// The request was carried out before; its resource has this id.
+    Replay(i64),
+}
+
+impl Tx {
+    /// Claims an idempotency key for this transaction. Concurrent requests with the same key wait until it has ended.
+    /// Statements: 1 on PostgreSQL for a new key.
+    ///
+    /// Keys are scoped by mutation and caller; those of guests by [`IdempotencyKey::for_guest`].
+    ///
+    /// # Errors
+    /// Returns `IdempotencyMismatch` if the key was used for another request.
+    pub async fn claim_idempotency_key(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        resource: ResourceKey,
+    ) -> Result<IdempotencyClaim> {
+        let guest_hash = if self.origin().actor == Actor::Anonymous { idempotency_key.guest_hash.as_str() } else { "" };
+        let scope = format!("{} {} {guest_hash}", idempotency_key.mutation, self.origin().actor).trim_end().to_owned();
+        let mut sql = self.sql();
+        sql.push("INSERT INTO idempotency (scope, key, digest, made, created_at) VALUES (").bind(scope.as_str());
+        sql.push(", ")
+            .bind(idempotency_key.key.as_str())
+            .push(", ")
+            .bind(idempotency_key.request_hash.as_str())
+            .push(", ");
+        match resource {
+            ResourceKey::Existing(resource_id) => sql.bind(resource_id),
+            ResourceKey::New(table) if sql.is_postgres() => {
+                sql.push(&format!("nextval(pg_get_serial_sequence('{table}', 'id'))"))
+            }
+            ResourceKey::New(table) => {
+                let resource_id = self.allocate_ids(table, 1).await?.next();
+                sql.bind(resource_id.ok_or_else(|| Error::internal("claiming an idempotency key", "no id allocated"))?)
+            }
+        };
+        sql.push(", ").bind(self.now()).push(") ON CONFLICT (scope, key) DO NOTHING RETURNING made");
+        if let Some(row) = self.query_one_raw(sql.into_statement()).await? {
+            return Ok(IdempotencyClaim::New(row.try_get_by(0)?));
+        }
+        let mut sql = self.sql();
+        sql.push("SELECT digest, made FROM idempotency WHERE scope = ").bind(scope);
+        sql.push(" AND key = ").bind(idempotency_key.key.as_str());
+        let row = self.query_one_raw(sql.into_statement()).await?;
+        let row = row.ok_or_else(|| Error::internal("claiming an idempotency key", "the stored key was not found"))?;
+        if row.try_get_by::<String, _>(0)? != idempotency_key.request_hash {
+            let message = "this key was used for another request; take a new one for a new request";
+            return Err(Error::user(PublicErrorCode::IdempotencyMismatch, IDEMPOTENCY_KEY_FIELD, message));
+        }
+        Ok(IdempotencyClaim::Replay(row.try_get_by(1)?))
+    }
+}
+
+/// Deletes idempotency keys past their retention.
+pub async fn delete_expired_idempotency_keys(db: &Db) -> Result<u64> {
+    db.write(async |tx| {
+        let mut sql = tx.sql();
+        sql.push("DELETE FROM idempotency WHERE created_at < ").bind(tx.now() - IDEMPOTENCY_KEY_RETENTION);
+        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+    })
+    .await
+}

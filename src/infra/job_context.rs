@@ -1,0 +1,30 @@
+//! The dependencies of jobs and schedules.
+
+use std::sync::Arc;
+
+use super::{Config, Db, EmailSender, HttpClient, SmsSender};
+
+/// The dependencies of a job: database, settings, senders. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct JobContext {
+    /// The database.
+    pub db: Db,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The email sender.
+    pub email_sender: EmailSender,
+    /// The SMS sender.
+    pub sms_sender: SmsSender,
+}
+
+impl JobContext {
+    /// Creates the context from the settings, on an initialized database.
+    ///
+    /// # Errors
+    /// Returns a message for the operator if a setting is invalid.
+    pub fn new(db: Db, config: Arc<Config>) -> Result<Self, String> {
+        let email_sender = EmailSender::new(&config)?;
+        let sms_sender = SmsSender::new(&config, &HttpClient::new()?)?;
+        Ok(Self { db, config, email_sender, sms_sender })
+    }
+}

@@ -1,0 +1,206 @@
+//! Administration of jobs: list, retry, discard.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde_json::json;
+
+use crate::{
+    base::{
+        Error, Result,
+        error::PublicErrorCode,
+        global_id::NodeType,
+        pagination::{Cursor, Page, PageRequest},
+    },
+    infra::{AuditRecord, Db, SqlBuilder, Tx},
+};
+
+/// The state of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobRowState {
+    /// Pending: due now or later.
+    Waiting,
+    /// Claimed by a worker.
+    Running,
+    /// Completed.
+    Done,
+    /// Failed, with no attempts left.
+    Dead,
+    /// Discarded by staff.
+    Discarded,
+}
+
+impl JobRowState {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Done, Self::Dead, Self::Discarded];
+
+    /// Returns the state as stored.
+    #[must_use]
+    pub const fn as_db_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Returns the state of a stored value.
+    #[must_use]
+    pub fn from_db_str(value: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_db_str() == value)
+    }
+}
+
+/// A job without its payload.
+#[derive(Debug, Clone, FromQueryResult)]
+#[expect(missing_docs, reason = "the columns are explained in the schema")]
+pub struct JobRow {
+    pub id: i64,
+    pub queue: String,
+    pub kind: String,
+    pub state: String,
+    pub attempts: i32,
+    pub due_at: Option<DateTime<Utc>>,
+    pub last_error: Option<String>,
+    pub event_id: Option<i64>,
+    pub aggregate: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A filter of jobs. Fields that are `None` do not filter.
+#[derive(Debug, Clone, Default)]
+pub struct JobRowFilter {
+    /// The state.
+    pub state: Option<JobRowState>,
+    /// The queue.
+    pub queue: Option<String>,
+    /// The kind.
+    pub kind: Option<String>,
+}
+
+/// The sort tag of job cursors.
+const JOB_CURSOR_TAG: char = 'j';
+
+impl JobRow {
+    /// Returns the job's cursor.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        Cursor { sort_tag: JOB_CURSOR_TAG, values: Vec::new(), id: self.id }.encode()
+    }
+}
+
+fn push_job_select(sql: &mut SqlBuilder) {
+    sql.push(
+        "SELECT j.id, j.queue, j.kind, j.state, j.attempts, j.due_at, j.last_error, j.event_id, o.aggregate, \
+         j.created_at, j.updated_at FROM job AS j LEFT JOIN outbox AS o ON o.id = j.event_id WHERE ",
+    );
+}
+
+/// Returns a page of jobs, newest first. Statements: 1.
+///
+/// # Errors
+/// Returns `BadUserInput` if the cursor is invalid.
+pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) -> Result<Page<JobRow>> {
+    let JobRowFilter { state, queue, kind } = filter;
+    let mut sql = db.sql();
+    push_job_select(&mut sql);
+    sql.push("true");
+    if let Some(state) = state {
+        sql.push(" AND j.state = ").bind(state.as_db_str());
+    }
+    if let Some(queue) = queue {
+        sql.push(" AND j.queue = ").bind(queue.as_str());
+    }
+    if let Some(kind) = kind {
+        sql.push(" AND j.kind = ").bind(kind.as_str());
+    }
+    if let Some(cursor) = &request.cursor {
+        let field = if request.backwards { "before" } else { "after" };
+        let cursor = Cursor::decode(cursor, JOB_CURSOR_TAG, &[], field)?;
+        sql.push(if request.backwards { " AND j.id > " } else { " AND j.id < " }).bind(cursor.id);
+    }
+    sql.push(if request.backwards { " ORDER BY j.id" } else { " ORDER BY j.id DESC" });
+    sql.push(&format!(" LIMIT {}", request.size + 1));
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    let rows = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    Ok(Page::from_rows(rows, request))
+}
+
+/// Returns a job by id. Statements: 1.
+pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRow>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    push_job_select(&mut sql);
+    sql.push("j.id = ").bind(id);
+    let row = db.query_one_raw(sql.into_statement()).await?;
+    Ok(row.map(|row| JobRow::from_query_result(&row, "")).transpose()?)
+}
+
+/// Retries a dead or discarded job with a fresh attempt count; a pending job becomes due now.
+///
+/// # Errors
+/// Returns `NotFound`, `IllegalTransition` if the job is running or done, or `AlreadyExists` if an equal job is
+/// pending.
+pub async fn retry_job(tx: &Tx, id: i64) -> Result<JobRow> {
+    let row = lock_job(tx, id).await?;
+    let state = JobRowState::from_db_str(&row.state);
+    if !matches!(state, Some(JobRowState::Waiting | JobRowState::Dead | JobRowState::Discarded)) {
+        return Err(illegal_transition(&row, "tried again", "one that waits, is dead or was discarded"));
+    }
+    let mut sql = tx.sql();
+    sql.push("UPDATE job SET state = 'waiting', attempts = 0, due_at = ").bind(tx.now());
+    sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
+    let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
+    if outcome.as_ref().is_err_and(Error::is_unique_violation) {
+        return Err(Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already"));
+    }
+    outcome?;
+    tx.notify_workers_on_commit();
+    record_decision(tx, (&row, "job.retry")).await
+}
+
+/// Discards a pending or dead job.
+///
+/// # Errors
+/// Returns `NotFound`, or `IllegalTransition` if the job is running, done or discarded.
+pub async fn discard_job(tx: &Tx, id: i64) -> Result<JobRow> {
+    let row = lock_job(tx, id).await?;
+    if !matches!(JobRowState::from_db_str(&row.state), Some(JobRowState::Waiting | JobRowState::Dead)) {
+        return Err(illegal_transition(&row, "discarded", "one that waits or is dead"));
+    }
+    let mut sql = tx.sql();
+    sql.push("UPDATE job SET state = 'discarded', due_at = NULL, updated_at = ").bind(tx.now());
+    sql.push(" WHERE id = ").bind(id);
+    tx.execute_raw(sql.into_statement()).await?;
+    // The next job of its lane may run.
+    tx.notify_workers_on_commit();
+    record_decision(tx, (&row, "job.discard")).await
+}
+
+async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
+    let mut sql = tx.sql();
+    if sql.is_postgres() {
+        sql.push("SELECT id FROM job WHERE id = ").bind(id).push(" FOR NO KEY UPDATE");
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    find_job(tx, id).await?.ok_or_else(|| Error::not_found("id", "job"))
+}
+
+fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_states: &str) -> Error {
+    let message = format!("a job that is {} cannot be {attempted_action}; only {allowed_states} can", row.state);
+    Error::user(PublicErrorCode::IllegalTransition, "id", message)
+}
+
+async fn record_decision(tx: &Tx, (before, action): (&JobRow, &'static str)) -> Result<JobRow> {
+    let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
+    let to_audit_json = |row: &JobRow| Some(json!({ "kind": row.kind, "state": row.state, "attempts": row.attempts }));
+    tx.record_audit(&[AuditRecord {
+        action,
+        entity: (NodeType::Job, after.id),
+        before: to_audit_json(before),
+        after: to_audit_json(&after),
+    }])
+    .await?;
+    Ok(after)
+}

@@ -1,0 +1,212 @@
+//! A builder of hand-written SQL statements, whose values are always bound and never become part of the text.
+
+use sea_orm::{
+    DbBackend, Statement, Value,
+    sea_query::{ArrayType, OptionEnum},
+};
+
+/// The largest character: appended to a prefix, it sorts after all strings with that prefix, byte by byte.
+const MAX_CHAR: char = char::MAX;
+
+/// An SQL statement under construction.
+#[derive(Debug, Clone)]
+pub struct SqlBuilder {
+    backend: DbBackend,
+    text: String,
+    values: Vec<Value>,
+}
+
+impl SqlBuilder {
+    /// Creates an empty statement for a database backend.
+    #[must_use]
+    pub fn new(backend: DbBackend) -> Self {
+        Self { backend, text: String::with_capacity(512), values: Vec::with_capacity(8) }
+    }
+
+    /// Returns whether the statement is for PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.backend == DbBackend::Postgres
+    }
+
+    /// Appends constant SQL text.
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a placeholder bound to a value. Both databases support `$1`.
+    pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.placeholder(self.values.len())
+    }
+
+    /// Appends the placeholder of a value that is already bound.
+    pub fn placeholder(&mut self, number: usize) -> &mut Self {
+        self.text.push('$');
+        self.text.push_str(&number.to_string());
+        self
+    }
+
+    /// Returns the number of bound values.
+    #[must_use]
+    pub fn bind_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Appends "`column` is one of `ids`". The text does not depend on the number of ids, so it is prepared once.
+    pub fn eq_any(&mut self, column: &str, ids: impl IntoIterator<Item = i64>) -> &mut Self {
+        self.push(column);
+        if self.is_postgres() {
+            self.push(" = ANY(").bind_ints(ids).push(")")
+        } else {
+            self.push(" IN (SELECT value FROM json_each(").bind_ints(ids).push("))")
+        }
+    }
+
+    /// Appends "`column` is one of `values`".
+    pub fn eq_any_text<'a>(&mut self, column: &str, values: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        self.push(column);
+        if self.is_postgres() {
+            self.push(" = ANY(").bind_texts(values).push(")")
+        } else {
+            self.push(" IN (SELECT value FROM json_each(").bind_texts(values).push("))")
+        }
+    }
+
+    /// Appends "`column` starts with `text`", byte by byte, as a range that can use an index.
+    pub fn starts_with(&mut self, column: &str, text: &str) -> &mut Self {
+        self.push("(").push(column).push(" >= ").bind(text);
+        self.push(" AND ").push(column).push(" < ").bind(format!("{text}{MAX_CHAR}")).push(")")
+    }
+
+    /// Binds a list of integers: an array on PostgreSQL, JSON text on SQLite.
+    pub fn bind_ints(&mut self, ids: impl IntoIterator<Item = i64>) -> &mut Self {
+        let values = ids.into_iter();
+        if self.is_postgres() {
+            let values = values.map(|id| Value::BigInt(Some(id))).collect();
+            return self.bind(Value::Array(ArrayType::BigInt, Some(Box::new(values))));
+        }
+        let values: Vec<i64> = values.collect();
+        self.bind(serde_json::json!(values).to_string())
+    }
+
+    /// Binds a list of strings in the same way.
+    pub fn bind_texts<'a>(&mut self, strings: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let values = strings.into_iter();
+        if self.is_postgres() {
+            let values = values.map(|text| Value::String(Some(text.to_owned()))).collect();
+            return self.bind(Value::Array(ArrayType::String, Some(Box::new(values))));
+        }
+        let values: Vec<&str> = values.collect();
+        self.bind(serde_json::json!(values).to_string())
+    }
+
+    /// Appends `INSERT INTO table (columns) SELECT …` of rows given as JSON arrays. The text does not depend on the
+    /// number of rows, so it is prepared once. Columns are given with their PostgreSQL types; there each column is sent
+    /// as one array, which is several times faster than rows.
+    pub fn insert_rows(&mut self, table: &str, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") ");
+        self.select_rows(columns, rows)
+    }
+
+    /// Appends `WITH given (columns) AS (SELECT …) `: the rows, for a statement that joins them.
+    pub fn with_rows(&mut self, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        self.push("WITH given (").push(&names.join(", ")).push(") AS (");
+        self.select_rows(columns, rows).push(") ")
+    }
+
+    fn select_rows(&mut self, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
+        self.push("SELECT ");
+        let separator = |index: usize| if index == 0 { "" } else { ", " };
+        if !self.is_postgres() {
+            for index in 0..columns.len() {
+                self.push(separator(index)).push(&format!("value ->> {index}"));
+            }
+            let rows = serde_json::Value::Array(rows).to_string();
+            return self.push(" FROM json_each(").bind(rows).push(") WHERE true");
+        }
+        let column_values = |(index, (_, sql_type)): (usize, &(&str, &str))| {
+            rows.iter().map(|row| cell_value(sql_type, &row[index])).collect()
+        };
+        self.select_columns(&columns.iter().enumerate().map(column_values).collect::<Vec<_>>())
+    }
+
+    /// Appends `NULLIF(c0, …)::type, … FROM unnest(…)`: rows for PostgreSQL, as typed columns.
+    ///
+    /// Values are sent as text, because the driver's arrays cannot contain NULL; a control character that no stored
+    /// text contains represents it.
+    pub fn select_columns(&mut self, columns: &[Vec<Value>]) -> &mut Self {
+        for (index, column) in columns.iter().enumerate() {
+            let sql_type = match column.first() {
+                Some(Value::BigInt(_)) => "bigint",
+                Some(Value::Int(_)) => "int",
+                Some(Value::Bool(_)) => "boolean",
+                Some(Value::ChronoDateTimeUtc(_)) => "timestamptz",
+                Some(Value::Json(_)) => "jsonb",
+                _ => "text",
+            };
+            let separator = if index == 0 { "" } else { ", " };
+            self.push(&format!("{separator}NULLIF(c{index}, chr(30))::{sql_type}"));
+        }
+        self.push(" FROM unnest(");
+        for (index, column) in columns.iter().enumerate() {
+            let texts = column.iter().map(|value| Value::String(Some(to_postgres_text(value)))).collect();
+            self.push(if index == 0 { "" } else { ", " });
+            self.bind(Value::Array(ArrayType::String, Some(Box::new(texts))));
+        }
+        let names: Vec<String> = (0..columns.len()).map(|index| format!("c{index}")).collect();
+        self.push(") AS row (").push(&names.join(", ")).push(")")
+    }
+
+    /// Appends another statement with its values.
+    pub fn append(&mut self, part: Self) -> &mut Self {
+        let offset = self.values.len();
+        let mut rest = part.text.as_str();
+        while let Some((before, after)) = rest.split_once('$') {
+            self.text.push_str(before);
+            rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            let number: usize = after[..after.len() - rest.len()].parse().unwrap_or_default();
+            self.placeholder(number + offset);
+        }
+        self.text.push_str(rest);
+        self.values.extend(part.values);
+        self
+    }
+
+    /// Returns the finished statement.
+    #[must_use]
+    pub fn into_statement(self) -> Statement {
+        Statement::from_sql_and_values(self.backend, self.text, self.values)
+    }
+}
+
+/// Returns a cell of a JSON row as a value. Types without a JSON counterpart are sent as text.
+fn cell_value(sql_type: &str, cell: &serde_json::Value) -> Value {
+    match sql_type {
+        "bigint" => Value::BigInt(cell.as_i64()),
+        "int" => Value::Int(cell.as_i64().and_then(|number| i32::try_from(number).ok())),
+        "boolean" => Value::Bool(cell.as_bool()),
+        "jsonb" => Value::Json(Some(cell).filter(|cell| !cell.is_null()).cloned().map(Box::new)),
+        "timestamptz" => Value::ChronoDateTimeUtc(cell.as_str().and_then(|text| text.parse().ok())),
+        _ => Value::String(cell.as_str().map(str::to_owned)),
+    }
+}
+
+/// Returns a value in PostgreSQL's text format.
+fn to_postgres_text(value: &Value) -> String {
+    let text = match value {
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::Bool(flag) => flag.map(|flag| flag.to_string()),
+        Value::ChronoDateTimeUtc(at) => at.map(|at| at.to_rfc3339()),
+        Value::String(text) => text.clone(),
+        Value::Json(value) => value.as_ref().map(ToString::to_string),
+        // Enum variants are text in the database.
+        Value::Enum(OptionEnum::Some(variant)) => Some(variant.value.to_string()),
+        _ => None,
+    };
+    text.unwrap_or_else(|| "\u{1e}".to_owned())
+}

@@ -1,0 +1,128 @@
+//! Bulk updates of on-hand stock, and the products' `in_stock` flag.
+
+use std::collections::HashMap;
+
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+use super::{DEFAULT_LOCATION_ID, stock_level};
+use crate::{
+    base::{
+        Error, Result,
+        error::{PublicError, PublicErrorCode},
+        global_id::NodeType,
+    },
+    infra::{AuditRecord, Tx},
+};
+
+/// Sets the on-hand quantities of variants at the default location, at least to the reserved quantity.
+pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let mut counts = counts.to_vec();
+    counts.sort_unstable();
+    counts.dedup_by_key(|(variant, _)| *variant);
+    let actor = tx.origin().actor.to_string();
+    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
+    let rows =
+        counts.iter().map(|(variant, count)| json!([variant, DEFAULT_LOCATION_ID, count, 0, "count", actor, now, now]));
+    let columns = [
+        ("variant_id", "bigint"),
+        ("location_id", "bigint"),
+        ("on_hand", "bigint"),
+        ("reserved", "bigint"),
+        ("moved_why", "text"),
+        ("moved_by", "text"),
+        ("created_at", "timestamptz"),
+        ("updated_at", "timestamptz"),
+    ];
+    let mut sql = tx.sql();
+    sql.insert_rows("inventory", &columns, rows.collect()).push(
+        " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
+         moved_why = excluded.moved_why, moved_for = NULL, moved_by = excluded.moved_by, \
+         on_hand = CASE WHEN excluded.on_hand < inventory.reserved THEN inventory.reserved ELSE excluded.on_hand END \
+         WHERE inventory.on_hand <> excluded.on_hand",
+    );
+    tx.execute_raw(sql.into_statement()).await?;
+    let variants: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
+    refresh_in_stock(tx, &variants).await
+}
+
+/// Locks the stock levels of variants and checks their on-hand quantities at the default location. Each expectation is
+/// a variant id, a quantity, and the path of the input field.
+///
+/// # Errors
+/// Returns `VersionConflict` for each variant whose on-hand quantity differs.
+pub async fn check_on_hand(tx: &Tx, expected: &[(i64, i64, String)]) -> Result<()> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let rows = stock_level::lock_stock_levels(tx, expected.iter().map(|(variant, ..)| *variant)).await?;
+    let to_mismatch_error = |(variant, quantity, field): &(i64, i64, String)| {
+        let level = rows.iter().find(|row| row.variant_id == *variant && row.location_id == DEFAULT_LOCATION_ID);
+        let on_hand = level.map_or(0, |row| row.on_hand);
+        let message = format!("there are {on_hand} on hand now, not {quantity}: others have changed it; count again");
+        let field = field.split('.').map(str::to_owned).collect();
+        (on_hand != *quantity).then_some(PublicError { code: PublicErrorCode::VersionConflict, field, message })
+    };
+    Error::fail_if_any(expected.iter().filter_map(to_mismatch_error).collect())
+}
+
+/// Sets on-hand quantities as [`set_on_hand`] does and writes an audit record for each variant whose quantity changes.
+pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let variant_ids: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
+    let before = load_on_hand(tx, &variant_ids).await?;
+    set_on_hand(tx, counts).await?;
+    let after = load_on_hand(tx, &variant_ids).await?;
+    let to_audit_record = |variant_id: &i64| AuditRecord {
+        action: "inventory.set",
+        entity: (NodeType::Variant, *variant_id),
+        before: Some(json!({ "onHand": before.get(variant_id) })),
+        after: Some(json!({ "onHand": after.get(variant_id) })),
+    };
+    let changed_ids = variant_ids.iter().filter(|variant_id| before.get(variant_id) != after.get(variant_id));
+    tx.record_audit(&changed_ids.map(to_audit_record).collect::<Vec<_>>()).await
+}
+
+async fn load_on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
+    let mut sql = tx.sql();
+    sql.push("SELECT variant_id, on_hand FROM inventory WHERE location_id = ").bind(DEFAULT_LOCATION_ID).push(" AND ");
+    sql.eq_any("variant_id", variants.iter().copied());
+    let rows = tx.query_all_raw(sql.into_statement()).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()
+}
+
+/// Updates the `in_stock` flag of the products of variants, by which product lists filter. Writes only products whose
+/// flag changes, so that most sales do not touch the product row.
+///
+/// Locks the products before reading stock: of two concurrent transactions that sell the last units of two variants of
+/// one product, the second waits for the lock and then sees the change of the first.
+pub async fn refresh_in_stock(tx: &Tx, variants: &[i64]) -> Result<()> {
+    if variants.is_empty() {
+        return Ok(());
+    }
+    let buyable_sql = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
+                   WHERE v.product_id = product.id AND v.deleted_at IS NULL \
+                   AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+    lock_products(tx, variants).await?;
+    let mut sql = tx.sql();
+    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
+    sql.eq_any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable_sql);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}
+
+/// Locks the products of variants until the transaction ends. No-op on SQLite, which has a single writer.
+pub(super) async fn lock_products(tx: &Tx, variants: &[i64]) -> Result<()> {
+    let mut sql = tx.sql();
+    if sql.is_postgres() {
+        sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
+        sql.eq_any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    Ok(())
+}

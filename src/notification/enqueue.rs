@@ -1,0 +1,156 @@
+//! Creation of notifications, in the transaction of the event handler.
+
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
+use serde_json::{Value, json};
+
+use super::{
+    NotificationChannel, NotificationEventType, OrderTemplateData, message,
+    preference::{self, ChannelPreferences},
+    send::SendNotification,
+};
+use crate::{
+    base::{Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType},
+    infra::{AuditRecord, Tx},
+};
+
+/// Skip reason of a notification that the customer opted out of.
+const OPTED_OUT_REASON: &str = "the customer does not want it";
+
+/// A notification to enqueue.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    /// Outbox id of the event; each channel gets at most one notification of an event.
+    pub event_id: i64,
+    /// Type of the event.
+    pub event_type: NotificationEventType,
+    /// Recipient of the notification.
+    pub recipient: NotificationRecipient,
+    /// Id of the order, with its template data.
+    pub order: Option<(i64, OrderTemplateData)>,
+}
+
+/// Recipient of a notification.
+#[derive(Debug, Clone, Default)]
+pub struct NotificationRecipient {
+    /// Account whose preferences apply; `None` for a guest.
+    pub account_id: Option<i64>,
+    /// E-mail address; `None` sends no email.
+    pub email: Option<String>,
+    /// Phone number; `None` sends no SMS.
+    pub phone: Option<String>,
+    /// Language; `None` uses the shop's.
+    pub language: Option<LanguageCode>,
+}
+
+/// Inserts a notification per channel and enqueues its delivery. Existing notifications of the event stay unchanged.
+/// Statements: constant.
+pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Result<()> {
+    let NewNotification { event_id, event_type, recipient: notification_recipient, order: order_id } = notification;
+    let NotificationRecipient { account_id, email, phone, language } = notification_recipient;
+    let preferences = match account_id {
+        Some(account_id) if event_type.is_optional() => preference::load_preferences(tx, account_id).await?,
+        _ => ChannelPreferences::default(),
+    };
+    let (order_id, template_data) = match order_id {
+        Some((order_key, template_data)) => (Some(order_key), Some(json!(template_data))),
+        None => (None, None),
+    };
+    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
+    let row = |channel: NotificationChannel, recipient: Option<String>| -> Option<Value> {
+        let recipient = recipient.filter(|recipient| !recipient.is_empty())?;
+        let is_enabled = preferences.is_enabled(event_type, channel);
+        // Channels that are off by default, not by choice, leave no skipped row.
+        let (state, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
+            (true, _) => ("queued", None),
+            (false, Some(_)) => ("skipped", Some(OPTED_OUT_REASON)),
+            (false, None) => return None,
+        };
+        Some(json!([
+            event_id,
+            event_type.name(),
+            channel.name(),
+            recipient,
+            account_id,
+            order_id,
+            language.map(LanguageCode::code),
+            template_data,
+            state,
+            reason,
+            0,
+            0,
+            now,
+            now
+        ]))
+    };
+    let channels =
+        [(NotificationChannel::Email, email), (NotificationChannel::Sms, phone.filter(|_| event_type.is_optional()))];
+    let rows: Vec<Value> = channels.into_iter().filter_map(|(channel, recipient)| row(channel, recipient)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = [
+        ("event_id", "bigint"),
+        ("occasion", "text"),
+        ("channel", "text"),
+        ("recipient", "text"),
+        ("account_id", "bigint"),
+        ("order_id", "bigint"),
+        ("language", "text"),
+        ("words", "jsonb"),
+        ("state", "text"),
+        ("why", "text"),
+        ("attempts", "int"),
+        ("round", "int"),
+        ("created_at", "timestamptz"),
+        ("updated_at", "timestamptz"),
+    ];
+    let mut sql = tx.sql();
+    sql.insert_rows("message", &columns, rows).push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, state");
+    let inserted = tx.query_all_raw(sql.into_statement()).await?;
+    for row in &inserted {
+        // At most one per channel.
+        let (message, state): (i64, String) = (row.try_get("", "id")?, row.try_get("", "state")?);
+        if state == "queued" {
+            tx.enqueue_job(SendNotification { message }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Resends a failed, skipped or undelivered notification.
+///
+/// # Errors
+/// Returns `NotFound` if it does not exist, `IllegalTransition` if it is queued or its recipient was erased.
+pub async fn resend_notification(tx: &Tx, message_id: i64) -> Result<message::Model> {
+    let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
+    if existing.state == "queued" {
+        return Err(Error::user(
+            PublicErrorCode::IllegalTransition,
+            "id",
+            "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
+        ));
+    }
+    if existing.recipient.is_none() {
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
+    }
+    let (before, round) = (existing.state.clone(), existing.round + 1);
+    let mut row = existing.into_active_model();
+    row.state = Set("queued".to_owned());
+    // A resend by staff bypasses the sending limits.
+    row.due_at = Set(Some(tx.now()));
+    row.why = Set(None);
+    row.attempts = Set(0);
+    row.round = Set(round);
+    row.updated_at = Set(tx.now());
+    let row = row.update(tx).await?;
+    tx.enqueue_job(SendNotification { message: message_id }).await?;
+    tx.record_audit(&[AuditRecord {
+        action: "message.resend",
+        entity: (NodeType::Message, message_id),
+        before: Some(json!({ "state": before })),
+        after: Some(json!({ "state": "queued" })),
+    }])
+    .await?;
+    Ok(row)
+}

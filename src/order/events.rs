@@ -1,0 +1,54 @@
+//! Domain events of orders. They contain ids only; handlers read the current rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+use crate::infra::outbox::Event;
+
+macro_rules! event {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name {
+            /// Id of the order.
+            pub order: i64,
+            $($(#[$field_doc])* pub $field: $ty),*
+        }
+
+        impl Event for $name {
+            const KIND: &'static str = stringify!($name);
+
+            fn aggregate(&self) -> String {
+                format!("order:{}", self.order)
+            }
+        }
+    };
+}
+
+event!(
+    /// An order was placed.
+    OrderPlaced {}
+);
+event!(
+    /// The status of an order changed.
+    OrderStatusChanged {
+        /// Previous status.
+        from: Status,
+        /// New status.
+        to: Status,
+    }
+);
+event!(
+    /// A fulfillment was created.
+    OrderShipped {
+        /// Id of the fulfillment.
+        fulfilment: i64,
+    }
+);
+event!(
+    /// A refund was completed.
+    OrderRefunded {
+        /// Id of the refund.
+        refund: i64,
+    }
+);

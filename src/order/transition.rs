@@ -1,0 +1,148 @@
+//! Status transitions of orders: status, history and event in one place.
+
+use sea_orm::ConnectionTrait;
+
+use super::{
+    OrderRow, OrderStatusChanged, PaymentStatus, history,
+    history::OrderHistoryEvent,
+    queries,
+    state_machine::{FulfilmentStatus, OrderAction},
+};
+use crate::{
+    base::{Error, Result, error::PublicErrorCode},
+    customer::{OwnerScope, access_scope},
+    infra::Tx,
+};
+
+/// Maximum length of a note, in characters.
+pub const MAX_ORDER_NOTE_LENGTH: usize = 1000;
+
+/// Target of an order mutation.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderTarget {
+    /// Id of the order.
+    pub order_id: i64,
+    /// Access scope of the caller.
+    pub owner_scope: OwnerScope,
+    /// Expected current version; `None` skips the check.
+    pub expected_version: Option<i32>,
+}
+
+/// Locks and returns the order.
+///
+/// # Errors
+/// Returns `NotFound` if it does not exist or is outside the access scope, `VersionConflict` if the version differs.
+pub async fn lock_target_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
+    let order = queries::lock_order(tx, target.order_id, target.owner_scope).await?;
+    access_scope::check_version(order.version, target.expected_version)?;
+    Ok(order)
+}
+
+/// Applies an action to a locked order: updates the status, adds a history entry and emits `OrderStatusChanged`.
+///
+/// # Errors
+/// Returns `IllegalTransition` if the action is not allowed.
+pub async fn transition_order(
+    tx: &Tx,
+    mut order: OrderRow,
+    action: OrderAction,
+    note: Option<&str>,
+) -> Result<OrderRow> {
+    let to = order.status.apply(action, order.payment_status)?;
+    let from = std::mem::replace(&mut order.status, to);
+    order.expires_at = None;
+    let order = update_order(tx, order).await?;
+    if from != to {
+        history::record_history_event(tx, order.id, OrderHistoryEvent::StatusChanged(from, to), (note, true)).await?;
+        tx.emit_event(OrderStatusChanged { order: order.id, from, to }).await?;
+    }
+    Ok(order)
+}
+
+/// Updates the mutable columns of an order and increments its version.
+pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
+    order.version += 1;
+    order.updated_at = tx.now();
+    let mut sql = tx.sql();
+    sql.push("UPDATE customer_order SET status = ").bind(order.status.stored()).push(", payment_status = ");
+    sql.bind(order.payment_status.stored()).push(", fulfilment_status = ").bind(order.fulfilment_status.stored());
+    sql.push(", expires_at = ").bind(order.expires_at).push(", version = ").bind(order.version);
+    sql.push(", updated_at = ").bind(order.updated_at).push(" WHERE id = ").bind(order.id);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(order)
+}
+
+/// Confirms an order.
+///
+/// # Errors
+/// Returns `NotFound` if it does not exist, `VersionConflict` if the version differs, `IllegalTransition` if it is not
+/// pending or its payment is not authorized.
+pub async fn confirm_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
+    let order = lock_target_order(tx, target).await?;
+    if order.status.next_status(OrderAction::Confirm, order.payment_status).is_some()
+        && order.payment_status == PaymentStatus::Pending
+    {
+        let message = "nobody has paid or promised to pay for it yet; it can: cancel";
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
+    }
+    transition_order(tx, order, OrderAction::Confirm, None).await
+}
+
+/// Marks an order and its fulfillments as delivered.
+///
+/// # Errors
+/// Returns `NotFound` if it does not exist, `VersionConflict` if the version differs, `IllegalTransition` if it is not
+/// shipped.
+pub async fn deliver_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
+    let order = lock_target_order(tx, target).await?;
+    let order = transition_order(tx, order, OrderAction::Deliver, None).await?;
+    let mut sql = tx.sql();
+    sql.push("UPDATE fulfilment SET delivered_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
+    sql.push(" WHERE delivered_at IS NULL AND order_id = ").bind(order.id);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(order)
+}
+
+/// Adds a note to the order's history, visible to staff only or also to the buyer.
+///
+/// # Errors
+/// Returns `NotFound` if the order does not exist, `VersionConflict` if the version differs, `BadUserInput` if the note
+/// is empty or too long.
+pub async fn add_order_note(tx: &Tx, target: OrderTarget, (text, is_public): (&str, bool)) -> Result<OrderRow> {
+    let text = validate_note(text, "input.note")?;
+    if text.is_empty() {
+        return Err(Error::bad_input("input.note", "there is nothing to write down"));
+    }
+    let order = lock_target_order(tx, target).await?;
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Note, (Some(&text), is_public)).await?;
+    update_order(tx, order).await
+}
+
+/// Trims and validates a note.
+///
+/// # Errors
+/// Returns `BadUserInput` if it is too long or contains control characters.
+pub fn validate_note(text: &str, field: &str) -> Result<String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length > MAX_ORDER_NOTE_LENGTH {
+        let message = format!("this has {length} characters; at most {MAX_ORDER_NOTE_LENGTH} will do");
+        return Err(Error::bad_input(field, message));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(Error::bad_input(field, "this holds control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Derives the fulfillment status of an order from its lines.
+#[must_use]
+pub fn derive_fulfillment_status(lines: &[super::OrderLineRow]) -> FulfilmentStatus {
+    if lines.iter().all(|line| line.fulfilled == 0) {
+        FulfilmentStatus::Unfulfilled
+    } else if lines.iter().all(|line| line.unshipped_quantity() == 0) {
+        FulfilmentStatus::Fulfilled
+    } else {
+        FulfilmentStatus::Partial
+    }
+}

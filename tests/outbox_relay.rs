@@ -1,0 +1,391 @@
+//! Events reach their reactions: each once, in the order of what they happened to, whatever happens to others.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use migration::{Migrator, MigratorTrait};
+use savannah::{
+    base::{Error, Result, error::PublicErrorCode},
+    identity::Role,
+    infra::{
+        Tx,
+        jobs::{JobRegistry, register_job_handlers},
+        outbox::{DeliveredEvent, Event},
+    },
+};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    integration_tests,
+    support::{Backend, TestApp, parse_datetime},
+};
+
+integration_tests![
+    event_is_delivered_to_each_handler_once,
+    events_of_one_aggregate_are_delivered_in_order,
+    permanently_failing_delivery_becomes_a_dead_job,
+    staff_retry_and_discard_dead_jobs,
+    events_of_one_aggregate_are_numbered_without_gaps,
+    killed_worker_leaves_no_partial_delivery,
+    failing_delivery_in_a_batch_does_not_affect_others,
+    worker_without_due_jobs_writes_nothing,
+    event_relayed_by_an_older_version_reaches_new_handlers,
+    invalid_outbox_and_job_rows_are_rejected_by_the_database,
+    events_before_the_jobs_migration_are_numbered_and_not_delivered,
+];
+
+/// Shorter than anybody waits for a writer.
+const WRITER_WAIT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Something happened to a thing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TestEvent {
+    pub thing: i64,
+    pub number: i64,
+}
+
+impl Event for TestEvent {
+    const KIND: &'static str = "Poked";
+
+    fn aggregate(&self) -> String {
+        format!("thing:{}", self.thing)
+    }
+}
+
+/// Writes down what it heard.
+pub async fn record_event(tx: &Tx, delivered: &DeliveredEvent<TestEvent>) -> Result<()> {
+    insert_delivery(tx, "steady", delivered).await
+}
+
+/// The same, but there are pokes that it cannot bear.
+pub async fn record_event_or_fail(tx: &Tx, delivered: &DeliveredEvent<TestEvent>) -> Result<()> {
+    insert_delivery(tx, "touchy", delivered).await?;
+    let mut sql = tx.sql();
+    sql.push("SELECT how FROM trouble WHERE number = ").bind(delivered.event.number);
+    let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(()) };
+    let operation: String = row.try_get("", "how")?;
+    assert!(operation != "panic", "as the story wants it");
+    if operation == "fault" {
+        let mut sql = tx.sql();
+        sql.push("SELECT password FROM nowhere");
+        tx.query_one_raw(sql.into_statement()).await?;
+    }
+    Err(Error::user(PublicErrorCode::NotFound, "", "there is no such leg"))
+}
+
+async fn insert_delivery(tx: &Tx, consumer: &str, delivered: &DeliveredEvent<TestEvent>) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("INSERT INTO heard (who, event, thing, number) VALUES (").bind(consumer).push(", ").bind(delivered.id);
+    sql.push(", ").bind(delivered.event.thing).push(", ").bind(delivered.event.number).push(")");
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}
+
+/// A shop in which two hear of pokes, and the tables in which a story sees what they did.
+pub async fn start_app_with_handlers(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
+    let mut app = TestApp::start_with_settings(backend, settings).await;
+    app.job_registry = Arc::new(
+        JobRegistry::default()
+            .on_event::<TestEvent>("steady", record_event)
+            .on_event::<TestEvent>("touchy", record_event_or_fail),
+    );
+    let key = if backend == Backend::Sqlite { "INTEGER PRIMARY KEY" } else { "BIGSERIAL PRIMARY KEY" };
+    let create_table_sql =
+        format!("CREATE TABLE heard (id {key}, who TEXT, event BIGINT, thing BIGINT, number BIGINT)");
+    app.execute_sql(&create_table_sql).await.expect("a table");
+    app.execute_sql("CREATE TABLE trouble (number BIGINT, how TEXT)").await.expect("a table");
+    app
+}
+
+pub async fn emit_test_event(app: &TestApp, product: i64, number: i64) {
+    let outcome = app.db.write(async |tx| tx.emit_event(TestEvent { thing: product, number }).await).await;
+    outcome.unwrap_or_else(|error| panic!("not emitted: {}", error.log_message()));
+}
+
+/// The numbers that somebody heard of, in the order of hearing.
+pub async fn delivered_numbers(app: &TestApp, consumer: &str, product: i64) -> Vec<i64> {
+    let mut sql = app.db.sql();
+    sql.push("SELECT number FROM heard WHERE who = ")
+        .bind(consumer)
+        .push(" AND thing = ")
+        .bind(product)
+        .push(" ORDER BY id");
+    let rows = app.db.writer_connection().query_all_raw(sql.into_statement()).await.expect("rows");
+    rows.iter().map(|row| row.try_get("", "number").expect("a number")).collect()
+}
+
+async fn event_is_delivered_to_each_handler_once(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    for number in 1..=3 {
+        emit_test_event(&app, number % 2, number).await;
+    }
+    app.drain_jobs().await;
+    for consumer in ["steady", "touchy"] {
+        assert_eq!(
+            (delivered_numbers(&app, consumer, 0).await, delivered_numbers(&app, consumer, 1).await),
+            (vec![2], vec![1, 3])
+        );
+    }
+    // Told again, it is known already.
+    app.execute_sql("UPDATE outbox SET relayed_at = NULL").await.expect("a change");
+    app.run_pending_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM heard").await, 6);
+    assert_eq!(app.query_scalar("SELECT count(DISTINCT event) FROM heard").await, 3);
+}
+
+async fn events_of_one_aggregate_are_delivered_in_order(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (1, 'words')").await.expect("trouble");
+    for number in 1..=3 {
+        emit_test_event(&app, 1, number).await;
+    }
+    emit_test_event(&app, 2, 4).await;
+    app.drain_jobs().await;
+    assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
+    assert_eq!(delivered_numbers(&app, "touchy", 2).await, [4], "another thing does not wait");
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3], "another reaction does not wait");
+    app.execute_sql("DELETE FROM trouble").await.expect("peace");
+    app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "touchy", 1).await, [1, 2, 3]);
+}
+
+async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "3")]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (1, 'fault'), (2, 'panic')").await.expect("trouble");
+    for number in 1..=3 {
+        emit_test_event(&app, 1, number).await;
+    }
+    let attempts = "SELECT sum(attempts) FROM job WHERE state IN ('waiting', 'dead') AND last_error IS NOT NULL";
+    for (hour, tried) in [(10, 1), (11, 2), (12, 4), (13, 5), (14, 6)] {
+        app.drain_jobs().await;
+        assert_eq!(app.query_scalar(attempts).await, tried, "before {hour}");
+        // Nothing is tried before its time.
+        assert_eq!(app.drain_jobs().await, 0);
+        app.clock.set(parse_datetime(&format!("2026-11-01T{hour}:00:00Z")));
+    }
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'dead' AND attempts = 3").await, 2);
+    assert_eq!(delivered_numbers(&app, "touchy", 1).await, [3]);
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3]);
+    let leaking_count_sql =
+        "SELECT count(*) FROM job WHERE last_error LIKE '%nowhere%' OR last_error LIKE '%password%'";
+    assert_eq!(app.query_scalar(leaking_count_sql).await, 0, "what staff read holds no SQL");
+}
+
+const LIST_JOBS: &str =
+    "query($filter: JobFilter, $first: Int, $after: String) { jobs(filter: $filter, first: $first, after: $after) {
+    nodes { id kind queue state about attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
+
+async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (1, 'words'), (2, 'words')").await.expect("trouble");
+    for number in 1..=3 {
+        emit_test_event(&app, 7, number).await;
+    }
+    app.drain_jobs().await;
+    let admin = app.login(Role::Admin).await;
+    let dead = json!({ "filter": { "state": "DEAD" } });
+    let list = app.query_as(&admin, LIST_JOBS, dead.clone()).await;
+    assert_eq!(list.strings_at("/jobs/nodes", "kind"), ["touchy/Poked", "touchy/Poked"]);
+    assert_eq!(list.strings_at("/jobs/nodes", "about"), ["thing:7", "thing:7"]);
+    assert_eq!(list.strings_at("/jobs/nodes", "error"), ["there is no such leg", "there is no such leg"]);
+    assert_eq!(list.data_at("/jobs/nodes/0/attempts"), 1);
+    let ids = list.strings_at("/jobs/nodes", "id");
+    let page = app.query_as(&admin, LIST_JOBS, json!({ "first": 1, "filter": { "queue": "touchy" } })).await;
+    let after = page.data_at("/jobs/pageInfo/endCursor");
+    let page =
+        app.query_as(&admin, LIST_JOBS, json!({ "first": 5, "after": after, "filter": { "queue": "touchy" } })).await;
+    assert_eq!(page.data_at("/jobs/nodes").as_array().map(Vec::len), Some(2));
+
+    let mutate_job = async |mutation: &str, id: &str| {
+        let text =
+            format!("mutation($id: ID!) {{ {mutation}(id: $id) {{ job {{ state }} userErrors {{ code field }} }} }}");
+        app.query_as(&admin, &text, json!({ "id": id })).await
+    };
+    app.execute_sql("DELETE FROM trouble").await.expect("peace");
+    assert_eq!(mutate_job("jobRetry", &ids[0]).await.data_at("/jobRetry/job/state"), "WAITING");
+    assert_eq!(mutate_job("jobDiscard", &ids[1]).await.data_at("/jobDiscard/job/state"), "DISCARDED");
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2]);
+    for mutation in ["jobRetry", "jobDiscard"] {
+        let rejected = [("ILLEGAL_TRANSITION".to_owned(), "id".to_owned())];
+        assert_eq!(mutate_job(mutation, &ids[0]).await.user_errors(mutation), rejected, "it is done");
+        let none = savannah::base::GlobalId::new(savannah::base::global_id::NodeType::Job, 4711).encode();
+        assert_eq!(
+            mutate_job(mutation, &none).await.user_errors(mutation),
+            [("NOT_FOUND".to_owned(), "id".to_owned())]
+        );
+    }
+    assert_eq!(mutate_job("jobRetry", &ids[1]).await.data_at("/jobRetry/job/state"), "WAITING");
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2, 1]);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action IN ('job.retry', 'job.discard')").await, 3);
+    let staff = app.login(Role::Customer).await;
+    assert_eq!(app.query_as(&staff, LIST_JOBS, dead).await.error_code(), "FORBIDDEN");
+}
+
+async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "16")]).await;
+    let emit_events = async |emit_events: i64| {
+        for round in 0..6 {
+            let number = emit_events * 100 + round;
+            let outcome = app.db.write(async |tx| {
+                tx.emit_event(TestEvent { thing: 1, number }).await?;
+                if number % 3 == 0 { Err(Error::bad_input("", "the story says no")) } else { Ok(()) }
+            });
+            assert_eq!(outcome.await.is_ok(), number % 3 != 0);
+        }
+    };
+    join_all((0..16).map(emit_events)).await;
+    let committed_count = (0..16)
+        .flat_map(|emit_events| (0..6).map(move |round| emit_events * 100 + round))
+        .filter(|candidate| candidate % 3 != 0);
+    let committed_count = i64::try_from(committed_count.count()).expect("a number");
+    assert_eq!(app.query_scalar("SELECT count(DISTINCT sequence) FROM outbox").await, committed_count);
+    assert_eq!(
+        app.query_scalar("SELECT min(sequence) * 1000 + max(sequence) FROM outbox").await,
+        1000 + committed_count
+    );
+    let unordered_sql = "SELECT count(*) FROM outbox AS a JOIN outbox AS b ON a.id < b.id AND a.sequence > b.sequence";
+    assert_eq!(app.query_scalar(unordered_sql).await, 0, "keys follow the numbers");
+    app.run_pending_jobs().await;
+    let order =
+        "SELECT count(*) FROM heard AS a JOIN heard AS b ON a.who = b.who AND a.id < b.id AND a.event > b.event";
+    assert_eq!(app.query_scalar(order).await, 0, "told in their order");
+    assert_eq!(app.query_scalar("SELECT count(*) FROM heard").await, 2 * committed_count);
+}
+
+async fn killed_worker_leaves_no_partial_delivery(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    emit_test_event(&app, 1, 1).await;
+    emit_test_event(&app, 1, 2).await;
+    app.create_worker().await.run_until_idle().await.expect("work");
+    // As it was when a worker had begun, and was gone before its transaction was committed.
+    let begin_sql = "UPDATE job SET state = 'running', worker = 'gone', attempts = 1, due_at = created_at";
+    app.execute_sql("DELETE FROM heard").await.expect("nothing heard");
+    app.execute_sql(begin_sql).await.expect("a change");
+    let lease = if backend == Backend::Sqlite { "'2026-11-01T09:01:00+00:00'" } else { "'2026-11-01T09:01:00Z'" };
+    app.execute_sql(&format!("UPDATE job SET due_at = {lease}")).await.expect("a lease");
+    assert_eq!(app.drain_jobs().await, 0, "it may still come back");
+    app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2]);
+    assert_eq!(delivered_numbers(&app, "touchy", 1).await, [1, 2]);
+    assert_eq!(app.query_scalar("SELECT min(attempts) FROM job").await, 2);
+}
+
+async fn failing_delivery_in_a_batch_does_not_affect_others(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (13, 'fault'), (21, 'panic')").await.expect("trouble");
+    for number in 1..=50 {
+        emit_test_event(&app, number, number).await;
+    }
+    app.drain_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM heard WHERE who = 'touchy'").await, 48);
+    assert_eq!(app.query_scalar("SELECT count(DISTINCT event) FROM heard WHERE who = 'touchy'").await, 48);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting'").await, 2);
+}
+
+async fn worker_without_due_jobs_writes_nothing(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    app.execute_sql("INSERT INTO trouble VALUES (1, 'words')").await.expect("trouble");
+    emit_test_event(&app, 1, 1).await;
+    emit_test_event(&app, 1, 2).await;
+    app.drain_jobs().await;
+    let worker = app.create_worker().await;
+    // On SQLite somebody else has the one writer. What waits is not due, or waits for what is not.
+    let drained = app.db.write(async |_| {
+        tokio::time::timeout(WRITER_WAIT_TIMEOUT, worker.run_until_idle()).await.expect("no writer is needed")
+    });
+    assert_eq!(drained.await.unwrap_or_else(|why| panic!("{}", why.log_message())), 0);
+    assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
+}
+
+async fn event_relayed_by_an_older_version_reaches_new_handlers(backend: Backend) {
+    let mut app = start_app_with_handlers(backend, &[]).await;
+    let next = Arc::clone(&app.job_registry);
+    let registered = register_job_handlers(&app.db, &next).await;
+    assert!(registered.is_ok(), "an instance of the next version has started");
+    app.job_registry = Arc::new(JobRegistry::default().on_event::<TestEvent>("steady", record_event));
+    emit_test_event(&app, 1, 1).await;
+    app.run_pending_jobs().await;
+    assert_eq!(
+        (delivered_numbers(&app, "steady", 1).await, delivered_numbers(&app, "touchy", 1).await),
+        (vec![1], vec![])
+    );
+    app.job_registry = next;
+    app.run_pending_jobs().await;
+    assert_eq!(
+        (delivered_numbers(&app, "steady", 1).await, delivered_numbers(&app, "touchy", 1).await),
+        (vec![1], vec![1])
+    );
+}
+
+async fn events_before_the_jobs_migration_are_numbered_and_not_delivered(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    let newest = Migrator::migrations().iter().position(|migration| migration.name().ends_with("_000011_jobs"));
+    let steps = Migrator::migrations().len() - newest.expect("the migration");
+    let steps = u32::try_from(steps).expect("a few");
+    Migrator::down(app.db.writer_connection(), Some(steps)).await.expect("the way back");
+    for (number, aggregate) in ["thing:1", "thing:2", "thing:1", "thing:1"].iter().enumerate() {
+        let payload = format!("'{{\"thing\": 1, \"number\": {number}}}'");
+        let old = format!(
+            "INSERT INTO outbox (kind, aggregate, payload, created_at) \
+             SELECT 'Poked', '{aggregate}', {payload}, created_at FROM shop"
+        );
+        app.execute_sql(&old).await.expect("an event of the version before");
+    }
+    Migrator::up(app.db.writer_connection(), None).await.expect("the way there");
+    assert_eq!(app.query_scalar("SELECT sum(sequence) FROM outbox WHERE aggregate = 'thing:1'").await, 6);
+    assert_eq!(app.query_scalar("SELECT sequence FROM outbox WHERE aggregate = 'thing:2'").await, 1);
+    assert_eq!(app.drain_jobs().await, 0, "nobody is told of what was long ago");
+    emit_test_event(&app, 1, 9).await;
+    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 4);
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [9]);
+}
+
+async fn invalid_outbox_and_job_rows_are_rejected_by_the_database(backend: Backend) {
+    let app = start_app_with_handlers(backend, &[]).await;
+    emit_test_event(&app, 1, 1).await;
+    emit_test_event(&app, 1, 2).await;
+    app.run_pending_jobs().await;
+    let columns =
+        "queue, kind, event_id, payload, lane, state, due_at, attempts, worker, last_error, created_at, updated_at";
+    let job = |values: &str| {
+        format!("INSERT INTO job ({columns}) SELECT {values}, created_at, created_at FROM outbox LIMIT 1")
+    };
+    let invalid_statements = [
+        "UPDATE outbox SET sequence = 1".to_owned(),
+        "UPDATE outbox SET sequence = 0 WHERE sequence = 1".to_owned(),
+        "DELETE FROM outbox".to_owned(),
+        "UPDATE job SET state = 'asleep'".to_owned(),
+        "UPDATE job SET state = 'waiting'".to_owned(),
+        "UPDATE job SET state = 'running', due_at = created_at".to_owned(),
+        "UPDATE job SET state = 'dead'".to_owned(),
+        "UPDATE job SET attempts = -1".to_owned(),
+        "UPDATE job SET worker = 'me'".to_owned(),
+        "UPDATE job SET event_id = NULL".to_owned(),
+        "UPDATE job SET event_id = 4711".to_owned(),
+        "UPDATE job SET lane = NULL".to_owned(),
+        job("'q', 'k', NULL, '{}', NULL, 'waiting', NULL, 0, NULL, NULL"),
+        job("'', 'k', NULL, '{}', NULL, 'waiting', created_at, 0, NULL, NULL"),
+        job("'q', 'k', NULL, '{}', NULL, 'running', created_at, 0, 'me', NULL"),
+        job("'q', 'k', id, '{}', 'l', 'waiting', created_at, 0, NULL, NULL"),
+        job("'steady', 'steady/Poked', id, NULL, 'l', 'waiting', created_at, 0, NULL, NULL"),
+        "INSERT INTO schedule SELECT 'x', '', created_at, NULL, created_at, created_at FROM outbox".to_owned(),
+        "INSERT INTO schedule SELECT 'x', 'x', created_at, created_at, created_at, created_at FROM outbox".to_owned(),
+    ];
+    for sql in invalid_statements {
+        assert!(app.execute_sql(&sql).await.is_err(), "the database took: {sql}");
+    }
+    // A version of the shop that knows nothing of numbers writes them too.
+    let old = "INSERT INTO outbox (kind, aggregate, payload, created_at) SELECT kind, aggregate, payload, created_at \
+        FROM outbox WHERE sequence = 2";
+    app.execute_sql(old).await.expect("an event");
+    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 3);
+    app.run_pending_jobs().await;
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 2]);
+}

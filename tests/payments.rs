@@ -1,0 +1,332 @@
+//! Orders whose money somebody else answers for: at once, later, not at all, or nobody knows.
+
+use futures_util::future::join;
+use savannah::{
+    base::{GlobalId, global_id::NodeType},
+    payment::{PaymentResult, cancellation, payment_result},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    checkout::{error_pairs, expect_order, order_id},
+    integration_tests,
+    support::{Backend, FakePaymentProvider, FakePaymentResponse, TestApp, parse_datetime},
+};
+
+integration_tests![
+    authorized_payment_keeps_the_reservation,
+    immediate_capture_marks_the_order_paid,
+    pending_payment_confirms_the_order_when_it_arrives,
+    declined_payment_cancels_the_order_and_reopens_the_cart,
+    unknown_payment_result_is_queried_again,
+    unpaid_order_is_canceled_after_its_timeout,
+    stock_of_an_overdue_order_is_available_to_others,
+    payment_concurrent_with_expiry_is_paid_or_refunded,
+    repeated_payment_result_is_applied_once,
+];
+
+/// What is said to pay through the bank.
+pub fn pay_by_bank() -> Value {
+    json!({ "paymentMethod": "bank" })
+}
+
+/// The key of an order.
+pub fn order_key(order: &Value) -> i64 {
+    GlobalId::decode_as(order_id(order), NodeType::Order, "id").expect("a key")
+}
+
+/// How an order stands, and its money.
+pub fn order_and_payment_status(order: &Value) -> (&str, &str) {
+    (order["status"].as_str().expect("a status"), order["paymentStatus"].as_str().expect("a status"))
+}
+
+/// An order as it is now.
+pub async fn reload_order(app: &TestApp, order: &Value) -> Value {
+    let query = format!(
+        "query($n: String, $t: String) {{ order(number: $n, token: $t) {{ {} }} }}",
+        crate::support::ORDER_FIELDS
+    );
+    app.query_with_variables(&query, json!({ "n": order["number"], "t": order["token"] }))
+        .await
+        .data_at("/order")
+        .clone()
+}
+
+/// Tells the shop what the bank says of an order, as if it had called.
+pub async fn apply_payment_response(app: &TestApp, order: &Value, response: &PaymentResult) {
+    let key = order_key(order);
+    let outcome = app.db.write(async |tx| payment_result::apply_payment_result(tx, key, response).await).await;
+    outcome.unwrap_or_else(|error| panic!("not settled: {}", error.log_message()));
+}
+
+/// The bank has what the shop has written down, to the cent.
+pub async fn assert_balances_match(app: &TestApp, payment_provider: &FakePaymentProvider) {
+    let written = "SELECT COALESCE(SUM(captured - refunded), 0) FROM payment WHERE provider = 'bank'";
+    assert_eq!(app.query_scalar(written).await, payment_provider.balance(), "money that only one of both knows of");
+}
+
+async fn count_reserved_units(app: &TestApp) -> (i64, i64) {
+    let all = app.query_scalar("SELECT COALESCE(SUM(reserved), 0) FROM inventory").await;
+    (all, app.query_scalar("SELECT count(*) FROM stock_hold WHERE expires_at IS NOT NULL").await)
+}
+
+async fn authorized_payment_keeps_the_reservation(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Authorized).await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    assert_eq!(order_and_payment_status(&placed_order), ("CONFIRMED", "AUTHORISED"), "{placed_order}");
+    assert_eq!(
+        (&placed_order["expiresAt"], count_reserved_units(&app).await, payment_provider.balance()),
+        (&Value::Null, (2, 0), 0)
+    );
+    app.clock.set(parse_datetime("2026-11-01T09:30:00Z"));
+    app.run_pending_jobs().await;
+    assert_eq!(order_and_payment_status(&reload_order(&app, &placed_order).await), ("CONFIRMED", "AUTHORISED"));
+    let staff = app.login(savannah::identity::Role::Staff).await;
+    let capture = app.run_order_mutation(&staff, "orderCapture", order_id(&placed_order), None);
+    let repeated = app.run_order_mutation(&staff, "orderCapture", order_id(&placed_order), None);
+    let (first, second) = join(capture, repeated).await;
+    for paid in [expect_order(&first, "orderCapture"), expect_order(&second, "orderCapture")] {
+        assert_eq!(
+            (order_and_payment_status(&paid), &paid["payments"][0]["capturedAmount"]),
+            (("CONFIRMED", "PAID"), &json!("200.00"))
+        );
+    }
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+    app.run_pending_jobs().await;
+}
+
+async fn immediate_capture_marks_the_order_paid(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Succeeded).await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    assert_eq!(
+        (order_and_payment_status(&placed_order), count_reserved_units(&app).await),
+        (("CONFIRMED", "PAID"), (2, 0))
+    );
+    assert_eq!(payment_provider.balance(), 20_000);
+    assert_eq!(
+        expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate"),
+        placed_order
+    );
+    assert_eq!(payment_provider.request_keys("authorise").len(), 1);
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+    app.run_pending_jobs().await;
+}
+
+async fn pending_payment_confirms_the_order_when_it_arrives(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let response = app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await;
+    let placed_order = expect_order(&response, "orderCreate");
+    assert_eq!(
+        (order_and_payment_status(&placed_order), count_reserved_units(&app).await),
+        (("PENDING", "PENDING"), (2, 1))
+    );
+    assert_eq!(placed_order["expiresAt"], "2026-11-01T09:15:00+00:00");
+    let url = response.data_at("/orderCreate/payment/actionUrl").as_str().expect("an address").to_owned();
+    assert!(url.starts_with("https://bank.example/pay/payment-"), "{url}");
+    // Nobody sends what nobody has paid for.
+    let staff = app.login(savannah::identity::Role::Staff).await;
+    for step in ["orderConfirm", "orderCapture"] {
+        let step_response = app.run_order_mutation(&staff, step, order_id(&placed_order), None).await;
+        assert_eq!(step_response.user_errors(step), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
+    }
+    app.clock.set(parse_datetime("2026-11-01T09:14:59Z"));
+    app.run_pending_jobs().await;
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    apply_payment_response(&app, &placed_order, &paid).await;
+    let reloaded = reload_order(&app, &placed_order).await;
+    assert_eq!(
+        (order_and_payment_status(&reloaded), count_reserved_units(&app).await),
+        (("CONFIRMED", "PAID"), (2, 0))
+    );
+    assert_eq!((&reloaded["expiresAt"], &reloaded["payments"][0]["actionUrl"]), (&Value::Null, &Value::Null));
+    app.clock.set(parse_datetime("2026-11-01T09:30:00Z"));
+    app.run_pending_jobs().await;
+    assert_eq!(reload_order(&app, &placed_order).await, reloaded, "an order that is paid does not expire");
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+}
+
+async fn declined_payment_cancels_the_order_and_reopens_the_cart(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Declined).await;
+    let mug = app.create_product("mug", 100, Some(2)).await;
+    let cart = app.create_cart(None, &[(&mug, 2)]).await;
+    let mut rejected = Vec::new();
+    for _ in 0..2 {
+        let overrides = json!({ "paymentMethod": "bank", "expectedTotal": "200.00" });
+        let response = app.complete_checkout(None, "k", &cart, overrides).await;
+        let expected = error_pairs(&[("PAYMENT_FAILED", "input.paymentMethod")]);
+        assert_eq!(response.user_errors("checkoutComplete"), expected, "{}", response.body);
+        assert_eq!(response.data_at("/checkoutComplete/payment/status"), "FAILED");
+        rejected.push(response.data_at("/checkoutComplete/order").clone());
+    }
+    assert_eq!(rejected[0], rejected[1], "the same request is told the same");
+    assert_eq!(
+        (order_and_payment_status(&rejected[0]), count_reserved_units(&app).await),
+        (("CANCELLED", "VOIDED"), (0, 0))
+    );
+    assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
+    payment_provider.set_authorize_response(FakePaymentResponse::Succeeded);
+    let placed_order = expect_order(&app.complete_checkout(None, "k2", &cart, pay_by_bank()).await, "checkoutComplete");
+    assert_eq!((order_and_payment_status(&placed_order), payment_provider.balance()), (("CONFIRMED", "PAID"), 20_000));
+    assert_eq!(app.query_cart(None, &cart).await["state"], "ORDERED");
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+    app.run_pending_jobs().await;
+}
+
+async fn unknown_payment_result_is_queried_again(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Unknown).await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    assert_eq!(order_and_payment_status(&placed_order), ("PENDING", "PENDING"));
+    app.drain_jobs().await;
+    assert_eq!(payment_provider.request_keys("authorise").len(), 1, "it is too early to ask again");
+    app.clock.set(parse_datetime("2026-11-01T09:00:31Z"));
+    app.drain_jobs().await;
+    assert_eq!(
+        (
+            payment_provider.request_keys("authorise").len(),
+            order_and_payment_status(&reload_order(&app, &placed_order).await)
+        ),
+        (2, ("PENDING", "PENDING"))
+    );
+    payment_provider.set_authorize_response(FakePaymentResponse::Succeeded);
+    app.clock.set(parse_datetime("2026-11-01T09:05:00Z"));
+    app.run_pending_jobs().await;
+    let keys = payment_provider.request_keys("authorise");
+    assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    assert_eq!(
+        (order_and_payment_status(&reload_order(&app, &placed_order).await), payment_provider.balance()),
+        (("CONFIRMED", "PAID"), 20_000)
+    );
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+}
+
+async fn unpaid_order_is_canceled_after_its_timeout(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
+    app.run_pending_jobs().await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    app.clock.set(parse_datetime("2026-11-01T09:16:00Z"));
+    app.run_pending_jobs().await;
+    let reloaded = reload_order(&app, &placed_order).await;
+    assert_eq!(
+        (order_and_payment_status(&reloaded), count_reserved_units(&app).await),
+        (("CANCELLED", "VOIDED"), (0, 0)),
+        "{reloaded}"
+    );
+    assert_eq!(payment_provider.request_keys("void").len(), 1, "the bank is told to let go");
+    // Money that comes for it nevertheless goes back.
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    for _ in 0..2 {
+        apply_payment_response(&app, &placed_order, &paid).await;
+    }
+    app.run_pending_jobs().await;
+    let reloaded = reload_order(&app, &placed_order).await;
+    assert_eq!(
+        (order_and_payment_status(&reloaded), payment_provider.balance()),
+        (("CANCELLED", "REFUNDED"), 0),
+        "{reloaded}"
+    );
+    assert_eq!(payment_provider.request_keys("refund").len(), 1);
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+}
+
+async fn stock_of_an_overdue_order_is_available_to_others(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
+    let (mug, bowl) = (app.create_product("mug", 100, Some(2)).await, app.create_product("bowl", 100, Some(2)).await);
+    let mugs = expect_order(&app.create_order(None, "k1", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    let cart = app.create_cart(None, &[(&bowl, 2)]).await;
+    let bowls = expect_order(&app.create_order(None, "k2", &[(&bowl, 1)], pay_by_bank()).await, "orderCreate");
+    let expected = error_pairs(&[("INSUFFICIENT_STOCK", "input.items.0.quantity")]);
+    assert_eq!(app.create_order(None, "k3", &[(&mug, 1)], json!({})).await.user_errors("orderCreate"), expected);
+    app.clock.set(parse_datetime("2026-11-01T09:15:00Z"));
+    let placed_order = expect_order(&app.create_order(None, "k3", &[(&mug, 1)], json!({})).await, "orderCreate");
+    assert_eq!(order_and_payment_status(&placed_order), ("PENDING", "PENDING"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &mugs).await), ("CANCELLED", "VOIDED"));
+    assert_eq!(
+        order_and_payment_status(&reload_order(&app, &bowls).await),
+        ("PENDING", "PENDING"),
+        "nobody wanted these"
+    );
+    // Through a cart too.
+    expect_order(&app.complete_checkout(None, "k4", &cart, json!({})).await, "checkoutComplete");
+    assert_eq!(order_and_payment_status(&reload_order(&app, &bowls).await), ("CANCELLED", "VOIDED"));
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+    app.run_pending_jobs().await;
+}
+
+async fn payment_concurrent_with_expiry_is_paid_or_refunded(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
+    let mug = app.create_product("mug", 100, Some(40)).await;
+    let mut placed_orders = Vec::new();
+    for round in 0..20 {
+        placed_orders.push(expect_order(
+            &app.create_order(None, &format!("k{round}"), &[(&mug, 2)], pay_by_bank()).await,
+            "orderCreate",
+        ));
+    }
+    app.clock.set(parse_datetime("2026-11-01T09:15:00Z"));
+    let keys = payment_provider.request_keys("authorise");
+    for (round, (placed, key)) in placed_orders.iter().zip(&keys).enumerate() {
+        let (order, when) = (order_key(placed), app.clock.now());
+        let response = payment_provider.complete_payment(key, 20_000);
+        let expiry = async {
+            let outcome = app.db.write(async |tx| cancellation::expire_order(tx, order, when).await).await;
+            outcome.unwrap_or_else(|error| panic!("not ended: {}", error.log_message()))
+        };
+        // Each goes first as often as the other; who is first by a hair is for the machine to say.
+        if round % 2 == 0 {
+            Box::pin(join(expiry, apply_payment_response(&app, placed, &response))).await;
+        } else {
+            Box::pin(join(apply_payment_response(&app, placed, &response), expiry)).await;
+        }
+    }
+    app.run_pending_jobs().await;
+    let mut paid = 0;
+    for placed in &placed_orders {
+        let reloaded = reload_order(&app, placed).await;
+        match order_and_payment_status(&reloaded) {
+            ("CONFIRMED", "PAID") => paid += 1,
+            ("CANCELLED", "REFUNDED") => {}
+            other => panic!("{other:?}: {reloaded}"),
+        }
+    }
+    assert_eq!(count_reserved_units(&app).await, (paid * 2, 0));
+    assert_eq!(payment_provider.balance(), paid * 20_000);
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+}
+
+async fn repeated_payment_result_is_applied_once(backend: Backend) {
+    let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    futures_util::future::join_all((0..8).map(|_| apply_payment_response(&app, &placed_order, &paid))).await;
+    let reloaded = reload_order(&app, &placed_order).await;
+    let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["PLACED", "PAYMENT", "STATUS"], "{reloaded}");
+    assert_eq!(reloaded["payments"][0]["capturedAmount"], "200.00");
+    // What it said before that comes late, and changes nothing.
+    for late_result in [
+        PaymentResult::Pending { reference: None, action_url: Some("https://bank.example".into()) },
+        PaymentResult::Declined { reason: "too slow".into() },
+        PaymentResult::Unknown { reason: "?".into() },
+    ] {
+        apply_payment_response(&app, &placed_order, &late_result).await;
+    }
+    let after = reload_order(&app, &placed_order).await;
+    assert_eq!((order_and_payment_status(&after), &after["payments"]), (("CONFIRMED", "PAID"), &reloaded["payments"]));
+    assert_balances_match(&app, &payment_provider).await;
+    app.assert_invariants().await;
+    app.run_pending_jobs().await;
+}

@@ -1,0 +1,152 @@
+//! Catalog fixtures: products and categories without an import file.
+
+use chrono::TimeDelta;
+use savannah::{
+    catalog::{self, ProductInput, VariantInput, category::CategoryIndex, persist::WriteSummary},
+    import_export::demo_data::CatalogGenerator,
+    infra::Db,
+    inventory,
+};
+
+use super::{Backend, TestApp, catalog_model::ModelProduct, parse_datetime};
+
+/// Number of products and categories of the varied catalog.
+const PRODUCT_COUNT: usize = 300;
+const CATEGORY_COUNT: u64 = 40;
+/// Number of products created at the same time.
+const BATCH_SIZE: usize = 25;
+
+impl TestApp {
+    /// Saves products with their stock.
+    pub async fn save_products(&self, product_inputs: &[ProductInput]) -> WriteSummary {
+        let currency = self.http_app.state.config.shop.currency;
+        let write = self.db.write(async |tx| {
+            let saved = catalog::save_products(tx, currency, product_inputs).await?;
+            let counts: Vec<_> = saved.variants.iter().filter_map(|(key, stock)| Some((*key, (*stock)?))).collect();
+            inventory::set_on_hand(tx, &counts).await?;
+            Ok(saved)
+        });
+        let saved = write.await.unwrap_or_else(|error| panic!("products not saved: {}", error.log_message()));
+        assert_eq!(saved.rejected, []);
+        self.run_clock_tick().await;
+        saved
+    }
+
+    /// Creates categories with their missing ancestors.
+    pub async fn create_categories(&self, paths: impl Iterator<Item = Vec<String>>) {
+        create_categories(&self.db, paths).await;
+        self.run_clock_tick().await;
+    }
+
+    /// Returns the ids of all categories with their paths.
+    pub async fn query_category_paths(&self) -> Vec<(String, Vec<String>)> {
+        let response = self.query("{ categories { id name descendants { id name ancestors { name } } } }").await;
+        let mut all = Vec::new();
+        for root in response.data_at("/categories").as_array().expect("a list") {
+            for category in std::iter::once(root).chain(root["descendants"].as_array().expect("a list")) {
+                let above = category["ancestors"].as_array().into_iter().flatten();
+                let path =
+                    above.chain([category]).map(|category| category["name"].as_str().expect("a name").to_owned());
+                all.push((category["id"].as_str().expect("an id").to_owned(), path.collect()));
+            }
+        }
+        all
+    }
+
+    /// Connects to the database as another process would.
+    pub async fn open_second_database(&self) -> Db {
+        Db::connect(&self.http_app.state.config.database, self.clock.clone()).await.expect("a database")
+    }
+
+    /// Starts a server with a varied catalog. Returns it with the model of the catalog.
+    pub async fn start_with_varied_catalog(backend: Backend) -> (Self, Vec<ModelProduct>) {
+        let app = Self::start(backend).await;
+        let generator = CatalogGenerator::new(PRODUCT_COUNT as u64, CATEGORY_COUNT, 2);
+        app.create_categories((0..CATEGORY_COUNT).map(|number| generator.category_path(number))).await;
+        let product_inputs: Vec<_> =
+            (0..PRODUCT_COUNT).map(|index| vary_product(index, generator.generate_product(index as u64))).collect();
+        let mut created_times = Vec::new();
+        for batch in product_inputs.chunks(BATCH_SIZE) {
+            // Times without a fraction, with three and with six digits: all must sort chronologically.
+            let created_at = parse_datetime("2026-11-01T09:00:00Z")
+                + TimeDelta::microseconds([0, 250_000, 250_001][created_times.len() % 3]);
+            let created_at = created_at + TimeDelta::seconds(i64::try_from(created_times.len() / 3).expect("few"));
+            app.clock.set(created_at);
+            app.save_products(batch).await;
+            created_times.push(created_at);
+        }
+        let later = parse_datetime("2026-11-01T11:00:00Z");
+        app.clock.set(later);
+        let retouched: Vec<_> = product_inputs.iter().step_by(10).cloned().map(add_retouched_tag).collect();
+        app.save_products(&retouched).await;
+        let products = product_inputs.into_iter().enumerate().map(|(index, product_input)| {
+            let (product_input, updated) = if index % 10 == 0 {
+                (add_retouched_tag(product_input), later)
+            } else {
+                (product_input, created_times[index / BATCH_SIZE])
+            };
+            ModelProduct::from_input(index, &product_input, (created_times[index / BATCH_SIZE], updated), later)
+        });
+        (app, products.filter(|product| product.is_active).collect())
+    }
+}
+
+/// Creates categories through any database handle.
+pub async fn create_categories(db: &Db, paths: impl Iterator<Item = Vec<String>>) {
+    let all = db.write(async |tx| {
+        let mut category_index = CategoryIndex::load(tx).await?;
+        for path in paths.filter(|path| !path.is_empty()) {
+            category_index.ensure_path(&path).await?;
+        }
+        category_index.finish().await
+    });
+    all.await.unwrap_or_else(|error| panic!("categories not created: {}", error.log_message()));
+}
+
+/// Adds cases that the generator lacks: ties, missing vendors, accents, untracked stock.
+fn vary_product(index: usize, mut product_input: ProductInput) -> ProductInput {
+    if index.is_multiple_of(7) {
+        product_input.vendor = None;
+    }
+    if index.is_multiple_of(5) {
+        product_input.featured = Some(true);
+    }
+    if index % 12 == 1 {
+        product_input.name = Some("Café Crème".into());
+    } else if index % 12 == 2 {
+        product_input.name = product_input.name.map(|name| format!("Ünder {name}"));
+    } else if index % 12 == 3 {
+        product_input.name = product_input.name.map(|name| name.to_uppercase());
+        product_input.vendor = product_input.vendor.map(|vendor| vendor.to_uppercase());
+    }
+    if index.is_multiple_of(8) {
+        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = Some(0));
+    }
+    if index.is_multiple_of(17) {
+        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = None);
+    }
+    product_input
+}
+
+/// Adds a tag: a change that affects only the time of the last update.
+fn add_retouched_tag(product_input: ProductInput) -> ProductInput {
+    let tags = product_input.tags.into_iter().flatten().chain(["retouched".to_owned()]).collect();
+    ProductInput { tags: Some(tags), ..product_input }
+}
+
+/// Returns the input of a simple product, in stock, with the SKU `SLUG`.
+pub fn simple_product(slug: &str, name: &str, price: i64) -> ProductInput {
+    let variant = VariantInput {
+        sku: Some(slug.to_uppercase()),
+        price: Some(price.into()),
+        on_hand: Some(5),
+        ..VariantInput::default()
+    };
+    ProductInput {
+        slug: slug.into(),
+        name: Some(name.into()),
+        category_path: Some(vec!["Things".into()]),
+        variants: vec![variant],
+        ..ProductInput::default()
+    }
+}

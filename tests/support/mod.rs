@@ -1,0 +1,400 @@
+//! Test support: a real server on its own port, with its own database.
+
+mod fake_payment_provider;
+mod reference_ledger;
+mod binary;
+mod load_clients;
+mod database;
+mod order_fixtures;
+mod message_services;
+mod oidc_provider;
+mod http_response;
+mod catalog_fixtures;
+mod invariants;
+mod checkout_fixtures;
+mod job_worker;
+pub mod catalog_model;
+
+use std::{
+    future::Future,
+    io::Cursor,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use savannah::{
+    base::Clock,
+    catalog,
+    graphql::context::AppState,
+    http::{App, build_router, serve_connections},
+    identity::{
+        Role,
+        account::{self, NewAccount},
+        session::{self, ClientInfo},
+    },
+    import_export::{
+        Progress, export,
+        import::{CatalogImporter, DEMO_CATALOG_CSV, ImportMessage, ImportSummary},
+    },
+    infra::{Config, Db, bootstrap::ensure_initialized, jobs::JobRegistry},
+    job_registry::build_job_registry,
+    payment::PaymentProviders,
+};
+use serde_json::{Value, json};
+
+pub use binary::{CliSandbox, ExitedProcess, RunningProcess};
+pub use catalog_fixtures::{create_categories, simple_product};
+pub use checkout_fixtures::{CART_TOTAL_FIELDS, cart_line_quantities, line_inputs};
+pub use database::{Backend, TestDatabase, drop_created_databases};
+pub use fake_payment_provider::{FakePaymentProvider, FakePaymentResponse};
+pub use http_response::HttpResponse;
+pub use invariants::{
+    assert_invariants, assert_jobs_finished_and_catalog_consistent, assert_no_rows, assert_order_notifications,
+    query_scalar,
+};
+pub use load_clients::{AcknowledgedOrder, LoadCatalog, LoadClients};
+pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
+pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};
+pub use order_fixtures::{ORDER_FIELDS, shipping_address};
+pub use reference_ledger::{LedgerPaymentState, LedgerRefundLine, LedgerVariant, ReferenceLedger};
+
+/// A test case: name, availability check, and function by database backend.
+#[derive(Clone, Copy)]
+pub struct TestCase {
+    pub name: &'static str,
+    pub is_available: fn() -> bool,
+    pub run: fn(Backend) -> TestFuture,
+}
+
+/// Future of a running test.
+pub type TestFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Declares the tests of a file. A test that is not listed is unused code, which the lints reject. Tests after
+/// `needs(check):` are skipped, with a message, if `check` returns `false`.
+#[macro_export]
+macro_rules! integration_tests {
+    ($($name:ident),* $(,)? $(; needs($needs:path): $($needy:ident),+ $(,)?)*) => {
+        pub fn test_cases() -> Vec<$crate::support::TestCase> {
+            vec![
+                $($crate::integration_tests!(@case $name, || true),)*
+                $($($crate::integration_tests!(@case $needy, $needs)),+,)*
+            ]
+        }
+    };
+    (@case $name:ident, $needs:expr) => {
+        $crate::support::TestCase { name: stringify!($name), is_available: $needs, run: |backend| Box::pin($name(backend)) }
+    };
+}
+
+/// Reports once that tests are skipped because of a missing requirement. Returns `false`, for `needs` checks.
+pub fn report_missing(requirement: &str) -> bool {
+    static REPORTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut reported = REPORTED.lock().expect("reported requirements");
+    if !reported.iter().any(|known_requirement| known_requirement == requirement) {
+        eprintln!("tests skipped: {requirement}");
+        reported.push(requirement.to_owned());
+    }
+    false
+}
+
+/// Returns the runtime shared by all tests.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime"));
+    &RUNTIME
+}
+
+/// A running test server.
+pub struct TestApp {
+    pub db: Db,
+    pub http_app: Arc<App>,
+    pub address: SocketAddr,
+    pub clock: Clock,
+    /// Event handlers, jobs and schedules; the application's own by default.
+    pub job_registry: Arc<JobRegistry>,
+    /// Directory of written emails and SMS, with default settings.
+    pub message_directory: tempfile::TempDir,
+    /// The server runs until this is dropped.
+    _shutdown_sender: tokio::sync::watch::Sender<bool>,
+    http: reqwest::Client,
+    server: tokio::task::JoinHandle<()>,
+    database: database::TestDatabase,
+}
+
+/// A GraphQL response with its statement count.
+#[derive(Debug)]
+pub struct GraphqlResponse {
+    pub body: Value,
+    pub statements: u64,
+}
+
+impl GraphqlResponse {
+    /// Reads the whole response.
+    async fn from_http_response(response: reqwest::Response) -> Self {
+        let timing = response.headers().get("server-timing").map(|value| value.to_str().expect("text").to_owned());
+        let statements = timing.as_deref().and_then(|timing| timing.split('"').nth(1)?.split(' ').next()?.parse().ok());
+        let body = response.json().await.expect("JSON");
+        Self { body, statements: statements.unwrap_or(0) }
+    }
+
+    /// Returns the code of the first entry of `errors`.
+    pub fn error_code(&self) -> &str {
+        self.first_error()["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code in {}", self.body))
+    }
+
+    /// Returns the `userErrors` of a mutation: code and field path.
+    pub fn user_errors(&self, mutation: &str) -> Vec<(String, String)> {
+        let list = self.data_at(&format!("/{mutation}/userErrors")).as_array().expect("a list");
+        let field = |error: &Value| {
+            let path = error["field"].as_array().expect("a path").iter();
+            path.map(|segment| segment.as_str().expect("text")).collect::<Vec<_>>().join(".")
+        };
+        list.iter().map(|error| (error["code"].as_str().expect("a code").to_owned(), field(error))).collect()
+    }
+
+    /// Returns the data at a JSON pointer; panics if the response has errors.
+    pub fn data_at(&self, pointer: &str) -> &Value {
+        assert!(self.body.get("errors").is_none(), "errors in {}", self.body);
+        self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", self.body))
+    }
+
+    /// Returns a string field of every element of a list.
+    pub fn strings_at(&self, pointer: &str, field: &str) -> Vec<String> {
+        let list = self.data_at(pointer).as_array().expect("a list");
+        list.iter().map(|item| item[field].as_str().unwrap_or("null").to_owned()).collect()
+    }
+
+    /// Returns the first error.
+    pub fn first_error(&self) -> &Value {
+        &self.body["errors"][0]
+    }
+
+    /// Asserts that the first error is `BAD_USER_INPUT` for this field.
+    pub fn assert_error_field(&self, field: &str) {
+        let extensions = &self.first_error()["extensions"];
+        assert_eq!(extensions["code"], "BAD_USER_INPUT", "{}", self.body);
+        let path = extensions["field"].as_array().unwrap_or_else(|| panic!("no field in {}", self.body));
+        let path: Vec<_> = path.iter().filter_map(Value::as_str).collect();
+        assert_eq!(path.join("."), field, "{}", self.body);
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // The database server limits connections: a finished test closes its own.
+        self.server.abort();
+        let db = self.db.clone();
+        runtime().spawn(db.close());
+    }
+}
+
+impl TestApp {
+    /// Starts a server with an empty database and default settings.
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with_settings(backend, &[]).await
+    }
+
+    /// Starts a server with additional settings over [`GENEROUS_LIMITS`]: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
+    pub async fn start_with_settings(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        Self::start_with_payment_providers(backend, settings, PaymentProviders::default()).await
+    }
+
+    /// Starts a server with these payment providers.
+    pub async fn start_with_payment_providers(
+        backend: Backend,
+        settings: &[(&str, &str)],
+        providers: PaymentProviders,
+    ) -> Self {
+        let database = database::TestDatabase::create_migrated(backend).await;
+        let set = GENEROUS_LIMITS.into_iter().chain(settings.iter().copied()).chain([("DATABASE_URL", database.url())]);
+        let variables = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
+        let mut config =
+            Config::load_from(Path::new("/nowhere/savannah.toml"), variables.into_iter()).expect("settings");
+        config.database.connections = config.database.connections.max(4);
+        let outbox = tempfile::tempdir().expect("a directory");
+        config.notification.folder = outbox.path().to_owned();
+        let clock = Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"));
+        let db = Db::connect(&config.database, clock.clone()).await.expect("a database");
+        ensure_initialized(&db, &config).await.expect("an initialized database");
+        let mut shared = AppState::load(db.clone(), config).await.expect("app state");
+        let registry = Arc::new(build_job_registry(&providers));
+        shared.payment_providers = providers;
+        let http_app = App::new(Arc::new(shared));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let server = tokio::spawn(serve_connections(listener, Arc::clone(&http_app), build_router(&http_app), stopped));
+        Self {
+            db,
+            http_app,
+            address,
+            clock,
+            job_registry: registry,
+            message_directory: outbox,
+            _shutdown_sender: stop,
+            http: reqwest::Client::new(),
+            server,
+            database,
+        }
+    }
+
+    /// Starts a server with the demo catalog.
+    pub async fn start_with_demo_catalog(backend: Backend) -> Self {
+        let app = Self::start(backend).await;
+        let (_, import_messages) = app.import_products(DEMO_CATALOG_CSV).await;
+        assert_eq!(import_messages, []);
+        app
+    }
+
+    /// Imports a CSV of products. Returns the summary and the messages about its lines.
+    pub async fn import_products(&self, csv: impl AsRef<[u8]>) -> (ImportSummary, Vec<ImportMessage>) {
+        let csv = Cursor::new(csv.as_ref().to_vec());
+        let collected = Arc::new(Mutex::new(Vec::new()));
+        let mut on_message = |import_message| collected.lock().expect("import messages").push(import_message);
+        let outcome = self.create_import(&mut on_message, false).import_products_from(csv, Path::new("test.csv")).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("import failed: {}", error.log_message()));
+        self.run_clock_tick().await;
+        let import_messages = collected.lock().expect("import messages").drain(..).collect();
+        (outcome, import_messages)
+    }
+
+    /// Creates an importer for this database.
+    pub fn create_import<'a>(
+        &'a self,
+        on_message: &'a mut (dyn FnMut(ImportMessage) + Send),
+        dry_run: bool,
+    ) -> CatalogImporter<'a> {
+        let (currency, time_zone) =
+            (self.http_app.state.config.shop.currency, self.http_app.state.config.shop.time_zone);
+        CatalogImporter { db: &self.db, currency, time_zone, dry_run, progress: Progress::default(), on_message }
+    }
+
+    /// Exports the catalog as CSV.
+    pub async fn export_products(&self) -> String {
+        let mut out = Vec::new();
+        let currency = self.http_app.state.config.shop.currency;
+        export::export_products(&self.db, currency, &mut out, &Progress::default()).await.expect("an export");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    /// Runs the server's scheduled refresh immediately.
+    pub async fn run_clock_tick(&self) {
+        self.http_app.state.refresh().await.expect("refreshed state");
+        catalog::refresh_prices(&self.db).await.expect("refreshed prices");
+    }
+
+    /// Sends a GraphQL query over HTTP.
+    pub async fn query(&self, query: &str) -> GraphqlResponse {
+        self.query_with_variables(query, json!({})).await
+    }
+
+    /// Sends a GraphQL query with variables.
+    pub async fn query_with_variables(&self, query: &str, variables: Value) -> GraphqlResponse {
+        let body = json!({ "query": query, "variables": variables });
+        GraphqlResponse::from_http_response(self.post_graphql(body).await).await
+    }
+
+    /// Sends a GraphQL query with an access token.
+    pub async fn query_as(&self, token: &str, query: &str, variables: Value) -> GraphqlResponse {
+        let body = json!({ "query": query, "variables": variables });
+        let request = self.http.post(self.url("/graphql")).bearer_auth(token).json(&body);
+        GraphqlResponse::from_http_response(request.send().await.expect("a response")).await
+    }
+
+    /// Creates an account with this role and a unique e-mail address, and returns its access token.
+    pub async fn login(&self, role: Role) -> String {
+        let number = self.query_scalar("SELECT count(*) + 1 FROM account").await;
+        let email = format!("{}{number}@example.com", role.name());
+        let new = NewAccount { email: Some(email), role, email_verified: true, ..NewAccount::default() };
+        let opened = self.db.write(async |tx| {
+            let created_account = account::create_account(tx, new).await?;
+            session::create_session(tx, created_account, &ClientInfo::default(), ("password", TimeDelta::days(1))).await
+        });
+        let opened = opened.await.unwrap_or_else(|error| panic!("session not created: {}", error.log_message()));
+        let token_service = &self.http_app.state.access_token_service;
+        token_service.issue_token(opened.account.id, role, opened.session_id, self.db.now()).expect("a token").0
+    }
+
+    /// Sends a raw GraphQL request body.
+    pub async fn post_graphql(&self, body: Value) -> reqwest::Response {
+        self.http.post(self.url("/graphql")).json(&body).send().await.expect("a response")
+    }
+
+    /// Builds an HTTP request to the server.
+    pub fn build_request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    /// Returns the URL of the database.
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Returns the URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Returns all rows of the catalog tables, sorted.
+    pub async fn dump_tables(&self) -> Vec<String> {
+        use sea_orm::{FromQueryResult, JsonValue, Statement};
+        const CATALOG_TABLES: [&str; 11] = [
+            "category",
+            "category_tally",
+            "product",
+            "product_description",
+            "product_option",
+            "product_tag",
+            "product_image",
+            "variant",
+            "variant_option",
+            "inventory",
+            "search_word",
+        ];
+        let mut all = Vec::new();
+        for table in CATALOG_TABLES {
+            let statement = Statement::from_string(self.db.backend(), format!("SELECT * FROM {table}"));
+            let rows = JsonValue::find_by_statement(statement).all(self.db.writer_connection()).await.expect("rows");
+            all.extend(rows.iter().map(|row| format!("{table} {row}")));
+        }
+        all.sort();
+        all
+    }
+
+    /// Runs SQL that both databases support.
+    pub async fn execute_sql(&self, sql: &str) -> Result<u64, sea_orm::DbErr> {
+        use sea_orm::ConnectionTrait;
+        self.db.writer_connection().execute_unprepared(sql).await.map(|result| result.rows_affected())
+    }
+
+    /// Returns the integer result of a query.
+    pub async fn query_scalar(&self, sql: &str) -> i64 {
+        query_scalar(&self.db, sql).await
+    }
+
+    /// Runs all pending jobs. Asserts that none failed and that derived catalog data is consistent.
+    pub async fn run_pending_jobs(&self) {
+        self.drain_jobs().await;
+        assert_jobs_finished_and_catalog_consistent(&self.db).await;
+    }
+}
+
+/// Limits that tests do not reach by accident; the limits have tests of their own.
+const GENEROUS_LIMITS: [(&str, &str); 8] = [
+    ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "60"), // as for imports, which run in CLI commands without it
+    ("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1000000/1h"),
+    ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0"),
+    ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
+];
+
+/// Parses a UTC time.
+pub fn parse_datetime(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a valid time")
+}
