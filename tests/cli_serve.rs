@@ -134,7 +134,7 @@ async fn internal_error_is_logged_once(backend: Backend) {
     let error_lines: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(error_lines.len(), 1, "{error_lines:?}");
     assert!(error_lines[0]["error"].as_str().is_some_and(|error| error.contains("product_tag")), "{error_lines:?}");
-    assert!(error_lines[0].to_string().contains("\"id\":\"mine\""), "{error_lines:?}");
+    assert!(error_lines[0].to_string().contains("\"request_id\":\"mine\""), "{error_lines:?}");
     // The other fields still work.
     assert_eq!(server.query("{ product(slug: \"mug\") { name } }").await["data"]["product"]["name"], "Savannah Mug");
 }

@@ -192,7 +192,7 @@ fn main() -> ExitCode {
     if Backend::Postgres.is_available() {
         println!("tested on SQLite and on PostgreSQL");
     } else {
-        println!("tested on SQLite only: set TEST_DATABASE_URL=postgres://... to tell every story on PostgreSQL too");
+        println!("tested on SQLite only: set TEST_DATABASE_URL=postgres://... to run every test on PostgreSQL too");
     }
     conclusion.exit_code()
 }
