@@ -64,7 +64,7 @@ async fn deleted_customer_leaves_no_personal_data(backend: Backend) {
     let before = dump_account_tables(&app).await;
     let traces = ["wanjiku", "Wanjiku", "Kamau", "kamau", "712345678", "Moi Avenue", "argon2", "127.0.0.1"];
     for trace in traces {
-        assert!(before.contains(trace), "the story shows nothing of {trace}");
+        assert!(before.contains(trace), "the test data has no {trace}");
     }
     let deleted = delete_customer(&app, &token, Some("correct horse")).await;
     assert!(deleted.data_at("/customerDelete/deletedCustomerId").is_string());

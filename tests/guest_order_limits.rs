@@ -1,4 +1,4 @@
-//! What buyers whom nobody knows can cause: stock they keep, messages in the shop's name, and texts in these.
+//! Limits of guest orders: reserved stock, messages sent in the shop's name, and the text in them.
 
 use savannah::identity::Role;
 use sea_orm::{FromQueryResult, JsonValue, Statement};

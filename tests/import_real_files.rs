@@ -1,4 +1,4 @@
-//! Catalogs that other systems wrote. Not ours to pass on: where they are not here, these stories are ignored.
+//! Catalogs exported by other systems. They are not in the repository; without them these tests are ignored.
 
 use std::path::{Path, PathBuf};
 

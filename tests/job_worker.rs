@@ -29,11 +29,11 @@ integration_tests![
     worker_command_runs_jobs_and_stops_on_signal,
 ];
 
-/// Far longer than a story takes: work that is found was told of.
+/// Far longer than a test takes: a job that is found was found by a notification.
 const LONG_POLL_SETTING: (&str, &str) = ("SAVANNAH_JOBS__POLL", "3600");
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A worker that runs, until it is told to stop.
+/// A running worker, until it is stopped.
 struct RunningWorker {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
@@ -59,7 +59,7 @@ impl RunningWorker {
     }
 }
 
-/// Waits until a query of the story's own answers this number.
+/// Waits until a query returns this number.
 async fn wait_for_scalar(app: &TestApp, sql: &str, expected: i64) {
     let started_at = Instant::now();
     while app.query_scalar(sql).await != expected {
@@ -87,7 +87,7 @@ async fn concurrent_workers_run_each_job_once(backend: Backend) {
 
 async fn worker_is_notified_of_new_jobs(backend: Backend) {
     let app = outbox_relay::start_app_with_handlers(backend, &[LONG_POLL_SETTING]).await;
-    // SQLite knows of nobody else's work but by looking: there it is the process's own bell that rings.
+    // SQLite has no notifications between processes: there the process notifies itself.
     let context = if backend == Backend::Postgres { app.open_second_job_context().await } else { app.job_context() };
     let runs = RunningWorker::start(context.clone(), &app.job_registry, WAIT_TIMEOUT).await;
     for number in 1..=3 {
@@ -102,7 +102,7 @@ async fn worker_is_notified_of_new_jobs(backend: Backend) {
     app.run_pending_jobs().await;
 }
 
-/// A shop whose jobs begin, and end when the story says so.
+/// Starts a server whose jobs begin and end when the test lets them.
 async fn start_app_with_gated_job(
     backend: Backend,
     settings: &[(&str, &str)],
@@ -115,7 +115,7 @@ async fn start_app_with_gated_job(
         async move {
             start_count.send_modify(|count| *count += 1);
             if gate.wait_for(|open| *open).await.is_err() {
-                return JobOutcome::Retry("the story is over".into());
+                return JobOutcome::Retry("the test is over".into());
             }
             run_record_number(&context, job).await
         }

@@ -49,7 +49,7 @@ pub async fn run_record_number(context: &JobContext, job: RecordNumber) -> JobOu
         return JobOutcome::from(Err(error));
     }
     match job.number {
-        13 => panic!("as the story wants it"),
+        13 => panic!("panic requested by the test"),
         7 => JobOutcome::Fail("the number is out of service".into()),
         5 => JobOutcome::Retry("the line is busy".into()),
         4 => JobOutcome::from(Err(Error::user(PublicErrorCode::NotFound, "", "there is no such number"))),
@@ -92,7 +92,7 @@ async fn job_of_a_rolled_back_transaction_is_not_run(backend: Backend) {
         .db
         .write(async |tx| {
             tx.enqueue_job(RecordNumber { number: 1, key: None }).await?;
-            Err(Error::bad_input("", "the story says no"))
+            Err(Error::bad_input("", "rejected by the test"))
         })
         .await;
     assert!(rolled_back.is_err());

@@ -1,4 +1,4 @@
-//! Row locks: what is being bought can be edited, and whoever edits does not make buyers wait in a circle.
+//! Row locks: a product can be edited while it is ordered, without deadlocks.
 
 use futures_util::future::{join, join_all};
 use savannah::{catalog::price_refresh, identity::Role};

@@ -1,7 +1,7 @@
-//! Stories told to a running shop, each on a database of its own: on SQLite always, on PostgreSQL when
-//! `TEST_DATABASE_URL` names a server on which databases may be made.
+//! Integration tests against a running server, each with its own database: always on SQLite, on PostgreSQL if
+//! `TEST_DATABASE_URL` names a server on which databases may be created.
 
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -197,14 +197,14 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// One story on one kind of database; ignored, and said to be, where that or what it needs is not here, unless
-/// `SAVANNAH_TEST_EVERYTHING` is set: then it fails.
+/// Creates the trial of a test on one backend. Without the backend or a requirement it is reported as ignored, or
+/// fails if `SAVANNAH_TEST_EVERYTHING` is set.
 fn create_trial(file: &str, test_case: TestCase, backend: Backend) -> Trial {
     let TestCase { name, is_available: has_requirements, run: run_case } = test_case;
     let is_available = backend.is_available() && has_requirements();
     let run = move || {
         if !is_available {
-            return Err("what this story needs is not here".into());
+            return Err("a requirement of this test is missing".into());
         }
         support::runtime().block_on(run_case(backend));
         Ok(())

@@ -22,7 +22,7 @@ use crate::{
 
 integration_tests![random_order_operations_match_the_reference_ledger];
 
-/// How many shops are told, and how many steps are taken in each.
+/// Number of random sequences, and of steps in each.
 const SEED_COUNT: u64 = 3;
 const STEPS_PER_SEED: usize = 120;
 
@@ -158,7 +158,7 @@ impl ModelBasedRun {
         let (mut chosen_items, (payment_response, payment_input)) = (self.choose_items(), self.choose_payment());
         chosen_items.sort_unstable();
         chosen_items.dedup_by_key(|(index, _)| *index);
-        // What a cart takes is another story.
+        // Limits of carts have tests of their own.
         chosen_items.retain(|(index, quantity)| self.ledger.variants[*index].available() >= *quantity);
         if chosen_items.is_empty() {
             return ("an empty cart".into(), None, None);
@@ -378,7 +378,7 @@ impl ModelBasedRun {
     }
 }
 
-/// What was done, what the shop said of it, and what the paper says.
+/// The operation, the server's error code, and the model's.
 type StepOutcome = (String, Option<String>, Option<&'static str>);
 
 fn first_error_code(response: &GraphqlResponse, mutation: &str) -> Option<String> {

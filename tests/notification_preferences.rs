@@ -1,4 +1,4 @@
-//! What is told to whom: preferences, languages, letters that bring a token, and what staff see of all that.
+//! Notifications: preferences, languages, emails with tokens, and the view of staff.
 
 use savannah::{
     identity::{
@@ -132,7 +132,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, to()).await;
     enqueue_notification(&app, 2, NotificationEventType::OrderConfirmed, to()).await;
     enqueue_notification(&app, 3, NotificationEventType::OrderCancelled, to()).await;
-    // Whom nobody can reach is told nothing.
+    // Without an address or phone number nothing is sent.
     enqueue_notification(&app, 4, NotificationEventType::OrderPlaced, NotificationRecipient::default()).await;
     app.drain_jobs().await;
     let message_list = query_messages(&app, "").await;

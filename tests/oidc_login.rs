@@ -30,7 +30,7 @@ fn has_oidc_provider() -> bool {
     has_node_module("oidc-provider")
 }
 
-/// What the app shows for its codes, unless a story says otherwise.
+/// What the app shows for its codes, unless a test overrides it.
 const CODE_VERIFIER: &str = "the app's own word";
 
 fn login_url(app: &TestApp) -> String {
@@ -153,7 +153,7 @@ async fn oidc_login_links_account_only_with_verified_emails(backend: Backend) {
     assert!(login_with_new_browser(&app).await.1.is_some());
     assert_eq!(count_login_rows(&app).await, [3, 1, 1, 0], "joined, in whatever case the address was written");
 
-    // An address that nobody has verified is not kept from its owner.
+    // An unverified address does not block its owner.
     app.execute_sql("DELETE FROM account WHERE email_key = 'kip@example.com'").await.expect("gone");
     provider.set_login_user(Some("kip")).await;
     assert!(login_with_new_browser(&app).await.1.is_some());
@@ -248,14 +248,14 @@ async fn oidc_login_with_invalid_parameters_is_rejected(backend: Backend) {
     assert_rest_error(&browser.navigate(&app.url("/auth/nobody/callback"), "https://").await, 404, "NOT_FOUND");
     assert_eq!((browser.count_cookies(&app.url("")), count_login_rows(&app).await), (0, [0; 4]));
 
-    // The provider lets nobody in, and says so.
+    // The provider denies the login.
     provider.set_login_user(None).await;
     let (navigation, _) = login_with_new_browser(&app).await;
     assert_rest_error(&navigation, 400, "BAD_USER_INPUT");
     assert!(navigation.body["error"]["message"].to_string().contains("access_denied"), "{navigation:?}");
     assert_eq!(count_login_rows(&app).await, [0; 4]);
 
-    // It knows nothing of a code that somebody has made up.
+    // The provider rejects an invented code.
     provider.set_login_user(Some("juma")).await;
     let callback_url = browser.navigate(&login_url(&app), &app.url("/auth/keycloak/callback")).await.url;
     let code = query_parameter(&callback_url, "code").expect("a code");
@@ -287,7 +287,7 @@ async fn oidc_login_with_unavailable_provider_is_503(backend: Backend) {
     assert_rest_error(&login_with_new_browser(&app).await.0, 503, "UNAVAILABLE");
     assert_eq!(count_login_rows(&app).await, [0; 4]);
     app.login(savannah::identity::Role::Customer).await;
-    // It comes back, and goes away while somebody is on the way.
+    // It is back, and stops in the middle of a login.
     let provider = FakeOidcProvider::start(Some(&issuer)).await;
     provider.set_login_user(Some("juma")).await;
     app.clock.set(app.clock.now() + TimeDelta::seconds(11));

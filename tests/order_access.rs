@@ -1,4 +1,4 @@
-//! Access to orders: who is shown the token, who cancels with it, whose idempotency keys are whose, and what is told of
+//! Access to orders: visibility of the token, cancellation with it, scopes of idempotency keys, and errors about
 //! products that are not for sale.
 
 use savannah::identity::Role;

@@ -1,4 +1,4 @@
-//! What an order tells of itself, from its placing to its end: exactly once, whatever happens in between.
+//! Order notifications over the whole lifecycle: exactly once, with failures in between.
 
 use savannah::order::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged, Status};
 use serde_json::json;
@@ -47,7 +47,7 @@ async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
     }
 }
 
-/// Everything that can be told of it.
+/// All notification events of an order.
 async fn emit_order_events(app: &TestApp) {
     let step = |from, to| OrderStatusChanged { order: 7, from, to };
     let outcome = app.db.write(async |tx| {
@@ -71,7 +71,7 @@ async fn order_events_are_notified_exactly_once(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[&sms_service.settings()[..], &[link]].concat()).await;
     insert_order_rows(&app, "NULL, 'wanjiku@example.com', '+254712345678'").await;
     emit_order_events(&app).await;
-    // Two workers at once, and one that comes too late, tell nothing anew.
+    // Concurrent and late workers send nothing twice.
     tokio::join!(app.drain_jobs(), app.drain_jobs());
     let message_list = query_messages(&app, "").await;
     let mut reported: Vec<_> =
@@ -145,7 +145,7 @@ async fn order_of_a_customer_is_notified_at_the_account_address(backend: Backend
         (&message_list[0]["recipient"], &message_list[0]["state"]),
         (&json!("customer1@example.com"), &json!("SENT"))
     );
-    // Whoever is forgotten is told no more, though the order stays.
+    // An erased customer gets no notifications; the order stays.
     let anonymize_sql = "UPDATE account SET email = NULL, email_key = NULL, phone = NULL, password = NULL, first_name = '', \
         last_name = '', name_key = '', last_name_key = '', deleted_at = created_at WHERE role = 'customer'";
     app.execute_sql(anonymize_sql).await.expect("forgotten");

@@ -1,4 +1,4 @@
-//! A database that cannot answer just now: callers are told to come back, and nothing is lost or left open.
+//! Database outages: responses are `UNAVAILABLE`, and no write is lost and no transaction left open.
 
 use std::time::{Duration, Instant};
 
@@ -219,7 +219,7 @@ async fn statement_over_its_timeout_is_unavailable(backend: Backend) {
     assert_no_open_transaction(&app).await;
 }
 
-/// A statement that takes longer than anybody waits.
+/// A statement that outlasts every timeout.
 fn endless_statement(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {

@@ -117,7 +117,7 @@ async fn category_pages_of_one_match_the_model(backend: Backend) {
         .max_by_key(count_categorized)
         .expect("a category");
     let count = filter.matching_products(&products).len();
-    assert!(count > 20, "{count} products will not do for this story");
+    assert!(count > 20, "{count} products are too few for this test");
     for field in ["BEST_MATCH", "PRICE", "NAME", "NEWEST"] {
         for (reverse, backwards) in [(false, false), (false, true), (true, false), (true, true)] {
             let walk = PageWalk { field, reverse, backwards, size: 1 };

@@ -1,4 +1,4 @@
-//! Orders whose money somebody else answers for: at once, later, not at all, or nobody knows.
+//! Payments through a provider: succeeded, pending, declined, or with an unknown result.
 
 use futures_util::future::join;
 use savannah::{
@@ -25,7 +25,7 @@ integration_tests![
     repeated_payment_result_is_applied_once,
 ];
 
-/// What is said to pay through the bank.
+/// Payment method of the fake provider.
 pub fn pay_by_bank() -> Value {
     json!({ "paymentMethod": "bank" })
 }
@@ -128,7 +128,7 @@ async fn pending_payment_confirms_the_order_when_it_arrives(backend: Backend) {
     assert_eq!(placed_order["expiresAt"], "2026-11-01T09:15:00+00:00");
     let url = response.data_at("/orderCreate/payment/actionUrl").as_str().expect("an address").to_owned();
     assert!(url.starts_with("https://bank.example/pay/payment-"), "{url}");
-    // Nobody sends what nobody has paid for.
+    // An unpaid order is not fulfilled.
     let staff = app.login(savannah::identity::Role::Staff).await;
     for step in ["orderConfirm", "orderCapture"] {
         let step_response = app.run_order_mutation(&staff, step, order_id(&placed_order), None).await;
@@ -316,7 +316,7 @@ async fn repeated_payment_result_is_applied_once(backend: Backend) {
     let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["kind"]).collect();
     assert_eq!(kinds, ["PLACED", "PAYMENT", "STATUS"], "{reloaded}");
     assert_eq!(reloaded["payments"][0]["capturedAmount"], "200.00");
-    // What it said before that comes late, and changes nothing.
+    // An earlier result that arrives late changes nothing.
     for late_result in [
         PaymentResult::Pending { reference: None, action_url: Some("https://bank.example".into()) },
         PaymentResult::Declined { reason: "too slow".into() },

@@ -1,4 +1,4 @@
-//! Money that goes back through somebody else: at once, after being asked again, or not.
+//! Refunds through a provider: at once, after a retry, or declined.
 
 use futures_util::future::join;
 use savannah::identity::Role;

@@ -185,7 +185,7 @@ async fn panic_in_a_handler_is_answered_with_500(backend: Backend) {
 
 /// A handler has an answer; this one never comes to it.
 fn panic_if(now: bool) -> &'static str {
-    assert!(!now, "a story wants this panic");
+    assert!(!now, "panic requested by the test");
     "well"
 }
 

@@ -1,4 +1,4 @@
-//! What runs by the clock: once for each time, whoever is there to do it, and once for all that were missed.
+//! Schedules: one run for each due time across all workers, and one run for all missed times.
 
 use std::sync::Arc;
 

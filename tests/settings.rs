@@ -257,7 +257,7 @@ fn malformed_texts_accepted() -> Vec<String> {
     for (key, values) in cases {
         let one = Setting { key, default: "" };
         let mut names = one.names();
-        // What belongs together is told at either.
+        // Settings that depend on each other are reported at either.
         let pair = [("mail.send", "mail.host"), ("sms.send", "sms.api_key")];
         names.extend(pair.iter().filter(|(key, _)| *key == one.key).map(|(_, name)| (*name).to_owned()));
         let accepts = "identity.providers.example.accept_tokens";

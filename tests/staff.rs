@@ -30,7 +30,7 @@ const LOGIN_WITH_PASSWORD: &str =
     "mutation($email: String!) { login(input: { email: $email, password: \"correct horse\" }) {
     tokens { accessToken } userErrors { code } } }";
 
-/// `customerDisable`, `customerEnable` or `customerDelete` of somebody.
+/// `customerDisable`, `customerEnable` or `customerDelete` of an account.
 async fn mutate_customer(app: &TestApp, token: &str, mutation: &str, id: &str) -> GraphqlResponse {
     let query = format!("mutation($id: ID!) {{ {mutation}(id: $id) {{ userErrors {{ code field }} }} }}");
     app.query_as(token, &query, json!({ "id": id })).await

@@ -1,4 +1,4 @@
-//! The first start of a shop: by several processes at once, killed in the middle, and with files for nobody else.
+//! First start: by several processes at once, killed midway, and with private files.
 
 use std::time::Duration;
 

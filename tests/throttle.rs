@@ -1,4 +1,4 @@
-//! Limits of what anybody may do: counted for all instances, by network address and by whom messages would go to.
+//! Throttling of anonymous requests: counted across instances, by network address and by recipient.
 
 use savannah::{
     identity::Role,
