@@ -36,7 +36,7 @@ integration_tests![
     events_before_the_jobs_migration_are_numbered_and_not_delivered,
 ];
 
-/// Shorter than anybody waits for a writer.
+/// Shorter than the timeout for the writer.
 const WRITER_WAIT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Something happened to a thing.
@@ -66,7 +66,7 @@ pub async fn record_event_or_fail(tx: &Tx, delivered: &DeliveredEvent<TestEvent>
     sql.push("SELECT how FROM trouble WHERE number = ").bind(delivered.event.number);
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(()) };
     let operation: String = row.try_get("", "how")?;
-    assert!(operation != "panic", "as the story wants it");
+    assert!(operation != "panic", "panic requested by the test");
     if operation == "fault" {
         let mut sql = tx.sql();
         sql.push("SELECT password FROM nowhere");
@@ -83,7 +83,7 @@ async fn insert_delivery(tx: &Tx, consumer: &str, delivered: &DeliveredEvent<Tes
     Ok(())
 }
 
-/// A shop in which two hear of pokes, and the tables in which a story sees what they did.
+/// Starts a server with two event handlers, and tables that record their calls.
 pub async fn start_app_with_handlers(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     let mut app = TestApp::start_with_settings(backend, settings).await;
     app.job_registry = Arc::new(
@@ -104,7 +104,7 @@ pub async fn emit_test_event(app: &TestApp, product: i64, number: i64) {
     outcome.unwrap_or_else(|error| panic!("not emitted: {}", error.log_message()));
 }
 
-/// The numbers that somebody heard of, in the order of hearing.
+/// Returns the numbers that a handler received, in order.
 pub async fn delivered_numbers(app: &TestApp, consumer: &str, product: i64) -> Vec<i64> {
     let mut sql = app.db.sql();
     sql.push("SELECT number FROM heard WHERE who = ")
@@ -228,20 +228,19 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
 
 async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
     let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "16")]).await;
-    let emit_events = async |emit_events: i64| {
+    let emit_events = async |client: i64| {
         for round in 0..6 {
-            let number = emit_events * 100 + round;
+            let number = client * 100 + round;
             let outcome = app.db.write(async |tx| {
                 tx.emit_event(TestEvent { thing: 1, number }).await?;
-                if number % 3 == 0 { Err(Error::bad_input("", "the story says no")) } else { Ok(()) }
+                if number % 3 == 0 { Err(Error::bad_input("", "rejected by the test")) } else { Ok(()) }
             });
             assert_eq!(outcome.await.is_ok(), number % 3 != 0);
         }
     };
     join_all((0..16).map(emit_events)).await;
-    let committed_count = (0..16)
-        .flat_map(|emit_events| (0..6).map(move |round| emit_events * 100 + round))
-        .filter(|candidate| candidate % 3 != 0);
+    let committed_count =
+        (0..16).flat_map(|client| (0..6).map(move |round| client * 100 + round)).filter(|candidate| candidate % 3 != 0);
     let committed_count = i64::try_from(committed_count.count()).expect("a number");
     assert_eq!(app.query_scalar("SELECT count(DISTINCT sequence) FROM outbox").await, committed_count);
     assert_eq!(
@@ -295,7 +294,7 @@ async fn worker_without_due_jobs_writes_nothing(backend: Backend) {
     emit_test_event(&app, 1, 2).await;
     app.drain_jobs().await;
     let worker = app.create_worker().await;
-    // On SQLite somebody else has the one writer. What waits is not due, or waits for what is not.
+    // On SQLite the only writer is in use. Pending jobs are not due, or blocked by one that is not.
     let drained = app.db.write(async |_| {
         tokio::time::timeout(WRITER_WAIT_TIMEOUT, worker.run_until_idle()).await.expect("no writer is needed")
     });

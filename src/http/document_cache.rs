@@ -38,8 +38,7 @@ impl DocumentCache {
             .max_capacity(config.graphql.document_cache)
             .weigher(|text: &String, document: &Arc<ValidDocument>| document_bytes(text, document))
             .build();
-        let core_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { valid_documents, introspection, parser_permits: Arc::new(Semaphore::new(core_count.div_ceil(2))) }
+        Self { valid_documents, introspection, parser_permits: Arc::new(Semaphore::new(background::thread_count())) }
     }
 
     /// Returns the document of a text, parsed and validated.

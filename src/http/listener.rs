@@ -74,7 +74,7 @@ pub async fn serve_connections(
 /// Waits until `stop_signal` is set or dropped, and then for `delay`.
 async fn wait_after_stop(mut stop_signal: watch::Receiver<bool>, delay: Duration) {
     // An error means that the sender was dropped.
-    let _ = stop_signal.wait_for(|stop_signal| *stop_signal).await;
+    let _ = stop_signal.wait_for(|is_stopping| *is_stopping).await;
     tokio::time::sleep(delay).await;
 }
 

@@ -8,13 +8,18 @@ use crate::base::{Error, Result};
 
 /// The runtime: one thread per two cores.
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Builder::new_multi_thread()
-        .worker_threads(cores.div_ceil(2))
+        .worker_threads(thread_count())
         .thread_name("background")
         .on_thread_start(lower_priority)
         .build()
 });
+
+/// Returns the number of background threads.
+#[must_use]
+pub fn thread_count() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).div_ceil(2)
+}
 
 /// The niceness of the threads: half of the range below normal priority.
 #[cfg(target_os = "linux")]

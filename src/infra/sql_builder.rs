@@ -168,8 +168,11 @@ impl SqlBuilder {
         while let Some((before, after)) = rest.split_once('$') {
             self.text.push_str(before);
             rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
-            let number: usize = after[..after.len() - rest.len()].parse().unwrap_or_default();
-            self.placeholder(number + offset);
+            match after[..after.len() - rest.len()].parse::<usize>() {
+                Ok(number) => self.placeholder(number + offset),
+                // A dollar sign that begins no placeholder.
+                Err(_) => self.push("$"),
+            };
         }
         self.text.push_str(rest);
         self.values.extend(part.values);
@@ -209,4 +212,22 @@ fn to_postgres_text(value: &Value) -> String {
         _ => None,
     };
     text.unwrap_or_else(|| "\u{1e}".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appended_statement_has_its_placeholders_renumbered() {
+        let mut sql = SqlBuilder::new(DbBackend::Postgres);
+        sql.push("SELECT ").bind(1_i64);
+        let mut part = SqlBuilder::new(DbBackend::Postgres);
+        part.push(" + ").bind(2_i64).push(", '$', ").placeholder(1);
+        sql.append(part).push(", ").bind(3_i64);
+        let statement = sql.into_statement();
+        assert_eq!(statement.sql, "SELECT $1 + $2, '$', $2, $3");
+        let values = [1_i64, 2, 3].map(Value::from).to_vec();
+        assert_eq!(statement.values.map(|values| values.0), Some(values));
+    }
 }

@@ -149,8 +149,8 @@ pub fn render_sms(
 #[must_use]
 pub fn fill_url_template(pattern: &str, parts: &[(&str, &str)]) -> Option<String> {
     let percent_encode = |text: &str| -> String {
-        let encode_byte = |encode_byte: u8| match encode_byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(encode_byte).to_string(),
+        let encode_byte = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),
         };
         text.bytes().map(encode_byte).collect()

@@ -102,8 +102,7 @@ impl OrderListFilter {
             phone: validation::normalize_phone_prefix(value, country),
             number: value.trim().to_uppercase(),
         };
-        let search_terms =
-            self.search.as_deref().map(to_search_terms).filter(|to_search_terms| !to_search_terms.name.is_empty());
+        let search_terms = self.search.as_deref().map(to_search_terms).filter(|terms| !terms.name.is_empty());
         Ok(ResolvedOrderFilter { search_terms, filter: self, owner_scope, sort_key, reverse })
     }
 }

@@ -58,8 +58,8 @@ pub async fn cancel_order(tx: &Tx, target: OrderTarget, request: CancelOrderRequ
         let message = "a part of it has been shipped; when the parcel has come back, staff cancel it with `restock`";
         return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
     }
-    let to_refund_line = |(to_refund_line, units): &(i64, i64)| RefundLine {
-        line_id: *to_refund_line,
+    let to_refund_line = |(line_id, units): &(i64, i64)| RefundLine {
+        line_id: *line_id,
         fulfilled: *units,
         restock: true,
         ..RefundLine::default()

@@ -185,13 +185,13 @@ impl CheckoutMutation {
         let result = async {
             let OrderCreateInput { items, idempotency_key: _, expected_total, details } = input;
             limit_orders(context, details.order_contacts(None)).await?;
-            let parse_item = |(index, parse_item): (usize, OrderItemInput)| {
+            let parse_item = |(index, item): (usize, OrderItemInput)| {
                 let variant = GlobalId::decode_as(
-                    &parse_item.variant_id,
+                    &item.variant_id,
                     NodeType::Variant,
                     &format!("input.items.{index}.variantId"),
                 )?;
-                Ok::<_, Error>((variant, parse_item.quantity))
+                Ok::<_, Error>((variant, item.quantity))
             };
             let items = items.into_iter().enumerate().map(parse_item).collect::<Result<_>>()?;
             let expected_minor_total = parse_amount(context, expected_total, "input.expectedTotal")?;

@@ -28,10 +28,9 @@ pub(super) fn parse_fulfillment(input: OrderFulfilInput) -> Result<NewFulfillmen
 }
 
 fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
-    let parse_line = |(index, parse_line): (usize, OrderLineQuantityInput)| {
-        let line_id =
-            GlobalId::decode_as(&parse_line.line_id, NodeType::OrderLine, &format!("{field}.{index}.lineId"))?;
-        Ok::<_, Error>((line_id, parse_line.quantity))
+    let parse_line = |(index, line): (usize, OrderLineQuantityInput)| {
+        let line_id = GlobalId::decode_as(&line.line_id, NodeType::OrderLine, &format!("{field}.{index}.lineId"))?;
+        Ok::<_, Error>((line_id, line.quantity))
     };
     lines.into_iter().enumerate().map(parse_line).collect()
 }
@@ -66,11 +65,11 @@ fn parse_single_line(text: Option<String>, field: &str, limit: usize) -> Result<
 
 pub(super) fn parse_refund_request(context: &RequestContext, input: OrderRefundInput) -> Result<RefundRequest> {
     let OrderRefundInput { lines, amount: amount_input, shipping, reason, idempotency_key: _ } = input;
-    let parse_line = |(index, parse_line): (usize, OrderRefundLineInput)| {
-        let OrderRefundLineInput { line_id, quantity_fulfilled, quantity_unfulfilled, restock } = parse_line;
-        let parse_line = GlobalId::decode_as(&line_id, NodeType::OrderLine, &format!("input.lines.{index}.lineId"))?;
+    let parse_line = |(index, line): (usize, OrderRefundLineInput)| {
+        let OrderRefundLineInput { line_id, quantity_fulfilled, quantity_unfulfilled, restock } = line;
+        let line_id = GlobalId::decode_as(&line_id, NodeType::OrderLine, &format!("input.lines.{index}.lineId"))?;
         Ok::<_, Error>(RefundLine {
-            line_id: parse_line,
+            line_id,
             fulfilled: quantity_fulfilled,
             unfulfilled: quantity_unfulfilled,
             restock,
