@@ -9,6 +9,8 @@ pub mod money;
 pub mod pagination;
 pub mod patch;
 pub mod link_detection;
+pub mod phone;
+pub mod validation;
 pub mod text;
 pub mod search_token;
 
@@ -19,3 +21,4 @@ pub use global_id::GlobalId;
 pub use language::LanguageCode;
 pub use money::Money;
 pub use patch::Patch;
+pub use validation::{ExpectedVersion, Validator};

@@ -7,9 +7,9 @@ use super::{
     queries::{CartTarget, LockedCart, caller_account_id, load_cart_contents, lock_cart},
 };
 use crate::{
-    base::{Country, Error, Patch, Result, error::PublicErrorCode},
+    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode},
     catalog::CategoryTree,
-    customer::{AddressSnapshot, OwnerScope, address::AddressPatch, loader, validation},
+    customer::{AddressSnapshot, OwnerScope, address::AddressPatch, loader},
     identity::account,
     infra::Tx,
     pricing::{PricingContext, price_order},
@@ -165,17 +165,18 @@ pub async fn set_contact(
 ) -> Result<LockedCart> {
     let row = lock_cart(tx, target).await?;
     let mut after = row.clone();
-    let mut validator = validation::Validator::new("input");
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
     match email {
         Patch::Unchanged => {}
         Patch::Clear => after.email = None,
         Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
             Ok(email) => after.email = Some(email),
-            Err(error) => validator.add_error("email", error.to_public_error().message),
+            Err(error) => input.reject("email", error.to_public_error().message),
         },
     }
     let destination = shipping_country(&row, shop_country);
-    validator.apply_phone(&mut after.phone, phone, "phone", destination);
+    input.apply_phone(&mut after.phone, phone, "phone", destination);
     validator.finish()?;
     save_cart(tx, row, after).await
 }

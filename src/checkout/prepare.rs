@@ -7,13 +7,13 @@ use sea_orm::EntityTrait;
 use super::request::{CheckoutContext, CheckoutRequest, OrderSource};
 use crate::{
     base::{
-        Country, Error, LanguageCode, Money, Result,
+        Country, Error, LanguageCode, Money, Patch, Result, Validator,
         error::{PublicError, PublicErrorCode},
         text,
     },
     cart::{self, details},
     catalog::product_filter::ProductVisibility,
-    customer::{self, AddressSnapshot, validation},
+    customer::{self, AddressSnapshot},
     identity::{Permission, account, entity::account as account_row},
     infra::Tx,
     order::{
@@ -225,26 +225,22 @@ async fn resolve_addresses(
 }
 
 fn resolve_contact(context: &CheckoutContext<'_>, request: &CheckoutRequest, buyer: &mut Buyer) -> Result<()> {
-    let mut validator = validation::Validator::new("input");
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
     let phone_country =
         buyer.shipping_address.as_ref().and_then(AddressSnapshot::country).unwrap_or(context.shop_country);
-    if let Some(input) = &request.email {
-        match account::validate_email(input, "input.email") {
+    if let Some(email) = &request.email {
+        match account::validate_email(email, "input.email") {
             Ok(email) => buyer.email = Some(email),
-            Err(error) => validator.add_error("email", error.to_public_error().message),
+            Err(error) => input.reject("email", error.to_public_error().message),
         }
     }
-    validator.apply_phone(
-        &mut buyer.phone,
-        crate::base::Patch::from_option(request.phone.clone()),
-        "phone",
-        phone_country,
-    );
+    input.apply_phone(&mut buyer.phone, Patch::from_option(request.phone.clone()), "phone", phone_country);
     if buyer.phone.is_none() {
         buyer.phone = buyer.shipping_address.as_ref().and_then(|address| address.phone.clone());
     }
     if buyer.email.is_none() && buyer.phone.is_none() && request.phone.is_none() {
-        validator.add_error("email", "say where you can be reached: an e-mail address or a telephone number");
+        input.reject("email", "say where you can be reached: an e-mail address or a telephone number");
     }
     buyer.language = request.language.or(buyer.language);
     validator.finish()

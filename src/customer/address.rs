@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 use super::{
     access_scope::{self, OwnerScope},
     entity::address,
-    profile::{AccountTarget, CustomerUpdated, diff_values},
-    validation::Validator,
+    profile::{AccountTarget, CustomerUpdated},
 };
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Country, Error, GlobalId, Patch, Result, Validator, error::PublicErrorCode, global_id::NodeType},
     identity::{Caller, account::MAX_NAME_CHARS},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Tx, audit_log},
 };
 
 /// Maximum number of addresses per customer; the list needs no pagination.
@@ -102,7 +101,8 @@ pub async fn update_address(tx: &Tx, target: AddressTarget, patch: AddressPatch)
     let before = lock_address(tx, target).await?;
     let mut after = before.clone();
     apply_address_patch(&mut after, patch, ("input", target.shop_country))?;
-    let (old_values, new_values) = diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
+    let (old_values, new_values) =
+        audit_log::diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
     if new_values.is_empty() {
         return Ok(before);
     }
@@ -237,24 +237,20 @@ pub(super) fn apply_address_patch(
 ) -> Result<()> {
     let AddressPatch { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
         patch;
-    let mut validator = Validator::new(path);
-    validator.apply_text(&mut row.first_name, first_name, "firstName", MAX_NAME_CHARS);
-    validator.apply_text(&mut row.last_name, last_name, "lastName", MAX_NAME_CHARS);
-    validator.apply_optional_text(&mut row.company, company, "company", 100);
-    validator.apply_required_text(&mut row.line1, line1, "line1", 200);
-    validator.apply_optional_text(&mut row.line2, line2, "line2", 200);
-    validator.apply_required_text(&mut row.city, city, "city", 100);
-    validator.apply_optional_text(&mut row.region, region, "region", 100);
-    validator.apply_optional_text(&mut row.postal_code, postal_code, "postalCode", 20);
-    validator.apply_country(&mut row.country_code, country_code, "countryCode");
-    validator.apply_phone(
-        &mut row.phone,
-        phone,
-        "phone",
-        Country::from_code(&row.country_code).unwrap_or(shop_country),
-    );
+    let mut validator = Validator::default();
+    let mut input = validator.at(path);
+    input.apply_text(&mut row.first_name, first_name, "firstName", MAX_NAME_CHARS);
+    input.apply_text(&mut row.last_name, last_name, "lastName", MAX_NAME_CHARS);
+    input.apply_optional_text(&mut row.company, company, "company", 100);
+    input.apply_required_text(&mut row.line1, line1, "line1", 200);
+    input.apply_optional_text(&mut row.line2, line2, "line2", 200);
+    input.apply_required_text(&mut row.city, city, "city", 100);
+    input.apply_optional_text(&mut row.region, region, "region", 100);
+    input.apply_optional_text(&mut row.postal_code, postal_code, "postalCode", 20);
+    input.apply_country(&mut row.country_code, country_code, "countryCode");
+    input.apply_phone(&mut row.phone, phone, "phone", Country::from_code(&row.country_code).unwrap_or(shop_country));
     if row.first_name.is_empty() && row.last_name.is_empty() && row.company.is_none() {
-        validator.add_error("lastName", "say whose address it is: a first name, a last name or a company");
+        input.reject("lastName", "say whose address it is: a first name, a last name or a company");
     }
     validator.finish()
 }

@@ -1,7 +1,6 @@
 //! Customers: profiles, addresses, staff accounts, data export and erasure.
 
 pub mod entity;
-pub mod validation;
 pub mod access_scope;
 pub mod profile;
 pub mod address;

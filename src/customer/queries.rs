@@ -3,12 +3,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::validation;
 use crate::{
     base::{
         Country, Error, Result,
         pagination::{Cursor, CursorValue, Page, PageRequest, is_storable_time},
-        text,
+        phone, text,
     },
     identity::{Role, account::normalize_email, entity::account},
     infra::SqlBuilder,
@@ -67,7 +66,7 @@ impl CustomerListFilter {
         let prefixes = |input: &str| CustomerSearchPrefixes {
             name: text::normalize_for_search(input),
             email: normalize_email(input.trim()),
-            phone: validation::normalize_phone_prefix(input, country),
+            phone: phone::normalize_phone_prefix(input, country),
         };
         let search = self.search.as_deref().map(prefixes).filter(|prefixes| !prefixes.name.is_empty());
         Ok(ResolvedCustomerFilter { search, filter: self })

@@ -38,12 +38,12 @@ pub struct CustomerUpdateInput {
 impl From<CustomerUpdateInput> for ProfilePatch {
     fn from(input: CustomerUpdateInput) -> Self {
         let CustomerUpdateInput { first_name, last_name, phone, language } = input;
-        let language = match to_patch(language) {
-            Patch::Unchanged => Patch::Unchanged,
-            Patch::Clear => Patch::Clear,
-            Patch::Set(language) => Patch::Set(language.into()),
-        };
-        Self { first_name: to_patch(first_name), last_name: to_patch(last_name), phone: to_patch(phone), language }
+        Self {
+            first_name: to_patch(first_name),
+            last_name: to_patch(last_name),
+            phone: to_patch(phone),
+            language: to_patch(language).map(Into::into),
+        }
     }
 }
 

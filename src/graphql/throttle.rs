@@ -4,9 +4,9 @@
 
 use super::context::RequestContext;
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
+    base::{Error, Result, error::PublicErrorCode, phone},
     cart::queries,
-    customer::{AddressSnapshot, validation},
+    customer::AddressSnapshot,
     identity::{Caller, account, one_time_token::OneTimeTokenPurpose},
     infra::{config::ThrottleConfig, throttle::ThrottleSubject},
 };
@@ -55,7 +55,7 @@ pub async fn limit_orders(context: &RequestContext, order_contacts: OrderContact
         emails.iter().map(|email| ThrottleSubject::new("order email", &account::normalize_email(email.trim()), limit)),
     );
     subjects.extend(phones.into_iter().map(|raw_phone| {
-        let number = validation::normalize_phone(&raw_phone, country).unwrap_or(raw_phone);
+        let number = phone::normalize_phone(&raw_phone, country).unwrap_or(raw_phone);
         ThrottleSubject::new("order phone", &number, limit)
     }));
     if let Caller::User { account_id, .. } = context.caller {

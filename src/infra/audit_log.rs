@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Db, Tx};
 use crate::base::{
@@ -70,6 +70,34 @@ pub struct AuditRecord {
     pub before: Option<Value>,
     /// The values after the change. `None` for a deletion.
     pub after: Option<Value>,
+}
+
+impl AuditRecord {
+    /// Returns the record of a creation, with the fields of a JSON object that are not null.
+    #[must_use]
+    pub fn created(action: &'static str, entity: (NodeType, i64), fields: &Value) -> Self {
+        let (_, after) = diff_values(&Value::Null, fields);
+        Self { action, entity, before: None, after: Some(after.into()) }
+    }
+
+    /// Returns the record of an update, with the fields that differ between two JSON objects; `None` if none do.
+    #[must_use]
+    pub fn updated(action: &'static str, entity: (NodeType, i64), before: &Value, after: &Value) -> Option<Self> {
+        let (before, after) = diff_values(before, after);
+        let is_changed = !after.is_empty();
+        is_changed.then(|| Self { action, entity, before: Some(before.into()), after: Some(after.into()) })
+    }
+}
+
+/// Returns the fields of two JSON objects that differ: old values and new values. A missing field counts as null.
+#[must_use]
+pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut old_values, mut new_values) = (Map::new(), Map::new());
+    for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
+        old_values.insert(name.clone(), before[name].clone());
+        new_values.insert(name.clone(), value.clone());
+    }
+    (old_values, new_values)
 }
 
 /// A row of the audit log.
@@ -194,5 +222,16 @@ impl Tx {
         sql.insert_rows("audit", &columns, records.iter().map(row).collect());
         self.execute_raw(sql.into_statement()).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn diff_contains_only_changed_fields() {
+        let (old_values, new_values) = diff_values(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
+        assert_eq!((Value::from(old_values), Value::from(new_values)), (json!({ "b": null }), json!({ "b": "x" })));
     }
 }

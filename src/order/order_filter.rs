@@ -8,9 +8,9 @@ use crate::{
     base::{
         Country, Error, Result,
         pagination::{Cursor, CursorValue, Page, PageRequest, is_storable_time},
-        text,
+        phone, text,
     },
-    customer::{OwnerScope, validation},
+    customer::OwnerScope,
     infra::SqlBuilder,
 };
 
@@ -99,7 +99,7 @@ impl OrderListFilter {
         let to_search_terms = |value: &str| OrderSearchTerms {
             name: text::normalize_for_search(value),
             email: value.trim().to_lowercase(),
-            phone: validation::normalize_phone_prefix(value, country),
+            phone: phone::normalize_phone_prefix(value, country),
             number: value.trim().to_uppercase(),
         };
         let search_terms = self.search.as_deref().map(to_search_terms).filter(|terms| !terms.name.is_empty());

@@ -14,11 +14,11 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, error::PublicErrorCode, global_id::NodeType,
+        Country, Error, GlobalId, Money, Patch, Result, Validator, error::PublicErrorCode, global_id::NodeType,
         money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
-    customer::{access_scope, profile::diff_values, validation::Validator},
+    customer::access_scope,
     infra::{AuditRecord, Tx},
 };
 
@@ -122,19 +122,16 @@ pub async fn update_shipping_method(
     let before = lock_shipping_method(tx, target).await?;
     let mut after = before.clone();
     apply_shipping_method_patch(&mut after, patch, currency)?;
-    let (old_values, new_values) = diff_values(
-        &shipping_method_to_audit_json(&before, currency),
-        &shipping_method_to_audit_json(&after, currency),
-    );
-    if new_values.is_empty() {
+    let entity = (NodeType::ShippingMethod, after.id);
+    let (old_values, new_values) =
+        (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
+    let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
         return Ok(before);
-    }
+    };
     after.version += 1;
     after.updated_at = tx.now();
     let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "shipping_method.update", entity, before, after }]).await?;
+    tx.record_audit(&[record]).await?;
     Ok(row)
 }
 
@@ -180,13 +177,14 @@ fn apply_shipping_method_patch(
         position,
         active,
     } = patch;
-    let mut validator = Validator::new("input");
-    validator.apply_required_text(&mut row.name, name, "name", 100);
-    validator.apply_optional_text(&mut row.description, description, "description", 1000);
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
+    input.apply_required_text(&mut row.name, name, "name", 100);
+    input.apply_optional_text(&mut row.description, description, "description", 1000);
     if let Some(codes) = countries {
         match normalize_country_codes(&codes) {
             Ok(list) => row.countries = list,
-            Err(code) => validator.add_error("countries", format!("`{code}` is no country of ISO 3166-1")),
+            Err(code) => input.reject("countries", format!("`{code}` is no country of ISO 3166-1")),
         }
     }
     let mut amount = |new_value: Patch<Decimal>, target: &mut Option<i64>, field: &str| match new_value {
@@ -194,11 +192,11 @@ fn apply_shipping_method_patch(
         Patch::Clear => *target = None,
         Patch::Set(amount) => match Money::from_decimal(amount, currency) {
             Some((money, false)) => *target = Some(money.minor_units),
-            _ => validator.add_error(field, amount_range_message(currency)),
+            _ => input.reject(field, amount_range_message(currency)),
         },
     };
     let mut base_price = Some(row.price);
-    amount(price.map_or(Patch::Unchanged, Patch::Set), &mut base_price, "price");
+    amount(Patch::from_provided(price), &mut base_price, "price");
     row.price = base_price.unwrap_or(row.price);
     amount(price_per_kg, &mut row.price_per_kg, "pricePerKg");
     amount(free_from, &mut row.free_from, "freeFrom");
@@ -206,12 +204,12 @@ fn apply_shipping_method_patch(
         Patch::Unchanged => {}
         Patch::Clear => *target = None,
         Patch::Set(grams) if (0..=MAX_WEIGHT_GRAMS).contains(&i64::from(grams)) => *target = Some(grams.into()),
-        Patch::Set(_) => validator.add_error(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
+        Patch::Set(_) => input.reject(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
     };
     grams(min_grams, &mut row.min_grams, "minGrams");
     grams(max_grams, &mut row.max_grams, "maxGrams");
     if row.min_grams.zip(row.max_grams).is_some_and(|(min, max)| min > max) {
-        validator.add_error("maxGrams", "the heaviest parcel is lighter than the lightest");
+        input.reject("maxGrams", "the heaviest parcel is lighter than the lightest");
     }
     row.kind = if row.price_per_kg.is_some() { ShippingKind::Weight } else { ShippingKind::Flat };
     row.taxable = taxable.unwrap_or(row.taxable);
@@ -267,8 +265,8 @@ pub async fn create_tax_rate(
         created_at: tx.now(),
         updated_at: tx.now(),
     };
-    let mut validator = Validator::new("input");
-    validator.apply_country(&mut row.country_code, Patch::Set(country.to_owned()), "countryCode");
+    let mut validator = Validator::default();
+    validator.at("input").apply_country(&mut row.country_code, Patch::Set(country.to_owned()), "countryCode");
     apply_tax_rate_patch(&mut row, patch, validator)?;
     if let Some(category_id) = category {
         let query = category::Entity::find_by_id(category_id).filter(category::Column::DeletedAt.is_null());
@@ -304,17 +302,16 @@ pub async fn create_tax_rate(
 pub async fn update_tax_rate(tx: &Tx, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
     let before = lock_tax_rate(tx, target).await?;
     let mut after = before.clone();
-    apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
-    let (old_values, new_values) = diff_values(&tax_rate_to_audit_json(&before), &tax_rate_to_audit_json(&after));
-    if new_values.is_empty() {
+    apply_tax_rate_patch(&mut after, patch, Validator::default())?;
+    let entity = (NodeType::TaxRate, after.id);
+    let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+    let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
         return Ok(before);
-    }
+    };
     after.version += 1;
     after.updated_at = tx.now();
     let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::TaxRate, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "tax_rate.update", entity, before, after }]).await?;
+    tx.record_audit(&[record]).await?;
     Ok(row)
 }
 
@@ -340,12 +337,13 @@ async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Mo
 
 fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut validator: Validator) -> Result<()> {
     let TaxRatePatch { name, percent, included } = patch;
-    validator.apply_required_text(&mut row.name, name, "name", 100);
+    let mut input = validator.at("input");
+    input.apply_required_text(&mut row.name, name, "name", 100);
     if let Some(percent) = percent {
         let points = percent.checked_mul(Decimal::ONE_HUNDRED).filter(Decimal::is_integer);
         match points.and_then(|points| points.to_i32()).filter(|points| (0..=10_000).contains(points)) {
             Some(points) => row.basis_points = points,
-            None => validator.add_error("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
+            None => input.reject("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
         }
     }
     row.included = included.unwrap_or(row.included);
