@@ -31,6 +31,16 @@ impl<T> Patch<T> {
         matches!(self, Self::Unchanged)
     }
 
+    /// Returns the change with a reference to the new value.
+    #[must_use]
+    pub const fn as_ref(&self) -> Patch<&T> {
+        match self {
+            Self::Unchanged => Patch::Unchanged,
+            Self::Clear => Patch::Clear,
+            Self::Set(value) => Patch::Set(value),
+        }
+    }
+
     /// Returns the new value; `None` if the field is unchanged or cleared.
     #[must_use]
     pub const fn value(&self) -> Option<&T> {
@@ -50,6 +60,19 @@ impl<T> Patch<T> {
             Self::Unchanged => Patch::Unchanged,
             Self::Clear => Patch::Clear,
             Self::Set(value) => Patch::Set(convert(value)),
+        }
+    }
+
+    /// Returns the new value of a field that is empty after clearing it; `None` if the field is unchanged.
+    #[must_use]
+    pub fn or_empty(self) -> Option<T>
+    where
+        T: Default,
+    {
+        match self {
+            Self::Unchanged => None,
+            Self::Clear => Some(T::default()),
+            Self::Set(value) => Some(value),
         }
     }
 

@@ -45,6 +45,11 @@ impl Validator {
         }
     }
 
+    /// Adds the errors of another validator.
+    pub fn append(&mut self, other: Self) {
+        self.errors.extend(other.errors);
+    }
+
     /// Adds an error if the expected version is not the current one.
     pub fn check_version(&mut self, expected: Option<&ExpectedVersion>, current: i32) {
         if let Some(ExpectedVersion { version, path }) = expected.filter(|expected| expected.version != current) {
@@ -91,6 +96,12 @@ impl InputScope<'_> {
     #[must_use]
     pub fn index(self, index: usize) -> Self {
         Self { path: join_path(&self.path, &index.to_string()), errors: self.errors }
+    }
+
+    /// Returns whether there are errors, here or elsewhere in the input.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// Adds a `BadUserInput` error.

@@ -10,7 +10,10 @@ mod templates;
 mod categories;
 mod vocabulary;
 
-use crate::catalog::{ProductInput, PublicationStatus};
+use crate::{
+    base::Patch,
+    catalog::{CategoryInput, ProductPatch, PublicationStatus, write::OptionInput},
+};
 
 use categories::{DemoCategory, DemoCategoryTree, Theme};
 use descriptions::DescriptionSubject;
@@ -56,29 +59,27 @@ impl CatalogGenerator {
 
     /// Generates the product with this index, from 0.
     #[must_use]
-    pub fn generate_product(&self, index: u64) -> ProductInput {
+    pub fn generate_product(&self, index: u64) -> ProductPatch {
         let mut rng = DemoRng::new(PRODUCT_SALT, index);
         let category_index = self.tree.choose_category(&mut rng);
         let demo_product = self.choose_product(&mut rng, index, category_index);
         let vendor = &self.vendors[rng.next_rank(self.vendors.len())];
-        ProductInput {
-            line: 0,
-            slug: build_slug(&[demo_product.kind, demo_product.noun, &demo_product.model], index),
-            name: Some(demo_product.generate_name(&mut rng)),
-            description_html: Some(self.generate_description(&mut rng, &demo_product, vendor)),
-            vendor: Some(vendor.clone()),
-            category_path: Some(self.build_path(category_index)),
-            tags: Some(self.choose_tags(&mut rng)),
-            status: Some(match rng.next_below(100) {
+        let slug = build_slug(&[demo_product.kind, demo_product.noun, &demo_product.model], index);
+        ProductPatch {
+            name: Patch::Set(demo_product.generate_name(&mut rng)),
+            description: Patch::Set(self.generate_description(&mut rng, &demo_product, vendor)),
+            vendor: Patch::Set(vendor.clone()),
+            category: Patch::Set(CategoryInput::Path(self.build_path(category_index))),
+            tags: Patch::Set(self.choose_tags(&mut rng)),
+            status: Patch::Set(match rng.next_below(100) {
                 0..96 => PublicationStatus::Active,
                 96..99 => PublicationStatus::Draft,
                 _ => PublicationStatus::Archived,
             }),
-            featured: Some(rng.next_bool(1)),
-            images: Vec::new(),
-            options: demo_product.option_names(),
+            featured: Patch::Set(rng.next_bool(1)),
+            options: Patch::Set(demo_product.option_names().into_iter().map(OptionInput::from).collect()),
             variants: demo_product.generate_variants(&mut rng, self.decimals),
-            follows_rejected_row: false,
+            ..ProductPatch::for_slug(slug)
         }
     }
 
@@ -152,6 +153,7 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
+    use crate::catalog::VariantPatch;
 
     #[test]
     fn generated_product_depends_only_on_its_index() {
@@ -168,10 +170,11 @@ mod tests {
         let (mut slugs, mut skus) = (HashSet::new(), HashSet::new());
         for product in (0..20_000).map(|index| generator.generate_product(index)) {
             let is_slug_character = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            assert!(product.slug.chars().all(is_slug_character), "{}", product.slug);
-            assert!(slugs.insert(product.slug));
+            let slug = product.slug().unwrap_or_default().to_owned();
+            assert!(slug.chars().all(is_slug_character), "{slug}");
+            assert!(slugs.insert(slug));
             for variant in product.variants {
-                assert!(skus.insert(variant.sku.unwrap_or_default()));
+                assert!(skus.insert(variant.sku.into_value().unwrap_or_default()));
             }
         }
     }
@@ -205,21 +208,22 @@ mod tests {
         let generator = CatalogGenerator::new(20_000, 1_000, 2);
         let paths: HashSet<_> = (0..1_000).map(|index| generator.category_path(index)).collect();
         for product in (0..20_000).map(|index| generator.generate_product(index)) {
-            assert!(paths.contains(&product.category_path.clone().unwrap_or_default()));
-            let html = product.description_html.clone().unwrap_or_default();
+            let Some(CategoryInput::Path(path)) = product.category.value() else { panic!("{product:?}") };
+            assert!(paths.contains(path));
+            let html = product.description.value().cloned().unwrap_or_default();
             assert!((150..=700).contains(&html.len()), "{} bytes: {html}", html.len());
             assert!(!html.contains(['{', '}']), "{html}");
-            let tags = product.tags.clone().unwrap_or_default();
+            let tags = product.tags.value().cloned().unwrap_or_default();
             assert_eq!(tags.iter().collect::<HashSet<_>>().len(), tags.len(), "{tags:?}");
-            let chosen: HashSet<_> = product.variants.iter().map(|variant| &variant.options).collect();
+            let chosen: HashSet<_> = product.variants.iter().map(VariantPatch::option_values).collect();
             assert_eq!(chosen.len(), product.variants.len(), "{product:?}");
             for variant in &product.variants {
-                assert_eq!(variant.options.len(), product.options.len());
-                let price = variant.price.unwrap_or_default();
+                assert_eq!(variant.option_values().len(), product.options().len());
+                let price = variant.price.into_value().unwrap_or_default();
                 assert_eq!(price.scale(), 2);
-                if let Some(Some(sale)) = variant.sale {
-                    assert!(sale.price < price && sale.price > Decimal::ZERO, "{product:?}");
-                    assert!(sale.starts_at <= sale.ends_at);
+                if let Patch::Set(sale_price) = variant.sale_price {
+                    assert!(sale_price < price && sale_price > Decimal::ZERO, "{product:?}");
+                    assert!(variant.sale_starts_at.into_value() <= variant.sale_ends_at.into_value());
                 }
             }
         }
@@ -229,11 +233,11 @@ mod tests {
     fn product_mix_matches_a_real_shop() {
         let generator = CatalogGenerator::new(20_000, 1_000, 2);
         let products: Vec<_> = (0..20_000).map(|index| generator.generate_product(index)).collect();
-        let share = |predicate: &dyn Fn(&ProductInput) -> bool| products.iter().filter(|p| predicate(p)).count() / 200;
+        let share = |predicate: &dyn Fn(&ProductPatch) -> bool| products.iter().filter(|p| predicate(p)).count() / 200;
         assert!((48..=52).contains(&share(&|p| p.variants.len() == 1)));
         assert!((24..=32).contains(&share(&|p| p.variants.len() >= 3)));
-        assert!((94..=97).contains(&share(&|p| p.status == Some(PublicationStatus::Active))));
-        assert!((13..=17).contains(&share(&|p| matches!(p.variants[0].sale, Some(Some(_))))));
+        assert!((94..=97).contains(&share(&|p| p.status == Patch::Set(PublicationStatus::Active))));
+        assert!((13..=17).contains(&share(&|p| p.variants[0].sale_price.value().is_some())));
         let variants: usize = products.iter().map(|p| p.variants.len()).sum();
         assert!((48_000..=60_000).contains(&variants), "{variants}");
     }
@@ -248,7 +252,8 @@ mod tests {
         }
         let generator = CatalogGenerator::new(20_000, 100, 2);
         let find_model_word = |index: u64| {
-            generator.generate_product(index).name.and_then(|name| name.rsplit(' ').nth(1).map(str::to_owned))
+            let name = generator.generate_product(index).name.into_value();
+            name.and_then(|name| name.rsplit(' ').nth(1).map(str::to_owned))
         };
         let models: HashSet<_> = (0..20_000).map(find_model_word).collect();
         assert!((3_500..=5_040).contains(&models.len()), "{}", models.len());
@@ -260,7 +265,7 @@ mod tests {
         assert!(
             (0..10)
                 .flat_map(|index| generator.generate_product(index).variants)
-                .all(|v| v.price.is_some_and(|p| p.scale() == 0))
+                .all(|v| v.price.value().is_some_and(|p| p.scale() == 0))
         );
     }
 }

@@ -2,23 +2,29 @@
 
 use iso_currency::Currency;
 
-use super::{Progress, demo_data::CatalogGenerator, import::store_product_batch};
+use super::{Progress, demo_data::CatalogGenerator};
 use crate::{
     base::{Error, Money, Result},
-    catalog::{ProductInput, category::CategoryIndex},
+    catalog::{ProductPatch, category::CategoryIndex},
     infra::Db,
+    inventory,
 };
 
 /// The number of products per transaction.
 const SEED_BATCH_SIZE: u64 = 500;
 
-/// Creates or updates `categories` categories and `products` products.
-pub async fn seed_demo_catalog(
-    db: &Db,
-    currency: Currency,
-    (products, categories): (u64, u64),
-    progress: &Progress,
-) -> Result<()> {
+/// Size of a demo catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoCatalogSize {
+    /// Number of products.
+    pub products: u64,
+    /// Number of categories.
+    pub categories: u64,
+}
+
+/// Creates or updates the categories and products of a demo catalog.
+pub async fn seed_demo_catalog(db: &Db, currency: Currency, size: DemoCatalogSize, progress: &Progress) -> Result<()> {
+    let DemoCatalogSize { products, categories } = size;
     let generator = CatalogGenerator::new(products, categories, Money::decimal_places(currency));
     let create_categories = db.write(async |tx| {
         let mut category_index = CategoryIndex::load(tx).await?;
@@ -34,10 +40,10 @@ pub async fn seed_demo_catalog(
     let mut start = 0;
     while start < products {
         let end = products.min(start + SEED_BATCH_SIZE);
-        let batch: Vec<ProductInput> = (start..end).map(|index| generator.generate_product(index)).collect();
-        let summary = db.write(async |tx| store_product_batch(tx, currency, &batch).await).await?;
-        if let Some((_, reason)) = summary.rejected.first() {
-            return Err(Error::internal("seeding demo products", reason.as_str()));
+        let batch: Vec<ProductPatch> = (start..end).map(|index| generator.generate_product(index)).collect();
+        let report = db.write(async |tx| inventory::import_products(tx, currency, &batch).await).await?;
+        if let Some(message) = report.rejected.first() {
+            return Err(Error::internal("seeding demo products", message.reason.as_str()));
         }
         progress.add_items(batch.len());
         start = end;

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::catalog::{SaleInput, VariantInput};
+use crate::{
+    base::Patch,
+    catalog::{SaleInput, VariantPatch},
+};
 
 use super::categories::Theme;
 use super::names::{convert_to_u64, push_number};
@@ -94,7 +97,7 @@ impl DemoProduct<'_> {
     }
 
     /// Generates the variants, with prices in whole units of a currency with `decimals` decimal places.
-    pub fn generate_variants(&self, rng: &mut DemoRng, decimals: u32) -> Vec<VariantInput> {
+    pub fn generate_variants(&self, rng: &mut DemoRng, decimals: u32) -> Vec<VariantPatch> {
         let template = &self.theme.template;
         let (styles, materials) = (self.option_counts.1.max(1), self.option_counts.2.max(1));
         let variant_count = self.option_counts.0.max(1) * styles * materials;
@@ -128,17 +131,19 @@ impl DemoProduct<'_> {
             if self.option_counts.2 > 0 {
                 options.push(self.materials()[material].to_owned());
             }
-            VariantInput {
-                line: 0,
-                sku: Some(self.format_sku(index)),
-                options,
-                price: Some(convert_to_amount(price, decimals)),
-                sale: Some((discount_percent > 0).then(build_sale)),
-                on_hand: Some(choose_stock(rng)),
-                weight_grams: i64::try_from(weight).ok(),
-                image: None,
-                barcode: None,
+            let mut patch = VariantPatch {
+                sku: Patch::Set(self.format_sku(index)),
+                options: Patch::Set(options),
+                price: Patch::Set(convert_to_amount(price, decimals)),
+                sale_price: Patch::Clear,
+                on_hand: Patch::Set(choose_stock(rng)),
+                weight_grams: Patch::from_provided(i64::try_from(weight).ok()),
+                ..VariantPatch::default()
+            };
+            if discount_percent > 0 {
+                patch.set_sale(build_sale());
             }
+            patch
         };
         (0..variant_count).map(variant).collect()
     }
