@@ -26,11 +26,6 @@ impl VariantMatch {
     fn from_index(index: Option<usize>) -> Self {
         index.map_or(Self::New, Self::Existing)
     }
-
-    /// Returns the index of the existing row.
-    pub(super) fn row_index(self) -> Option<usize> {
-        if let Self::Existing(index) = self { Some(index) } else { None }
-    }
 }
 
 /// Matches each variant of a product with the existing ones.
