@@ -69,7 +69,7 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         scope.reject("parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
     }
     let siblings = parent.is_some().then_some(Siblings { parent_id, excluded_id: 0 });
-    let name_key = validate_name(tx, &name, siblings, &mut scope).await?;
+    let name_normalized = validate_name(tx, &name, siblings, &mut scope).await?;
     let slug = match slug {
         Some(slug) => validate_unique_slug(tx, slug, 0, &mut scope).await?,
         None => generate_unique_slug(tx, &name, &mut scope).await?,
@@ -92,7 +92,7 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         id: category_id,
         parent_id,
         name: name.trim().to_owned(),
-        name_key,
+        name_normalized,
         slug,
         description,
         position: final_position,
@@ -126,7 +126,7 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     let mut scope = validator.at("input");
     if let Some(name) = name.into_value() {
         let siblings = Siblings { parent_id: before.parent_id, excluded_id: category_id };
-        row.name_key = validate_name(tx, &name, Some(siblings), &mut scope).await?;
+        row.name_normalized = validate_name(tx, &name, Some(siblings), &mut scope).await?;
         name.trim().clone_into(&mut row.name);
     }
     if let Some(slug) = slug.into_value().filter(|slug| *slug != before.slug) {
@@ -144,7 +144,7 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     let record = AuditRecord::updated("category.update", entity, &fields_before, &fields_after);
     let mut active = before.into_active_model();
     active.name = Set(row.name);
-    active.name_key = Set(row.name_key);
+    active.name_normalized = Set(row.name_normalized);
     active.slug = Set(row.slug);
     active.description = Set(row.description);
     active.version = Set(row.version + 1);
@@ -165,18 +165,18 @@ struct Siblings {
 
 /// Validates the name of a category and returns it normalized. `siblings` is `None` if the parent is invalid.
 async fn validate_name(tx: &Tx, name: &str, siblings: Option<Siblings>, scope: &mut InputScope<'_>) -> Result<String> {
-    let name_key = text::normalize_text(name);
+    let name_normalized = text::normalize_text(name);
     if let Err(error) = validate_category_name(name) {
         scope.reject("name", error.to_public_error().message);
     } else if name.trim().contains(char::is_control) {
         scope.reject("name", "a name of one line: no line breaks or other control characters");
     } else if let Some(Siblings { parent_id, excluded_id }) = siblings
-        && sibling_name_exists(tx, parent_id, &name_key, excluded_id).await?
+        && sibling_name_exists(tx, parent_id, &name_normalized, excluded_id).await?
     {
         let message = format!("there is a category `{}` there already", name.trim());
         scope.reject_as(PublicErrorCode::AlreadyExists, "name", message);
     }
-    Ok(name_key)
+    Ok(name_normalized)
 }
 
 /// Validates a slug and that no other category has it, and returns it.

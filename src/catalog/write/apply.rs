@@ -38,11 +38,11 @@ pub(super) fn apply_product_fields(
     rules: &mut FieldRules<'_>,
 ) -> ProductContent {
     if let Some(name) = rules.check_name(patch, row.id == 0) {
-        row.name_key = truncate_index_key(text::normalize_for_search(&name));
+        row.name_normalized = truncate_index_key(text::normalize_for_search(&name));
         row.name = name;
     }
     if let Some(vendor) = rules.check_vendor(patch) {
-        row.vendor_key = vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
+        row.vendor_normalized = vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
         row.vendor = vendor;
     }
     let content = rules.check_content(patch);
@@ -61,13 +61,13 @@ pub(super) fn apply_product_fields(
 
 /// Sets what a product derives from its variants.
 pub(super) fn apply_prices(row: &mut product::Model, prices: DerivedPrices) {
-    let DerivedPrices { sku, price, sale_price, price_now, price_max, reprice_at } = prices;
+    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at } = prices;
     row.sku = sku;
     row.price = price;
     row.sale_price = sale_price;
-    row.price_now = price_now;
-    row.price_max = price_max;
-    row.reprice_at = reprice_at;
+    row.current_price = current_price;
+    row.max_current_price = max_current_price;
+    row.next_price_change_at = next_price_change_at;
 }
 
 /// Applies the fields of a variant, except SKU and options.
@@ -109,7 +109,7 @@ fn apply_sale(row: &mut variant::Model, patch: &VariantPatch, rules: &mut FieldR
 /// Sets the name and option key of a variant from its option values.
 pub(super) fn apply_option_values(row: &mut variant::Model, values: &[String]) {
     row.name = if values.is_empty() { DEFAULT_VARIANT_NAME.to_owned() } else { values.join(" / ") };
-    row.option_key = build_option_key(values);
+    row.options_normalized = build_option_key(values);
 }
 
 /// Truncates a time to microseconds, the precision of PostgreSQL.

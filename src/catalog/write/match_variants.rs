@@ -72,7 +72,7 @@ fn select_variant(patch: &VariantPatch, existing: &[variant::Model]) -> Result<V
         VariantSelector::BySkuOrOptions if requested_sku.is_some() => find(&has_sku),
         VariantSelector::BySkuOrOptions => {
             let option_key = patch.options.value().map(|values| build_option_key(values));
-            find(&|row| is_active(row) && Some(&row.option_key) == option_key.as_ref())
+            find(&|row| is_active(row) && Some(&row.options_normalized) == option_key.as_ref())
         }
         VariantSelector::Single => {
             let by_sku = find(&|row| has_sku(row) && is_active(row));
@@ -113,7 +113,7 @@ fn assign_variants(patches: &[VariantPatch], existing: &[variant::Model]) -> Vec
         existing.iter().enumerate().map(|(row_index, row)| (row.sku.as_str(), row_index)).collect();
     let option_keys_of = |is_active: bool| {
         let rows = existing.iter().enumerate().filter(move |(_, row)| row.deleted_at.is_none() == is_active);
-        rows.map(|(row_index, row)| (row.option_key.as_str(), row_index))
+        rows.map(|(row_index, row)| (row.options_normalized.as_str(), row_index))
     };
     // An active variant takes precedence over a deleted one with the same values.
     let by_options: HashMap<&str, usize> = option_keys_of(false).chain(option_keys_of(true)).collect();
@@ -121,7 +121,7 @@ fn assign_variants(patches: &[VariantPatch], existing: &[variant::Model]) -> Vec
     let match_by_sku = |index: usize| by_sku.get(patches[index].sku.value()?.trim()).copied();
     let match_by_options = |index: usize| by_options.get(option_keys[index].as_str()).copied();
     let match_by_both =
-        |index: usize| match_by_sku(index).filter(|row_index| existing[*row_index].option_key == option_keys[index]);
+        |index: usize| match_by_sku(index).filter(|row_index| existing[*row_index].options_normalized == option_keys[index]);
 
     let rules: [&dyn Fn(usize) -> Option<usize>; 3] = [&match_by_both, &match_by_sku, &match_by_options];
     let mut matched = vec![None; patches.len()];

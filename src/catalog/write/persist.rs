@@ -78,12 +78,12 @@ async fn assign_ids(tx: &Tx, changes: &mut [ProductChange]) -> Result<()> {
 /// Frees the option keys that change: variants may swap them, but unique constraints are checked row by row.
 async fn release_option_keys(tx: &Tx, changed: &[RowChange<'_, variant::Model>]) -> Result<()> {
     let has_new_options = |(row, before): &&RowChange<'_, variant::Model>| {
-        before.is_some_and(|before| before.option_key != row.option_key)
+        before.is_some_and(|before| before.options_normalized != row.options_normalized)
     };
     let variant_ids: Vec<i64> = changed.iter().filter(has_new_options).map(|(row, _)| row.id).collect();
     if !variant_ids.is_empty() {
         let mut sql = tx.sql();
-        sql.push("UPDATE variant SET option_key = ").bind("\u{1f}\u{1f}").push(" || id WHERE ");
+        sql.push("UPDATE variant SET options_normalized = ").bind("\u{1f}\u{1f}").push(" || id WHERE ");
         sql.eq_any("id", variant_ids);
         tx.execute_raw(sql.into_statement()).await?;
     }
@@ -154,7 +154,7 @@ const DESCRIPTION_TABLE: ChildTable = ChildTable {
     columns: &[("product_id", "bigint"), ("html", "text"), ("text", "text")],
 };
 const TAG_TABLE: ChildTable =
-    ChildTable { name: "product_tag", columns: &[("product_id", "bigint"), ("tag_key", "text"), ("tag", "text")] };
+    ChildTable { name: "product_tag", columns: &[("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")] };
 const IMAGE_TABLE: ChildTable = ChildTable {
     name: "product_image",
     columns: &[("product_id", "bigint"), ("position", "int"), ("url", "text"), ("alt", "text")],
@@ -168,9 +168,9 @@ const VARIANT_OPTION_TABLE: ChildTable = ChildTable {
         ("position", "int"),
         ("product_id", "bigint"),
         ("name", "text"),
-        ("name_key", "text"),
+        ("name_normalized", "text"),
         ("value", "text"),
-        ("value_key", "text"),
+        ("value_normalized", "text"),
     ],
 };
 
@@ -256,10 +256,10 @@ async fn rename_variant_options(tx: &Tx, changes: &[ProductChange]) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_key", "text")];
+    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_normalized", "text")];
     let mut sql = tx.sql();
     sql.with_rows(&columns, rows).push(
-        "UPDATE variant_option SET name = given.name, name_key = given.name_key FROM given \
+        "UPDATE variant_option SET name = given.name, name_normalized = given.name_normalized FROM given \
          WHERE variant_option.product_id = given.product_id AND variant_option.position = given.position",
     );
     tx.execute_raw(sql.into_statement()).await?;

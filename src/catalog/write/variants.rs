@@ -274,7 +274,7 @@ fn find_duplicates<'a>(rows: &'a [variant::Model], planned: &'a [PlannedVariant<
     let planned_rows: HashSet<usize> = planned.iter().filter_map(|candidate| candidate.row_index).collect();
     let mut option_keys: HashSet<&'a str> = HashSet::new();
     let mut repeats_options =
-        |row: &'a variant::Model| row.deleted_at.is_none() && !option_keys.insert(&row.option_key);
+        |row: &'a variant::Model| row.deleted_at.is_none() && !option_keys.insert(&row.options_normalized);
     let unplanned = (0..rows.len()).filter(|index| !planned_rows.contains(index));
     DuplicateVariants {
         existing: unplanned.filter(|index| repeats_options(&rows[*index])).collect(),
