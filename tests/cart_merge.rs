@@ -63,9 +63,11 @@ async fn merged_quantities_are_summed_and_capped(backend: Backend) {
     let token = app.login(Role::Customer).await;
     let customer_cart = app.create_cart(Some(&token), &[(&mug, 2), (&bowl, 3), (&untracked, 9_000)]).await;
     let guest = app.create_cart(None, &[(&sold_out, 2), (&mug, 3), (&bowl, 4), (&untracked, 9_000)]).await;
-    app.execute_sql("UPDATE inventory_level SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'LATE')")
-        .await
-        .expect("sold");
+    app.execute_sql(
+        "UPDATE inventory_level SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'LATE')",
+    )
+    .await
+    .expect("sold");
     let merged = merge_cart(&app, &token, &guest).await;
     let expected = sku_quantities(&[("MUG", 5), ("BOWL", 5), ("FREE", 10_000), ("LATE", 1)]);
     assert_eq!(

@@ -149,7 +149,8 @@ async fn invalid_cart_rows_are_rejected_by_the_database(backend: Backend) {
         "UPDATE tax_rate SET rate_bps = -1",
         "UPDATE tax_rate SET country_code = 'ke'",
         "UPDATE tax_rate SET category_id = 999",
-        "INSERT INTO tax_rate (country_code, category_id, name, rate_bps, included_in_price, version, created_at, updated_at) \
+        "INSERT INTO tax_rate (country_code, category_id, name, rate_bps, included_in_price, version, created_at, \
+         updated_at) \
             SELECT country_code, category_id, name, rate_bps, included_in_price, version, created_at, updated_at FROM tax_rate",
         "UPDATE shipping_method SET price = -1",
         "UPDATE shipping_method SET kind = 'pigeon'",

@@ -56,7 +56,9 @@ async fn count_rows(app: &TestApp, source: &str) -> i64 {
 /// Returns on-hand and reserved quantity of a SKU.
 async fn query_stock(app: &TestApp, sku: &str) -> (i64, i64) {
     let column_sql = |column: &str| {
-        format!("SELECT i.{column} FROM inventory_level AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'")
+        format!(
+            "SELECT i.{column} FROM inventory_level AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'"
+        )
     };
     (app.query_scalar(&column_sql("on_hand")).await, app.query_scalar(&column_sql("reserved")).await)
 }

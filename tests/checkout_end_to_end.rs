@@ -213,7 +213,7 @@ async fn orders_with_failing_message_services_are_still_processed(backend: Backe
         failed_count += 3;
         let failed = query_messages(&app, ", filter: { state: FAILED }").await;
         assert_eq!(failed.len(), failed_count, "{mode} {failed:?}");
-        assert!(failed.iter().all(|one| one["why"].as_str().is_some_and(|why| !why.is_empty())), "{failed:?}");
+        assert!(failed.iter().all(|one| one["why"].as_str().is_some_and(|reason| !reason.is_empty())), "{failed:?}");
     }
     assert_eq!((smtp_server.received_emails().await.len(), sms_service.received_messages().len()), (0, 0));
     assert_eq!(app.query_scalar("SELECT count(*) FROM orders WHERE status = 'confirmed'").await, 3);

@@ -330,7 +330,11 @@ async fn shutdown_under_load_answers_accepted_requests(backend: Backend) {
     assert_no_errors_logged(&exited);
     assert!(!exited.stderr.contains("did not finish in time"), "{exited:?}");
     let db = scenario.database.connect().await;
-    assert_eq!(query_scalar(&db, "SELECT count(*) FROM job WHERE status = 'running'").await, 0, "orphaned running jobs");
+    assert_eq!(
+        query_scalar(&db, "SELECT count(*) FROM job WHERE status = 'running'").await,
+        0,
+        "orphaned running jobs"
+    );
     assert_invariants(&db).await;
     db.close().await;
     let server = scenario.sandbox.start_server_with_args(&SERVE_ARGS, &[]).await;

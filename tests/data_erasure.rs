@@ -50,7 +50,9 @@ async fn delete_customer(app: &TestApp, token: &str, password: Option<&str>) -> 
 /// Returns all stored personal data as text.
 async fn dump_account_tables(app: &TestApp) -> String {
     let mut all = Vec::new();
-    for table in ["account", "account_identity", "address", "session", "one_time_token", "audit_log", "outbox_event", "api_key"] {
+    for table in
+        ["account", "account_identity", "address", "session", "one_time_token", "audit_log", "outbox_event", "api_key"]
+    {
         let statement = Statement::from_string(app.db.backend(), format!("SELECT * FROM {table}"));
         let rows = JsonValue::find_by_statement(statement).all(app.db.writer_connection()).await.expect("rows");
         all.extend(rows.iter().map(ToString::to_string));
@@ -181,10 +183,7 @@ async fn orders_of_a_deleted_customer_are_anonymized(backend: Backend) {
         (&order_json["shippingAddress"], &order_json["email"]),
         (&before[1]["shippingAddress"], &before[1]["email"])
     );
-    assert!(
-        app.execute_sql("UPDATE orders SET email = 'again@example.com'").await.is_err(),
-        "a name comes back"
-    );
+    assert!(app.execute_sql("UPDATE orders SET email = 'again@example.com'").await.is_err(), "a name comes back");
     let parcel = Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p" })));
     expect_order(
         &app.run_order_mutation(&staff, "orderFulfil", order_id(&confirmed_order), parcel).await,

@@ -117,7 +117,8 @@ async fn invalid_stock_rows_are_rejected_by_the_database(backend: Backend) {
             "UPDATE stock_reservation SET quantity = 0",
             "UPDATE stock_reservation SET quantity = -1",
             "UPDATE stock_reservation SET quantity = 1000",
-            "INSERT INTO stock_reservation SELECT (SELECT MAX(id) FROM order_line), location_id, variant_id, 1000, NULL, created_at, updated_at \
+            "INSERT INTO stock_reservation SELECT (SELECT MAX(id) FROM order_line), location_id, variant_id, 1000, \
+             NULL, created_at, updated_at \
              FROM inventory_level WHERE reserved > 0",
             "INSERT INTO stock_reservation SELECT * FROM stock_reservation",
             "DELETE FROM inventory_level WHERE reserved > 0",

@@ -192,10 +192,7 @@ async fn frozen_instance_does_not_stop_the_other_and_resumes_correctly(backend: 
     let left = "(SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL) + \
         (SELECT count(*) FROM job WHERE status IN ('pending', 'running'))";
     until_zero(&db, &format!("SELECT {left}")).await;
-    assert_eq!(
-        query_scalar(&db, "SELECT count(*) FROM orders").await,
-        i64::try_from(bought.len()).expect("a number")
-    );
+    assert_eq!(query_scalar(&db, "SELECT count(*) FROM orders").await, i64::try_from(bought.len()).expect("a number"));
     for one in &bought {
         let AcknowledgedOrder { idempotency_key: key, number: order, status } = one;
         let matching_order_sql = format!(

@@ -31,7 +31,9 @@ integration_tests![
 /// Everything that is kept of orders, carts, messages and what was done with them, as text.
 async fn dump_personal_data_tables(app: &TestApp) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["orders", "order_history", "notification", "cart", "job", "outbox_event", "audit_log", "idempotency_key"] {
+    for table in
+        ["orders", "order_history", "notification", "cart", "job", "outbox_event", "audit_log", "idempotency_key"]
+    {
         let statement = Statement::from_string(app.db.backend(), format!("SELECT * FROM {table}"));
         let rows = JsonValue::find_by_statement(statement).all(app.db.writer_connection()).await.expect("rows");
         all.extend(rows.iter().map(ToString::to_string));
@@ -58,12 +60,8 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
     let customer = app.login(Role::Customer).await;
     app.create_product("bowl", 100, Some(1)).await;
     let bowl = app.query_variant_id("BOWL").await;
-    let orders =
-        expect_order(&app.create_order(Some(&customer), "k", &[(&bowl, 1)], json!({})).await, "orderCreate");
-    assert_eq!(
-        (order_and_payment_status(&orders), &orders["expiresAt"]),
-        (("PENDING", "AUTHORISED"), &Value::Null)
-    );
+    let orders = expect_order(&app.create_order(Some(&customer), "k", &[(&bowl, 1)], json!({})).await, "orderCreate");
+    assert_eq!((order_and_payment_status(&orders), &orders["expiresAt"]), (("PENDING", "AUTHORISED"), &Value::Null));
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     app.run_pending_jobs().await;
     let reloaded = reload_order(&app, &placed_order).await;
@@ -136,16 +134,20 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
     let mug = app.create_product("mug", 100, Some(500)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 1)], json!({})).await, "orderCreate");
     // 250 orders that cannot end, as they have no payment, stand before one that can.
-    let copies = "INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, payment_status, \
-        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, expires_at, placed_at, \
+    let copies = "INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, \
+        payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        expires_at, placed_at, \
         created_at, updated_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
-        SELECT 'NUMBER-' || i, 'an-unguessable-token-of-' || i, email, customer_name_normalized, language, status, payment_status, \
-        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, placed_at, placed_at, \
+        SELECT 'NUMBER-' || i, 'an-unguessable-token-of-' || i, email, customer_name_normalized, language, status, \
+        payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        placed_at, placed_at, \
         created_at, updated_at FROM orders, n";
     app.execute_sql(copies).await.expect("orders");
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     let expired_count = savannah::payment::cancellation::expire_overdue_orders(&app.db, None).await;
-    assert_eq!(expired_count.unwrap_or_else(|why| panic!("{}", why.log_message())), 1);
+    assert_eq!(expired_count.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 1);
     assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELLED");
 }
 
@@ -175,7 +177,9 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     assert_eq!((count(&first, "SENT"), count(&first, "QUEUED")), (2, 2), "{first:?}");
     assert_eq!(count(&first, "SKIPPED"), 1, "past the longest delay it is skipped, for staff to see");
     let waiting = query_messages(&app, ", filter: { state: QUEUED }").await;
-    assert!(waiting.iter().all(|message| message["why"].as_str().is_some_and(|why| why.starts_with("postponed"))));
+    assert!(
+        waiting.iter().all(|message| message["why"].as_str().is_some_and(|reason| reason.starts_with("postponed")))
+    );
     app.clock.set(parse_datetime("2026-11-01T09:02:00Z"));
     app.drain_jobs().await;
     assert_eq!(count(&states().await, "SENT"), 3);
@@ -205,7 +209,10 @@ async fn guest_sms_outside_of_served_countries_is_skipped(backend: Backend) {
     assert_eq!(buy("a", "+254712345678", None).await["state"], "SENT");
     let foreign_message = buy("b", "+447400123456", None).await;
     assert_eq!(foreign_message["state"], "SKIPPED", "{foreign_message}");
-    assert!(foreign_message["why"].as_str().is_some_and(|why| why.contains("United Kingdom")), "{foreign_message}");
+    assert!(
+        foreign_message["why"].as_str().is_some_and(|reason| reason.contains("United Kingdom")),
+        "{foreign_message}"
+    );
     let customer = app.login(Role::Customer).await;
     assert_eq!(buy("c", "+447400123457", Some(&customer)).await["state"], "SENT", "a known customer travels");
     app.seed_shipping_and_tax().await;
@@ -241,7 +248,7 @@ async fn guest_sms_above_the_daily_limit_is_skipped(backend: Backend) {
     let message_list = query_messages(&app, ", filter: { channel: SMS }").await;
     let skipped: Vec<_> = message_list.iter().filter(|message| message["state"] == "SKIPPED").collect();
     assert_eq!((message_list.len(), skipped.len()), (3, 1), "{message_list:?}");
-    assert!(skipped[0]["why"].as_str().is_some_and(|why| why.contains("guest_daily_limit")), "{message_list:?}");
+    assert!(skipped[0]["why"].as_str().is_some_and(|reason| reason.contains("guest_daily_limit")), "{message_list:?}");
     assert_eq!(usage().await, json!({ "sentToday": 2, "dailyLimit": 2 }));
     app.clock.set(parse_datetime("2026-11-02T00:00:00Z"));
     let staff = app.login(Role::Staff).await;
@@ -345,7 +352,9 @@ async fn expired_messages_and_audit_rows_are_deleted(backend: Backend) {
     assert_eq!(app.query_as(&admin, change, json!({ "id": mug })).await.user_errors("stockAdjust"), []);
     app.drain_jobs().await;
     let count = async |table: &str| app.query_scalar(&format!("SELECT COUNT(*) FROM {table}")).await;
-    assert!(count("notification").await > 0 && count("audit_log").await > 0 && count("guest_sms_daily_count").await == 1);
+    assert!(
+        count("notification").await > 0 && count("audit_log").await > 0 && count("guest_sms_daily_count").await == 1
+    );
     for (day, messages, audits) in
         [("2027-01-29", true, true), ("2027-01-31", false, true), ("2027-03-03", false, false)]
     {
@@ -353,7 +362,10 @@ async fn expired_messages_and_audit_rows_are_deleted(backend: Backend) {
         app.drain_jobs().await;
         assert_eq!((count("notification").await > 0, count("audit_log").await > 0), (messages, audits), "{day}");
     }
-    assert_eq!((count("guest_sms_daily_count").await, count("outbox_event").await, count("outbox_sequence").await), (0, 0, 0));
+    assert_eq!(
+        (count("guest_sms_daily_count").await, count("outbox_event").await, count("outbox_sequence").await),
+        (0, 0, 0)
+    );
     // A thing whose events are gone begins anew.
     let more = change.replace("\"s\"", "\"t\"");
     let admin = app.login(Role::Admin).await;

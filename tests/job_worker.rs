@@ -167,7 +167,7 @@ async fn queue_concurrency_limit_is_respected(backend: Backend) {
     assert_eq!(*start_count.borrow(), 3);
 }
 
-/// From the commit to the reaction's own: measured on whatever this runs on, and only to be far from a poll.
+/// The delay from the commit to the event handler is measured on whatever this runs on, and only to be far from a poll.
 async fn events_are_delivered_without_polling_delay(backend: Backend) {
     let app = outbox_relay::start_app_with_handlers(backend, &[LONG_POLL_SETTING]).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;

@@ -335,8 +335,10 @@ async fn session_create_reads_the_current_account(backend: Backend) {
 async fn invalid_message_rows_are_rejected_by_the_database(backend: Backend) {
     let app = TestApp::start(backend).await;
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, guest_recipient()).await;
-    let copy = "INSERT INTO notification (event_id, event_type, channel, recipient, order_id, status, attempts, resend_count, created_at, \
-        updated_at) SELECT event_id, event_type, channel, 'other@example.com', order_id, status, 0, 0, created_at, updated_at \
+    let copy = "INSERT INTO notification (event_id, event_type, channel, recipient, order_id, status, attempts, \
+        resend_count, created_at, \
+        updated_at) SELECT event_id, event_type, channel, 'other@example.com', order_id, status, 0, 0, created_at, \
+        updated_at \
         FROM notification";
     let invalid_statements = [
         copy,

@@ -16,16 +16,20 @@ integration_tests![order_events_are_notified_exactly_once, order_of_a_customer_i
 async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
     let all = [
         format!(
-            "INSERT INTO orders (id, number, guest_access_token, account_id, email, phone, customer_name_normalized, language, status, \
-             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, \
+            "INSERT INTO orders (id, number, guest_access_token, account_id, email, phone, customer_name_normalized, \
+             language, status, \
+             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
+             total, \
              shipping_address, version, placed_at, created_at, updated_at) SELECT 7, 'K7M2-9QXA', \
              'an-unguessable-token-of-an-order', {owner_columns}, '', 'sw', 'pending', 'pending', 'unfulfilled', 'KES', 285050, \
              10000, 30000, 50000, 20000, 325050, '{{\"firstName\": \"Wanjiku\", \"lastName\": \"Kamau\", \
              \"line1\": \"Moi Avenue 1\", \"city\": \"Nairobi\", \"countryCode\": \"KE\"}}', 1, created_at, created_at, \
              created_at FROM shop"
         ),
-        "INSERT INTO order_line (id, order_id, position, sku, name, variant_name, quantity, unit_list_price, unit_price, discount, \
-         tax_rate_bps, tax, tax_excluded_total, total, track_stock, quantity_fulfilled, quantity_refunded, quantity_canceled, created_at, updated_at) \
+        "INSERT INTO order_line (id, order_id, position, sku, name, variant_name, quantity, unit_list_price, \
+         unit_price, discount, \
+         tax_rate_bps, tax, tax_excluded_total, total, track_stock, quantity_fulfilled, quantity_refunded, \
+         quantity_canceled, created_at, updated_at) \
          SELECT 70, 7, 0, 'mug-1', '<b>Kikombe</b>', 'Nyekundu', 2, 125000, 120000, 10000, 800, 20000, 20000, 260000, true, \
          0, 0, 0, created_at, created_at FROM shop UNION ALL \
          SELECT 71, 7, 1, 'chai', 'Chai', '', 1, 35050, 35050, 0, 0, 0, 0, 35050, true, 0, 0, 0, created_at, created_at \
@@ -146,7 +150,8 @@ async fn order_of_a_customer_is_notified_at_the_account_address(backend: Backend
         (&json!("customer1@example.com"), &json!("SENT"))
     );
     // An erased customer gets no notifications; the order stays.
-    let anonymize_sql = "UPDATE account SET email = NULL, email_normalized = NULL, phone = NULL, password_hash = NULL, first_name = '', \
+    let anonymize_sql = "UPDATE account SET email = NULL, email_normalized = NULL, phone = NULL, password_hash = \
+        NULL, first_name = '', \
         last_name = '', name_normalized = '', last_name_normalized = '', deleted_at = created_at WHERE role = 'customer'";
     app.execute_sql(anonymize_sql).await.expect("forgotten");
     emit_order_events(&app).await;

@@ -145,7 +145,7 @@ async fn events_of_one_aggregate_are_delivered_in_order(backend: Backend) {
     app.drain_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
     assert_eq!(delivered_numbers(&app, "touchy", 2).await, [4], "another thing does not wait");
-    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3], "another reaction does not wait");
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3], "another consumer does not wait");
     app.execute_sql("DELETE FROM trouble").await.expect("peace");
     app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
     app.run_pending_jobs().await;
@@ -221,7 +221,10 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     assert_eq!(mutate_job("jobRetry", &ids[1]).await.data_at("/jobRetry/job/state"), "WAITING");
     app.run_pending_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2, 1]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action IN ('job.retry', 'job.discard')").await, 3);
+    assert_eq!(
+        app.query_scalar("SELECT count(*) FROM audit_log WHERE action IN ('job.retry', 'job.discard')").await,
+        3
+    );
     let staff = app.login(Role::Customer).await;
     assert_eq!(app.query_as(&staff, LIST_JOBS, dead).await.error_code(), "FORBIDDEN");
 }
@@ -247,7 +250,8 @@ async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
         app.query_scalar("SELECT min(sequence) * 1000 + max(sequence) FROM outbox_event").await,
         1000 + committed_count
     );
-    let unordered_sql = "SELECT count(*) FROM outbox_event AS a JOIN outbox_event AS b ON a.id < b.id AND a.sequence > b.sequence";
+    let unordered_sql =
+        "SELECT count(*) FROM outbox_event AS a JOIN outbox_event AS b ON a.id < b.id AND a.sequence > b.sequence";
     assert_eq!(app.query_scalar(unordered_sql).await, 0, "keys follow the numbers");
     app.run_pending_jobs().await;
     let order =
@@ -298,7 +302,7 @@ async fn worker_without_due_jobs_writes_nothing(backend: Backend) {
     let drained = app.db.write(async |_| {
         tokio::time::timeout(WRITER_WAIT_TIMEOUT, worker.run_until_idle()).await.expect("no writer is needed")
     });
-    assert_eq!(drained.await.unwrap_or_else(|why| panic!("{}", why.log_message())), 0);
+    assert_eq!(drained.await.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 0);
     assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
 }
 
@@ -351,8 +355,7 @@ async fn invalid_outbox_and_job_rows_are_rejected_by_the_database(backend: Backe
     emit_test_event(&app, 1, 1).await;
     emit_test_event(&app, 1, 2).await;
     app.run_pending_jobs().await;
-    let columns =
-        "queue, kind, event_id, payload, ordering_key, status, run_at, attempts, locked_by, last_error, created_at, updated_at";
+    let columns = "queue, kind, event_id, payload, ordering_key, status, run_at, attempts, locked_by, last_error, created_at, updated_at";
     let job = |values: &str| {
         format!("INSERT INTO job ({columns}) SELECT {values}, created_at, created_at FROM outbox_event LIMIT 1")
     };
@@ -375,13 +378,15 @@ async fn invalid_outbox_and_job_rows_are_rejected_by_the_database(backend: Backe
         job("'q', 'k', id, '{}', 'l', 'pending', created_at, 0, NULL, NULL"),
         job("'steady', 'steady/Poked', id, NULL, 'l', 'pending', created_at, 0, NULL, NULL"),
         "INSERT INTO schedule SELECT 'x', '', created_at, NULL, created_at, created_at FROM outbox_event".to_owned(),
-        "INSERT INTO schedule SELECT 'x', 'x', created_at, created_at, created_at, created_at FROM outbox_event".to_owned(),
+        "INSERT INTO schedule SELECT 'x', 'x', created_at, created_at, created_at, created_at FROM outbox_event"
+            .to_owned(),
     ];
     for sql in invalid_statements {
         assert!(app.execute_sql(&sql).await.is_err(), "the database took: {sql}");
     }
     // A version of the shop that knows nothing of numbers writes them too.
-    let old = "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) SELECT event_type, aggregate, payload, created_at \
+    let old = "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) SELECT event_type, aggregate, \
+        payload, created_at \
         FROM outbox_event WHERE sequence = 2";
     app.execute_sql(old).await.expect("an event");
     assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox_event").await, 3);

@@ -76,8 +76,7 @@ async fn password_reset_token_is_valid_once(backend: Backend) {
         );
     }
     // Emails are sent only to existing accounts; the token is stored as a digest.
-    let count_sql =
-        "SELECT count(*) FROM outbox_event WHERE event_type = 'AccountEmailRequested' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
+    let count_sql = "SELECT count(*) FROM outbox_event WHERE event_type = 'AccountEmailRequested' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
     assert_eq!(app.query_scalar(count_sql).await, 1);
     app.drain_jobs().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM notification WHERE event_type = 'reset_password'").await, 1);

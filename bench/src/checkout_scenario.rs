@@ -152,7 +152,8 @@ impl CheckoutDatabase {
         if !lines.is_empty() {
             self.execute(format!(
                 "INSERT INTO cart_line (cart_id, variant_id, position, quantity, unit_price, created_at, updated_at) \
-                 SELECT c.id, l.variant, l.place, 1, l.price, now(), now() FROM (VALUES {}) AS l (token, variant, place, price) \
+                 SELECT c.id, l.variant, l.place, 1, l.price, now(), now() FROM (VALUES {}) AS l (token, variant, \
+                 place, price) \
                  JOIN cart AS c ON c.token = l.token",
                 lines.join(", ")
             ))?;

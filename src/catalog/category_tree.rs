@@ -193,8 +193,10 @@ pub async fn bump_tree_version(tx: &Tx) -> Result<()> {
 
 /// Returns the current version of the tree, incremented by every change of a category.
 async fn load_tree_version(db: &impl ConnectionTrait) -> Result<i64> {
-    let row = db
-        .query_one_raw(sea_orm::Statement::from_string(db.get_database_backend(), "SELECT version FROM category_tree_version"));
+    let row = db.query_one_raw(sea_orm::Statement::from_string(
+        db.get_database_backend(),
+        "SELECT version FROM category_tree_version",
+    ));
     Ok(row.await?.map_or(Ok(0), |row| row.try_get("", "version"))?)
 }
 

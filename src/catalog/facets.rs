@@ -116,7 +116,8 @@ pub async fn count_by_option(
                     option.values.push(value);
                 }
             }
-            _ => options.push((name_normalized, OptionFacetCount { name: row.try_get("", "name")?, values: vec![value] })),
+            _ => options
+                .push((name_normalized, OptionFacetCount { name: row.try_get("", "name")?, values: vec![value] })),
         }
     }
     Ok(options.into_iter().map(|(_, option)| option).collect())
@@ -139,7 +140,10 @@ fn push_option_counts(
     filter.push_option_conditions(sql, only_option);
     match only_option {
         Some(name) => sql.push(" AND o.name_normalized = ").bind(name),
-        None => sql.push(" AND NOT (").eq_any_text("o.name_normalized", filtered_options.iter().map(String::as_str)).push(")"),
+        None => sql
+            .push(" AND NOT (")
+            .eq_any_text("o.name_normalized", filtered_options.iter().map(String::as_str))
+            .push(")"),
     };
     sql.push(" GROUP BY o.name_normalized, o.value_normalized");
 }

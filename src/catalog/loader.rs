@@ -189,7 +189,7 @@ pub async fn count_products_by_category(
     category_ids: &[i64],
 ) -> Result<HashMap<i64, i64>> {
     let indexes: Vec<usize> = category_ids.iter().filter_map(|category_id| tree.find_index(*category_id)).collect();
-    // Subtrees may overlap; beyond this point reading the whole tally is cheaper than reading its parts.
+    // Subtrees may overlap; beyond this point reading all counts is cheaper than reading its parts.
     let covered_nodes: usize = indexes.iter().map(|index| tree.node(*index).subtree_size).sum();
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT category_id AS category, product_count AS many FROM category_product_count");

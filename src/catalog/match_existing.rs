@@ -126,7 +126,8 @@ impl ProductChange {
     /// Returns whether a variant is new or its option values have changed.
     pub(super) fn has_new_options(&self, row_index: usize) -> bool {
         let row = &self.variants[row_index];
-        let is_unchanged = |before: &variant::Model| before.name == row.name && before.options_normalized == row.options_normalized;
+        let is_unchanged =
+            |before: &variant::Model| before.name == row.name && before.options_normalized == row.options_normalized;
         !self.variants_before.get(row_index).is_some_and(is_unchanged)
     }
 
@@ -368,7 +369,8 @@ fn match_variants(inputs: &[VariantInput], existing: &[variant::Model]) -> Vec<O
     let match_by_sku = |input_index: usize| by_sku.get(inputs[input_index].sku.as_deref()?.trim()).copied();
     let match_by_options = |input_index: usize| by_options.get(option_keys[input_index].as_str()).copied();
     let match_by_both = |input_index: usize| {
-        match_by_sku(input_index).filter(|row_index| existing[*row_index].options_normalized == option_keys[input_index])
+        match_by_sku(input_index)
+            .filter(|row_index| existing[*row_index].options_normalized == option_keys[input_index])
     };
 
     let rules: [&dyn Fn(usize) -> Option<usize>; 3] = [&match_by_both, &match_by_sku, &match_by_options];

@@ -50,8 +50,16 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
     let mut variants: HashMap<i64, Vec<_>> = loader::load_variants(tx, &product_ids, VariantColumns::ALL).await?;
     for product_id in &product_ids {
         let derived_prices = price::derive_prices(&variants.remove(product_id).unwrap_or_default(), tx.now());
-        let mut row = product::ActiveModel { id: Set(*product_id), next_price_change_at: Set(None), ..Default::default() };
-        if let Some(price::DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at }) = derived_prices
+        let mut row =
+            product::ActiveModel { id: Set(*product_id), next_price_change_at: Set(None), ..Default::default() };
+        if let Some(price::DerivedPrices {
+            sku,
+            price,
+            sale_price,
+            current_price,
+            max_current_price,
+            next_price_change_at,
+        }) = derived_prices
         {
             row.sku = Set(sku);
             row.price = Set(price);

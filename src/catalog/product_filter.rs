@@ -283,7 +283,9 @@ impl ResolvedCatalogFilter {
     /// Appends ` AND …`: the variant `v` has a matching value of each filtered option except `excluded_name`.
     pub fn push_option_conditions(&self, sql: &mut SqlBuilder, excluded_name: Option<&str>) {
         for (name, values) in self.filter.options.iter().filter(|(name, _)| excluded_name != Some(name)) {
-            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_normalized = ");
+            sql.push(
+                " AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_normalized = ",
+            );
             sql.bind(name.as_str())
                 .push(" AND ")
                 .eq_any_text("c.value_normalized", values.iter().map(String::as_str))

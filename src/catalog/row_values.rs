@@ -195,7 +195,8 @@ pub(super) fn apply_product_input(
     context: &WriteContext,
     (derived_prices, has_untracked_variant): (DerivedPrices, bool),
 ) -> product::Model {
-    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at } = derived_prices;
+    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at } =
+        derived_prices;
     let provided = input.name.as_deref().map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "));
     let name = provided.filter(|name| !text::normalize_text(name).is_empty()).unwrap_or(base_row.name);
     let provided =

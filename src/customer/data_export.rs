@@ -76,7 +76,8 @@ const CHANGES_SQL: &str =
 const ACTIONS_SQL: &str =
     "SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = 'account' AND actor_id = ";
 
-const MESSAGES_SQL: &str = "SELECT event_type AS event, channel, recipient, language, template_data, status, failure_reason, sent_at, created_at \
+const MESSAGES_SQL: &str = "SELECT event_type AS event, channel, recipient, language, template_data, status, \
+    failure_reason, sent_at, created_at \
     FROM notification WHERE account_id = ";
 const PREFERENCES_SQL: &str = "SELECT event_type AS event, channel, enabled, created_at, updated_at FROM notification_preference WHERE account_id = ";
 

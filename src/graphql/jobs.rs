@@ -185,13 +185,12 @@ impl JobQuery {
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
     async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
         let rows = schedule::list_schedules(&request_context(ctx).db).await?;
-        let to_schedule =
-            |schedule::ScheduleRow { name, cron, next_run_at, last_run_at }| Schedule {
-                name,
-                cron,
-                next_at: next_run_at,
-                last_at: last_run_at,
-            };
+        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at }| Schedule {
+            name,
+            cron,
+            next_at: next_run_at,
+            last_at: last_run_at,
+        };
         Ok(rows.into_iter().map(to_schedule).collect())
     }
 }

@@ -198,7 +198,10 @@ pub fn email_taken_error() -> Error {
 
 /// Returns the account of an email address, if any.
 pub async fn find_account_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
-    Ok(account::Entity::find().filter(account::Column::EmailNormalized.eq(normalize_email(email.trim()))).one(db).await?)
+    Ok(account::Entity::find()
+        .filter(account::Column::EmailNormalized.eq(normalize_email(email.trim())))
+        .one(db)
+        .await?)
 }
 
 /// Returns an account that is neither disabled nor deleted.

@@ -74,7 +74,8 @@ pub async fn create_session(
     let presented = account;
     let account = account::Entity::find_by_id(presented.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = account.filter(|current| current.deleted_at.is_none() && current.disabled_at.is_none());
-    let account = active.filter(|current| current.password_hash == presented.password_hash).ok_or_else(account_changed_error)?;
+    let account =
+        active.filter(|current| current.password_hash == presented.password_hash).ok_or_else(account_changed_error)?;
     let expires_at = tx.now() + lifetime;
     let family = random_token::generate_token()?;
     let row = session::ActiveModel {
@@ -114,7 +115,10 @@ async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<S
 /// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
 fn select_session_by_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
     let (family, _) = token.split_once(TOKEN_SEPARATOR)?;
-    Some((family, session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family)))))
+    Some((
+        family,
+        session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family))),
+    ))
 }
 
 /// Returns whether a refresh token belongs to a stored session. Statements: 1.

@@ -88,7 +88,8 @@ impl Tx {
         let guest_hash = if self.origin().actor == Actor::Anonymous { idempotency_key.guest_hash.as_str() } else { "" };
         let scope = format!("{} {} {guest_hash}", idempotency_key.mutation, self.origin().actor).trim_end().to_owned();
         let mut sql = self.sql();
-        sql.push("INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES (").bind(scope.as_str());
+        sql.push("INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES (")
+            .bind(scope.as_str());
         sql.push(", ")
             .bind(idempotency_key.key.as_str())
             .push(", ")

@@ -55,7 +55,8 @@ impl Tx {
             Ok(json!([E::KIND, event.aggregate(), payload, now]))
         };
         let rows = events.iter().map(row).collect::<Result<Vec<_>>>()?;
-        let columns = [("event_type", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
+        let columns =
+            [("event_type", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
         let mut sql = self.sql();
         sql.insert_rows("outbox_event", &columns, rows);
         self.notify_workers_on_commit();

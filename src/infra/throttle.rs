@@ -212,8 +212,13 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
 }
 
 fn push_counter_upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> SqlBuilder {
-    let columns =
-        [("action", "text"), ("subject_hash", "text"), ("count", "int"), ("max_count", "int"), ("window_ends_at", "timestamptz")];
+    let columns = [
+        ("action", "text"),
+        ("subject_hash", "text"),
+        ("count", "int"),
+        ("max_count", "int"),
+        ("window_ends_at", "timestamptz"),
+    ];
     let row = |(subject, increment): &(ThrottleSubject, u32)| {
         let window_ends_at = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let window_ends_at = window_ends_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);

@@ -171,7 +171,10 @@ pub async fn update_stock_settings(tx: &Tx, key: StockKey, setting: StockSetting
     }
     if let Some(threshold) = low_stock_threshold {
         let mut sql = tx.sql();
-        sql.push("UPDATE inventory_level SET low_stock_threshold = ").bind(threshold).push(", updated_at = ").bind(tx.now());
+        sql.push("UPDATE inventory_level SET low_stock_threshold = ")
+            .bind(threshold)
+            .push(", updated_at = ")
+            .bind(tx.now());
         sql.push(" WHERE variant_id = ")
             .bind(key.variant_id)
             .push(" AND location_id = ")

@@ -41,7 +41,8 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
     sql.insert_rows("inventory_level", &columns, rows.collect()).push(
         " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
          last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
-         on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE excluded.on_hand END \
+         on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \
+         excluded.on_hand END \
          WHERE inventory_level.on_hand <> excluded.on_hand",
     );
     tx.execute_raw(sql.into_statement()).await?;
@@ -90,7 +91,9 @@ pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()
 
 async fn load_on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
     let mut sql = tx.sql();
-    sql.push("SELECT variant_id, on_hand FROM inventory_level WHERE location_id = ").bind(DEFAULT_LOCATION_ID).push(" AND ");
+    sql.push("SELECT variant_id, on_hand FROM inventory_level WHERE location_id = ")
+        .bind(DEFAULT_LOCATION_ID)
+        .push(" AND ");
     sql.eq_any("variant_id", variants.iter().copied());
     let rows = tx.query_all_raw(sql.into_statement()).await?;
     rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()

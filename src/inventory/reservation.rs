@@ -187,7 +187,9 @@ pub async fn write_on_hand_changes(
     }
     let mut sql = tx.sql();
     sql.with_rows(&[("variant_id", "bigint"), ("location_id", "bigint"), ("on_hand", "bigint")], changed_rows);
-    sql.push("UPDATE inventory_level SET on_hand = given.on_hand, last_reason = ").bind(reason).push(", last_reference = ");
+    sql.push("UPDATE inventory_level SET on_hand = given.on_hand, last_reason = ")
+        .bind(reason)
+        .push(", last_reference = ");
     sql.bind(reference).push(", last_actor = ").bind(tx.origin().actor.to_string());
     sql.push(", updated_at = ").bind(tx.now()).push(
         " FROM given WHERE inventory_level.variant_id = given.variant_id AND inventory_level.location_id = given.location_id",
@@ -236,7 +238,9 @@ async fn reduce_reservations(tx: &Tx, reductions: &[(Reservation, i64)]) -> Resu
     if !fully_used.is_empty() {
         let mut sql = tx.sql();
         sql.with_rows(&columns, fully_used.iter().map(to_row).collect());
-        sql.push("DELETE FROM stock_reservation WHERE (order_line_id, location_id) IN (SELECT line, location FROM given)");
+        sql.push(
+            "DELETE FROM stock_reservation WHERE (order_line_id, location_id) IN (SELECT line, location FROM given)",
+        );
         tx.execute_raw(sql.into_statement()).await?;
     }
     Ok(())

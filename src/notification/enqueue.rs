@@ -105,7 +105,8 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
         ("updated_at", "timestamptz"),
     ];
     let mut sql = tx.sql();
-    sql.insert_rows("notification", &columns, rows).push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, status");
+    sql.insert_rows("notification", &columns, rows)
+        .push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, status");
     let inserted = tx.query_all_raw(sql.into_statement()).await?;
     for row in &inserted {
         // At most one per channel.

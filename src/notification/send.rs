@@ -162,7 +162,8 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     if let Some(order_id) = row.order_id.filter(|_| !pattern.is_empty())
         && let Some(order) = queries::find_orders_by_ids(tx, &[order_id], OwnerScope::All).await?.remove(&order_id)
     {
-        context.link = render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.guest_access_token)]);
+        context.link =
+            render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.guest_access_token)]);
     }
     let (name, token);
     if let Some(purpose) = find_token_purpose(event_type) {

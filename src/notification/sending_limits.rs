@@ -54,10 +54,14 @@ async fn reserve_email_slot(
     let key = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, pace_subject.as_bytes()));
     let now_millis = tx.now().timestamp_millis();
     let mut sql = tx.sql();
-    sql.push("INSERT INTO notification_throttle (subject_hash, next_slot_ms, created_at, updated_at) VALUES (").bind(key);
+    sql.push("INSERT INTO notification_throttle (subject_hash, next_slot_ms, created_at, updated_at) VALUES (")
+        .bind(key);
     sql.push(", ").bind(now_millis + interval).push(", ").bind(tx.now()).push(", ").bind(tx.now());
     sql.push(") ON CONFLICT (subject_hash) DO UPDATE SET updated_at = excluded.updated_at, next_slot_ms = ");
-    sql.push("CASE WHEN notification_throttle.next_slot_ms > ").bind(now_millis).push(" THEN notification_throttle.next_slot_ms + ").bind(interval);
+    sql.push("CASE WHEN notification_throttle.next_slot_ms > ")
+        .bind(now_millis)
+        .push(" THEN notification_throttle.next_slot_ms + ")
+        .bind(interval);
     sql.push(" ELSE excluded.next_slot_ms END WHERE notification_throttle.next_slot_ms <= ")
         .bind(now_millis + to_millis(config.email_delay_limit));
     sql.push(" RETURNING next_slot_ms");
@@ -113,7 +117,8 @@ async fn count_guest_sms(tx: &Tx, limit: u32) -> Result<bool> {
         return Ok(false);
     }
     let mut sql = tx.sql();
-    sql.push("INSERT INTO guest_sms_daily_count (day, sent_count, created_at, updated_at) VALUES (").bind(format_day(tx.now()));
+    sql.push("INSERT INTO guest_sms_daily_count (day, sent_count, created_at, updated_at) VALUES (")
+        .bind(format_day(tx.now()));
     sql.push(", 1, ").bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (day) DO UPDATE SET ");
     sql.push("sent_count = guest_sms_daily_count.sent_count + 1, updated_at = excluded.updated_at WHERE guest_sms_daily_count.sent_count < ");
     sql.bind(i64::from(limit)).push(" RETURNING sent_count");

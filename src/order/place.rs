@@ -119,9 +119,12 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
     for _ in 0..MAX_NUMBER_ATTEMPTS {
         let mut sql = tx.sql();
         sql.push(
-            "INSERT INTO orders (id, number, guest_access_token, account_id, cart_id, email, phone, customer_name_normalized, language, status, \
-             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, \
-             shipping_method_id, shipping_method_name, shipping_address, billing_address, note, version, expires_at, placed_at, \
+            "INSERT INTO orders (id, number, guest_access_token, account_id, cart_id, email, phone, \
+             customer_name_normalized, language, status, \
+             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
+             total, \
+             shipping_method_id, shipping_method_name, shipping_address, billing_address, note, version, expires_at, \
+             placed_at, \
              created_at, updated_at) VALUES (",
         );
         sql.bind(new_order.id)

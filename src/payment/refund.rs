@@ -104,9 +104,11 @@ pub async fn refund_order(tx: &Tx, order: OrderRow, request: RefundRequest) -> R
     let is_full = lines.is_none() && amount.is_none();
     let lines = match lines {
         Some(lines) => validate_refund_lines(&order_lines, &lines)?,
-        None if is_full => {
-            order_lines.iter().filter(|line| line.quantity_refunded < line.quantity).map(refund_remaining_units).collect()
-        }
+        None if is_full => order_lines
+            .iter()
+            .filter(|line| line.quantity_refunded < line.quantity)
+            .map(refund_remaining_units)
+            .collect(),
         None => Vec::new(),
     };
     let shipping = match (shipping && !is_full, amount) {
@@ -339,7 +341,8 @@ async fn finalize_order(tx: &Tx, order: OrderRow, payment: Option<Payment>, reas
     let captured = payment.as_ref().map_or(0, |payment| payment.captured);
     let is_refunded = payment.is_some_and(|payment| payment.refunded == payment.captured);
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let is_fully_refunded = is_refunded && (captured > 0 || lines.iter().all(|line| line.quantity_refunded == line.quantity));
+    let is_fully_refunded =
+        is_refunded && (captured > 0 || lines.iter().all(|line| line.quantity_refunded == line.quantity));
     if !is_fully_refunded || order.status.next_status(OrderAction::Refund, order.payment_status).is_none() {
         return update_fulfillment_status(tx, order).await;
     }

@@ -64,7 +64,8 @@ pub async fn record_transaction(
     reference: &str,
 ) -> Result<bool> {
     let mut sql = tx.sql();
-    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) VALUES (").bind(payment_id);
+    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) VALUES (")
+        .bind(payment_id);
     sql.push(", ").bind(transaction_type).push(", ").bind(amount).push(", ").bind(reference).push(", ").bind(tx.now());
     sql.push(") ON CONFLICT (payment_id, transaction_type, reference) DO NOTHING");
     Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected() == 1)

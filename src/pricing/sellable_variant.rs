@@ -124,7 +124,8 @@ impl SellableVariant {
 pub const SELLABLE_VARIANT_COLUMNS: &str = "v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
     COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
     v.track_stock, v.allow_backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
-    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory_level AS i WHERE i.variant_id = v.id), 0) AS BIGINT) \
+    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory_level AS i WHERE i.variant_id = v.id), 0) AS \
+    BIGINT) \
     AS available";
 /// The tables of sellable variants.
 pub const SELLABLE_VARIANT_TABLES: &str = "variant AS v JOIN product AS p ON p.id = v.product_id";

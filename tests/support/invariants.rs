@@ -43,7 +43,11 @@ pub async fn assert_order_notifications(db: &Db) {
 
 /// Asserts that no event or job is left over or failed, and that derived catalog data is consistent.
 pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
-    assert_eq!(query_scalar(db, "SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL").await, 0, "events not relayed");
+    assert_eq!(
+        query_scalar(db, "SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL").await,
+        0,
+        "events not relayed"
+    );
     assert_eq!(
         query_scalar(db, "SELECT count(*) FROM job WHERE status IN ('dead', 'running')").await,
         0,
@@ -54,7 +58,8 @@ pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
     let gaps_sql = "SELECT count(*) FROM outbox_sequence AS h WHERE last_sequence <> \
         (SELECT max(o.sequence) FROM outbox_event AS o WHERE o.aggregate = h.aggregate)";
     assert_eq!(query_scalar(db, gaps_sql).await, 0, "outbox heads behind their events");
-    let wrong_tally_sql = "SELECT count(*) FROM category AS c LEFT JOIN category_product_count AS t ON t.category_id = c.id \
+    let wrong_tally_sql = "SELECT count(*) FROM category AS c LEFT JOIN category_product_count AS t ON t.category_id \
+        = c.id \
         WHERE COALESCE(t.product_count, 0) <> (SELECT count(*) FROM product AS p \
         WHERE p.category_id = c.id AND p.status = 'active' AND p.deleted_at IS NULL)";
     assert_eq!(query_scalar(db, wrong_tally_sql).await, 0, "categories with a wrong product count");
@@ -62,7 +67,8 @@ pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
         LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
         AND (NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved))";
     assert_eq!(query_scalar(db, wrong_stock_sql).await, 0, "products with a wrong in_stock");
-    let wrong_price_sql = "SELECT count(*) FROM product AS p WHERE current_price > (SELECT min(v.price) FROM variant AS v \
+    let wrong_price_sql = "SELECT count(*) FROM product AS p WHERE current_price > (SELECT min(v.price) FROM variant \
+        AS v \
         WHERE v.product_id = p.id AND v.deleted_at IS NULL)";
     assert_eq!(query_scalar(db, wrong_price_sql).await, 0, "products priced above their cheapest variant");
     let without_variant_sql =
@@ -72,7 +78,10 @@ pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
 
 /// Violations of invariants: description, and the rows that must not exist.
 const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
-    ("negative stock, or reserved above on hand", "inventory_level WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand"),
+    (
+        "negative stock, or reserved above on hand",
+        "inventory_level WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand",
+    ),
     (
         "on-hand stock that differs from its movements",
         "inventory_level AS i WHERE i.on_hand <> COALESCE((SELECT SUM(delta) FROM stock_movement AS m \
@@ -111,8 +120,10 @@ const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
     (
         "line quantities that differ from their refund lines",
         "order_line AS l WHERE l.quantity_refunded <> COALESCE((SELECT SUM(r.quantity) FROM refund_line AS r \
-         WHERE r.order_line_id = l.id), 0) OR l.quantity_canceled <> COALESCE((SELECT SUM(r.quantity_canceled) FROM refund_line AS r \
-         WHERE r.order_line_id = l.id), 0) OR l.quantity_returned <> COALESCE((SELECT SUM(r.quantity_returned) FROM refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.quantity_canceled <> COALESCE((SELECT SUM(r.quantity_canceled) FROM \
+         refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.quantity_returned <> COALESCE((SELECT SUM(r.quantity_returned) FROM \
+         refund_line AS r \
          WHERE r.order_line_id = l.id), 0)",
     ),
     (
@@ -122,7 +133,8 @@ const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
     ),
     (
         "status changes without an event",
-        "orders AS o WHERE (SELECT count(*) FROM order_history AS e WHERE e.order_id = o.id AND e.event_type = 'status') <> \
+        "orders AS o WHERE (SELECT count(*) FROM order_history AS e WHERE e.order_id = o.id AND e.event_type = \
+         'status') <> \
          (SELECT count(*) FROM outbox_event AS b WHERE b.event_type = 'OrderStatusChanged' AND b.aggregate = 'order:' || o.id)",
     ),
     (
@@ -133,7 +145,8 @@ const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
     (
         "payments that differ from their ledger",
         "payment AS p WHERE p.captured <> COALESCE((SELECT SUM(amount) FROM payment_transaction AS e \
-         WHERE e.payment_id = p.id AND e.transaction_type = 'capture'), 0) OR p.refunded <> COALESCE((SELECT SUM(amount) \
+         WHERE e.payment_id = p.id AND e.transaction_type = 'capture'), 0) OR p.refunded <> COALESCE((SELECT \
+         SUM(amount) \
          FROM payment_transaction AS e WHERE e.payment_id = p.id AND e.transaction_type = 'refund'), 0)",
     ),
     (
@@ -144,7 +157,8 @@ const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
 ];
 
 /// Expected notifications by order history and channel.
-const EXPECTED_NOTIFICATIONS: &str = "(SELECT h.order_id, h.event_type, w.channel, CASE w.channel WHEN 'sms' THEN o.phone ELSE o.email END AS recipient \
+const EXPECTED_NOTIFICATIONS: &str = "(SELECT h.order_id, h.event_type, w.channel, CASE w.channel WHEN 'sms' THEN \
+    o.phone ELSE o.email END AS recipient \
     FROM (SELECT id AS order_id, 'order_placed' AS event_type FROM orders UNION ALL \
     SELECT order_id, 'order_' || to_status FROM order_history WHERE event_type = 'status' \
     AND to_status IN ('confirmed', 'delivered', 'canceled') UNION ALL \

@@ -49,8 +49,10 @@ const TREE_SQL: &str = "\
 const SEARCH_SQL: &str = "\
     SELECT p.id, p.name, p.sku, p.price, c.id, c.name, c.slug \
     FROM (SELECT p.*, CASE \
-              WHEN p.name_normalized = $1 OR p.id IN (SELECT v.product_id FROM variant AS v WHERE lower(v.sku) = $1) THEN 4 \
-              WHEN starts_with(p.name_normalized, $1) THEN 3 WHEN s.name @@ $2::text::tsquery THEN 2 ELSE 1 END AS score \
+              WHEN p.name_normalized = $1 OR p.id IN (SELECT v.product_id FROM variant AS v WHERE lower(v.sku) = $1) \
+              THEN 4 \
+              WHEN starts_with(p.name_normalized, $1) THEN 3 WHEN s.name @@ $2::text::tsquery THEN 2 ELSE 1 END AS \
+              score \
           FROM product_search AS s JOIN product AS p ON p.id = s.product_id \
           WHERE s.document @@ $2::text::tsquery AND p.status = 'active' AND p.deleted_at IS NULL \
           ORDER BY score DESC, p.id DESC LIMIT 24) AS p \

@@ -39,7 +39,8 @@ pub async fn complete_checkout(pool: &PgPool, input: &CheckoutInput) -> sqlx::Re
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
     let order_id: Option<i64> = sqlx::query_scalar(
-        "INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES ('checkoutComplete anonymous', $1, $2, \
+        "INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES ('checkoutComplete \
+         anonymous', $1, $2, \
          nextval('orders_id_seq'), now()) ON CONFLICT DO NOTHING RETURNING resource_id",
     )
     .bind(idempotency_key)
@@ -83,7 +84,8 @@ async fn write_order(
 ) -> sqlx::Result<String> {
     let number = random_text(email)[..12].to_owned();
     sqlx::query(
-        "INSERT INTO orders (id, number, guest_access_token, cart_id, email, customer_name_normalized, language, status, payment_status, \
+        "INSERT INTO orders (id, number, guest_access_token, cart_id, email, customer_name_normalized, language, \
+         status, payment_status, \
          fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, shipping_address, \
          billing_address, version, placed_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'bench', 'en', \
          'pending', 'authorized', 'unfulfilled', 'KES', $6, 0, 0, 0, 0, $6, $7, $7, 1, now(), now(), now())",
@@ -102,7 +104,8 @@ async fn write_order(
         let (variant, quantity, price): (i64, i64, i64) = (line.try_get(0)?, line.try_get(1)?, line.try_get(6)?);
         let line_id: i64 = sqlx::query_scalar(
             "INSERT INTO order_line (order_id, position, variant_id, product_id, sku, name, variant_name, quantity, \
-             unit_list_price, unit_price, discount, tax_rate_bps, tax, tax_excluded_total, total, track_stock, quantity_fulfilled, quantity_refunded, quantity_canceled, \
+             unit_list_price, unit_price, discount, tax_rate_bps, tax, tax_excluded_total, total, track_stock, \
+             quantity_fulfilled, quantity_refunded, quantity_canceled, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 0, 0, 0, 0, $8 * $9, true, 0, 0, 0, \
              now(), now()) RETURNING id",
         )
@@ -138,17 +141,18 @@ async fn write_order(
     ] {
         sqlx::query(statement).bind(order).bind(amount).execute(&mut *tx).await?;
     }
-    let event = "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) VALUES ('OrderPlaced', $1, $2, now())";
+    let event =
+        "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) VALUES ('OrderPlaced', $1, $2, now())";
     let (aggregate, payload) = (format!("order:{order}"), Json(json!({ "order": order })));
     sqlx::query(event).bind(aggregate).bind(payload).execute(&mut *tx).await?;
     for (variant, line_id, quantity) in reserved_lines {
-        let stock_sql =
-            "SELECT on_hand - reserved FROM inventory_level WHERE variant_id = $1 AND location_id = 1 FOR NO KEY UPDATE";
+        let stock_sql = "SELECT on_hand - reserved FROM inventory_level WHERE variant_id = $1 AND location_id = 1 FOR NO KEY UPDATE";
         let available: i64 = sqlx::query_scalar(stock_sql).bind(variant).fetch_one(&mut *tx).await?;
         if available < quantity {
             return Err(sqlx::Error::RowNotFound);
         }
-        let reservation_sql = "INSERT INTO stock_reservation (order_line_id, location_id, variant_id, quantity, created_at, updated_at) \
+        let reservation_sql = "INSERT INTO stock_reservation (order_line_id, location_id, variant_id, quantity, \
+            created_at, updated_at) \
                     VALUES ($1, 1, $2, $3, now(), now())";
         sqlx::query(reservation_sql).bind(line_id).bind(variant).bind(quantity).execute(&mut *tx).await?;
     }
@@ -165,7 +169,8 @@ pub async fn add_cart_line(pool: &PgPool, token: &str, lines: &[CartLineInput]) 
     let Some(cart) = cart.bind(token).fetch_optional(&mut *tx).await? else { return Ok(None) };
     let (cart, version): (i64, i32) = (cart.try_get(0)?, cart.try_get(1)?);
     let variant_row = sqlx::query(
-        "SELECT COALESCE(v.sale_price, v.price), (SELECT SUM(on_hand - reserved) FROM inventory_level AS i WHERE i.variant_id = v.id)::bigint, \
+        "SELECT COALESCE(v.sale_price, v.price), (SELECT SUM(on_hand - reserved) FROM inventory_level AS i WHERE \
+         i.variant_id = v.id)::bigint, \
          (SELECT quantity FROM cart_line AS l WHERE l.cart_id = $2 AND l.variant_id = v.id) FROM variant AS v \
          JOIN product AS p ON p.id = v.product_id WHERE v.id = $1 AND p.status = 'active' AND v.deleted_at IS NULL",
     );

@@ -25,7 +25,8 @@ const MAX_RANGES_PER_WORD: usize = 21;
 pub const MAX_CANDIDATES_PER_WORD: usize = MAX_RANGES_PER_WORD * MAX_WORDS_PER_RANGE;
 
 /// The vocabulary columns with an index, and the sort order of each.
-const VOCABULARY_INDEXES: [(&str, &str); 3] = [("term", "term"), ("reversed", "reversed"), ("end_letters", "end_letters, term")];
+const VOCABULARY_INDEXES: [(&str, &str); 3] =
+    [("term", "term"), ("reversed", "reversed"), ("end_letters", "end_letters, term")];
 
 /// A vocabulary word that may be the correction of a typed one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -113,7 +113,9 @@ impl VariantChanges {
                 let lookup_key = variant_patch.options.as_ref().map(|values| compute_option_key(values));
                 let by_options = || {
                     active()
-                        .find(|(_, row)| Some(&row.options_normalized) == lookup_key.as_ref() && requested_sku.is_none())
+                        .find(|(_, row)| {
+                            Some(&row.options_normalized) == lookup_key.as_ref() && requested_sku.is_none()
+                        })
                         .map(index)
                 };
                 Ok(existing().find(by_sku).map(index).or_else(by_options))

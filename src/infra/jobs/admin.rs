@@ -194,7 +194,8 @@ fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &s
 
 async fn record_decision(tx: &Tx, (before, action): (&JobRow, &'static str)) -> Result<JobRow> {
     let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
-    let to_audit_json = |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
+    let to_audit_json =
+        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
     tx.record_audit(&[AuditRecord {
         action,
         entity: (NodeType::Job, after.id),

@@ -42,7 +42,8 @@ pub struct ClaimedJob {
 impl ClaimedJob {
     /// Returns the event to deliver.
     pub(super) fn decode_event<E: Event>(&self) -> Result<DeliveredEvent<E>> {
-        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.event_created_at, &self.event_payload) else {
+        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.event_created_at, &self.event_payload)
+        else {
             return Err(Error::internal("decoding an event", "the job has no event"));
         };
         Ok(DeliveredEvent { id, occurred_at, event: deserialize_json(payload, "decoding an event")? })
@@ -81,8 +82,8 @@ pub(super) async fn disable_synchronous_commit(tx: &Tx) -> Result<()> {
     Ok(())
 }
 
-/// Selects the due jobs of a queue: of each ordering key only the earliest unfinished one, and no job leased by another worker
-/// unless the lease has expired.
+/// Selects the due jobs of a queue: of each ordering key only the earliest unfinished one, and no job leased by another
+/// worker unless the lease has expired.
 fn push_due_jobs_query(sql: &mut SqlBuilder, request: &ClaimRequest<'_>, now: DateTime<Utc>) {
     sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(request.queue);
     sql.push(" AND j.status IN ('pending', 'running') AND j.run_at <= ").bind(now).push(" AND ");

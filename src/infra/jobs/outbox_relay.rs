@@ -25,7 +25,8 @@ pub(super) async fn register_subscriptions(tx: &Tx, registry: &JobRegistry) -> R
     subscriptions.sort_unstable();
     subscriptions.dedup();
     let rows = subscriptions.iter().map(|(consumer, event_type)| json!([consumer, event_type, now, now])).collect();
-    let columns = [("consumer", "text"), ("event_type", "text"), ("created_at", "timestamptz"), ("updated_at", "timestamptz")];
+    let columns =
+        [("consumer", "text"), ("event_type", "text"), ("created_at", "timestamptz"), ("updated_at", "timestamptz")];
     let mut sql = tx.sql();
     sql.insert_rows("event_subscription", &columns, rows);
     sql.push(" ON CONFLICT (consumer, event_type) DO UPDATE SET updated_at = excluded.updated_at");
@@ -53,7 +54,8 @@ pub(super) async fn relay_events(db: &Db) -> Result<u64> {
     }
 }
 
-const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ordering_key, status, run_at, attempts, created_at, updated_at) \
+const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ordering_key, status, run_at, attempts, \
+    created_at, updated_at) \
     SELECT s.consumer, s.consumer || '/' || t.event_type, t.id, s.consumer || ' ' || t.aggregate, 'pending', ";
 
 async fn relay_batch(tx: &Tx) -> Result<u64> {
@@ -77,7 +79,9 @@ async fn relay_batch(tx: &Tx) -> Result<u64> {
             .push("), inserted AS (")
             .push(INSERT_DELIVERIES_SQL);
         sql.bind(now).push(", 0, ").bind(now).push(", ").bind(now);
-        sql.push(" FROM taken AS t JOIN event_subscription AS s ON s.event_type = t.event_type ORDER BY t.id, s.consumer ");
+        sql.push(
+            " FROM taken AS t JOIN event_subscription AS s ON s.event_type = t.event_type ORDER BY t.id, s.consumer ",
+        );
         sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING) UPDATE outbox_event SET dispatched_at = ");
         sql.bind(now).push(" FROM taken WHERE outbox_event.id = taken.id");
         return Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected());
@@ -91,7 +95,9 @@ async fn relay_batch(tx: &Tx) -> Result<u64> {
         .bind(now)
         .push(" FROM (")
         .push(&pending_events_sql);
-    sql.push(") AS t JOIN event_subscription AS s ON s.event_type = t.event_type WHERE true ORDER BY t.id, s.consumer ");
+    sql.push(
+        ") AS t JOIN event_subscription AS s ON s.event_type = t.event_type WHERE true ORDER BY t.id, s.consumer ",
+    );
     sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING");
     tx.execute_raw(sql.into_statement()).await?;
     let mut sql = tx.sql();

@@ -151,7 +151,8 @@ impl Worker {
             sql.placeholder(placeholder_number).push(" AND status IN ('pending', 'running')) AS due_at UNION ALL ");
         }
         sql.push(
-            "SELECT '/events', (SELECT created_at FROM outbox_event WHERE dispatched_at IS NULL ORDER BY id LIMIT 1) AS due_at \
+            "SELECT '/events', (SELECT created_at FROM outbox_event WHERE dispatched_at IS NULL ORDER BY id LIMIT 1) \
+             AS due_at \
              UNION ALL SELECT '/schedules', (SELECT min(next_run_at) FROM schedule)",
         );
         let mut backlog = Backlog::default();

@@ -74,7 +74,9 @@ pub(super) async fn start_due_schedules(db: &Db, registry: &JobRegistry) -> Resu
         return Ok(0);
     }
     let mut sql = db.sql();
-    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule WHERE next_run_at <= ").bind(db.now()).push(" AND ");
+    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule WHERE next_run_at <= ")
+        .bind(db.now())
+        .push(" AND ");
     sql.eq_any_text("name", registry.schedules.iter().map(|entry| entry.name)).push(" ORDER BY name");
     let rows = db.query_all_raw(sql.into_statement()).await?;
     let due_schedules =
