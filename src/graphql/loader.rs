@@ -8,11 +8,16 @@ use std::{
 use arc_swap::ArcSwap;
 use async_graphql::dataloader::Loader;
 
+use super::{
+    context::{AppState, RequestContext},
+    product::{ImageObject, ProductOption},
+    variant::SelectedOption,
+};
 use crate::{
     base::{Error, Result},
     catalog::{
         CategoryTree, category, loader,
-        loader::{CategorySlice, OptionValues, ProductDescription, ProductImage, VariantOption},
+        loader::{CategorySlice, ProductDescription},
         product,
         product_filter::ProductVisibility,
         projection::VariantColumns,
@@ -28,6 +33,8 @@ use crate::{
 /// Data loaders of one request.
 #[derive(Debug)]
 pub struct Loaders {
+    /// State shared by all requests.
+    pub app_state: Arc<AppState>,
     /// Database handle of the request.
     pub db: Db,
     /// Category tree of the request.
@@ -51,7 +58,7 @@ macro_rules! list_loader {
                 let ($loaders, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
                 let $keys = keys.as_slice();
                 let lists = $query.await?;
-                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
+                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into_iter().map(<$value>::from).collect())).collect())
             }
         }
     };
@@ -71,7 +78,7 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's images.
-    ImagesOf, ProductImage, |loaders, keys| loader::load_images(&loaders.db, keys)
+    ImagesOf, ImageObject, |loaders, keys| loader::load_images(&loaders.db, keys)
 );
 list_loader!(
     /// Key of a product's tags.
@@ -79,11 +86,11 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's options.
-    OptionsOf, OptionValues, |loaders, keys| loader::load_product_options(&loaders.db, keys)
+    OptionsOf, ProductOption, |loaders, keys| loader::load_product_options(&loaders.db, keys)
 );
 list_loader!(
     /// Key of a variant's option values.
-    ChoicesOf, VariantOption, |loaders, keys| loader::load_variant_options(&loaders.db, keys)
+    ChoicesOf, SelectedOption, |loaders, keys| loader::load_variant_options(&loaders.db, keys)
 );
 
 list_loader!(
@@ -188,6 +195,29 @@ impl Loader<LocationsKey> for Loaders {
     }
 }
 
+/// Key of the latest category tree, for categories that were created after the request's snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LatestTreeKey;
+
+impl LatestTreeKey {
+    /// Returns the key if the request's snapshot does not contain a category.
+    #[must_use]
+    pub fn unless_known(context: &RequestContext, category_id: i64) -> Option<Self> {
+        context.category_tree().find_index(category_id).is_none().then_some(Self)
+    }
+}
+
+impl Loader<LatestTreeKey> for Loaders {
+    type Value = Arc<CategoryTree>;
+    type Error = Error;
+
+    async fn load(&self, _: &[LatestTreeKey]) -> Result<HashMap<LatestTreeKey, Self::Value>> {
+        let cache = &self.app_state.category_tree_cache;
+        cache.refresh(&self.db).await?;
+        Ok(HashMap::from([(LatestTreeKey, cache.current())]))
+    }
+}
+
 pub(super) use {list_loader, owner_scoped_loader};
 
 /// Key of a product's variants with selected columns.
@@ -204,7 +234,7 @@ impl Loader<ProductVariantsKey> for Loaders {
     type Error = Error;
 
     async fn load(&self, keys: &[ProductVariantsKey]) -> Result<HashMap<ProductVariantsKey, Self::Value>> {
-        let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::default(), VariantColumns::or);
+        let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::EMPTY, VariantColumns::union);
         let mut product_ids: Vec<i64> = keys.iter().map(|key| key.product_id).collect();
         product_ids.sort_unstable();
         product_ids.dedup();
