@@ -1,200 +1,178 @@
 //! One field of an object that is resolved in batches.
 
+use heck::ToLowerCamelCase;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, Error, Expr, FnArg, ImplItemFn, Meta, Pat, PatType, Path, Result, ReturnType, Token, Type, Visibility,
+    Attribute, Error, Expr, FnArg, ImplItemFn, Meta, Pat, PatType, Result, ReturnType, Token, Type, Visibility,
     punctuated::Punctuated,
 };
 
 use crate::columns::ObjectRow;
 
-/// Options of `#[graphql(…)]` that apply without execution.
-const STATIC_OPTIONS: [&str; 3] = ["complexity", "deprecation", "desc"];
-
-/// Field declared by a `fn`.
+/// Field that batches resolve.
 pub struct BatchedField {
     /// Name in the schema.
     pub name: String,
-    /// Resolver for `#[Object]`.
-    pub resolver: TokenStream,
-    /// Function that computes the field from loaded values.
-    pub function: ImplItemFn,
-    /// Value of the field for `objects`, in a batch.
+    /// Type that its function returns.
+    pub output: Type,
+    /// Values of the field for `objects`, in the context `field`.
     pub values: TokenStream,
-    /// Expression of the field's `ColumnSet`; `None` without a row.
+    /// `ColumnSet` that it reads for a `selection`; `None` without a row.
     pub columns: Option<TokenStream>,
 }
 
-/// Parameters of a `fn`.
+/// Parameters of a function.
 #[derive(Default)]
-struct FieldParameters {
-    /// Names, in order.
-    names: Vec<Ident>,
+struct Parameters {
     uses_context: bool,
-    /// Arguments of the field in the schema.
+    /// Name and key of the load.
+    load: Option<(Ident, Expr)>,
+    is_load_optional: bool,
+    /// Arguments in the schema.
     arguments: Vec<PatType>,
-    load: Option<DeclaredLoad>,
-}
-
-/// `#[load(key)]` and the parameter that receives the value.
-struct DeclaredLoad {
-    name: Ident,
-    key: Expr,
-    is_optional: bool,
+    /// Statements that read the arguments in a batch.
+    argument_readers: Vec<TokenStream>,
+    /// Values for a call of the function.
+    values: Vec<TokenStream>,
 }
 
 impl BatchedField {
-    /// Analyzes a `fn` of an object.
-    pub fn from_method(method: &ImplItemFn, row: Option<&ObjectRow>) -> Result<Self> {
-        reject_dynamic_options(&method.attrs)?;
+    /// Returns the resolver for `#[Object]`, the function that computes the field, and the field.
+    pub fn from_method(
+        mut method: ImplItemFn,
+        row: Option<&ObjectRow>,
+    ) -> Result<(TokenStream, ImplItemFn, BatchedField)> {
+        reject_options(&method.attrs, "graphql", &["complexity", "deprecation"])?;
+        let stated_columns = take_attribute(&mut method.attrs, "columns");
         let mut function = method.clone();
-        function.vis = Visibility::Inherited;
         function.sig.ident = format_ident!("batched_{}", method.sig.ident);
-        let stated_columns = take_attribute(&mut function.attrs, "columns");
-        // Description and options belong to the resolver.
-        function.attrs.retain(|attribute| !is_resolver_attribute(attribute));
-        let parameters = FieldParameters::take_from(&mut function)?;
-        let key = parameters.load.as_ref().map(|load| &load.key);
-        let columns = match (stated_columns, row) {
-            (Some(attribute), Some(_)) => Some(attribute.parse_args()?),
-            (Some(attribute), None) => return Err(Error::new_spanned(attribute, "the object has no row")),
-            (None, row) => row.map(|row| row.column_set(&function.block, key)),
+        function.vis = Visibility::Inherited;
+        // Description and options belong to the resolver, lint levels to the function.
+        let is_option = |attribute: &Attribute| ["doc", "graphql"].iter().any(|name| attribute.path().is_ident(name));
+        function.attrs.retain(|attribute| !is_option(attribute));
+        method.attrs.retain(is_option);
+        let parameters = Parameters::take_from(&mut function)?;
+        let ReturnType::Type(_, output) = &method.sig.output else {
+            return Err(Error::new_spanned(&method.sig, "a field has a type"));
         };
-        Ok(Self {
-            name: to_camel_case(&method.sig.ident),
-            resolver: parameters.generate_resolver(method, &function)?,
-            values: parameters.generate_values(&function),
-            function,
+        let key = parameters.load.as_ref().map(|(_, key)| key);
+        let columns = match stated_columns {
+            Some(attribute) => Some(attribute.parse_args()?),
+            None => row.map(|row| row.column_set(&function.block, key)),
+        };
+        let field = Self {
+            name: method.sig.ident.to_string().to_lower_camel_case(),
+            output: *output.clone(),
+            values: parameters.generate_values(&function.sig.ident),
             columns,
-        })
-    }
-
-    /// Returns the type that the function returns.
-    pub fn output_type(&self) -> Option<&Type> {
-        match &self.function.sig.output {
-            ReturnType::Type(_, ty) => Some(ty),
-            ReturnType::Default => None,
-        }
+        };
+        Ok((parameters.generate_resolver(&method, output, &function.sig.ident), function, field))
     }
 }
 
-impl FieldParameters {
+impl Parameters {
     /// Collects the parameters of a function and removes their attributes.
     fn take_from(function: &mut ImplItemFn) -> Result<Self> {
         let mut parameters = Self::default();
-        for input in &mut function.sig.inputs {
-            let FnArg::Typed(parameter) = input else { continue };
-            let Some(name) = argument_name(parameter).cloned() else {
-                return Err(Error::new_spanned(parameter, "a parameter of a field has a name"));
+        for parameter in &mut function.sig.inputs {
+            let FnArg::Typed(argument) = parameter else { continue };
+            let Pat::Ident(pattern) = &*argument.pat else {
+                return Err(Error::new_spanned(argument, "a parameter of a field has a name"));
             };
-            parameters.names.push(name.clone());
-            let loads = ["load", "load_optional"].map(|option| take_attribute(&mut parameter.attrs, option));
-            let is_optional = loads[1].is_some();
-            if let Some(attribute) = loads.into_iter().flatten().next() {
-                let load = DeclaredLoad { name, key: attribute.parse_args()?, is_optional };
-                if parameters.load.replace(load).is_some() {
-                    return Err(Error::new_spanned(attribute, "a field has at most one load"));
+            let (name, ty) = (pattern.ident.clone(), &argument.ty);
+            let loads = ["load", "load_optional"].map(|load| take_attribute(&mut argument.attrs, load));
+            parameters.is_load_optional |= loads[1].is_some();
+            if let Some(load) = loads.into_iter().flatten().next() {
+                parameters.values.push(quote!(#name));
+                if parameters.load.replace((name, load.parse_args()?)).is_some() {
+                    return Err(Error::new_spanned(load, "a field has at most one load"));
                 }
-            } else if is_request_context(&parameter.ty) {
+            } else if matches!(&**ty, Type::Reference(reference) if is_path_to(&reference.elem, "RequestContext")) {
                 parameters.uses_context = true;
+                parameters.values.push(quote!(#name));
             } else {
-                reject_dynamic_options(&parameter.attrs)?;
-                parameters.arguments.push(parameter.clone());
-                parameter.attrs.clear();
+                reject_options(&argument.attrs, "graphql", &["desc"])?;
+                let schema_name = name.to_string().to_lower_camel_case();
+                parameters.values.push(quote!(::core::clone::Clone::clone(&#name)));
+                parameters.argument_readers.push(quote! {
+                    let #name: #ty = match field.argument(#schema_name) {
+                        Ok(value) => value,
+                        Err(error) => return field.fail_all(objects.len(), &error),
+                    };
+                });
+                parameters.arguments.push(argument.clone());
+                argument.attrs.clear();
             }
         }
         Ok(parameters)
     }
 
+    /// Returns the key of the load as an `Option`.
+    fn optional_key(&self, key: &Expr) -> TokenStream {
+        if self.is_load_optional { quote!(#key) } else { quote!(Some(#key)) }
+    }
+
     /// Generates the resolver: it loads what the function needs, and calls it.
-    fn generate_resolver(&self, method: &ImplItemFn, function: &ImplItemFn) -> Result<TokenStream> {
-        let (name, visibility, call) = (&method.sig.ident, &method.vis, &function.sig.ident);
-        let attributes = method.attrs.iter().filter(|attribute| is_resolver_attribute(attribute));
-        let (names, arguments) = (&self.names, &self.arguments);
-        let ReturnType::Type(_, output) = &method.sig.output else {
-            return Err(Error::new_spanned(&method.sig, "a field has a type"));
-        };
-        let (mut output, mut result) = (quote!(#output), quote!(self.#call(#(#names),*)));
-        let mut load = None;
-        if let Some(declared) = &self.load {
-            if !is_result(&method.sig.output) {
-                (output, result) = (quote!(crate::base::Result<#output>), quote!(Ok(#result)));
-            }
-            let (value, key) = (&declared.name, declared.optional_key());
-            load = Some(quote! {
+    fn generate_resolver(&self, method: &ImplItemFn, output: &Type, function: &Ident) -> TokenStream {
+        let (attributes, visibility, name) = (&method.attrs, &method.vis, &method.sig.ident);
+        let Self { arguments, values, .. } = self;
+        let is_result = is_path_to(output, "Result");
+        let (mut output, mut result) = (quote!(#output), quote!(self.#function(#(#values),*)));
+        let load = self.load.as_ref().map(|(value, key)| {
+            let key = self.optional_key(key);
+            quote! {
                 let selection = crate::graphql::batched::Selection::of_field(ctx);
                 let _ = selection;
                 let #value = match #key {
                     Some(key) => context.load(key).await?,
                     None => None,
                 };
-            });
+            }
+        });
+        if load.is_some() && !is_result {
+            (output, result) = (quote!(crate::base::Result<#output>), quote!(Ok(#result)));
         }
-        let uses_context = self.uses_context || self.load.is_some();
-        let parameter = uses_context.then(|| quote!(ctx: &::async_graphql::Context<'_>,));
+        let uses_context = self.uses_context || load.is_some();
+        let ctx = uses_context.then(|| quote!(ctx: &::async_graphql::Context<'_>,));
         let context = uses_context.then(|| quote!(let context = crate::graphql::context::request_context(ctx);));
-        Ok(quote! {
+        quote! {
             #(#attributes)*
-            #visibility async fn #name(&self, #parameter #(#arguments),*) -> #output {
+            #visibility async fn #name(&self, #ctx #(#arguments),*) -> #output {
                 #context
                 #load
                 #result
             }
-        })
+        }
     }
 
     /// Generates the values of the field for `objects`.
-    fn generate_values(&self, function: &ImplItemFn) -> TokenStream {
-        let call = &function.sig.ident;
-        let arguments = self.arguments.iter().map(|argument| {
-            let (name, ty) = (&argument.pat, &argument.ty);
-            let schema_name = to_camel_case(&quote!(#name));
-            quote! {
-                let #name: #ty = match field.argument(#schema_name) {
-                    Ok(value) => value,
-                    Err(error) => return field.fail_all(objects.len(), &error),
-                };
-            }
-        });
-        let is_argument = |name: &Ident| self.arguments.iter().any(|argument| argument_name(argument) == Some(name));
-        let values = self
-            .names
-            .iter()
-            .map(|name| if is_argument(name) { quote!(::core::clone::Clone::clone(&#name)) } else { quote!(#name) });
-        let result = quote!(object.#call(#(#values),*));
-        let uses_context = self.uses_context || self.load.is_some();
-        let context = uses_context.then(|| quote!(let context = field.request_context();));
+    fn generate_values(&self, function: &Ident) -> TokenStream {
+        let Self { argument_readers, values, .. } = self;
+        let result = quote!(object.#function(#(#values),*));
         let field_values = match &self.load {
             None => quote!(field.render(objects.iter().map(move |object| #result))),
-            Some(load) => {
-                let (value, key) = (&load.name, replace_self(load.optional_key()));
-                quote! {
-                    let selection = field.selection();
-                    let _ = (context, selection);
-                    field.load(objects, move |object| #key, move |object, #value| #result)
-                }
+            Some((value, key)) => {
+                let key = replace_self(self.optional_key(key));
+                quote!(field.load(objects, move |object| #key, move |object, #value| #result))
             }
         };
-        quote!({ #(#arguments)* #context #field_values })
+        quote! {{
+            let (context, selection) = (field.batch.request_context, field.selection);
+            let _ = (context, selection);
+            #(#argument_readers)*
+            #field_values
+        }}
     }
 }
 
-impl DeclaredLoad {
-    /// Returns the key as an `Option`.
-    fn optional_key(&self) -> TokenStream {
-        let key = &self.key;
-        if self.is_optional { quote!(#key) } else { quote!(Some(#key)) }
-    }
-}
-
-/// Rejects options of `#[graphql(…)]` that the executor applies when it resolves a field, such as guards.
-pub fn reject_dynamic_options(attributes: &[Attribute]) -> Result<()> {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("graphql")) {
-        let options = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-        for option in options.iter().filter(|option| !STATIC_OPTIONS.iter().any(|name| option.path().is_ident(name))) {
-            let message = "batches do not apply this option: make the field an `async fn`, for the executor only";
-            return Err(Error::new_spanned(option, message));
+/// Rejects options that the executor applies when it resolves a field, such as guards.
+pub fn reject_options(attributes: &[Attribute], name: &str, allowed: &[&str]) -> Result<()> {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
+        let Meta::List(list) = &attribute.meta else { continue };
+        let options = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
+        if let Some(option) = options.iter().find(|option| !allowed.iter().any(|name| option.path().is_ident(name))) {
+            return Err(Error::new_spanned(option, "batches do not apply this option; an `async fn` may have it"));
         }
     }
     Ok(())
@@ -205,28 +183,8 @@ fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribu
     Some(attributes.remove(index))
 }
 
-fn is_resolver_attribute(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("doc") || attribute.path().is_ident("graphql")
-}
-
-fn argument_name(argument: &PatType) -> Option<&Ident> {
-    match &*argument.pat {
-        Pat::Ident(pattern) => Some(&pattern.ident),
-        _ => None,
-    }
-}
-
-fn is_request_context(ty: &Type) -> bool {
-    matches!(ty, Type::Reference(reference) if path_ends_with(&reference.elem, "RequestContext"))
-}
-
-fn is_result(output: &ReturnType) -> bool {
-    matches!(output, ReturnType::Type(_, ty) if path_ends_with(ty, "Result"))
-}
-
-fn path_ends_with(ty: &Type, name: &str) -> bool {
-    let last = |path: &Path| path.segments.last().is_some_and(|segment| segment.ident == name);
-    matches!(ty, Type::Path(path) if last(&path.path))
+fn is_path_to(ty: &Type, name: &str) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == name))
 }
 
 /// Replaces `self` by `object`, the parameter of a closure.
@@ -237,13 +195,4 @@ fn replace_self(tokens: TokenStream) -> TokenStream {
         token => token,
     };
     tokens.into_iter().map(replace).collect()
-}
-
-/// Returns the name in the schema: `salePrice`.
-pub fn to_camel_case(name: &impl ToString) -> String {
-    let mut words = name.to_string();
-    while let Some(index) = words.find('_') {
-        words.replace_range(index..=index + 1, &words[index + 1..index + 2].to_uppercase());
-    }
-    words
 }

@@ -1,29 +1,29 @@
 //! Macros of Savannah: each GraphQL field and each column is declared once.
 //!
-//! The generated code refers to `crate::graphql::batched` and `crate::catalog::projection`, which explain the traits.
+//! The generated code refers to `crate::graphql::batched` and `crate::catalog::projection`.
 
 mod columns;
 mod field;
 mod object;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
 /// Declares the fields of a GraphQL object for the executor and for batches. Placed above `#[Object]`.
 ///
-/// An `async fn` is a resolver of the executor; a batch that selects it is left to the executor. A `fn` computes its
-/// field without waiting, for both: it becomes an `async fn` for `#[Object]`, and a field of
-/// `batched::BatchResolve`. It has no guard, no validator and no directive; with one it does not compile.
+/// An `async fn` is resolved by the executor only, with everything that selects it. A `fn` computes its field without
+/// waiting, for both; it has no guard, validator or directive: with one it does not compile.
 ///
 /// Parameters of a `fn`, besides the arguments of the field:
-/// - `context: &RequestContext`, the context of the request;
-/// - `#[load(key)] value: Option<V>`, the value that a data loader returns for the key. A batch loads the keys of all
-///   its objects at once. The field fails if the load fails, so its type in the schema is `Result<T>`.
-///   `#[load_optional(key)]` takes an `Option` of a key.
+/// - `context: &RequestContext`;
+/// - `#[load(key)] value: Option<V>`: what a data loader returns for the key; a batch loads the keys of all its objects
+///   at once. `#[load_optional(key)]` takes an `Option` of a key. The key may use `context`, and `selection`, the
+///   selection of the field.
 ///
-/// With `#[batched_object(columns = product::Column, row = self.0)]` the object is a row of a table, and a selection of
-/// fields reads only the columns that they need: those of the row's fields `self.0.…` that the body of the `fn` and its
-/// key name. Where `self` is used in another way, that is every column, unless `#[columns(set)]` states the
-/// `ColumnSet`. Keys and sets may use `context` (keys only) and `selection`, the selection of the field.
+/// With `#[batched_object(columns = product::Column, row = self.0)]` the object is a row of a table, of which a
+/// selection reads only the columns that its fields need: those that the `fn` and its key name as `self.0.…`. If they
+/// use `self` otherwise, that is every column, unless `#[columns(…)]` states the `ColumnSet`.
 #[proc_macro_attribute]
 pub fn batched_object(arguments: TokenStream, item: TokenStream) -> TokenStream {
     object::expand_object(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

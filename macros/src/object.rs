@@ -1,95 +1,82 @@
 //! Objects that are resolved in batches.
 
+use heck::ToLowerCamelCase;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, Fields, ImplItem, ItemImpl, Meta, MetaNameValue, Result, Token, Type,
+    Data, DeriveInput, Error, Expr, Field, Fields, ImplItem, ItemImpl, MetaNameValue, Result, Token, Type,
     parse::Parser, punctuated::Punctuated,
 };
 
 use crate::{
     columns::ObjectRow,
-    field::{BatchedField, reject_dynamic_options, to_camel_case},
+    field::{BatchedField, reject_options},
 };
 
 /// Expands `#[batched_object]`.
 pub fn expand_object(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let arguments = Punctuated::<MetaNameValue, Token![,]>::parse_terminated.parse2(arguments)?;
-    let object: ItemImpl = syn::parse2(item)?;
-    reject_object_options(&object.attrs)?;
-    let argument = |name: &str| {
-        arguments.iter().find(|argument| argument.path.is_ident(name)).map(|argument| argument.value.clone())
-    };
-    let row = match (argument("columns"), argument("row")) {
-        (Some(column_type), Some(row)) => Some(ObjectRow { column_type, row }),
-        (None, None) => None,
-        _ => return Err(Error::new_spanned(&object.self_ty, "give both: `columns = entity::Column, row = self.0`")),
-    };
-    let (mut resolvers, mut fields) = (Vec::new(), Vec::new());
-    for item in &object.items {
+    let value_of = |name| arguments.iter().find(|argument| argument.path.is_ident(name)).map(|found| &found.value);
+    let row = value_of("columns").zip(value_of("row"));
+    let row = row.map(|(column_type, row)| ObjectRow { column_type: column_type.clone(), row: row.clone() });
+    let ItemImpl { attrs, self_ty, items, .. } = syn::parse2(item)?;
+    reject_options(&attrs, "Object", &["name"])?;
+    let (mut resolvers, mut functions, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+    for item in items {
         match item {
             ImplItem::Fn(method) if method.sig.asyncness.is_none() => {
-                let field = BatchedField::from_method(method, row.as_ref())?;
-                resolvers.push(field.resolver.clone());
+                let (resolver, function, field) = BatchedField::from_method(method, row.as_ref())?;
+                resolvers.push(resolver);
+                functions.push(function);
                 fields.push(field);
             }
             item => resolvers.push(quote!(#item)),
         }
     }
-    let (attributes, ty) = (&object.attrs, &object.self_ty);
-    let functions = fields.iter().map(|field| &field.function);
-    let batch = generate_batch_resolve(
-        ty,
-        fields.iter().map(|field| {
-            let output = field.output_type();
-            (field.name.clone(), quote!(#output), field.values.clone())
-        }),
-    );
-    let columns = row.map(|row| generate_select_columns(ty, &fields, &row.column_type));
+    let batch_resolve = implement_batch_resolve(&self_ty, &fields);
+    let select_columns = row.map(|row| implement_select_columns(&self_ty, &fields, &row.column_type));
     Ok(quote! {
-        #(#attributes)*
-        impl #ty {
+        #(#attrs)*
+        impl #self_ty {
             #(#resolvers)*
         }
 
-        impl #ty {
+        impl #self_ty {
             #(#functions)*
         }
 
-        #batch
-        #columns
+        #batch_resolve
+        #select_columns
     })
 }
 
 /// Expands `#[derive(BatchedObject)]`.
 pub fn expand_struct(item: TokenStream) -> Result<TokenStream> {
     let object: DeriveInput = syn::parse2(item)?;
-    let Data::Struct(syn::DataStruct { fields: Fields::Named(fields), .. }) = &object.data else {
-        return Err(Error::new_spanned(&object.ident, "a simple object is a struct with named fields"));
-    };
-    let mut batched_fields = Vec::new();
-    for field in &fields.named {
-        reject_dynamic_options(&field.attrs)?;
-        let (name, ty) = (&field.ident, &field.ty);
-        let values = quote!(field.render(objects.iter().map(|object| object.#name.clone())));
-        batched_fields.push((to_camel_case(&quote!(#name)), quote!(#ty), values));
+    let mut fields = Vec::new();
+    for Field { attrs, ident, ty, .. } in named_fields(&object)? {
+        reject_options(attrs, "graphql", &[])?;
+        let values = quote!(field.render(objects.iter().map(|object| object.#ident.clone())));
+        let name = quote!(#ident).to_string().to_lower_camel_case();
+        fields.push(BatchedField { name, output: ty.clone(), values, columns: None });
     }
     let name = &object.ident;
-    Ok(generate_batch_resolve(&syn::parse2(quote!(#name))?, batched_fields.into_iter()))
+    Ok(implement_batch_resolve(&syn::parse2(quote!(#name))?, &fields))
 }
 
-/// Generates `BatchResolve` from the name, the type and the values of each field.
-fn generate_batch_resolve(ty: &Type, fields: impl Iterator<Item = (String, TokenStream, TokenStream)>) -> TokenStream {
-    let (mut names, mut supports, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, output, value) in fields {
-        supports.push(quote! {
-            #name => selection.is_supported::<<#output as crate::graphql::batched::BatchOutput>::Object>()
-        });
-        values.push(quote!(#name => #value));
-        names.push(name);
+/// Returns the fields of a struct.
+pub fn named_fields(input: &DeriveInput) -> Result<&Punctuated<Field, Token![,]>> {
+    match &input.data {
+        Data::Struct(syn::DataStruct { fields: Fields::Named(fields), .. }) => Ok(&fields.named),
+        _ => Err(Error::new_spanned(&input.ident, "only for a struct with named fields")),
     }
+}
+
+fn implement_batch_resolve(object: &Type, fields: &[BatchedField]) -> TokenStream {
+    let names: Vec<&String> = fields.iter().map(|field| &field.name).collect();
+    let (outputs, values) = (fields.iter().map(|field| &field.output), fields.iter().map(|field| &field.values));
     quote! {
-        impl crate::graphql::batched::BatchResolve for #ty {
+        impl crate::graphql::batched::BatchResolve for #object {
             const BATCHED_FIELDS: &'static [&'static str] = &[#(#names),*];
 
             fn type_name() -> ::std::borrow::Cow<'static, str> {
@@ -98,7 +85,7 @@ fn generate_batch_resolve(ty: &Type, fields: impl Iterator<Item = (String, Token
 
             fn supports(name: &str, selection: crate::graphql::batched::Selection<'_>) -> bool {
                 match name {
-                    #(#supports,)*
+                    #(#names => selection.is_supported::<<#outputs as crate::graphql::batched::BatchOutput>::Object>(),)*
                     _ => false,
                 }
             }
@@ -107,23 +94,19 @@ fn generate_batch_resolve(ty: &Type, fields: impl Iterator<Item = (String, Token
                 objects: &'a [&'a Self],
                 field: crate::graphql::batched::FieldContext<'a>,
             ) -> crate::graphql::batched::FieldValues<'a> {
-                match field.name() {
-                    #(#values,)*
-                    _ => crate::graphql::batched::FieldValues::Ready(::std::vec::Vec::new()),
+                match field.field.name() {
+                    #(#names => #values,)*
+                    _ => Box::pin(::std::future::ready(Vec::new())),
                 }
             }
         }
     }
 }
 
-/// Generates `SelectColumns` from the columns of each field.
-fn generate_select_columns(ty: &Type, fields: &[BatchedField], column_type: &Expr) -> TokenStream {
-    let arms = fields.iter().map(|field| {
-        let (name, columns) = (&field.name, &field.columns);
-        quote!(#name => #columns)
-    });
+fn implement_select_columns(object: &Type, fields: &[BatchedField], column_type: &Expr) -> TokenStream {
+    let (names, columns) = (fields.iter().map(|field| &field.name), fields.iter().map(|field| &field.columns));
     quote! {
-        impl crate::graphql::batched::SelectColumns for #ty {
+        impl crate::graphql::batched::SelectColumns for #object {
             type Column = #column_type;
             const ID: Self::Column = #column_type::Id;
 
@@ -133,22 +116,10 @@ fn generate_select_columns(ty: &Type, fields: &[BatchedField], column_type: &Exp
             ) -> crate::catalog::projection::ColumnSet<Self::Column> {
                 let _ = selection;
                 match name {
-                    #(#arms,)*
+                    #(#names => #columns,)*
                     _ => crate::catalog::projection::ColumnSet::ALL,
                 }
             }
         }
     }
-}
-
-/// Rejects options of `#[Object(…)]` other than the name, such as a guard of all fields.
-fn reject_object_options(attributes: &[Attribute]) -> Result<()> {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("Object")) {
-        let Meta::List(list) = &attribute.meta else { continue };
-        let options = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-        if let Some(option) = options.iter().find(|option| !option.path().is_ident("name")) {
-            return Err(Error::new_spanned(option, "batches do not apply this option"));
-        }
-    }
-    Ok(())
 }

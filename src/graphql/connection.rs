@@ -113,11 +113,11 @@ impl ProductConnection {
         let order = ProductSort::from(order).resolve(&resolved_filter, has_search)?;
         let selection = Selection::of_field(ctx);
         let mut columns = selection.nested_columns::<Product>("nodes");
-        selection.visit_nested("edges", &mut |edges| columns = columns.union(edges.nested_columns::<Product>("node")));
         // Cursors are built from the columns of the sort order.
-        if selection.contains_any(&["edges", "pageInfo"]) {
-            columns = columns.union(order.cursor_columns());
-        }
+        selection.visit_named("edges", &mut |edges| {
+            columns = columns.union(edges.nested_columns::<Product>("node")).union(order.cursor_columns());
+        });
+        selection.visit_named("pageInfo", &mut |_| columns = columns.union(order.cursor_columns()));
         let resolved_filter = Arc::new(resolved_filter);
         let (page, total_count) = (OnceCell::new(), OnceCell::new());
         Ok(Self {

@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_graphql::dataloader::Loader;
+use futures_util::TryFutureExt;
 
 use super::{
     context::{AppState, RequestContext},
@@ -58,7 +59,7 @@ macro_rules! list_loader {
                 let ($loaders, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
                 let $keys = keys.as_slice();
                 let lists = $query.await?;
-                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into_iter().map(<$value>::from).collect())).collect())
+                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
             }
         }
     };
@@ -78,7 +79,10 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's images.
-    ImagesOf, ImageObject, |loaders, keys| loader::load_images(&loaders.db, keys)
+    ImagesOf, ImageObject, |loaders, keys| {
+        let to_object = |row: loader::ProductImage| ImageObject { url: row.url, alt: row.alt };
+        loader::load_images(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 list_loader!(
     /// Key of a product's tags.
@@ -86,17 +90,28 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's options.
-    OptionsOf, ProductOption, |loaders, keys| loader::load_product_options(&loaders.db, keys)
+    OptionsOf, ProductOption, |loaders, keys| {
+        let to_object = |row: loader::OptionValues| ProductOption { name: row.name, values: row.values };
+        loader::load_product_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 list_loader!(
     /// Key of a variant's option values.
-    ChoicesOf, SelectedOption, |loaders, keys| loader::load_variant_options(&loaders.db, keys)
+    ChoicesOf, SelectedOption, |loaders, keys| {
+        let to_object = |row: loader::VariantOption| SelectedOption { name: row.name, value: row.value };
+        loader::load_variant_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 
 list_loader!(
     /// Key of an account's addresses.
     AddressesOf, address_row::Model, |loaders, keys| customer::loader::load_addresses_by_owner(&loaders.db, keys)
 );
+
+/// Converts lists of rows to lists of objects of the schema.
+fn convert_rows<R, T>(lists: HashMap<i64, Vec<R>>, convert: fn(R) -> T) -> HashMap<i64, Vec<T>> {
+    lists.into_iter().map(|(key, rows)| (key, rows.into_iter().map(convert).collect())).collect()
+}
 
 /// Declares a key type for a row that is visible only to its owner or to callers with the permission.
 macro_rules! owner_scoped_loader {

@@ -58,30 +58,18 @@ pub enum ProductStatus {
 #[graphql(name = "Image")]
 pub struct ImageObject {
     /// URL of the image.
-    url: String,
+    pub(super) url: String,
     /// Alternative text; null if there is none.
-    alt: Option<String>,
-}
-
-impl From<loader::ProductImage> for ImageObject {
-    fn from(loader::ProductImage { url, alt }: loader::ProductImage) -> Self {
-        Self { url, alt }
-    }
+    pub(super) alt: Option<String>,
 }
 
 /// Product option with all its values.
 #[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct ProductOption {
     /// Option name, such as `Size` or `Color`.
-    name: String,
+    pub(super) name: String,
     /// Option values, in the order of the variants.
-    values: Vec<String>,
-}
-
-impl From<loader::OptionValues> for ProductOption {
-    fn from(loader::OptionValues { name, values }: loader::OptionValues) -> Self {
-        Self { name, values }
-    }
+    pub(super) values: Vec<String>,
 }
 
 /// Range of current prices of a product's variants.
@@ -191,7 +179,7 @@ impl Product {
 
     /// All images, in order.
     fn images(&self, #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>) -> BatchedList<ImageObject> {
-        BatchedList::from_loaded(images)
+        images.into()
     }
 
     /// Whether at least one variant is available for purchase.
@@ -209,7 +197,7 @@ impl Product {
         &self,
         #[load(OptionsOf(self.0.id))] options: Option<Arc<[ProductOption]>>,
     ) -> BatchedList<ProductOption> {
-        BatchedList::from_loaded(options)
+        options.into()
     }
 
     /// Variants, in order; at least one.

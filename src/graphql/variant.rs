@@ -20,7 +20,6 @@ use super::{
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
-        loader,
         projection::ColumnSet,
         variant::{self, Column},
     },
@@ -53,15 +52,9 @@ impl Variant {
 #[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct SelectedOption {
     /// Option name, such as `Size`.
-    name: String,
+    pub(super) name: String,
     /// Option value, such as `M`.
-    value: String,
-}
-
-impl From<loader::VariantOption> for SelectedOption {
-    fn from(loader::VariantOption { name, value }: loader::VariantOption) -> Self {
-        Self { name, value }
-    }
+    pub(super) value: String,
 }
 
 /// Product variant: a purchasable combination of option values.
@@ -124,7 +117,7 @@ impl Variant {
         &self,
         #[load(ChoicesOf(self.row.id))] options: Option<Arc<[SelectedOption]>>,
     ) -> BatchedList<SelectedOption> {
-        BatchedList::from_loaded(options)
+        options.into()
     }
 
     /// Whether the variant is available for purchase.

@@ -3,19 +3,18 @@
 //! The executor creates a future for every field of every object and joins them, which is most of the cost of a list
 //! query. Here the objects of a list are resolved together, field by field: the data of a field is loaded for all
 //! objects at once, then its values are computed without waiting. The response, the errors and the statements are those
-//! of the executor, which resolves what a batch does not support: whether it does is decided from the selection, before
-//! anything is loaded.
+//! of the executor. What a batch does not support is left to it; the selection decides, before anything is loaded.
 //!
 //! Each field is declared once, in the `impl` of its object, by [`macros::batched_object`].
 
 mod selection;
 mod values;
 
-use std::{borrow::Cow, convert::Infallible, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, future::ready, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, OutputType, Positioned, ServerResult, Value, indexmap::IndexMap, parser::types::Field,
-    registry::Registry, resolver_utils::resolve_list,
+    ContextSelectionSet, OutputType, PathSegment, Positioned, ServerError, ServerResult, Value, indexmap::IndexMap,
+    parser::types::Field, registry::Registry, resolver_utils::resolve_list,
 };
 use futures_util::future::{BoxFuture, join_all};
 
@@ -23,38 +22,46 @@ use super::context::RequestContext;
 use crate::base::Result;
 
 pub use selection::{SelectColumns, SelectedField, Selection};
-pub use values::{BatchOrigin, BatchOutput, FieldContext, FieldOutput, FieldValues, ObjectBatch};
+pub use values::{BatchOutput, FieldContext, FieldOutput, FieldValues, ObjectBatch};
 
 /// Object with fields that can be resolved for many objects at once. Implemented by macros.
 pub trait BatchResolve: Send + Sync + Sized {
     /// Names of the fields that can be resolved in a batch.
-    const BATCHED_FIELDS: &'static [&'static str];
+    const BATCHED_FIELDS: &'static [&'static str] = &[];
 
     /// Returns the name of the type.
-    fn type_name() -> Cow<'static, str>;
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("")
+    }
 
     /// Returns whether a field with the selection can be resolved in a batch.
-    fn supports(name: &str, selection: Selection<'_>) -> bool;
+    fn supports(_name: &str, _selection: Selection<'_>) -> bool {
+        false
+    }
 
     /// Resolves a supported field of all objects.
-    fn resolve_field<'a>(objects: &'a [&'a Self], field: FieldContext<'a>) -> FieldValues<'a>;
+    fn resolve_field<'a>(_objects: &'a [&'a Self], _field: FieldContext<'a>) -> FieldValues<'a> {
+        Box::pin(ready(Vec::new()))
+    }
 }
+
+/// Objects in a scalar: there are none.
+impl BatchResolve for Infallible {}
 
 /// Resolves the selected fields of objects.
 fn resolve_objects<'a, T: BatchResolve>(
     objects: &'a [&'a T],
     selection: Selection<'a>,
-    batch: &'a ObjectBatch<'a>,
+    batch: ObjectBatch<'a>,
 ) -> BoxFuture<'a, Vec<Value>> {
     Box::pin(async move {
         let fields = selection.merge_fields();
         let resolve_field = |field| {
             let field = FieldContext::new(batch, field, selection);
-            let values = match field.name() {
+            match field.field.name() {
                 "__typename" => field.render(objects.iter().map(|_| T::type_name().into_owned())),
                 _ => T::resolve_field(objects, field),
-            };
-            values.resolve()
+            }
         };
         let columns = join_all(fields.iter().map(resolve_field)).await;
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
@@ -71,17 +78,23 @@ fn resolve_objects<'a, T: BatchResolve>(
     })
 }
 
-/// Resolves objects of a field in a batch; `None` if the selection is not supported.
+/// Resolves the objects of a field in a batch; `None` if the selection is not supported.
 async fn resolve_batch<T: BatchResolve>(
     objects: &[&T],
+    is_list: bool,
     ctx: &ContextSelectionSet<'_>,
-    origin: BatchOrigin<'_>,
 ) -> Option<Vec<Value>> {
     let selection = Selection::of_object(ctx);
     if !selection.is_supported::<T>() {
         return None;
     }
-    Some(resolve_objects(objects, selection, &ObjectBatch::new(ctx, origin)).await)
+    let path_of = |index| {
+        let mut path = ctx.set_error_path(ServerError::new("", None)).path;
+        path.extend(is_list.then_some(PathSegment::Index(index)));
+        path
+    };
+    let batch = ObjectBatch { request_context: ctx.data_unchecked(), selection_context: ctx, path_of: &path_of };
+    Some(resolve_objects(objects, selection, batch).await)
 }
 
 /// Object that is resolved in a batch if possible.
@@ -102,7 +115,7 @@ impl<T: BatchResolve + OutputType> OutputType for Batched<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_batch(&[&self.0], ctx, BatchOrigin::Object).await.and_then(|mut values| values.pop()) {
+        match resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
             Some(value) => Ok(value),
             None => Box::pin(self.0.resolve(ctx, field)).await,
         }
@@ -113,33 +126,32 @@ impl<T: BatchResolve + OutputType> OutputType for Batched<T> {
 #[derive(Debug, Clone)]
 pub struct BatchedList<T> {
     objects: Arc<[T]>,
-    /// Whether the list is charged to the request's value budget: no argument limits its length.
+    /// Whether the list is charged to the request's value budget.
     is_charged: bool,
 }
 
 impl<T> BatchedList<T> {
-    /// Creates a list whose length the cost of its field considers.
+    /// Creates a list whose length the complexity of its field limits.
     pub fn limited(objects: impl IntoIterator<Item = T>) -> Self {
         Self { objects: objects.into_iter().collect(), is_charged: false }
     }
 
-    /// Creates such a list from the value of a data loader.
-    #[must_use]
-    pub fn from_loaded(objects: Option<Arc<[T]>>) -> Self {
-        Self { objects: objects.unwrap_or_default(), is_charged: false }
-    }
-
-    /// Creates a list that is charged to the request's value budget, which its length may exceed.
+    /// Creates a list whose length only the request's value budget limits.
     pub fn unlimited(objects: impl IntoIterator<Item = T>) -> Self {
-        Self { objects: objects.into_iter().collect(), is_charged: true }
+        Self { is_charged: true, ..Self::limited(objects) }
     }
 
-    /// Charges the list to the request's value budget, if it is to be charged.
-    fn charge(&self, context: &RequestContext, values_per_object: impl FnOnce() -> usize) -> Result<()> {
-        if self.is_charged && !self.objects.is_empty() {
-            return context.charge_values(self.objects.len().saturating_mul(values_per_object()));
-        }
-        Ok(())
+    /// Charges the list to the request's value budget, unless its length is limited.
+    fn charge(&self, context: &RequestContext, values_per_object: usize) -> Result<()> {
+        let object_count = if self.is_charged { self.objects.len() } else { 0 };
+        context.charge_values(object_count.saturating_mul(values_per_object))
+    }
+}
+
+/// List of a data loader.
+impl<T> From<Option<Arc<[T]>>> for BatchedList<T> {
+    fn from(objects: Option<Arc<[T]>>) -> Self {
+        Self { objects: objects.unwrap_or_default(), is_charged: false }
     }
 }
 
@@ -153,29 +165,13 @@ impl<T: BatchResolve + OutputType> OutputType for BatchedList<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        let charged = self.charge(ctx.data_unchecked(), || Selection::of_object(ctx).value_count());
-        charged.map_err(|error| ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos)))?;
+        if let Err(error) = self.charge(ctx.data_unchecked(), Selection::of_object(ctx).value_count()) {
+            return Err(ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos)));
+        }
         let objects: Vec<&T> = self.objects.iter().collect();
-        match resolve_batch(&objects, ctx, BatchOrigin::List).await {
+        match resolve_batch(&objects, true, ctx).await {
             Some(values) => Ok(Value::List(values)),
             None => Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await,
         }
-    }
-}
-
-/// Scalars and lists of scalars contain no objects.
-impl BatchResolve for Infallible {
-    const BATCHED_FIELDS: &'static [&'static str] = &[];
-
-    fn type_name() -> Cow<'static, str> {
-        Cow::Borrowed("")
-    }
-
-    fn supports(_: &str, _: Selection<'_>) -> bool {
-        false
-    }
-
-    fn resolve_field<'a>(_: &'a [&'a Self], _: FieldContext<'a>) -> FieldValues<'a> {
-        FieldValues::Ready(Vec::new())
     }
 }

@@ -33,6 +33,14 @@ pub struct SelectedField<'a> {
     repeated: Vec<&'a Positioned<Field>>,
 }
 
+impl<'a> SelectedField<'a> {
+    /// Returns the name in the schema.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        &self.field.node.name.node
+    }
+}
+
 /// Object whose fields read columns of a row.
 pub trait SelectColumns {
     /// Column of the row.
@@ -48,7 +56,8 @@ impl<'a> Selection<'a> {
     /// Returns the selection of a field.
     #[must_use]
     pub fn of_field(ctx: &Context<'a>) -> Self {
-        Self::new(ctx.item, &ctx.query_env.fragments)
+        let (selection_set, fragments) = (&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        Self { selection_set, repeated: &[], fragments }
     }
 
     /// Returns the selection of an object.
@@ -57,35 +66,39 @@ impl<'a> Selection<'a> {
         Self { selection_set: &ctx.item.node, repeated: &[], fragments: &ctx.query_env.fragments }
     }
 
-    fn new(field: &'a Positioned<Field>, fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>) -> Self {
-        Self { selection_set: &field.node.selection_set.node, repeated: &[], fragments }
-    }
-
     /// Returns the selection of a field of this selection.
     #[must_use]
     pub fn of_selected(self, field: &'a SelectedField<'a>) -> Self {
-        Self { repeated: &field.repeated, ..Self::new(field.field, self.fragments) }
+        let selection_set = &field.field.node.selection_set.node;
+        Self { selection_set, repeated: &field.repeated, fragments: self.fragments }
     }
 
     /// Visits the selected fields with their selections, in response order.
     fn visit_fields(self, visit: &mut dyn FnMut(&'a Positioned<Field>, Self)) {
+        let with_set = |selection_set| Self { selection_set, repeated: &[], ..self };
         let repeated = self.repeated.iter().map(|field| &field.node.selection_set.node);
         for selection in std::iter::once(self.selection_set).chain(repeated).flat_map(|set| &set.items) {
-            let fragment = match &selection.node {
-                SelectionNode::Field(field) => {
-                    visit(field, Self::new(field, self.fragments));
-                    continue;
+            match &selection.node {
+                SelectionNode::Field(field) => visit(field, with_set(&field.node.selection_set.node)),
+                SelectionNode::InlineFragment(fragment) => {
+                    with_set(&fragment.node.selection_set.node).visit_fields(visit);
                 }
-                SelectionNode::InlineFragment(fragment) => Some(&fragment.node.selection_set.node),
                 SelectionNode::FragmentSpread(spread) => {
-                    let fragment = self.fragments.get(&spread.node.fragment_name.node);
-                    fragment.map(|fragment| &fragment.node.selection_set.node)
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node) {
+                        with_set(&fragment.node.selection_set.node).visit_fields(visit);
+                    }
                 }
-            };
-            if let Some(selection_set) = fragment {
-                Self { selection_set, repeated: &[], ..self }.visit_fields(visit);
             }
         }
+    }
+
+    /// Visits the selections of the selected fields with a name.
+    pub fn visit_named(self, name: &str, visit: &mut dyn FnMut(Self)) {
+        self.visit_fields(&mut |field, selection| {
+            if field.node.name.node == name {
+                visit(selection);
+            }
+        });
     }
 
     /// Returns the selected fields in response order, merged by response key.
@@ -100,14 +113,6 @@ impl<'a> Selection<'a> {
             }
         });
         fields
-    }
-
-    /// Returns whether any of the names is selected.
-    #[must_use]
-    pub fn contains_any(self, names: &[&str]) -> bool {
-        let mut contains = false;
-        self.visit_fields(&mut |field, _| contains |= names.contains(&field.node.name.node.as_str()));
-        contains
     }
 
     /// Returns whether all selected fields can be resolved in a batch, at all levels.
@@ -134,21 +139,12 @@ impl<'a> Selection<'a> {
         columns
     }
 
-    /// Returns the columns of the objects in the selected fields with a name.
+    /// Returns the columns that the selected fields with a name need of the objects in them.
     #[must_use]
     pub fn nested_columns<T: SelectColumns>(self, name: &str) -> ColumnSet<T::Column> {
         let mut columns = ColumnSet::EMPTY;
-        self.visit_nested(name, &mut |selection| columns = columns.union(selection.columns::<T>()));
+        self.visit_named(name, &mut |selection| columns = columns.union(selection.columns::<T>()));
         columns
-    }
-
-    /// Visits the selections of the selected fields with a name.
-    pub fn visit_nested(self, name: &str, visit: &mut dyn FnMut(Self)) {
-        self.visit_fields(&mut |field, selection| {
-            if field.node.name.node == name {
-                visit(selection);
-            }
-        });
     }
 
     /// Returns the number of values per object, at all levels.
