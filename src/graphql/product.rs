@@ -161,8 +161,8 @@ impl Product {
     /// Range of current prices of all variants.
     fn price_range(&self, context: &RequestContext) -> Batched<PriceRange> {
         Batched(PriceRange {
-            min: context.decimal_amount(self.0.price_now),
-            max: context.decimal_amount(self.0.price_max),
+            min: context.decimal_amount(self.0.current_price),
+            max: context.decimal_amount(self.0.max_current_price),
             currency: CurrencyCode(context.app_state.config.shop.currency),
         })
     }
