@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_graphql::{
-    Context, SelectionField,
+    Context,
     dataloader::{DataLoader, Loader},
 };
 use futures_util::{
@@ -20,10 +20,10 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use rust_decimal::Decimal;
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::loader::Loaders;
+use super::{batched::Selection, loader::Loaders};
 use crate::{
     base::{Error, Money, Result},
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
@@ -135,7 +135,6 @@ pub struct RequestContext {
     remaining_values: AtomicUsize,
     /// Whether the request has started a checkout.
     checkout_started: AtomicBool,
-    latest_tree: OnceCell<Arc<CategoryTree>>,
     query_stats: Arc<QueryStats>,
     /// Whether the request has exported a customer's data.
     customer_exported: AtomicBool,
@@ -166,7 +165,12 @@ impl RequestContext {
             let _ = sender.send(load);
         };
         let loaders = DataLoader::new(
-            Loaders { db: db.clone(), category_tree: Arc::clone(&category_tree), visibility },
+            Loaders {
+                app_state: Arc::clone(app_state),
+                db: db.clone(),
+                category_tree: Arc::clone(&category_tree),
+                visibility,
+            },
             spawn_load,
         )
         .delay(std::time::Duration::ZERO)
@@ -183,7 +187,6 @@ impl RequestContext {
             loaders,
             remaining_values,
             checkout_started: AtomicBool::new(false),
-            latest_tree: OnceCell::new(),
             query_stats: Arc::clone(&query_stats),
             customer_exported: AtomicBool::new(false),
         };
@@ -201,15 +204,6 @@ impl RequestContext {
         self.app_state.category_tree_cache.refresh(&self.db).await?;
         self.category_tree.store(self.app_state.category_tree_cache.current());
         Ok(self.category_tree())
-    }
-
-    /// Returns the latest tree, for categories created after the request started. Loaded at most once per request.
-    pub async fn latest_category_tree(&self) -> Result<&Arc<CategoryTree>> {
-        let load_tree = || async {
-            self.app_state.category_tree_cache.refresh(&self.db).await?;
-            Ok(self.app_state.category_tree_cache.current())
-        };
-        self.latest_tree.get_or_try_init(load_tree).await
     }
 
     /// Loads one value, batched with all other loads of the same key type in the request.
@@ -285,7 +279,16 @@ impl RequestContext {
         if length == 0 {
             return Ok(());
         }
-        if self.try_charge_values(length.saturating_mul(count_selected_values(ctx.field()))) {
+        self.charge_values(length.saturating_mul(Selection::of_field(ctx).value_count()))
+    }
+
+    /// Charges values to the request's budget.
+    ///
+    /// # Errors
+    /// Returns `QueryTooComplex` if the response would exceed the limit.
+    pub fn charge_values(&self, count: usize) -> Result<()> {
+        let subtract = |remaining: usize| remaining.checked_sub(count);
+        if self.remaining_values.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract).is_ok() {
             return Ok(());
         }
         let max_values = self.app_state.config.graphql.max_values;
@@ -297,18 +300,6 @@ impl RequestContext {
     pub fn try_start_checkout(&self) -> bool {
         !self.checkout_started.swap(true, Ordering::Relaxed)
     }
-
-    /// Charges `count` values to the request's budget and returns whether they fit.
-    pub fn try_charge_values(&self, count: usize) -> bool {
-        self.remaining_values
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |remaining| remaining.checked_sub(count))
-            .is_ok()
-    }
-}
-
-/// Counts the selected fields of one list element, on all levels.
-fn count_selected_values(field: SelectionField<'_>) -> usize {
-    field.selection_set().map(|child| 1 + count_selected_values(child)).sum::<usize>().max(1)
 }
 
 /// Returns the context of a request.
