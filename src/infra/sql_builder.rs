@@ -1,9 +1,13 @@
 //! A builder of hand-written SQL statements, whose values are always bound and never become part of the text.
 
+use std::collections::HashMap;
+
 use sea_orm::{
-    DbBackend, Statement, Value,
+    DbBackend, FromQueryResult, QueryResult, Statement, Value,
     sea_query::{ArrayType, OptionEnum},
 };
+
+use crate::base::Result;
 
 /// The largest character: appended to a prefix, it sorts after all strings with that prefix, byte by byte.
 const MAX_CHAR: char = char::MAX;
@@ -212,6 +216,19 @@ fn to_postgres_text(value: &Value) -> String {
         _ => None,
     };
     text.unwrap_or_else(|| "\u{1e}".to_owned())
+}
+
+/// Reads rows and groups them by their owner, each group in the order of the rows.
+pub fn group_rows<R: FromQueryResult>(
+    rows: &[QueryResult],
+    owner_of: impl Fn(&R) -> i64,
+) -> Result<HashMap<i64, Vec<R>>> {
+    let mut groups: HashMap<i64, Vec<R>> = HashMap::new();
+    for row in rows {
+        let row = R::from_query_result(row, "")?;
+        groups.entry(owner_of(&row)).or_default().push(row);
+    }
+    Ok(groups)
 }
 
 #[cfg(test)]

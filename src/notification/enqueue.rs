@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Skip reason of a notification that the customer opted out of.
@@ -121,36 +121,39 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist, `IllegalTransition` if it is queued or its recipient was erased.
-pub async fn resend_notification(tx: &Tx, message_id: i64) -> Result<message::Model> {
-    let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
-    if existing.state == "queued" {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "id",
-            "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
-        ));
-    }
-    if existing.recipient.is_none() {
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
-    }
-    let (before, round) = (existing.state.clone(), existing.round + 1);
-    let mut row = existing.into_active_model();
-    row.state = Set("queued".to_owned());
-    // A resend by staff bypasses the sending limits.
-    row.due_at = Set(Some(tx.now()));
-    row.why = Set(None);
-    row.attempts = Set(0);
-    row.round = Set(round);
-    row.updated_at = Set(tx.now());
-    let row = row.update(tx).await?;
-    tx.enqueue_job(SendNotification { message: message_id }).await?;
-    tx.record_audit(&[AuditRecord {
-        action: "message.resend",
-        entity: (NodeType::Message, message_id),
-        before: Some(json!({ "state": before })),
-        after: Some(json!({ "state": "queued" })),
-    }])
-    .await?;
-    Ok(row)
+pub async fn resend_notification(db: &Db, message_id: i64) -> Result<message::Model> {
+    db.write(async |tx| {
+        let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+        let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
+        if existing.state == "queued" {
+            return Err(Error::user(
+                PublicErrorCode::IllegalTransition,
+                "id",
+                "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
+            ));
+        }
+        if existing.recipient.is_none() {
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
+        }
+        let (before, round) = (existing.state.clone(), existing.round + 1);
+        let mut row = existing.into_active_model();
+        row.state = Set("queued".to_owned());
+        // A resend by staff bypasses the sending limits.
+        row.due_at = Set(Some(tx.now()));
+        row.why = Set(None);
+        row.attempts = Set(0);
+        row.round = Set(round);
+        row.updated_at = Set(tx.now());
+        let row = row.update(tx).await?;
+        tx.enqueue_job(SendNotification { message: message_id }).await?;
+        tx.record_audit(&[AuditRecord {
+            action: "message.resend",
+            entity: (NodeType::Message, message_id),
+            before: Some(json!({ "state": before })),
+            after: Some(json!({ "state": "queued" })),
+        }])
+        .await?;
+        Ok(row)
+    })
+    .await
 }

@@ -1,12 +1,12 @@
 //! Erasure of a guest's personal data, by e-mail address: carts, orders and notifications.
 
-use sea_orm::ConnectionTrait;
-
 use crate::{
     base::{Result, global_id::NodeType},
     cart,
-    infra::{AuditRecord, Tx},
-    order,
+    identity::account,
+    infra::{AuditRecord, Db, Tx},
+    notification,
+    order::{self, privacy::ErasedGuestOrders},
 };
 
 /// Result of an erasure.
@@ -20,24 +20,24 @@ pub struct GuestErasureCounts {
 
 /// Erases a guest's personal data. Finished orders are kept for accounting without it; open orders must be erased again
 /// after they are finished. Adds an audit record for each anonymized order.
-pub async fn erase_guest_data(tx: &Tx, email: &str) -> Result<GuestErasureCounts> {
-    cart::retention::delete_guest_carts(tx, email).await?;
-    let (erased_order_ids, open_orders) = order::privacy::anonymize_guest_orders(tx, email).await?;
-    let mut sql = tx.sql();
-    sql.push(
-        "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
-         why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
-         state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id IS NULL AND (",
-    );
-    sql.eq_any("order_id", erased_order_ids.iter().copied()).push(" OR (state <> 'queued' AND lower(recipient) = ");
-    sql.bind(email.to_lowercase()).push("))");
-    tx.execute_raw(sql.into_statement()).await?;
+///
+/// # Errors
+/// Returns `BadUserInput` if it is not an e-mail address.
+pub async fn erase_guest(db: &Db, email: &str) -> Result<GuestErasureCounts> {
+    let email = account::validate_email(email, "email")?;
+    db.write_with_retry(async |tx| erase_guest_data(tx, &email).await).await
+}
+
+async fn erase_guest_data(tx: &Tx, email: &str) -> Result<GuestErasureCounts> {
+    cart::privacy::erase_guest(tx, email).await?;
+    let ErasedGuestOrders { anonymized_ids, open_orders } = order::privacy::erase_guest(tx, email).await?;
+    notification::privacy::erase_guest(tx, email, &anonymized_ids).await?;
     let to_audit_record = |order_id: &i64| AuditRecord {
         action: "order.erase",
         entity: (NodeType::Order, *order_id),
         before: None,
         after: None,
     };
-    tx.record_audit(&erased_order_ids.iter().map(to_audit_record).collect::<Vec<_>>()).await?;
-    Ok(GuestErasureCounts { erased_orders: i64::try_from(erased_order_ids.len()).unwrap_or(i64::MAX), open_orders })
+    tx.record_audit(&anonymized_ids.iter().map(to_audit_record).collect::<Vec<_>>()).await?;
+    Ok(GuestErasureCounts { erased_orders: i64::try_from(anonymized_ids.len()).unwrap_or(i64::MAX), open_orders })
 }

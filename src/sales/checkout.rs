@@ -1,18 +1,27 @@
 //! Checkout: reserves stock and places the order in one transaction, commits, calls the payment provider, then applies
 //! its result. No lock is kept during provider calls; after a crash at any point a job continues.
 
-use chrono::TimeDelta;
+mod basket;
+mod buyer;
+mod prepare;
+mod request;
+mod totals;
 
-use super::{
-    prepare::{PreparedOrder, prepare_order},
-    request::{CheckoutContext, CheckoutRequest, OrderSource},
-};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::prepare::{PreparedOrder, prepare_order};
+pub use self::request::{BuyerDetails, CheckoutRequest, OrderSource};
+use super::{SalesContext, authorize::authorize_payment, expire::expire_overdue_orders};
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     cart,
-    infra::{Batch, IdempotencyClaim, ResourceKey, Tx},
-    order::{OrderRow, PaymentStatus, place},
-    payment::{PaymentResult, cancellation, payment_result, transactions},
+    infra::{Batch, IdempotencyClaim, ResourceKey, Tx, config::CheckoutConfig},
+    order::{OrderRow, PaymentStatus, place, place::NewOrder},
+    payment::{
+        PaymentProvider, PaymentResult,
+        jobs::{AuthorizePayment, PAYMENT_RETRY_DELAY},
+        transactions::{self, NewPayment},
+    },
 };
 
 /// Result of a checkout.
@@ -38,76 +47,91 @@ struct PlacedOrder {
 ///
 /// # Errors
 /// Returns the user errors of the request; nothing is changed then.
-pub async fn complete_checkout(context: &CheckoutContext<'_>, request: CheckoutRequest) -> Result<CheckoutResult> {
-    let placed = match place_order_with_retry(context, &request).await {
+pub async fn complete_checkout(context: &SalesContext<'_>, request: CheckoutRequest) -> Result<CheckoutResult> {
+    let placed = match place_order(context, &request).await {
+        // The missing stock may be reserved by orders that were not paid in time and that the schedule has not canceled
+        // yet. They are canceled and the order is placed again: once, because stock that is missing then is not there.
         Err(error) if is_insufficient_stock(&error) => {
-            // Canceling expired unpaid orders may release enough stock.
             let variant_ids = find_requested_variants(context, &request).await?;
-            if cancellation::expire_overdue_orders(context.db, Some(&variant_ids)).await? == 0 {
+            if expire_overdue_orders(context.db, Some(&variant_ids)).await? == 0 {
                 return Err(error);
             }
-            place_order_with_retry(context, &request).await?
+            place_order(context, &request).await?
         }
         outcome => outcome?,
     };
-    let Some(payment_id) = placed.pending_payment_id else {
-        return Ok(CheckoutResult { order_id: placed.order_id, placed_order: placed.row, decline_reason: None });
+    let PlacedOrder { order_id, row, pending_payment_id } = placed;
+    let Some(payment_id) = pending_payment_id else {
+        return Ok(CheckoutResult { order_id, placed_order: row, decline_reason: None });
     };
     // The order is committed; if this process stops, the enqueued job calls the provider.
-    let (_, payment_result) = payment_result::authorize_payment(context.db, context.providers, payment_id).await?;
-    let decline_reason =
-        if let PaymentResult::Declined { reason: error } = payment_result { Some(error) } else { None };
-    Ok(CheckoutResult { order_id: placed.order_id, placed_order: None, decline_reason })
-}
-
-/// Places the order; retries after a deadlock or serialization failure.
-async fn place_order_with_retry(context: &CheckoutContext<'_>, request: &CheckoutRequest) -> Result<PlacedOrder> {
-    context.db.write_with_retry(|| async |tx| place_order(tx, context, request.clone()).await).await
-}
-
-async fn place_order(tx: &Tx, context: &CheckoutContext<'_>, mut request: CheckoutRequest) -> Result<PlacedOrder> {
-    let order_id = match tx.claim_idempotency_key(&request.idempotency_key, ResourceKey::New("customer_order")).await? {
-        IdempotencyClaim::New(order_id) => order_id,
-        IdempotencyClaim::Replay(order) => {
-            return Ok(PlacedOrder { order_id: order, row: None, pending_payment_id: None });
-        }
+    let (_, payment_result) = authorize_payment(context.db, context.payment_providers, payment_id).await?;
+    let decline_reason = match payment_result {
+        PaymentResult::Declined { reason } => Some(reason),
+        _ => None,
     };
-    let allowed_methods = context.config.payment_methods.as_slice();
-    let provider = context.providers.find_allowed(&request.provider, (allowed_methods, "input.paymentMethod"))?;
-    let PreparedOrder { mut order, cart_id: cart, is_verified } =
-        prepare_order(tx, context, order_id, &mut request).await?;
+    Ok(CheckoutResult { order_id, placed_order: None, decline_reason })
+}
+
+/// Places the order with its payment in one transaction. A request that was carried out before only returns its order.
+async fn place_order(context: &SalesContext<'_>, request: &CheckoutRequest) -> Result<PlacedOrder> {
+    context
+        .db
+        .write_with_retry(async |tx| {
+            let resource = ResourceKey::New("customer_order");
+            let order_id = match tx.claim_idempotency_key(&request.idempotency_key, resource).await? {
+                IdempotencyClaim::New(order_id) => order_id,
+                IdempotencyClaim::Replay(order_id) => {
+                    return Ok(PlacedOrder { order_id, row: None, pending_payment_id: None });
+                }
+            };
+            let allowed_methods = &context.config.checkout.payment_methods;
+            let provider =
+                context.payment_providers.find_allowed(&request.provider, allowed_methods, "input.paymentMethod")?;
+            let prepared = prepare_order(tx, context, order_id, request.clone()).await?;
+            let deadline = payment_deadline(&context.config.checkout, provider.is_local(), tx.now());
+            place_prepared_order(tx, prepared, provider.as_ref(), deadline).await
+        })
+        .await
+}
+
+/// Returns when an order expires whose payment is not authorized, or which staff do not confirm; `None` means never.
+fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let timeout = if is_local { config.unconfirmed_lifetime } else { config.payment_lifetime };
+    TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero()).map(|timeout| now + timeout)
+}
+
+/// Inserts an order with its payment, reserves its stock and closes its cart. The payment of a local provider is part of
+/// the order's transaction; another one is requested after it, by this process or by a job.
+async fn place_prepared_order(
+    tx: &Tx,
+    prepared: PreparedOrder,
+    provider: &dyn PaymentProvider,
+    deadline: Option<DateTime<Utc>>,
+) -> Result<PlacedOrder> {
+    let PreparedOrder { order, cart_id, is_verified } = prepared;
+    let order_id = order.id;
     // Manual payments of unverified buyers are authorized when staff confirm the order.
     let is_authorized = provider.is_local() && is_verified;
-    if is_authorized {
-        order.payment_status = PaymentStatus::Authorised;
+    let order = if is_authorized {
+        NewOrder { payment_status: PaymentStatus::Authorised, ..order }
     } else {
-        let timeout =
-            if provider.is_local() { context.config.unconfirmed_lifetime } else { context.config.payment_lifetime };
-        let timeout = TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero());
-        order.expires_at = timeout.map(|timeout| tx.now() + timeout);
-    }
+        NewOrder { expires_at: deadline, ..order }
+    };
     let mut batch = Batch::default();
-    if let Some(cart) = cart {
-        batch.add(cart::close_cart(tx, cart, order_id));
+    if let Some(cart_id) = cart_id {
+        batch.add(cart::close_cart(tx, cart_id, order_id));
     }
-    let charge = (provider.name(), order.total);
+    let payment = NewPayment { order_id, provider: provider.name(), amount: order.total };
     if provider.is_local() {
         let reference = is_authorized.then(|| format!("order-{order_id}"));
-        batch.add_named(transactions::PAYMENT, transactions::insert(tx, order_id, charge, reference.as_deref()));
-        if let Some(reference) = &reference {
-            batch.add(transactions::first_entry(tx, order_id, order.total, reference));
-        }
+        transactions::add_payment(&mut batch, tx, payment, reference.as_deref());
+        let row = place::place_order(tx, &order, batch).await?;
+        return Ok(PlacedOrder { order_id, row: Some(row), pending_payment_id: None });
     }
-    let placed_order = place::place_order(tx, &order, batch).await?;
-    if provider.is_local() {
-        return Ok(PlacedOrder { order_id, row: Some(placed_order), pending_payment_id: None });
-    }
-    let payment_id = transactions::create_payment(tx, order_id, charge).await?;
-    tx.enqueue_job_at(
-        payment_result::AuthorizePayment { payment: payment_id },
-        tx.now() + payment_result::PAYMENT_RETRY_DELAY,
-    )
-    .await?;
+    place::place_order(tx, &order, batch).await?;
+    let payment_id = transactions::create_payment(tx, payment).await?;
+    tx.enqueue_job_at(AuthorizePayment { payment: payment_id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     Ok(PlacedOrder { order_id, row: None, pending_payment_id: Some(payment_id) })
 }
 
@@ -120,7 +144,7 @@ fn is_insufficient_stock(error: &Error) -> bool {
     }
 }
 
-async fn find_requested_variants(context: &CheckoutContext<'_>, request: &CheckoutRequest) -> Result<Vec<i64>> {
+async fn find_requested_variants(context: &SalesContext<'_>, request: &CheckoutRequest) -> Result<Vec<i64>> {
     let cart_token = match &request.source {
         OrderSource::Items(items) => return Ok(items.iter().map(|(variant, _)| *variant).collect()),
         OrderSource::Cart(cart_token) => cart_token,

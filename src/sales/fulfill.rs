@@ -2,28 +2,36 @@
 
 use std::collections::HashMap;
 
-use sea_orm::ConnectionTrait;
-use serde_json::json;
-
-use super::{
-    OrderLineRow, OrderRow, OrderShipped, history,
-    history::OrderHistoryEvent,
-    queries,
-    state_machine::OrderAction,
-    transition::{self, OrderTarget},
-};
+use super::SalesContext;
 use crate::{
     base::{
         Error, Result,
         error::{PublicError, PublicErrorCode},
     },
-    infra::Tx,
+    customer::OwnerScope,
+    infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
     inventory::reservation::{self, Shortage},
+    order::{
+        OrderLineRow, OrderRow, OrderShipped,
+        fulfillment::{self, NewFulfillment},
+        history,
+        history::OrderHistoryEvent,
+        queries,
+        state_machine::OrderAction,
+        transition::{self, OrderTarget},
+    },
 };
 
+/// Maximum length of a carrier's name and of a tracking number, in characters.
+const MAX_TRACKING_TEXT_LENGTH: usize = 100;
+/// Maximum length of a tracking URL, in characters.
+const MAX_TRACKING_URL_LENGTH: usize = 2000;
+
 /// Input of a fulfillment.
-#[derive(Debug, Clone, Default)]
-pub struct NewFulfillment {
+#[derive(Debug, Clone)]
+pub struct FulfillmentRequest {
+    /// Idempotency key.
+    pub idempotency_key: IdempotencyKey,
     /// Order line ids with quantities; `None` ships all unshipped units.
     pub lines: Option<Vec<(i64, i64)>>,
     /// Name of the carrier.
@@ -34,19 +42,63 @@ pub struct NewFulfillment {
     pub tracking_url: Option<String>,
 }
 
-/// Creates a fulfillment and ships its stock: on-hand stock and reservations decrease in the same transaction. Returns
-/// the order and the fulfillment's id.
+impl FulfillmentRequest {
+    /// Trims and validates the texts.
+    fn validate(self) -> Result<Self> {
+        let Self { idempotency_key, lines, carrier, tracking_number, tracking_url } = self;
+        let tracking_url = clean_line(tracking_url, "input.trackingUrl", MAX_TRACKING_URL_LENGTH)?;
+        if tracking_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+            return Err(Error::bad_input("input.trackingUrl", "this is no address of the web; write https://…"));
+        }
+        let carrier = clean_line(carrier, "input.carrier", MAX_TRACKING_TEXT_LENGTH)?;
+        let tracking_number = clean_line(tracking_number, "input.trackingNumber", MAX_TRACKING_TEXT_LENGTH)?;
+        Ok(Self { idempotency_key, lines, carrier, tracking_number, tracking_url })
+    }
+}
+
+/// Returns trimmed single-line text of limited length; `None` if empty.
+fn clean_line(text: Option<String>, field: &str, limit: usize) -> Result<Option<String>> {
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > limit || text.chars().any(char::is_control)) {
+        return Err(Error::bad_input(field, format!("at most {limit} characters on one line")));
+    }
+    Ok(text)
+}
+
+/// Creates a fulfillment and ships its stock: on-hand stock and reservations decrease in the same transaction. A request
+/// that was carried out before only returns the order.
 ///
 /// # Errors
 /// Returns `NotFound` if the order or a line does not exist, `VersionConflict` if the version differs,
-/// `IllegalTransition` if the order cannot be shipped, `BadUserInput` if a line has fewer unshipped units,
-/// `InsufficientStock` if stock is missing.
-pub async fn fulfill_order(tx: &Tx, target: OrderTarget, fulfillment: NewFulfillment) -> Result<(OrderRow, i64)> {
-    let order = transition::lock_target_order(tx, target).await?;
+/// `IllegalTransition` if the order cannot be shipped, `BadUserInput` if a line has fewer unshipped units or a text is
+/// invalid, `InsufficientStock` if stock is missing.
+pub async fn fulfill_order(
+    context: &SalesContext<'_>,
+    target: OrderTarget,
+    request: FulfillmentRequest,
+) -> Result<OrderRow> {
+    let request = request.validate()?;
+    context
+        .db
+        .write_with_retry(async |tx| {
+            let resource = ResourceKey::Existing(target.order_id);
+            if let IdempotencyClaim::Replay(order_id) =
+                tx.claim_idempotency_key(&request.idempotency_key, resource).await?
+            {
+                return queries::lock_order(tx, order_id, OwnerScope::All).await;
+            }
+            let order = transition::lock_target_order(tx, target).await?;
+            ship_units(tx, order, request.clone()).await
+        })
+        .await
+}
+
+/// Ships units of a locked order.
+async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Result<OrderRow> {
     // The order's status is checked first: its error takes precedence over errors of lines.
     order.status.apply(OrderAction::Fulfill { is_last: true }, order.payment_status)?;
     let mut lines = queries::load_lines_of_order(tx, order.id).await?;
-    let NewFulfillment { lines: quantities, carrier, tracking_number, tracking_url } = fulfillment;
+    let FulfillmentRequest { idempotency_key: _, lines: quantities, carrier, tracking_number, tracking_url } = request;
     let quantities = match quantities {
         Some(quantities) => validate_line_quantities(&lines, &quantities)?,
         None => lines
@@ -60,30 +112,18 @@ pub async fn fulfill_order(tx: &Tx, target: OrderTarget, fulfillment: NewFulfill
         return Err(Error::user(PublicErrorCode::IllegalTransition, "input.lines", message));
     }
     ship_line_stock(tx, &order, &lines, &quantities).await?;
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO fulfilment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (",
-    );
-    sql.bind(order.id).push(", ").bind(carrier).push(", ").bind(tracking_number).push(", ").bind(tracking_url);
-    sql.push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    let fulfillment_id: i64 =
-        row.map_or_else(|| Err(Error::internal("sending an order", "no parcel")), |row| Ok(row.try_get_by(0)?))?;
-    let columns = [("fulfilment_id", "bigint"), ("order_line_id", "bigint"), ("quantity", "bigint")];
-    let rows = quantities.iter().map(|(line, quantity)| json!([fulfillment_id, line, quantity])).collect();
-    let mut sql = tx.sql();
-    sql.insert_rows("fulfilment_line", &columns, rows);
-    tx.execute_raw(sql.into_statement()).await?;
     for line in &mut lines {
         line.fulfilled +=
             quantities.iter().find(|(line_id, _)| *line_id == line.id).map_or(0, |(_, quantity)| *quantity);
     }
+    let new_fulfillment = NewFulfillment { lines: quantities, carrier, tracking_number, tracking_url };
+    let fulfillment_id = fulfillment::insert_fulfillment(tx, order.id, new_fulfillment).await?;
     history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, (None, true)).await?;
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
     let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;
     tx.emit_event(OrderShipped { order: order.id, fulfilment: fulfillment_id }).await?;
-    Ok((order, fulfillment_id))
+    Ok(order)
 }
 
 /// Checks that each line belongs to the order and has enough unshipped units; sums up repeated lines.

@@ -1,129 +1,18 @@
 //! Application of provider results to orders. A result may arrive repeatedly and at any time: right after placement,
 //! after a crash, or after the order was canceled.
 
-use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
-
-use super::{
-    Payment, PaymentProviders, PaymentRequest, PaymentResult, PaymentState, entity,
-    refund::{self, NewRefund},
-    transactions,
-};
+use super::{cancel::cancel_locked_order, order_payment::lock_order_and_payment, refund::effects::create_refund};
 use crate::{
-    base::{Error, Result},
+    base::Result,
     cart,
-    customer::OwnerScope,
-    infra::{
-        Db, Tx,
-        jobs::{BackgroundJob, JobOutcome},
-    },
+    infra::Tx,
     inventory::reservation,
     order::{
-        OrderRow, PaymentStatus, Status, cancel, history, history::OrderHistoryEvent, queries,
-        state_machine::OrderAction, transition,
+        OrderRow, PaymentStatus, Status, history, history::OrderHistoryEvent, queries, state_machine::OrderAction,
+        transition,
     },
+    payment::{NewRefund, Payment, PaymentResult, PaymentState, entity, jobs::VoidPayment, transactions},
 };
-
-/// Delay before a job repeats a provider call, in case its result was lost.
-pub const PAYMENT_RETRY_DELAY: TimeDelta = TimeDelta::seconds(30);
-/// Maximum delay between status requests of a pending payment.
-const MAX_PAYMENT_RETRY_DELAY: TimeDelta = TimeDelta::hours(1);
-
-/// Job that authorizes a payment at its provider and applies the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuthorizePayment {
-    /// Id of the payment.
-    pub payment: i64,
-}
-
-impl BackgroundJob for AuthorizePayment {
-    const KIND: &'static str = "payment.ask";
-    const QUEUE: &'static str = "payment";
-}
-
-/// Job that voids an authorized payment at its provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VoidPayment {
-    /// Id of the payment.
-    pub payment: i64,
-}
-
-impl BackgroundJob for VoidPayment {
-    const KIND: &'static str = "payment.void";
-    const QUEUE: &'static str = "payment";
-}
-
-/// Authorizes a payment at its provider and applies the result. Idempotent: repeated calls move money once.
-///
-/// # Errors
-/// Returns `NotFound` if the payment does not exist.
-pub async fn authorize_payment(
-    db: &Db,
-    providers: &PaymentProviders,
-    payment: i64,
-) -> Result<(OrderRow, PaymentResult)> {
-    let order = entity::find_order_id_by_payment(db, payment).await?;
-    let order = order.ok_or_else(|| Error::not_found("id", "payment"))?;
-    let (order, payment) = db.write(async |tx| lock_order_and_payment(tx, order).await).await?;
-    let provider = providers.find_by_name(&payment.provider)?;
-    let result = provider.authorize(build_payment_request(&order, &payment)).await;
-    let order = db.write_with_retry(|| async |tx| apply_payment_result(tx, order.id, &result).await).await?;
-    Ok((order, result))
-}
-
-/// Runs [`AuthorizePayment`]; retries until the result is known or the payment is no longer pending.
-pub async fn run_authorize_job(db: &Db, providers: &PaymentProviders, job: AuthorizePayment) -> JobOutcome {
-    let is_pending = async {
-        let Some(order) = entity::find_order_id_by_payment(db, job.payment).await? else { return Ok(false) };
-        let by_order = entity::list_payments_by_order(db, &[order]).await?;
-        let is_pending = by_order
-            .get(&order)
-            .and_then(|payments| payments.last())
-            .map(|latest| latest.status == PaymentState::Pending);
-        Ok::<_, Error>(is_pending == Some(true))
-    };
-    match is_pending.await {
-        Ok(false) => return JobOutcome::Done,
-        Ok(true) => {}
-        Err(error) => return JobOutcome::from(Err(error)),
-    }
-    match authorize_payment(db, providers, job.payment).await {
-        Ok((_, PaymentResult::Unknown { reason: error })) => JobOutcome::Retry(error),
-        Ok((order, PaymentResult::Pending { .. })) => JobOutcome::from(schedule_authorize_retry(db, &order, job).await),
-        Ok(_) => JobOutcome::Done,
-        Err(error) => JobOutcome::from(Err(error)),
-    }
-}
-
-/// Schedules the next status request of a pending payment, with increasing delay.
-async fn schedule_authorize_retry(db: &Db, order: &OrderRow, job: AuthorizePayment) -> Result<()> {
-    let delay = ((db.now() - order.placed_at) / 2).clamp(PAYMENT_RETRY_DELAY, MAX_PAYMENT_RETRY_DELAY);
-    db.write(async |tx| tx.enqueue_job_at(job, tx.now() + delay).await).await
-}
-
-/// Builds the provider request of an order's payment.
-#[must_use]
-pub fn build_payment_request(order: &OrderRow, payment: &Payment) -> PaymentRequest {
-    PaymentRequest {
-        idempotency_key: format!("payment-{}", payment.id),
-        reference: payment.reference.clone(),
-        order_number: order.number.clone(),
-        amount: payment.amount,
-        currency: order.currency.clone(),
-        phone: order.phone.clone(),
-        email: order.email.clone(),
-    }
-}
-
-/// Locks an order and returns it with its payment.
-///
-/// # Errors
-/// Returns `NotFound` if the order does not exist.
-pub async fn lock_order_and_payment(tx: &Tx, order: i64) -> Result<(OrderRow, Payment)> {
-    let order = queries::lock_order(tx, order, OwnerScope::All).await?;
-    let payment = entity::find_payment_by_order(tx, order.id).await?;
-    Ok((order, payment.ok_or_else(|| Error::internal("settling a payment", "it is not there"))?))
-}
 
 /// Applies a provider result to the payment and its order. Idempotent.
 pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -> Result<OrderRow> {
@@ -172,7 +61,7 @@ async fn apply_success(tx: &Tx, order: OrderRow, payment: Payment) -> Result<Ord
         if payment.status == PaymentState::Captured {
             let reason = Some("the payment came after the order had ended".to_owned());
             let new_refund = NewRefund { amount: payment.captured, reason, ..NewRefund::default() };
-            return refund::create_refund(tx, order, payment, new_refund).await.map(|(order, _)| order);
+            return create_refund(tx, order, payment, new_refund).await.map(|(order, _)| order);
         }
         tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
         return Ok(order);
@@ -207,7 +96,7 @@ async fn apply_decline(tx: &Tx, order: OrderRow, mut payment: Payment, reason: &
     transactions::record_transaction(tx, payment.id, ("fail", 0), &format!("payment-{}", payment.id)).await?;
     if order.status == Status::Pending {
         let order = OrderRow { payment_status: PaymentStatus::Voided, ..order };
-        let order = cancel::cancel_order(tx, order, Some("the payment was refused")).await?;
+        let order = cancel_locked_order(tx, order, Some("the payment was refused")).await?;
         cart::reopen_cart(tx, order.id).await?;
         return Ok(order);
     }

@@ -1,36 +1,6 @@
-//! Checkout request and its context.
+//! Checkout request.
 
-use iso_currency::Currency;
-
-use crate::{
-    base::{Country, LanguageCode},
-    cart::details::AddressInput,
-    catalog::CategoryTree,
-    identity::Caller,
-    infra::{Db, IdempotencyKey, config::CheckoutConfig},
-    payment::PaymentProviders,
-};
-
-/// Context of a checkout.
-#[derive(Debug, Clone, Copy)]
-pub struct CheckoutContext<'a> {
-    /// The database.
-    pub db: &'a Db,
-    /// The payment providers.
-    pub providers: &'a PaymentProviders,
-    /// The category tree, for tax rates.
-    pub category_tree: &'a CategoryTree,
-    /// The caller.
-    pub caller: Caller,
-    /// Currency of the shop.
-    pub currency: Currency,
-    /// Country of the shop.
-    pub shop_country: Country,
-    /// Language used if the customer's is unknown.
-    pub default_language: LanguageCode,
-    /// Checkout settings.
-    pub config: &'a CheckoutConfig,
-}
+use crate::{base::LanguageCode, cart::details::AddressInput, infra::IdempotencyKey};
 
 /// Source of the order's lines.
 #[derive(Debug, Clone)]
@@ -39,6 +9,21 @@ pub enum OrderSource {
     Cart(String),
     /// Variant ids with quantities.
     Items(Vec<(i64, i64)>),
+}
+
+/// Contact data and addresses of a buyer. What is missing is taken from the cart, then from the account.
+#[derive(Debug, Clone, Default)]
+pub struct BuyerDetails {
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Phone number.
+    pub phone: Option<String>,
+    /// Language of notifications.
+    pub language: Option<LanguageCode>,
+    /// Shipping address.
+    pub shipping_address: Option<AddressInput>,
+    /// Billing address.
+    pub billing_address: Option<AddressInput>,
 }
 
 /// A checkout request.
@@ -50,20 +35,12 @@ pub struct CheckoutRequest {
     pub source: OrderSource,
     /// Total expected by the buyer, in minor units; a mismatch returns `PriceChanged`.
     pub expected_total: Option<i64>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// Phone number.
-    pub phone: Option<String>,
-    /// Shipping address.
-    pub shipping_address: Option<AddressInput>,
-    /// Billing address.
-    pub billing_address: Option<AddressInput>,
+    /// Contact data and addresses.
+    pub buyer: BuyerDetails,
     /// Id of the shipping method.
     pub shipping_method_id: Option<i64>,
     /// Note on the order.
     pub note: Option<String>,
-    /// Language of notifications.
-    pub language: Option<LanguageCode>,
     /// Name of the payment provider.
     pub provider: String,
 }
