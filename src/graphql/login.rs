@@ -59,12 +59,7 @@ impl LoginMutation {
         cart_id: Option<ID>,
     ) -> Result<SessionPayload> {
         let context = request_context(ctx);
-        SessionPayload::from_result(
-            async {
-                let tokens = login::complete_oidc_login(&context.identity(), &code, &verifier).await?;
-                Ok(finish_login(context, tokens, cart_id).await)
-            }
-            .await,
-        )
+        let login = login::complete_oidc_login(&context.identity(), &code, &verifier).await;
+        finish_login(context, login, cart_id).await
     }
 }

@@ -165,13 +165,8 @@ impl SessionMutation {
         let context = request_context(ctx);
         let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
         let registration = Registration { email, password, first_name, last_name, language: language.map(Into::into) };
-        SessionPayload::from_result(
-            async {
-                let tokens = registration::register_customer(&context.identity(), registration).await?;
-                Ok(finish_login(context, tokens, cart_id).await)
-            }
-            .await,
-        )
+        let registered = registration::register_customer(&context.identity(), registration).await;
+        finish_login(context, registered, cart_id).await
     }
 
     /// Logs in with email and password.
@@ -184,13 +179,7 @@ impl SessionMutation {
         let context = request_context(ctx);
         let LoginInput { email, password, device_token, cart_id } = input;
         let credentials = PasswordLogin { email, password, device_token };
-        SessionPayload::from_result(
-            async {
-                let tokens = login::log_in(&context.identity(), credentials).await?;
-                Ok(finish_login(context, tokens, cart_id).await)
-            }
-            .await,
-        )
+        finish_login(context, login::log_in(&context.identity(), credentials).await, cart_id).await
     }
 
     /// Exchanges a refresh token for new tokens. Refresh tokens are single-use; reuse revokes the session.
@@ -230,10 +219,14 @@ impl SessionMutation {
     }
 }
 
-/// Merges a guest cart into the cart of an account that has logged in, and returns the tokens of its session.
-pub(super) async fn finish_login(context: &RequestContext, tokens: SessionTokens, cart_id: Option<ID>) -> Tokens {
-    if let Some(cart_id) = cart_id {
+/// Merges a guest cart into the cart of an account that has logged in, and returns the payload with its tokens.
+pub(super) async fn finish_login(
+    context: &RequestContext,
+    login: Result<SessionTokens>,
+    cart_id: Option<ID>,
+) -> Result<SessionPayload> {
+    if let (Ok(tokens), Some(cart_id)) = (&login, cart_id) {
         cart::merge_guest_cart_at_login(&context.db, tokens.account_id, &cart_id).await;
     }
-    tokens.into()
+    SessionPayload::from_result(login)
 }

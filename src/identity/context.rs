@@ -76,13 +76,12 @@ impl IdentityContext<'_> {
         token: &str,
         field: &str,
     ) -> Result<i64> {
-        match one_time_token::find_account_by_token(self.db, purpose, token, self.db.now()).await? {
-            Some(account_id) => Ok(account_id),
-            None => {
-                self.limit_unknown_tokens().await?;
-                Err(one_time_token::invalid_token_error(field))
-            }
+        let account_id = one_time_token::find_account_by_token(self.db, purpose, token, self.db.now()).await?;
+        if let Some(account_id) = account_id {
+            return Ok(account_id);
         }
+        self.limit_unknown_tokens().await?;
+        Err(one_time_token::invalid_token_error(field))
     }
 
     /// Counts an unknown token.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    infra::{SqlBuilder, Tx},
+    infra::{SqlBuilder, Tx, sql_builder::query_rows},
 };
 
 /// Statements that erase the data of an account, each followed by the account ID. Revoked sessions are kept without
@@ -94,11 +94,16 @@ const API_KEYS_SQL: &str = "SELECT name, hint, created_at FROM api_key WHERE mad
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedAccount> {
     let existing = account::Entity::find_by_id(account_id).filter(account::Column::DeletedAt.is_null()).one(db).await?;
     let row = existing.ok_or_else(|| Error::not_found("id", "customer"))?;
+    let query = |text: &str| {
+        let mut sql = SqlBuilder::new(db.get_database_backend());
+        sql.push(text).bind(account_id).push(" ORDER BY created_at");
+        sql
+    };
     Ok(ExportedAccount {
         customer: export_profile(&row),
         sessions: export_sessions(db, account_id).await?,
-        identities: query_rows(db, IDENTITIES_SQL, account_id).await?,
-        api_keys: query_rows(db, API_KEYS_SQL, account_id).await?,
+        identities: query_rows(db, query(IDENTITIES_SQL)).await?,
+        api_keys: query_rows(db, query(API_KEYS_SQL)).await?,
     })
 }
 
@@ -121,12 +126,4 @@ async fn export_sessions(db: &impl ConnectionTrait, account_id: i64) -> Result<V
         })
     };
     Ok(rows.iter().map(session_json).collect())
-}
-
-/// Runs a query that ends before the account ID; returns its rows, oldest first.
-async fn query_rows<R: FromQueryResult>(db: &impl ConnectionTrait, query: &str, account_id: i64) -> Result<Vec<R>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push(query).bind(account_id).push(" ORDER BY created_at");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Actor, Db, SqlBuilder, Tx};
+use super::{Actor, Db, SqlBuilder, Tx, sql_builder::query_rows};
 use crate::base::{
     Error, Result,
     global_id::NodeType,
@@ -104,9 +104,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
     let direction = if request.backwards { "" } else { " DESC" };
     sql.push(&format!(" ORDER BY a.created_at{direction}, a.id{direction}"));
     sql.push(&format!(" LIMIT {}", request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let audit_rows = rows.iter().map(|row| AuditRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(audit_rows, request))
+    Ok(Page::from_rows(query_rows(db, sql).await?, request))
 }
 
 impl Tx {
@@ -183,8 +181,7 @@ pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT action, before, after, created_at FROM audit WHERE thing_kind = ").bind(kind.name());
     sql.push(" AND thing_id = ").bind(row_id).push(" ORDER BY created_at");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| ExportedChange::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    query_rows(db, sql).await
 }
 
 /// Exports the actions of an account, oldest first. Statements: 1.
@@ -193,6 +190,5 @@ pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Resul
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = ").bind(kind);
     sql.push(" AND actor_id = ").bind(actor_id).push(" ORDER BY created_at");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| ExportedAction::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    query_rows(db, sql).await
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    DbBackend, FromQueryResult, QueryResult, Statement, Value,
+    ConnectionTrait, DbBackend, FromQueryResult, Statement, Value,
     sea_query::{ArrayType, OptionEnum},
 };
 
@@ -218,17 +218,19 @@ fn to_postgres_text(value: &Value) -> String {
     text.unwrap_or_else(|| "\u{1e}".to_owned())
 }
 
-/// Reads rows and groups them by their owner, each group in the order of the rows.
-pub fn group_rows<R: FromQueryResult>(
-    rows: &[QueryResult],
-    owner_of: impl Fn(&R) -> i64,
-) -> Result<HashMap<i64, Vec<R>>> {
+/// Runs a query and reads its rows. Statements: 1.
+pub async fn query_rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: SqlBuilder) -> Result<Vec<R>> {
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// Groups rows by their owner, each group in the order of the rows.
+pub fn group_by_owner<R>(rows: Vec<R>, owner_of: impl Fn(&R) -> i64) -> HashMap<i64, Vec<R>> {
     let mut groups: HashMap<i64, Vec<R>> = HashMap::new();
     for row in rows {
-        let row = R::from_query_result(row, "")?;
         groups.entry(owner_of(&row)).or_default().push(row);
     }
-    Ok(groups)
+    groups
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     base::Result,
-    infra::{SqlBuilder, Tx},
+    infra::{SqlBuilder, Tx, sql_builder::query_rows},
 };
 
 /// Columns to set on erased notifications. Unsent ones are not sent any more.
@@ -74,16 +74,12 @@ const PREFERENCES_SQL: &str = "SELECT occasion AS event, channel, wanted, create
 
 /// Exports the notifications and preferences of an account. Statements: 2.
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedNotifications> {
-    Ok(ExportedNotifications {
-        messages: query_rows(db, MESSAGES_SQL, account_id).await?,
-        notification_preferences: query_rows(db, PREFERENCES_SQL, account_id).await?,
-    })
-}
-
-/// Runs a query that ends before the account ID; returns its rows, oldest first.
-async fn query_rows<R: FromQueryResult>(db: &impl ConnectionTrait, query: &str, account_id: i64) -> Result<Vec<R>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push(query).bind(account_id).push(" ORDER BY created_at");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    let query = |text: &str| {
+        let mut sql = SqlBuilder::new(db.get_database_backend());
+        sql.push(text).bind(account_id).push(" ORDER BY created_at");
+        sql
+    };
+    let messages = query_rows(db, query(MESSAGES_SQL)).await?;
+    let notification_preferences = query_rows(db, query(PREFERENCES_SQL)).await?;
+    Ok(ExportedNotifications { messages, notification_preferences })
 }

@@ -7,7 +7,10 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{
     base::Result,
-    infra::{SqlBuilder, Tx, sql_builder::group_rows},
+    infra::{
+        SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
     order::PaymentStatus,
 };
 
@@ -81,7 +84,7 @@ pub async fn list_payments_by_order(
     sql.push("SELECT p.* FROM payment AS p WHERE ")
         .eq_any("p.order_id", order_ids.iter().copied())
         .push(" ORDER BY p.id");
-    group_rows(&db.query_all_raw(sql.into_statement()).await?, |payment: &Payment| payment.order_id)
+    Ok(group_by_owner(query_rows(db, sql).await?, |payment: &Payment| payment.order_id))
 }
 
 /// Returns the order id of a payment. Lock order: the order before its payment.

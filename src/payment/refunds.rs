@@ -9,7 +9,10 @@ use serde_json::json;
 use super::entity::Payment;
 use crate::{
     base::{Error, Result},
-    infra::{SqlBuilder, Tx, sql_builder::group_rows},
+    infra::{
+        SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
     order::entity::LineQuantityRow,
 };
 
@@ -88,7 +91,7 @@ pub async fn list_refunds_by_order(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT r.* FROM refund AS r WHERE ").eq_any("r.order_id", order_ids.iter().copied());
     sql.push(" ORDER BY r.order_id, r.id");
-    group_rows(&db.query_all_raw(sql.into_statement()).await?, |refund: &RefundRow| refund.order_id)
+    Ok(group_by_owner(query_rows(db, sql).await?, |refund: &RefundRow| refund.order_id))
 }
 
 /// Returns the refunds of an order, of any status, oldest first. Statements: 1.
@@ -104,7 +107,7 @@ pub async fn list_refund_lines(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT refund_id AS owner, order_line_id, quantity FROM refund_line WHERE ");
     sql.eq_any("refund_id", refund_ids.iter().copied()).push(" ORDER BY order_line_id");
-    group_rows(&db.query_all_raw(sql.into_statement()).await?, |line: &LineQuantityRow| line.owner)
+    Ok(group_by_owner(query_rows(db, sql).await?, |line: &LineQuantityRow| line.owner))
 }
 
 /// Inserts a refund of a payment with its lines; returns its id. One without an amount is done at once.

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Returns the total value of lines, in minor units.
+#[must_use]
 pub fn calculate_refund_value(order_lines: &[OrderLineRow], lines: &[RefundLine]) -> i64 {
     let share = |refund_line: &RefundLine| {
         order_lines
