@@ -18,8 +18,8 @@ const EXPIRED_CART_BATCH_SIZE: u64 = 500;
 pub async fn delete_expired_carts(db: &Db, config: &CartConfig) -> Result<u64> {
     let cutoff_for = |ttl| db.now() - TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
     let retention_rules = [
-        ("(account_id IS NULL OR state <> 'open')", cutoff_for(config.guest_lifetime)),
-        ("account_id IS NOT NULL AND state = 'open'", cutoff_for(config.customer_lifetime)),
+        ("(account_id IS NULL OR status <> 'open')", cutoff_for(config.guest_lifetime)),
+        ("account_id IS NOT NULL AND status = 'open'", cutoff_for(config.customer_lifetime)),
     ];
     let mut total = 0;
     for (condition, cutoff) in retention_rules {
@@ -77,13 +77,13 @@ pub async fn export_carts(db: &impl ConnectionTrait, account: i64) -> Result<Vec
         lines.entry(row.try_get("", "cart_id")?).or_default().push(line);
     }
     let to_json = |row: cart::Model| {
-        let state = match row.state {
+        let status = match row.status {
             CartStatus::Open => "open",
             CartStatus::Ordered => "ordered",
             CartStatus::Merged => "merged",
         };
         json!({
-            "state": state, "lines": lines.remove(&row.id).unwrap_or_default(),
+            "status": status, "lines": lines.remove(&row.id).unwrap_or_default(),
             "shippingAddress": row.shipping_address, "billingAddress": row.billing_address,
             "email": row.email, "phone": row.phone, "note": row.note,
             "createdAt": row.created_at, "updatedAt": row.updated_at,

@@ -36,7 +36,7 @@ pub struct CustomerUpdated {
 }
 
 impl Event for CustomerUpdated {
-    const KIND: &'static str = "CustomerChanged";
+    const KIND: &'static str = "CustomerUpdated";
 
     fn aggregate(&self) -> String {
         format!("customer:{}", self.customer)
@@ -71,13 +71,13 @@ pub async fn update_profile(tx: &Tx, target: AccountTarget, change: ProfilePatch
     }
     let account_id = after.id;
     let mut row = before.into_active_model();
-    let (name_key, last_name_key) = normalize_names(&after.first_name, &after.last_name);
+    let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
     row.first_name = Set(after.first_name);
     row.last_name = Set(after.last_name);
     row.phone = Set(after.phone);
     row.language = Set(after.language);
-    row.name_key = Set(name_key);
-    row.last_name_key = Set(last_name_key);
+    row.name_normalized = Set(name_normalized);
+    row.last_name_normalized = Set(last_name_normalized);
     row.version = Set(after.version + 1);
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;

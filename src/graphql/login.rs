@@ -71,7 +71,7 @@ impl LoginMutation {
 }
 
 async fn complete_login(scope: &RequestContext, code: &str, verifier: &str, cart_id: Option<ID>) -> Result<Tokens> {
-    if one_time_token::find_account_by_token(&scope.db, OneTimeTokenPurpose::SignIn, code, scope.db.now())
+    if one_time_token::find_account_by_token(&scope.db, OneTimeTokenPurpose::Login, code, scope.db.now())
         .await?
         .is_none()
     {

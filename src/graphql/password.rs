@@ -156,7 +156,7 @@ async fn change_password(context: &RequestContext, input: PasswordChangeInput) -
     password::validate_password(&new_password, &email, "input.newPassword")?;
     let attempt = build_login_attempt(context, account_id);
     attempt.count_as_failure(&context.app_state.db).await?;
-    if !context.app_state.password_hasher.verify(current_password, account.password.clone()).await? {
+    if !context.app_state.password_hasher.verify(current_password, account.password_hash.clone()).await? {
         return Err(Error::user(
             PublicErrorCode::InvalidCredentials,
             "input.currentPassword",

@@ -189,13 +189,13 @@ async fn confirm_password(context: &RequestContext, account_id: i64, password: O
     let account = account::find_active_account(&context.db, account_id)
         .await?
         .ok_or_else(|| Error::not_found("id", "customer"))?;
-    if account.password.is_none() {
+    if account.password_hash.is_none() {
         return Ok(());
     }
     let attempt = build_login_attempt(context, account_id);
     attempt.count_as_failure(&context.app_state.db).await?;
     let password: String = password.unwrap_or_default().chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
-    if !context.app_state.password_hasher.verify(password, account.password).await? {
+    if !context.app_state.password_hasher.verify(password, account.password_hash).await? {
         return Err(Error::user(PublicErrorCode::InvalidCredentials, "password", "this is not the account's password"));
     }
     attempt.clear_failure(&context.app_state.db).await

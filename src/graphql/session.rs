@@ -80,7 +80,7 @@ impl Session {
 
     /// Login method: `password` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
-        &self.0.method
+        &self.0.auth_method
     }
 
     /// User agent of the client at login.
@@ -90,7 +90,7 @@ impl Session {
 
     /// IP address at login.
     async fn address(&self) -> &str {
-        &self.0.address
+        &self.0.ip_address
     }
 
     /// Login time.
@@ -100,7 +100,7 @@ impl Session {
 
     /// Time of the last token issue.
     async fn used_at(&self) -> DateTime<Utc> {
-        self.0.used_at
+        self.0.last_used_at
     }
 
     /// Expiry time, unless it is refreshed before.
@@ -297,7 +297,7 @@ async fn login_with_password(context: &RequestContext, input: LoginInput) -> Res
     let attempt =
         LoginAttempt::new(&context.app_state.config.throttle, &account::normalize_email(email.trim()), source);
     attempt.count_as_failure(&context.app_state.db).await?;
-    let password_hash = account.as_ref().and_then(|account| account.password.clone());
+    let password_hash = account.as_ref().and_then(|account| account.password_hash.clone());
     // Overlong passwords cannot match; they are truncated so that verification takes the same time at bounded cost.
     let truncated_password: String = password.chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
     let is_match = context.app_state.password_hasher.verify(truncated_password, password_hash).await?;

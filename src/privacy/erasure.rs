@@ -32,11 +32,11 @@ const ERASURE_STATEMENTS: [&str; 7] = [
     "DELETE FROM account_identity WHERE account_id = ",
     "DELETE FROM one_time_token WHERE account_id = ",
     "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
-    "UPDATE session SET user_agent = '', address = '' WHERE account_id = ",
+    "UPDATE session SET user_agent = '', ip_address = '' WHERE account_id = ",
     "DELETE FROM notification_preference WHERE account_id = ",
-    "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
-     why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
-     state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id = ",
+    "UPDATE notification SET recipient = NULL, template_data = NULL, provider_id = NULL, \
+     failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+     status = CASE status WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id = ",
 ];
 
 /// Locks an account for erasure. Other modules erase their data between this call and [`erase_account`].
@@ -66,11 +66,11 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<i64> {
     let version = row.version + 1;
     let mut row = row.into_active_model();
     row.email = Set(None);
-    row.email_key = Set(None);
+    row.email_normalized = Set(None);
     row.email_verified_at = Set(None);
-    row.password = Set(None);
+    row.password_hash = Set(None);
     row.phone = Set(None);
-    for name in [&mut row.first_name, &mut row.last_name, &mut row.name_key, &mut row.last_name_key] {
+    for name in [&mut row.first_name, &mut row.last_name, &mut row.name_normalized, &mut row.last_name_normalized] {
         *name = Set(String::new());
     }
     row.language = Set(None);
@@ -87,7 +87,7 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<i64> {
 /// Clears the before and after values of the audit log; the actions are kept.
 async fn clear_audit_values(tx: &Tx, account_id: i64) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("UPDATE audit SET before = NULL, after = NULL WHERE thing_kind = 'Customer' AND thing_id = ")
+    sql.push("UPDATE audit_log SET before = NULL, after = NULL WHERE entity_type = 'Customer' AND entity_id = ")
         .bind(account_id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())

@@ -36,7 +36,7 @@ pub async fn export_customer_data(db: &impl ConnectionTrait, account_id: i64) ->
 fn export_profile(row: &account::Model) -> Value {
     json!({
         "id": GlobalId::new(NodeType::Customer, row.id).encode(),
-        "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password.is_some(),
+        "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password_hash.is_some(),
         "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
         "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
     })
@@ -62,23 +62,24 @@ async fn export_sessions(db: &impl ConnectionTrait, account_id: i64) -> Result<V
     let rows = query.order_by_asc(session::Column::Id).all(db).await?;
     let session_json = |row: &session::Model| {
         json!({
-            "method": row.method, "userAgent": row.user_agent, "address": row.address, "createdAt": row.created_at,
-            "usedAt": row.used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
+            "authMethod": row.auth_method, "userAgent": row.user_agent, "ipAddress": row.ip_address, "createdAt": row.created_at,
+            "lastUsedAt": row.last_used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
         })
     };
     Ok(rows.iter().map(session_json).collect())
 }
 
 const IDENTITIES_SQL: &str = "SELECT issuer, subject, created_at FROM account_identity WHERE account_id = ";
-const API_KEYS_SQL: &str = "SELECT name, hint, created_at FROM api_key WHERE made_by = ";
+const API_KEYS_SQL: &str = "SELECT name, last_four, created_at FROM api_key WHERE created_by = ";
 const CHANGES_SQL: &str =
-    "SELECT action, before, after, created_at FROM audit WHERE thing_kind = 'Customer' AND thing_id = ";
+    "SELECT action, before, after, created_at FROM audit_log WHERE entity_type = 'Customer' AND entity_id = ";
 const ACTIONS_SQL: &str =
-    "SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = 'account' AND actor_id = ";
+    "SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = 'account' AND actor_id = ";
 
-const MESSAGES_SQL: &str = "SELECT occasion AS event, channel, recipient, language, words, state, why, sent_at, created_at \
-    FROM message WHERE account_id = ";
-const PREFERENCES_SQL: &str = "SELECT occasion AS event, channel, wanted, created_at, updated_at FROM notification_preference WHERE account_id = ";
+const MESSAGES_SQL: &str = "SELECT event_type AS event, channel, recipient, language, template_data, status, \
+    failure_reason, sent_at, created_at \
+    FROM notification WHERE account_id = ";
+const PREFERENCES_SQL: &str = "SELECT event_type AS event, channel, enabled, created_at, updated_at FROM notification_preference WHERE account_id = ";
 
 /// Notification sent to the customer.
 #[derive(Debug, Serialize, FromQueryResult)]
@@ -88,9 +89,9 @@ struct ExportedMessage {
     channel: String,
     recipient: Option<String>,
     language: Option<String>,
-    words: Option<Value>,
-    state: String,
-    why: Option<String>,
+    template_data: Option<Value>,
+    status: String,
+    failure_reason: Option<String>,
     sent_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
@@ -101,7 +102,7 @@ struct ExportedMessage {
 struct ExportedPreference {
     event: String,
     channel: String,
-    wanted: bool,
+    enabled: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -120,7 +121,7 @@ struct ExportedIdentity {
 #[serde(rename_all = "camelCase")]
 struct ExportedApiKey {
     name: String,
-    hint: String,
+    last_four: String,
     created_at: DateTime<Utc>,
 }
 
@@ -139,7 +140,7 @@ struct ExportedChange {
 #[serde(rename_all = "camelCase")]
 struct ExportedAction {
     action: String,
-    thing_kind: String,
+    entity_type: String,
     created_at: DateTime<Utc>,
 }
 

@@ -25,11 +25,11 @@ pub async fn erase_guest_data(tx: &Tx, email: &str) -> Result<GuestErasureCounts
     let (erased_order_ids, open_orders) = order::privacy::anonymize_guest_orders(tx, email).await?;
     let mut sql = tx.sql();
     sql.push(
-        "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
-         why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
-         state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id IS NULL AND (",
+        "UPDATE notification SET recipient = NULL, template_data = NULL, provider_id = NULL, \
+         failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+         status = CASE status WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id IS NULL AND (",
     );
-    sql.eq_any("order_id", erased_order_ids.iter().copied()).push(" OR (state <> 'queued' AND lower(recipient) = ");
+    sql.eq_any("order_id", erased_order_ids.iter().copied()).push(" OR (status <> 'queued' AND lower(recipient) = ");
     sql.bind(email.to_lowercase()).push("))");
     tx.execute_raw(sql.into_statement()).await?;
     let to_audit_record = |order_id: &i64| AuditRecord {

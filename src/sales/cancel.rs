@@ -102,12 +102,12 @@ async fn cancel_order_units(
     order.status.apply(OrderAction::Cancel, order.payment_status)?;
     let unshipped_units: i64 = order_lines.iter().map(OrderLineRow::unshipped_quantity).sum();
     let units: i64 = lines.iter().map(|refund_line| refund_line.unfulfilled).sum();
-    if unshipped_units == units && order_lines.iter().all(|line| line.fulfilled == 0) {
+    if unshipped_units == units && order_lines.iter().all(|line| line.quantity_fulfilled == 0) {
         let order = cancel::cancel_order(tx, order, reason.as_deref()).await?;
         return void_or_refund_payment(tx, order).await;
     }
     let is_paying = payment.status == PaymentState::Pending && payment.provider != manual::MANUAL_PROVIDER_NAME;
-    if is_paying || payment.capture_asked_at.is_some() {
+    if is_paying || payment.capture_requested_at.is_some() {
         return Err(Error::user(
             PublicErrorCode::IllegalTransition,
             "id",
@@ -210,12 +210,12 @@ async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
             if amount == 0 {
                 return Ok(order);
             }
-            let reason = Some("the order was cancelled".to_owned());
+            let reason = Some("the order was canceled".to_owned());
             let (order, _) =
                 refund::create_refund(tx, order, payment, NewRefund { amount, reason, ..NewRefund::default() }).await?;
             Ok(order)
         }
-        PaymentState::Pending | PaymentState::Authorised => {
+        PaymentState::Pending | PaymentState::Authorized => {
             payment.status = PaymentState::Voided;
             payment.action_url = None;
             transactions::update_payment_status(tx, &payment).await?;

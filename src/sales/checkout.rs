@@ -66,7 +66,7 @@ async fn place_order_with_retry(context: &CheckoutContext<'_>, request: &Checkou
 }
 
 async fn place_order(tx: &Tx, context: &CheckoutContext<'_>, mut request: CheckoutRequest) -> Result<PlacedOrder> {
-    let order_id = match tx.claim_idempotency_key(&request.idempotency_key, ResourceKey::New("customer_order")).await? {
+    let order_id = match tx.claim_idempotency_key(&request.idempotency_key, ResourceKey::New("orders")).await? {
         IdempotencyClaim::New(order_id) => order_id,
         IdempotencyClaim::Replay(order) => {
             return Ok(PlacedOrder { order_id: order, row: None, pending_payment_id: None });
@@ -79,7 +79,7 @@ async fn place_order(tx: &Tx, context: &CheckoutContext<'_>, mut request: Checko
     // Manual payments of unverified buyers are authorized when staff confirm the order.
     let is_authorized = provider.is_local() && is_verified;
     if is_authorized {
-        order.payment_status = PaymentStatus::Authorised;
+        order.payment_status = PaymentStatus::Authorized;
     } else {
         let timeout =
             if provider.is_local() { context.config.unconfirmed_lifetime } else { context.config.payment_lifetime };

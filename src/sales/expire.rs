@@ -19,7 +19,7 @@ pub const EXPIRED_ORDER_BATCH_SIZE: usize = 100;
 /// Returns `IllegalTransition` if the order cannot be canceled in its status.
 pub async fn cancel_order(tx: &Tx, order: OrderRow, reason: Option<&str>) -> Result<OrderRow> {
     let new_payment_status = match order.payment_status {
-        PaymentStatus::Pending | PaymentStatus::Authorised => PaymentStatus::Voided,
+        PaymentStatus::Pending | PaymentStatus::Authorized => PaymentStatus::Voided,
         other => other,
     };
     let order = transition::transition_order(
@@ -31,7 +31,7 @@ pub async fn cancel_order(tx: &Tx, order: OrderRow, reason: Option<&str>) -> Res
     .await?;
     let lines = queries::load_lines_of_order(tx, order.id).await?;
     let unshipped: Vec<_> =
-        lines.iter().filter(|line| line.tracked).map(|line| (line.id, line.unshipped_quantity())).collect();
+        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
     reservation::release_reservations(tx, &unshipped).await?;
     Ok(order)
 }
@@ -47,13 +47,13 @@ pub async fn find_expired_orders(
     (variants, after): (Option<&[i64]>, Option<ExpiredOrderCursor>),
 ) -> Result<Vec<ExpiredOrderCursor>> {
     let mut sql = db.sql();
-    sql.push("SELECT o.expires_at, o.id FROM customer_order AS o WHERE o.expires_at <= ").bind(now);
+    sql.push("SELECT o.expires_at, o.id FROM orders AS o WHERE o.expires_at <= ").bind(now);
     if let Some((expires_at, order_id)) = after {
         sql.push(" AND (o.expires_at, o.id) > (").bind(expires_at).push(", ").bind(order_id).push(")");
     }
     if let Some(variants) = variants {
-        sql.push(" AND EXISTS (SELECT 1 FROM order_line AS l JOIN stock_hold AS h ON h.order_line_id = l.id WHERE l.order_id = o.id AND ");
-        sql.eq_any("h.variant_id", variants.iter().copied()).push(")");
+        sql.push(" AND EXISTS (SELECT 1 FROM order_line AS l JOIN stock_reservation AS r ON r.order_line_id = l.id WHERE l.order_id = o.id AND ");
+        sql.eq_any("r.variant_id", variants.iter().copied()).push(")");
     }
     sql.push(&format!(" ORDER BY o.expires_at, o.id LIMIT {EXPIRED_ORDER_BATCH_SIZE}"));
     let rows = db.query_all_raw(sql.into_statement()).await?;

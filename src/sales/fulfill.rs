@@ -62,27 +62,27 @@ pub async fn fulfill_order(tx: &Tx, target: OrderTarget, fulfillment: NewFulfill
     ship_line_stock(tx, &order, &lines, &quantities).await?;
     let mut sql = tx.sql();
     sql.push(
-        "INSERT INTO fulfilment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (",
+        "INSERT INTO fulfillment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (",
     );
     sql.bind(order.id).push(", ").bind(carrier).push(", ").bind(tracking_number).push(", ").bind(tracking_url);
     sql.push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
     let row = tx.query_one_raw(sql.into_statement()).await?;
     let fulfillment_id: i64 =
         row.map_or_else(|| Err(Error::internal("sending an order", "no parcel")), |row| Ok(row.try_get_by(0)?))?;
-    let columns = [("fulfilment_id", "bigint"), ("order_line_id", "bigint"), ("quantity", "bigint")];
+    let columns = [("fulfillment_id", "bigint"), ("order_line_id", "bigint"), ("quantity", "bigint")];
     let rows = quantities.iter().map(|(line, quantity)| json!([fulfillment_id, line, quantity])).collect();
     let mut sql = tx.sql();
-    sql.insert_rows("fulfilment_line", &columns, rows);
+    sql.insert_rows("fulfillment_line", &columns, rows);
     tx.execute_raw(sql.into_statement()).await?;
     for line in &mut lines {
-        line.fulfilled +=
+        line.quantity_fulfilled +=
             quantities.iter().find(|(line_id, _)| *line_id == line.id).map_or(0, |(_, quantity)| *quantity);
     }
     history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, (None, true)).await?;
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;
-    tx.emit_event(OrderShipped { order: order.id, fulfilment: fulfillment_id }).await?;
+    tx.emit_event(OrderShipped { order: order.id, fulfillment: fulfillment_id }).await?;
     Ok((order, fulfillment_id))
 }
 
@@ -113,7 +113,7 @@ fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[(i64, i64)]) -
 async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quantities: &[(i64, i64)]) -> Result<()> {
     let find_line = |line_id: i64| lines.iter().find(|line| line.id == line_id);
     let tracked = quantities.iter().filter_map(|(line_id, quantity)| {
-        let line = find_line(*line_id).filter(|line| line.tracked)?;
+        let line = find_line(*line_id).filter(|line| line.track_stock)?;
         Some((line.id, line.variant_id?, *quantity))
     });
     let shortage =

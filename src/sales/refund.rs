@@ -104,9 +104,11 @@ pub async fn refund_order(tx: &Tx, order: OrderRow, request: RefundRequest) -> R
     let is_full = lines.is_none() && amount.is_none();
     let lines = match lines {
         Some(lines) => validate_refund_lines(&order_lines, &lines)?,
-        None if is_full => {
-            order_lines.iter().filter(|line| line.refunded < line.quantity).map(refund_remaining_units).collect()
-        }
+        None if is_full => order_lines
+            .iter()
+            .filter(|line| line.quantity_refunded < line.quantity)
+            .map(refund_remaining_units)
+            .collect(),
         None => Vec::new(),
     };
     let shipping = match (shipping && !is_full, amount) {
@@ -214,7 +216,7 @@ pub async fn create_refund(
     new_refund: NewRefund,
 ) -> Result<(OrderRow, Option<i64>)> {
     let NewRefund { amount, shipping, lines, reason } = new_refund;
-    let status = if amount == 0 { "done" } else { "pending" };
+    let status = if amount == 0 { "succeeded" } else { "pending" };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO refund (order_id, payment_id, amount, shipping, status, reason, created_at, updated_at) VALUES (",
@@ -230,8 +232,8 @@ pub async fn create_refund(
             ("refund_id", "bigint"),
             ("order_line_id", "bigint"),
             ("quantity", "bigint"),
-            ("cancelled", "bigint"),
-            ("returned", "bigint"),
+            ("quantity_canceled", "bigint"),
+            ("quantity_returned", "bigint"),
         ];
         let row = |refund_line: &RefundLine| {
             json!([
@@ -303,7 +305,7 @@ async fn find_refund(db: &impl ConnectionTrait, refund_id: i64) -> Result<Refund
 /// Releases the reservations of unshipped units and restocks returned units.
 async fn release_and_restock(tx: &Tx, order: &OrderRow, lines: &[RefundLine]) -> Result<()> {
     let order_lines = queries::load_lines_of_order(tx, order.id).await?;
-    let find_tracked_line = |line_id: i64| order_lines.iter().find(|line| line.id == line_id && line.tracked);
+    let find_tracked_line = |line_id: i64| order_lines.iter().find(|line| line.id == line_id && line.track_stock);
     let unshipped = lines
         .iter()
         .filter(|refund_line| refund_line.unfulfilled > 0 && find_tracked_line(refund_line.line_id).is_some());
@@ -324,9 +326,9 @@ async fn release_and_restock(tx: &Tx, order: &OrderRow, lines: &[RefundLine]) ->
 /// Updates the fulfillment status; canceled units can complete a partial fulfillment.
 async fn update_fulfillment_status(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let is_fully_shipped =
-        lines.iter().all(|line| line.unshipped_quantity() == 0) && lines.iter().any(|line| line.fulfilled > 0);
+        lines.iter().all(|line| line.unshipped_quantity() == 0) && lines.iter().any(|line| line.quantity_fulfilled > 0);
     if is_fully_shipped && order.status == Status::Processing {
         return transition::transition_order(tx, order, OrderAction::Fulfill { is_last: true }, None).await;
     }
@@ -339,14 +341,15 @@ async fn finalize_order(tx: &Tx, order: OrderRow, payment: Option<Payment>, reas
     let captured = payment.as_ref().map_or(0, |payment| payment.captured);
     let is_refunded = payment.is_some_and(|payment| payment.refunded == payment.captured);
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let is_fully_refunded = is_refunded && (captured > 0 || lines.iter().all(|line| line.refunded == line.quantity));
+    let is_fully_refunded =
+        is_refunded && (captured > 0 || lines.iter().all(|line| line.quantity_refunded == line.quantity));
     if !is_fully_refunded || order.status.next_status(OrderAction::Refund, order.payment_status).is_none() {
         return update_fulfillment_status(tx, order).await;
     }
     // Unshipped units of a refunded order will not be shipped.
     let reserved: Vec<_> =
-        lines.iter().filter(|line| line.tracked).map(|line| (line.id, line.unshipped_quantity())).collect();
+        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
     reservation::release_reservations(tx, &reserved).await?;
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     transition::transition_order(tx, order, OrderAction::Refund, reason).await
 }

@@ -47,7 +47,7 @@ pub async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i6
 pub async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult) -> Result<OrderRow> {
     let order = queries::lock_order(tx, refund.order_id, OwnerScope::All).await?;
     let (status, error) = match result {
-        PaymentResult::Succeeded { .. } | PaymentResult::Authorized { .. } => ("done", None),
+        PaymentResult::Succeeded { .. } | PaymentResult::Authorized { .. } => ("succeeded", None),
         PaymentResult::Declined { reason } => ("failed", Some(reason.as_str())),
         PaymentResult::Pending { .. } | PaymentResult::Unknown { .. } => return Ok(order),
     };
