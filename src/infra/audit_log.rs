@@ -33,8 +33,8 @@ pub struct AuditRow {
     pub actor_kind: String,
     pub actor_id: Option<i64>,
     pub action: String,
-    pub thing_kind: String,
-    pub thing_id: i64,
+    pub entity_type: String,
+    pub entity_id: i64,
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub request_id: String,
@@ -74,7 +74,7 @@ const AUDIT_CURSOR_TAG: char = 'a';
 pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageRequest) -> Result<Page<AuditRow>> {
     let AuditRowFilter { actor, action, entity, since, until } = filter;
     let mut sql = db.sql();
-    sql.push("SELECT a.* FROM audit AS a WHERE true");
+    sql.push("SELECT a.* FROM audit_log AS a WHERE true");
     if let Some(actor) = actor {
         let (kind, row_id) = actor.to_db_parts();
         sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(row_id);
@@ -83,7 +83,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
         sql.push(" AND a.action = ").bind(action.as_str());
     }
     if let Some((kind, row_id)) = entity {
-        sql.push(" AND a.thing_kind = ").bind(*kind).push(" AND a.thing_id = ").bind(*row_id);
+        sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
     }
     if let Some(since) = since {
         sql.push(" AND a.created_at >= ").bind(*since);
@@ -134,15 +134,15 @@ impl Tx {
             ("actor_kind", "text"),
             ("actor_id", "bigint"),
             ("action", "text"),
-            ("thing_kind", "text"),
-            ("thing_id", "bigint"),
+            ("entity_type", "text"),
+            ("entity_id", "bigint"),
             ("before", "jsonb"),
             ("after", "jsonb"),
             ("request_id", "text"),
             ("created_at", "timestamptz"),
         ];
         let mut sql = self.sql();
-        sql.insert_rows("audit", &columns, records.iter().map(row).collect());
+        sql.insert_rows("audit_log", &columns, records.iter().map(row).collect());
         self.execute_raw(sql.into_statement()).await?;
         Ok(())
     }

@@ -228,12 +228,12 @@ pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<O
             if amount == 0 {
                 return Ok(order);
             }
-            let reason = Some("the order was cancelled".to_owned());
+            let reason = Some("the order was canceled".to_owned());
             let (order, _) =
                 create_refund(tx, order, payment, NewRefund { amount, reason, ..NewRefund::default() }).await?;
             Ok(order)
         }
-        PaymentState::Pending | PaymentState::Authorised => {
+        PaymentState::Pending | PaymentState::Authorized => {
             payment.status = PaymentState::Voided;
             payment.action_url = None;
             transactions::update_payment_status(tx, &payment).await?;

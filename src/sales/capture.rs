@@ -50,8 +50,8 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Paym
         let order = apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
         return Ok((order, payment));
     }
-    if payment.capture_asked_at.is_none() {
-        payment.capture_asked_at = Some(tx.now());
+    if payment.capture_requested_at.is_none() {
+        payment.capture_requested_at = Some(tx.now());
         transactions::update_payment_status(tx, &payment).await?;
         tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     }
@@ -59,9 +59,9 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Paym
 }
 
 fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
-    let is_ended = [Status::Cancelled, Status::Refunded].contains(&order.status);
+    let is_ended = [Status::Canceled, Status::Refunded].contains(&order.status);
     let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status == PaymentState::Pending;
-    if (payment.status == PaymentState::Authorised || is_manual) && !is_ended {
+    if (payment.status == PaymentState::Authorized || is_manual) && !is_ended {
         return Ok(());
     }
     let message = "no money is promised for this order that could be taken";
@@ -97,7 +97,7 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
     if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
         return Ok(order);
     }
-    payment.capture_asked_at = None;
+    payment.capture_requested_at = None;
     transactions::update_payment_status(tx, &payment).await?;
     let note = format!("the capture was refused: {reason}");
     history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, (Some(&note), false)).await?;
