@@ -109,7 +109,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
     let quantities: Vec<i64> = checked_out[0].lines.iter().map(|(_, quantity)| *quantity).collect();
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!(
-        (checked_out[0].account_id, checked_out[0].shipping_address.clone(), checked_out[0].version),
+        (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),
         (None, None, 2)
     );
     assert_eq!(app.query_cart(None, &id).await["state"], "ORDERED");

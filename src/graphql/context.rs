@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Poll, Wake, Waker, ready},
 };
 
 use arc_swap::ArcSwap;
@@ -15,24 +14,22 @@ use async_graphql::{
     Context,
     dataloader::{DataLoader, Loader},
 };
-use futures_util::{
-    future::BoxFuture,
-    stream::{FuturesUnordered, StreamExt},
-};
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::{batched::Selection, loader::Loaders};
+use super::{batched::Selection, load_batching::PendingLoads, loader::Loaders};
 use crate::{
     base::{Error, Money, Result},
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
     identity::{
-        AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, PasswordHashPool, external_token::AuthError,
-        session::ClientInfo,
+        AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
+        error::AuthError, session::ClientInfo,
     },
-    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, Throttle},
+    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
     payment::PaymentProviders,
+    sales::SalesContext,
 };
 
 /// State shared by all requests.
@@ -140,21 +137,13 @@ pub struct RequestContext {
     customer_exported: AtomicBool,
 }
 
-/// Queue of requested loads that wait for the next batch.
-#[derive(Debug)]
-pub struct PendingLoads {
-    receiver: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
-    query_stats: Arc<QueryStats>,
-}
-
 impl RequestContext {
-    /// Creates the context of a request, its query statistics and its load queue, which [`run_with_batching`] drains.
+    /// Creates the context of a request, its query statistics and its load queue, which `run_with_batching` drains.
     #[must_use]
     pub fn for_request(app_state: &Arc<AppState>, request_info: RequestInfo) -> (Self, Arc<QueryStats>, PendingLoads) {
         let RequestInfo { caller, client_info, request_id } = request_info;
         let limits = &app_state.config.graphql;
-        let is_staff = !caller.permissions().is_empty();
-        let max_statements = if is_staff { limits.max_statements_staff } else { limits.max_statements };
+        let max_statements = if caller.has_permissions() { limits.max_statements_staff } else { limits.max_statements };
         let budget = QueryBudget { max_statements, max_time: limits.max_database_time };
         let (db, query_stats) = app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
         let category_tree = Arc::new(ArcSwap::new(app_state.category_tree_cache.current()));
@@ -204,6 +193,40 @@ impl RequestContext {
         self.app_state.category_tree_cache.refresh(&self.db).await?;
         self.category_tree.store(self.app_state.category_tree_cache.current());
         Ok(self.category_tree())
+    }
+
+    /// Returns the rate limits of the request. They are counted outside of its statement budget.
+    #[must_use]
+    pub fn throttle(&self) -> RequestThrottle<'_> {
+        let AppState { throttle, db, config, .. } = &*self.app_state;
+        RequestThrottle { throttle, db, config: &config.throttle, ip_address: &self.client_info.ip_address }
+    }
+
+    /// Returns the dependencies of the account use cases.
+    #[must_use]
+    pub fn identity(&self) -> IdentityContext<'_> {
+        IdentityContext {
+            db: &self.db,
+            config: &self.app_state.config.identity,
+            access_tokens: &self.app_state.access_token_service,
+            password_hasher: &self.app_state.password_hasher,
+            throttle: self.throttle(),
+            caller: self.caller,
+            client_info: &self.client_info,
+        }
+    }
+
+    /// Returns the dependencies of the sales use cases.
+    #[must_use]
+    pub fn sales(&self) -> SalesContext<'_> {
+        SalesContext {
+            db: &self.db,
+            config: &self.app_state.config,
+            payment_providers: &self.app_state.payment_providers,
+            throttle: self.throttle(),
+            caller: self.caller,
+            category_tree: self.category_tree(),
+        }
     }
 
     /// Loads one value, batched with all other loads of the same key type in the request.
@@ -296,9 +319,15 @@ impl RequestContext {
         Err(Error::too_complex(message))
     }
 
-    /// Marks the checkout of the request as started and returns whether it is the first.
-    pub fn try_start_checkout(&self) -> bool {
-        !self.checkout_started.swap(true, Ordering::Relaxed)
+    /// Records that the request places an order. Without a permission it places at most one.
+    ///
+    /// # Errors
+    /// Returns `QueryTooComplex` for a second order.
+    pub fn start_checkout(&self) -> Result<()> {
+        if !self.caller.has_permissions() && self.checkout_started.swap(true, Ordering::Relaxed) {
+            return Err(Error::too_complex("One request places at most one order."));
+        }
+        Ok(())
     }
 }
 
@@ -306,56 +335,4 @@ impl RequestContext {
 #[must_use]
 pub fn request_context<'a>(ctx: &Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
-}
-
-/// Runs an operation and executes its pending loads in batches whenever it cannot make progress.
-///
-/// A batch starts only when the operation is idle, no statement of its own is running and the previous batch is
-/// complete. Loads that belong together therefore always form one batch, independent of the machine's load: the number
-/// of statements depends on the operation alone.
-pub async fn run_with_batching<T>(operation: impl Future<Output = T>, mut pending_loads: PendingLoads) -> T {
-    let mut operation = std::pin::pin!(operation);
-    let mut batch = FuturesUnordered::new();
-    std::future::poll_fn(move |task_context| {
-        let batch_waker =
-            Arc::new(BatchWaker { task_waker: task_context.waker().clone(), woken: AtomicBool::new(false) });
-        let waker = Waker::from(Arc::clone(&batch_waker));
-        loop {
-            batch_waker.woken.store(false, Ordering::Relaxed);
-            if let Poll::Ready(output) = operation.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-                return Poll::Ready(output);
-            }
-            // The operation yielded cooperatively and has already been woken again.
-            if batch_waker.woken.load(Ordering::Relaxed) {
-                return Poll::Pending;
-            }
-            if batch.is_empty() && !pending_loads.query_stats.is_busy() {
-                while let Ok(load) = pending_loads.receiver.try_recv() {
-                    batch.push(load);
-                }
-            }
-            if batch.is_empty() {
-                return Poll::Pending;
-            }
-            while ready!(batch.poll_next_unpin(task_context)).is_some() {}
-        }
-    })
-    .await
-}
-
-/// Waker that wakes the task and records that it was woken.
-struct BatchWaker {
-    task_waker: Waker,
-    woken: AtomicBool,
-}
-
-impl Wake for BatchWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Relaxed);
-        self.task_waker.wake_by_ref();
-    }
 }

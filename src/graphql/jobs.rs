@@ -217,8 +217,5 @@ impl JobMutation {
 async fn retry_or_discard_job(ctx: &Context<'_>, id: &ID, is_retry: bool) -> Result<JobRow> {
     let job_id = GlobalId::decode_as(id, NodeType::Job, "id")?;
     let db = &request_context(ctx).db;
-    db.write(
-        async |tx| if is_retry { admin::retry_job(tx, job_id).await } else { admin::discard_job(tx, job_id).await },
-    )
-    .await
+    if is_retry { admin::retry_job(db, job_id).await } else { admin::discard_job(db, job_id).await }
 }

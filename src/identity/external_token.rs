@@ -10,10 +10,9 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::{
-    Caller, Role,
-    access_token_service::TokenError,
-    account,
+    Caller, Role, account,
     account_linking::{self, ExternalIdentity},
+    error::{AuthError, TokenError},
     jwt::VerifiedClaims,
     oidc_provider::{OidcProvider, OidcProviders, ProviderMetadata, ProviderUnavailable},
 };
@@ -31,23 +30,6 @@ const MAX_EXTERNAL_TOKEN_BYTES: usize = 8 * 1024;
 const ACCOUNT_CACHE_SIZE: u64 = 20_000;
 /// Time until a cached account is checked again for being active.
 const ACCOUNT_CACHE_TTL: TimeDelta = TimeDelta::seconds(5);
-
-/// Authentication failure of a token.
-#[derive(Debug, Clone)]
-pub enum AuthError {
-    /// The token is invalid. The reason is for the log only.
-    InvalidToken(TokenError),
-    /// The issuer does not respond and its keys are not cached. The reason is for the log only.
-    ProviderUnavailable(String),
-    /// The account could not be read from the database.
-    Internal(Error),
-}
-
-impl From<TokenError> for AuthError {
-    fn from(error: TokenError) -> Self {
-        Self::InvalidToken(error)
-    }
-}
 
 impl From<ProviderUnavailable> for AuthError {
     fn from(error: ProviderUnavailable) -> Self {

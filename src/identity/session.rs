@@ -8,11 +8,12 @@ use sea_orm::{
 };
 
 use super::{
+    account::{account_changed_error, find_active_account},
     entity::{account, session},
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Result, global_id::NodeType},
     infra::{AuditRecord, Db, SqlBuilder, Tx},
 };
 
@@ -45,6 +46,21 @@ pub struct IssuedSession {
     pub refresh_token: String,
     /// Expiry of the session unless it is refreshed.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Tokens of a session, for its client.
+#[derive(Debug)]
+pub struct SessionTokens {
+    /// ID of the account.
+    pub account_id: i64,
+    /// Access token.
+    pub access_token: String,
+    /// Expiry of the access token.
+    pub access_token_expires_at: DateTime<Utc>,
+    /// Single-use refresh token.
+    pub refresh_token: String,
+    /// Expiry of the session unless it is refreshed.
+    pub refresh_token_expires_at: DateTime<Utc>,
 }
 
 /// Result of a refresh.
@@ -93,12 +109,6 @@ pub async fn create_session(
     let inserted = row.insert(tx).await?;
     let refresh_token = issue_refresh_token(tx, inserted.id, &family).await?;
     Ok(IssuedSession { session_id: inserted.id, account, refresh_token, expires_at })
-}
-
-/// Returns the error for an account that was changed concurrently.
-#[must_use]
-pub fn account_changed_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
 }
 
 /// Issues a refresh token: the family token, which identifies the session, and a random part.
@@ -156,7 +166,7 @@ pub async fn refresh_session(
         revoke_sessions(tx, session.account_id, Some(session.id)).await?;
         return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
     }
-    let Some(account) = super::account::find_active_account(tx, session.account_id).await? else {
+    let Some(account) = find_active_account(tx, session.account_id).await? else {
         return Ok(RefreshOutcome::Invalid("its account may not sign in"));
     };
     let expires_at = tx.now() + lifetime;

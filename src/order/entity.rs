@@ -139,19 +139,3 @@ pub struct OrderHistoryRow {
     pub is_public: bool,
     pub created_at: DateTime<Utc>,
 }
-
-/// A refund of an order.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct RefundRow {
-    pub id: i64,
-    pub order_id: i64,
-    pub payment_id: i64,
-    pub amount: i64,
-    pub shipping: i64,
-    pub attempt: i32,
-    pub status: String,
-    pub reason: Option<String>,
-    pub error: Option<String>,
-    pub created_at: DateTime<Utc>,
-}

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     identity::Permission,
-    order, payment,
+    payment,
 };
 
 /// Status of a payment.
@@ -109,7 +109,7 @@ pub enum RefundState {
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[derive(Debug, Clone)]
-pub struct Refund(pub order::entity::RefundRow);
+pub struct Refund(pub payment::RefundRow);
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[Object]

@@ -1,18 +1,20 @@
 //! Execution of refunds: the call of the provider and what its result changes.
 
-use super::{RefundPayment, finalize_order, find_refund};
+use super::effects::finalize_order;
 use crate::{
     base::Result,
     customer::OwnerScope,
     infra::{Db, Tx, jobs::JobOutcome},
-    order::{OrderRefunded, OrderRow, entity::RefundRow, history, history::OrderHistoryEvent, queries, transition},
-    payment::{PaymentProviders, PaymentRequest, PaymentResult, entity, payment_result, transactions},
+    order::{OrderRefunded, OrderRow, history, history::OrderHistoryEvent, queries, transition},
+    payment::{
+        PaymentProviders, PaymentRequest, PaymentResult, RefundRow, entity, jobs::RefundPayment, refunds, transactions,
+    },
+    sales::order_payment::lock_order_and_payment,
 };
-use sea_orm::ConnectionTrait;
 
 /// Runs [`RefundPayment`]; retries until the result is known.
-pub async fn run_refund_job(db: &Db, providers: &PaymentProviders, job: RefundPayment) -> JobOutcome {
-    match execute_refund(db, providers, job.refund).await {
+pub async fn run_refund_job(db: Db, providers: PaymentProviders, job: RefundPayment) -> JobOutcome {
+    match execute_refund(&db, &providers, job.refund).await {
         Ok(PaymentResult::Unknown { reason: error }) => JobOutcome::Retry(error),
         Ok(PaymentResult::Pending { .. }) => JobOutcome::Retry("the provider has not given the money back yet".into()),
         Ok(_) => JobOutcome::Done,
@@ -24,41 +26,33 @@ pub async fn run_refund_job(db: &Db, providers: &PaymentProviders, job: RefundPa
 ///
 /// # Errors
 /// Returns `NotFound` if the refund does not exist.
-pub async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i64) -> Result<PaymentResult> {
-    let refund = find_refund(db, refund_id).await?;
+pub(super) async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i64) -> Result<PaymentResult> {
+    let refund = refunds::find_refund(db, refund_id).await?;
     if refund.status != "pending" {
         return Ok(PaymentResult::Succeeded { reference: format!("refund-{refund_id}") });
     }
-    let (order, payment) =
-        db.write(async |tx| payment_result::lock_order_and_payment(tx, refund.order_id).await).await?;
+    let (order, payment) = db.write(async |tx| lock_order_and_payment(tx, refund.order_id).await).await?;
     // A provider repeats its result for a key: a declined refund is retried under a new key.
     let attempt_suffix = if refund.attempt > 1 { format!("-{}", refund.attempt) } else { String::new() };
-    let request = PaymentRequest {
-        idempotency_key: format!("refund-{refund_id}{attempt_suffix}"),
-        amount: refund.amount,
-        ..payment_result::build_payment_request(&order, &payment)
-    };
+    let idempotency_key = format!("refund-{refund_id}{attempt_suffix}");
+    let request = PaymentRequest { amount: refund.amount, ..PaymentRequest::new(&order, &payment, idempotency_key) };
     let result = providers.find_by_name(&payment.provider)?.refund(request).await;
-    db.write_with_retry(|| async |tx| apply_refund_result(tx, &refund, &result).await).await?;
+    db.write_with_retry(async |tx| apply_refund_result(tx, &refund, &result).await).await?;
     Ok(result)
 }
 
 /// Applies a provider result to a refund. Idempotent.
-pub async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult) -> Result<OrderRow> {
+async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult) -> Result<OrderRow> {
     let order = queries::lock_order(tx, refund.order_id, OwnerScope::All).await?;
-    let (status, error) = match result {
-        PaymentResult::Succeeded { .. } | PaymentResult::Authorized { .. } => ("succeeded", None),
-        PaymentResult::Declined { reason } => ("failed", Some(reason.as_str())),
+    let error = match result {
+        PaymentResult::Succeeded { .. } | PaymentResult::Authorized { .. } => None,
+        PaymentResult::Declined { reason } => Some(reason.as_str()),
         PaymentResult::Pending { .. } | PaymentResult::Unknown { .. } => return Ok(order),
     };
-    let mut sql = tx.sql();
-    sql.push("UPDATE refund SET status = ").bind(status).push(", error = ").bind(error).push(", updated_at = ");
-    sql.bind(tx.now()).push(" WHERE status = 'pending' AND id = ").bind(refund.id);
-    sql.push(" AND attempt = ").bind(refund.attempt);
-    if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 0 {
+    if !refunds::finish_refund(tx, refund, error).await? {
         return Ok(order);
     }
-    if status == "failed" {
+    if error.is_some() {
         history::record_history_event(tx, order.id, OrderHistoryEvent::Refund, (error, false)).await?;
         return transition::update_order(tx, order).await;
     }

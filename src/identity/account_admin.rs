@@ -7,18 +7,16 @@ use sea_orm::{
 use serde_json::json;
 
 use super::{
-    access_scope,
-    profile::{AccountTarget, CustomerUpdated},
+    AccessTokenService, Caller, PasswordHashPool, Role,
+    account::{self, AccountInput, NewAccount},
+    account_access::{AccountTarget, lock_target_account},
+    api_key,
+    entity::account as account_row,
+    events::CustomerUpdated,
+    random_token, session,
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
-    identity::{
-        self, Caller, PasswordHashPool, Role,
-        account::{AccountInput, NewAccount},
-        api_key,
-        entity::account,
-        random_token, session,
-    },
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -62,15 +60,42 @@ impl NewStaffAccount {
     }
 }
 
-/// Disables an account and revokes its sessions and API keys, or enables it again.
+/// Creates a staff account, or a customer account with a verified email address. `caller` is `None` for the CLI.
+///
+/// # Errors
+/// Returns `Forbidden` if the caller may not grant the role, all invalid fields together, or `AlreadyExists` if the
+/// email address is taken.
+pub async fn create_staff_account(
+    db: &Db,
+    hash_pool: &PasswordHashPool,
+    caller: Option<Caller>,
+    new: NewStaffAccount,
+) -> Result<account_row::Model> {
+    check_role_grant(caller, new.role)?;
+    let new_account = new.validate(hash_pool).await?;
+    db.write(async |tx| account::create_account(tx, new_account).await).await
+}
+
+/// Disables an account and revokes its sessions and API keys, or enables it again. With `access_tokens` the revocation
+/// takes effect on this instance immediately; others apply it within a second.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden` if the caller may not change staff accounts, `VersionConflict`, and
 /// `IllegalTransition` for the last active admin.
-pub async fn set_account_disabled(tx: &Tx, target: AccountTarget, disabled: bool) -> Result<account::Model> {
+pub async fn set_account_disabled(
+    db: &Db,
+    access_tokens: Option<&AccessTokenService>,
+    target: AccountTarget,
+    disabled: bool,
+) -> Result<account_row::Model> {
+    let row = db.write(async |tx| write_account_disabled(tx, &target, disabled).await).await?;
+    refresh_revoked_sessions(db, access_tokens).await?;
+    Ok(row)
+}
+
+async fn write_account_disabled(tx: &Tx, target: &AccountTarget, disabled: bool) -> Result<account_row::Model> {
     let admin_ids = lock_active_admins(tx).await?;
-    let row = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    let row = lock_target_account(tx, target).await?;
     if row.disabled_at.is_some() == disabled {
         return Ok(row);
     }
@@ -102,23 +127,34 @@ pub async fn set_account_disabled(tx: &Tx, target: AccountTarget, disabled: bool
 ///
 /// # Errors
 /// Returns `Forbidden` if the role has permissions that the caller does not have.
-pub fn check_role_grant(caller: Option<Caller>, role: Role) -> Result<()> {
+fn check_role_grant(caller: Option<Caller>, role: Role) -> Result<()> {
     if caller.is_none_or(|caller| caller.permissions().covers(role.permissions())) {
         return Ok(());
     }
     Err(Error::user(PublicErrorCode::Forbidden, "role", format!("The role {} may do more than you.", role.name())))
 }
 
-/// Changes the role of an account and revokes its sessions, so that the change takes effect immediately.
+/// Changes the role of an account and revokes its sessions, so that the change takes effect: with `access_tokens`
+/// immediately on this instance, on others within a second.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden` if the caller may not grant the role, `VersionConflict`, and `IllegalTransition`
 /// for the last active admin.
-pub async fn set_account_role(tx: &Tx, target: AccountTarget, role: Role) -> Result<account::Model> {
+pub async fn set_account_role(
+    db: &Db,
+    access_tokens: Option<&AccessTokenService>,
+    target: AccountTarget,
+    role: Role,
+) -> Result<account_row::Model> {
     check_role_grant(target.caller, role)?;
+    let row = db.write(async |tx| write_account_role(tx, &target, role).await).await?;
+    refresh_revoked_sessions(db, access_tokens).await?;
+    Ok(row)
+}
+
+async fn write_account_role(tx: &Tx, target: &AccountTarget, role: Role) -> Result<account_row::Model> {
     let admin_ids = lock_active_admins(tx).await?;
-    let row = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    let row = lock_target_account(tx, target).await?;
     if row.role == role {
         return Ok(row);
     }
@@ -140,14 +176,34 @@ pub async fn set_account_role(tx: &Tx, target: AccountTarget, role: Role) -> Res
     Ok(row)
 }
 
+/// Applies revoked sessions to the access tokens of this instance.
+async fn refresh_revoked_sessions(db: &Db, access_tokens: Option<&AccessTokenService>) -> Result<()> {
+    match access_tokens {
+        Some(access_tokens) => access_tokens.refresh(db).await,
+        None => Ok(()),
+    }
+}
+
+/// Locks an account for its erasure.
+///
+/// # Errors
+/// Returns `NotFound`, `Forbidden` if the caller may not change staff accounts, `VersionConflict`, and
+/// `IllegalTransition` for the last active admin.
+pub async fn lock_erasable_account(tx: &Tx, target: &AccountTarget) -> Result<account_row::Model> {
+    let admin_ids = lock_active_admins(tx).await?;
+    let row = lock_target_account(tx, target).await?;
+    check_not_last_admin(&admin_ids, row.id, "id")?;
+    Ok(row)
+}
+
 /// Locks all admins until the end of the transaction and returns the IDs of the active ones. This serializes
 /// concurrent demotions that would leave no admin. Always locked before a single account, and in a fixed order.
-pub(super) async fn lock_active_admins(tx: &Tx) -> Result<Vec<i64>> {
-    let rows = account::Entity::find()
-        .filter(account::Column::Role.eq(Role::Admin))
-        .filter(account::Column::DeletedAt.is_null())
-        .order_by_asc(account::Column::CreatedAt)
-        .order_by_asc(account::Column::Id)
+async fn lock_active_admins(tx: &Tx) -> Result<Vec<i64>> {
+    let rows = account_row::Entity::find()
+        .filter(account_row::Column::Role.eq(Role::Admin))
+        .filter(account_row::Column::DeletedAt.is_null())
+        .order_by_asc(account_row::Column::CreatedAt)
+        .order_by_asc(account_row::Column::Id)
         .lock(LockType::NoKeyUpdate)
         .all(tx)
         .await?;
@@ -155,7 +211,7 @@ pub(super) async fn lock_active_admins(tx: &Tx) -> Result<Vec<i64>> {
 }
 
 /// Rejects a change that would leave no active admin.
-pub(super) fn check_not_last_admin(admin_ids: &[i64], account_id: i64, field: &str) -> Result<()> {
+fn check_not_last_admin(admin_ids: &[i64], account_id: i64, field: &str) -> Result<()> {
     if admin_ids == [account_id] {
         let message = "this is the last admin who can sign in; make another one first";
         return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
@@ -165,7 +221,7 @@ pub(super) fn check_not_last_admin(admin_ids: &[i64], account_id: i64, field: &s
 
 /// Creates the first admin if no account exists; returns the generated password, or `None` if an account exists.
 pub async fn create_first_admin(db: &Db, email: &str) -> Result<Option<String>> {
-    if account::Entity::find().count(db).await? > 0 {
+    if account_row::Entity::find().count(db).await? > 0 {
         return Ok(None);
     }
     let password = generate_password()?;
@@ -179,10 +235,10 @@ pub async fn create_first_admin(db: &Db, email: &str) -> Result<Option<String>> 
     };
     let new_account = new_staff.validate(&PasswordHashPool::new(0)).await?;
     let created = db.write(async |tx| {
-        if account::Entity::find().count(tx).await? > 0 {
+        if account_row::Entity::find().count(tx).await? > 0 {
             return Ok(None);
         }
-        identity::account::create_account(tx, new_account).await.map(|_| Some(password))
+        account::create_account(tx, new_account).await.map(|_| Some(password))
     });
     match created.await {
         // Another instance has created it concurrently.
