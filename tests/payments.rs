@@ -67,8 +67,8 @@ pub async fn assert_balances_match(app: &TestApp, payment_provider: &FakePayment
 }
 
 async fn count_reserved_units(app: &TestApp) -> (i64, i64) {
-    let all = app.query_scalar("SELECT COALESCE(SUM(reserved), 0) FROM inventory").await;
-    (all, app.query_scalar("SELECT count(*) FROM stock_hold WHERE expires_at IS NOT NULL").await)
+    let all = app.query_scalar("SELECT COALESCE(SUM(reserved), 0) FROM inventory_level").await;
+    (all, app.query_scalar("SELECT count(*) FROM stock_reservation WHERE expires_at IS NOT NULL").await)
 }
 
 async fn authorized_payment_keeps_the_reservation(backend: Backend) {

@@ -82,7 +82,7 @@ async fn role_change_applies_at_once(backend: Backend) {
     assert_eq!(changed.data_at("/staffRoleUpdate/customer"), &json!({ "role": "CUSTOMER", "version": 2 }));
     let stale_response = app.query_as(&staff, "{ customers { totalCount } }", json!({})).await;
     assert_eq!(stale_response.error_code(), "UNAUTHENTICATED");
-    let count_sql = "SELECT count(*) FROM audit WHERE action = 'staff.role' AND thing_kind = 'Customer'";
+    let count_sql = "SELECT count(*) FROM audit_log WHERE action = 'staff.role' AND entity_type = 'Customer'";
     assert_eq!(app.query_scalar(count_sql).await, 1);
 }
 

@@ -77,9 +77,9 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
 #[must_use]
 pub fn close_cart(tx: &Tx, cart_id: i64, order_id: i64) -> SqlBuilder {
     let mut sql = tx.sql();
-    sql.push("UPDATE cart SET state = 'ordered', order_id = ").bind(order_id);
+    sql.push("UPDATE cart SET status = 'ordered', order_id = ").bind(order_id);
     sql.push(", version = version + 1, updated_at = ").bind(tx.now());
-    sql.push(" WHERE state = 'open' AND id = ").bind(cart_id);
+    sql.push(" WHERE status = 'open' AND id = ").bind(cart_id);
     sql
 }
 
@@ -92,9 +92,9 @@ pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
         account_access::lock_account(tx, row.try_get_by(0)?).await?;
     }
     let mut sql = tx.sql();
-    sql.push("UPDATE cart SET state = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
-    sql.push(" WHERE state = 'ordered' AND order_id = ").bind(order_id).push(
-        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.state = 'open' AND other.account_id = cart.account_id)",
+    sql.push("UPDATE cart SET status = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE status = 'ordered' AND order_id = ").bind(order_id).push(
+        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.status = 'open' AND other.account_id = cart.account_id)",
     );
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())

@@ -57,7 +57,7 @@ pub(super) async fn lock_account(tx: &Tx, account: i64) -> Result<()> {
 async fn relock_or_create_cart(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
     let account = row.account_id;
     let locked = cart::Entity::find_by_id(row.id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    match locked.filter(|locked| locked.state == CartStatus::Open) {
+    match locked.filter(|locked| locked.status == CartStatus::Open) {
         Some(locked) => Ok(locked),
         None => insert_cart(tx, account).await,
     }
@@ -67,9 +67,9 @@ async fn relock_or_create_cart(tx: &Tx, row: cart::Model) -> Result<cart::Model>
 async fn insert_cart(tx: &Tx, account: Option<i64>) -> Result<cart::Model> {
     let row = cart::Model {
         id: 0,
-        word: random_token::generate_token()?,
+        token: random_token::generate_token()?,
         account_id: account,
-        state: CartStatus::Open,
+        status: CartStatus::Open,
         order_id: None,
         email: None,
         phone: None,

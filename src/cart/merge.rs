@@ -34,10 +34,10 @@ pub async fn merge_guest_cart(db: &Db, account: i64, token: &str) -> Result<Lock
         // Lock order: the account, then carts by primary key. The account lock serializes concurrent merges.
         create::lock_account(tx, account).await?;
         let mut rows = lock_both_carts(tx, account, token).await?;
-        let guest_cart = rows.iter().position(|row| row.word == token).ok_or_else(missing)?;
+        let guest_cart = rows.iter().position(|row| row.token == token).ok_or_else(missing)?;
         let guest_cart = rows.remove(guest_cart);
         let customer_cart = rows.pop();
-        if guest_cart.state == CartStatus::Merged {
+        if guest_cart.status == CartStatus::Merged {
             let row = match customer_cart {
                 Some(customer_cart) => customer_cart,
                 None => create::lock_or_create_cart(tx, account).await?,
@@ -66,8 +66,8 @@ pub async fn merge_guest_cart_at_login(db: &Db, account: i64, token: &str) {
 /// Locks the cart with this token and the customer's open cart, in primary key order.
 async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Result<Vec<cart::Model>> {
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE word = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
-    sql.bind(account).push(") OR state = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
+    sql.push("SELECT * FROM cart WHERE token = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
+    sql.bind(account).push(") OR status = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
     }
@@ -101,7 +101,7 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
     tx.execute_raw(sql.into_statement()).await?;
     let emptied = cart::Model {
         account_id: owner,
-        state: CartStatus::Merged,
+        status: CartStatus::Merged,
         email: None,
         phone: None,
         shipping_address: None,

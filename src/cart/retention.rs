@@ -16,8 +16,8 @@ const EXPIRED_CART_BATCH_SIZE: u64 = 500;
 pub async fn delete_expired_carts(db: &Db, config: &CartConfig) -> Result<u64> {
     let cutoff_for = |ttl| db.now() - TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
     let retention_rules = [
-        ("(account_id IS NULL OR state <> 'open')", cutoff_for(config.guest_lifetime)),
-        ("account_id IS NOT NULL AND state = 'open'", cutoff_for(config.customer_lifetime)),
+        ("(account_id IS NULL OR status <> 'open')", cutoff_for(config.guest_lifetime)),
+        ("account_id IS NOT NULL AND status = 'open'", cutoff_for(config.customer_lifetime)),
     ];
     let mut total = 0;
     for (condition, cutoff) in retention_rules {

@@ -207,9 +207,9 @@ const PRODUCT_COLUMNS: [product::Column; 19] = {
     [
         C::Slug,
         C::Name,
-        C::NameKey,
+        C::NameNormalized,
         C::Vendor,
-        C::VendorKey,
+        C::VendorNormalized,
         C::CategoryId,
         C::Status,
         C::Featured,
@@ -217,10 +217,10 @@ const PRODUCT_COLUMNS: [product::Column; 19] = {
         C::Sku,
         C::Price,
         C::SalePrice,
-        C::PriceNow,
-        C::PriceMax,
+        C::CurrentPrice,
+        C::MaxCurrentPrice,
         C::InStock,
-        C::RepriceAt,
+        C::NextPriceChangeAt,
         C::Version,
         C::UpdatedAt,
         C::DeletedAt,
@@ -233,7 +233,7 @@ const VARIANT_COLUMNS: [variant::Column; 15] = {
     [
         C::Sku,
         C::Name,
-        C::OptionKey,
+        C::OptionsNormalized,
         C::Price,
         C::SalePrice,
         C::SaleStartsAt,
@@ -252,12 +252,12 @@ const VARIANT_COLUMNS: [variant::Column; 15] = {
 /// Frees the option keys that change: variants may swap them, but unique constraints are checked row by row.
 async fn release_option_keys(tx: &Tx, changed: &[(&variant::Model, Option<&variant::Model>)]) -> Result<()> {
     let has_new_options = |(row, before): &&(&variant::Model, Option<&variant::Model>)| {
-        before.is_some_and(|before| before.option_key != row.option_key)
+        before.is_some_and(|before| before.options_normalized != row.options_normalized)
     };
     let variant_ids: Vec<i64> = changed.iter().filter(has_new_options).map(|(row, _)| row.id).collect();
     if !variant_ids.is_empty() {
         let mut sql = tx.sql();
-        sql.push("UPDATE variant SET option_key = ")
+        sql.push("UPDATE variant SET options_normalized = ")
             .bind("\u{1f}\u{1f}")
             .push(" || id WHERE ")
             .eq_any("id", variant_ids);

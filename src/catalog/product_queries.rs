@@ -62,8 +62,8 @@ impl ProductSortKey {
         match self {
             Self::BestMatch => &["p.featured", "p.created_at"],
             Self::Relevance => &["score"],
-            Self::Price => &["p.price_now"],
-            Self::Name => &["p.name_key"],
+            Self::Price => &["p.current_price"],
+            Self::Name => &["p.name_normalized"],
             Self::Newest => &["p.created_at"],
         }
     }
@@ -107,8 +107,8 @@ impl ProductRow {
                 vec![CursorValue::Bool(product.featured), CursorValue::Time(product.created_at)]
             }
             ProductSortKey::Relevance => vec![CursorValue::Int(self.score.into())],
-            ProductSortKey::Price => vec![CursorValue::Int(product.price_now)],
-            ProductSortKey::Name => vec![CursorValue::Text(product.name_key.clone())],
+            ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
+            ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
         };
         Cursor { sort_tag: sort.sort_key.cursor_tag(), values, id: product.id }.encode()
@@ -123,8 +123,8 @@ impl ProductSort {
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns { featured: true, created_at: true, ..id_only },
             ProductSortKey::Relevance => id_only,
-            ProductSortKey::Price => ProductColumns { price_now: true, ..id_only },
-            ProductSortKey::Name => ProductColumns { name_key: true, ..id_only },
+            ProductSortKey::Price => ProductColumns { current_price: true, ..id_only },
+            ProductSortKey::Name => ProductColumns { name_normalized: true, ..id_only },
             ProductSortKey::Newest => ProductColumns { created_at: true, ..id_only },
         }
     }
@@ -276,9 +276,9 @@ fn push_search_score(sql: &mut SqlBuilder, query: &super::search::SearchQuery) {
     sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
     sql.bind(query.normalized_text.as_str());
     let text_parameter = sql.bind_count();
-    sql.push(") OR p.name_key = ")
+    sql.push(") OR p.name_normalized = ")
         .placeholder(text_parameter)
-        .push(" THEN 4 WHEN substr(p.name_key, 1, length(")
+        .push(" THEN 4 WHEN substr(p.name_normalized, 1, length(")
         .placeholder(text_parameter);
     sql.push(")) = ").placeholder(text_parameter).push(" THEN 3 WHEN ");
     let expression = query.to_match_expression(if sql.is_postgres() {
@@ -302,7 +302,7 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
     if filter.is_only_category() {
-        sql.push("SELECT CAST(COALESCE(SUM(p.products), 0) AS BIGINT) AS many FROM category_tally AS p WHERE true");
+        sql.push("SELECT CAST(COALESCE(SUM(p.product_count), 0) AS BIGINT) AS many FROM category_product_count AS p WHERE true");
         filter.push_category_condition(&mut sql);
     } else {
         sql.push("SELECT COUNT(*) AS many");

@@ -56,15 +56,15 @@ macro_rules! declare_projection {
 declare_projection!(
     /// Columns of `product`.
     ProductColumns of product {
-        id, slug, name, name_key, vendor, vendor_key, category_id, status, featured, image, sku, price, sale_price,
-        price_now, price_max, in_stock, reprice_at, version, created_at, updated_at, deleted_at,
+        id, slug, name, name_normalized, vendor, vendor_normalized, category_id, status, featured, image, sku, price, sale_price,
+        current_price, max_current_price, in_stock, next_price_change_at, version, created_at, updated_at, deleted_at,
     }
 );
 
 declare_projection!(
     /// Columns of `variant`.
     VariantColumns of variant {
-        id, product_id, sku, name, option_key, price, sale_price, sale_starts_at, sale_ends_at, weight_grams, image,
+        id, product_id, sku, name, options_normalized, price, sale_price, sale_starts_at, sale_ends_at, weight_grams, image,
         barcode, track_stock, position, version, created_at, updated_at, deleted_at,
     }
 );

@@ -53,7 +53,7 @@ impl ApiKey {
 
     /// Last four characters of the key, for identification.
     async fn hint(&self) -> &str {
-        &self.row.hint
+        &self.row.last_four
     }
 
     /// Permissions granted to the key.
@@ -63,7 +63,7 @@ impl ApiKey {
 
     /// Account that created the key; null if an API key created it or the caller may not see the account.
     async fn made_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        match self.row.made_by {
+        match self.row.created_by {
             Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
@@ -76,7 +76,7 @@ impl ApiKey {
 
     /// Time of last use, to the minute; null if never used.
     async fn used_at(&self) -> Option<DateTime<Utc>> {
-        self.row.used_at
+        self.row.last_used_at
     }
 
     /// Revocation time; null if not revoked.

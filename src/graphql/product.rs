@@ -163,8 +163,8 @@ impl Product {
     async fn price_range(&self, ctx: &Context<'_>) -> PriceRange {
         let currency = CurrencyCode(request_context(ctx).app_state.config.shop.currency);
         PriceRange {
-            min: request_context(ctx).decimal_amount(self.0.price_now),
-            max: request_context(ctx).decimal_amount(self.0.price_max),
+            min: request_context(ctx).decimal_amount(self.0.current_price),
+            max: request_context(ctx).decimal_amount(self.0.max_current_price),
             currency,
         }
     }

@@ -76,7 +76,7 @@ impl Session {
 
     /// Login method: `password` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
-        &self.0.method
+        &self.0.auth_method
     }
 
     /// User agent of the client at login.
@@ -86,7 +86,7 @@ impl Session {
 
     /// IP address at login.
     async fn address(&self) -> &str {
-        &self.0.address
+        &self.0.ip_address
     }
 
     /// Login time.
@@ -96,7 +96,7 @@ impl Session {
 
     /// Time of the last token issue.
     async fn used_at(&self) -> DateTime<Utc> {
-        self.0.used_at
+        self.0.last_used_at
     }
 
     /// Expiry time, unless it is refreshed before.

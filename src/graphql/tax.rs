@@ -34,7 +34,7 @@ pub struct AppliedTax {
 
 impl From<(String, EffectiveTaxRate)> for AppliedTax {
     fn from((name, rate): (String, EffectiveTaxRate)) -> Self {
-        Self { name, percent: Decimal::new(rate.basis_points.into(), 2), included: rate.included }
+        Self { name, percent: Decimal::new(rate.rate_bps.into(), 2), included: rate.included }
     }
 }
 
@@ -79,7 +79,7 @@ impl TaxRate {
 
     /// Whether prices include the tax; otherwise it is added to them.
     async fn included(&self) -> bool {
-        self.0.included
+        self.0.included_in_price
     }
 
     /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.

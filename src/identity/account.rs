@@ -134,14 +134,14 @@ pub fn normalize_names(first: &str, last: &str) -> (String, String) {
 /// Returns `AlreadyExists` if the email address is taken.
 pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
     let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
-    let (name_key, last_name_key) = normalize_names(&first_name, &last_name);
+    let (name_normalized, last_name_normalized) = normalize_names(&first_name, &last_name);
     let row = account::ActiveModel {
-        name_key: Set(name_key),
-        last_name_key: Set(last_name_key),
-        email_key: Set(email.as_deref().map(normalize_email)),
+        name_normalized: Set(name_normalized),
+        last_name_normalized: Set(last_name_normalized),
+        email_normalized: Set(email.as_deref().map(normalize_email)),
         email_verified_at: Set((email_verified && email.is_some()).then_some(tx.now())),
         email: Set(email),
-        password: Set(password_hash),
+        password_hash: Set(password_hash),
         role: Set(role),
         language: Set(language),
         first_name: Set(first_name),
@@ -188,7 +188,10 @@ pub fn account_changed_error() -> Error {
 
 /// Returns the account of an email address, if any.
 pub async fn find_account_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
-    Ok(account::Entity::find().filter(account::Column::EmailKey.eq(normalize_email(email.trim()))).one(db).await?)
+    Ok(account::Entity::find()
+        .filter(account::Column::EmailNormalized.eq(normalize_email(email.trim())))
+        .one(db)
+        .await?)
 }
 
 /// Returns an account that is neither disabled nor deleted.
@@ -203,12 +206,12 @@ pub async fn find_active_account(db: &impl ConnectionTrait, account_id: i64) -> 
 /// # Errors
 /// Returns `Unauthenticated` if the account was changed concurrently.
 pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: String) -> Result<account::Model> {
-    let has_same_password = match &account.password {
-        Some(password) => account::Column::Password.eq(password.as_str()),
-        None => account::Column::Password.is_null(),
+    let has_same_password = match &account.password_hash {
+        Some(password) => account::Column::PasswordHash.eq(password.as_str()),
+        None => account::Column::PasswordHash.is_null(),
     };
     let result = account::Entity::update_many()
-        .col_expr(account::Column::Password, Expr::value(password_hash.as_str()))
+        .col_expr(account::Column::PasswordHash, Expr::value(password_hash.as_str()))
         .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
         .filter(account::Column::Id.eq(account.id))
         .filter(has_same_password)
@@ -219,7 +222,7 @@ pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: S
     if result.rows_affected == 0 {
         return Err(account_changed_error());
     }
-    Ok(account::Model { password: Some(password_hash), ..account })
+    Ok(account::Model { password_hash: Some(password_hash), ..account })
 }
 
 /// Marks the email address of an account as verified.
@@ -241,7 +244,7 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
     let (account_id, before, version) = (account.id, account.email.clone(), account.version + 1);
     let mut row = account.into_active_model();
     row.email = Set(Some(email.to_owned()));
-    row.email_key = Set(Some(normalize_email(email)));
+    row.email_normalized = Set(Some(normalize_email(email)));
     row.email_verified_at = Set(Some(tx.now()));
     row.version = Set(version);
     row.updated_at = Set(tx.now());

@@ -90,17 +90,18 @@ pub async fn create_session(
     let presented = account;
     let account = account::Entity::find_by_id(presented.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = account.filter(|current| current.deleted_at.is_none() && current.disabled_at.is_none());
-    let account = active.filter(|current| current.password == presented.password).ok_or_else(account_changed_error)?;
+    let account =
+        active.filter(|current| current.password_hash == presented.password_hash).ok_or_else(account_changed_error)?;
     let expires_at = tx.now() + lifetime;
     let family = random_token::generate_token()?;
     let row = session::ActiveModel {
         account_id: Set(account.id),
-        family: Set(Some(random_token::sha256_base64url(&family))),
-        method: Set(method.to_owned()),
+        token_family: Set(Some(random_token::sha256_base64url(&family))),
+        auth_method: Set(method.to_owned()),
         user_agent: Set(client.user_agent.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT_CHARS).collect()),
-        address: Set(client.ip_address.clone()),
+        ip_address: Set(client.ip_address.clone()),
         expires_at: Set(expires_at),
-        used_at: Set(tx.now()),
+        last_used_at: Set(tx.now()),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
         ..Default::default()
@@ -114,7 +115,7 @@ pub async fn create_session(
 async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<String> {
     let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
     let mut sql = tx.sql();
-    sql.push("INSERT INTO refresh_token (digest, session_id, created_at, updated_at) VALUES (");
+    sql.push("INSERT INTO refresh_token (token_hash, session_id, created_at, updated_at) VALUES (");
     sql.bind(random_token::sha256_base64url(&refresh_token)).push(", ").bind(session_id).push(", ");
     sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
     tx.execute_raw(sql.into_statement()).await?;
@@ -124,7 +125,10 @@ async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<S
 /// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
 fn select_session_by_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
     let (family, _) = token.split_once(TOKEN_SEPARATOR)?;
-    Some((family, session::Entity::find().filter(session::Column::Family.eq(random_token::sha256_base64url(family)))))
+    Some((
+        family,
+        session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family))),
+    ))
 }
 
 /// Returns whether a refresh token belongs to a stored session. Statements: 1.
@@ -167,7 +171,7 @@ pub async fn refresh_session(
     };
     let expires_at = tx.now() + lifetime;
     session::Entity::update_many()
-        .col_expr(session::Column::UsedAt, Expr::value(tx.now()))
+        .col_expr(session::Column::LastUsedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
         .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
         .filter(session::Column::Id.eq(session.id))
@@ -189,7 +193,7 @@ pub async fn refresh_session(
 async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, grace: TimeDelta) -> Result<bool> {
     let mut sql = tx.sql();
     sql.push("SELECT used_at FROM refresh_token WHERE session_id = ").bind(session_id);
-    sql.push(" AND digest = ").bind(random_token::sha256_base64url(token));
+    sql.push(" AND token_hash = ").bind(random_token::sha256_base64url(token));
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(false) };
     let Some(used_at) = row.try_get_by::<Option<DateTime<Utc>>, _>(0)? else { return Ok(true) };
     if used_at + grace <= tx.now() {
@@ -243,7 +247,7 @@ pub async fn list_active_sessions(
         .filter(session::Column::AccountId.eq(account_id))
         .filter(session::Column::RevokedAt.is_null())
         .filter(session::Column::ExpiresAt.gt(now))
-        .order_by_desc(session::Column::UsedAt)
+        .order_by_desc(session::Column::LastUsedAt)
         .order_by_desc(session::Column::Id);
     Ok(query.all(db).await?)
 }

@@ -33,8 +33,8 @@ pub struct AuditRow {
     pub actor_kind: String,
     pub actor_id: Option<i64>,
     pub action: String,
-    pub thing_kind: String,
-    pub thing_id: i64,
+    pub entity_type: String,
+    pub entity_id: i64,
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub request_id: String,
@@ -74,7 +74,7 @@ const AUDIT_CURSOR_TAG: char = 'a';
 pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageRequest) -> Result<Page<AuditRow>> {
     let AuditRowFilter { actor, action, entity, since, until } = filter;
     let mut sql = db.sql();
-    sql.push("SELECT a.* FROM audit AS a WHERE true");
+    sql.push("SELECT a.* FROM audit_log AS a WHERE true");
     if let Some(actor) = actor {
         let (kind, row_id) = actor.to_db_parts();
         sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(row_id);
@@ -83,7 +83,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
         sql.push(" AND a.action = ").bind(action.as_str());
     }
     if let Some((kind, row_id)) = entity {
-        sql.push(" AND a.thing_kind = ").bind(*kind).push(" AND a.thing_id = ").bind(*row_id);
+        sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
     }
     if let Some(since) = since {
         sql.push(" AND a.created_at >= ").bind(*since);
@@ -134,15 +134,15 @@ impl Tx {
             ("actor_kind", "text"),
             ("actor_id", "bigint"),
             ("action", "text"),
-            ("thing_kind", "text"),
-            ("thing_id", "bigint"),
+            ("entity_type", "text"),
+            ("entity_id", "bigint"),
             ("before", "jsonb"),
             ("after", "jsonb"),
             ("request_id", "text"),
             ("created_at", "timestamptz"),
         ];
         let mut sql = self.sql();
-        sql.insert_rows("audit", &columns, records.iter().map(row).collect());
+        sql.insert_rows("audit_log", &columns, records.iter().map(row).collect());
         self.execute_raw(sql.into_statement()).await?;
         Ok(())
     }
@@ -151,8 +151,8 @@ impl Tx {
 /// Clears the values of an entity's audit rows; the actions are kept.
 pub async fn erase_audit_values(tx: &Tx, (kind, row_id): (NodeType, i64)) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("UPDATE audit SET before = NULL, after = NULL WHERE thing_kind = ").bind(kind.name());
-    sql.push(" AND thing_id = ").bind(row_id);
+    sql.push("UPDATE audit_log SET before = NULL, after = NULL WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
@@ -172,15 +172,15 @@ pub struct ExportedChange {
 #[serde(rename_all = "camelCase")]
 pub struct ExportedAction {
     action: String,
-    thing_kind: String,
+    entity_type: String,
     created_at: DateTime<Utc>,
 }
 
 /// Exports the changes of an entity, oldest first. Statements: 1.
 pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType, i64)) -> Result<Vec<ExportedChange>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, before, after, created_at FROM audit WHERE thing_kind = ").bind(kind.name());
-    sql.push(" AND thing_id = ").bind(row_id).push(" ORDER BY created_at");
+    sql.push("SELECT action, before, after, created_at FROM audit_log WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id).push(" ORDER BY created_at");
     query_rows(db, sql).await
 }
 
@@ -188,7 +188,7 @@ pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType
 pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<ExportedAction>> {
     let (kind, actor_id) = Actor::Account(account_id).to_db_parts();
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = ").bind(kind);
+    sql.push("SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = ").bind(kind);
     sql.push(" AND actor_id = ").bind(actor_id).push(" ORDER BY created_at");
     query_rows(db, sql).await
 }

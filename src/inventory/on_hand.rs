@@ -32,17 +32,18 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
         ("location_id", "bigint"),
         ("on_hand", "bigint"),
         ("reserved", "bigint"),
-        ("moved_why", "text"),
-        ("moved_by", "text"),
+        ("last_reason", "text"),
+        ("last_actor", "text"),
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
     let mut sql = tx.sql();
-    sql.insert_rows("inventory", &columns, rows.collect()).push(
+    sql.insert_rows("inventory_level", &columns, rows.collect()).push(
         " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
-         moved_why = excluded.moved_why, moved_for = NULL, moved_by = excluded.moved_by, \
-         on_hand = CASE WHEN excluded.on_hand < inventory.reserved THEN inventory.reserved ELSE excluded.on_hand END \
-         WHERE inventory.on_hand <> excluded.on_hand",
+         last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
+         on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \
+         excluded.on_hand END \
+         WHERE inventory_level.on_hand <> excluded.on_hand",
     );
     tx.execute_raw(sql.into_statement()).await?;
     let variants: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
@@ -90,7 +91,9 @@ pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()
 
 async fn load_on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
     let mut sql = tx.sql();
-    sql.push("SELECT variant_id, on_hand FROM inventory WHERE location_id = ").bind(DEFAULT_LOCATION_ID).push(" AND ");
+    sql.push("SELECT variant_id, on_hand FROM inventory_level WHERE location_id = ")
+        .bind(DEFAULT_LOCATION_ID)
+        .push(" AND ");
     sql.eq_any("variant_id", variants.iter().copied());
     let rows = tx.query_all_raw(sql.into_statement()).await?;
     rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()

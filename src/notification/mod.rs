@@ -14,7 +14,7 @@ pub mod order_handlers;
 pub mod queries;
 
 pub use enqueue::{NewNotification, NotificationRecipient, enqueue_notification, resend_notification};
-pub use entity::message;
+pub use entity::notification;
 pub use event_type::{NotificationChannel, NotificationEventType};
 pub use render::{RenderedEmail, TemplateContext, render_email, render_sms};
 pub use template_data::{

@@ -29,10 +29,10 @@ impl ChannelPreferences {
     }
 
     fn insert_row(&mut self, row: &QueryResult) -> Result<()> {
-        let (event_type, channel): (String, String) = (row.try_get("", "occasion")?, row.try_get("", "channel")?);
+        let (event_type, channel): (String, String) = (row.try_get("", "event_type")?, row.try_get("", "channel")?);
         let parse_error = |error: String| Error::internal("reading what a customer wants to hear of", error);
         let key = (event_type.parse().map_err(parse_error)?, channel.parse().map_err(parse_error)?);
-        self.0.insert(key, row.try_get("", "wanted")?);
+        self.0.insert(key, row.try_get("", "enabled")?);
         Ok(())
     }
 }
@@ -48,7 +48,7 @@ pub async fn load_preferences_by_account(
     account_ids: &[i64],
 ) -> Result<HashMap<i64, ChannelPreferences>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id, occasion, channel, wanted FROM notification_preference WHERE ");
+    sql.push("SELECT account_id, event_type, channel, enabled FROM notification_preference WHERE ");
     sql.eq_any("account_id", account_ids.iter().copied());
     let mut by_account: HashMap<i64, ChannelPreferences> = HashMap::new();
     for row in db.query_all_raw(sql.into_statement()).await? {
@@ -80,15 +80,15 @@ pub async fn set_preferences(
         if !rows.is_empty() {
             let columns = [
                 ("account_id", "bigint"),
-                ("occasion", "text"),
+                ("event_type", "text"),
                 ("channel", "text"),
-                ("wanted", "boolean"),
+                ("enabled", "boolean"),
                 ("created_at", "timestamptz"),
                 ("updated_at", "timestamptz"),
             ];
             let mut sql = tx.sql();
             sql.insert_rows("notification_preference", &columns, rows);
-            sql.push(" ON CONFLICT (account_id, occasion, channel) DO UPDATE SET wanted = excluded.wanted, ");
+            sql.push(" ON CONFLICT (account_id, event_type, channel) DO UPDATE SET enabled = excluded.enabled, ");
             sql.push("updated_at = excluded.updated_at");
             tx.execute_raw(sql.into_statement()).await?;
         }

@@ -15,4 +15,4 @@ pub mod privacy;
 
 pub use entity::{OrderLineRow, OrderRow};
 pub use events::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
-pub use state_machine::{FulfilmentStatus, PaymentStatus, Status};
+pub use state_machine::{FulfillmentStatus, PaymentStatus, Status};

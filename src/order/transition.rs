@@ -6,7 +6,7 @@ use super::{
     OrderRow, OrderStatusChanged, PaymentStatus, fulfillment, history,
     history::OrderHistoryEvent,
     queries,
-    state_machine::{FulfilmentStatus, OrderAction},
+    state_machine::{FulfillmentStatus, OrderAction},
 };
 use crate::{
     base::{Error, Result, check_version, error::PublicErrorCode},
@@ -64,8 +64,8 @@ pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     order.version += 1;
     order.updated_at = tx.now();
     let mut sql = tx.sql();
-    sql.push("UPDATE customer_order SET status = ").bind(order.status.stored()).push(", payment_status = ");
-    sql.bind(order.payment_status.stored()).push(", fulfilment_status = ").bind(order.fulfilment_status.stored());
+    sql.push("UPDATE orders SET status = ").bind(order.status.stored()).push(", payment_status = ");
+    sql.bind(order.payment_status.stored()).push(", fulfillment_status = ").bind(order.fulfillment_status.stored());
     sql.push(", expires_at = ").bind(order.expires_at).push(", version = ").bind(order.version);
     sql.push(", updated_at = ").bind(order.updated_at).push(" WHERE id = ").bind(order.id);
     tx.execute_raw(sql.into_statement()).await?;
@@ -140,12 +140,12 @@ pub fn validate_note(text: &str, field: &str) -> Result<String> {
 
 /// Derives the fulfillment status of an order from its lines.
 #[must_use]
-pub fn derive_fulfillment_status(lines: &[super::OrderLineRow]) -> FulfilmentStatus {
-    if lines.iter().all(|line| line.fulfilled == 0) {
-        FulfilmentStatus::Unfulfilled
+pub fn derive_fulfillment_status(lines: &[super::OrderLineRow]) -> FulfillmentStatus {
+    if lines.iter().all(|line| line.quantity_fulfilled == 0) {
+        FulfillmentStatus::Unfulfilled
     } else if lines.iter().all(|line| line.unshipped_quantity() == 0) {
-        FulfilmentStatus::Fulfilled
+        FulfillmentStatus::Fulfilled
     } else {
-        FulfilmentStatus::Partial
+        FulfillmentStatus::Partial
     }
 }

@@ -22,8 +22,8 @@ pub enum PaymentState {
     #[sea_orm(string_value = "pending")]
     Pending,
     /// Authorized.
-    #[sea_orm(string_value = "authorised")]
-    Authorised,
+    #[sea_orm(string_value = "authorized")]
+    Authorized,
     /// Captured.
     #[sea_orm(string_value = "captured")]
     Captured,
@@ -49,7 +49,7 @@ pub struct Payment {
     pub refunded: i64,
     pub action_url: Option<String>,
     pub error: Option<String>,
-    pub capture_asked_at: Option<DateTime<Utc>>,
+    pub capture_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -60,7 +60,7 @@ impl Payment {
     pub const fn order_payment_status(&self) -> PaymentStatus {
         match self.status {
             PaymentState::Pending => PaymentStatus::Pending,
-            PaymentState::Authorised => PaymentStatus::Authorised,
+            PaymentState::Authorized => PaymentStatus::Authorized,
             PaymentState::Failed | PaymentState::Voided => PaymentStatus::Voided,
             PaymentState::Captured if self.refunded == 0 => PaymentStatus::Paid,
             PaymentState::Captured if self.refunded < self.captured => PaymentStatus::PartiallyRefunded,

@@ -41,7 +41,7 @@ const PAYMENT: &str = "opened_payment";
 /// Returns the statement that inserts a payment, authorized if there is a reference. It returns the payment's id.
 fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> SqlBuilder {
     let NewPayment { order_id, provider, amount } = payment;
-    let status = if reference.is_some() { "authorised" } else { "pending" };
+    let status = if reference.is_some() { "authorized" } else { "pending" };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
@@ -65,7 +65,7 @@ fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> 
 fn insert_authorization(tx: &Tx, payment: NewPayment<'_>, reference: &str) -> SqlBuilder {
     let NewPayment { order_id, provider: _, amount } = payment;
     let mut sql = tx.sql();
-    sql.push("INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) SELECT id, 'authorise', ");
+    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) SELECT id, 'authorize', ");
     sql.bind(amount).push(", ").bind(reference).push(", ").bind(tx.now()).push(" FROM ");
     if sql.is_postgres() {
         sql.push(PAYMENT);
@@ -80,13 +80,14 @@ fn insert_authorization(tx: &Tx, payment: NewPayment<'_>, reference: &str) -> Sq
 pub async fn record_transaction(
     tx: &Tx,
     payment_id: i64,
-    (kind, amount): (&str, i64),
+    (transaction_type, amount): (&str, i64),
     reference: &str,
 ) -> Result<bool> {
     let mut sql = tx.sql();
-    sql.push("INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) VALUES (").bind(payment_id);
-    sql.push(", ").bind(kind).push(", ").bind(amount).push(", ").bind(reference).push(", ").bind(tx.now());
-    sql.push(") ON CONFLICT (payment_id, kind, reference) DO NOTHING");
+    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) VALUES (")
+        .bind(payment_id);
+    sql.push(", ").bind(transaction_type).push(", ").bind(amount).push(", ").bind(reference).push(", ").bind(tx.now());
+    sql.push(") ON CONFLICT (payment_id, transaction_type, reference) DO NOTHING");
     Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected() == 1)
 }
 
@@ -94,7 +95,7 @@ pub async fn record_transaction(
 pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
     let status = match payment.status {
         PaymentState::Pending => "pending",
-        PaymentState::Authorised => "authorised",
+        PaymentState::Authorized => "authorized",
         PaymentState::Captured => "captured",
         PaymentState::Failed => "failed",
         PaymentState::Voided => "voided",
@@ -102,7 +103,7 @@ pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
     let mut sql = tx.sql();
     sql.push("UPDATE payment SET status = ").bind(status).push(", reference = ").bind(payment.reference.as_deref());
     sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
-    sql.push(", amount = ").bind(payment.amount).push(", capture_asked_at = ").bind(payment.capture_asked_at);
+    sql.push(", amount = ").bind(payment.amount).push(", capture_requested_at = ").bind(payment.capture_requested_at);
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())

@@ -45,9 +45,9 @@ pub struct ShippingMethodPatch {
     pub countries: Option<Vec<String>>,
     pub price: Option<Decimal>,
     pub price_per_kg: Patch<Decimal>,
-    pub min_grams: Patch<i32>,
-    pub max_grams: Patch<i32>,
-    pub free_from: Patch<Decimal>,
+    pub min_weight_grams: Patch<i32>,
+    pub max_weight_grams: Patch<i32>,
+    pub free_shipping_threshold: Patch<Decimal>,
     pub taxable: Option<bool>,
     pub position: Option<i32>,
     pub active: Option<bool>,
@@ -89,9 +89,9 @@ pub(super) async fn insert_shipping_method(
         kind: ShippingKind::Flat,
         price: 0,
         price_per_kg: None,
-        min_grams: None,
-        max_grams: None,
-        free_from: None,
+        min_weight_grams: None,
+        max_weight_grams: None,
+        free_shipping_threshold: None,
         taxable: true,
         position: 0,
         active: true,
@@ -183,9 +183,9 @@ fn apply_shipping_method_patch(
         countries,
         price,
         price_per_kg,
-        min_grams,
-        max_grams,
-        free_from,
+        min_weight_grams,
+        max_weight_grams,
+        free_shipping_threshold,
         taxable,
         position,
         active,
@@ -211,16 +211,16 @@ fn apply_shipping_method_patch(
     amount(price.map_or(Patch::Unchanged, Patch::Set), &mut base_price, "price");
     row.price = base_price.unwrap_or(row.price);
     amount(price_per_kg, &mut row.price_per_kg, "pricePerKg");
-    amount(free_from, &mut row.free_from, "freeFrom");
+    amount(free_shipping_threshold, &mut row.free_shipping_threshold, "freeFrom");
     let mut grams = |new_value: Patch<i32>, target: &mut Option<i64>, field: &str| match new_value {
         Patch::Unchanged => {}
         Patch::Clear => *target = None,
         Patch::Set(grams) if (0..=MAX_WEIGHT_GRAMS).contains(&i64::from(grams)) => *target = Some(grams.into()),
         Patch::Set(_) => validator.add_error(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
     };
-    grams(min_grams, &mut row.min_grams, "minGrams");
-    grams(max_grams, &mut row.max_grams, "maxGrams");
-    if row.min_grams.zip(row.max_grams).is_some_and(|(min, max)| min > max) {
+    grams(min_weight_grams, &mut row.min_weight_grams, "minGrams");
+    grams(max_weight_grams, &mut row.max_weight_grams, "maxGrams");
+    if row.min_weight_grams.zip(row.max_weight_grams).is_some_and(|(min, max)| min > max) {
         validator.add_error("maxGrams", "the heaviest parcel is lighter than the lightest");
     }
     row.kind = if row.price_per_kg.is_some() { ShippingKind::Weight } else { ShippingKind::Flat };
@@ -250,8 +250,8 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
     let amount = |minor: i64| Money::new(minor, currency).to_decimal();
     json!({
         "name": row.name, "description": row.description, "countries": row.countries, "price": amount(row.price),
-        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_grams, "maxGrams": row.max_grams,
-        "freeFrom": row.free_from.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
+        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_weight_grams, "maxGrams": row.max_weight_grams,
+        "freeFrom": row.free_shipping_threshold.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
     })
 }
 
@@ -280,8 +280,8 @@ pub(super) async fn insert_tax_rate(
         country_code: String::new(),
         category_id: category,
         name: String::new(),
-        basis_points: 0,
-        included: false,
+        rate_bps: 0,
+        included_in_price: false,
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -365,11 +365,11 @@ fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut vali
     if let Some(percent) = percent {
         let points = percent.checked_mul(Decimal::ONE_HUNDRED).filter(Decimal::is_integer);
         match points.and_then(|points| points.to_i32()).filter(|points| (0..=10_000).contains(points)) {
-            Some(points) => row.basis_points = points,
+            Some(points) => row.rate_bps = points,
             None => validator.add_error("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
         }
     }
-    row.included = included.unwrap_or(row.included);
+    row.included_in_price = included.unwrap_or(row.included_in_price);
     validator.finish()
 }
 
@@ -387,7 +387,7 @@ fn duplicate_tax_rate_error() -> Error {
 
 fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
     json!({
-        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included,
+        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included_in_price,
         "category": row.category_id.map(|key| GlobalId::new(NodeType::Category, key).encode()),
     })
 }
@@ -395,5 +395,5 @@ fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
 /// Returns the rate in percent, like `16.00`.
 #[must_use]
 pub fn tax_rate_percent(row: &tax_rate::Model) -> Decimal {
-    Decimal::new(row.basis_points.into(), 2)
+    Decimal::new(row.rate_bps.into(), 2)
 }

@@ -23,7 +23,7 @@ pub async fn seed_default_rates(tx: &Tx, currency: Currency) -> Result<bool> {
             name: Patch::Set("Standard".into()),
             description: Patch::Set("Two to four working days.".into()),
             price: Some(Decimal::from(350)),
-            free_from: Patch::Set(Decimal::from(10_000)),
+            free_shipping_threshold: Patch::Set(Decimal::from(10_000)),
             ..ShippingMethodPatch::default()
         };
         let by_weight = ShippingMethodPatch {
@@ -31,7 +31,7 @@ pub async fn seed_default_rates(tx: &Tx, currency: Currency) -> Result<bool> {
             description: Patch::Set("The next working day, by weight.".into()),
             price: Some(Decimal::from(300)),
             price_per_kg: Patch::Set(Decimal::from(100)),
-            max_grams: Patch::Set(30_000),
+            max_weight_grams: Patch::Set(30_000),
             position: Some(1),
             ..ShippingMethodPatch::default()
         };

@@ -28,7 +28,7 @@ use crate::{
 /// Returns `IllegalTransition` if no payment is authorized, `PaymentFailed` if the provider declines.
 pub async fn capture_payment(context: &SalesContext<'_>, target: OrderTarget) -> Result<OrderRow> {
     let (order, payment) = context.db.write_with_retry(async |tx| request_capture(tx, target).await).await?;
-    if payment.capture_asked_at.is_none() {
+    if payment.capture_requested_at.is_none() {
         return Ok(order);
     }
     match execute_capture(context.db, context.payment_providers, payment.id).await? {
@@ -50,8 +50,8 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Paym
         let order = apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
         return Ok((order, payment));
     }
-    if payment.capture_asked_at.is_none() {
-        payment.capture_asked_at = Some(tx.now());
+    if payment.capture_requested_at.is_none() {
+        payment.capture_requested_at = Some(tx.now());
         transactions::update_payment_status(tx, &payment).await?;
         tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     }
@@ -59,9 +59,9 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Paym
 }
 
 fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
-    let is_ended = [Status::Cancelled, Status::Refunded].contains(&order.status);
+    let is_ended = [Status::Canceled, Status::Refunded].contains(&order.status);
     let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status == PaymentState::Pending;
-    if (payment.status == PaymentState::Authorised || is_manual) && !is_ended {
+    if (payment.status == PaymentState::Authorized || is_manual) && !is_ended {
         return Ok(());
     }
     let message = "no money is promised for this order that could be taken";
@@ -75,7 +75,7 @@ async fn execute_capture(
     payment_id: i64,
 ) -> Result<(OrderRow, Option<PaymentResult>)> {
     let (order, payment) = load_order_by_payment(db, payment_id).await?;
-    if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
         return Ok((order, None));
     }
     let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
@@ -94,10 +94,10 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
         return apply_payment_result(tx, order, result).await;
     };
     let (order, mut payment) = lock_order_and_payment(tx, order).await?;
-    if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
         return Ok(order);
     }
-    payment.capture_asked_at = None;
+    payment.capture_requested_at = None;
     transactions::update_payment_status(tx, &payment).await?;
     let note = format!("the capture was refused: {reason}");
     history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, (Some(&note), false)).await?;

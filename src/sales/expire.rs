@@ -30,13 +30,13 @@ async fn find_expired_orders(
     after: Option<ExpiredOrderCursor>,
 ) -> Result<Vec<ExpiredOrderCursor>> {
     let mut sql = db.sql();
-    sql.push("SELECT o.expires_at, o.id FROM customer_order AS o WHERE o.expires_at <= ").bind(now);
+    sql.push("SELECT o.expires_at, o.id FROM orders AS o WHERE o.expires_at <= ").bind(now);
     if let Some((expires_at, order_id)) = after {
         sql.push(" AND (o.expires_at, o.id) > (").bind(expires_at).push(", ").bind(order_id).push(")");
     }
     if let Some(variants) = variants {
-        sql.push(" AND EXISTS (SELECT 1 FROM order_line AS l JOIN stock_hold AS h ON h.order_line_id = l.id WHERE l.order_id = o.id AND ");
-        sql.eq_any("h.variant_id", variants.iter().copied()).push(")");
+        sql.push(" AND EXISTS (SELECT 1 FROM order_line AS l JOIN stock_reservation AS r ON r.order_line_id = l.id WHERE l.order_id = o.id AND ");
+        sql.eq_any("r.variant_id", variants.iter().copied()).push(")");
     }
     sql.push(&format!(" ORDER BY o.expires_at, o.id LIMIT {EXPIRED_ORDER_BATCH_SIZE}"));
     let rows = db.query_all_raw(sql.into_statement()).await?;

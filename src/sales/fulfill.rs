@@ -113,16 +113,16 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
     }
     ship_line_stock(tx, &order, &lines, &quantities).await?;
     for line in &mut lines {
-        line.fulfilled +=
+        line.quantity_fulfilled +=
             quantities.iter().find(|(line_id, _)| *line_id == line.id).map_or(0, |(_, quantity)| *quantity);
     }
     let new_fulfillment = NewFulfillment { lines: quantities, carrier, tracking_number, tracking_url };
     let fulfillment_id = fulfillment::insert_fulfillment(tx, order.id, new_fulfillment).await?;
     history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, (None, true)).await?;
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;
-    tx.emit_event(OrderShipped { order: order.id, fulfilment: fulfillment_id }).await?;
+    tx.emit_event(OrderShipped { order: order.id, fulfillment: fulfillment_id }).await?;
     Ok(order)
 }
 
@@ -153,7 +153,7 @@ fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[(i64, i64)]) -
 async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quantities: &[(i64, i64)]) -> Result<()> {
     let find_line = |line_id: i64| lines.iter().find(|line| line.id == line_id);
     let tracked = quantities.iter().filter_map(|(line_id, quantity)| {
-        let line = find_line(*line_id).filter(|line| line.tracked)?;
+        let line = find_line(*line_id).filter(|line| line.track_stock)?;
         Some((line.id, line.variant_id?, *quantity))
     });
     let shortage =

@@ -30,12 +30,12 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
         }
         PaymentResult::Declined { reason } => return apply_decline(tx, order, payment, reason).await,
         PaymentResult::Authorized { reference } => {
-            if !transactions::record_transaction(tx, payment.id, ("authorise", payment.amount), reference).await? {
+            if !transactions::record_transaction(tx, payment.id, ("authorize", payment.amount), reference).await? {
                 return Ok(order);
             }
             payment.reference = Some(reference.clone());
             if payment.status == PaymentState::Pending {
-                payment.status = PaymentState::Authorised;
+                payment.status = PaymentState::Authorized;
             }
             payment.action_url = None;
             transactions::update_payment_status(tx, &payment).await?;
@@ -57,7 +57,7 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
 /// Applies an authorization or a capture: confirms the order if it is pending. If the order was canceled, the payment
 /// is voided or refunded.
 async fn apply_success(tx: &Tx, order: OrderRow, payment: Payment) -> Result<OrderRow> {
-    if order.status == Status::Cancelled {
+    if order.status == Status::Canceled {
         if payment.status == PaymentState::Captured {
             let reason = Some("the payment came after the order had ended".to_owned());
             let new_refund = NewRefund { amount: payment.captured, reason, ..NewRefund::default() };

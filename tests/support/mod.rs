@@ -343,7 +343,7 @@ impl TestApp {
         use sea_orm::{FromQueryResult, JsonValue, Statement};
         const CATALOG_TABLES: [&str; 11] = [
             "category",
-            "category_tally",
+            "category_product_count",
             "product",
             "product_description",
             "product_option",
@@ -351,8 +351,8 @@ impl TestApp {
             "product_image",
             "variant",
             "variant_option",
-            "inventory",
-            "search_word",
+            "inventory_level",
+            "search_term",
         ];
         let mut all = Vec::new();
         for table in CATALOG_TABLES {

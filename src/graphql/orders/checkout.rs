@@ -120,7 +120,7 @@ impl CheckoutPayload {
         order: &Order,
         failure_message: Option<String>,
     ) -> Result<Option<String>> {
-        if failure_message.is_some() || order.row.status != Status::Cancelled {
+        if failure_message.is_some() || order.row.status != Status::Canceled {
             return Ok(failure_message);
         }
         let payments = context.load(PaymentsOf(order.row.id)).await?.unwrap_or_default();

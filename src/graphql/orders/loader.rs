@@ -33,7 +33,7 @@ list_loader!(
 );
 list_loader!(
     /// Loads the fulfillments of orders.
-    FulfilmentsOf, FulfillmentRow, |loads, keys| queries::fulfilments(&loads.db, keys)
+    FulfilmentsOf, FulfillmentRow, |loads, keys| queries::fulfillments(&loads.db, keys)
 );
 list_loader!(
     /// Loads the lines of fulfillments.

@@ -22,7 +22,8 @@ pub enum OrderPaymentState {
     /// Awaiting the provider's response.
     Pending,
     /// The amount is authorized and not yet captured.
-    Authorised,
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
     /// The amount was captured.
     Captured,
     /// The payment was declined.
@@ -132,7 +133,7 @@ impl Refund {
     async fn status(&self) -> RefundState {
         match self.0.status.as_str() {
             "pending" => RefundState::Pending,
-            "done" => RefundState::Done,
+            "succeeded" => RefundState::Done,
             _ => RefundState::Failed,
         }
     }
