@@ -34,10 +34,10 @@ pub async fn merge_guest_cart(db: &Db, account: i64, token: &str) -> Result<Lock
         // Lock order: the account, then carts by primary key. The account lock serializes concurrent merges.
         create::lock_account(tx, account).await?;
         let mut rows = lock_both_carts(tx, account, token).await?;
-    let guest_cart = rows.iter().position(|row| row.token == token).ok_or_else(missing)?;
+        let guest_cart = rows.iter().position(|row| row.token == token).ok_or_else(missing)?;
         let guest_cart = rows.remove(guest_cart);
         let customer_cart = rows.pop();
-    if guest_cart.status == CartStatus::Merged {
+        if guest_cart.status == CartStatus::Merged {
             let row = match customer_cart {
                 Some(customer_cart) => customer_cart,
                 None => create::lock_or_create_cart(tx, account).await?,

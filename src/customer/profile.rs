@@ -44,13 +44,13 @@ pub async fn update_profile(db: &Db, target: AccountTarget, change: ProfilePatch
         }
         let account_id = after.id;
         let mut row = before.into_active_model();
-    let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
+        let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
         row.first_name = Set(after.first_name);
         row.last_name = Set(after.last_name);
         row.phone = Set(after.phone);
         row.language = Set(after.language);
-    row.name_normalized = Set(name_normalized);
-    row.last_name_normalized = Set(last_name_normalized);
+        row.name_normalized = Set(name_normalized);
+        row.last_name_normalized = Set(last_name_normalized);
         row.version = Set(after.version + 1);
         row.updated_at = Set(tx.now());
         let row = row.update(tx).await?;

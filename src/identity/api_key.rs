@@ -70,10 +70,10 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(
         let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
         let row = api_key::ActiveModel {
             name: Set(name),
-        last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
-        key_hash: Set(random_token::sha256_base64url(&key_secret)),
+            last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
+            key_hash: Set(random_token::sha256_base64url(&key_secret)),
             permissions: Set(new.permissions.to_string()),
-        created_by: Set(resolve_creator_id(tx, caller).await?),
+            created_by: Set(resolve_creator_id(tx, caller).await?),
             expires_at: Set(new.expires_at),
             created_at: Set(tx.now()),
             updated_at: Set(tx.now()),

@@ -178,7 +178,9 @@ pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSetting
         let mut audit_fields = serde_json::Map::new();
         // Lock order: the product before its variants, as in product edits.
         lock_products(tx, &[key.variant_id]).await?;
-    for (column, name, setting) in [("track_stock", "tracked", tracked), ("allow_backorder", "backorder", backorder)] {
+        for (column, name, setting) in
+            [("track_stock", "tracked", tracked), ("allow_backorder", "backorder", backorder)]
+        {
             let Some(setting) = setting else { continue };
             let mut sql = tx.sql();
             sql.push(&format!("UPDATE variant SET {column} = "))
@@ -195,10 +197,10 @@ pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSetting
         }
         if let Some(threshold) = low_stock_threshold {
             let mut sql = tx.sql();
-        sql.push("UPDATE inventory_level SET low_stock_threshold = ")
-            .bind(threshold)
-            .push(", updated_at = ")
-            .bind(tx.now());
+            sql.push("UPDATE inventory_level SET low_stock_threshold = ")
+                .bind(threshold)
+                .push(", updated_at = ")
+                .bind(tx.now());
             sql.push(" WHERE variant_id = ")
                 .bind(key.variant_id)
                 .push(" AND location_id = ")

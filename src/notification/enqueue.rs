@@ -122,11 +122,11 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist, `IllegalTransition` if it is queued or its recipient was erased.
-pub async fn resend_notification(db: &Db, message_id: i64) -> Result<message::Model> {
+pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notification::Model> {
     db.write(async |tx| {
-        let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+        let existing = notification::Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
         let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
-    if existing.status == "queued" {
+        if existing.status == "queued" {
             return Err(Error::user(
                 PublicErrorCode::IllegalTransition,
                 "id",
@@ -136,22 +136,22 @@ pub async fn resend_notification(db: &Db, message_id: i64) -> Result<message::Mo
         if existing.recipient.is_none() {
             return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
         }
-    let (before, resend_count) = (existing.status.clone(), existing.resend_count + 1);
+        let (before, resend_count) = (existing.status.clone(), existing.resend_count + 1);
         let mut row = existing.into_active_model();
-    row.status = Set("queued".to_owned());
+        row.status = Set("queued".to_owned());
         // A resend by staff bypasses the sending limits.
-    row.send_at = Set(Some(tx.now()));
-    row.failure_reason = Set(None);
+        row.send_at = Set(Some(tx.now()));
+        row.failure_reason = Set(None);
         row.attempts = Set(0);
-    row.resend_count = Set(resend_count);
+        row.resend_count = Set(resend_count);
         row.updated_at = Set(tx.now());
         let row = row.update(tx).await?;
-    tx.enqueue_job(SendNotification { notification_id }).await?;
+        tx.enqueue_job(SendNotification { notification_id }).await?;
         tx.record_audit(&[AuditRecord {
-        action: "notification.resend",
-        entity: (NodeType::Message, notification_id),
-        before: Some(json!({ "status": before })),
-        after: Some(json!({ "status": "queued" })),
+            action: "notification.resend",
+            entity: (NodeType::Message, notification_id),
+            before: Some(json!({ "status": before })),
+            after: Some(json!({ "status": "queued" })),
         }])
         .await?;
         Ok(row)

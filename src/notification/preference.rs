@@ -80,15 +80,15 @@ pub async fn set_preferences(
         if !rows.is_empty() {
             let columns = [
                 ("account_id", "bigint"),
-            ("event_type", "text"),
+                ("event_type", "text"),
                 ("channel", "text"),
-            ("enabled", "boolean"),
+                ("enabled", "boolean"),
                 ("created_at", "timestamptz"),
                 ("updated_at", "timestamptz"),
             ];
             let mut sql = tx.sql();
             sql.insert_rows("notification_preference", &columns, rows);
-        sql.push(" ON CONFLICT (account_id, event_type, channel) DO UPDATE SET enabled = excluded.enabled, ");
+            sql.push(" ON CONFLICT (account_id, event_type, channel) DO UPDATE SET enabled = excluded.enabled, ");
             sql.push("updated_at = excluded.updated_at");
             tx.execute_raw(sql.into_statement()).await?;
         }

@@ -145,12 +145,12 @@ pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRo
 pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
         let row = lock_job(tx, id).await?;
-    let status = JobStatus::from_db_str(&row.status);
-    if !matches!(status, Some(JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded)) {
-        return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
+        let status = JobStatus::from_db_str(&row.status);
+        if !matches!(status, Some(JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded)) {
+            return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
         }
         let mut sql = tx.sql();
-    sql.push("UPDATE job SET status = 'pending', attempts = 0, run_at = ").bind(tx.now());
+        sql.push("UPDATE job SET status = 'pending', attempts = 0, run_at = ").bind(tx.now());
         sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
         let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
         if outcome.as_ref().is_err_and(Error::is_unique_violation) {
@@ -170,14 +170,14 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
 pub async fn discard_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
         let row = lock_job(tx, id).await?;
-    if !matches!(JobStatus::from_db_str(&row.status), Some(JobStatus::Pending | JobStatus::Dead)) {
-        return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
+        if !matches!(JobStatus::from_db_str(&row.status), Some(JobStatus::Pending | JobStatus::Dead)) {
+            return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
         }
         let mut sql = tx.sql();
-    sql.push("UPDATE job SET status = 'discarded', run_at = NULL, updated_at = ").bind(tx.now());
+        sql.push("UPDATE job SET status = 'discarded', run_at = NULL, updated_at = ").bind(tx.now());
         sql.push(" WHERE id = ").bind(id);
         tx.execute_raw(sql.into_statement()).await?;
-    // The next job of its ordering key may run.
+        // The next job of its ordering key may run.
         tx.notify_workers_on_commit();
         record_decision(tx, (&row, "job.discard")).await
     })
