@@ -29,7 +29,8 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const VERIFIED_TOKEN_CACHE_SIZE: u64 = 20_000;
 
 /// Reason why a token is invalid: for the log, never for the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct TokenError(String);
 
 impl TokenError {
@@ -43,12 +44,6 @@ impl TokenError {
     #[must_use]
     pub fn with_cause(message: &str, cause: impl fmt::Display) -> Self {
         Self(format!("{message}: {cause}"))
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
