@@ -82,7 +82,7 @@ async fn place_order(tx: &Tx, context: &CheckoutContext<'_>, mut request: Checko
         order.payment_status = PaymentStatus::Authorised;
     } else {
         let timeout =
-            if provider.is_local() { context.config.unconfirmed_lifetime } else { context.config.payment_lifetime };
+            if provider.is_local() { context.config.confirmation_timeout } else { context.config.payment_timeout };
         let timeout = TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero());
         order.expires_at = timeout.map(|timeout| tx.now() + timeout);
     }

@@ -174,7 +174,7 @@ fn merge_items(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
 /// Limits the stock that an unverified buyer can reserve.
 fn check_guest_unit_limits(context: &CheckoutContext<'_>, items: &[(i64, i64)], path: &str) -> Result<()> {
     let (max_line_units, max_order_units) =
-        (context.config.unverified_line_units, context.config.unverified_order_units);
+        (context.config.max_unverified_line_units, context.config.max_unverified_order_units);
     let hint = "sign in with a verified e-mail address to order more";
     let mut user_errors = Vec::new();
     for index in items.iter().enumerate().filter(|(_, (_, units))| *units > max_line_units).map(|(index, _)| index) {

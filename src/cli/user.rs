@@ -114,7 +114,8 @@ async fn create_account(db: &Db, args: UserCreateArgs) -> Result<()> {
     } else {
         (staff_accounts::generate_password()?, false)
     };
-    let new_staff_account = NewStaffAccount { email, role, first_name, last_name, password: Some(password.clone()) };
+    let new_staff_account =
+        NewStaffAccount { email, role, first_name, last_name, password: Some(password.as_str().into()) };
     let new_account = new_staff_account.validate(&PasswordHashPool::new(0)).await?;
     let created = db.write(async |tx| account::create_account(tx, new_account).await).await?;
     let email = created.email.unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::ExposeSecret;
 
 use super::{
     context::{RequestContext, request_context},
@@ -46,7 +47,12 @@ impl Tokens {
         let IssuedSession { session_id: session, account, refresh_token, expires_at } = new_session;
         let (access_token, access_token_expires_at) =
             context.app_state.access_token_service.issue_token(account.id, account.role, session, context.db.now())?;
-        Ok(Self { access_token, access_token_expires_at, refresh_token, refresh_token_expires_at: expires_at })
+        Ok(Self {
+            access_token,
+            access_token_expires_at,
+            refresh_token: refresh_token.expose_secret().to_owned(),
+            refresh_token_expires_at: expires_at,
+        })
     }
 }
 
@@ -228,7 +234,7 @@ impl SessionMutation {
 
 /// Returns the idle timeout of a session.
 pub(super) fn session_idle_timeout(context: &RequestContext) -> TimeDelta {
-    TimeDelta::from_std(context.app_state.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
+    TimeDelta::from_std(context.app_state.config.identity.session_idle_timeout).unwrap_or(TimeDelta::MAX)
 }
 
 /// Merges a guest cart into the account's cart after login. A failure is logged and does not fail the login.
@@ -323,11 +329,11 @@ async fn login_with_password(context: &RequestContext, input: LoginInput) -> Res
 
 async fn refresh_tokens(context: &RequestContext, token: &str) -> Result<Tokens> {
     let config = &context.app_state.config.identity;
-    let reuse_grace = TimeDelta::from_std(config.refresh_reuse_grace).unwrap_or_default();
+    let reuse_interval = TimeDelta::from_std(config.refresh_token_reuse_interval).unwrap_or_default();
     // Unknown tokens are rejected without a transaction.
     let refreshed = if session::is_known_token(&context.db, token).await? {
         let idle_timeout = session_idle_timeout(context);
-        context.db.write(async |tx| session::refresh_session(tx, token, (idle_timeout, reuse_grace)).await).await?
+        context.db.write(async |tx| session::refresh_session(tx, token, (idle_timeout, reuse_interval)).await).await?
     } else {
         throttle::limit_unknown_tokens(context).await?;
         RefreshOutcome::Invalid("unknown token")

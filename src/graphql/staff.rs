@@ -48,9 +48,10 @@ impl StaffMutation {
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
         let created = async {
             staff_accounts::check_role_grant(Some(context.caller), role.into())?;
-            let new_account = NewStaffAccount { email, role: role.into(), first_name, last_name, password }
-                .validate(&context.app_state.password_hasher)
-                .await?;
+            let new_account =
+                NewStaffAccount { email, role: role.into(), first_name, last_name, password: password.map(Into::into) }
+                    .validate(&context.app_state.password_hasher)
+                    .await?;
             context.db.write(async |tx| account::create_account(tx, new_account).await).await
         };
         CustomerPayload::from_result(created.await)

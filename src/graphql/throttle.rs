@@ -50,7 +50,7 @@ pub async fn limit_orders(context: &RequestContext, order_contacts: OrderContact
     let limit = throttle_config(context).orders_per_recipient;
     let country = context.app_state.config.shop.country;
     let mut subjects: Vec<_> =
-        build_address_subject(context, "order address", |config| config.orders_per_address).into_iter().collect();
+        build_address_subject(context, "order address", |config| config.orders_per_ip).into_iter().collect();
     subjects.extend(
         emails.iter().map(|email| ThrottleSubject::new("order email", &account::normalize_email(email.trim()), limit)),
     );
@@ -72,7 +72,7 @@ pub async fn limit_cart_changes(context: &RequestContext) -> Result<()> {
     if is_trusted(context) {
         return Ok(());
     }
-    let subject = build_address_subject(context, "cart address", |config| config.cart_changes_per_address);
+    let subject = build_address_subject(context, "cart address", |config| config.cart_changes_per_ip);
     context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
@@ -86,7 +86,7 @@ pub async fn limit_registrations(context: &RequestContext, email: &str) -> Resul
         &account::normalize_email(email.trim()),
         throttle_config(context).registrations_per_email,
     );
-    let address = build_address_subject(context, "registration address", |config| config.registrations_per_address);
+    let address = build_address_subject(context, "registration address", |config| config.registrations_per_ip);
     let subjects: Vec<_> = std::iter::once(email).chain(address).collect();
     context.app_state.throttle.count_action(&context.app_state.db, &subjects).await
 }
@@ -96,7 +96,7 @@ pub async fn limit_registrations(context: &RequestContext, email: &str) -> Resul
 /// # Errors
 /// Returns `RateLimited` if the limit is exceeded.
 pub async fn limit_reset_requests(context: &RequestContext) -> Result<()> {
-    let subject = build_address_subject(context, "reset address", |config| config.reset_requests_per_address);
+    let subject = build_address_subject(context, "reset address", |config| config.password_resets_per_ip);
     context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
@@ -105,7 +105,7 @@ pub async fn limit_reset_requests(context: &RequestContext) -> Result<()> {
 /// # Errors
 /// Returns `RateLimited` if the limit is exceeded.
 pub async fn limit_unknown_tokens(context: &RequestContext) -> Result<()> {
-    let subject = build_address_subject(context, "token address", |config| config.unknown_tokens_per_address);
+    let subject = build_address_subject(context, "token address", |config| config.invalid_tokens_per_ip);
     context.app_state.throttle.count_action(&context.app_state.db, subject.as_slice()).await
 }
 
@@ -118,7 +118,7 @@ pub async fn allow_account_email(
     let subject = ThrottleSubject::new(
         "mail account",
         &format!("{purpose:?} {account_id}"),
-        throttle_config(context).mails_per_account,
+        throttle_config(context).emails_per_account,
     );
     match context.app_state.throttle.count_action(&context.app_state.db, &[subject]).await {
         Ok(()) => Ok(true),

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{NotificationChannel, message};
@@ -59,7 +59,7 @@ async fn reserve_email_slot(
     sql.push(") ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at, next_at = ");
     sql.push("CASE WHEN message_pace.next_at > ").bind(now_millis).push(" THEN message_pace.next_at + ").bind(interval);
     sql.push(" ELSE excluded.next_at END WHERE message_pace.next_at <= ")
-        .bind(now_millis + to_millis(config.email_delay_limit));
+        .bind(now_millis + to_millis(config.max_email_delay));
     sql.push(" RETURNING next_at");
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
         return Ok(Admission::Refused("too many e-mails of this kind to this address".into()));
@@ -132,7 +132,7 @@ pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
 /// notifications.
 pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Result<()> {
     const DELETE_BATCH_SIZE: u64 = 1000;
-    let cutoff = db.now() - TimeDelta::days(config.keep_days.into());
+    let cutoff = db.now() - config.retention;
     loop {
         let deleted = db.write(async |tx| {
             let mut sql = tx.sql();
