@@ -64,11 +64,13 @@ pub async fn enqueue_notification(
     event_type: NotificationEventType,
     to: NotificationRecipient,
 ) {
-    let order_7 = "INSERT INTO customer_order (id, number, token, email, name_key, language, status, payment_status, \
-        fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, version, placed_at, created_at, \
+    let order_7 = "INSERT INTO orders (id, number, guest_access_token, email, customer_name_normalized, language, \
+        status, payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        placed_at, created_at, \
         updated_at) SELECT 7, 'K7M2-9QXA', 'an-unguessable-token-of-an-order', 'wanjiku@example.com', '', 'sw', 'pending', \
         'pending', 'unfulfilled', 'KES', 285050, 0, 30000, 0, 0, 315050, 1, created_at, created_at, created_at FROM shop \
-        WHERE NOT EXISTS (SELECT 1 FROM customer_order WHERE id = 7)";
+        WHERE NOT EXISTS (SELECT 1 FROM orders WHERE id = 7)";
     app.execute_sql(order_7).await.expect("an order");
     let new_notification =
         NewNotification { event_id: event, event_type, recipient: to, order: Some((7, order_template_data())) };
@@ -161,7 +163,7 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     let emails = smtp_server.received_emails().await;
     assert_eq!((emails.len(), &emails[1]["text"]), (2, &email["text"]));
     assert_ne!(emails[1]["messageId"], email["messageId"]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'message.resend'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'notification.resend'").await, 1);
 }
 
 async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
@@ -175,7 +177,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
     let message_list = query_messages(&app, ", filter: { state: FAILED }").await;
     assert_eq!((message_list.len(), &message_list[0]["attempts"]), (1, &json!(1)));
     assert!(
-        message_list[0]["why"].as_str().is_some_and(|why| why.contains("550") || why.contains("no mailbox")),
+        message_list[0]["why"].as_str().is_some_and(|reason| reason.contains("550") || reason.contains("no mailbox")),
         "{message_list:?}"
     );
     // Transient failure; also a server that accepts the email without a response.
@@ -220,7 +222,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
             "{message_list:?}"
         );
         assert!(
-            message_list[0]["why"].as_str().is_some_and(|why| why.starts_with("tried 8 times")),
+            message_list[0]["why"].as_str().is_some_and(|reason| reason.starts_with("tried 8 times")),
             "{message_list:?}"
         );
     }

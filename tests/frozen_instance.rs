@@ -189,22 +189,19 @@ async fn frozen_instance_does_not_stop_the_other_and_resumes_correctly(backend: 
     load_clients.wait_for_orders(8).await;
     bought.extend(load_clients.stop_and_collect().await);
     bought.sort_unstable();
-    let left = "(SELECT count(*) FROM outbox WHERE relayed_at IS NULL) + \
-        (SELECT count(*) FROM job WHERE state IN ('waiting', 'running'))";
+    let left = "(SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL) + \
+        (SELECT count(*) FROM job WHERE status IN ('pending', 'running'))";
     until_zero(&db, &format!("SELECT {left}")).await;
-    assert_eq!(
-        query_scalar(&db, "SELECT count(*) FROM customer_order").await,
-        i64::try_from(bought.len()).expect("a number")
-    );
+    assert_eq!(query_scalar(&db, "SELECT count(*) FROM orders").await, i64::try_from(bought.len()).expect("a number"));
     for one in &bought {
         let AcknowledgedOrder { idempotency_key: key, number: order, status } = one;
         let matching_order_sql = format!(
-            "SELECT count(*) FROM customer_order WHERE number = '{order}' AND status = '{status}' AND email = '{key}@example.com'"
+            "SELECT count(*) FROM orders WHERE number = '{order}' AND status = '{status}' AND email = '{key}@example.com'"
         );
         assert_eq!(query_scalar(&db, &matching_order_sql).await, 1, "{one:?}");
     }
-    let twice = "customer_order AS o WHERE 1 <> (SELECT count(*) FROM idempotency AS i \
-        WHERE i.made = o.id AND i.key || '@example.com' = o.email)";
+    let twice = "orders AS o WHERE 1 <> (SELECT count(*) FROM idempotency_key AS i \
+        WHERE i.resource_id = o.id AND i.key || '@example.com' = o.email)";
     assert_no_rows(&db, &[("orders that are not one request's", twice)]).await;
     assert_invariants(&db).await;
     assert_jobs_finished_and_catalog_consistent(&db).await;

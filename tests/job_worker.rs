@@ -83,7 +83,7 @@ async fn concurrent_workers_run_each_job_once(backend: Backend) {
         let context = app.open_second_job_context().await;
         workers.push((RunningWorker::start(context.clone(), &app.job_registry, WAIT_TIMEOUT).await, context));
     }
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'done'", 64).await;
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'done'", 64).await;
     join_all(workers.into_iter().map(|(runs, context)| runs.stop_and_close(context))).await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM done").await, 64);
     assert_eq!(app.query_scalar("SELECT count(DISTINCT number) FROM done").await, 64);
@@ -138,8 +138,8 @@ async fn stopping_worker_finishes_running_jobs(backend: Backend) {
     enqueue_number(&app, 2).await;
     gate_sender.send_replace(true);
     runs.stop().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'done'").await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting' AND attempts = 0").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'done'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending' AND attempts = 0").await, 1);
     app.run_pending_jobs().await;
 }
 
@@ -149,7 +149,7 @@ async fn worker_stopped_after_timeout_releases_running_jobs(backend: Backend) {
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, Duration::from_millis(1)).await;
     start_count.wait_for(|count| *count == 1).await.expect("it has begun");
     runs.stop().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting' AND attempts = 0").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending' AND attempts = 0").await, 1);
     gate_sender.send_replace(true);
     // Others need not wait for the lease.
     app.run_pending_jobs().await;
@@ -164,15 +164,15 @@ async fn queue_concurrency_limit_is_respected(backend: Backend) {
     }
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
     start_count.wait_for(|count| *count == 2).await.expect("two have begun");
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'running'", 2).await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting'").await, 1);
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'running'", 2).await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending'").await, 1);
     gate_sender.send_replace(true);
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'done'", 3).await;
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'done'", 3).await;
     runs.stop().await;
     assert_eq!(*start_count.borrow(), 3);
 }
 
-/// From the commit to the reaction's own: measured on whatever this runs on, and only to be far from a poll.
+/// The delay from the commit to the event handler is measured on whatever this runs on, and only to be far from a poll.
 async fn events_are_delivered_without_polling_delay(backend: Backend) {
     let app = outbox_relay::start_app_with_handlers(backend, &[LONG_POLL_SETTING]).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
@@ -192,12 +192,12 @@ async fn worker_command_runs_jobs_and_stops_on_signal(backend: Backend) {
     let app = TestApp::start(backend).await;
     // The clocks differ: the binary's is the real one.
     app.drain_jobs().await;
-    app.execute_sql("UPDATE schedule SET next_at = created_at").await.expect("a change");
+    app.execute_sql("UPDATE schedule SET next_run_at = created_at").await.expect("a change");
     let sandbox = CliSandbox::new(&[("DATABASE_URL", app.database_url())]);
     let worker = sandbox.start_command(&["worker"]);
     worker.wait_for_log("has begun").await;
     let all =
-        "SELECT CASE WHEN count(*) >= (SELECT count(*) FROM schedule) THEN 1 ELSE 0 END FROM job WHERE state = 'done'";
+        "SELECT CASE WHEN count(*) >= (SELECT count(*) FROM schedule) THEN 1 ELSE 0 END FROM job WHERE status = 'done'";
     wait_for_scalar(&app, all, 1).await;
     worker.send_signal("TERM");
     let exited = worker.wait_for_exit().await;

@@ -81,7 +81,7 @@ async fn customer_registers_logs_in_refreshes_and_logs_out(backend: Backend) {
     );
     // The other session, of the registration, lives on; what is kept of all this opens nothing.
     assert!(is_token_accepted(&app, &refreshed_access_token(&app, &created, "/customerRegister").await).await);
-    let unhashed_count_sql = "SELECT count(*) FROM account WHERE password NOT LIKE '$argon2id$%'";
+    let unhashed_count_sql = "SELECT count(*) FROM account WHERE password_hash NOT LIKE '$argon2id$%'";
     assert_eq!(app.query_scalar(unhashed_count_sql).await, 0);
 }
 
@@ -120,7 +120,7 @@ async fn registration_email_is_unique_case_insensitively(backend: Backend) {
     assert_eq!(problems, vec![("ALREADY_EXISTS".to_owned(), "input.email".to_owned()); 3]);
     assert_eq!(app.query_scalar("SELECT count(*) FROM account").await, 1);
     assert_eq!(app.query_scalar("SELECT count(*) FROM session").await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'account.create'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'account.create'").await, 1);
 }
 
 async fn wrong_password_and_unknown_email_give_the_same_error(backend: Backend) {

@@ -161,7 +161,7 @@ pub async fn assert_no_open_transaction(app: &TestApp) {
     // What is written now is there for others, and what they count is what the shop counts.
     let last = create_cart(app).await;
     assert_eq!(
-        query_count(&other, &format!("SELECT count(*) FROM cart WHERE word = '{last}'")).await,
+        query_count(&other, &format!("SELECT count(*) FROM cart WHERE token = '{last}'")).await,
         1,
         "it was lost"
     );

@@ -205,7 +205,7 @@ async fn category_tree_changed_by_another_instance_is_seen_after_refresh(backend
     assert_eq!(app.query("{ category(slug: \"elsewhere\") { level } }").await.data_at("/category/level"), &json!(0));
     // Raised by hand, as a change of any kind would: the tree is read again.
     app.execute_sql("UPDATE category SET name = 'Loft' WHERE slug = 'attic'").await.expect("an update");
-    app.execute_sql("UPDATE category_tree SET version = version + 1").await.expect("an update");
+    app.execute_sql("UPDATE category_tree_version SET version = version + 1").await.expect("an update");
     app.run_clock_tick().await;
     assert_eq!(app.query(&names("home")).await.data_at("/category/children/2/name"), "Loft");
     second_db.close().await;

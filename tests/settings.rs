@@ -147,18 +147,23 @@ fn read(file: &str, vars: &[(String, String)]) -> Result<(), String> {
     let vars: Vec<(OsString, OsString)> = vars.iter().map(|(name, value)| (name.into(), value.into())).collect();
     // The sentence is the same wherever the file is.
     let place = path.display().to_string();
-    Config::load_from(&path, vars.into_iter()).map(drop).map_err(|why| why.replace(&place, "savannah.toml"))
+    Config::load_from(&path, vars.into_iter()).map(drop).map_err(|reason| reason.replace(&place, "savannah.toml"))
 }
 
 /// Why a refusal is no good one: it did not come, does not name the setting, or is more than a sentence.
 fn fault(outcome: Result<(), String>, names: &[String], what: &str) -> Option<String> {
     match outcome {
         Ok(()) => Some(format!("{what}: it was accepted")),
-        Err(why) if !names.iter().any(|name| why.contains(name.as_str())) => {
-            Some(format!("{what}: the setting is not named: {why}"))
+        Err(reason) if !names.iter().any(|name| reason.contains(name.as_str())) => {
+            Some(format!("{what}: the setting is not named: {reason}"))
         }
-        Err(why) if why.contains('\n') || why.len() > 400 || why.contains("Error {") || why.contains("Some(") => {
-            Some(format!("{what}: this is no sentence: {why}"))
+        Err(reason)
+            if reason.contains('\n')
+                || reason.len() > 400
+                || reason.contains("Error {")
+                || reason.contains("Some(") =>
+        {
+            Some(format!("{what}: this is no sentence: {reason}"))
         }
         Err(_) => None,
     }
@@ -172,7 +177,7 @@ fn defaults_refused() -> Vec<String> {
     // A provider without an address or without a name for the shop is none, and says so.
     let needed = ["identity.providers.example.issuer", "identity.providers.example.client_id"];
     let refused = |one: &Setting| environment(one).err().filter(|_| !needed.contains(&one.key.as_str()));
-    Setting::all().iter().filter_map(|one| refused(one).map(|why| format!("{}: {why}", one.key))).collect()
+    Setting::all().iter().filter_map(|one| refused(one).map(|reason| format!("{}: {reason}", one.key))).collect()
 }
 
 fn numbers_accepted_from_environment() -> Vec<String> {
@@ -262,7 +267,7 @@ fn zeros_mistaken() -> Vec<String> {
         let in_file = if zero == "0" { "0".to_owned() } else { format!("\"{zero}\"") };
         for outcome in [one.in_environment(zero), one.in_file(&in_file)] {
             if one.may_be_zero() {
-                faults.extend(outcome.err().map(|why| format!("{what}: {why}")));
+                faults.extend(outcome.err().map(|reason| format!("{what}: {reason}")));
             } else {
                 faults.extend(fault(outcome, &one.names(), &what));
             }

@@ -78,7 +78,11 @@ async fn limited_action_writes_nothing(backend: Backend) {
     }
     assert_eq!(count_counters(&app).await, 1);
     assert_eq!(app.query_scalar("SELECT max(count) FROM throttle").await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM throttle WHERE subject LIKE '%full%'").await, 0, "digests only");
+    assert_eq!(
+        app.query_scalar("SELECT count(*) FROM throttle WHERE subject_hash LIKE '%full%'").await,
+        0,
+        "digests only"
+    );
 }
 
 async fn high_limit_is_counted_in_portions_and_never_exceeded(backend: Backend) {
@@ -344,8 +348,7 @@ async fn password_reset_emails_to_one_account_are_two_minutes_apart(backend: Bac
         "mutation { passwordResetRequest(email: \"amani@example.com\") { accepted userErrors { code } } }";
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__EMAILS_PER_ACCOUNT", "1/2m")]).await;
     register_customer(&app).await;
-    let count_sql =
-        "SELECT count(*) FROM outbox WHERE kind = 'MailAsked' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
+    let count_sql = "SELECT count(*) FROM outbox_event WHERE event_type = 'AccountEmailRequested' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
     for _ in 0..3 {
         assert_eq!(app.query(REQUEST_PASSWORD_RESET).await.data_at("/passwordResetRequest/accepted"), true);
     }

@@ -63,7 +63,7 @@ async fn refused_login_start_writes_nothing(backend: Backend) {
         start_login(&shop, "192.0.2.1", "https://app.example/in").await;
     }
     assert_eq!(shop.query_scalar("SELECT count(*) FROM throttle").await, 1);
-    assert_eq!(shop.query_scalar("SELECT count(*) FROM login_flow").await, 0);
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM oidc_login_state").await, 0);
     // What is not limited has no header that says so.
     let live = HttpResponse::send(shop.build_request(Method::GET, "/health/live")).await;
     assert_eq!((live.status, live.header("retry-after")), (200, None));

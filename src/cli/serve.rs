@@ -17,10 +17,9 @@ use super::{
 use crate::{
     base::Result,
     catalog,
-    customer::staff_accounts,
     graphql::context::AppState,
     http::{self, App},
-    identity::entity::account,
+    identity::{account_admin, entity::account},
     import_export::{
         Progress,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportSummary},
@@ -119,7 +118,7 @@ async fn create_first_admin(db: &Db) -> Result<()> {
         }
         return Ok(());
     }
-    if let Some(password) = staff_accounts::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
+    if let Some(password) = account_admin::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
         let mut stdout = std::io::stdout().lock();
         // A closed standard output must not stop the server; `savannah user` creates another admin.
         let _ = writeln!(stdout, "The first admin, told this once:  {FIRST_ADMIN_EMAIL}  {password}");

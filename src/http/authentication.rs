@@ -11,7 +11,11 @@ use axum::{
 use super::App;
 use crate::{
     graphql::context::RequestInfo,
-    identity::{Caller, access_token_service::TokenError, external_token::AuthError, session::ClientInfo},
+    identity::{
+        Caller,
+        error::{AuthError, TokenError},
+        session::ClientInfo,
+    },
 };
 
 /// `WWW-Authenticate` challenge of 401 responses.

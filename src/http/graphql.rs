@@ -28,11 +28,13 @@ use super::{
 use crate::{
     base::error::PublicErrorCode,
     graphql::{
-        context::{RequestContext, RequestInfo, run_with_batching},
+        context::{RequestContext, RequestInfo},
         document::ValidDocument,
         document_rewrite,
         error::{ErrorStage, finalize_errors},
-        limits, response_shape, variables,
+        limits,
+        load_batching::run_with_batching,
+        response_shape, variables,
     },
 };
 

@@ -12,7 +12,7 @@ use super::content_negotiation;
 use crate::{
     base::error::PublicErrorCode,
     graphql::{document::DocumentError, error::ErrorStage},
-    identity::external_token::AuthError,
+    identity::error::AuthError,
 };
 
 /// Byte order mark that some clients send before the JSON; it is skipped.

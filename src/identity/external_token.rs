@@ -10,12 +10,11 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::{
-    Caller, Role,
-    access_token_service::TokenError,
-    account,
+    Caller, Role, account,
     account_linking::{self, ExternalIdentity},
+    error::{AuthError, TokenError},
     jwt::VerifiedClaims,
-    oidc_provider::{OidcProvider, OidcProviders, ProviderMetadata, ProviderUnavailable},
+    oidc_provider::{OidcProvider, OidcProviders, ProviderMetadata},
 };
 use crate::{
     base::Error,
@@ -31,20 +30,6 @@ const MAX_EXTERNAL_TOKEN_BYTES: usize = 8 * 1024;
 const ACCOUNT_CACHE_SIZE: u64 = 20_000;
 /// Time until a cached account is checked again for being active.
 const ACCOUNT_CACHE_TTL: TimeDelta = TimeDelta::seconds(5);
-
-/// Authentication failure of a token. Its causes are for the log only.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AuthError {
-    /// The token is invalid.
-    #[error("the token is invalid")]
-    InvalidToken(#[from] TokenError),
-    /// The issuer does not respond and its keys are not cached.
-    #[error("the issuer is unavailable")]
-    ProviderUnavailable(#[from] ProviderUnavailable),
-    /// The account could not be read from the database.
-    #[error("the account could not be read")]
-    Internal(Error),
-}
 
 fn reject_token<T>(reason: impl Into<String>) -> Result<T, AuthError> {
     Err(AuthError::InvalidToken(TokenError::new(reason)))

@@ -127,11 +127,11 @@ impl OidcLoginState {
     /// Stores the pending login and deletes expired ones.
     async fn store(self, tx: &Tx, request: OidcLoginRequest) -> Result<()> {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM login_flow WHERE expires_at <= ").bind(tx.now());
+        sql.push("DELETE FROM oidc_login_state WHERE expires_at <= ").bind(tx.now());
         tx.execute_raw(sql.into_statement()).await?;
         let mut sql = tx.sql();
-        sql.push("INSERT INTO login_flow ");
-        sql.push("(state, browser, provider, redirect, challenge, expires_at, created_at, updated_at) VALUES (");
+        sql.push("INSERT INTO oidc_login_state ");
+        sql.push("(state_hash, browser_hash, provider, redirect_uri, code_challenge, expires_at, created_at, updated_at) VALUES (");
         for value in [self.state_hash, self.browser_hash, self.provider, request.redirect_uri, request.code_challenge] {
             sql.bind(value).push(", ");
         }
@@ -143,9 +143,9 @@ impl OidcLoginState {
     /// Consumes the pending login; returns redirect URI and PKCE challenge of the app.
     async fn consume(self, tx: &Tx) -> Result<(String, String)> {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM login_flow WHERE state = ").bind(self.state_hash);
-        sql.push(" AND browser = ").bind(self.browser_hash).push(" AND provider = ").bind(self.provider);
-        sql.push(" AND expires_at > ").bind(tx.now()).push(" RETURNING redirect, challenge");
+        sql.push("DELETE FROM oidc_login_state WHERE state_hash = ").bind(self.state_hash);
+        sql.push(" AND browser_hash = ").bind(self.browser_hash).push(" AND provider = ").bind(self.provider);
+        sql.push(" AND expires_at > ").bind(tx.now()).push(" RETURNING redirect_uri, code_challenge");
         match tx.query_one_raw(sql.into_statement()).await? {
             Some(row) => Ok((row.try_get_by(0)?, row.try_get_by(1)?)),
             None => Err(invalid_login_state_error()),
@@ -196,7 +196,7 @@ pub async fn finish_login(
         serde_json::to_string(&metadata).map_err(|error| Error::internal("writing down a sign-in", error))?;
     let code = db
         .write(async move |tx| {
-            one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::SignIn, account.id, &metadata).await
+            one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::Login, account.id, &metadata).await
         })
         .await?;
     let mut redirect_url =
@@ -299,7 +299,7 @@ fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> 
 /// Returns `BadUserInput` if the code or the verifier is invalid, and `Forbidden` if the account is disabled or
 /// deleted.
 pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(entity::account::Model, String)> {
-    let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::SignIn, code, "code").await?;
+    let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
         .map_err(|error| Error::internal("reading a sign-in", error))?;
     if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {

@@ -16,6 +16,7 @@ use openidconnect::{
 };
 use tokio::sync::Mutex;
 
+use super::error::ProviderUnavailable;
 use crate::{
     base::error::format_error_chain,
     infra::{
@@ -99,11 +100,6 @@ pub struct ProviderMetadata {
     /// Time of the fetch.
     pub fetched_at: DateTime<Utc>,
 }
-
-/// Failure to reach a provider; the reason is for the log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProviderUnavailable(String);
 
 impl OidcProvider {
     fn new(name: &str, config: &ProviderConfig, http_client: &HttpClient) -> Result<Self, String> {

@@ -345,7 +345,7 @@ impl TestApp {
         use sea_orm::{FromQueryResult, JsonValue, Statement};
         const CATALOG_TABLES: [&str; 11] = [
             "category",
-            "category_tally",
+            "category_product_count",
             "product",
             "product_description",
             "product_option",
@@ -353,8 +353,8 @@ impl TestApp {
             "product_image",
             "variant",
             "variant_option",
-            "inventory",
-            "search_word",
+            "inventory_level",
+            "search_term",
         ];
         let mut all = Vec::new();
         for table in CATALOG_TABLES {

@@ -28,7 +28,7 @@ pub struct JobsConfig {
     pub poll_interval: Duration,
     /// The number of concurrent jobs per queue and worker.
     pub concurrency: usize,
-    /// Overrides of `concurrency` by queue: `messages=8`.
+    /// Overrides of `concurrency` by queue: `notifications=8`.
     pub queue_concurrency: Vec<String>,
     /// Retention of finished jobs.
     #[serde(deserialize_with = "deserialize_duration")]

@@ -134,13 +134,14 @@ impl Worker {
         for queue in self.delivery_queues.keys() {
             sql.push("SELECT CAST(")
                 .bind(*queue)
-                .push(" AS TEXT) AS place, (SELECT min(due_at) FROM job WHERE queue = ");
+                .push(" AS TEXT) AS source, (SELECT min(run_at) FROM job WHERE queue = ");
             let placeholder_number = sql.bind_count();
-            sql.placeholder(placeholder_number).push(" AND state IN ('waiting', 'running')) AS due_at UNION ALL ");
+            sql.placeholder(placeholder_number).push(" AND status IN ('pending', 'running')) AS due_at UNION ALL ");
         }
         sql.push(
-            "SELECT '/events', (SELECT created_at FROM outbox WHERE relayed_at IS NULL ORDER BY id LIMIT 1) AS due_at \
-             UNION ALL SELECT '/schedules', (SELECT min(next_at) FROM schedule)",
+            "SELECT '/events', (SELECT created_at FROM outbox_event WHERE dispatched_at IS NULL ORDER BY id LIMIT 1) \
+             AS due_at \
+             UNION ALL SELECT '/schedules', (SELECT min(next_run_at) FROM schedule)",
         );
         let mut backlog = Backlog::default();
         for row in self.context.db.query_all_raw(sql.into_statement()).await? {
