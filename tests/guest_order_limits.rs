@@ -147,7 +147,7 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
     app.execute_sql(copies).await.expect("orders");
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     let expired_count = savannah::sales::expire::expire_overdue_orders(&app.db, None).await;
-    assert_eq!(expired_count.unwrap_or_else(|why| panic!("{}", why.log_message())), 1);
+    assert_eq!(expired_count.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 1);
     assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELLED");
 }
 

@@ -43,13 +43,13 @@ pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<V
         lines.entry(row.try_get("", "cart_id")?).or_default().push(line);
     }
     let to_json = |row: cart::Model| {
-        let state = match row.state {
+        let status = match row.status {
             CartStatus::Open => "open",
             CartStatus::Ordered => "ordered",
             CartStatus::Merged => "merged",
         };
         json!({
-            "state": state, "lines": lines.remove(&row.id).unwrap_or_default(),
+            "status": status, "lines": lines.remove(&row.id).unwrap_or_default(),
             "shippingAddress": row.shipping_address, "billingAddress": row.billing_address,
             "email": row.email, "phone": row.phone, "note": row.note,
             "createdAt": row.created_at, "updatedAt": row.updated_at,

@@ -27,7 +27,7 @@ pub struct CustomerUpdated {
 }
 
 impl Event for CustomerUpdated {
-    const KIND: &'static str = "CustomerChanged";
+    const KIND: &'static str = "CustomerUpdated";
 
     fn aggregate(&self) -> String {
         format!("customer:{}", self.customer)

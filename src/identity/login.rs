@@ -42,7 +42,7 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
     let source = device.map_or(LoginSource::IpAddress(&context.client_info.ip_address), LoginSource::Session);
     let attempt = LoginAttempt::new(context.throttle.config, &account::normalize_email(email.trim()), source);
     attempt.count_as_failure(context.throttle.db).await?;
-    let password_hash = account.as_ref().and_then(|account| account.password.clone());
+    let password_hash = account.as_ref().and_then(|account| account.password_hash.clone());
     let password = password::truncate_password(password.expose_secret());
     let is_match = context.password_hasher.verify(password, password_hash).await?;
     let invalid_credentials = || {
@@ -67,7 +67,7 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
 /// Returns `BadUserInput` if the code or the verifier is invalid, `Forbidden` if the account is disabled or deleted,
 /// and `RateLimited`.
 pub async fn complete_oidc_login(context: &IdentityContext<'_>, code: &str, verifier: &str) -> Result<SessionTokens> {
-    context.find_token_account(OneTimeTokenPurpose::SignIn, code, "code").await?;
+    context.find_token_account(OneTimeTokenPurpose::Login, code, "code").await?;
     let lifetime = context.session_idle_timeout();
     let opened = context.db.write(async |tx| {
         let (account, provider) = oidc_login::redeem_login_code(tx, code, verifier).await?;

@@ -31,7 +31,7 @@ pub async fn change_password(
     password::validate_password(&new_password, &email, "input.newPassword")?;
     let attempt = context.login_attempt(account_id);
     attempt.count_as_failure(context.throttle.db).await?;
-    if !context.password_hasher.verify(current_password, account.password.clone()).await? {
+    if !context.password_hasher.verify(current_password, account.password_hash.clone()).await? {
         let message = "this is not the password so far";
         return Err(Error::user(PublicErrorCode::InvalidCredentials, "input.currentPassword", message));
     }
@@ -118,13 +118,13 @@ async fn issue_only_tokens(context: &IdentityContext<'_>, issued: IssuedSession)
 pub async fn confirm_password(context: &IdentityContext<'_>, account_id: i64, password: Option<String>) -> Result<()> {
     let account = account::find_active_account(context.db, account_id).await?;
     let account = account.ok_or_else(|| Error::not_found("id", "customer"))?;
-    if account.password.is_none() {
+    if account.password_hash.is_none() {
         return Ok(());
     }
     let attempt = context.login_attempt(account_id);
     attempt.count_as_failure(context.throttle.db).await?;
     let password = password::truncate_password(&password.unwrap_or_default());
-    if !context.password_hasher.verify(password, account.password).await? {
+    if !context.password_hasher.verify(password, account.password_hash).await? {
         return Err(Error::user(PublicErrorCode::InvalidCredentials, "password", "this is not the account's password"));
     }
     attempt.clear_failure(context.throttle.db).await

@@ -24,7 +24,7 @@ const ERASURE_STATEMENTS: [&str; 4] = [
     "DELETE FROM account_identity WHERE account_id = ",
     "DELETE FROM one_time_token WHERE account_id = ",
     "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
-    "UPDATE session SET user_agent = '', address = '' WHERE account_id = ",
+    "UPDATE session SET user_agent = '', ip_address = '' WHERE account_id = ",
 ];
 
 /// Erases a locked account: revokes its sessions and API keys, deletes its tokens and linked identities and empties its
@@ -41,11 +41,11 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
     let version = row.version + 1;
     let mut row = row.into_active_model();
     row.email = Set(None);
-    row.email_key = Set(None);
+    row.email_normalized = Set(None);
     row.email_verified_at = Set(None);
-    row.password = Set(None);
+    row.password_hash = Set(None);
     row.phone = Set(None);
-    for name in [&mut row.first_name, &mut row.last_name, &mut row.name_key, &mut row.last_name_key] {
+    for name in [&mut row.first_name, &mut row.last_name, &mut row.name_normalized, &mut row.last_name_normalized] {
         *name = Set(String::new());
     }
     row.language = Set(None);
@@ -80,12 +80,12 @@ struct ExportedIdentity {
 #[serde(rename_all = "camelCase")]
 struct ExportedApiKey {
     name: String,
-    hint: String,
+    last_four: String,
     created_at: DateTime<Utc>,
 }
 
 const IDENTITIES_SQL: &str = "SELECT issuer, subject, created_at FROM account_identity WHERE account_id = ";
-const API_KEYS_SQL: &str = "SELECT name, hint, created_at FROM api_key WHERE made_by = ";
+const API_KEYS_SQL: &str = "SELECT name, last_four, created_at FROM api_key WHERE created_by = ";
 
 /// Exports an account. Statements: 4.
 ///
@@ -110,7 +110,7 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
 fn export_profile(row: &account::Model) -> Value {
     json!({
         "id": GlobalId::new(NodeType::Customer, row.id).encode(),
-        "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password.is_some(),
+        "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password_hash.is_some(),
         "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
         "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
     })
@@ -121,8 +121,8 @@ async fn export_sessions(db: &impl ConnectionTrait, account_id: i64) -> Result<V
     let rows = query.order_by_asc(session_row::Column::Id).all(db).await?;
     let session_json = |row: &session_row::Model| {
         json!({
-            "method": row.method, "userAgent": row.user_agent, "address": row.address, "createdAt": row.created_at,
-            "usedAt": row.used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
+            "authMethod": row.auth_method, "userAgent": row.user_agent, "ipAddress": row.ip_address, "createdAt": row.created_at,
+            "lastUsedAt": row.last_used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
         })
     };
     Ok(rows.iter().map(session_json).collect())

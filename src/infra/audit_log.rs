@@ -151,8 +151,8 @@ impl Tx {
 /// Clears the values of an entity's audit rows; the actions are kept.
 pub async fn erase_audit_values(tx: &Tx, (kind, row_id): (NodeType, i64)) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("UPDATE audit SET before = NULL, after = NULL WHERE thing_kind = ").bind(kind.name());
-    sql.push(" AND thing_id = ").bind(row_id);
+    sql.push("UPDATE audit_log SET before = NULL, after = NULL WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
@@ -172,15 +172,15 @@ pub struct ExportedChange {
 #[serde(rename_all = "camelCase")]
 pub struct ExportedAction {
     action: String,
-    thing_kind: String,
+    entity_type: String,
     created_at: DateTime<Utc>,
 }
 
 /// Exports the changes of an entity, oldest first. Statements: 1.
 pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType, i64)) -> Result<Vec<ExportedChange>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, before, after, created_at FROM audit WHERE thing_kind = ").bind(kind.name());
-    sql.push(" AND thing_id = ").bind(row_id).push(" ORDER BY created_at");
+    sql.push("SELECT action, before, after, created_at FROM audit_log WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id).push(" ORDER BY created_at");
     query_rows(db, sql).await
 }
 
@@ -188,7 +188,7 @@ pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType
 pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<ExportedAction>> {
     let (kind, actor_id) = Actor::Account(account_id).to_db_parts();
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, thing_kind, created_at FROM audit WHERE actor_kind = ").bind(kind);
+    sql.push("SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = ").bind(kind);
     sql.push(" AND actor_id = ").bind(actor_id).push(" ORDER BY created_at");
     query_rows(db, sql).await
 }

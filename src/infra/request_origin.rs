@@ -21,7 +21,7 @@ impl Actor {
     #[must_use]
     pub const fn to_db_parts(self) -> (&'static str, Option<i64>) {
         match self {
-            Self::Anonymous => ("nobody", None),
+            Self::Anonymous => ("anonymous", None),
             Self::System => ("system", None),
             Self::Account(id) => ("account", Some(id)),
             Self::ApiKey(id) => ("api_key", Some(id)),

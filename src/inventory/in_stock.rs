@@ -13,9 +13,9 @@ pub async fn refresh_in_stock(tx: &Tx, variants: &[i64]) -> Result<()> {
     if variants.is_empty() {
         return Ok(());
     }
-    let buyable_sql = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
+    let buyable_sql = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory_level AS i ON i.variant_id = v.id \
                    WHERE v.product_id = product.id AND v.deleted_at IS NULL \
-                   AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+                   AND (NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved))";
     lock_products(tx, variants).await?;
     let mut sql = tx.sql();
     sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");

@@ -122,9 +122,9 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist, `IllegalTransition` if it is queued or its recipient was erased.
-pub async fn resend_notification(db: &Db, message_id: i64) -> Result<message::Model> {
+pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notification::Model> {
     db.write(async |tx| {
-        let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+        let existing = notification::Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
         let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
         if existing.status == "queued" {
             return Err(Error::user(

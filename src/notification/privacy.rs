@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Columns to set on erased notifications. Unsent ones are not sent any more.
-const ERASED_MESSAGE_SQL: &str = "UPDATE message SET recipient = NULL, words = NULL, provider_id = NULL, \
-     why = CASE state WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
-     state = CASE state WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id ";
+const ERASED_MESSAGE_SQL: &str = "UPDATE notification SET recipient = NULL, template_data = NULL, provider_id = NULL, \
+     failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+     status = CASE status WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id ";
 
 /// Deletes the preferences of an account and empties its notifications. Statements: 2.
 pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
@@ -29,7 +29,7 @@ pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
 pub async fn erase_guest(tx: &Tx, email: &str, order_ids: &[i64]) -> Result<()> {
     let mut sql = tx.sql();
     sql.push(ERASED_MESSAGE_SQL).push("IS NULL AND (").eq_any("order_id", order_ids.iter().copied());
-    sql.push(" OR (state <> 'queued' AND lower(recipient) = ").bind(email.to_lowercase()).push("))");
+    sql.push(" OR (status <> 'queued' AND lower(recipient) = ").bind(email.to_lowercase()).push("))");
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
@@ -50,9 +50,9 @@ struct ExportedMessage {
     channel: String,
     recipient: Option<String>,
     language: Option<String>,
-    words: Option<Value>,
-    state: String,
-    why: Option<String>,
+    template_data: Option<Value>,
+    status: String,
+    failure_reason: Option<String>,
     sent_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
@@ -63,14 +63,14 @@ struct ExportedMessage {
 struct ExportedPreference {
     event: String,
     channel: String,
-    wanted: bool,
+    enabled: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
-const MESSAGES_SQL: &str = "SELECT occasion AS event, channel, recipient, language, words, state, why, sent_at, created_at \
-    FROM message WHERE account_id = ";
-const PREFERENCES_SQL: &str = "SELECT occasion AS event, channel, wanted, created_at, updated_at FROM notification_preference WHERE account_id = ";
+const MESSAGES_SQL: &str = "SELECT event_type AS event, channel, recipient, language, template_data, status, \
+    failure_reason, sent_at, created_at FROM notification WHERE account_id = ";
+const PREFERENCES_SQL: &str = "SELECT event_type AS event, channel, enabled, created_at, updated_at FROM notification_preference WHERE account_id = ";
 
 /// Exports the notifications and preferences of an account. Statements: 2.
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedNotifications> {

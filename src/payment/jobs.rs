@@ -16,7 +16,7 @@ pub struct AuthorizePayment {
 }
 
 impl BackgroundJob for AuthorizePayment {
-    const KIND: &'static str = "payment.ask";
+    const KIND: &'static str = "payment.authorize";
     const QUEUE: &'static str = "payment";
 }
 

@@ -113,7 +113,7 @@ pub async fn list_refund_lines(
 /// Inserts a refund of a payment with its lines; returns its id. One without an amount is done at once.
 pub async fn insert_refund(tx: &Tx, payment: &Payment, new_refund: &NewRefund) -> Result<i64> {
     let NewRefund { amount, shipping, lines, reason } = new_refund;
-    let status = if *amount == 0 { "done" } else { "pending" };
+    let status = if *amount == 0 { "succeeded" } else { "pending" };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO refund (order_id, payment_id, amount, shipping, status, reason, created_at, updated_at) VALUES (",
@@ -131,8 +131,8 @@ pub async fn insert_refund(tx: &Tx, payment: &Payment, new_refund: &NewRefund) -
         ("refund_id", "bigint"),
         ("order_line_id", "bigint"),
         ("quantity", "bigint"),
-        ("cancelled", "bigint"),
-        ("returned", "bigint"),
+        ("quantity_canceled", "bigint"),
+        ("quantity_returned", "bigint"),
     ];
     let row = |refund_line: &RefundLine| {
         json!([refund_id, refund_line.line_id, refund_line.quantity(), refund_line.unfulfilled, refund_line.returned()])
@@ -154,7 +154,7 @@ pub async fn restart_refund(tx: &Tx, refund_id: i64) -> Result<()> {
 
 /// Stores the result of a refund's attempt: done, or failed with an error. Returns whether it was pending.
 pub async fn finish_refund(tx: &Tx, refund: &RefundRow, error: Option<&str>) -> Result<bool> {
-    let status = if error.is_some() { "failed" } else { "done" };
+    let status = if error.is_some() { "failed" } else { "succeeded" };
     let mut sql = tx.sql();
     sql.push("UPDATE refund SET status = ").bind(status).push(", error = ").bind(error).push(", updated_at = ");
     sql.bind(tx.now()).push(" WHERE status = 'pending' AND id = ").bind(refund.id);

@@ -41,7 +41,7 @@ const PAYMENT: &str = "opened_payment";
 /// Returns the statement that inserts a payment, authorized if there is a reference. It returns the payment's id.
 fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> SqlBuilder {
     let NewPayment { order_id, provider, amount } = payment;
-    let status = if reference.is_some() { "authorised" } else { "pending" };
+    let status = if reference.is_some() { "authorized" } else { "pending" };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \

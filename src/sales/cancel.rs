@@ -157,7 +157,7 @@ async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[(i64, i64)], reason
     order.status.apply(OrderAction::Cancel, order.payment_status)?;
     let unshipped_units: i64 = order_lines.iter().map(OrderLineRow::unshipped_quantity).sum();
     let units: i64 = lines.iter().map(|refund_line| refund_line.unfulfilled).sum();
-    if unshipped_units == units && order_lines.iter().all(|line| line.fulfilled == 0) {
+    if unshipped_units == units && order_lines.iter().all(|line| line.quantity_fulfilled == 0) {
         let order = cancel_locked_order(tx, order, reason).await?;
         return void_or_refund_payment(tx, order).await;
     }
@@ -171,7 +171,7 @@ async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[(i64, i64)], reason
 /// Rejects a payment whose amount the provider is authorizing or capturing.
 fn check_payment_reducible(payment: &Payment) -> Result<()> {
     let is_paying = payment.status == PaymentState::Pending && payment.provider != manual::MANUAL_PROVIDER_NAME;
-    if !is_paying && payment.capture_asked_at.is_none() {
+    if !is_paying && payment.capture_requested_at.is_none() {
         return Ok(());
     }
     let message = "its payment is under way; try again when it has come";
@@ -184,7 +184,7 @@ fn check_payment_reducible(payment: &Payment) -> Result<()> {
 /// Returns `IllegalTransition` if the order cannot be canceled in its status.
 pub(super) async fn cancel_locked_order(tx: &Tx, order: OrderRow, reason: Option<&str>) -> Result<OrderRow> {
     let new_payment_status = match order.payment_status {
-        PaymentStatus::Pending | PaymentStatus::Authorised => PaymentStatus::Voided,
+        PaymentStatus::Pending | PaymentStatus::Authorized => PaymentStatus::Voided,
         other => other,
     };
     let order = transition::transition_order(
@@ -196,7 +196,7 @@ pub(super) async fn cancel_locked_order(tx: &Tx, order: OrderRow, reason: Option
     .await?;
     let lines = queries::load_lines_of_order(tx, order.id).await?;
     let unshipped: Vec<_> =
-        lines.iter().filter(|line| line.tracked).map(|line| (line.id, line.unshipped_quantity())).collect();
+        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
     reservation::release_reservations(tx, &unshipped).await?;
     Ok(order)
 }

@@ -28,7 +28,7 @@ use crate::{
 /// Returns `IllegalTransition` if no payment is authorized, `PaymentFailed` if the provider declines.
 pub async fn capture_payment(context: &SalesContext<'_>, target: OrderTarget) -> Result<OrderRow> {
     let (order, payment) = context.db.write_with_retry(async |tx| request_capture(tx, target).await).await?;
-    if payment.capture_asked_at.is_none() {
+    if payment.capture_requested_at.is_none() {
         return Ok(order);
     }
     match execute_capture(context.db, context.payment_providers, payment.id).await? {
@@ -75,7 +75,7 @@ async fn execute_capture(
     payment_id: i64,
 ) -> Result<(OrderRow, Option<PaymentResult>)> {
     let (order, payment) = load_order_by_payment(db, payment_id).await?;
-    if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
         return Ok((order, None));
     }
     let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
@@ -94,7 +94,7 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
         return apply_payment_result(tx, order, result).await;
     };
     let (order, mut payment) = lock_order_and_payment(tx, order).await?;
-    if payment.status == PaymentState::Captured || payment.capture_asked_at.is_none() {
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
         return Ok(order);
     }
     payment.capture_requested_at = None;

@@ -78,7 +78,7 @@ async fn place_order(context: &SalesContext<'_>, request: &CheckoutRequest) -> R
     context
         .db
         .write_with_retry(async |tx| {
-            let resource = ResourceKey::New("customer_order");
+            let resource = ResourceKey::New("orders");
             let order_id = match tx.claim_idempotency_key(&request.idempotency_key, resource).await? {
                 IdempotencyClaim::New(order_id) => order_id,
                 IdempotencyClaim::Replay(order_id) => {
@@ -114,7 +114,7 @@ async fn place_prepared_order(
     // Manual payments of unverified buyers are authorized when staff confirm the order.
     let is_authorized = provider.is_local() && is_verified;
     let order = if is_authorized {
-        NewOrder { payment_status: PaymentStatus::Authorised, ..order }
+        NewOrder { payment_status: PaymentStatus::Authorized, ..order }
     } else {
         NewOrder { expires_at: deadline, ..order }
     };

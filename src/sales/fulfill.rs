@@ -122,7 +122,7 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
     let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;
-    tx.emit_event(OrderShipped { order: order.id, fulfilment: fulfillment_id }).await?;
+    tx.emit_event(OrderShipped { order: order.id, fulfillment: fulfillment_id }).await?;
     Ok(order)
 }
 

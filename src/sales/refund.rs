@@ -87,9 +87,11 @@ async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Re
     let is_full = lines.is_none() && amount.is_none();
     let lines = match lines {
         Some(lines) => validate_refund_lines(&order_lines, lines)?,
-        None if is_full => {
-            order_lines.iter().filter(|line| line.refunded < line.quantity).map(refund_remaining_units).collect()
-        }
+        None if is_full => order_lines
+            .iter()
+            .filter(|line| line.quantity_refunded < line.quantity)
+            .map(refund_remaining_units)
+            .collect(),
         None => Vec::new(),
     };
     let shipping = match (*shipping && !is_full, amount) {

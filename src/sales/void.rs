@@ -33,7 +33,7 @@ async fn void_payment(db: &Db, providers: &PaymentProviders, payment_id: i64) ->
         return Ok(result);
     }
     // Same idempotency keys as before: a repeated call moves no money again.
-    let current_result = if payment.capture_asked_at.is_some() {
+    let current_result = if payment.capture_requested_at.is_some() {
         send_capture(provider.as_ref(), &order, &payment).await
     } else {
         provider.authorize(PaymentRequest::new(&order, &payment, format!("payment-{payment_id}"))).await

@@ -16,7 +16,6 @@ mod job_worker;
 pub mod catalog_model;
 
 use std::{
-    future::Future,
     io::Cursor,
     net::SocketAddr,
     path::Path,
@@ -44,7 +43,6 @@ use savannah::{
     payment::PaymentProviders,
 };
 use serde_json::{Value, json};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use binary::{CliSandbox, ExitedProcess, RunningProcess};
 pub use catalog_fixtures::{create_categories, simple_product};
@@ -119,7 +117,7 @@ pub struct TestApp {
     /// Directory of written emails and SMS, with default settings.
     pub message_directory: tempfile::TempDir,
     /// The server runs until this is dropped.
-    _shutdown_on_drop: DropGuard,
+    _shutdown_on_drop: tokio_util::sync::DropGuard,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
     database: database::TestDatabase,
@@ -226,7 +224,7 @@ impl TestApp {
         let http_app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shutdown = CancellationToken::new();
+        let shutdown = tokio_util::sync::CancellationToken::new();
         let router = build_router(&http_app);
         let server = tokio::spawn(serve_connections(listener, Arc::clone(&http_app), router, shutdown.clone()));
         Self {

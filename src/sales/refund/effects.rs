@@ -33,7 +33,7 @@ pub async fn create_refund(
 /// Releases the reservations of unshipped units and restocks returned units.
 async fn release_and_restock(tx: &Tx, order: &OrderRow, lines: &[RefundLine]) -> Result<()> {
     let order_lines = queries::load_lines_of_order(tx, order.id).await?;
-    let find_tracked_line = |line_id: i64| order_lines.iter().find(|line| line.id == line_id && line.tracked);
+    let find_tracked_line = |line_id: i64| order_lines.iter().find(|line| line.id == line_id && line.track_stock);
     let unshipped = lines
         .iter()
         .filter(|refund_line| refund_line.unfulfilled > 0 && find_tracked_line(refund_line.line_id).is_some());
@@ -54,9 +54,9 @@ async fn release_and_restock(tx: &Tx, order: &OrderRow, lines: &[RefundLine]) ->
 /// Updates the fulfillment status; canceled units can complete a partial fulfillment.
 async fn update_fulfillment_status(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let is_fully_shipped =
-        lines.iter().all(|line| line.unshipped_quantity() == 0) && lines.iter().any(|line| line.fulfilled > 0);
+        lines.iter().all(|line| line.unshipped_quantity() == 0) && lines.iter().any(|line| line.quantity_fulfilled > 0);
     if is_fully_shipped && order.status == Status::Processing {
         return transition::transition_order(tx, order, OrderAction::Fulfill { is_last: true }, None).await;
     }
@@ -74,14 +74,15 @@ pub(super) async fn finalize_order(
     let captured = payment.as_ref().map_or(0, |payment| payment.captured);
     let is_refunded = payment.is_some_and(|payment| payment.refunded == payment.captured);
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let is_fully_refunded = is_refunded && (captured > 0 || lines.iter().all(|line| line.refunded == line.quantity));
+    let is_fully_refunded =
+        is_refunded && (captured > 0 || lines.iter().all(|line| line.quantity_refunded == line.quantity));
     if !is_fully_refunded || order.status.next_status(OrderAction::Refund, order.payment_status).is_none() {
         return update_fulfillment_status(tx, order).await;
     }
     // Unshipped units of a refunded order will not be shipped.
     let reserved: Vec<_> =
-        lines.iter().filter(|line| line.tracked).map(|line| (line.id, line.unshipped_quantity())).collect();
+        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
     reservation::release_reservations(tx, &reserved).await?;
-    let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
+    let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     transition::transition_order(tx, order, OrderAction::Refund, reason).await
 }
