@@ -34,8 +34,8 @@ const CLIENT_COUNT: usize = 6;
 const SERVE_ARGS: [&str; 2] = ["serve", "--no-demo"];
 const SERVE_WITHOUT_WORKER_ARGS: [&str; 3] = ["serve", "--no-demo", "--no-worker"];
 /// Shortest job lease in seconds, so that jobs of killed workers are reclaimed quickly.
-const LEASE_SETTING: (&str, &str) = ("SAVANNAH_JOBS__LEASE", "3");
-const CONNECTIONS_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__CONNECTIONS", "4");
+const LEASE_SETTING: (&str, &str) = ("SAVANNAH_JOBS__LEASE_DURATION", "3s");
+const CONNECTIONS_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__MAX_CONNECTIONS", "4");
 /// Timeout for any step on a slow machine.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -69,7 +69,7 @@ struct CrashScenario {
 }
 
 /// Two instances, two workers and their clients share two cores: a connection can take long to acquire.
-const ACQUIRE_TIMEOUT_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30");
+const ACQUIRE_TIMEOUT_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30s");
 /// Above the number of orders: every order confirmation is counted below.
 const GUEST_SMS_LIMIT_SETTING: (&str, &str) = ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000");
 const STAFF_EMAIL: &str = "amani@shop.example";
