@@ -23,7 +23,7 @@ integration_tests![
 ];
 
 async fn expired_carts_are_deleted(backend: Backend) {
-    let settings = [("SAVANNAH_CART__GUEST_LIFETIME", "86400"), ("SAVANNAH_CART__CUSTOMER_LIFETIME", "259200")];
+    let settings = [("SAVANNAH_CART__GUEST_TTL", "1d"), ("SAVANNAH_CART__CUSTOMER_TTL", "3d")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 10, None).await;
     let token = app.login(Role::Customer).await;

@@ -145,7 +145,7 @@ pub fn create_trials() -> Vec<Trial> {
 
 /// Returns the code of a file without comments, and whether it stands below `src`.
 fn code_of_files() -> Vec<(String, String)> {
-    let folders = ["src", "tests", "bench/src"];
+    let folders = ["src", "demo_data/src", "tests", "bench/src"];
     let files = folders.iter().flat_map(|folder| list_rust_files(&project_root().join(folder)));
     let read = |file: std::path::PathBuf| {
         let text = fs::read_to_string(&file).expect("a file");

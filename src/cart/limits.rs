@@ -11,6 +11,6 @@ pub async fn limit_cart_changes(throttle: &RequestThrottle<'_>, caller: Caller) 
     if caller.has_permissions() {
         return Ok(());
     }
-    let limit = throttle.config.cart_changes_per_address;
+    let limit = throttle.config.cart_changes_per_ip;
     throttle.count_action(throttle.network_subject("cart address", limit).as_slice()).await
 }

@@ -1,6 +1,6 @@
 //! Retention of carts: deletion of expired carts.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
 use crate::{
@@ -14,10 +14,9 @@ const EXPIRED_CART_BATCH_SIZE: u64 = 500;
 /// Deletes carts that were not updated within their lifetime, in batches, and returns their number. Instances may run
 /// it concurrently.
 pub async fn delete_expired_carts(db: &Db, config: &CartConfig) -> Result<u64> {
-    let cutoff_for = |ttl| db.now() - TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
     let retention_rules = [
-        ("(account_id IS NULL OR status <> 'open')", cutoff_for(config.guest_lifetime)),
-        ("account_id IS NOT NULL AND status = 'open'", cutoff_for(config.customer_lifetime)),
+        ("(account_id IS NULL OR status <> 'open')", db.now() - config.guest_ttl),
+        ("account_id IS NOT NULL AND status = 'open'", db.now() - config.customer_ttl),
     ];
     let mut total = 0;
     for (condition, cutoff) in retention_rules {

@@ -109,7 +109,8 @@ async fn create_account(db: &Db, args: UserCreateArgs) -> Result<()> {
     let UserCreateArgs { email, role, first_name, last_name, password_stdin } = args;
     let (password, was_password_provided) =
         if password_stdin { (read_password_from_stdin()?, true) } else { (account_admin::generate_password()?, false) };
-    let new_staff_account = NewStaffAccount { email, role, first_name, last_name, password: Some(password.clone()) };
+    let new_staff_account =
+        NewStaffAccount { email, role, first_name, last_name, password: Some(password.as_str().into()) };
     let hash_pool = PasswordHashPool::new(0);
     let created = account_admin::create_staff_account(db, &hash_pool, None, new_staff_account).await?;
     let email = created.email.unwrap_or_default();

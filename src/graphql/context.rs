@@ -66,9 +66,9 @@ impl AppState {
             .map_err(|error| Error::internal("reading the settings of providers", error))?;
         let core_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permit_count =
-            if config.graphql.expensive_reads == 0 { core_count } else { config.graphql.expensive_reads };
+            if config.graphql.max_expensive_reads == 0 { core_count } else { config.graphql.max_expensive_reads };
         let expensive_reads = Arc::new(Semaphore::new(permit_count));
-        let password_hasher = PasswordHashPool::new(config.identity.password_queue);
+        let password_hasher = PasswordHashPool::new(config.identity.max_queued_passwords);
         let (authenticator, throttle, payment_providers) =
             (Authenticator::default(), Throttle::default(), PaymentProviders::default());
         Ok(Self {
@@ -165,7 +165,7 @@ impl RequestContext {
         .delay(std::time::Duration::ZERO)
         .max_batch_size(usize::MAX);
         let pending_loads = PendingLoads { receiver, query_stats: Arc::clone(&query_stats) };
-        let remaining_values = AtomicUsize::new(app_state.config.graphql.max_values);
+        let remaining_values = AtomicUsize::new(app_state.config.graphql.max_response_values);
         let context = Self {
             app_state: Arc::clone(app_state),
             db,
@@ -314,7 +314,7 @@ impl RequestContext {
         if self.remaining_values.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract).is_ok() {
             return Ok(());
         }
-        let max_values = self.app_state.config.graphql.max_values;
+        let max_values = self.app_state.config.graphql.max_response_values;
         let message = format!("the answer would hold more than {max_values} values; ask for fewer levels or fields");
         Err(Error::too_complex(message))
     }

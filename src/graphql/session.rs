@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::{
     context::{RequestContext, request_context},
@@ -42,7 +43,12 @@ impl From<SessionTokens> for Tokens {
             refresh_token,
             refresh_token_expires_at,
         } = tokens;
-        Self { access_token, access_token_expires_at, refresh_token, refresh_token_expires_at }
+        Self {
+            access_token: access_token.expose_secret().to_owned(),
+            access_token_expires_at,
+            refresh_token: refresh_token.expose_secret().to_owned(),
+            refresh_token_expires_at,
+        }
     }
 }
 
@@ -164,7 +170,8 @@ impl SessionMutation {
     ) -> Result<SessionPayload> {
         let context = request_context(ctx);
         let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
-        let registration = Registration { email, password, first_name, last_name, language: language.map(Into::into) };
+        let (password, language) = (password.into(), language.map(Into::into));
+        let registration = Registration { email, password, first_name, last_name, language };
         let registered = registration::register_customer(&context.identity(), registration).await;
         finish_login(context, registered, cart_id).await
     }
@@ -178,7 +185,8 @@ impl SessionMutation {
     ) -> Result<SessionPayload> {
         let context = request_context(ctx);
         let LoginInput { email, password, device_token, cart_id } = input;
-        let credentials = PasswordLogin { email, password, device_token };
+        let credentials =
+            PasswordLogin { email, password: password.into(), device_token: device_token.map(Into::into) };
         finish_login(context, login::log_in(&context.identity(), credentials).await, cart_id).await
     }
 

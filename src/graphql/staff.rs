@@ -48,7 +48,8 @@ impl StaffMutation {
     ) -> Result<CustomerPayload> {
         let context = request_context(ctx);
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
-        let new_account = NewStaffAccount { email, role: role.into(), first_name, last_name, password };
+        let new_account =
+            NewStaffAccount { email, role: role.into(), first_name, last_name, password: password.map(Into::into) };
         let hash_pool = &context.app_state.password_hasher;
         CustomerPayload::from_result(
             account_admin::create_staff_account(&context.db, hash_pool, Some(context.caller), new_account).await,

@@ -51,7 +51,7 @@ pub fn client_address(
     peer_address: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> String {
     let peer_address = peer_address.map(|Extension(ConnectInfo(peer_address))| peer_address.ip());
-    let address = forwarded_address(headers, app.state.config.server.proxies).or(peer_address);
+    let address = forwarded_address(headers, app.state.config.server.trusted_proxies).or(peer_address);
     address.map(|address| address.to_canonical().to_string()).unwrap_or_default()
 }
 

@@ -68,7 +68,7 @@ impl RequestError {
                 (StatusCode::UNAUTHORIZED, PublicErrorCode::Unauthenticated, "The token does not hold; sign in again.")
             }
             AuthError::ProviderUnavailable(failure) => {
-                tracing::warn!(error = failure, "token could not be verified: issuer unavailable");
+                tracing::warn!(error = %failure, "token could not be verified: issuer unavailable");
                 let message = "The token cannot be checked just now: its issuer does not answer. Try again.";
                 (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
             }

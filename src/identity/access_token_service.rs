@@ -140,7 +140,7 @@ impl AccessTokenService {
         let (access_token, access_token_expires_at) = self.issue_token(account.id, account.role, session_id, now)?;
         Ok(SessionTokens {
             account_id: account.id,
-            access_token,
+            access_token: access_token.into(),
             access_token_expires_at,
             refresh_token,
             refresh_token_expires_at: expires_at,

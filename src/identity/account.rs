@@ -4,6 +4,7 @@ use email_address::{EmailAddress, Options};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set, sea_query::Expr,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{Role, entity::account, events::CustomerRegistered, password};
@@ -48,7 +49,7 @@ pub struct AccountInput<'a> {
     /// Last name; may be empty.
     pub last_name: &'a str,
     /// Password in plain text, if any.
-    pub password: Option<&'a str>,
+    pub password: Option<&'a SecretString>,
 }
 
 impl AccountInput<'_> {
@@ -62,7 +63,9 @@ impl AccountInput<'_> {
             validate_email(raw_email, "input.email"),
             validate_name(first_name, "input.firstName"),
             validate_name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| password::validate_password(password, raw_email, "input.password")),
+            password.map_or(Ok(()), |password| {
+                password::validate_password(password.expose_secret(), raw_email, "input.password")
+            }),
         );
         let mut user_errors = Vec::new();
         let field_errors =

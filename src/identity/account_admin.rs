@@ -4,6 +4,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, sea_query::LockType,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
@@ -35,7 +36,7 @@ pub struct NewStaffAccount {
     /// Last name; may be empty.
     pub last_name: String,
     /// Initial password; `None` if the user sets one by password reset.
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
 }
 
 impl NewStaffAccount {
@@ -45,15 +46,11 @@ impl NewStaffAccount {
     /// Returns all invalid fields together.
     pub async fn validate(self, hash_pool: &PasswordHashPool) -> Result<NewAccount> {
         let Self { email, role, first_name, last_name, password } = self;
-        let input = AccountInput {
-            email: &email,
-            first_name: &first_name,
-            last_name: &last_name,
-            password: password.as_deref(),
-        };
+        let input =
+            AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: password.as_ref() };
         let validated = input.validate()?;
         let password = match password {
-            Some(password) => Some(hash_pool.hash(password).await?),
+            Some(password) => Some(hash_pool.hash(password.expose_secret().to_owned()).await?),
             None => None,
         };
         Ok(NewAccount { email_verified: true, password_hash: password, role, ..validated })
@@ -231,7 +228,7 @@ pub async fn create_first_admin(db: &Db, email: &str) -> Result<Option<String>> 
         role: Role::Admin,
         first_name,
         last_name,
-        password: Some(password.clone()),
+        password: Some(password.as_str().into()),
     };
     let new_account = new_staff.validate(&PasswordHashPool::new(0)).await?;
     let created = db.write(async |tx| {

@@ -47,7 +47,7 @@ impl IdentityContext<'_> {
 
     /// Returns the idle timeout of a session.
     pub(super) fn session_idle_timeout(&self) -> TimeDelta {
-        TimeDelta::from_std(self.config.session_lifetime).unwrap_or(TimeDelta::MAX)
+        TimeDelta::from_std(self.config.session_idle_timeout).unwrap_or(TimeDelta::MAX)
     }
 
     /// Issues the tokens of a session.
@@ -89,7 +89,7 @@ impl IdentityContext<'_> {
     /// # Errors
     /// Returns `RateLimited` if the limit is exceeded.
     pub(super) async fn limit_unknown_tokens(&self) -> Result<()> {
-        let limit = self.throttle.config.unknown_tokens_per_address;
+        let limit = self.throttle.config.invalid_tokens_per_ip;
         self.throttle.count_action(self.throttle.network_subject("token address", limit).as_slice()).await
     }
 
@@ -97,7 +97,7 @@ impl IdentityContext<'_> {
     /// been sent too many of them.
     pub(super) async fn request_account_email(&self, account_id: i64, purpose: OneTimeTokenPurpose) -> Result<()> {
         let subject = format!("{purpose:?} {account_id}");
-        let subject = ThrottleSubject::new("mail account", &subject, self.throttle.config.mails_per_account);
+        let subject = ThrottleSubject::new("mail account", &subject, self.throttle.config.emails_per_account);
         match self.throttle.count_action(&[subject]).await {
             Err(Error::RateLimited { .. }) => Ok(()),
             Err(error) => Err(error),

@@ -1,11 +1,12 @@
 //! Errors of authentication.
 
-use std::fmt;
+use std::fmt::Display;
 
 use crate::base::Error;
 
 /// Reason why a token is invalid: for the log, never for the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct TokenError(String);
 
 impl TokenError {
@@ -17,30 +18,26 @@ impl TokenError {
 
     /// Creates an error with a reason and its cause.
     #[must_use]
-    pub fn with_cause(message: &str, cause: impl fmt::Display) -> Self {
+    pub fn with_cause(message: &str, cause: impl Display) -> Self {
         Self(format!("{message}: {cause}"))
     }
 }
 
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// Failure to reach an OpenID provider; the reason is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ProviderUnavailable(pub String);
 
-/// Authentication failure of a token.
-#[derive(Debug, Clone)]
+/// Authentication failure of a token. Its causes are for the log only.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthError {
-    /// The token is invalid. The reason is for the log only.
-    InvalidToken(TokenError),
-    /// The issuer does not respond and its keys are not cached. The reason is for the log only.
-    ProviderUnavailable(String),
+    /// The token is invalid.
+    #[error("the token is invalid")]
+    InvalidToken(#[from] TokenError),
+    /// The issuer does not respond and its keys are not cached.
+    #[error("the issuer is unavailable")]
+    ProviderUnavailable(#[from] ProviderUnavailable),
     /// The account could not be read from the database.
+    #[error("the account could not be read")]
     Internal(Error),
-}
-
-impl From<TokenError> for AuthError {
-    fn from(error: TokenError) -> Self {
-        Self::InvalidToken(error)
-    }
 }

@@ -1,6 +1,7 @@
 //! Login and logout: with a password, with a code of an OpenID Connect login, or with a refresh token.
 
 use chrono::TimeDelta;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Caller, account,
@@ -19,9 +20,9 @@ pub struct PasswordLogin {
     /// Email address; case-insensitive.
     pub email: String,
     /// Password in plain text.
-    pub password: String,
+    pub password: SecretString,
     /// Refresh token of an earlier session of the account on this device, if any.
-    pub device_token: Option<String>,
+    pub device_token: Option<SecretString>,
 }
 
 /// Logs in with email and password.
@@ -33,14 +34,17 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
     let PasswordLogin { email, password, device_token } = login;
     let account = account::find_account_by_email(context.db, &email).await?;
     let device = match (&account, device_token) {
-        (Some(account), Some(token)) => session::find_session_by_token(context.db, &token, account.id).await?,
+        (Some(account), Some(token)) => {
+            session::find_session_by_token(context.db, token.expose_secret(), account.id).await?
+        }
         _ => None,
     };
     let source = device.map_or(LoginSource::IpAddress(&context.client_info.ip_address), LoginSource::Session);
     let attempt = LoginAttempt::new(context.throttle.config, &account::normalize_email(email.trim()), source);
     attempt.count_as_failure(context.throttle.db).await?;
     let password_hash = account.as_ref().and_then(|account| account.password_hash.clone());
-    let is_match = context.password_hasher.verify(password::truncate_password(&password), password_hash).await?;
+    let password = password::truncate_password(password.expose_secret());
+    let is_match = context.password_hasher.verify(password, password_hash).await?;
     let invalid_credentials = || {
         let message = "the e-mail address and the password do not belong together";
         Error::user(PublicErrorCode::InvalidCredentials, "input", message)
@@ -77,11 +81,11 @@ pub async fn complete_oidc_login(context: &IdentityContext<'_>, code: &str, veri
 /// # Errors
 /// Returns `Unauthenticated` if the token is invalid, and `RateLimited` if there were too many unknown ones.
 pub async fn refresh_tokens(context: &IdentityContext<'_>, token: &str) -> Result<SessionTokens> {
-    let reuse_grace = TimeDelta::from_std(context.config.refresh_reuse_grace).unwrap_or_default();
+    let reuse_interval = TimeDelta::from_std(context.config.refresh_token_reuse_interval).unwrap_or_default();
     // Unknown tokens are rejected without a transaction.
     let outcome = if session::is_known_token(context.db, token).await? {
         let lifetime = context.session_idle_timeout();
-        context.db.write(async |tx| session::refresh_session(tx, token, (lifetime, reuse_grace)).await).await?
+        context.db.write(async |tx| session::refresh_session(tx, token, (lifetime, reuse_interval)).await).await?
     } else {
         context.limit_unknown_tokens().await?;
         RefreshOutcome::Invalid("unknown token")

@@ -59,7 +59,7 @@ pub async fn change_password(
 /// Returns `Forbidden` without local accounts, and `RateLimited`.
 pub async fn request_password_reset(context: &IdentityContext<'_>, email: &str) -> Result<()> {
     context.require_local_accounts()?;
-    let limit = context.throttle.config.reset_requests_per_address;
+    let limit = context.throttle.config.password_resets_per_ip;
     context.throttle.count_action(context.throttle.network_subject("reset address", limit).as_slice()).await?;
     let account = account::find_account_by_email(context.db, email).await?;
     match account.filter(|account| account.disabled_at.is_none()) {

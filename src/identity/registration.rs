@@ -1,5 +1,7 @@
 //! Registration of customers and verification of their email addresses.
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::{
     account::{self, AccountInput, NewAccount},
     context::IdentityContext,
@@ -17,7 +19,7 @@ pub struct Registration {
     /// Email address.
     pub email: String,
     /// Password in plain text.
-    pub password: String,
+    pub password: SecretString,
     /// First name; may be empty.
     pub first_name: String,
     /// Last name; may be empty.
@@ -38,7 +40,7 @@ pub async fn register_customer(context: &IdentityContext<'_>, registration: Regi
         AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
     let validated = input.validate()?;
     limit_registrations(context, &email).await?;
-    let password_hash = Some(context.password_hasher.hash(password).await?);
+    let password_hash = Some(context.password_hasher.hash(password.expose_secret().to_owned()).await?);
     let new_account = NewAccount { password_hash, language, ..validated };
     let lifetime = context.session_idle_timeout();
     let registered = context.db.write(async |tx| {
@@ -56,7 +58,7 @@ async fn limit_registrations(context: &IdentityContext<'_>, email: &str) -> Resu
     let limits = context.throttle.config;
     let email = account::normalize_email(email.trim());
     let email = ThrottleSubject::new("registration email", &email, limits.registrations_per_email);
-    let address = context.throttle.network_subject("registration address", limits.registrations_per_address);
+    let address = context.throttle.network_subject("registration address", limits.registrations_per_ip);
     let subjects: Vec<_> = std::iter::once(email).chain(address).collect();
     context.throttle.count_action(&subjects).await
 }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{NotificationChannel, notification};
@@ -63,7 +63,7 @@ async fn reserve_email_slot(
         .push(" THEN notification_throttle.next_slot_ms + ")
         .bind(interval);
     sql.push(" ELSE excluded.next_slot_ms END WHERE notification_throttle.next_slot_ms <= ")
-        .bind(now_millis + to_millis(config.email_delay_limit));
+        .bind(now_millis + to_millis(config.max_email_delay));
     sql.push(" RETURNING next_slot_ms");
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
         return Ok(Admission::Refused("too many e-mails of this kind to this address".into()));
@@ -137,7 +137,7 @@ pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
 /// notifications.
 pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Result<()> {
     const DELETE_BATCH_SIZE: u64 = 1000;
-    let cutoff = db.now() - TimeDelta::days(config.keep_days.into());
+    let cutoff = db.now() - config.retention;
     loop {
         let deleted = db.write(async |tx| {
             let mut sql = tx.sql();

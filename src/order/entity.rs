@@ -1,6 +1,5 @@
 //! Row types of orders.
 
-use aws_lc_rs::constant_time;
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use serde_json::Value;
@@ -9,6 +8,7 @@ use super::{
     refund_share::refund_share,
     state_machine::{FulfillmentStatus, PaymentStatus, Status},
 };
+use crate::identity::random_token;
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
@@ -49,7 +49,7 @@ impl OrderRow {
     /// Returns whether `token` is the order's access token; compares in constant time.
     #[must_use]
     pub fn has_token(&self, token: &str) -> bool {
-        constant_time::verify_slices_are_equal(self.guest_access_token.as_bytes(), token.as_bytes()).is_ok()
+        random_token::secrets_are_equal(&self.guest_access_token, token)
     }
 }
 

@@ -97,7 +97,7 @@ async fn place_order(context: &SalesContext<'_>, request: &CheckoutRequest) -> R
 
 /// Returns when an order expires whose payment is not authorized, or which staff do not confirm; `None` means never.
 fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let timeout = if is_local { config.unconfirmed_lifetime } else { config.payment_lifetime };
+    let timeout = if is_local { config.confirmation_timeout } else { config.payment_timeout };
     TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero()).map(|timeout| now + timeout)
 }
 

@@ -43,7 +43,7 @@ pub async fn limit_orders(context: &SalesContext<'_>, contacts: OrderContacts<'_
         phones.extend(row.phone.into_iter().chain(address_snapshot.and_then(|address| address.phone)));
     }
     let (limit, country) = (throttle.config.orders_per_recipient, context.config.shop.country);
-    let network = throttle.network_subject("order address", throttle.config.orders_per_address);
+    let network = throttle.network_subject("order address", throttle.config.orders_per_ip);
     let emails =
         emails.iter().map(|email| ThrottleSubject::new("order email", &account::normalize_email(email.trim()), limit));
     let phones = phones.into_iter().map(|raw_phone| {

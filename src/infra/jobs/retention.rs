@@ -16,12 +16,12 @@ const SUBSCRIPTION_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Deletes finished jobs, relayed events and audit rows past their retention. Dead jobs are kept, with their events.
 pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
     let db = &context.db;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.keep_days.into());
+    let cutoff = db.now() - context.config.jobs.retention;
     delete_expired_rows(db, ("job", "status IN ('done', 'discarded') AND t.updated_at < ", ""), cutoff).await?;
     let without_jobs = "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.event_id = t.id)";
     delete_expired_rows(db, ("outbox_event", "dispatched_at < ", without_jobs), cutoff).await?;
     delete_unused_sequences(db).await?;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.audit_keep_days.into());
+    let cutoff = db.now() - context.config.jobs.audit_log_retention;
     delete_expired_rows(db, ("audit_log", "created_at < ", ""), cutoff).await?;
     db.write(async |tx| {
         let mut sql = tx.sql();

@@ -88,7 +88,7 @@ fn merge_items(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
 
 /// Limits the stock that an unverified buyer can reserve.
 pub(super) fn check_guest_unit_limits(config: &CheckoutConfig, basket: &Basket) -> Result<()> {
-    let (max_line_units, max_order_units) = (config.unverified_line_units, config.unverified_order_units);
+    let (max_line_units, max_order_units) = (config.max_unverified_line_units, config.max_unverified_order_units);
     let (items, path) = (&basket.items, basket.path());
     let hint = "sign in with a verified e-mail address to order more";
     let mut user_errors = Vec::new();

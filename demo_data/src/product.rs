@@ -1,17 +1,13 @@
 //! Generation of a product: name, options, variants, prices and stock.
 
-use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
-
-use crate::catalog::{SaleInput, VariantInput};
-
 use super::categories::Theme;
 use super::names::{convert_to_u64, push_number};
 use super::rng::DemoRng;
+use super::{DemoSale, DemoVariant};
 
 /// Sales with dates begin within a year after this timestamp: 2026-01-01. Seconds since 1970.
-const FIRST_SALE_TIMESTAMP: i64 = 1_767_225_600;
-const SECONDS_PER_DAY: i64 = 86_400;
+const FIRST_SALE_TIMESTAMP: u64 = 1_767_225_600;
+const SECONDS_PER_DAY: u64 = 86_400;
 
 /// The number of sizes, styles and materials to choose from; all zero for a simple product.
 pub type OptionCounts = (usize, usize, usize);
@@ -44,7 +40,7 @@ pub fn choose_option_counts(rng: &mut DemoRng) -> OptionCounts {
 }
 
 /// The attributes of a generated product.
-pub struct DemoProduct<'a> {
+pub struct ProductAttributes<'a> {
     /// The index of the product.
     pub index: u64,
     /// The source of its words.
@@ -61,7 +57,7 @@ pub struct DemoProduct<'a> {
     pub option_counts: OptionCounts,
 }
 
-impl DemoProduct<'_> {
+impl ProductAttributes<'_> {
     /// Generates a name like `Acacia Classic Desk Lamp Karimo 27`, without the material if that is an option.
     pub fn generate_name(&self, rng: &mut DemoRng) -> String {
         let material = self.materials().first().filter(|_| self.option_counts.2 == 0 && rng.next_bool(60));
@@ -93,8 +89,8 @@ impl DemoProduct<'_> {
             .collect()
     }
 
-    /// Generates the variants, with prices in whole units of a currency with `decimals` decimal places.
-    pub fn generate_variants(&self, rng: &mut DemoRng, decimals: u32) -> Vec<VariantInput> {
+    /// Generates the variants.
+    pub fn generate_variants(&self, rng: &mut DemoRng) -> Vec<DemoVariant> {
         let template = &self.theme.template;
         let (styles, materials) = (self.option_counts.1.max(1), self.option_counts.2.max(1));
         let variant_count = self.option_counts.0.max(1) * styles * materials;
@@ -103,18 +99,14 @@ impl DemoProduct<'_> {
         let (price, ending) = (rng.next_skewed(template.price_range), rng.next_below(4));
         let grams = rng.next_skewed(template.weight_range_grams);
         let discount_percent = if rng.next_bool(15) { rng.choose(&[10, 15, 20, 20, 25, 30, 40]) } else { 0 };
-        let (starts_at, ends_at) = choose_sale_dates(rng);
+        let period = choose_sale_period(rng);
 
         let variant = |index: usize| {
             let (size, style, material) = (index / materials / styles, index / materials % styles, index % materials);
             let size_step = convert_to_u64(size);
             let price = round_price(price * (100 + template.size_price_growth * size_step) / 100, ending);
             let discounted_price = price * (100 - discount_percent) / 100;
-            let build_sale = || SaleInput {
-                price: convert_to_amount(discounted_price - discounted_price % 10, decimals),
-                starts_at,
-                ends_at,
-            };
+            let build_sale = || DemoSale { price: discounted_price - discounted_price % 10, period };
             let (mut weight, mut options) = (grams + grams * size_step / 8, Vec::with_capacity(3));
             if self.option_counts.0 > 0 {
                 let size = self.theme.sizes[first_size + size];
@@ -128,16 +120,13 @@ impl DemoProduct<'_> {
             if self.option_counts.2 > 0 {
                 options.push(self.materials()[material].to_owned());
             }
-            VariantInput {
-                line: 0,
-                sku: Some(self.format_sku(index)),
+            DemoVariant {
+                sku: self.format_sku(index),
                 options,
-                price: Some(convert_to_amount(price, decimals)),
-                sale: Some((discount_percent > 0).then(build_sale)),
-                on_hand: Some(choose_stock(rng)),
-                weight_grams: i64::try_from(weight).ok(),
-                image: None,
-                barcode: None,
+                price,
+                sale: (discount_percent > 0).then(build_sale),
+                on_hand: choose_stock(rng),
+                weight_grams: weight,
             }
         };
         (0..variant_count).map(variant).collect()
@@ -180,30 +169,14 @@ fn parse_content_weight(size: &str) -> Option<u64> {
     }
 }
 
-/// Converts whole units to an amount with the currency's decimal places (at most 4).
-fn convert_to_amount(units: u64, decimals: u32) -> Decimal {
-    let decimals = decimals.min(4);
-    let minor = units * 10_u64.pow(decimals);
-    Decimal::new(i64::try_from(minor).unwrap_or(i64::MAX), decimals)
-}
-
 /// Chooses the on-hand stock: 0 for 8 % of the variants, otherwise 1 to 500 with small values more frequent.
-fn choose_stock(rng: &mut DemoRng) -> i64 {
-    if rng.next_bool(8) {
-        return 0;
-    }
-    i64::try_from(rng.next_skewed((1, 500))).unwrap_or(1)
+fn choose_stock(rng: &mut DemoRng) -> u64 {
+    if rng.next_bool(8) { 0 } else { rng.next_skewed((1, 500)) }
 }
 
-/// Chooses the dates of a sale: within 2026 and early 2027 for 20 %, otherwise unlimited.
-fn choose_sale_dates(rng: &mut DemoRng) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+/// Chooses the period of a sale: within 2026 and early 2027 for 20 %, otherwise unlimited.
+fn choose_sale_period(rng: &mut DemoRng) -> Option<(u64, u64)> {
     let (day, length) = (rng.next_below(365), 7 + rng.next_below(60));
-    if !rng.next_bool(20) {
-        return (None, None);
-    }
-    let timestamp_of_day = |day: u64| {
-        let seconds = i64::try_from(day).ok()? * SECONDS_PER_DAY;
-        DateTime::from_timestamp(FIRST_SALE_TIMESTAMP + seconds, 0)
-    };
-    (timestamp_of_day(day), timestamp_of_day(day + length))
+    let timestamp_of_day = |day: u64| FIRST_SALE_TIMESTAMP + day * SECONDS_PER_DAY;
+    rng.next_bool(20).then(|| (timestamp_of_day(day), timestamp_of_day(day + length)))
 }

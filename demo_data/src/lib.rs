@@ -10,23 +10,82 @@ mod templates;
 mod categories;
 mod vocabulary;
 
-use crate::catalog::{ProductInput, PublicationStatus};
-
 use categories::{DemoCategory, DemoCategoryTree, Theme};
 use descriptions::DescriptionSubject;
 use names::{build_slug, capitalize, convert_to_u64, count_items, generate_word, join_words, split_words};
-use product::DemoProduct;
+use product::ProductAttributes;
 use rng::DemoRng;
 
 // Each entity type has its own random stream.
 const PRODUCT_SALT: u64 = 0x9d0d_0c75;
 const VENDOR_SALT: u64 = 0x4a2e_7b01;
 
+/// A generated product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoProduct {
+    /// URL slug.
+    pub slug: String,
+    /// Display name.
+    pub name: String,
+    /// Description as HTML.
+    pub description_html: String,
+    /// Vendor name.
+    pub vendor: String,
+    /// Category names from the root of the tree down to the product's category.
+    pub category_path: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Publication status.
+    pub status: DemoStatus,
+    /// Whether the product is featured.
+    pub featured: bool,
+    /// Option names in order; empty for a simple product.
+    pub options: Vec<String>,
+    /// The variants.
+    pub variants: Vec<DemoVariant>,
+}
+
+/// Publication status of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoStatus {
+    /// On sale.
+    Active,
+    /// In preparation.
+    Draft,
+    /// Withdrawn.
+    Archived,
+}
+
+/// A generated variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoVariant {
+    /// SKU.
+    pub sku: String,
+    /// One value for each of the product's options, in their order.
+    pub options: Vec<String>,
+    /// Regular price in whole units of the currency.
+    pub price: u64,
+    /// Sale price, if any.
+    pub sale: Option<DemoSale>,
+    /// On-hand quantity.
+    pub on_hand: u64,
+    /// Weight in grams.
+    pub weight_grams: u64,
+}
+
+/// A sale price, optionally limited in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DemoSale {
+    /// Price during the sale, in whole units of the currency.
+    pub price: u64,
+    /// Start (inclusive) and end (exclusive), in seconds since 1970; `None` for an unlimited sale.
+    pub period: Option<(u64, u64)>,
+}
+
 /// The generator of a catalog with a given number of products and categories.
 #[derive(Debug, Clone)]
 pub struct CatalogGenerator {
     products: u64,
-    decimals: u32,
     themes: Vec<Theme>,
     tree: DemoCategoryTree,
     vendors: Vec<String>,
@@ -36,15 +95,15 @@ pub struct CatalogGenerator {
 }
 
 impl CatalogGenerator {
-    /// Creates a generator for a currency with `decimals` decimal places. The catalog has at least one category.
+    /// Creates a generator. The catalog has at least one category.
     #[must_use]
-    pub fn new(products: u64, categories: u64, decimals: u32) -> Self {
+    pub fn new(products: u64, categories: u64) -> Self {
         let themes = Theme::load_all();
         let tree = DemoCategoryTree::new(&themes, usize::try_from(categories).unwrap_or(usize::MAX));
         let syllables = split_words(vocabulary::SYLLABLES);
         let vendors = generate_vendors(products, &syllables);
         let (tags, places) = (split_words(vocabulary::TAGS), split_words(vocabulary::PLACES));
-        Self { products, decimals, themes, tree, vendors, tags, places, syllables }
+        Self { products, themes, tree, vendors, tags, places, syllables }
     }
 
     /// Returns the names from the root to the category with this index, from 0; empty if there is none. A parent has a
@@ -56,29 +115,27 @@ impl CatalogGenerator {
 
     /// Generates the product with this index, from 0.
     #[must_use]
-    pub fn generate_product(&self, index: u64) -> ProductInput {
+    pub fn generate_product(&self, index: u64) -> DemoProduct {
         let mut rng = DemoRng::new(PRODUCT_SALT, index);
         let category_index = self.tree.choose_category(&mut rng);
-        let demo_product = self.choose_product(&mut rng, index, category_index);
+        let attributes = self.choose_attributes(&mut rng, index, category_index);
         let vendor = &self.vendors[rng.next_rank(self.vendors.len())];
-        ProductInput {
-            line: 0,
-            slug: build_slug(&[demo_product.kind, demo_product.noun, &demo_product.model], index),
-            name: Some(demo_product.generate_name(&mut rng)),
-            description_html: Some(self.generate_description(&mut rng, &demo_product, vendor)),
-            vendor: Some(vendor.clone()),
-            category_path: Some(self.build_path(category_index)),
-            tags: Some(self.choose_tags(&mut rng)),
-            status: Some(match rng.next_below(100) {
-                0..96 => PublicationStatus::Active,
-                96..99 => PublicationStatus::Draft,
-                _ => PublicationStatus::Archived,
-            }),
-            featured: Some(rng.next_bool(1)),
-            images: Vec::new(),
-            options: demo_product.option_names(),
-            variants: demo_product.generate_variants(&mut rng, self.decimals),
-            follows_rejected_row: false,
+        // The random numbers are drawn in this order.
+        DemoProduct {
+            slug: build_slug(&[attributes.kind, attributes.noun, &attributes.model], index),
+            name: attributes.generate_name(&mut rng),
+            description_html: self.generate_description(&mut rng, &attributes, vendor),
+            vendor: vendor.clone(),
+            category_path: self.build_path(category_index),
+            tags: self.choose_tags(&mut rng),
+            status: match rng.next_below(100) {
+                0..96 => DemoStatus::Active,
+                96..99 => DemoStatus::Draft,
+                _ => DemoStatus::Archived,
+            },
+            featured: rng.next_bool(1),
+            options: attributes.option_names(),
+            variants: attributes.generate_variants(&mut rng),
         }
     }
 
@@ -91,13 +148,13 @@ impl CatalogGenerator {
     }
 
     /// Chooses the attributes from which the rest of the product is generated.
-    fn choose_product(&self, rng: &mut DemoRng, index: u64, category_index: usize) -> DemoProduct<'_> {
+    fn choose_attributes(&self, rng: &mut DemoRng, index: u64, category_index: usize) -> ProductAttributes<'_> {
         let node = self.tree.node(category_index).copied().unwrap_or(DemoCategory::ROOT);
         let theme = &self.themes[node.theme_index];
         let (random_noun, random_kind) = (rng.next_index(theme.nouns.len()), rng.next_index(theme.kinds.len()));
         let noun = if node.depth > 1 { node.noun_index } else { random_noun };
         let kind = if node.depth > 2 { node.kind_index } else { random_kind };
-        DemoProduct {
+        ProductAttributes {
             index,
             theme,
             noun: theme.nouns[noun].0,
@@ -109,16 +166,16 @@ impl CatalogGenerator {
         }
     }
 
-    fn generate_description(&self, rng: &mut DemoRng, demo_product: &DemoProduct, vendor: &str) -> String {
-        let theme = demo_product.theme;
+    fn generate_description(&self, rng: &mut DemoRng, attributes: &ProductAttributes, vendor: &str) -> String {
+        let theme = attributes.theme;
         let subject = DescriptionSubject {
-            model: &demo_product.model,
-            item_name: &join_words(demo_product.kind, demo_product.noun),
+            model: &attributes.model,
+            item_name: &join_words(attributes.kind, attributes.noun),
             vendor,
             place: rng.choose(&self.places),
             purpose: theme.purposes[rng.next_index(theme.purposes.len())].0,
             material_phrase: theme.template.material_phrase,
-            material: &demo_product.materials().join(" or "),
+            material: &attributes.materials().join(" or "),
             is_durable: theme.template.is_durable,
         };
         descriptions::generate_description(rng, &subject)
@@ -149,13 +206,11 @@ fn generate_vendors(products: u64, syllables: &[&str]) -> Vec<String> {
 mod tests {
     use std::collections::HashSet;
 
-    use rust_decimal::Decimal;
-
     use super::*;
 
     #[test]
     fn generated_product_depends_only_on_its_index() {
-        let (first, second) = (CatalogGenerator::new(5_000, 200, 2), CatalogGenerator::new(5_000, 200, 2));
+        let (first, second) = (CatalogGenerator::new(5_000, 200), CatalogGenerator::new(5_000, 200));
         let forwards: Vec<_> = (0..500).map(|index| first.generate_product(index)).collect();
         let mut backwards: Vec<_> = (0..500).rev().map(|index| second.generate_product(index)).collect();
         backwards.reverse();
@@ -164,14 +219,14 @@ mod tests {
 
     #[test]
     fn slugs_and_skus_are_unique_ascii() {
-        let generator = CatalogGenerator::new(20_000, 500, 2);
+        let generator = CatalogGenerator::new(20_000, 500);
         let (mut slugs, mut skus) = (HashSet::new(), HashSet::new());
         for product in (0..20_000).map(|index| generator.generate_product(index)) {
             let is_slug_character = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(product.slug.chars().all(is_slug_character), "{}", product.slug);
             assert!(slugs.insert(product.slug));
             for variant in product.variants {
-                assert!(skus.insert(variant.sku.unwrap_or_default()));
+                assert!(skus.insert(variant.sku));
             }
         }
     }
@@ -179,7 +234,7 @@ mod tests {
     #[test]
     fn category_tree_lists_parents_first_without_duplicates() {
         for size in [1, 2, 10, 100, 1_000, 20_000] {
-            let generator = CatalogGenerator::new(10, size, 2);
+            let generator = CatalogGenerator::new(10, size);
             let mut seen = HashSet::new();
             let mut deepest = 0;
             for path in (0..size).map(|index| generator.category_path(index)) {
@@ -195,31 +250,29 @@ mod tests {
 
     #[test]
     fn thousand_categories_have_about_ten_roots() {
-        let generator = CatalogGenerator::new(10, 1_000, 2);
+        let generator = CatalogGenerator::new(10, 1_000);
         let roots = (0..1_000).filter(|&index| generator.category_path(index).len() == 1).count();
         assert!((8..=14).contains(&roots), "{roots}");
     }
 
     #[test]
     fn generated_products_are_complete() {
-        let generator = CatalogGenerator::new(20_000, 1_000, 2);
+        let generator = CatalogGenerator::new(20_000, 1_000);
         let paths: HashSet<_> = (0..1_000).map(|index| generator.category_path(index)).collect();
         for product in (0..20_000).map(|index| generator.generate_product(index)) {
-            assert!(paths.contains(&product.category_path.clone().unwrap_or_default()));
-            let html = product.description_html.clone().unwrap_or_default();
+            assert!(paths.contains(&product.category_path));
+            let html = &product.description_html;
             assert!((150..=700).contains(&html.len()), "{} bytes: {html}", html.len());
             assert!(!html.contains(['{', '}']), "{html}");
-            let tags = product.tags.clone().unwrap_or_default();
+            let tags = &product.tags;
             assert_eq!(tags.iter().collect::<HashSet<_>>().len(), tags.len(), "{tags:?}");
             let chosen: HashSet<_> = product.variants.iter().map(|variant| &variant.options).collect();
             assert_eq!(chosen.len(), product.variants.len(), "{product:?}");
             for variant in &product.variants {
                 assert_eq!(variant.options.len(), product.options.len());
-                let price = variant.price.unwrap_or_default();
-                assert_eq!(price.scale(), 2);
-                if let Some(Some(sale)) = variant.sale {
-                    assert!(sale.price < price && sale.price > Decimal::ZERO, "{product:?}");
-                    assert!(sale.starts_at <= sale.ends_at);
+                if let Some(sale) = variant.sale {
+                    assert!(sale.price < variant.price && sale.price > 0, "{product:?}");
+                    assert!(sale.period.is_none_or(|(start, end)| start < end));
                 }
             }
         }
@@ -227,13 +280,13 @@ mod tests {
 
     #[test]
     fn product_mix_matches_a_real_shop() {
-        let generator = CatalogGenerator::new(20_000, 1_000, 2);
+        let generator = CatalogGenerator::new(20_000, 1_000);
         let products: Vec<_> = (0..20_000).map(|index| generator.generate_product(index)).collect();
-        let share = |predicate: &dyn Fn(&ProductInput) -> bool| products.iter().filter(|p| predicate(p)).count() / 200;
+        let share = |predicate: &dyn Fn(&DemoProduct) -> bool| products.iter().filter(|p| predicate(p)).count() / 200;
         assert!((48..=52).contains(&share(&|p| p.variants.len() == 1)));
         assert!((24..=32).contains(&share(&|p| p.variants.len() >= 3)));
-        assert!((94..=97).contains(&share(&|p| p.status == Some(PublicationStatus::Active))));
-        assert!((13..=17).contains(&share(&|p| matches!(p.variants[0].sale, Some(Some(_))))));
+        assert!((94..=97).contains(&share(&|p| p.status == DemoStatus::Active)));
+        assert!((13..=17).contains(&share(&|p| p.variants[0].sale.is_some())));
         let variants: usize = products.iter().map(|p| p.variants.len()).sum();
         assert!((48_000..=60_000).contains(&variants), "{variants}");
     }
@@ -241,26 +294,14 @@ mod tests {
     #[test]
     fn model_word_matches_few_products_at_any_size() {
         for size in [200, 20_000, 10_000_000] {
-            let generator = CatalogGenerator::new(size, 100, 2);
+            let generator = CatalogGenerator::new(size, 100);
             let words: HashSet<_> =
                 (0..size.min(20_000)).map(|index| generate_word(&generator.syllables, index)).collect();
             assert_eq!(convert_to_u64(words.len()), size.min(20_000));
         }
-        let generator = CatalogGenerator::new(20_000, 100, 2);
-        let find_model_word = |index: u64| {
-            generator.generate_product(index).name.and_then(|name| name.rsplit(' ').nth(1).map(str::to_owned))
-        };
+        let generator = CatalogGenerator::new(20_000, 100);
+        let find_model_word = |index| generator.generate_product(index).name.rsplit(' ').nth(1).map(str::to_owned);
         let models: HashSet<_> = (0..20_000).map(find_model_word).collect();
         assert!((3_500..=5_040).contains(&models.len()), "{}", models.len());
-    }
-
-    #[test]
-    fn prices_without_currency_decimals_are_whole() {
-        let generator = CatalogGenerator::new(10, 1, 0);
-        assert!(
-            (0..10)
-                .flat_map(|index| generator.generate_product(index).variants)
-                .all(|v| v.price.is_some_and(|p| p.scale() == 0))
-        );
     }
 }
