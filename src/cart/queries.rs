@@ -10,8 +10,7 @@ use super::entity::{
     cart::{self, CartStatus},
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
-    customer::access_scope,
+    base::{Error, Result, check_version, error::PublicErrorCode},
     identity::{Caller, Permission},
     infra::{SqlBuilder, Tx},
     pricing::{SellableVariant, sellable_variant},
@@ -79,7 +78,7 @@ pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: 
         return Ok(None);
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE word = ").bind(token);
+    sql.push("SELECT * FROM cart WHERE token = ").bind(token);
     if !caller.permissions().has(Permission::OrderRead) {
         push_access_condition(&mut sql, caller);
     }
@@ -89,7 +88,7 @@ pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: 
 /// Returns a customer's open cart, if any. Statements: 1.
 pub async fn find_open_cart(db: &impl ConnectionTrait, account: i64) -> Result<Option<cart::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE state = 'open' AND account_id = ").bind(account);
+    sql.push("SELECT * FROM cart WHERE status = 'open' AND account_id = ").bind(account);
     query_cart(db, sql).await
 }
 
@@ -106,14 +105,14 @@ pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
         return Err(missing());
     }
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE word = ").bind(target.token);
+    sql.push("SELECT * FROM cart WHERE token = ").bind(target.token);
     push_access_condition(&mut sql, target.caller);
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
     }
     let row = query_cart(tx, sql).await?.ok_or_else(missing)?;
     ensure_open(&row)?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
@@ -122,7 +121,7 @@ pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
 /// # Errors
 /// Returns `IllegalTransition` if it has been ordered or merged.
 pub fn ensure_open(row: &cart::Model) -> Result<()> {
-    let message = match row.state {
+    let message = match row.status {
         CartStatus::Open => return Ok(()),
         CartStatus::Ordered => "this cart has been ordered; begin a new one",
         CartStatus::Merged => "what was in this cart is in your other cart; go on with that one",

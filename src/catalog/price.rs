@@ -82,7 +82,10 @@ mod tests {
         assert_eq!((derived.sku.as_str(), derived.next_price_change_at), ("S1", variants[1].sale_ends_at));
 
         let after = derive_prices(&variants, now + TimeDelta::hours(1)).expect("derived");
-        assert_eq!((after.price, after.sale_price, after.max_current_price, after.next_price_change_at), (500, None, 900, None));
+        assert_eq!(
+            (after.price, after.sale_price, after.max_current_price, after.next_price_change_at),
+            (500, None, 900, None)
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     },
     identity::Permission,
     infra::Db,
-    notification::{self, message::Model, queries, send, sending_limits},
+    notification::{self, notification::Model, queries, send, sending_limits},
 };
 
 /// Language of notifications.
@@ -49,7 +49,8 @@ pub enum NotificationEvent {
     /// An order was delivered.
     OrderDelivered,
     /// An order was canceled.
-    OrderCancelled,
+    #[graphql(name = "ORDER_CANCELLED")]
+    OrderCanceled,
     /// A refund was issued.
     OrderRefunded,
     /// Verification of an email address; sent on request.
@@ -125,7 +126,7 @@ impl Message {
 
     /// Event that triggered the notification.
     async fn event(&self) -> Result<NotificationEvent> {
-        let event: notification::NotificationEventType = self.0.occasion.parse().map_err(invalid_row_error)?;
+        let event: notification::NotificationEventType = self.0.event_type.parse().map_err(invalid_row_error)?;
         Ok(event.into())
     }
 
@@ -174,12 +175,12 @@ impl Message {
 
     /// Notification status.
     async fn state(&self) -> MessageState {
-        MessageState::from_db_str(&self.0.state)
+        MessageState::from_db_str(&self.0.status)
     }
 
     /// Reason of the last delivery failure; null if there was none.
     async fn why(&self) -> Option<&str> {
-        self.0.why.as_deref()
+        self.0.failure_reason.as_deref()
     }
 
     /// Number of attempts since it was last enqueued.
@@ -195,7 +196,7 @@ impl Message {
     /// Earliest time of delivery: an email is postponed if the address has just received another of its kind. Null
     /// until scheduled.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
-        self.0.due_at
+        self.0.send_at
     }
 
     /// Time of the last delivery; null until sent.
@@ -238,7 +239,7 @@ impl MessageFilter {
         let account_id =
             customer_id.map(|id| GlobalId::decode_as(&id, NodeType::Customer, "filter.customerId")).transpose()?;
         let filter = queries::NotificationListFilter {
-            state: state.map(MessageState::as_db_str),
+            status: state.map(MessageState::as_db_str),
             channel: channel.map(Into::into),
             event_type: event.map(Into::into),
             order_id: order_key,
@@ -367,7 +368,7 @@ impl MessageMutation {
         let context = request_context(ctx);
         let resent = async {
             let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
-            context.db.write(async |tx| notification::resend_notification(tx, message_id).await).await
+            notification::resend_notification(&context.db, message_id).await
         };
         MessagePayload::from_result(resent.await)
     }

@@ -30,7 +30,7 @@ use super::{
     shop::CurrencyCode,
 };
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, Result, global_id::NodeType},
     customer::{AddressSnapshot, OwnerScope},
     identity::Permission,
     order::{self, Status},
@@ -51,7 +51,8 @@ pub enum OrderStatus {
     /// Delivered.
     Delivered,
     /// Canceled; will not be shipped.
-    Cancelled,
+    #[graphql(name = "CANCELLED")]
+    Canceled,
     /// Completely refunded.
     Refunded,
 }
@@ -63,7 +64,8 @@ pub enum PaymentStatus {
     /// Pending: the result is not known yet.
     Pending,
     /// Authorized by the payment provider, or payable on delivery.
-    Authorised,
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
     /// Captured.
     Paid,
     /// Partially refunded.
@@ -76,7 +78,7 @@ pub enum PaymentStatus {
 
 /// Fulfillment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::FulfilmentStatus")]
+#[graphql(remote = "order::FulfillmentStatus")]
 pub enum FulfilmentStatus {
     /// Nothing is shipped.
     Unfulfilled,
@@ -120,9 +122,7 @@ impl Order {
     /// # Errors
     /// Returns an internal error if the order does not exist.
     pub async fn load_own(context: &RequestContext, order_id: i64) -> Result<Self> {
-        let row =
-            order::queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
-        row.map(Self::with_token).ok_or_else(|| Error::internal("finding an order", "row not found"))
+        order::queries::find_order(&context.db, order_id).await.map(Self::with_token)
     }
 }
 
@@ -146,7 +146,7 @@ impl Order {
         let caller = request_context(ctx).caller;
         let is_buyer = caller.require_account_id().is_ok_and(|account_id| self.row.account_id == Some(account_id));
         let is_visible = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
-        is_visible.then_some(self.row.token.as_str())
+        is_visible.then_some(self.row.guest_access_token.as_str())
     }
 
     /// Order status.
@@ -161,7 +161,7 @@ impl Order {
 
     /// Fulfillment status.
     async fn fulfilment_status(&self) -> FulfilmentStatus {
-        self.row.fulfilment_status.into()
+        self.row.fulfillment_status.into()
     }
 
     /// Whether the buyer can still cancel the order: nothing has been shipped.
@@ -227,7 +227,7 @@ impl Order {
 
     /// Part of `tax` that the prices already include, so it is not added to the total.
     async fn tax_included(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_added)
+        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_excluded_total)
     }
 
     /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
@@ -242,7 +242,7 @@ impl Order {
 
     /// Name of the shipping method as of the purchase; null if none was required.
     async fn shipping_method(&self) -> Option<&str> {
-        self.row.shipping_name.as_deref()
+        self.row.shipping_method_name.as_deref()
     }
 
     /// Shipping address.

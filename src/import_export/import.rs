@@ -128,7 +128,7 @@ impl CatalogImporter<'_> {
         }
         let batch = async |batch: &[ProductPatch]| {
             let write =
-                async || db.write_with_retry(|| async |tx| inventory::import_products(tx, currency, batch).await).await;
+                async || db.write_with_retry(async |tx| inventory::import_products(tx, currency, batch).await).await;
             match write().await {
                 // A concurrent transaction inserted one of these rows; the retry matches it as existing.
                 Err(error) if error.is_unique_violation() => write().await,

@@ -2,7 +2,10 @@
 
 use iso_currency::Currency;
 
-use super::on_hand::{ExpectedOnHand, check_on_hand, refresh_in_stock, set_on_hand, set_on_hand_with_audit};
+use super::{
+    in_stock::refresh_in_stock,
+    on_hand::{ExpectedOnHand, check_on_hand, set_on_hand, set_on_hand_with_audit},
+};
 use crate::{
     base::{Error, Result, error::PublicError},
     catalog::write::{self, ProductPatch, WriteMode, WriteReport, WrittenProduct},

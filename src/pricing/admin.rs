@@ -14,12 +14,11 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, Validator, error::PublicErrorCode, global_id::NodeType,
-        money::MAX_MINOR_UNITS,
+        Country, Error, GlobalId, Money, Patch, Result, Validator, check_version, error::PublicErrorCode,
+        global_id::NodeType, money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
-    customer::access_scope,
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// The maximum weight of a shipment: 1,000 tonnes, in grams.
@@ -45,9 +44,9 @@ pub struct ShippingMethodPatch {
     pub countries: Option<Vec<String>>,
     pub price: Option<Decimal>,
     pub price_per_kg: Patch<Decimal>,
-    pub min_grams: Patch<i32>,
-    pub max_grams: Patch<i32>,
-    pub free_from: Patch<Decimal>,
+    pub min_weight_grams: Patch<i32>,
+    pub max_weight_grams: Patch<i32>,
+    pub free_shipping_threshold: Patch<Decimal>,
     pub taxable: Option<bool>,
     pub position: Option<i32>,
     pub active: Option<bool>,
@@ -69,6 +68,14 @@ pub struct TaxRatePatch {
 /// # Errors
 /// Returns `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_shipping_method(
+    db: &Db,
+    currency: Currency,
+    patch: ShippingMethodPatch,
+) -> Result<shipping_method::Model> {
+    db.write(async |tx| insert_shipping_method(tx, currency, patch).await).await
+}
+
+pub(super) async fn insert_shipping_method(
     tx: &Tx,
     currency: Currency,
     patch: ShippingMethodPatch,
@@ -81,9 +88,9 @@ pub async fn create_shipping_method(
         kind: ShippingKind::Flat,
         price: 0,
         price_per_kg: None,
-        min_grams: None,
-        max_grams: None,
-        free_from: None,
+        min_weight_grams: None,
+        max_weight_grams: None,
+        free_shipping_threshold: None,
         taxable: true,
         position: 0,
         active: true,
@@ -94,11 +101,7 @@ pub async fn create_shipping_method(
     };
     apply_shipping_method_patch(&mut row, patch, currency)?;
     if super::shipping::list_shipping_methods(tx, false).await?.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
+        return Err(too_many_rows_error());
     }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
@@ -114,48 +117,54 @@ pub async fn create_shipping_method(
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
 pub async fn update_shipping_method(
-    tx: &Tx,
+    db: &Db,
     currency: Currency,
     target: PricingRowTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
-    let before = lock_shipping_method(tx, target).await?;
-    let mut after = before.clone();
-    apply_shipping_method_patch(&mut after, patch, currency)?;
-    let entity = (NodeType::ShippingMethod, after.id);
-    let (old_values, new_values) =
-        (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
-    let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
-        return Ok(before);
-    };
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    tx.record_audit(&[record]).await?;
-    Ok(row)
+    db.write(async |tx| {
+        let before = lock_shipping_method(tx, target).await?;
+        let mut after = before.clone();
+        apply_shipping_method_patch(&mut after, patch, currency)?;
+        let entity = (NodeType::ShippingMethod, after.id);
+        let (old_values, new_values) =
+            (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
+        let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
+            return Ok(before);
+        };
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        tx.record_audit(&[record]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Soft-deletes a shipping method. It can no longer be selected; carts that use it must select another one.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: PricingRowTarget) -> Result<i64> {
-    let mut row = lock_shipping_method(tx, target).await?;
-    let before = Some(shipping_method_to_audit_json(&row, currency));
-    row.version += 1;
-    row.deleted_at = Some(tx.now());
-    row.updated_at = tx.now();
-    let row = row.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
-    Ok(row.id)
+pub async fn delete_shipping_method(db: &Db, currency: Currency, target: PricingRowTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let mut row = lock_shipping_method(tx, target).await?;
+        let before = Some(shipping_method_to_audit_json(&row, currency));
+        row.version += 1;
+        row.deleted_at = Some(tx.now());
+        row.updated_at = tx.now();
+        let row = row.into_active_model().reset_all().update(tx).await?;
+        let entity = (NodeType::ShippingMethod, row.id);
+        tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
+        Ok(row.id)
+    })
+    .await
 }
 
 async fn lock_shipping_method(tx: &Tx, target: PricingRowTarget) -> Result<shipping_method::Model> {
     let query = shipping_method::Entity::find_by_id(target.id).filter(shipping_method::Column::DeletedAt.is_null());
     let row = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "shipping method"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
@@ -170,9 +179,9 @@ fn apply_shipping_method_patch(
         countries,
         price,
         price_per_kg,
-        min_grams,
-        max_grams,
-        free_from,
+        min_weight_grams,
+        max_weight_grams,
+        free_shipping_threshold,
         taxable,
         position,
         active,
@@ -199,16 +208,16 @@ fn apply_shipping_method_patch(
     amount(Patch::from_provided(price), &mut base_price, "price");
     row.price = base_price.unwrap_or(row.price);
     amount(price_per_kg, &mut row.price_per_kg, "pricePerKg");
-    amount(free_from, &mut row.free_from, "freeFrom");
+    amount(free_shipping_threshold, &mut row.free_shipping_threshold, "freeFrom");
     let mut grams = |new_value: Patch<i32>, target: &mut Option<i64>, field: &str| match new_value {
         Patch::Unchanged => {}
         Patch::Clear => *target = None,
         Patch::Set(grams) if (0..=MAX_WEIGHT_GRAMS).contains(&i64::from(grams)) => *target = Some(grams.into()),
         Patch::Set(_) => input.reject(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
     };
-    grams(min_grams, &mut row.min_grams, "minGrams");
-    grams(max_grams, &mut row.max_grams, "maxGrams");
-    if row.min_grams.zip(row.max_grams).is_some_and(|(min, max)| min > max) {
+    grams(min_weight_grams, &mut row.min_weight_grams, "minGrams");
+    grams(max_weight_grams, &mut row.max_weight_grams, "maxGrams");
+    if row.min_weight_grams.zip(row.max_weight_grams).is_some_and(|(min, max)| min > max) {
         input.reject("maxGrams", "the heaviest parcel is lighter than the lightest");
     }
     row.kind = if row.price_per_kg.is_some() { ShippingKind::Weight } else { ShippingKind::Flat };
@@ -238,8 +247,8 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
     let amount = |minor: i64| Money::new(minor, currency).to_decimal();
     json!({
         "name": row.name, "description": row.description, "countries": row.countries, "price": amount(row.price),
-        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_grams, "maxGrams": row.max_grams,
-        "freeFrom": row.free_from.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
+        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_weight_grams, "maxGrams": row.max_weight_grams,
+        "freeFrom": row.free_shipping_threshold.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
     })
 }
 
@@ -249,6 +258,15 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
 /// Returns `AlreadyExists` if the country and category have a rate, `NotFound` if the category does not exist,
 /// `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_tax_rate(
+    db: &Db,
+    country: &str,
+    category: Option<i64>,
+    patch: TaxRatePatch,
+) -> Result<tax_rate::Model> {
+    db.write(async |tx| insert_tax_rate(tx, country, category, patch).await).await
+}
+
+pub(super) async fn insert_tax_rate(
     tx: &Tx,
     country: &str,
     category: Option<i64>,
@@ -259,8 +277,8 @@ pub async fn create_tax_rate(
         country_code: String::new(),
         category_id: category,
         name: String::new(),
-        basis_points: 0,
-        included: false,
+        rate_bps: 0,
+        included_in_price: false,
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -280,11 +298,7 @@ pub async fn create_tax_rate(
         return Err(duplicate_tax_rate_error());
     }
     if existing_rates.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
+        return Err(too_many_rows_error());
     }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
@@ -299,39 +313,45 @@ pub async fn create_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(tx: &Tx, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
-    let before = lock_tax_rate(tx, target).await?;
-    let mut after = before.clone();
-    apply_tax_rate_patch(&mut after, patch, Validator::default())?;
-    let entity = (NodeType::TaxRate, after.id);
-    let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
-    let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
-        return Ok(before);
-    };
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    tx.record_audit(&[record]).await?;
-    Ok(row)
+pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+    db.write(async |tx| {
+        let before = lock_tax_rate(tx, target).await?;
+        let mut after = before.clone();
+        apply_tax_rate_patch(&mut after, patch, Validator::default())?;
+        let entity = (NodeType::TaxRate, after.id);
+        let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+        let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
+            return Ok(before);
+        };
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        tx.record_audit(&[record]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Deletes a tax rate. Orders keep copies.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<i64> {
-    let row = lock_tax_rate(tx, target).await?;
-    let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
-    row.delete(tx).await?;
-    let entity = (NodeType::TaxRate, key);
-    tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
-    Ok(key)
+pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let row = lock_tax_rate(tx, target).await?;
+        let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
+        row.delete(tx).await?;
+        let entity = (NodeType::TaxRate, key);
+        tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
+        Ok(key)
+    })
+    .await
 }
 
 async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Model> {
     let row = tax_rate::Entity::find_by_id(target.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "tax rate"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
@@ -342,12 +362,16 @@ fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut vali
     if let Some(percent) = percent {
         let points = percent.checked_mul(Decimal::ONE_HUNDRED).filter(Decimal::is_integer);
         match points.and_then(|points| points.to_i32()).filter(|points| (0..=10_000).contains(points)) {
-            Some(points) => row.basis_points = points,
+            Some(points) => row.rate_bps = points,
             None => input.reject("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
         }
     }
-    row.included = included.unwrap_or(row.included);
+    row.included_in_price = included.unwrap_or(row.included_in_price);
     validator.finish()
+}
+
+fn too_many_rows_error() -> Error {
+    Error::user(PublicErrorCode::IllegalTransition, "", format!("there are {MAX_PRICING_ROWS}; delete one first"))
 }
 
 fn duplicate_tax_rate_error() -> Error {
@@ -360,7 +384,7 @@ fn duplicate_tax_rate_error() -> Error {
 
 fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
     json!({
-        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included,
+        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included_in_price,
         "category": row.category_id.map(|key| GlobalId::new(NodeType::Category, key).encode()),
     })
 }
@@ -368,5 +392,5 @@ fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
 /// Returns the rate in percent, like `16.00`.
 #[must_use]
 pub fn tax_rate_percent(row: &tax_rate::Model) -> Decimal {
-    Decimal::new(row.basis_points.into(), 2)
+    Decimal::new(row.rate_bps.into(), 2)
 }

@@ -109,7 +109,9 @@ impl ProductChange {
         let VariantChanges { rows, before, provided, .. } = &self.variants;
         provided.iter().filter_map(|ProvidedVariant { row_index, option_values, .. }| {
             let row = &rows[*row_index];
-            let is_same = |before: &variant::Model| before.name == row.name && before.options_normalized == row.options_normalized;
+            let is_same = |before: &variant::Model| {
+                before.name == row.name && before.options_normalized == row.options_normalized
+            };
             let is_unchanged = before.get(*row_index).is_some_and(is_same);
             (!is_unchanged).then(|| (row, option_values.as_deref().unwrap_or_default()))
         })

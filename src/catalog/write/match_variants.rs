@@ -120,8 +120,9 @@ fn assign_variants(patches: &[VariantPatch], existing: &[variant::Model]) -> Vec
     let option_keys: Vec<String> = patches.iter().map(|patch| build_option_key(patch.option_values())).collect();
     let match_by_sku = |index: usize| by_sku.get(patches[index].sku.value()?.trim()).copied();
     let match_by_options = |index: usize| by_options.get(option_keys[index].as_str()).copied();
-    let match_by_both =
-        |index: usize| match_by_sku(index).filter(|row_index| existing[*row_index].options_normalized == option_keys[index]);
+    let match_by_both = |index: usize| {
+        match_by_sku(index).filter(|row_index| existing[*row_index].options_normalized == option_keys[index])
+    };
 
     let rules: [&dyn Fn(usize) -> Option<usize>; 3] = [&match_by_both, &match_by_sku, &match_by_options];
     let mut matched = vec![None; patches.len()];

@@ -153,8 +153,10 @@ const DESCRIPTION_TABLE: ChildTable = ChildTable {
     name: "product_description",
     columns: &[("product_id", "bigint"), ("html", "text"), ("text", "text")],
 };
-const TAG_TABLE: ChildTable =
-    ChildTable { name: "product_tag", columns: &[("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")] };
+const TAG_TABLE: ChildTable = ChildTable {
+    name: "product_tag",
+    columns: &[("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")],
+};
 const IMAGE_TABLE: ChildTable = ChildTable {
     name: "product_image",
     columns: &[("product_id", "bigint"), ("position", "int"), ("url", "text"), ("alt", "text")],
@@ -275,7 +277,7 @@ async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
         document.add_name(&row.name);
         document.add_text(row.vendor.as_deref().unwrap_or_default());
     }
-    let columns = VariantColumns { sku: true, ..VariantColumns::default() };
+    let columns = VariantColumns::from([variant::Column::Sku]);
     let variants = loader::load_variants(tx, product_ids, columns).await?;
     let tags = loader::load_tags(tx, product_ids).await?;
     let options = loader::load_product_options(tx, product_ids).await?;

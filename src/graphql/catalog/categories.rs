@@ -2,12 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::super::{
-    category::Category,
-    context::request_context,
-    guard::RequirePermission,
-    payload::payload,
-    profile::{reject_null, to_patch},
+use super::{
+    super::{
+        category::Category,
+        context::request_context,
+        guard::RequirePermission,
+        payload::payload,
+        profile::{reject_null, to_patch},
+    },
+    write_with_name_retry,
 };
 use crate::{
     base::{Error, ExpectedVersion, GlobalId, Patch, Result, global_id::NodeType},
@@ -75,11 +78,10 @@ impl CategoryMutation {
             let parent =
                 parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "input.parentId")).transpose()?;
             let new_category = NewCategory { name, parent_id: parent, slug, description, position };
-            let category_id = write_with_name_retry!(request_context(ctx), async |tx| category::create_category(
-                tx,
-                new_category.clone()
-            )
-            .await)?;
+            let category_id = write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::create_category(tx, new_category.clone()).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(created.await)
@@ -105,12 +107,10 @@ impl CategoryMutation {
                 slug: Patch::from_provided(reject_null(slug, false, "input.slug")?),
                 description: to_patch(description),
             };
-            write_with_name_retry!(request_context(ctx), async |tx| category::update_category(
-                tx,
-                category_id,
-                patch.clone()
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::update_category(tx, category_id, patch.clone()).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(updated.await)
@@ -129,13 +129,10 @@ impl CategoryMutation {
             let category_id = parse_category_id(&id)?;
             let new_parent_id =
                 parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "parentId")).transpose()?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::move_category(
-                tx,
-                category_id,
-                new_parent_id,
-                position
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::move_category(tx, category_id, new_parent_id, position).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(moved.await)
@@ -155,12 +152,10 @@ impl CategoryMutation {
             let target_category_id = move_products_to
                 .map(|id| GlobalId::decode_as(&id, NodeType::Category, "moveProductsTo"))
                 .transpose()?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::delete_category(
-                tx,
-                category_id,
-                target_category_id
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::delete_category(tx, category_id, target_category_id).await
+            })
+            .await?;
             request_context(ctx).refresh_category_tree().await?;
             Ok(id)
         };
@@ -177,7 +172,10 @@ impl CategoryMutation {
     ) -> Result<CategoryPayload> {
         let restored = async {
             let category_id = parse_category_id(&id)?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::restore_category(tx, category_id).await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::restore_category(tx, category_id).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(restored.await)

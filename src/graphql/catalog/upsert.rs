@@ -9,6 +9,7 @@ use super::{
         product::Product,
     },
     inputs::ProductUpsertInput,
+    write_with_name_retry,
 };
 use crate::{
     base::{Error, Result, error::PublicError},
@@ -94,7 +95,8 @@ async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atom
     let currency = context.app_state.config.shop.currency;
     let policy = if atomic { InvalidProductPolicy::FailAll(&user_errors) } else { InvalidProductPolicy::Skip };
     let outcomes =
-        write_with_name_retry!(context, async |tx| inventory::write_products(tx, currency, &patches, policy).await)?;
+        write_with_name_retry(&context.db, async |tx| inventory::write_products(tx, currency, &patches, policy).await)
+            .await?;
     for (row_index, outcome) in row_indexes.into_iter().zip(outcomes) {
         match outcome {
             Ok(saved) => products[row_index] = Some(saved),
