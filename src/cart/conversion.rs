@@ -7,7 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::queries::{CartContents, CartTarget, load_cart_contents, lock_cart};
 use crate::{
     base::Result,
-    customer::{AddressSnapshot, access_scope},
+    customer::{PostalAddress, access_scope},
     identity::Caller,
     infra::{SqlBuilder, Tx},
     pricing::SellableVariant,
@@ -25,9 +25,9 @@ pub struct CheckedOutCart {
     /// The sellable variants by primary key.
     pub variants: HashMap<i64, SellableVariant>,
     /// The shipping address.
-    pub shipping_address: Option<AddressSnapshot>,
+    pub shipping_address: Option<PostalAddress>,
     /// The billing address; defaults to the shipping address.
-    pub billing_address: Option<AddressSnapshot>,
+    pub billing_address: Option<PostalAddress>,
     /// The selected shipping method.
     pub shipping_method_id: Option<i64>,
     /// The note for the packer.
@@ -45,8 +45,8 @@ pub struct CheckedOutCart {
 /// # Errors
 /// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open.
 pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Result<CheckedOutCart> {
-    let row = lock_cart(tx, CartTarget { token, caller, expected_version: None }).await?;
-    let CartContents { lines, variants } = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+    let row = lock_cart(tx, CartTarget { id: token, scope: caller, expected_version: None }).await?;
+    let CartContents { lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
     let mut lines: Vec<(i64, i64)> = lines.iter().map(|line| (line.variant_id, line.quantity)).collect();
     lines.sort_unstable();
     Ok(CheckedOutCart {
@@ -54,8 +54,8 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
         account_id: row.account_id,
         lines,
         variants,
-        shipping_address: row.shipping_address.map(AddressSnapshot::from_json).transpose()?,
-        billing_address: row.billing_address.map(AddressSnapshot::from_json).transpose()?,
+        shipping_address: row.shipping_address.map(PostalAddress::from_json).transpose()?,
+        billing_address: row.billing_address.map(PostalAddress::from_json).transpose()?,
         shipping_method_id: row.shipping_method_id,
         note: row.note,
         email: row.email,

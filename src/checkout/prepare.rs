@@ -13,7 +13,7 @@ use crate::{
     },
     cart::{self, details},
     catalog::product_filter::ProductVisibility,
-    customer::{self, AddressSnapshot, validation},
+    customer::{self, PostalAddress, validation},
     identity::{Permission, account, entity::account as account_row},
     infra::Tx,
     order::{
@@ -47,8 +47,8 @@ struct Buyer {
     phone: Option<String>,
     language: Option<LanguageCode>,
     name: String,
-    shipping_address: Option<AddressSnapshot>,
-    billing_address: Option<AddressSnapshot>,
+    shipping_address: Option<PostalAddress>,
+    billing_address: Option<PostalAddress>,
 }
 
 /// Validates and prices a checkout request.
@@ -69,7 +69,7 @@ pub async fn prepare_order(
         check_guest_unit_limits(context, &items, path)?;
     }
     let is_verified = buyer.is_verified;
-    let country = buyer.shipping_address.as_ref().and_then(AddressSnapshot::country).unwrap_or(context.shop_country);
+    let country = buyer.shipping_address.as_ref().and_then(PostalAddress::country).unwrap_or(context.shop_country);
     let priced = price_order(tx, context, (&items, variants, path), (country, request)).await?;
     if let Some(expected_total) = request.expected_total
         && expected_total != priced.totals.total
@@ -197,12 +197,12 @@ async fn resolve_addresses(
     buyer: &mut Buyer,
 ) -> Result<()> {
     if let Some(address_input) = request.shipping_address.take() {
-        let input_path = ("input.shippingAddress", context.shop_country);
-        buyer.shipping_address = Some(details::resolve_address(tx, buyer.account_id, address_input, input_path).await?);
+        buyer.shipping_address =
+            Some(details::resolve_address(tx, buyer.account_id, address_input, context.shop_country).await?);
     }
     if let Some(address_input) = request.billing_address.take() {
-        let input_path = ("input.billingAddress", context.shop_country);
-        buyer.billing_address = Some(details::resolve_address(tx, buyer.account_id, address_input, input_path).await?);
+        buyer.billing_address =
+            Some(details::resolve_address(tx, buyer.account_id, address_input, context.shop_country).await?);
     }
     if buyer.shipping_address.is_none()
         && let Some(account_id) = buyer.account_id
@@ -212,11 +212,11 @@ async fn resolve_addresses(
         let find_saved = |predicate: fn(&customer::address_row::Model) -> bool| {
             saved.iter().find(|address| predicate(address)).cloned()
         };
-        buyer.shipping_address = find_saved(|address| address.is_default_shipping).map(AddressSnapshot::from);
+        buyer.shipping_address = find_saved(|address| address.is_default_shipping).map(PostalAddress::from);
         buyer.billing_address = buyer
             .billing_address
             .take()
-            .or_else(|| find_saved(|address| address.is_default_billing).map(AddressSnapshot::from));
+            .or_else(|| find_saved(|address| address.is_default_billing).map(PostalAddress::from));
     }
     if buyer.shipping_address.is_none() {
         return Err(Error::bad_input("input.shippingAddress", "say where it goes"));
@@ -227,7 +227,7 @@ async fn resolve_addresses(
 fn resolve_contact(context: &CheckoutContext<'_>, request: &CheckoutRequest, buyer: &mut Buyer) -> Result<()> {
     let mut validator = validation::Validator::new("input");
     let phone_country =
-        buyer.shipping_address.as_ref().and_then(AddressSnapshot::country).unwrap_or(context.shop_country);
+        buyer.shipping_address.as_ref().and_then(PostalAddress::country).unwrap_or(context.shop_country);
     if let Some(input) = &request.email {
         match account::validate_email(input, "input.email") {
             Ok(email) => buyer.email = Some(email),

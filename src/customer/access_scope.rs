@@ -62,17 +62,3 @@ pub async fn lock_account_for_caller(tx: &Tx, account_id: i64, caller: Option<Ca
     let message = format!("Accounts of staff are changed with the permission {}.", Permission::StaffWrite.name());
     Err(Error::user(PublicErrorCode::Forbidden, "id", message))
 }
-
-/// Checks the expected version (optimistic locking).
-///
-/// # Errors
-/// Returns `VersionConflict` if the version differs.
-pub fn check_version(version: i32, expected: Option<i32>) -> Result<()> {
-    match expected {
-        Some(expected) if expected != version => {
-            let message = format!("it has been changed since: this is version {version} now, not {expected}");
-            Err(Error::user(PublicErrorCode::VersionConflict, "expectedVersion", message))
-        }
-        _ => Ok(()),
-    }
-}

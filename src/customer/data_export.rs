@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryF
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{address, entity::address as address_row};
+use super::{PostalAddress, entity::address as address_row};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     identity::entity::{account, session},
@@ -46,7 +46,7 @@ async fn export_addresses(db: &impl ConnectionTrait, account_id: i64) -> Result<
     let query = address_row::Entity::find().filter(address_row::Column::AccountId.eq(account_id));
     let rows = query.order_by_asc(address_row::Column::Id).all(db).await?;
     let address_json = |row: &address_row::Model| {
-        let mut address_json = address::address_to_audit_json(row);
+        let mut address_json = PostalAddress::from(row.clone()).to_json();
         address_json["id"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
         address_json["isDefaultShipping"] = json!(row.is_default_shipping);
         address_json["isDefaultBilling"] = json!(row.is_default_billing);

@@ -46,8 +46,8 @@ const ERASURE_STATEMENTS: [&str; 7] = [
 /// `IllegalTransition` for the last active admin.
 pub async fn lock_erasable_account(tx: &Tx, target: &AccountTarget) -> Result<account::Model> {
     let admin_ids = staff_accounts::lock_active_admins(tx).await?;
-    let row = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    let row = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?;
+    target.check_version(row.version)?;
     staff_accounts::check_not_last_admin(&admin_ids, row.id, "id")?;
     Ok(row)
 }

@@ -3,9 +3,9 @@
 pub mod entity;
 pub mod validation;
 pub mod access_scope;
+pub mod postal_address;
 pub mod profile;
 pub mod address;
-pub mod address_snapshot;
 pub mod loader;
 pub mod queries;
 pub mod staff_accounts;
@@ -13,5 +13,5 @@ pub mod erasure;
 pub mod data_export;
 
 pub use access_scope::OwnerScope;
-pub use address_snapshot::AddressSnapshot;
 pub use entity::address as address_row;
+pub use postal_address::{AddressPatch, PostalAddress};

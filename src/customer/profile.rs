@@ -2,11 +2,11 @@
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{access_scope, validation::Validator};
 use crate::{
-    base::{Country, LanguageCode, Patch, Result, global_id::NodeType},
+    base::{Country, LanguageCode, Patch, Result, VersionedTarget, global_id::NodeType},
     identity::{
         Caller,
         account::{MAX_NAME_CHARS, normalize_names},
@@ -43,33 +43,28 @@ impl Event for CustomerUpdated {
     }
 }
 
-/// Account to change, with caller and expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct AccountTarget {
-    /// ID of the account.
-    pub account_id: i64,
-    /// Caller; `None` for the CLI.
-    pub caller: Option<Caller>,
-    /// Expected version (optimistic locking); `None` skips the check.
-    pub expected_version: Option<i32>,
-    /// Country of the shop: default region of phone numbers.
-    pub shop_country: Country,
-}
+/// Account to change, with the caller; `None` for the CLI.
+pub type AccountTarget = VersionedTarget<i64, Option<Caller>>;
 
 /// Updates the profile of an account. A patch without changes writes nothing.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden`, `VersionConflict`, or all invalid fields together.
-pub async fn update_profile(tx: &Tx, target: AccountTarget, change: ProfilePatch) -> Result<account::Model> {
-    let before = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(before.version, target.expected_version)?;
+pub async fn update_profile(
+    tx: &Tx,
+    target: AccountTarget,
+    patch: ProfilePatch,
+    shop_country: Country,
+) -> Result<account::Model> {
+    let before = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?;
+    target.check_version(before.version)?;
     let mut after = before.clone();
-    apply_profile_patch(&mut after, change, target.shop_country)?;
-    let (old_values, new_values) = diff_values(&profile_to_audit_json(&before), &profile_to_audit_json(&after));
-    if new_values.is_empty() {
+    apply_profile_patch(&mut after, patch, shop_country)?;
+    let (old_values, new_values) = (profile_to_audit_json(&before), profile_to_audit_json(&after));
+    let entity = (NodeType::Customer, after.id);
+    let Some(record) = AuditRecord::of_update("customer.update", entity, &old_values, &new_values) else {
         return Ok(before);
-    }
-    let account_id = after.id;
+    };
     let mut row = before.into_active_model();
     let (name_key, last_name_key) = normalize_names(&after.first_name, &after.last_name);
     row.first_name = Set(after.first_name);
@@ -81,15 +76,8 @@ pub async fn update_profile(tx: &Tx, target: AccountTarget, change: ProfilePatch
     row.version = Set(after.version + 1);
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
-    let entity = (NodeType::Customer, account_id);
-    let change = AuditRecord {
-        action: "customer.update",
-        entity,
-        before: Some(old_values.into()),
-        after: Some(new_values.into()),
-    };
-    tx.record_audit(&[change]).await?;
-    tx.emit_event(CustomerUpdated { customer: account_id }).await?;
+    tx.record_audit(&[record]).await?;
+    tx.emit_event(CustomerUpdated { customer: row.id }).await?;
     Ok(row)
 }
 
@@ -109,26 +97,4 @@ fn apply_profile_patch(row: &mut account::Model, patch: ProfilePatch, shop_count
 
 fn profile_to_audit_json(row: &account::Model) -> Value {
     json!({ "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language })
-}
-
-/// Returns the changed fields of two JSON objects: old values and new values.
-#[must_use]
-pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
-    let (mut old_values, mut new_values) = (Map::new(), Map::new());
-    for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
-        old_values.insert(name.clone(), before[name].clone());
-        new_values.insert(name.clone(), value.clone());
-    }
-    (old_values, new_values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn diff_contains_only_changed_fields() {
-        let (old_values, new_values) = diff_values(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
-        assert_eq!((Value::from(old_values), Value::from(new_values)), (json!({ "b": null }), json!({ "b": "x" })));
-    }
 }

@@ -69,8 +69,8 @@ impl NewStaffAccount {
 /// `IllegalTransition` for the last active admin.
 pub async fn set_account_disabled(tx: &Tx, target: AccountTarget, disabled: bool) -> Result<account::Model> {
     let admin_ids = lock_active_admins(tx).await?;
-    let row = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    let row = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?;
+    target.check_version(row.version)?;
     if row.disabled_at.is_some() == disabled {
         return Ok(row);
     }
@@ -115,10 +115,10 @@ pub fn check_role_grant(caller: Option<Caller>, role: Role) -> Result<()> {
 /// Returns `NotFound`, `Forbidden` if the caller may not grant the role, `VersionConflict`, and `IllegalTransition`
 /// for the last active admin.
 pub async fn set_account_role(tx: &Tx, target: AccountTarget, role: Role) -> Result<account::Model> {
-    check_role_grant(target.caller, role)?;
+    check_role_grant(target.scope, role)?;
     let admin_ids = lock_active_admins(tx).await?;
-    let row = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    let row = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?;
+    target.check_version(row.version)?;
     if row.role == role {
         return Ok(row);
     }

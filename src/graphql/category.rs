@@ -8,7 +8,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     batched::{Batched, BatchedList},
     context::{RequestContext, request_context},
-    find_conflicting_argument,
+    input::find_conflicting_argument,
     loader::{CategoryText, CountOf},
     product::Product,
 };

@@ -33,6 +33,7 @@ use crate::{
     },
     infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, Throttle},
     payment::PaymentProviders,
+    pricing::ShopContext,
 };
 
 /// State shared by all requests.
@@ -268,6 +269,13 @@ impl RequestContext {
             return Err(Error::too_complex("`customerExport` is answered once in a request"));
         }
         Ok(())
+    }
+
+    /// Returns the settings of the shop that prices depend on, with the request's category tree.
+    #[must_use]
+    pub fn shop<'a>(&self, category_tree: &'a CategoryTree) -> ShopContext<'a> {
+        let shop = &self.app_state.config.shop;
+        ShopContext { category_tree, country: shop.country, currency: shop.currency, language: shop.language }
     }
 
     /// Converts minor units to a decimal amount in the shop's currency.

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     context::{RequestContext, request_context},
     guard::{Public, RequireLogin},
-    message::Language,
     payload::payload,
+    scalars::Language,
     throttle,
 };
 use crate::{

@@ -6,7 +6,7 @@ use super::context::RequestContext;
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     cart::queries,
-    customer::{AddressSnapshot, validation},
+    customer::{PostalAddress, validation},
     identity::{Caller, account, one_time_token::OneTimeTokenPurpose},
     infra::{config::ThrottleConfig, throttle::ThrottleSubject},
 };
@@ -43,9 +43,8 @@ pub async fn limit_orders(context: &RequestContext, order_contacts: OrderContact
         && let Some(row) = queries::find_cart_by_token(&context.app_state.db, cart_id, context.caller).await?
     {
         emails.extend(row.email);
-        let address_snapshot =
-            row.shipping_address.and_then(|address| serde_json::from_value::<AddressSnapshot>(address).ok());
-        phones.extend(row.phone.into_iter().chain(address_snapshot.and_then(|address| address.phone)));
+        let shipping_address = row.shipping_address.and_then(|address| PostalAddress::from_json(address).ok());
+        phones.extend(row.phone.into_iter().chain(shipping_address.and_then(|address| address.phone)));
     }
     let limit = throttle_config(context).orders_per_recipient;
     let country = context.app_state.config.shop.country;

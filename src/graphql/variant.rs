@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    clamp_to_i32,
     context::request_context,
     guard::RequirePermission,
     loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
     product::Product,
+    scalars::clamp_to_i32,
     shop::CurrencyCode,
     stock::StockLevel,
 };

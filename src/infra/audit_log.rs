@@ -4,13 +4,13 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Db, Tx};
+use super::{Db, Tx, keyset::KeysetOrder};
 use crate::base::{
-    Error, Result,
+    Result,
     global_id::NodeType,
-    pagination::{Cursor, CursorValue, Page, PageRequest},
+    pagination::{CursorType, CursorValue, Page, PageRequest},
 };
 
 /// The actor of a transaction.
@@ -72,6 +72,20 @@ pub struct AuditRecord {
     pub after: Option<Value>,
 }
 
+impl AuditRecord {
+    /// Creates the record of an update from all audited fields before and after it; `None` if none of them changed.
+    #[must_use]
+    pub fn of_update(action: &'static str, entity: (NodeType, i64), before: &Value, after: &Value) -> Option<Self> {
+        let (mut old_values, mut new_values) = (Map::new(), Map::new());
+        for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
+            old_values.insert(name.clone(), before[name].clone());
+            new_values.insert(name.clone(), value.clone());
+        }
+        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
+        (after != Some(json!({}))).then_some(Self { action, entity, before, after })
+    }
+}
+
 /// A row of the audit log.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the schema")]
@@ -92,7 +106,7 @@ impl AuditRow {
     /// Returns the row's cursor.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: AUDIT_CURSOR_TAG, values: vec![CursorValue::Time(self.created_at)], id: self.id }.encode()
+        AUDIT_ORDER.cursor(vec![CursorValue::Time(self.created_at)], self.id)
     }
 }
 
@@ -111,8 +125,9 @@ pub struct AuditRowFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The sort tag of audit cursors.
-const AUDIT_CURSOR_TAG: char = 'a';
+/// Newest first.
+const AUDIT_ORDER: KeysetOrder =
+    KeysetOrder { tag: 'a', columns: &[("a.created_at", CursorType::Time)], id_column: "a.id", descending: true };
 
 /// Returns a page of the audit log, newest first. Statements: 1.
 ///
@@ -138,22 +153,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
     if let Some(until) = until {
         sql.push(" AND a.created_at < ").bind(*until);
     }
-    if let Some(cursor) = &request.cursor {
-        let field = if request.backwards { "before" } else { "after" };
-        let Cursor { values: keys, id, .. } =
-            Cursor::decode(cursor, AUDIT_CURSOR_TAG, &[CursorValue::Time(DateTime::UNIX_EPOCH)], field)?;
-        let Some(CursorValue::Time(created_at)) = keys.first() else {
-            return Err(Error::bad_input(field, "this is not a cursor"));
-        };
-        sql.push(" AND (a.created_at, a.id) ").push(if request.backwards { "> (" } else { "< (" });
-        sql.bind(*created_at).push(", ").bind(id).push(")");
-    }
-    let direction = if request.backwards { "" } else { " DESC" };
-    sql.push(&format!(" ORDER BY a.created_at{direction}, a.id{direction}"));
-    sql.push(&format!(" LIMIT {}", request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let audit_rows = rows.iter().map(|row| AuditRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(audit_rows, request))
+    AUDIT_ORDER.load_page(db, sql, request).await
 }
 
 impl Tx {
@@ -194,5 +194,19 @@ impl Tx {
         sql.insert_rows("audit", &columns, records.iter().map(row).collect());
         self.execute_raw(sql.into_statement()).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn update_record_contains_only_changed_fields() {
+        let update = |before, after| AuditRecord::of_update("product.update", (NodeType::Product, 1), &before, &after);
+        let record = update(json!({ "a": 1, "b": null }), json!({ "a": 1, "b": "x" }));
+        let values = record.map(|record| (record.before, record.after));
+        assert_eq!(values, Some((Some(json!({ "b": null })), Some(json!({ "b": "x" })))));
+        assert!(update(json!({ "a": 1 }), json!({ "a": 1 })).is_none());
     }
 }

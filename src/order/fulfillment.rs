@@ -78,7 +78,8 @@ pub async fn fulfill_order(tx: &Tx, target: OrderTarget, fulfillment: NewFulfill
         line.fulfilled +=
             quantities.iter().find(|(line_id, _)| *line_id == line.id).map_or(0, |(_, quantity)| *quantity);
     }
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, (None, true)).await?;
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, history::OrderNote::public(None))
+        .await?;
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
     let order = OrderRow { fulfilment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;

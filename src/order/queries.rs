@@ -44,7 +44,8 @@ pub async fn find_orders_by_ids(
 pub async fn find_order_by_number(
     db: &impl ConnectionTrait,
     number: &str,
-    (owner_scope, token): (Option<OwnerScope>, Option<&str>),
+    owner_scope: Option<OwnerScope>,
+    token: Option<&str>,
 ) -> Result<Option<OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT o.* FROM customer_order AS o WHERE o.number = ").bind(number);

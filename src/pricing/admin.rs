@@ -14,11 +14,11 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, error::PublicErrorCode, global_id::NodeType,
+        Country, Error, GlobalId, Money, Patch, Result, VersionedTarget, error::PublicErrorCode, global_id::NodeType,
         money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
-    customer::{access_scope, profile::diff_values, validation::Validator},
+    customer::validation::Validator,
     infra::{AuditRecord, Tx},
 };
 
@@ -26,15 +26,6 @@ use crate::{
 const MAX_WEIGHT_GRAMS: i64 = 1_000_000_000;
 /// The maximum number of shipping methods, and of tax rates; their lists are not paginated.
 pub const MAX_PRICING_ROWS: usize = 1_000;
-
-/// The row to change, and its expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct PricingRowTarget {
-    /// The primary key.
-    pub id: i64,
-    /// The expected version; `None` skips the check.
-    pub expected_version: Option<i32>,
-}
 
 /// The fields to set on a shipping method.
 #[derive(Debug, Default)]
@@ -93,13 +84,7 @@ pub async fn create_shipping_method(
         deleted_at: None,
     };
     apply_shipping_method_patch(&mut row, patch, currency)?;
-    if super::shipping::list_shipping_methods(tx, false).await?.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
-    }
+    check_row_count(super::shipping::list_shipping_methods(tx, false).await?.len())?;
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
     let row = new_row.insert(tx).await?;
@@ -116,25 +101,22 @@ pub async fn create_shipping_method(
 pub async fn update_shipping_method(
     tx: &Tx,
     currency: Currency,
-    target: PricingRowTarget,
+    target: VersionedTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
     let before = lock_shipping_method(tx, target).await?;
     let mut after = before.clone();
     apply_shipping_method_patch(&mut after, patch, currency)?;
-    let (old_values, new_values) = diff_values(
-        &shipping_method_to_audit_json(&before, currency),
-        &shipping_method_to_audit_json(&after, currency),
-    );
-    if new_values.is_empty() {
+    let entity = (NodeType::ShippingMethod, before.id);
+    let (old_values, new_values) =
+        (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
+    let Some(record) = AuditRecord::of_update("shipping_method.update", entity, &old_values, &new_values) else {
         return Ok(before);
-    }
+    };
     after.version += 1;
     after.updated_at = tx.now();
     let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "shipping_method.update", entity, before, after }]).await?;
+    tx.record_audit(&[record]).await?;
     Ok(row)
 }
 
@@ -142,7 +124,7 @@ pub async fn update_shipping_method(
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: VersionedTarget) -> Result<i64> {
     let mut row = lock_shipping_method(tx, target).await?;
     let before = Some(shipping_method_to_audit_json(&row, currency));
     row.version += 1;
@@ -154,11 +136,11 @@ pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: Pricing
     Ok(row.id)
 }
 
-async fn lock_shipping_method(tx: &Tx, target: PricingRowTarget) -> Result<shipping_method::Model> {
+async fn lock_shipping_method(tx: &Tx, target: VersionedTarget) -> Result<shipping_method::Model> {
     let query = shipping_method::Entity::find_by_id(target.id).filter(shipping_method::Column::DeletedAt.is_null());
     let row = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "shipping method"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
@@ -281,13 +263,7 @@ pub async fn create_tax_rate(
     {
         return Err(duplicate_tax_rate_error());
     }
-    if existing_rates.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
-    }
+    check_row_count(existing_rates.len())?;
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
     let row = new_row.insert(tx).await.map_err(Error::from);
@@ -301,20 +277,19 @@ pub async fn create_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(tx: &Tx, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+pub async fn update_tax_rate(tx: &Tx, target: VersionedTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
     let before = lock_tax_rate(tx, target).await?;
     let mut after = before.clone();
     apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
-    let (old_values, new_values) = diff_values(&tax_rate_to_audit_json(&before), &tax_rate_to_audit_json(&after));
-    if new_values.is_empty() {
+    let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+    let entity = (NodeType::TaxRate, before.id);
+    let Some(record) = AuditRecord::of_update("tax_rate.update", entity, &old_values, &new_values) else {
         return Ok(before);
-    }
+    };
     after.version += 1;
     after.updated_at = tx.now();
     let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::TaxRate, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "tax_rate.update", entity, before, after }]).await?;
+    tx.record_audit(&[record]).await?;
     Ok(row)
 }
 
@@ -322,7 +297,7 @@ pub async fn update_tax_rate(tx: &Tx, target: PricingRowTarget, patch: TaxRatePa
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<i64> {
     let row = lock_tax_rate(tx, target).await?;
     let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
     row.delete(tx).await?;
@@ -331,10 +306,10 @@ pub async fn delete_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<i64> {
     Ok(key)
 }
 
-async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Model> {
+async fn lock_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<tax_rate::Model> {
     let row = tax_rate::Entity::find_by_id(target.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "tax rate"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
@@ -350,6 +325,13 @@ fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut vali
     }
     row.included = included.unwrap_or(row.included);
     validator.finish()
+}
+
+fn check_row_count(count: usize) -> Result<()> {
+    if count < MAX_PRICING_ROWS {
+        return Ok(());
+    }
+    Err(Error::user(PublicErrorCode::IllegalTransition, "", format!("there are {MAX_PRICING_ROWS}; delete one first")))
 }
 
 fn duplicate_tax_rate_error() -> Error {

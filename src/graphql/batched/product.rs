@@ -8,11 +8,11 @@ use futures_util::future::{BoxFuture, try_join_all};
 use super::{
     super::{
         category::Category,
-        clamp_to_i32,
-        connection::ProductEdge,
         context::RequestContext,
         loader::{DescriptionOf, ImagesOf, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
         product::{Product, ProductStatus, parse_variant_limit},
+        products::ProductEdge,
+        scalars::clamp_to_i32,
         variant::Variant,
     },
     BatchResolve, FieldSelection, RenderContext, SelectedField, category, optional_string_value, string_value, variant,

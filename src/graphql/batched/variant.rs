@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 
 use super::{
     super::{
-        clamp_to_i32,
         context::RequestContext,
         loader::{ChoicesOf, VariantStock},
+        scalars::clamp_to_i32,
         variant::Variant,
     },
     BatchResolve, FieldSelection, RenderContext, SelectedField, optional_string_value, string_value,

@@ -6,15 +6,14 @@ use super::{
     super::{
         context::request_context,
         guard::Public,
+        input::parse_optional_id,
         postal::{AddressChoiceInput, parse_address_patch},
-        profile::to_patch,
-        throttle::limit_cart_changes,
     },
-    mutations::{CartPayload, build_cart_target},
+    mutations::{CartPayload, build_cart_target, change_cart},
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
-    cart::details::{self, CartAddresses},
+    base::{Result, global_id::NodeType},
+    cart::details::{self, CartAddresses, CartContact},
 };
 
 /// Addresses of a cart. Omitted fields are unchanged; null clears a field.
@@ -52,16 +51,15 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            limit_cart_changes(context).await?;
+        let country = context.app_state.config.shop.country;
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
             let CartAddressInput { shipping, billing } = input;
             let shipping = parse_address_patch(shipping, "input.shipping")?;
             let addresses = CartAddresses { shipping, billing: parse_address_patch(billing, "input.billing")? };
-            let (target, country) =
-                (build_cart_target(context, &id, expected_version), context.app_state.config.shop.country);
             context.db.write(async |tx| details::set_addresses(tx, target, addresses, country).await).await
         };
-        CartPayload::from_result(updated.await)
+        change_cart(context, change).await
     }
 
     /// Selects one of the cart's `availableShippingMethods`.
@@ -75,18 +73,14 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            limit_cart_changes(context).await?;
-            let parse_method_id = |id: ID| GlobalId::decode_as(&id, NodeType::ShippingMethod, "shippingMethodId");
-            let method_id = shipping_method_id.map(parse_method_id).transpose()?;
-            let target = build_cart_target(context, &id, expected_version);
-            let (category_tree, country) = (context.category_tree(), context.app_state.config.shop.country);
-            context
-                .db
-                .write(async |tx| details::set_shipping_method(tx, target, method_id, (&category_tree, country)).await)
-                .await
+        let category_tree = context.category_tree();
+        let shop = context.shop(&category_tree);
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
+            let method_id = parse_optional_id(shipping_method_id, NodeType::ShippingMethod, "shippingMethodId")?;
+            context.db.write(async |tx| details::set_shipping_method(tx, target, method_id, shop).await).await
         };
-        CartPayload::from_result(updated.await)
+        change_cart(context, change).await
     }
 
     /// Sets the note for the packer.
@@ -100,12 +94,9 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            limit_cart_changes(context).await?;
-            let target = build_cart_target(context, &id, expected_version);
-            context.db.write(async |tx| details::set_note(tx, target, note.as_deref()).await).await
-        };
-        CartPayload::from_result(updated.await)
+        let target = build_cart_target(context, &id, expected_version);
+        let change = context.db.write(async |tx| details::set_note(tx, target, note.as_deref()).await);
+        change_cart(context, change).await
     }
 
     /// Sets the email or phone of the buyer; an order needs one of them.
@@ -119,13 +110,11 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            limit_cart_changes(context).await?;
-            let CartContactInput { email, phone } = input;
-            let target = build_cart_target(context, &id, expected_version);
-            let (contact, country) = ((to_patch(email), to_patch(phone)), context.app_state.config.shop.country);
-            context.db.write(async |tx| details::set_contact(tx, target, contact, country).await).await
-        };
-        CartPayload::from_result(updated.await)
+        let country = context.app_state.config.shop.country;
+        let CartContactInput { email, phone } = input;
+        let contact = CartContact { email: email.into(), phone: phone.into() };
+        let target = build_cart_target(context, &id, expected_version);
+        let change = context.db.write(async |tx| details::set_contact(tx, target, contact, country).await);
+        change_cart(context, change).await
     }
 }

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     cart::{
-        self, CartTarget,
-        lines::{self, LineMode, LineRequest},
+        self, CartTarget, LockedCart,
+        lines::{self, LineChange, LineMode, LineRequest},
     },
 };
 
@@ -51,7 +51,19 @@ pub(super) fn build_cart_target<'a>(
     id: &'a ID,
     expected_version: Option<i32>,
 ) -> CartTarget<'a> {
-    CartTarget { token: id, caller: context.caller, expected_version }
+    CartTarget { id, scope: context.caller, expected_version }
+}
+
+/// Counts a change of a cart toward the caller's limit, and carries it out.
+pub(super) async fn change_cart(
+    context: &RequestContext,
+    change: impl Future<Output = Result<LockedCart>>,
+) -> Result<CartPayload> {
+    let changed = async {
+        limit_cart_changes(context).await?;
+        change.await
+    };
+    CartPayload::from_result(changed.await)
 }
 
 fn parse_line_requests(lines: Vec<CartLineInput>, path: &str) -> Result<Vec<LineRequest>> {
@@ -77,12 +89,11 @@ impl CartLineMutation {
         #[graphql(desc = "Lines of the cart.")] input: Option<CartCreateInput>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let created = async {
-            limit_cart_changes(context).await?;
+        let change = async {
             let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
             context.db.write(async |tx| cart::create_cart(tx, context.caller, &requests).await).await
         };
-        CartPayload::from_result(created.await)
+        change_cart(context, change).await
     }
 
     /// Adds quantities to a cart; all or none.
@@ -95,9 +106,10 @@ impl CartLineMutation {
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
-        CartPayload::from_result(
-            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Add).await,
-        )
+        let context = request_context(ctx);
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async { change_lines(context, target, lines, LineMode::Add).await };
+        change_cart(context, change).await
     }
 
     /// Sets quantities of cart lines at current prices; all or none.
@@ -110,9 +122,10 @@ impl CartLineMutation {
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
-        CartPayload::from_result(
-            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Set).await,
-        )
+        let context = request_context(ctx);
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async { change_lines(context, target, lines, LineMode::Set).await };
+        change_cart(context, change).await
     }
 
     /// Removes variants from a cart; variants not in the cart are ignored.
@@ -126,15 +139,14 @@ impl CartLineMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let removed = async {
-            limit_cart_changes(context).await?;
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
             let parse_variant_id =
                 |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
             let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
-            let target = build_cart_target(context, &id, expected_version);
             context.db.write(async |tx| lines::remove_lines(tx, target, &variant_keys).await).await
         };
-        CartPayload::from_result(removed.await)
+        change_cart(context, change).await
     }
 
     /// Removes all lines of a cart; keeps addresses, contact, note and shipping method.
@@ -147,12 +159,9 @@ impl CartLineMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let cleared = async {
-            limit_cart_changes(context).await?;
-            let target = build_cart_target(context, &id, expected_version);
-            context.db.write(async |tx| lines::clear_lines(tx, target).await).await
-        };
-        CartPayload::from_result(cleared.await)
+        let target = build_cart_target(context, &id, expected_version);
+        let change = context.db.write(async |tx| lines::clear_lines(tx, target).await);
+        change_cart(context, change).await
     }
 
     /// Merges a guest cart into the caller's cart; quantities are added up to available stock. Without an open cart the
@@ -165,19 +174,17 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
-        limit_cart_changes(context).await?;
-        CartPayload::from_result(context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &id).await).await)
+        change_cart(context, context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &id).await)).await
     }
 }
 
 async fn change_lines(
     context: &RequestContext,
-    (id, expected_version): (&ID, Option<i32>),
+    target: CartTarget<'_>,
     lines: Vec<CartLineInput>,
     mode: LineMode,
-) -> Result<cart::LockedCart> {
-    limit_cart_changes(context).await?;
+) -> Result<LockedCart> {
     let requests = parse_line_requests(lines, "lines")?;
-    let target = build_cart_target(context, id, expected_version);
-    context.db.write(async |tx| lines::change_lines(tx, target, &requests, mode).await).await
+    let change = LineChange { requests: &requests, mode, path: "lines" };
+    context.db.write(async |tx| lines::change_lines(tx, target, change).await).await
 }

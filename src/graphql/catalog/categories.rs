@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::super::{
-    category::Category, context::request_context, guard::RequirePermission, payload::payload, profile::reject_null,
+    category::Category, context::request_context, guard::RequirePermission, input::reject_null, payload::payload,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},

@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::super::{product::ProductStatus, profile::reject_null};
+use super::super::{input::reject_null, product::ProductStatus};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     catalog::{

@@ -5,8 +5,8 @@ use async_graphql::{Context, Object};
 
 use super::{
     super::{
-        context::request_context, guard::RequirePermission, payload::UserError, payload::split_user_errors,
-        product::Product, profile::reject_null,
+        context::request_context, guard::RequirePermission, input::reject_null, payload::UserError,
+        payload::split_user_errors, product::Product,
     },
     apply_stock_changes,
     inputs::{ProductUpsertInput, add_variants},

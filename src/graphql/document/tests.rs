@@ -6,7 +6,7 @@ fn load_default_limits() -> GraphqlConfig {
 }
 
 fn parse_with_defaults(text: &str) -> Result<ValidDocument, DocumentError> {
-    parse_document(text, (&load_default_limits(), true))
+    parse_document(text, DocumentLimits { config: &load_default_limits(), allows_introspection: true })
 }
 
 fn parse_error(text: &str) -> (ErrorStage, String, String) {

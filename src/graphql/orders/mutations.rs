@@ -2,15 +2,15 @@
 
 mod requests;
 
-use async_graphql::{Context, ID, InputObject, Object};
-use rust_decimal::Decimal;
+use async_graphql::{Context, ID, Object};
 
 use super::{
     super::{
         context::{RequestContext, request_context},
         guard::{Public, RequirePermission},
+        idempotency::{parse_idempotency_key, write_once},
+        input::parse_target,
         payload::payload,
-        stock::mutations::parse_idempotency_key,
     },
     Order,
 };
@@ -18,7 +18,7 @@ use crate::{
     base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
     customer::OwnerScope,
     identity::Permission,
-    infra::{IdempotencyClaim, ResourceKey},
+    infra::Tx,
     order::{
         fulfillment, queries,
         transition::{self, OrderTarget},
@@ -26,7 +26,10 @@ use crate::{
     payment::{cancellation, capture, refund},
 };
 
-use requests::{parse_cancel_request, parse_fulfillment, parse_refund_request};
+use requests::{
+    OrderCancelInput, OrderFulfilInput, OrderNoteInput, OrderRefundInput, parse_cancel_request, parse_fulfillment,
+    parse_refund_request,
+};
 
 payload!(
     /// Payload of the order mutations.
@@ -35,89 +38,6 @@ payload!(
         order: Order
     }
 );
-
-/// Order line and quantity.
-#[derive(Debug, InputObject)]
-pub struct OrderLineQuantityInput {
-    /// ID of the order line.
-    line_id: ID,
-    /// Quantity.
-    quantity: i64,
-}
-
-/// Input of `orderFulfil`.
-#[derive(Debug, InputObject)]
-pub struct OrderFulfilInput {
-    /// Lines to ship; defaults to all unshipped units.
-    lines: Option<Vec<OrderLineQuantityInput>>,
-    /// Carrier, at most 100 characters.
-    carrier: Option<String>,
-    /// Tracking number, at most 100 characters.
-    tracking_number: Option<String>,
-    /// Tracking URL (http or https).
-    tracking_url: Option<String>,
-    /// Idempotency key: repeated requests with the same key and input create one fulfillment. Use a new UUID for each
-    /// one.
-    idempotency_key: String,
-}
-
-/// Input of `orderCancel`.
-#[derive(Debug, InputObject)]
-pub struct OrderCancelInput {
-    /// Reason, visible to the buyer; at most 1000 characters.
-    reason: Option<String>,
-    /// Guest access token of the order. Checked before the caller's login, so it also authorizes a logged-in caller.
-    token: Option<String>,
-    /// Staff only: unshipped units of an unpaid order to cancel; the total is reduced and the order stays open. Without
-    /// lines the whole order is canceled. Units of a paid order are refunded instead.
-    lines: Option<Vec<OrderLineQuantityInput>>,
-    /// Staff only: shipped units that return to stock when a whole unpaid order is canceled after its shipment was
-    /// returned; an empty list for none. Without it a shipped order cannot be canceled.
-    restock: Option<Vec<OrderLineQuantityInput>>,
-}
-
-/// Units of an order line to refund.
-#[derive(Debug, InputObject)]
-pub struct OrderRefundLineInput {
-    /// ID of the order line.
-    line_id: ID,
-    /// Number of shipped units, whether or not they were returned.
-    #[graphql(default)]
-    quantity_fulfilled: i64,
-    /// Number of unshipped units: they are canceled and their stock reservation is released.
-    #[graphql(default)]
-    quantity_unfulfilled: i64,
-    /// Whether the shipped units return to stock.
-    #[graphql(default)]
-    restock: bool,
-}
-
-/// Input of `orderRefund`. Without lines and amount the remaining captured amount is refunded.
-#[derive(Debug, InputObject)]
-pub struct OrderRefundInput {
-    /// Lines to refund.
-    lines: Option<Vec<OrderRefundLineInput>>,
-    /// Amount to refund; defaults to the price of the lines.
-    amount: Option<Decimal>,
-    /// Whether the shipping cost is refunded with the lines. At most once per order.
-    #[graphql(default)]
-    shipping: bool,
-    /// Reason, visible to the buyer; at most 1000 characters.
-    reason: Option<String>,
-    /// Idempotency key: repeated requests with the same key and input create one refund. Use a new UUID for each
-    /// refund.
-    idempotency_key: String,
-}
-
-/// Input of `orderNoteAdd`.
-#[derive(Debug, InputObject)]
-pub struct OrderNoteInput {
-    /// Text of the note, at most 1000 characters.
-    note: String,
-    /// Whether the note is visible to the buyer.
-    #[graphql(default)]
-    public: bool,
-}
 
 /// Order fields of the mutation root.
 #[derive(Debug, Default)]
@@ -162,19 +82,12 @@ impl OrderMutation {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
             let (idempotency_key, fulfillment) = (idempotency_key?, parse_fulfillment(input)?);
-            request_context(ctx)
-                .db
-                .write_with_retry(|| {
-                    async |tx| {
-                        if let IdempotencyClaim::Replay(order) =
-                            tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(target.order_id)).await?
-                        {
-                            return queries::lock_order(tx, order, OwnerScope::All).await;
-                        }
-                        fulfillment::fulfill_order(tx, target, fulfillment.clone()).await.map(|(order, _)| order)
-                    }
-                })
-                .await
+            let context = request_context(ctx);
+            let work = || async |tx: &Tx| fulfillment::fulfill_order(tx, target, fulfillment.clone()).await;
+            match write_once(&context.db, &idempotency_key, target.id, work).await? {
+                Some((order, _)) => Ok(order.into()),
+                None => Order::load_own(context, target.id).await,
+            }
         };
         OrderPayload::from_result(result.await)
     }
@@ -209,7 +122,7 @@ impl OrderMutation {
         let context = request_context(ctx);
         let result = async {
             let (request, token) = parse_cancel_request(context, input)?;
-            let target = authorize_buyer(context, &id, (expected_version, token.as_deref())).await?;
+            let target = authorize_buyer(context, &id, expected_version, token.as_deref()).await?;
             let order = context
                 .db
                 .write_with_retry(|| async |tx| cancellation::cancel_order(tx, target, request.clone()).await)
@@ -260,25 +173,18 @@ impl OrderMutation {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
             let (idempotency_key, request) = (idempotency_key?, parse_refund_request(context, input)?);
-            let created_refund = context
-                .db
-                .write_with_retry(|| {
-                    async |tx| {
-                        if let IdempotencyClaim::Replay(_) =
-                            tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(target.order_id)).await?
-                        {
-                            return Ok(None);
-                        }
-                        let order = transition::lock_target_order(tx, target).await?;
-                        refund::refund_order(tx, order, request.clone()).await.map(|(_, refund)| refund)
-                    }
-                })
-                .await;
-            if let Some(refund) = created_refund? {
+            let work = || {
+                async |tx: &Tx| {
+                    let order = transition::lock_target_order(tx, target).await?;
+                    refund::refund_order(tx, order, request.clone()).await
+                }
+            };
+            let created_refund = write_once(&context.db, &idempotency_key, target.id, work).await?;
+            if let Some((_, Some(refund))) = created_refund {
                 // Executes the refund immediately if possible; otherwise the job stored with it retries.
                 refund::execute_refund(&context.db, &context.app_state.payment_providers, refund).await?;
             }
-            Order::load_own(context, target.order_id).await
+            Order::load_own(context, target.id).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -313,7 +219,7 @@ impl OrderMutation {
             let target = parse_staff_target(&id, None)?;
             request_context(ctx)
                 .db
-                .write_with_retry(|| async |tx| transition::add_order_note(tx, target, (&note, public)).await)
+                .write_with_retry(|| async |tx| transition::add_order_note(tx, target, &note, public).await)
                 .await
         };
         OrderPayload::from_result(result.await)
@@ -321,11 +227,7 @@ impl OrderMutation {
 }
 
 fn parse_staff_target(id: &ID, expected_version: Option<i32>) -> Result<OrderTarget> {
-    Ok(OrderTarget {
-        order_id: GlobalId::decode_as(id, NodeType::Order, "id")?,
-        owner_scope: OwnerScope::All,
-        expected_version,
-    })
+    parse_target(id, NodeType::Order, OwnerScope::All, expected_version)
 }
 
 /// Returns the target order if the caller may cancel it. A matching token is sufficient, logged in or not; without one,
@@ -333,17 +235,18 @@ fn parse_staff_target(id: &ID, expected_version: Option<i32>) -> Result<OrderTar
 async fn authorize_buyer(
     context: &RequestContext,
     id: &ID,
-    (expected_version, token): (Option<i32>, Option<&str>),
+    expected_version: Option<i32>,
+    token: Option<&str>,
 ) -> Result<OrderTarget> {
-    let order_id = GlobalId::decode_as(id, NodeType::Order, "id")?;
+    let target = parse_staff_target(id, expected_version)?;
     if let Some(token) = token {
-        let order = queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+        let order = queries::find_orders_by_ids(&context.db, &[target.id], OwnerScope::All).await?.remove(&target.id);
         if order.is_some_and(|order| order.has_token(token)) {
-            return Ok(OrderTarget { order_id, owner_scope: OwnerScope::All, expected_version });
+            return Ok(target);
         }
     }
     let not_found =
         || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
     let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
-    Ok(OrderTarget { order_id, owner_scope, expected_version })
+    Ok(OrderTarget { scope: owner_scope, ..target })
 }

@@ -8,14 +8,16 @@ use crate::{
     graphql::{
         context::{RequestContext, request_context},
         guard::RequirePermission,
+        idempotency::{parse_idempotency_key, write_once},
+        input::parse_optional_id,
         payload::payload,
     },
     identity::Permission,
-    infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
+    infra::{IdempotencyKey, Tx},
     inventory::{
         DEFAULT_LOCATION_ID,
         adjustments::{self, StockKey, StockOperation, StockSettings},
-        stock_level,
+        movements,
         stock_level::StockLevelRow,
     },
 };
@@ -122,7 +124,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let idempotency_key = parse_idempotency_key("stockAdjust", &input.idempotency_key, &input);
         let result = async {
-            let stock_key = parse_stock_key(&input.variant_id, input.location_id.as_ref())?;
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let reason = match input.reason {
                 StockReason::Opening | StockReason::Count | StockReason::Sold | StockReason::Transfer => {
                     let message = "this is for the shop to say; say RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
@@ -150,7 +152,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let idempotency_key = parse_idempotency_key("stockSet", &input.idempotency_key, &input);
         let result = async {
-            let stock_key = parse_stock_key(&input.variant_id, input.location_id.as_ref())?;
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let operation =
                 StockOperation::Set { quantity: input.quantity.into(), expected: input.expected_quantity.into() };
             apply_stock_operation(request_context(ctx), idempotency_key?, stock_key, operation).await
@@ -192,7 +194,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let StockSettingsInput { variant_id, location_id, tracked, backorder, low_stock_threshold } = input;
         let result = async {
-            let stock_key = parse_stock_key(&variant_id, location_id.as_ref())?;
+            let stock_key = parse_stock_key(&variant_id, location_id)?;
             let threshold_update = match low_stock_threshold {
                 MaybeUndefined::Undefined => None,
                 MaybeUndefined::Null => Some(None),
@@ -221,19 +223,6 @@ impl StockMutation {
     }
 }
 
-/// Creates the idempotency key of a request from its operation, key and input.
-///
-/// # Errors
-/// Returns `BadUserInput` if the key is malformed.
-pub fn parse_idempotency_key(
-    operation_name: &'static str,
-    idempotency_key: &str,
-    input: &impl async_graphql::InputType,
-) -> Result<IdempotencyKey> {
-    let input_json = input.to_value().into_json().map_err(|error| Error::internal("reading an input", error))?;
-    IdempotencyKey::new(operation_name, idempotency_key, &input_json)
-}
-
 /// Applies a stock operation once; a replayed request returns the current stock level.
 async fn apply_stock_operation(
     context: &RequestContext,
@@ -241,29 +230,18 @@ async fn apply_stock_operation(
     stock_key: StockKey,
     operation: StockOperation,
 ) -> Result<StockLevelRow> {
-    context
-        .db
-        .write_with_retry(|| {
-            async |tx: &Tx| {
-                if let IdempotencyClaim::New(_) =
-                    tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(stock_key.variant_id)).await?
-                {
-                    return adjustments::apply_stock_operation(tx, stock_key, operation).await;
-                }
-                let location_id = stock_key.location_id.unwrap_or(DEFAULT_LOCATION_ID);
-                let level = stock_level::lock_stock_levels(tx, [stock_key.variant_id])
-                    .await?
-                    .into_iter()
-                    .find(|level| level.location_id == location_id);
-                level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
-            }
-        })
-        .await
+    let StockKey { variant_id, location_id } = stock_key;
+    let work = || async |tx: &Tx| adjustments::apply_stock_operation(tx, stock_key, operation).await;
+    if let Some(level) = write_once(&context.db, &idempotency_key, variant_id, work).await? {
+        return Ok(level);
+    }
+    let levels = movements::load_stock_levels(&context.db, &[variant_id]).await?.remove(&variant_id);
+    let location_id = location_id.unwrap_or(DEFAULT_LOCATION_ID);
+    let level = levels.into_iter().flatten().find(|level| level.location_id == location_id);
+    level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
 }
 
-fn parse_stock_key(variant_id: &ID, location_id: Option<&ID>) -> Result<StockKey> {
+fn parse_stock_key(variant_id: &ID, location_id: Option<ID>) -> Result<StockKey> {
     let variant_id = GlobalId::decode_as(variant_id, NodeType::Variant, "input.variantId")?;
-    let location_id =
-        location_id.map(|id| GlobalId::decode_as(id, NodeType::Location, "input.locationId")).transpose()?;
-    Ok(StockKey { variant_id, location_id })
+    Ok(StockKey { variant_id, location_id: parse_optional_id(location_id, NodeType::Location, "input.locationId")? })
 }
