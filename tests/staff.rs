@@ -1,7 +1,7 @@
 //! What staff do about accounts, and what they may not.
 
 use savannah::{
-    base::{Country, error::PublicErrorCode},
+    base::error::PublicErrorCode,
     customer::{profile::AccountTarget, staff_accounts},
     identity::{Caller, Permission, Permissions, Role},
 };

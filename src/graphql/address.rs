@@ -28,7 +28,7 @@ pub struct Address {
     #[graphql(owned)]
     pub(super) id: ID,
     #[graphql(flatten)]
-    postal_address: PostalAddressObject,
+    postal: PostalAddressObject,
     /// Whether this is the default shipping address.
     is_default_shipping: bool,
     /// Whether this is the default billing address.
@@ -50,7 +50,7 @@ impl From<address_row::Model> for Address {
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
-            postal_address: PostalAddress::from(row).into(),
+            postal: PostalAddress::from(row).into(),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! The audit log: changes with their actors.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Enum, ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    context::RequestContext,
     guard::RequirePermission,
-    pagination::{PagedList, compute_connection_cost, connection, edge},
+    pagination::{compute_connection_cost, connection, edge, paged_list},
 };
 use crate::{
     base::{
         Error, GlobalId, Result,
         global_id::NodeType,
-        pagination::{Page, PageRequest, is_storable_time},
+        pagination::{PageRequest, is_storable_time},
     },
     identity::Permission,
     infra::{
@@ -129,17 +129,12 @@ connection!(
     }
 );
 
-impl PagedList for AuditRowFilter {
-    type Row = AuditRow;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<AuditRow>> {
-        audit_log::list_audit_rows(&context.db, self, request).await
-    }
-
-    fn cursor(&self, row: &AuditRow) -> String {
-        row.cursor()
-    }
-}
+paged_list!(
+    AuditRowFilter,
+    AuditRow,
+    |filter, db, request| audit_log::list_audit_rows(db, filter, request),
+    |_, row| row.cursor()
+);
 
 /// Audit log queries.
 #[derive(Debug, Default)]

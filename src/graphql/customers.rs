@@ -1,23 +1,20 @@
 //! Customer list and filter for staff, and the queries of customers.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Context, ID, InputObject, Json, Object};
 use serde_json::Value;
 
 use super::{
-    context::{RequestContext, request_context},
+    context::request_context,
     customer::Customer,
     filter::TimeFilter,
     guard::{RequireLogin, RequirePermission},
     loader::CustomerKey,
-    pagination::{CountedList, PagedList, compute_connection_cost, connection, edge},
+    pagination::{compute_connection_cost, connection, edge, paged_list},
     role::AccountRole,
 };
 use crate::{
-    base::{
-        GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     cart,
     customer::{
         OwnerScope, data_export,
@@ -74,23 +71,13 @@ connection!(
     }
 );
 
-impl PagedList for ResolvedCustomerFilter {
-    type Row = account::Model;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<account::Model>> {
-        queries::list_customers(&context.db, self, request).await
-    }
-
-    fn cursor(&self, row: &account::Model) -> String {
-        queries::encode_customer_cursor(row)
-    }
-}
-
-impl CountedList for ResolvedCustomerFilter {
-    async fn count(&self, context: &RequestContext) -> Result<i64> {
-        queries::count_customers(&context.db, self).await
-    }
-}
+paged_list!(
+    ResolvedCustomerFilter,
+    account::Model,
+    |filter, db, request| queries::list_customers(db, filter, request),
+    |_, row| queries::encode_customer_cursor(row),
+    |filter, db| queries::count_customers(db, filter)
+);
 
 /// Customer queries.
 #[derive(Debug, Default)]

@@ -1,20 +1,17 @@
 //! Background jobs: pending, failed and scheduled.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
-    context::{RequestContext, request_context},
+    context::request_context,
     guard::RequirePermission,
-    pagination::{PagedList, compute_connection_cost, connection, edge},
+    pagination::{compute_connection_cost, connection, edge, paged_list},
     payload::payload,
 };
 use crate::{
-    base::{
-        GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     infra::jobs::{
         admin::{self, JobRow, JobRowFilter, JobRowState},
@@ -128,17 +125,7 @@ connection!(
     }
 );
 
-impl PagedList for JobRowFilter {
-    type Row = JobRow;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<JobRow>> {
-        admin::list_jobs(&context.db, self, request).await
-    }
-
-    fn cursor(&self, row: &JobRow) -> String {
-        row.cursor()
-    }
-}
+paged_list!(JobRowFilter, JobRow, |filter, db, request| admin::list_jobs(db, filter, request), |_, row| row.cursor());
 
 /// Scheduled task.
 #[derive(Debug, SimpleObject)]

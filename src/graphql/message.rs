@@ -5,21 +5,17 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
-    context::{RequestContext, request_context},
+    context::request_context,
     customer::Customer,
     guard::RequirePermission,
     input::parse_optional_id,
     orders::Order,
-    pagination::{CountedList, PagedList, compute_connection_cost, connection, edge},
+    pagination::{compute_connection_cost, connection, edge, paged_list},
     payload::payload,
     scalars::{Language, NotificationEvent},
 };
 use crate::{
-    base::{
-        self, GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{self, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     notification::{self, message::Model, queries, send, sending_limits},
 };
@@ -227,23 +223,13 @@ connection!(
     }
 );
 
-impl PagedList for queries::NotificationListFilter {
-    type Row = Model;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<Model>> {
-        queries::list_notifications(&context.db, self, request).await
-    }
-
-    fn cursor(&self, row: &Model) -> String {
-        queries::encode_notification_cursor(row)
-    }
-}
-
-impl CountedList for queries::NotificationListFilter {
-    async fn count(&self, context: &RequestContext) -> Result<i64> {
-        queries::count_notifications(&context.db, self).await
-    }
-}
+paged_list!(
+    queries::NotificationListFilter,
+    Model,
+    |filter, db, request| queries::list_notifications(db, filter, request),
+    |_, row| queries::encode_notification_cursor(row),
+    |filter, db| queries::count_notifications(db, filter)
+);
 
 payload!(
     /// Payload of `messageResend`.

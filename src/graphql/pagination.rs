@@ -125,6 +125,44 @@ impl<L: PagedList> LazyPage<L> {
     }
 }
 
+/// Declares how a list is read in pages: its type and that of its rows, a page, the cursor of a row, and optionally the
+/// number of all rows.
+macro_rules! paged_list {
+    (
+        $list:ty, $row:ty,
+        |$self:ident, $db:ident, $request:ident| $load_page:expr,
+        $cursor:expr
+        $(, |$counted:ident, $count_db:ident| $count:expr)?
+    ) => {
+        impl $crate::graphql::pagination::PagedList for $list {
+            type Row = $row;
+
+            async fn load_page(
+                &self,
+                context: &$crate::graphql::context::RequestContext,
+                $request: &$crate::base::pagination::PageRequest,
+            ) -> $crate::base::Result<$crate::base::pagination::Page<$row>> {
+                let ($self, $db) = (self, &context.db);
+                $load_page.await
+            }
+
+            fn cursor(&self, row: &$row) -> String {
+                let cursor: fn(&Self, &$row) -> String = $cursor;
+                cursor(self, row)
+            }
+        }
+
+        $(
+            impl $crate::graphql::pagination::CountedList for $list {
+                async fn count(&self, context: &$crate::graphql::context::RequestContext) -> $crate::base::Result<i64> {
+                    let ($counted, $count_db) = (self, &context.db);
+                    $count.await
+                }
+            }
+        )?
+    };
+}
+
 /// Declares the connection type of a list, with the descriptions of its fields. `edges`, `total_count`
 /// and further `fields` are optional.
 macro_rules! connection {
@@ -205,4 +243,4 @@ macro_rules! edge {
         }
     };
 }
-pub(crate) use {connection, edge};
+pub(crate) use {connection, edge, paged_list};

@@ -10,16 +10,12 @@ use super::{
     context::{RequestContext, request_context},
     guard::RequirePermission,
     loader::{LocationsKey, VariantKey},
-    pagination::{PagedList, compute_connection_cost, connection},
+    pagination::{compute_connection_cost, connection, paged_list},
     scalars::clamp_to_i32,
     variant::Variant,
 };
 use crate::{
-    base::{
-        Error, GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     inventory::{
         adjustments,
@@ -212,18 +208,12 @@ connection!(
     }
 );
 
-impl PagedList for LevelMovements {
-    type Row = StockMovement;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<StockMovement>> {
-        let StockLevelRow { variant_id, location_id, .. } = self.0;
-        movements::list_movements(&context.db, variant_id, location_id, request).await
-    }
-
-    fn cursor(&self, row: &StockMovement) -> String {
-        row.cursor()
-    }
-}
+paged_list!(
+    LevelMovements,
+    StockMovement,
+    |level, db, request| movements::list_movements(db, level.0.variant_id, level.0.location_id, request),
+    |_, row| row.cursor()
+);
 
 /// Stock levels at or below their low-stock threshold.
 #[derive(Debug)]
@@ -237,17 +227,9 @@ connection!(
     }
 );
 
-impl PagedList for LowStockLevels {
-    type Row = StockLevelRow;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<StockLevelRow>> {
-        movements::list_low_stock(&context.db, request).await
-    }
-
-    fn cursor(&self, row: &StockLevelRow) -> String {
-        movements::encode_low_stock_cursor(row)
-    }
-}
+paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| movements::list_low_stock(db, request), |_, row| {
+    movements::encode_low_stock_cursor(row)
+});
 
 /// Stock queries.
 #[derive(Debug, Default)]

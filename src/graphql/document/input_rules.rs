@@ -188,6 +188,7 @@ impl<'a> InputRuleVisitor<'a> {
 }
 
 /// Returns whether exactly one field of the input object must be set.
+#[must_use]
 pub fn is_one_of(input_object: &InputObjectType) -> bool {
     input_object.directives.has("oneOf")
 }

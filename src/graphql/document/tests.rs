@@ -1,4 +1,5 @@
-use super::*;
+use super::{errors::MAX_REPORTED_ERRORS, *};
+use crate::infra::config::GraphqlConfig;
 
 fn load_default_limits() -> GraphqlConfig {
     let no_variables = std::iter::empty();

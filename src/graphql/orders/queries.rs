@@ -9,17 +9,13 @@ use super::{
         filter::TimeFilter,
         guard::{RequireLogin, RequirePermission},
         input::{find_conflicting_argument, parse_amount, parse_optional_id},
-        pagination::{CountedList, PagedList, compute_connection_cost, connection, edge},
+        pagination::{compute_connection_cost, connection, edge, paged_list},
     },
     Order,
     status::{FulfilmentStatus, OrderStatus, PaymentStatus},
 };
 use crate::{
-    base::{
-        Error, GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     customer::OwnerScope,
     identity::Permission,
     order::{
@@ -116,23 +112,13 @@ connection!(
     }
 );
 
-impl PagedList for ResolvedOrderFilter {
-    type Row = OrderRow;
-
-    async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<OrderRow>> {
-        order_filter::list_orders(&context.db, self, request).await
-    }
-
-    fn cursor(&self, row: &OrderRow) -> String {
-        self.encode_cursor(row)
-    }
-}
-
-impl CountedList for ResolvedOrderFilter {
-    async fn count(&self, context: &RequestContext) -> Result<i64> {
-        order_filter::count_orders(&context.db, self).await
-    }
-}
+paged_list!(
+    ResolvedOrderFilter,
+    OrderRow,
+    |filter, db, request| order_filter::list_orders(db, filter, request),
+    |filter, row| filter.encode_cursor(row),
+    |filter, db| order_filter::count_orders(db, filter)
+);
 
 impl OrderConnection {
     /// Returns the orders of a customer; `None` if the caller may not see them.
