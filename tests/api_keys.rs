@@ -47,7 +47,7 @@ async fn api_key_secret_is_returned_once_and_valid_until_revoked(backend: Backen
     let expected = json!([{ "key": null, "name": "Stock feed", "permissions": ["CATALOG_WRITE", "CUSTOMER_READ"],
         "usedAt": null, "madeBy": { "email": "admin1@example.com" } }]);
     assert_eq!(list.data_at("/apiKeys"), &expected);
-    let count = format!("SELECT count(*) FROM api_key WHERE digest LIKE '%{secret}%' OR hint = '{secret}'");
+    let count = format!("SELECT count(*) FROM api_key WHERE key_hash LIKE '%{secret}%' OR last_four = '{secret}'");
     assert_eq!(app.query_scalar(&count).await, 0, "the key itself is kept");
 
     let find_key = async |secret: &str| api_key::find_api_key_by_secret(&app.db, secret).await.expect("an answer");
@@ -62,7 +62,7 @@ async fn api_key_secret_is_returned_once_and_valid_until_revoked(backend: Backen
     assert_eq!(app.query_as(&admin, "{ apiKeys { name } }", json!({})).await.data_at("/apiKeys"), &json!([]));
     let missing = app.query_as(&admin, REVOKE_API_KEY, json!({ "id": "QXBpS2V5Ojk5" })).await;
     assert_eq!(missing.user_errors("apiKeyRevoke"), [("NOT_FOUND".into(), "id".into())]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE thing_kind = 'ApiKey'").await, 2);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE entity_type = 'ApiKey'").await, 2);
 }
 
 async fn api_key_create_with_invalid_input_reports_all_errors(backend: Backend) {
@@ -89,12 +89,12 @@ async fn api_key_with_more_permissions_than_its_creator_is_rejected(backend: Bac
     let caller = Caller::ApiKey { api_key_id: 1, permissions };
     let make = async |list: &[Permission]| {
         let new = NewApiKey { name: "x".into(), permissions: Permissions::from_list(list), expires_at: None };
-        app.db.write(async |tx| api_key::create_api_key(tx, caller, new).await).await
+        api_key::create_api_key(&app.db, caller, new).await
     };
     let rejected = make(&[Permission::CatalogWrite, Permission::StaffWrite]).await.expect_err("more than its maker");
     assert_eq!(rejected.to_public_error().code, PublicErrorCode::BadUserInput);
     let (row, _) = make(&[Permission::CatalogWrite]).await.expect("a key");
-    assert_eq!(row.made_by, None);
+    assert_eq!(row.created_by, None);
 }
 
 async fn api_key_last_used_at_is_updated_once_a_minute(backend: Backend) {
@@ -125,7 +125,7 @@ async fn api_key_request_outside_its_permissions_is_forbidden(backend: Backend) 
     let secret = secret.as_str().expect("a key").to_owned();
     let query_with_key = |query: &'static str| app.query_as(&secret, query, json!({}));
     assert_eq!(query_with_key(CREATE_CATEGORY).await.data_at("/categoryCreate/category/name"), "Lamps");
-    let by_machine = "SELECT count(*) FROM audit WHERE actor_kind = 'api_key' AND action = 'category.create'";
+    let by_machine = "SELECT count(*) FROM audit_log WHERE actor_kind = 'api_key' AND action = 'category.create'";
     assert_eq!(app.query_scalar(by_machine).await, 1);
     assert_eq!(query_with_key("{ customers(first: 1) { nodes { id } } }").await.error_code(), "FORBIDDEN");
     assert_eq!(
@@ -192,7 +192,7 @@ async fn api_keys_of_a_demoted_or_deleted_creator_are_revoked(backend: Backend) 
             "{revoking_mutation}"
         );
     }
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'api_key.revoke'").await, 6);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'api_key.revoke'").await, 6);
     // A role with more permissions keeps existing keys.
     let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE"] });
     let owner_key = create_api_key(&app, &owner, input).await;

@@ -251,7 +251,7 @@ async fn mutations_on_data_of_another_customer_are_rejected(backend: Backend) {
     let ids = [query_account_id(&app, &other_token).await, address, session, key.as_str().expect("an id").to_owned()];
 
     let own_token = app.login(Role::Customer).await;
-    app.execute_sql("UPDATE account SET email = 'mine@example.com', email_key = 'mine@example.com' WHERE id = (SELECT max(id) FROM account)")
+    app.execute_sql("UPDATE account SET email = 'mine@example.com', email_normalized = 'mine@example.com' WHERE id = (SELECT max(id) FROM account)")
         .await
         .expect("mine");
     let before = dump_accounts_of_others(&app).await;

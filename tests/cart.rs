@@ -157,7 +157,7 @@ async fn lines_above_available_stock_are_rejected(backend: Backend) {
     let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&backordered, 1)]).await;
     assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("INSUFFICIENT_STOCK", "lines.0.quantity")]));
     // Untracked stock and backorders are never insufficient.
-    app.execute_sql("UPDATE variant SET backorder = true WHERE sku = 'LATE'").await.expect("a change");
+    app.execute_sql("UPDATE variant SET allow_backorder = true WHERE sku = 'LATE'").await.expect("a change");
     let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&backordered, 7), (&untracked, 10_000)]).await;
     assert_eq!(
         cart_line_quantities(response.data_at("/cartLinesAdd/cart")),
@@ -302,7 +302,7 @@ async fn ordered_cart_cannot_be_changed(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mug = app.create_product("mug", 10, Some(50)).await;
     let id = app.create_cart(None, &[(&mug, 1)]).await;
-    app.execute_sql("UPDATE cart SET state = 'ordered', order_id = 7").await.expect("an order");
+    app.execute_sql("UPDATE cart SET status = 'ordered', order_id = 7").await.expect("an order");
     let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[(&mug, 1)]).await;
     assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
     let response = app.query_with_variables(CLEAR_CART, json!({ "id": id })).await;
@@ -322,8 +322,8 @@ async fn cart_lists_issues_that_block_checkout(backend: Backend) {
     assert_eq!(app.query_cart(None, &id).await["problems"], json!([]));
     for sql in [
         "UPDATE product SET status = 'archived' WHERE slug = 'gone'",
-        "UPDATE inventory SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'NONE')",
-        "UPDATE inventory SET on_hand = 2 WHERE variant_id IN (SELECT id FROM variant WHERE sku IN ('FEW', 'BOTH'))",
+        "UPDATE inventory_level SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'NONE')",
+        "UPDATE inventory_level SET on_hand = 2 WHERE variant_id IN (SELECT id FROM variant WHERE sku IN ('FEW', 'BOTH'))",
         "UPDATE variant SET price = 1250 WHERE sku IN ('DEAR', 'BOTH')",
     ] {
         app.execute_sql(sql).await.expect("a change");

@@ -63,9 +63,11 @@ async fn merged_quantities_are_summed_and_capped(backend: Backend) {
     let token = app.login(Role::Customer).await;
     let customer_cart = app.create_cart(Some(&token), &[(&mug, 2), (&bowl, 3), (&untracked, 9_000)]).await;
     let guest = app.create_cart(None, &[(&sold_out, 2), (&mug, 3), (&bowl, 4), (&untracked, 9_000)]).await;
-    app.execute_sql("UPDATE inventory SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'LATE')")
-        .await
-        .expect("sold");
+    app.execute_sql(
+        "UPDATE inventory_level SET on_hand = 0 WHERE variant_id = (SELECT id FROM variant WHERE sku = 'LATE')",
+    )
+    .await
+    .expect("sold");
     let merged = merge_cart(&app, &token, &guest).await;
     let expected = sku_quantities(&[("MUG", 5), ("BOWL", 5), ("FREE", 10_000), ("LATE", 1)]);
     assert_eq!(
@@ -74,7 +76,7 @@ async fn merged_quantities_are_summed_and_capped(backend: Backend) {
     );
     assert_eq!(merged.strings_at("/cartMerge/cart/problems", "code"), ["SOLD_OUT"]);
     // The remaining stock is less than the customer's quantity: the line is kept and the cart reports an issue.
-    app.execute_sql("UPDATE inventory SET on_hand = 1").await.expect("sold");
+    app.execute_sql("UPDATE inventory_level SET on_hand = 1").await.expect("sold");
     let second = app.create_cart(None, &[(&mug, 1)]).await;
     let merged = merge_cart(&app, &token, &second).await;
     assert_eq!(merged_lines(&merged), expected);
@@ -99,7 +101,7 @@ async fn concurrent_merges_count_each_line_once(backend: Backend) {
             assert_eq!(response.user_errors("cartMerge"), [], "{}", response.body);
         }
         assert_eq!(app.query_scalar("SELECT sum(quantity) FROM cart_line").await, before + 5, "{round}");
-        assert_eq!(app.query_scalar("SELECT count(*) FROM cart WHERE state = 'open'").await, 1, "{round}");
+        assert_eq!(app.query_scalar("SELECT count(*) FROM cart WHERE status = 'open'").await, 1, "{round}");
     }
     let guest = app.create_cart(None, &[(&mug, 1)]).await;
     let customer_cart = app.query_as(&token, "{ me { cart { id } } }", json!({})).await.data_at("/me/cart/id").clone();
@@ -124,13 +126,13 @@ async fn merged_or_ordered_cart_is_not_merged_again(backend: Backend) {
     let rejected = merge_cart(&app, &other_token, &guest).await;
     assert_eq!(rejected.user_errors("cartMerge"), [("NOT_FOUND".into(), "id".into())]);
     let ordered = app.create_cart(None, &[(&mug, 2)]).await;
-    app.execute_sql(&format!("UPDATE cart SET state = 'ordered', order_id = 7 WHERE word = '{ordered}'"))
+    app.execute_sql(&format!("UPDATE cart SET status = 'ordered', order_id = 7 WHERE token = '{ordered}'"))
         .await
         .expect("an order");
     let late_response = merge_cart(&app, &token, &ordered).await;
     assert_eq!(late_response.user_errors("cartMerge"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
     // After the customer's cart was ordered too, earlier merges are not repeated: the customer gets an empty cart.
-    app.execute_sql("UPDATE cart SET state = 'ordered', order_id = 8 WHERE state = 'open'").await.expect("an order");
+    app.execute_sql("UPDATE cart SET status = 'ordered', order_id = 8 WHERE status = 'open'").await.expect("an order");
     assert_eq!(merged_lines(&merge_cart(&app, &token, &guest).await), sku_quantities(&[]));
 }
 

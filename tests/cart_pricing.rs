@@ -34,7 +34,7 @@ async fn insert_tax_rate(app: &TestApp, country: &str, category: Option<&str>, p
     let category =
         category.map_or("NULL".to_owned(), |slug| format!("(SELECT id FROM category WHERE slug = '{slug}')"));
     let sql = format!(
-        "INSERT INTO tax_rate (country_code, category_id, name, basis_points, included, version, created_at, updated_at)
+        "INSERT INTO tax_rate (country_code, category_id, name, rate_bps, included_in_price, version, created_at, updated_at)
          VALUES ('{country}', {category}, 'VAT', {points}, {included}, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
     );
     app.execute_sql(&sql).await.expect("a rate");

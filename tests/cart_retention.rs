@@ -23,7 +23,7 @@ integration_tests![
 ];
 
 async fn expired_carts_are_deleted(backend: Backend) {
-    let settings = [("SAVANNAH_CART__GUEST_LIFETIME", "86400"), ("SAVANNAH_CART__CUSTOMER_LIFETIME", "259200")];
+    let settings = [("SAVANNAH_CART__GUEST_TTL", "1d"), ("SAVANNAH_CART__CUSTOMER_TTL", "3d")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 10, None).await;
     let token = app.login(Role::Customer).await;
@@ -52,7 +52,7 @@ async fn expired_carts_are_deleted(backend: Backend) {
     assert_eq!(app.query_cart(Some(&token), &customer_cart).await, Value::Null);
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart_line").await, 0);
     // More rows than one batch.
-    let insert_sql = "INSERT INTO cart (word, state, version, created_at, updated_at)
+    let insert_sql = "INSERT INTO cart (token, status, version, created_at, updated_at)
         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1201)
         SELECT 'word of forty characters, more or less ' || n, 'open', 1, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00' FROM n";
     let insert_sql = if app.db.sql().is_postgres() {
@@ -76,7 +76,7 @@ async fn customer_carts_are_exported_and_erased(backend: Backend) {
     let export = app.query_as(&token, "{ customerExport }", json!({})).await;
     let cart = export.data_at("/customerExport/carts/0");
     assert_eq!(
-        (&cart["state"], &cart["lines"][0]["sku"], &cart["lines"][0]["quantity"]),
+        (&cart["status"], &cart["lines"][0]["sku"], &cart["lines"][0]["quantity"]),
         (&json!("open"), &json!("MUG"), &json!(2))
     );
     assert_eq!(cart["shippingAddress"]["line1"], "Moi Avenue 1");
@@ -109,7 +109,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
     let quantities: Vec<i64> = checked_out[0].lines.iter().map(|(_, quantity)| *quantity).collect();
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!(
-        (checked_out[0].account_id, checked_out[0].shipping_address.clone(), checked_out[0].version),
+        (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),
         (None, None, 2)
     );
     assert_eq!(app.query_cart(None, &id).await["state"], "ORDERED");
@@ -133,33 +133,34 @@ async fn invalid_cart_rows_are_rejected_by_the_database(backend: Backend) {
         "UPDATE cart_line SET variant_id = 999",
         "UPDATE cart_line SET cart_id = 999",
         "INSERT INTO cart_line SELECT * FROM cart_line",
-        "UPDATE cart SET state = 'lost'",
-        "UPDATE cart SET state = 'ordered'",
+        "UPDATE cart SET status = 'lost'",
+        "UPDATE cart SET status = 'ordered'",
         "UPDATE cart SET order_id = 1",
-        "UPDATE cart SET state = 'merged', account_id = NULL",
+        "UPDATE cart SET status = 'merged', account_id = NULL",
         "UPDATE cart SET account_id = 999",
         "UPDATE cart SET version = 0",
-        "UPDATE cart SET word = 'short'",
+        "UPDATE cart SET token = 'short'",
         "UPDATE cart SET note = ''",
         "UPDATE cart SET phone = '0712345678'",
         "UPDATE cart SET shipping_method_id = 999",
-        "INSERT INTO cart (word, account_id, state, version, created_at, updated_at) \
-            SELECT word || 'x', account_id, state, version, created_at, updated_at FROM cart",
-        "UPDATE tax_rate SET basis_points = 10001",
-        "UPDATE tax_rate SET basis_points = -1",
+        "INSERT INTO cart (token, account_id, status, version, created_at, updated_at) \
+            SELECT token || 'x', account_id, status, version, created_at, updated_at FROM cart",
+        "UPDATE tax_rate SET rate_bps = 10001",
+        "UPDATE tax_rate SET rate_bps = -1",
         "UPDATE tax_rate SET country_code = 'ke'",
         "UPDATE tax_rate SET category_id = 999",
-        "INSERT INTO tax_rate (country_code, category_id, name, basis_points, included, version, created_at, updated_at) \
-            SELECT country_code, category_id, name, basis_points, included, version, created_at, updated_at FROM tax_rate",
+        "INSERT INTO tax_rate (country_code, category_id, name, rate_bps, included_in_price, version, created_at, \
+         updated_at) \
+            SELECT country_code, category_id, name, rate_bps, included_in_price, version, created_at, updated_at FROM tax_rate",
         "UPDATE shipping_method SET price = -1",
         "UPDATE shipping_method SET kind = 'pigeon'",
         "UPDATE shipping_method SET kind = 'flat', price_per_kg = 1",
         "UPDATE shipping_method SET kind = 'weight', price_per_kg = NULL",
-        "UPDATE shipping_method SET min_grams = 2, max_grams = 1",
+        "UPDATE shipping_method SET min_weight_grams = 2, max_weight_grams = 1",
     ];
     for sql in invalid_statements {
         assert!(app.execute_sql(sql).await.is_err(), "the database took: {sql}");
     }
     assert_eq!(app.query_scalar("SELECT sum(quantity) FROM cart_line").await, 2);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM cart WHERE state = 'open' AND account_id IS NOT NULL").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM cart WHERE status = 'open' AND account_id IS NOT NULL").await, 1);
 }

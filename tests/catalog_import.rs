@@ -241,7 +241,7 @@ async fn dry_run_changes_nothing_and_reports_the_same(backend: Backend) {
         app.create_import(&mut on_message, true).import_products_from(from, std::path::Path::new("test.csv")).await;
     let dry_run_outcome = dry_run_result.expect("a rehearsal");
     assert_eq!(app.dump_tables().await, before);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox WHERE kind = 'ProductsChanged'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox_event WHERE event_type = 'ProductsChanged'").await, 1);
     let (outcome, import_messages) = app.import_products(&text).await;
     assert_eq!((dry_run_outcome, dry_run_messages), (outcome, import_messages));
 }

@@ -63,7 +63,7 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
         "{placed_order}"
     );
     assert_eq!(placed_order["phone"], "+254712345678");
-    assert_eq!(app.query_scalar("SELECT sum(reserved) FROM inventory").await, 3);
+    assert_eq!(app.query_scalar("SELECT sum(reserved) FROM inventory_level").await, 3);
     assert_eq!(app.query_cart(None, &cart).await["state"], "ORDERED");
     app.assert_invariants().await;
 
@@ -89,8 +89,8 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
         ),
         sent
     );
-    assert_eq!(app.query_scalar("SELECT count(*) FROM fulfilment").await, 1);
-    assert_eq!(app.query_scalar("SELECT sum(on_hand) FROM inventory").await, 4);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM fulfillment").await, 1);
+    assert_eq!(app.query_scalar("SELECT sum(on_hand) FROM inventory_level").await, 4);
     let paid = expect_order(
         &app.run_order_mutation(&staff, "orderCapture", order_id(&placed_order), None).await,
         "orderCapture",
@@ -151,7 +151,7 @@ async fn order_keeps_prices_and_names_of_placement(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], json!({})).await, "orderCreate");
-    app.execute_sql("UPDATE product SET name = 'Cup', price = 500, price_now = 500, price_max = 500")
+    app.execute_sql("UPDATE product SET name = 'Cup', price = 500, current_price = 500, max_current_price = 500")
         .await
         .expect("a change");
     app.execute_sql("UPDATE variant SET price = 500, sku = 'CUP'").await.expect("a change");
@@ -174,7 +174,7 @@ async fn repeated_checkout_with_same_key_creates_one_order(backend: Backend) {
     for response in &all {
         assert_eq!(expect_order(response, "checkoutComplete")["number"], first["number"]);
     }
-    assert_eq!(app.query_scalar("SELECT count(*) FROM customer_order").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM orders").await, 1);
     let other =
         app.complete_checkout(None, "the same", &cart, json!({ "expectedTotal": "200.00", "note": "quickly" })).await;
     assert_eq!(other.user_errors("checkoutComplete"), error_pairs(&[("IDEMPOTENCY_MISMATCH", "input.idempotencyKey")]));
@@ -188,7 +188,7 @@ async fn invalid_order_reports_errors_and_changes_nothing(backend: Backend) {
     let (mug, bowl) = (app.create_product("mug", 100, Some(5)).await, app.create_product("bowl", 100, Some(5)).await);
     let token = app.login(Role::Customer).await;
     let order_errors = async |items: &[(&str, i64)], overrides: Value| {
-        let key = app.query_scalar("SELECT count(*) FROM idempotency").await;
+        let key = app.query_scalar("SELECT count(*) FROM idempotency_key").await;
         app.create_order(None, &format!("key-{key}"), items, overrides).await.user_errors("orderCreate")
     };
     for invalid in [0, -1, 10_001, i32::MAX.into()] {
@@ -234,7 +234,7 @@ async fn invalid_order_reports_errors_and_changes_nothing(backend: Backend) {
         empty_cart_response.user_errors("checkoutComplete"),
         error_pairs(&[("VALIDATION_ERROR", "input.cartId")])
     );
-    for table in ["customer_order", "stock_hold", "idempotency", "payment"] {
+    for table in ["orders", "stock_reservation", "idempotency_key", "payment"] {
         assert_eq!(app.query_scalar(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
     app.assert_invariants().await;

@@ -27,7 +27,7 @@ integration_tests![
 pub async fn start_app_with_many_connections(backend: Backend) -> TestApp {
     TestApp::start_with_payment_providers(
         backend,
-        &[("SAVANNAH_DATABASE__CONNECTIONS", "12")],
+        &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "12")],
         PaymentProviders::default(),
     )
     .await
@@ -56,7 +56,9 @@ async fn count_rows(app: &TestApp, source: &str) -> i64 {
 /// Returns on-hand and reserved quantity of a SKU.
 async fn query_stock(app: &TestApp, sku: &str) -> (i64, i64) {
     let column_sql = |column: &str| {
-        format!("SELECT i.{column} FROM inventory AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'")
+        format!(
+            "SELECT i.{column} FROM inventory_level AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'"
+        )
     };
     (app.query_scalar(&column_sql("on_hand")).await, app.query_scalar(&column_sql("reserved")).await)
 }
@@ -70,7 +72,7 @@ async fn concurrent_orders_do_not_oversell_the_last_units(backend: Backend) {
     let (success_count, rejections) = count_outcomes(&all, "orderCreate");
     assert_eq!((success_count, rejections.len()), (10, 54));
     assert!(rejections.iter().all(|code| code == "INSUFFICIENT_STOCK"), "{rejections:?}");
-    assert_eq!((count_rows(&app, "customer_order").await, query_stock(&app, "MUG").await), (10, (10, 10)));
+    assert_eq!((count_rows(&app, "orders").await, query_stock(&app, "MUG").await), (10, (10, 10)));
     assert_eq!(app.query("{ product(slug: \"mug\") { inStock } }").await.data_at("/product/inStock"), false);
     assert_invariants_and_run_jobs(&app).await;
 }
@@ -160,9 +162,9 @@ async fn concurrent_requests_with_same_key_create_one_order(backend: Backend) {
     let tokens = customers.iter().chain(&customers);
     let all = join_all(tokens.map(|token| app.create_order(Some(token), "the same", &items, json!({})))).await;
     assert_eq!(count_outcomes(&all, "orderCreate").0, 4);
-    assert_eq!((count_rows(&app, "customer_order").await, query_stock(&app, "MUG").await), (3, (50, 6)));
+    assert_eq!((count_rows(&app, "orders").await, query_stock(&app, "MUG").await), (3, (50, 6)));
     assert_eq!(
-        (count_rows(&app, "payment").await, count_rows(&app, "outbox WHERE kind = 'OrderPlaced'").await),
+        (count_rows(&app, "payment").await, count_rows(&app, "outbox_event WHERE event_type = 'OrderPlaced'").await),
         (3, 3)
     );
     assert_invariants_and_run_jobs(&app).await;
@@ -197,7 +199,7 @@ async fn concurrent_checkouts_order_a_cart_once(backend: Backend) {
         assert_eq!((success_count, rejections.len()), (1, 7));
         assert!(rejections.iter().all(|code| code == "ILLEGAL_TRANSITION"), "{rejections:?}");
     }
-    assert_eq!((count_rows(&app, "customer_order").await, query_stock(&app, "MUG").await), (6, (100, 12)));
+    assert_eq!((count_rows(&app, "orders").await, query_stock(&app, "MUG").await), (6, (100, 12)));
     assert_invariants_and_run_jobs(&app).await;
 }
 

@@ -165,7 +165,7 @@ async fn assert_orders_delivered_and_notified(
     // No duplicate notifications, and all stock is accounted for.
     app.drain_jobs().await;
     assert_eq!((smtp_server.received_emails().await.len(), sms_service.received_messages().len()), (8, 6));
-    assert_eq!(app.query_scalar("SELECT sum(on_hand * 10 + reserved) FROM inventory").await, 20);
+    assert_eq!(app.query_scalar("SELECT sum(on_hand * 10 + reserved) FROM inventory_level").await, 20);
     app.assert_invariants().await;
     app.run_pending_jobs().await;
 }
@@ -213,9 +213,9 @@ async fn orders_with_failing_message_services_are_still_processed(backend: Backe
         failed_count += 3;
         let failed = query_messages(&app, ", filter: { state: FAILED }").await;
         assert_eq!(failed.len(), failed_count, "{mode} {failed:?}");
-        assert!(failed.iter().all(|one| one["why"].as_str().is_some_and(|why| !why.is_empty())), "{failed:?}");
+        assert!(failed.iter().all(|one| one["why"].as_str().is_some_and(|reason| !reason.is_empty())), "{failed:?}");
     }
     assert_eq!((smtp_server.received_emails().await.len(), sms_service.received_messages().len()), (0, 0));
-    assert_eq!(app.query_scalar("SELECT count(*) FROM customer_order WHERE status = 'confirmed'").await, 3);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM orders WHERE status = 'confirmed'").await, 3);
     app.assert_invariants().await;
 }

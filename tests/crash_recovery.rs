@@ -34,8 +34,8 @@ const CLIENT_COUNT: usize = 6;
 const SERVE_ARGS: [&str; 2] = ["serve", "--no-demo"];
 const SERVE_WITHOUT_WORKER_ARGS: [&str; 3] = ["serve", "--no-demo", "--no-worker"];
 /// Shortest job lease in seconds, so that jobs of killed workers are reclaimed quickly.
-const LEASE_SETTING: (&str, &str) = ("SAVANNAH_JOBS__LEASE", "3");
-const CONNECTIONS_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__CONNECTIONS", "4");
+const LEASE_SETTING: (&str, &str) = ("SAVANNAH_JOBS__LEASE_DURATION", "3s");
+const CONNECTIONS_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__MAX_CONNECTIONS", "4");
 /// Timeout for any step on a slow machine.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -69,7 +69,7 @@ struct CrashScenario {
 }
 
 /// Two instances, two workers and their clients share two cores: a connection can take long to acquire.
-const ACQUIRE_TIMEOUT_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30");
+const ACQUIRE_TIMEOUT_SETTING: (&str, &str) = ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30s");
 /// Above the number of orders: every order confirmation is counted below.
 const GUEST_SMS_LIMIT_SETTING: (&str, &str) = ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000");
 const STAFF_EMAIL: &str = "amani@shop.example";
@@ -110,8 +110,8 @@ impl CrashScenario {
         let db = self.database.connect().await;
         wait_for_scalar(
             &db,
-            "SELECT (SELECT count(*) FROM outbox WHERE relayed_at IS NULL) + \
-            (SELECT count(*) FROM job WHERE state IN ('waiting', 'running'))",
+            "SELECT (SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL) + \
+            (SELECT count(*) FROM job WHERE status IN ('pending', 'running'))",
             |remaining| remaining == 0,
         )
         .await;
@@ -145,24 +145,24 @@ impl CrashScenario {
 const CRASH_INVARIANT_VIOLATIONS: [(&str, &str); 4] = [
     (
         "orders that are not one request's",
-        "customer_order AS o WHERE 1 <> (SELECT count(*) FROM idempotency AS i \
-         WHERE i.made = o.id AND i.key || '@example.com' = o.email)",
+        "orders AS o WHERE 1 <> (SELECT count(*) FROM idempotency_key AS i \
+         WHERE i.resource_id = o.id AND i.key || '@example.com' = o.email)",
     ),
     (
         "orders that are not sent in one parcel",
-        "customer_order AS o WHERE (SELECT count(*) FROM fulfilment AS f WHERE f.order_id = o.id) <> \
+        "orders AS o WHERE (SELECT count(*) FROM fulfillment AS f WHERE f.order_id = o.id) <> \
          CASE WHEN o.status IN ('shipped', 'delivered') THEN 1 ELSE 0 END",
     ),
     (
         "events with gaps between them",
-        "(SELECT 1 AS one FROM outbox GROUP BY aggregate HAVING min(sequence) <> 1 OR max(sequence) <> count(*)) AS g",
+        "(SELECT 1 AS one FROM outbox_event GROUP BY aggregate HAVING min(sequence) <> 1 OR max(sequence) <> count(*)) AS g",
     ),
-    ("unfinished deliveries", "job WHERE event_id IS NOT NULL AND state <> 'done'"),
+    ("unfinished deliveries", "job WHERE event_id IS NOT NULL AND status <> 'done'"),
 ];
 
 /// Returns all orders as acknowledged to their buyers.
 async fn query_orders(db: &Db) -> Vec<AcknowledgedOrder> {
-    let sql = "SELECT replace(email, '@example.com', '') AS key, number, status FROM customer_order";
+    let sql = "SELECT replace(email, '@example.com', '') AS key, number, status FROM orders";
     let rows = db.writer_connection().query_all_raw(Statement::from_string(db.backend(), sql)).await.expect("rows");
     let text = |row: &sea_orm::QueryResult, name: &str| row.try_get::<String>("", name).expect("text");
     let mut all: Vec<_> = rows
@@ -181,7 +181,7 @@ async fn query_orders(db: &Db) -> Vec<AcknowledgedOrder> {
 
 /// Returns the expected file names of all messages.
 async fn expected_message_files(db: &Db) -> BTreeSet<String> {
-    let sql = "SELECT id, channel FROM message";
+    let sql = "SELECT id, channel FROM notification";
     let rows = db.writer_connection().query_all_raw(Statement::from_string(db.backend(), sql)).await.expect("rows");
     let file = |row: &sea_orm::QueryResult| {
         let (id, channel): (i64, String) =
@@ -273,11 +273,11 @@ async fn killed_instance_is_replaced_by_the_other(backend: Backend) {
         rng.pause_between(0, 200).await;
         let worker = workers.remove(index);
         let running_jobs_sql =
-            format!("SELECT count(*) FROM job WHERE state = 'running' AND worker LIKE '{}-%'", worker.process_id());
+            format!("SELECT count(*) FROM job WHERE status = 'running' AND locked_by LIKE '{}-%'", worker.process_id());
         kill_server(worker).await;
         remaining += query_scalar(&db, &running_jobs_sql).await;
         // The other workers continue, including jobs that the killed worker had started.
-        let done_count_sql = "SELECT count(*) FROM job WHERE state = 'done'";
+        let done_count_sql = "SELECT count(*) FROM job WHERE status = 'done'";
         let before = query_scalar(&db, done_count_sql).await;
         clients.wait_for_orders(4).await;
         wait_for_scalar(&db, &running_jobs_sql, |remaining| remaining == 0).await;
@@ -330,7 +330,11 @@ async fn shutdown_under_load_answers_accepted_requests(backend: Backend) {
     assert_no_errors_logged(&exited);
     assert!(!exited.stderr.contains("did not finish in time"), "{exited:?}");
     let db = scenario.database.connect().await;
-    assert_eq!(query_scalar(&db, "SELECT count(*) FROM job WHERE state = 'running'").await, 0, "orphaned running jobs");
+    assert_eq!(
+        query_scalar(&db, "SELECT count(*) FROM job WHERE status = 'running'").await,
+        0,
+        "orphaned running jobs"
+    );
     assert_invariants(&db).await;
     db.close().await;
     let server = scenario.sandbox.start_server_with_args(&SERVE_ARGS, &[]).await;

@@ -84,7 +84,7 @@ async fn customer_reads_and_updates_own_profile(backend: Backend) {
     assert_eq!(update(json!({ "lastName": "Kamau" })).await.data_at("/customerUpdate/customer"), &expected);
     let stale = app.query_as(&token, UPDATE_CUSTOMER, json!({ "input": { "lastName": "Otieno" }, "version": 2 })).await;
     assert_eq!(stale.user_errors("customerUpdate"), [("VERSION_CONFLICT".into(), "expectedVersion".into())]);
-    let count_sql = "SELECT count(*) FROM audit WHERE action = 'customer.update' AND actor_kind = 'account'";
+    let count_sql = "SELECT count(*) FROM audit_log WHERE action = 'customer.update' AND actor_kind = 'account'";
     assert_eq!(app.query_scalar(count_sql).await, 2);
 }
 

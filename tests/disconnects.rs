@@ -34,7 +34,10 @@ const LOGIN: &str =
 
 /// Starts a server; on SQLite all clients wait for one writer.
 async fn open_shop(backend: Backend) -> TestApp {
-    let settings = [("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "60"), ("SAVANNAH_THROTTLE__FAILED_LOGINS", "1000000/1h")];
+    let settings = [
+        ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "1m"),
+        ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "1000000/1h"),
+    ];
     TestApp::start_with_settings(backend, &settings).await
 }
 
@@ -82,11 +85,11 @@ async fn checkout_of_client_that_disconnects_completes_or_leaves_nothing(backend
     }
     send_and_disconnect(&shop, &bodies, Duration::from_millis(200)).await;
     shop.assert_invariants().await;
-    assert_none(&shop, "idempotency AS i WHERE NOT EXISTS (SELECT 1 FROM customer_order AS o WHERE o.id = i.made)")
+    assert_none(&shop, "idempotency_key AS i WHERE NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.id = i.resource_id)")
         .await;
     assert_none(
         &shop,
-        "customer_order AS o WHERE (SELECT count(*) FROM order_line AS l WHERE l.order_id = o.id) <> 1 \
+        "orders AS o WHERE (SELECT count(*) FROM order_line AS l WHERE l.order_id = o.id) <> 1 \
          OR (SELECT count(*) FROM payment AS p WHERE p.order_id = o.id) <> 1",
     )
     .await;
@@ -100,8 +103,8 @@ async fn checkout_of_client_that_disconnects_completes_or_leaves_nothing(backend
     }
     let orders = i64::try_from(CLIENTS).expect("a number");
     assert_eq!(numbers.len(), CLIENTS);
-    assert_eq!(shop.query_scalar("SELECT count(*) FROM customer_order").await, orders);
-    assert_eq!(shop.query_scalar("SELECT sum(reserved) FROM inventory").await, 2 * orders);
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM orders").await, orders);
+    assert_eq!(shop.query_scalar("SELECT sum(reserved) FROM inventory_level").await, 2 * orders);
     shop.assert_invariants().await;
     shop.run_pending_jobs().await;
 }
@@ -130,7 +133,7 @@ async fn cart_lines_of_client_that_disconnects_are_added_together_or_not_at_all(
 
 /// Incomplete accounts and sessions.
 const HALF_ACCOUNTS: &str = "account AS a WHERE NOT EXISTS (SELECT 1 FROM session AS s WHERE s.account_id = a.id) \
-    OR 1 <> (SELECT count(*) FROM outbox AS b WHERE b.kind = 'CustomerRegistered' AND b.aggregate = 'customer:' || a.id)";
+    OR 1 <> (SELECT count(*) FROM outbox_event AS b WHERE b.event_type = 'CustomerRegistered' AND b.aggregate = 'customer:' || a.id)";
 const HALF_SESSIONS: &str =
     "session AS s WHERE 1 <> (SELECT count(*) FROM refresh_token AS r WHERE r.session_id = s.id)";
 

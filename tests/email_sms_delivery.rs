@@ -64,11 +64,13 @@ pub async fn enqueue_notification(
     event_type: NotificationEventType,
     to: NotificationRecipient,
 ) {
-    let order_7 = "INSERT INTO customer_order (id, number, token, email, name_key, language, status, payment_status, \
-        fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, version, placed_at, created_at, \
+    let order_7 = "INSERT INTO orders (id, number, guest_access_token, email, customer_name_normalized, language, \
+        status, payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        placed_at, created_at, \
         updated_at) SELECT 7, 'K7M2-9QXA', 'an-unguessable-token-of-an-order', 'wanjiku@example.com', '', 'sw', 'pending', \
         'pending', 'unfulfilled', 'KES', 285050, 0, 30000, 0, 0, 315050, 1, created_at, created_at, created_at FROM shop \
-        WHERE NOT EXISTS (SELECT 1 FROM customer_order WHERE id = 7)";
+        WHERE NOT EXISTS (SELECT 1 FROM orders WHERE id = 7)";
     app.execute_sql(order_7).await.expect("an order");
     let new_notification =
         NewNotification { event_id: event, event_type, recipient: to, order: Some((7, order_template_data())) };
@@ -99,8 +101,8 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     let smtp_server = FakeSmtpServer::start().await;
     let shop_settings = [
         ("SAVANNAH_SHOP__NAME", "Duka & Co"),
-        ("SAVANNAH_MAIL__FROM", "Duka & Co <duka@shop.example>"),
-        ("SAVANNAH_MAIL__REPLY_TO", "help@shop.example"),
+        ("SAVANNAH_EMAIL__FROM", "Duka & Co <duka@shop.example>"),
+        ("SAVANNAH_EMAIL__REPLY_TO", "help@shop.example"),
         ("SAVANNAH_NOTIFICATION__ORDER_URL", "https://shop.example/orders/{number}?token={token}"),
     ];
     let app = TestApp::start_with_settings(backend, &[&smtp_server.settings()[..], &shop_settings].concat()).await;
@@ -161,7 +163,7 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     let emails = smtp_server.received_emails().await;
     assert_eq!((emails.len(), &emails[1]["text"]), (2, &email["text"]));
     assert_ne!(emails[1]["messageId"], email["messageId"]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'message.resend'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'notification.resend'").await, 1);
 }
 
 async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
@@ -175,7 +177,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
     let message_list = query_messages(&app, ", filter: { state: FAILED }").await;
     assert_eq!((message_list.len(), &message_list[0]["attempts"]), (1, &json!(1)));
     assert!(
-        message_list[0]["why"].as_str().is_some_and(|why| why.contains("550") || why.contains("no mailbox")),
+        message_list[0]["why"].as_str().is_some_and(|reason| reason.contains("550") || reason.contains("no mailbox")),
         "{message_list:?}"
     );
     // Transient failure; also a server that accepts the email without a response.
@@ -209,7 +211,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
         }
     });
     for port in [port.as_str(), "1"] {
-        let settings = [("SAVANNAH_MAIL__PORT", port)];
+        let settings = [("SAVANNAH_EMAIL__PORT", port)];
         let app = TestApp::start_with_settings(backend, &[&smtp_server.settings()[..], &settings].concat()).await;
         enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, recipient()).await;
         drain_jobs_until_final(&app).await;
@@ -220,7 +222,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
             "{message_list:?}"
         );
         assert!(
-            message_list[0]["why"].as_str().is_some_and(|why| why.starts_with("tried 8 times")),
+            message_list[0]["why"].as_str().is_some_and(|reason| reason.starts_with("tried 8 times")),
             "{message_list:?}"
         );
     }
@@ -229,7 +231,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
 
 async fn email_without_required_tls_or_login_is_not_sent(backend: Backend) {
     let smtp_server = FakeSmtpServer::start().await;
-    for (name, value) in [("SAVANNAH_MAIL__TLS", "starttls"), ("SAVANNAH_MAIL__PASSWORD", "wrong")] {
+    for (name, value) in [("SAVANNAH_EMAIL__TLS", "starttls"), ("SAVANNAH_EMAIL__PASSWORD", "wrong")] {
         let mut settings = smtp_server.settings().to_vec();
         settings.push((name, value));
         let app = TestApp::start_with_settings(backend, &settings).await;

@@ -34,7 +34,7 @@ async fn shop_with_stock(backend: Backend) -> (TestApp, String, Value, Value) {
 
 async fn on_hand(shop: &TestApp, sku: &str) -> i64 {
     shop.query_scalar(&format!(
-        "SELECT sum(on_hand) FROM inventory WHERE variant_id = (SELECT id FROM variant WHERE sku = '{sku}')"
+        "SELECT sum(on_hand) FROM inventory_level WHERE variant_id = (SELECT id FROM variant WHERE sku = '{sku}')"
     ))
     .await
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use savannah::{
-    identity::{Caller, Role, external_token::AuthError},
+    identity::{Caller, Role, error::AuthError},
     infra::{QueryBudget, RequestOrigin},
 };
 use serde_json::json;
@@ -64,7 +64,7 @@ async fn token_of_a_trusted_issuer_authenticates_with_its_role(backend: Backend)
         "the role is the token's"
     );
     assert_eq!(app.query_scalar("SELECT count(*) FROM account_identity").await, 3);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'account.link'").await, 3);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'account.link'").await, 3);
     // Tokens issued by the server itself are not external tokens.
     let shop_token = app.login(Role::Staff).await;
     assert_eq!((token_role(&app, &shop_token).await, query_status(&app, &shop_token).await), (None, 200));
@@ -210,7 +210,7 @@ async fn second_subject_of_an_issuer_does_not_join_an_account(backend: Backend) 
     assert_eq!(app.query_scalar("SELECT count(*) FROM account").await, 1);
     assert_eq!(app.query_scalar("SELECT count(*) FROM account_identity").await, 1);
     // Both concurrently, for an account linked to neither.
-    let reassign_sql = "UPDATE account SET email = 'desk@example.com', email_key = 'desk@example.com'";
+    let reassign_sql = "UPDATE account SET email = 'desk@example.com', email_normalized = 'desk@example.com'";
     app.execute_sql("DELETE FROM account_identity").await.expect("a change");
     app.execute_sql(reassign_sql).await.expect("a change");
     let first_concurrent = forge_token_for(&provider, "one", "desk@example.com", json!(true)).await;
@@ -249,12 +249,12 @@ async fn email_changed_at_the_provider_updates_accounts_without_a_password(backe
     assert_eq!(email("lena", "sales@example.com", true).await, "sales@example.com");
     assert_eq!(email("lena", "unverified@example.org", false).await, "sales@example.com");
     assert_eq!(email("lena", "lena@example.org", true).await, "lena@example.org");
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action = 'account.change_email'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE action = 'account.change_email'").await, 1);
     // Another account's address is not taken over, and the old address is free.
     assert_eq!(email("joiner", "sales@example.com", true).await, "sales@example.com");
     assert_eq!(email("joiner", "lena@example.org", true).await, "sales@example.com");
     // The provider does not change the email address of an account with a password.
-    app.execute_sql("UPDATE account SET password = '$argon2id$' WHERE email = 'lena@example.org'")
+    app.execute_sql("UPDATE account SET password_hash = '$argon2id$' WHERE email = 'lena@example.org'")
         .await
         .expect("a change");
     assert_eq!(email("lena", "lena@example.net", true).await, "lena@example.org");

@@ -40,9 +40,9 @@ async fn sessions_limit_idle_transactions_locks_and_statements(backend: Backend)
         return;
     }
     let settings = [
-        ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "7"),
-        ("SAVANNAH_DATABASE__LOCK_TIMEOUT", "4"),
-        ("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "11"),
+        ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "7s"),
+        ("SAVANNAH_DATABASE__LOCK_TIMEOUT", "4s"),
+        ("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "11s"),
     ];
     let shop = TestApp::start_with_settings(backend, &settings).await;
     let limits = "SELECT current_setting('idle_in_transaction_session_timeout') || ' ' || \
@@ -58,7 +58,7 @@ async fn transaction_idle_beyond_its_limit_is_undone_and_its_locks_released(back
     if backend == Backend::Sqlite {
         return;
     }
-    let limit = IDLE_LIMIT.to_string();
+    let limit = format!("{IDLE_LIMIT}s");
     let shop = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", &limit)]).await;
     let rename = "UPDATE shop SET currency = 'XXX'";
     let outcome = shop.db.write(async |tx| {
@@ -87,20 +87,20 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let database = TestDatabase::create_migrated(Backend::Postgres).await;
-        let limit = IDLE_LIMIT.to_string();
+        let limit = format!("{IDLE_LIMIT}s");
         let settings = [
             ("DATABASE_URL", database.url()),
             ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", limit.as_str()),
-            ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30"),
-            ("SAVANNAH_JOBS__LEASE", "3"),
+            ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30s"),
+            ("SAVANNAH_JOBS__LEASE_DURATION", "3s"),
             ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000"),
             // Requests to the frozen instance do not time out.
-            ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "120"),
+            ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "2m"),
         ];
         let place = CliSandbox::new(&settings);
         place.write_file("goods.csv", &LoadCatalog::to_csv());
         // An import keeps its transaction open while it computes.
-        let slow = [("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "60")];
+        let slow = [("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m")];
         let ended = place.run_command(&["import", "products", "goods.csv"], &slow).await;
         assert_eq!(ended.exit_code, Some(0), "{ended:?}");
         let ended = place.run_command(&["user", "create", "--email", STAFF, "--role", "staff"], &[]).await;
@@ -189,22 +189,19 @@ async fn frozen_instance_does_not_stop_the_other_and_resumes_correctly(backend: 
     load_clients.wait_for_orders(8).await;
     bought.extend(load_clients.stop_and_collect().await);
     bought.sort_unstable();
-    let left = "(SELECT count(*) FROM outbox WHERE relayed_at IS NULL) + \
-        (SELECT count(*) FROM job WHERE state IN ('waiting', 'running'))";
+    let left = "(SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL) + \
+        (SELECT count(*) FROM job WHERE status IN ('pending', 'running'))";
     until_zero(&db, &format!("SELECT {left}")).await;
-    assert_eq!(
-        query_scalar(&db, "SELECT count(*) FROM customer_order").await,
-        i64::try_from(bought.len()).expect("a number")
-    );
+    assert_eq!(query_scalar(&db, "SELECT count(*) FROM orders").await, i64::try_from(bought.len()).expect("a number"));
     for one in &bought {
         let AcknowledgedOrder { idempotency_key: key, number: order, status } = one;
         let matching_order_sql = format!(
-            "SELECT count(*) FROM customer_order WHERE number = '{order}' AND status = '{status}' AND email = '{key}@example.com'"
+            "SELECT count(*) FROM orders WHERE number = '{order}' AND status = '{status}' AND email = '{key}@example.com'"
         );
         assert_eq!(query_scalar(&db, &matching_order_sql).await, 1, "{one:?}");
     }
-    let twice = "customer_order AS o WHERE 1 <> (SELECT count(*) FROM idempotency AS i \
-        WHERE i.made = o.id AND i.key || '@example.com' = o.email)";
+    let twice = "orders AS o WHERE 1 <> (SELECT count(*) FROM idempotency_key AS i \
+        WHERE i.resource_id = o.id AND i.key || '@example.com' = o.email)";
     assert_no_rows(&db, &[("orders that are not one request's", twice)]).await;
     assert_invariants(&db).await;
     assert_jobs_finished_and_catalog_consistent(&db).await;

@@ -31,7 +31,9 @@ integration_tests![
 /// Everything that is kept of orders, carts, messages and what was done with them, as text.
 async fn dump_personal_data_tables(app: &TestApp) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["customer_order", "order_entry", "message", "cart", "job", "outbox", "audit", "idempotency"] {
+    for table in
+        ["orders", "order_history", "notification", "cart", "job", "outbox_event", "audit_log", "idempotency_key"]
+    {
         let statement = Statement::from_string(app.db.backend(), format!("SELECT * FROM {table}"));
         let rows = JsonValue::find_by_statement(statement).all(app.db.writer_connection()).await.expect("rows");
         all.extend(rows.iter().map(ToString::to_string));
@@ -58,12 +60,8 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
     let customer = app.login(Role::Customer).await;
     app.create_product("bowl", 100, Some(1)).await;
     let bowl = app.query_variant_id("BOWL").await;
-    let customer_order =
-        expect_order(&app.create_order(Some(&customer), "k", &[(&bowl, 1)], json!({})).await, "orderCreate");
-    assert_eq!(
-        (order_and_payment_status(&customer_order), &customer_order["expiresAt"]),
-        (("PENDING", "AUTHORISED"), &Value::Null)
-    );
+    let orders = expect_order(&app.create_order(Some(&customer), "k", &[(&bowl, 1)], json!({})).await, "orderCreate");
+    assert_eq!((order_and_payment_status(&orders), &orders["expiresAt"]), (("PENDING", "AUTHORISED"), &Value::Null));
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     app.run_pending_jobs().await;
     let reloaded = reload_order(&app, &placed_order).await;
@@ -71,7 +69,7 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
     let last = reloaded["history"].as_array().and_then(|all| all.last()).expect("an entry");
     assert_eq!(last["note"], "the shop did not confirm the order in time");
     assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
-    assert_eq!(order_and_payment_status(&reload_order(&app, &customer_order).await), ("PENDING", "AUTHORISED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &orders).await), ("PENDING", "AUTHORISED"));
     expect_order(&app.complete_checkout(None, "k2", &cart, json!({})).await, "checkoutComplete");
     app.assert_invariants().await;
 }
@@ -98,17 +96,17 @@ async fn confirmed_guest_order_does_not_expire(backend: Backend) {
     app.run_pending_jobs().await;
     assert_eq!(order_and_payment_status(&reload_order(&app, &first).await), ("CONFIRMED", "AUTHORISED"));
     assert_eq!(order_and_payment_status(&reload_order(&app, &second).await), ("CONFIRMED", "PAID"));
-    assert_eq!(app.query_scalar("SELECT COUNT(*) FROM stock_hold WHERE expires_at IS NULL").await, 2);
+    assert_eq!(app.query_scalar("SELECT COUNT(*) FROM stock_reservation WHERE expires_at IS NULL").await, 2);
     app.assert_invariants().await;
 }
 
 async fn guest_order_above_the_unit_limits_is_rejected(backend: Backend) {
     let settings =
-        [("SAVANNAH_CHECKOUT__UNVERIFIED_LINE_UNITS", "3"), ("SAVANNAH_CHECKOUT__UNVERIFIED_ORDER_UNITS", "5")];
+        [("SAVANNAH_CHECKOUT__MAX_UNVERIFIED_LINE_UNITS", "3"), ("SAVANNAH_CHECKOUT__MAX_UNVERIFIED_ORDER_UNITS", "5")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let (mug, bowl) = (app.create_product("mug", 100, Some(50)).await, app.create_product("bowl", 100, Some(50)).await);
     let tried = async |token: Option<&str>, items: &[(&str, i64)]| {
-        let key = format!("{}", app.query_scalar("SELECT count(*) FROM idempotency").await);
+        let key = format!("{}", app.query_scalar("SELECT count(*) FROM idempotency_key").await);
         app.create_order(token, &key, items, json!({})).await.user_errors("orderCreate")
     };
     assert_eq!(tried(None, &[(&mug, 4)]).await, error_pairs(&[("VALIDATION_ERROR", "input.items.0.quantity")]));
@@ -128,7 +126,7 @@ async fn payment_method_that_is_not_allowed_is_rejected(backend: Backend) {
     let mug = app.create_product("mug", 100, Some(50)).await;
     let response = app.create_order(None, "k", &[(&mug, 1)], json!({})).await;
     assert_eq!(response.user_errors("orderCreate"), error_pairs(&[("VALIDATION_ERROR", "input.paymentMethod")]));
-    assert_eq!(app.query_scalar("SELECT count(*) FROM customer_order").await, 0);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM orders").await, 0);
 }
 
 async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backend) {
@@ -136,22 +134,25 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
     let mug = app.create_product("mug", 100, Some(500)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 1)], json!({})).await, "orderCreate");
     // 250 orders that cannot end, as they have no payment, stand before one that can.
-    let copies = "INSERT INTO customer_order (number, token, email, name_key, language, status, payment_status, \
-        fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, version, expires_at, placed_at, \
+    let copies = "INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, \
+        payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        expires_at, placed_at, \
         created_at, updated_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
-        SELECT 'NUMBER-' || i, 'an-unguessable-token-of-' || i, email, name_key, language, status, payment_status, \
-        fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, version, placed_at, placed_at, \
-        created_at, updated_at FROM customer_order, n";
+        SELECT 'NUMBER-' || i, 'an-unguessable-token-of-' || i, email, customer_name_normalized, language, status, \
+        payment_status, \
+        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        placed_at, placed_at, \
+        created_at, updated_at FROM orders, n";
     app.execute_sql(copies).await.expect("orders");
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
-    let expired_count = savannah::payment::cancellation::expire_overdue_orders(&app.db, None).await;
-    assert_eq!(expired_count.unwrap_or_else(|why| panic!("{}", why.log_message())), 1);
+    let expired_count = savannah::sales::expire::expire_overdue_orders(&app.db, None).await;
+    assert_eq!(expired_count.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 1);
     assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELLED");
 }
 
 async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
-    let settings =
-        [("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "120"), ("SAVANNAH_NOTIFICATION__EMAIL_DELAY_LIMIT", "240")];
+    let settings = [("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "2m"), ("SAVANNAH_NOTIFICATION__MAX_EMAIL_DELAY", "4m")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 100, Some(50)).await;
     let states = async || {
@@ -175,7 +176,9 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     assert_eq!((count(&first, "SENT"), count(&first, "QUEUED")), (2, 2), "{first:?}");
     assert_eq!(count(&first, "SKIPPED"), 1, "past the longest delay it is skipped, for staff to see");
     let waiting = query_messages(&app, ", filter: { state: QUEUED }").await;
-    assert!(waiting.iter().all(|message| message["why"].as_str().is_some_and(|why| why.starts_with("postponed"))));
+    assert!(
+        waiting.iter().all(|message| message["why"].as_str().is_some_and(|reason| reason.starts_with("postponed")))
+    );
     app.clock.set(parse_datetime("2026-11-01T09:02:00Z"));
     app.drain_jobs().await;
     assert_eq!(count(&states().await, "SENT"), 3);
@@ -205,7 +208,10 @@ async fn guest_sms_outside_of_served_countries_is_skipped(backend: Backend) {
     assert_eq!(buy("a", "+254712345678", None).await["state"], "SENT");
     let foreign_message = buy("b", "+447400123456", None).await;
     assert_eq!(foreign_message["state"], "SKIPPED", "{foreign_message}");
-    assert!(foreign_message["why"].as_str().is_some_and(|why| why.contains("United Kingdom")), "{foreign_message}");
+    assert!(
+        foreign_message["why"].as_str().is_some_and(|reason| reason.contains("United Kingdom")),
+        "{foreign_message}"
+    );
     let customer = app.login(Role::Customer).await;
     assert_eq!(buy("c", "+447400123457", Some(&customer)).await["state"], "SENT", "a known customer travels");
     app.seed_shipping_and_tax().await;
@@ -241,7 +247,7 @@ async fn guest_sms_above_the_daily_limit_is_skipped(backend: Backend) {
     let message_list = query_messages(&app, ", filter: { channel: SMS }").await;
     let skipped: Vec<_> = message_list.iter().filter(|message| message["state"] == "SKIPPED").collect();
     assert_eq!((message_list.len(), skipped.len()), (3, 1), "{message_list:?}");
-    assert!(skipped[0]["why"].as_str().is_some_and(|why| why.contains("guest_daily_limit")), "{message_list:?}");
+    assert!(skipped[0]["why"].as_str().is_some_and(|reason| reason.contains("guest_daily_limit")), "{message_list:?}");
     assert_eq!(usage().await, json!({ "sentToday": 2, "dailyLimit": 2 }));
     app.clock.set(parse_datetime("2026-11-02T00:00:00Z"));
     let staff = app.login(Role::Staff).await;
@@ -325,13 +331,13 @@ async fn guest_erasure_leaves_no_personal_data(backend: Backend) {
             assert!(!row.contains(trace), "{trace} is left in {row}");
         }
     }
-    assert_eq!(app.query_scalar("SELECT COUNT(*) FROM audit WHERE action = 'order.erase'").await, 2);
-    assert_eq!(app.query_scalar("SELECT SUM(total) FROM customer_order").await, 20_000, "the books stay");
+    assert_eq!(app.query_scalar("SELECT COUNT(*) FROM audit_log WHERE action = 'order.erase'").await, 2);
+    assert_eq!(app.query_scalar("SELECT SUM(total) FROM orders").await, 20_000, "the books stay");
     app.assert_invariants().await;
 }
 
 async fn expired_messages_and_audit_rows_are_deleted(backend: Backend) {
-    let settings = [("SAVANNAH_NOTIFICATION__KEEP_DAYS", "90"), ("SAVANNAH_JOBS__AUDIT_KEEP_DAYS", "120")];
+    let settings = [("SAVANNAH_NOTIFICATION__RETENTION", "90d"), ("SAVANNAH_JOBS__AUDIT_LOG_RETENTION", "120d")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 100, Some(50)).await;
     let admin = app.login(Role::Admin).await;
@@ -345,15 +351,20 @@ async fn expired_messages_and_audit_rows_are_deleted(backend: Backend) {
     assert_eq!(app.query_as(&admin, change, json!({ "id": mug })).await.user_errors("stockAdjust"), []);
     app.drain_jobs().await;
     let count = async |table: &str| app.query_scalar(&format!("SELECT COUNT(*) FROM {table}")).await;
-    assert!(count("message").await > 0 && count("audit").await > 0 && count("guest_sms_day").await == 1);
+    assert!(
+        count("notification").await > 0 && count("audit_log").await > 0 && count("guest_sms_daily_count").await == 1
+    );
     for (day, messages, audits) in
         [("2027-01-29", true, true), ("2027-01-31", false, true), ("2027-03-03", false, false)]
     {
         app.clock.set(parse_datetime(&format!("{day}T12:00:00Z")));
         app.drain_jobs().await;
-        assert_eq!((count("message").await > 0, count("audit").await > 0), (messages, audits), "{day}");
+        assert_eq!((count("notification").await > 0, count("audit_log").await > 0), (messages, audits), "{day}");
     }
-    assert_eq!((count("guest_sms_day").await, count("outbox").await, count("outbox_head").await), (0, 0, 0));
+    assert_eq!(
+        (count("guest_sms_daily_count").await, count("outbox_event").await, count("outbox_sequence").await),
+        (0, 0, 0)
+    );
     // A thing whose events are gone begins anew.
     let more = change.replace("\"s\"", "\"t\"");
     let admin = app.login(Role::Admin).await;

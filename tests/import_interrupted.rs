@@ -59,7 +59,7 @@ async fn killed_import_can_be_repeated(backend: Backend) {
     assert!(import(&uninterrupted).status().expect("an import").success());
     assert_eq!(killed.query_scalar(count).await, 1_500);
     assert!(killed.export_products().await == uninterrupted.export_products().await, "the catalogs differ");
-    for table in ["category", "variant", "variant_option", "product_tag", "inventory", "search_word"] {
+    for table in ["category", "variant", "variant_option", "product_tag", "inventory_level", "search_term"] {
         let count = format!("SELECT count(*) FROM {table}");
         assert_eq!(killed.query_scalar(&count).await, uninterrupted.query_scalar(&count).await, "{table}");
     }

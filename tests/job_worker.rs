@@ -11,6 +11,7 @@ use savannah::infra::{
     jobs::{JobOutcome, JobRegistry, Worker},
 };
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     integration_tests,
@@ -23,28 +24,32 @@ integration_tests![
     concurrent_workers_run_each_job_once,
     worker_is_notified_of_new_jobs,
     stopping_worker_finishes_running_jobs,
-    worker_stopped_after_grace_releases_running_jobs,
+    worker_stopped_after_timeout_releases_running_jobs,
     queue_concurrency_limit_is_respected,
     events_are_delivered_without_polling_delay,
     worker_command_runs_jobs_and_stops_on_signal,
 ];
 
 /// Far longer than a test takes: a job that is found was found by a notification.
-const LONG_POLL_SETTING: (&str, &str) = ("SAVANNAH_JOBS__POLL", "3600");
+const LONG_POLL_SETTING: (&str, &str) = ("SAVANNAH_JOBS__POLL_INTERVAL", "1h");
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running worker, until it is stopped.
 struct RunningWorker {
-    stop: watch::Sender<bool>,
+    shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl RunningWorker {
-    async fn start(context: JobContext, registry: &Arc<JobRegistry>, grace: Duration) -> Self {
+    async fn start(context: JobContext, registry: &Arc<JobRegistry>, timeout: Duration) -> Self {
         let worker = Worker::create(context, Arc::clone(registry)).await;
         let worker = Arc::new(worker.unwrap_or_else(|error| panic!("no worker: {}", error.log_message())));
-        let (stop, stopped) = watch::channel(false);
-        Self { stop, task: tokio::spawn(async move { worker.run(stopped, grace).await }) }
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { worker.run(&shutdown, timeout).await }
+        });
+        Self { shutdown, task }
     }
 
     /// Ends it, and lets go of a database of its own.
@@ -54,7 +59,7 @@ impl RunningWorker {
     }
 
     async fn stop(self) {
-        self.stop.send_replace(true);
+        self.shutdown.cancel();
         self.task.await.expect("an end");
     }
 }
@@ -69,7 +74,7 @@ async fn wait_for_scalar(app: &TestApp, sql: &str, expected: i64) {
 }
 
 async fn concurrent_workers_run_each_job_once(backend: Backend) {
-    let app = start_app_with_test_job(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "4")]).await;
+    let app = start_app_with_test_job(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "4")]).await;
     for number in 0..64 {
         enqueue_number(&app, 100 + number).await;
     }
@@ -78,7 +83,7 @@ async fn concurrent_workers_run_each_job_once(backend: Backend) {
         let context = app.open_second_job_context().await;
         workers.push((RunningWorker::start(context.clone(), &app.job_registry, WAIT_TIMEOUT).await, context));
     }
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'done'", 64).await;
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'done'", 64).await;
     join_all(workers.into_iter().map(|(runs, context)| runs.stop_and_close(context))).await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM done").await, 64);
     assert_eq!(app.query_scalar("SELECT count(DISTINCT number) FROM done").await, 64);
@@ -129,22 +134,22 @@ async fn stopping_worker_finishes_running_jobs(backend: Backend) {
     enqueue_number(&app, 1).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
     start_count.wait_for(|count| *count == 1).await.expect("it has begun");
-    runs.stop.send_replace(true);
+    runs.shutdown.cancel();
     enqueue_number(&app, 2).await;
     gate_sender.send_replace(true);
     runs.stop().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'done'").await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting' AND attempts = 0").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'done'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending' AND attempts = 0").await, 1);
     app.run_pending_jobs().await;
 }
 
-async fn worker_stopped_after_grace_releases_running_jobs(backend: Backend) {
+async fn worker_stopped_after_timeout_releases_running_jobs(backend: Backend) {
     let (app, mut start_count, gate_sender) = start_app_with_gated_job(backend, &[]).await;
     enqueue_number(&app, 1).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, Duration::from_millis(1)).await;
     start_count.wait_for(|count| *count == 1).await.expect("it has begun");
     runs.stop().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting' AND attempts = 0").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending' AND attempts = 0").await, 1);
     gate_sender.send_replace(true);
     // Others need not wait for the lease.
     app.run_pending_jobs().await;
@@ -153,21 +158,21 @@ async fn worker_stopped_after_grace_releases_running_jobs(backend: Backend) {
 
 async fn queue_concurrency_limit_is_respected(backend: Backend) {
     let (app, mut start_count, gate_sender) =
-        start_app_with_gated_job(backend, &[("SAVANNAH_JOBS__QUEUES", "other=9,test=2")]).await;
+        start_app_with_gated_job(backend, &[("SAVANNAH_JOBS__QUEUE_CONCURRENCY", "other=9,test=2")]).await;
     for number in 1..=3 {
         enqueue_number(&app, 100 + number).await;
     }
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
     start_count.wait_for(|count| *count == 2).await.expect("two have begun");
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'running'", 2).await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting'").await, 1);
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'running'", 2).await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending'").await, 1);
     gate_sender.send_replace(true);
-    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE state = 'done'", 3).await;
+    wait_for_scalar(&app, "SELECT count(*) FROM job WHERE status = 'done'", 3).await;
     runs.stop().await;
     assert_eq!(*start_count.borrow(), 3);
 }
 
-/// From the commit to the reaction's own: measured on whatever this runs on, and only to be far from a poll.
+/// The delay from the commit to the event handler is measured on whatever this runs on, and only to be far from a poll.
 async fn events_are_delivered_without_polling_delay(backend: Backend) {
     let app = outbox_relay::start_app_with_handlers(backend, &[LONG_POLL_SETTING]).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
@@ -187,12 +192,12 @@ async fn worker_command_runs_jobs_and_stops_on_signal(backend: Backend) {
     let app = TestApp::start(backend).await;
     // The clocks differ: the binary's is the real one.
     app.drain_jobs().await;
-    app.execute_sql("UPDATE schedule SET next_at = created_at").await.expect("a change");
+    app.execute_sql("UPDATE schedule SET next_run_at = created_at").await.expect("a change");
     let sandbox = CliSandbox::new(&[("DATABASE_URL", app.database_url())]);
     let worker = sandbox.start_command(&["worker"]);
     worker.wait_for_log("has begun").await;
     let all =
-        "SELECT CASE WHEN count(*) >= (SELECT count(*) FROM schedule) THEN 1 ELSE 0 END FROM job WHERE state = 'done'";
+        "SELECT CASE WHEN count(*) >= (SELECT count(*) FROM schedule) THEN 1 ELSE 0 END FROM job WHERE status = 'done'";
     wait_for_scalar(&app, all, 1).await;
     worker.send_signal("TERM");
     let exited = worker.wait_for_exit().await;

@@ -108,12 +108,12 @@ async fn job_of_a_rolled_back_transaction_is_not_run(backend: Backend) {
 }
 
 async fn failing_job_is_retried_with_backoff_until_dead(backend: Backend) {
-    let app = start_app_with_test_job(backend, &[("SAVANNAH_JOBS__BACKOFF", "60")]).await;
+    let app = start_app_with_test_job(backend, &[("SAVANNAH_JOBS__BACKOFF", "1m")]).await;
     for number in [13, 7, 5, 4, 1] {
         enqueue_number(&app, number).await;
     }
     app.drain_jobs().await;
-    let dead = "SELECT count(*) FROM job WHERE state = 'dead'";
+    let dead = "SELECT count(*) FROM job WHERE status = 'dead'";
     assert_eq!(app.query_scalar(dead).await, 2, "what can never be is not tried again");
     assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE last_error LIKE '%there is no such number%'").await, 1);
     // A minute, less up to a half; then two.
@@ -172,7 +172,7 @@ async fn worker_with_an_expired_lease_cannot_complete_the_job(backend: Backend) 
     assert_eq!(app.drain_jobs().await, 1, "its lease is over");
     gate_sender.send_replace(true);
     stale_worker.await.expect("an end").expect("an end");
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'done' AND attempts = 2").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'done' AND attempts = 2").await, 1);
     assert_eq!(count_runs(&app, 1).await, 1);
     app.run_pending_jobs().await;
 }
@@ -199,7 +199,7 @@ async fn jobs_command_lists_retries_and_discards_dead_jobs(backend: Backend) {
         (Some(0), true),
         "{retry_output:?}"
     );
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting' AND attempts = 0").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending' AND attempts = 0").await, 1);
     let retry_output = sandbox.run_command(&["jobs", "retry", "4711"], &[]).await;
     assert_eq!(
         (retry_output.exit_code, retry_output.stderr.contains("there is no such job")),

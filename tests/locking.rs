@@ -42,7 +42,7 @@ async fn run_catalog_edit(app: &TestApp, staff: &str, (mutation, kind, input): (
 
 async fn row_referenced_by_an_open_transaction_can_be_edited(backend: Backend) {
     // Who waits for a lock longer than this has failed: it is held until all edits are done.
-    let settings = [("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "2"), ("SAVANNAH_DATABASE__CONNECTIONS", "6")];
+    let settings = [("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "2s"), ("SAVANNAH_DATABASE__MAX_CONNECTIONS", "6")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let variant = app.create_product("mug", 100, Some(20)).await;
     let staff = app.login(Role::Staff).await;
@@ -51,8 +51,8 @@ async fn row_referenced_by_an_open_transaction_can_be_edited(backend: Backend) {
     let cart = app.create_cart(None, &[(&variant, 1)]).await;
     // Each row that these refer to is locked as foreign keys lock: the product, its variant, the cart.
     let references = [
-        "INSERT INTO product_tag (tag_key, product_id, tag) SELECT 'open', id, 'open' FROM product",
-        "INSERT INTO cart (word, state, version, created_at, updated_at) \
+        "INSERT INTO product_tag (tag_normalized, product_id, tag) SELECT 'open', id, 'open' FROM product",
+        "INSERT INTO cart (token, status, version, created_at, updated_at) \
          VALUES ('a word of another shopper, as long as words are', 'open', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
         "INSERT INTO cart_line (cart_id, variant_id, position, quantity, unit_price, created_at, updated_at) \
          SELECT c.id, v.id, 0, 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM cart AS c, variant AS v \

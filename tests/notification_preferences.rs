@@ -67,7 +67,7 @@ async fn verification_email_contains_a_valid_token(backend: Backend) {
     let token = extract_token(&sent[0]);
     assert_eq!(token.len(), 43, "{token}");
     // It opens what it is for, and lies nowhere in plain text.
-    for table in ["message", "job", "outbox", "one_time_token", "audit"] {
+    for table in ["notification", "job", "outbox_event", "one_time_token", "audit_log"] {
         let statement = Statement::from_string(app.db.backend(), format!("SELECT * FROM {table}"));
         let rows = JsonValue::find_by_statement(statement).all(app.db.writer_connection()).await.expect("rows");
         assert!(!rows.iter().any(|row| row.to_string().contains(&token)), "in {table}");
@@ -131,7 +131,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     let to = || NotificationRecipient { account_id: Some(account), ..guest_recipient() };
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, to()).await;
     enqueue_notification(&app, 2, NotificationEventType::OrderConfirmed, to()).await;
-    enqueue_notification(&app, 3, NotificationEventType::OrderCancelled, to()).await;
+    enqueue_notification(&app, 3, NotificationEventType::OrderCanceled, to()).await;
     // Without an address or phone number nothing is sent.
     enqueue_notification(&app, 4, NotificationEventType::OrderPlaced, NotificationRecipient::default()).await;
     app.drain_jobs().await;
@@ -263,9 +263,9 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
         &json!(id)
     );
     app.drain_jobs().await;
-    let statement = Statement::from_string(app.db.backend(), "SELECT * FROM message ORDER BY id");
+    let statement = Statement::from_string(app.db.backend(), "SELECT * FROM notification ORDER BY id");
     let rows = JsonValue::find_by_statement(statement).all(app.db.writer_connection()).await.expect("rows");
-    let states: Vec<_> = rows.iter().map(|row| row["state"].as_str().expect("a state")).collect();
+    let states: Vec<_> = rows.iter().map(|row| row["status"].as_str().expect("a status")).collect();
     assert_eq!(states, ["sent", "skipped", "skipped"]);
     for row in &rows {
         for trace in ["amani", "wanjiku", "Wanjiku", "Moi Avenue", "712345678"] {
@@ -299,7 +299,7 @@ async fn token_email_for_a_changed_account_is_not_sent(backend: Backend) {
     // Between the asking and the writing, the account is shut.
     app.execute_sql("UPDATE account SET disabled_at = created_at").await.expect("a change");
     app.drain_jobs().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM message").await, 0);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM notification").await, 0);
     assert_eq!((read_sent_emails(&app).len(), app.query_scalar("SELECT count(*) FROM one_time_token").await), (0, 0));
 
     let app = TestApp::start(backend).await;
@@ -325,7 +325,7 @@ async fn session_create_reads_the_current_account(backend: Backend) {
     app.execute_sql("UPDATE account SET role = 'customer'").await.expect("a change");
     let opened = open().await.unwrap_or_else(|error| panic!("no session: {}", error.log_message()));
     assert_eq!(opened.account.role, Role::Customer, "a role that was lost is lost here too");
-    for change in ["password = '$argon2id$other'", "password = NULL, disabled_at = created_at"] {
+    for change in ["password_hash = '$argon2id$other'", "password_hash = NULL, disabled_at = created_at"] {
         app.execute_sql(&format!("UPDATE account SET {change}")).await.expect("a change");
         assert!(open().await.is_err(), "{change}");
     }
@@ -335,20 +335,22 @@ async fn session_create_reads_the_current_account(backend: Backend) {
 async fn invalid_message_rows_are_rejected_by_the_database(backend: Backend) {
     let app = TestApp::start(backend).await;
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, guest_recipient()).await;
-    let copy = "INSERT INTO message (event_id, occasion, channel, recipient, order_id, state, attempts, round, created_at, \
-        updated_at) SELECT event_id, occasion, channel, 'other@example.com', order_id, state, 0, 0, created_at, updated_at \
-        FROM message";
+    let copy = "INSERT INTO notification (event_id, event_type, channel, recipient, order_id, status, attempts, \
+        resend_count, created_at, \
+        updated_at) SELECT event_id, event_type, channel, 'other@example.com', order_id, status, 0, 0, created_at, \
+        updated_at \
+        FROM notification";
     let invalid_statements = [
         copy,
-        "UPDATE message SET state = 'lost'",
-        "UPDATE message SET state = 'failed', why = NULL",
-        "UPDATE message SET state = 'sent', sent_at = NULL",
-        "UPDATE message SET recipient = NULL",
-        "UPDATE message SET state = 'skipped', why = 'gone', recipient = NULL",
-        "UPDATE message SET occasion = 'verify_email'",
-        "UPDATE message SET channel = 'pigeon'",
-        "UPDATE message SET language = 'fr'",
-        "UPDATE message SET attempts = -1",
+        "UPDATE notification SET status = 'lost'",
+        "UPDATE notification SET status = 'failed', failure_reason = NULL",
+        "UPDATE notification SET status = 'sent', sent_at = NULL",
+        "UPDATE notification SET recipient = NULL",
+        "UPDATE notification SET status = 'skipped', failure_reason = 'gone', recipient = NULL",
+        "UPDATE notification SET event_type = 'verify_email'",
+        "UPDATE notification SET channel = 'pigeon'",
+        "UPDATE notification SET language = 'fr'",
+        "UPDATE notification SET attempts = -1",
         "UPDATE account SET language = 'fr'",
         "INSERT INTO notification_preference SELECT id, 'reset_password', 'email', true, created_at, created_at FROM account",
     ];

@@ -67,7 +67,7 @@ fn assert_rest_error(navigation: &NavigationResult, status: u16, code: &str) {
 
 async fn count_login_rows(app: &TestApp) -> [i64; 4] {
     let mut counts = [0; 4];
-    for (count, table) in counts.iter_mut().zip(["account", "account_identity", "one_time_token", "login_flow"]) {
+    for (count, table) in counts.iter_mut().zip(["account", "account_identity", "one_time_token", "oidc_login_state"]) {
         *count = app.query_scalar(&format!("SELECT count(*) FROM {table}")).await;
     }
     counts
@@ -105,9 +105,9 @@ async fn oidc_login_creates_account_and_session(backend: Backend) {
     assert_eq!(repeated.user_errors("loginComplete"), [("VALIDATION_ERROR".to_owned(), "code".to_owned())]);
 
     let account_count_sql = "SELECT count(*) FROM account WHERE email = 'wanjiru@example.com' AND email_verified_at IS NOT NULL \
-        AND first_name = 'Wanjiru' AND last_name = 'Kamau' AND role = 'customer' AND password IS NULL";
+        AND first_name = 'Wanjiru' AND last_name = 'Kamau' AND role = 'customer' AND password_hash IS NULL";
     assert_eq!(app.query_scalar(account_count_sql).await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM session WHERE method = 'keycloak'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM session WHERE auth_method = 'keycloak'").await, 1);
 
     // The next time it is the same account.
     let (_, code) = login_with_new_browser(&app).await;
@@ -116,7 +116,7 @@ async fn oidc_login_creates_account_and_session(backend: Backend) {
     assert_eq!(complete_login(&app, &code, CODE_VERIFIER).await.user_errors("loginComplete"), []);
     assert_eq!(count_login_rows(&app).await, [1, 1, 0, 0]);
     assert_eq!(app.query_scalar("SELECT count(DISTINCT account_id) FROM session").await, 1);
-    let secrets = format!("SELECT count(*) FROM audit WHERE CAST(after AS TEXT) LIKE '%{code}%'");
+    let secrets = format!("SELECT count(*) FROM audit_log WHERE CAST(after AS TEXT) LIKE '%{code}%'");
     assert_eq!(app.query_scalar(&secrets).await, 0);
 }
 
@@ -133,7 +133,7 @@ async fn oidc_login_links_account_only_with_verified_emails(backend: Backend) {
             []
         );
     }
-    app.execute_sql("UPDATE account SET email_verified_at = created_at WHERE email_key <> 'juma@example.com'")
+    app.execute_sql("UPDATE account SET email_verified_at = created_at WHERE email_normalized <> 'juma@example.com'")
         .await
         .expect("a change");
 
@@ -154,12 +154,12 @@ async fn oidc_login_links_account_only_with_verified_emails(backend: Backend) {
     assert_eq!(count_login_rows(&app).await, [3, 1, 1, 0], "joined, in whatever case the address was written");
 
     // An unverified address does not block its owner.
-    app.execute_sql("DELETE FROM account WHERE email_key = 'kip@example.com'").await.expect("gone");
+    app.execute_sql("DELETE FROM account WHERE email_normalized = 'kip@example.com'").await.expect("gone");
     provider.set_login_user(Some("kip")).await;
     assert!(login_with_new_browser(&app).await.1.is_some());
     assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE email IS NULL AND first_name = 'Kip'").await, 1);
 
-    app.execute_sql("UPDATE account SET disabled_at = created_at WHERE email_key = 'amani@example.com'")
+    app.execute_sql("UPDATE account SET disabled_at = created_at WHERE email_normalized = 'amani@example.com'")
         .await
         .expect("a change");
     provider.set_login_user(Some("amani")).await;
@@ -219,7 +219,7 @@ async fn oidc_callback_is_valid_once_and_for_ten_minutes(backend: Backend) {
     assert_rest_error(&browser.navigate(&expired_callback, "https://app.example/").await, 400, "BAD_USER_INPUT");
     // The next one clears away what has run out.
     browser.navigate(&login_url(&app), &callback).await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM login_flow").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM oidc_login_state").await, 1);
 
     // A code that is not used in time holds no longer.
     let code = query_parameter(&first.url, "code").or_else(|| query_parameter(&second.url, "code")).expect("a code");
@@ -320,7 +320,7 @@ async fn email_verified_as_text_in_an_id_token_counts_only_when_true(backend: Ba
     assert_eq!(shop.query_scalar("SELECT count(*) FROM account WHERE email IS NULL AND first_name = 'Azure'").await, 1);
     shop.execute_sql("DELETE FROM account_identity WHERE subject = 'azure'").await.expect("gone");
     shop.execute_sql(
-        "UPDATE account SET email = 'azure@example.com', email_key = 'azure@example.com', \
+        "UPDATE account SET email = 'azure@example.com', email_normalized = 'azure@example.com', \
         email_verified_at = created_at WHERE first_name = 'Azure'",
     )
     .await
@@ -331,7 +331,7 @@ async fn email_verified_as_text_in_an_id_token_counts_only_when_true(backend: Ba
 
 async fn login_starts_beyond_the_limit_do_not_reach_the_provider(backend: Backend) {
     let provider = FakeOidcProvider::start(None).await;
-    let shop = provider.shop_with(backend, &[("SAVANNAH_THROTTLE__LOGIN_STARTS_PER_ADDRESS", "2/10m")]).await;
+    let shop = provider.shop_with(backend, &[("SAVANNAH_THROTTLE__OIDC_LOGINS_PER_IP", "2/10m")]).await;
     provider.set_login_user(Some("juma")).await;
     for _ in 0..2 {
         assert!(login_with_new_browser(&shop).await.1.is_some());
@@ -339,7 +339,7 @@ async fn login_starts_beyond_the_limit_do_not_reach_the_provider(backend: Backen
     let (landed, _) = login_with_new_browser(&shop).await;
     assert_rest_error(&landed, 429, "RATE_LIMITED");
     assert!(landed.url.starts_with(&shop.url("/auth/keycloak/login")), "{landed:?}");
-    assert_eq!(shop.query_scalar("SELECT count(*) FROM login_flow").await, 0);
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM oidc_login_state").await, 0);
     shop.clock.set(shop.clock.now() + TimeDelta::minutes(10));
     assert!(login_with_new_browser(&shop).await.1.is_some());
 }

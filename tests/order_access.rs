@@ -168,7 +168,7 @@ async fn checkout_concurrent_with_customer_erasure_does_not_deadlock(backend: Ba
             order_response.body["errors"][0]["extensions"]["code"].as_str().filter(|code| *code != "UNAUTHENTICATED");
         assert_eq!(fault, None, "{}", order_response.body);
     }
-    let pending_count_sql = "SELECT COUNT(*) FROM customer_order AS o WHERE o.status = 'pending' AND o.email IS NULL";
+    let pending_count_sql = "SELECT COUNT(*) FROM orders AS o WHERE o.status = 'pending' AND o.email IS NULL";
     assert_eq!(app.query_scalar(pending_count_sql).await, 0, "an order under way names its buyer");
     app.assert_invariants().await;
 }

@@ -63,7 +63,7 @@ async fn backordered_units_are_fulfilled_when_stock_arrives(backend: Backend) {
     let set = app.query_as(&staff, settings, json!({ "id": mug })).await;
     assert_eq!(set.data_at("/stockSettingsUpdate/level/lowStockThreshold"), 2);
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 3)], json!({})).await, "orderCreate");
-    assert_eq!(app.query_scalar("SELECT sum(reserved) FROM inventory").await, 1);
+    assert_eq!(app.query_scalar("SELECT sum(reserved) FROM inventory_level").await, 1);
     expect_order(&app.run_order_mutation(&staff, "orderConfirm", order_id(&placed_order), None).await, "orderConfirm");
     let fulfill = async |key: &str| {
         let input = json!({ "idempotencyKey": key });
@@ -78,7 +78,7 @@ async fn backordered_units_are_fulfilled_when_stock_arrives(backend: Backend) {
         assert_eq!(response.data_at("/stockAdjust/level"), &json!({ "onHand": 5, "available": 4 }));
     }
     assert_eq!(expect_order(&fulfill("p").await, "orderFulfil")["status"], "SHIPPED");
-    assert_eq!(app.query_scalar("SELECT sum(on_hand) FROM inventory").await, 2);
+    assert_eq!(app.query_scalar("SELECT sum(on_hand) FROM inventory_level").await, 2);
     app.assert_invariants().await;
     app.run_pending_jobs().await;
 }
@@ -144,7 +144,7 @@ async fn order_is_refunded_by_lines_amount_and_in_full(backend: Backend) {
     );
     assert_eq!(refunded_order["refunds"], json!([{ "amount": "200.00", "status": "DONE" }]));
     assert_eq!(expect_order(&refund("r1", lines).await, "orderRefund")["refunds"].as_array().map(Vec::len), Some(1));
-    let mugs = "SELECT on_hand * 10 + reserved FROM inventory AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = 'MUG'";
+    let mugs = "SELECT on_hand * 10 + reserved FROM inventory_level AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = 'MUG'";
     assert_eq!(app.query_scalar(mugs).await, 40);
     let rejected = refund("r2", json!({ "amount": "150.01" })).await;
     assert_eq!(rejected.user_errors("orderRefund"), error_pairs(&[("VALIDATION_ERROR", "input.amount")]));

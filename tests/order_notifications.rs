@@ -16,30 +16,34 @@ integration_tests![order_events_are_notified_exactly_once, order_of_a_customer_i
 async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
     let all = [
         format!(
-            "INSERT INTO customer_order (id, number, token, account_id, email, phone, name_key, language, status, \
-             payment_status, fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, \
+            "INSERT INTO orders (id, number, guest_access_token, account_id, email, phone, customer_name_normalized, \
+             language, status, \
+             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
+             total, \
              shipping_address, version, placed_at, created_at, updated_at) SELECT 7, 'K7M2-9QXA', \
              'an-unguessable-token-of-an-order', {owner_columns}, '', 'sw', 'pending', 'pending', 'unfulfilled', 'KES', 285050, \
              10000, 30000, 50000, 20000, 325050, '{{\"firstName\": \"Wanjiku\", \"lastName\": \"Kamau\", \
              \"line1\": \"Moi Avenue 1\", \"city\": \"Nairobi\", \"countryCode\": \"KE\"}}', 1, created_at, created_at, \
              created_at FROM shop"
         ),
-        "INSERT INTO order_line (id, order_id, position, sku, name, variant_name, quantity, unit_list, unit_price, discount, \
-         tax_rate, tax, tax_added, total, tracked, fulfilled, refunded, cancelled, created_at, updated_at) \
+        "INSERT INTO order_line (id, order_id, position, sku, name, variant_name, quantity, unit_list_price, \
+         unit_price, discount, \
+         tax_rate_bps, tax, tax_excluded_total, total, track_stock, quantity_fulfilled, quantity_refunded, \
+         quantity_canceled, created_at, updated_at) \
          SELECT 70, 7, 0, 'mug-1', '<b>Kikombe</b>', 'Nyekundu', 2, 125000, 120000, 10000, 800, 20000, 20000, 260000, true, \
          0, 0, 0, created_at, created_at FROM shop UNION ALL \
          SELECT 71, 7, 1, 'chai', 'Chai', '', 1, 35050, 35050, 0, 0, 0, 0, 35050, true, 0, 0, 0, created_at, created_at \
          FROM shop"
             .to_owned(),
-        "INSERT INTO fulfilment (id, order_id, carrier, tracking_number, tracking_url, created_at, updated_at) \
+        "INSERT INTO fulfillment (id, order_id, carrier, tracking_number, tracking_url, created_at, updated_at) \
          SELECT 5, 7, 'Posta', 'RR1KE', 'javascript:alert(1)', created_at, created_at FROM shop"
             .to_owned(),
-        "INSERT INTO fulfilment_line (fulfilment_id, order_line_id, quantity) VALUES (5, 70, 1)".to_owned(),
+        "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) VALUES (5, 70, 1)".to_owned(),
         "INSERT INTO payment (id, order_id, provider, status, amount, captured, refunded, created_at, updated_at) \
          SELECT 3, 7, 'manual', 'captured', 325050, 325050, 0, created_at, created_at FROM shop"
             .to_owned(),
         "INSERT INTO refund (id, order_id, payment_id, amount, status, created_at, updated_at) \
-         SELECT 4, 7, 3, 120000, 'done', created_at, created_at FROM shop"
+         SELECT 4, 7, 3, 120000, 'succeeded', created_at, created_at FROM shop"
             .to_owned(),
     ];
     for sql in all {
@@ -54,10 +58,10 @@ async fn emit_order_events(app: &TestApp) {
         tx.emit_event(OrderPlaced { order: 7 }).await?;
         tx.emit_event(step(Status::Pending, Status::Confirmed)).await?;
         tx.emit_event(step(Status::Confirmed, Status::Processing)).await?;
-        tx.emit_event(OrderShipped { order: 7, fulfilment: 5 }).await?;
+        tx.emit_event(OrderShipped { order: 7, fulfillment: 5 }).await?;
         tx.emit_event(step(Status::Processing, Status::Shipped)).await?;
         tx.emit_event(step(Status::Shipped, Status::Delivered)).await?;
-        tx.emit_event(step(Status::Pending, Status::Cancelled)).await?;
+        tx.emit_event(step(Status::Pending, Status::Canceled)).await?;
         tx.emit_event(OrderRefunded { order: 7, refund: 4 }).await?;
         tx.emit_event(step(Status::Delivered, Status::Refunded)).await
     });
@@ -146,9 +150,10 @@ async fn order_of_a_customer_is_notified_at_the_account_address(backend: Backend
         (&json!("customer1@example.com"), &json!("SENT"))
     );
     // An erased customer gets no notifications; the order stays.
-    let anonymize_sql = "UPDATE account SET email = NULL, email_key = NULL, phone = NULL, password = NULL, first_name = '', \
-        last_name = '', name_key = '', last_name_key = '', deleted_at = created_at WHERE role = 'customer'";
+    let anonymize_sql = "UPDATE account SET email = NULL, email_normalized = NULL, phone = NULL, password_hash = \
+        NULL, first_name = '', \
+        last_name = '', name_normalized = '', last_name_normalized = '', deleted_at = created_at WHERE role = 'customer'";
     app.execute_sql(anonymize_sql).await.expect("forgotten");
     emit_order_events(&app).await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM message").await, 2);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM notification").await, 2);
 }

@@ -82,7 +82,7 @@ impl OrderScenario {
     async fn query_stock(&self, sku: &str) -> (i64, i64) {
         let column_sql = |column: &str| {
             format!(
-                "SELECT {column} FROM inventory AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'"
+                "SELECT {column} FROM inventory_level AS i JOIN variant AS v ON v.id = i.variant_id WHERE v.sku = '{sku}'"
             )
         };
         (self.app.query_scalar(&column_sql("on_hand")).await, self.app.query_scalar(&column_sql("reserved")).await)
@@ -169,7 +169,7 @@ async fn refund_of_lines_in_parts_adds_up_to_the_total(backend: Backend) {
     // A discount that no unit's share divides evenly.
     for sql in [
         "UPDATE order_line SET discount = 5, total = total - 5",
-        "UPDATE customer_order SET discount = 5, total = total - 5",
+        "UPDATE orders SET discount = 5, total = total - 5",
         "UPDATE payment SET amount = amount - 5",
     ] {
         scenario.app.execute_sql(sql).await.expect("a discount");

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use migration::{Migrator, MigratorTrait};
 use savannah::{
     base::{Error, Result, error::PublicErrorCode},
     identity::Role,
@@ -33,7 +32,6 @@ integration_tests![
     worker_without_due_jobs_writes_nothing,
     event_relayed_by_an_older_version_reaches_new_handlers,
     invalid_outbox_and_job_rows_are_rejected_by_the_database,
-    events_before_the_jobs_migration_are_numbered_and_not_delivered,
 ];
 
 /// Shorter than the timeout for the writer.
@@ -129,7 +127,7 @@ async fn event_is_delivered_to_each_handler_once(backend: Backend) {
         );
     }
     // Told again, it is known already.
-    app.execute_sql("UPDATE outbox SET relayed_at = NULL").await.expect("a change");
+    app.execute_sql("UPDATE outbox_event SET dispatched_at = NULL").await.expect("a change");
     app.run_pending_jobs().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM heard").await, 6);
     assert_eq!(app.query_scalar("SELECT count(DISTINCT event) FROM heard").await, 3);
@@ -145,7 +143,7 @@ async fn events_of_one_aggregate_are_delivered_in_order(backend: Backend) {
     app.drain_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
     assert_eq!(delivered_numbers(&app, "touchy", 2).await, [4], "another thing does not wait");
-    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3], "another reaction does not wait");
+    assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3], "another consumer does not wait");
     app.execute_sql("DELETE FROM trouble").await.expect("peace");
     app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
     app.run_pending_jobs().await;
@@ -153,12 +151,12 @@ async fn events_of_one_aggregate_are_delivered_in_order(backend: Backend) {
 }
 
 async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "3")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "3")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (1, 'fault'), (2, 'panic')").await.expect("trouble");
     for number in 1..=3 {
         emit_test_event(&app, 1, number).await;
     }
-    let attempts = "SELECT sum(attempts) FROM job WHERE state IN ('waiting', 'dead') AND last_error IS NOT NULL";
+    let attempts = "SELECT sum(attempts) FROM job WHERE status IN ('pending', 'dead') AND last_error IS NOT NULL";
     for (hour, tried) in [(10, 1), (11, 2), (12, 4), (13, 5), (14, 6)] {
         app.drain_jobs().await;
         assert_eq!(app.query_scalar(attempts).await, tried, "before {hour}");
@@ -166,7 +164,7 @@ async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
         assert_eq!(app.drain_jobs().await, 0);
         app.clock.set(parse_datetime(&format!("2026-11-01T{hour}:00:00Z")));
     }
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'dead' AND attempts = 3").await, 2);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'dead' AND attempts = 3").await, 2);
     assert_eq!(delivered_numbers(&app, "touchy", 1).await, [3]);
     assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 3]);
     let leaking_count_sql =
@@ -179,7 +177,7 @@ const LIST_JOBS: &str =
     nodes { id kind queue state about attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
 
 async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (1, 'words'), (2, 'words')").await.expect("trouble");
     for number in 1..=3 {
         emit_test_event(&app, 7, number).await;
@@ -221,13 +219,16 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     assert_eq!(mutate_job("jobRetry", &ids[1]).await.data_at("/jobRetry/job/state"), "WAITING");
     app.run_pending_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2, 1]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE action IN ('job.retry', 'job.discard')").await, 3);
+    assert_eq!(
+        app.query_scalar("SELECT count(*) FROM audit_log WHERE action IN ('job.retry', 'job.discard')").await,
+        3
+    );
     let staff = app.login(Role::Customer).await;
     assert_eq!(app.query_as(&staff, LIST_JOBS, dead).await.error_code(), "FORBIDDEN");
 }
 
 async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "16")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "16")]).await;
     let emit_events = async |client: i64| {
         for round in 0..6 {
             let number = client * 100 + round;
@@ -242,12 +243,13 @@ async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
     let committed_count =
         (0..16).flat_map(|client| (0..6).map(move |round| client * 100 + round)).filter(|candidate| candidate % 3 != 0);
     let committed_count = i64::try_from(committed_count.count()).expect("a number");
-    assert_eq!(app.query_scalar("SELECT count(DISTINCT sequence) FROM outbox").await, committed_count);
+    assert_eq!(app.query_scalar("SELECT count(DISTINCT sequence) FROM outbox_event").await, committed_count);
     assert_eq!(
-        app.query_scalar("SELECT min(sequence) * 1000 + max(sequence) FROM outbox").await,
+        app.query_scalar("SELECT min(sequence) * 1000 + max(sequence) FROM outbox_event").await,
         1000 + committed_count
     );
-    let unordered_sql = "SELECT count(*) FROM outbox AS a JOIN outbox AS b ON a.id < b.id AND a.sequence > b.sequence";
+    let unordered_sql =
+        "SELECT count(*) FROM outbox_event AS a JOIN outbox_event AS b ON a.id < b.id AND a.sequence > b.sequence";
     assert_eq!(app.query_scalar(unordered_sql).await, 0, "keys follow the numbers");
     app.run_pending_jobs().await;
     let order =
@@ -262,11 +264,11 @@ async fn killed_worker_leaves_no_partial_delivery(backend: Backend) {
     emit_test_event(&app, 1, 2).await;
     app.create_worker().await.run_until_idle().await.expect("work");
     // As it was when a worker had begun, and was gone before its transaction was committed.
-    let begin_sql = "UPDATE job SET state = 'running', worker = 'gone', attempts = 1, due_at = created_at";
+    let begin_sql = "UPDATE job SET status = 'running', locked_by = 'gone', attempts = 1, run_at = created_at";
     app.execute_sql("DELETE FROM heard").await.expect("nothing heard");
     app.execute_sql(begin_sql).await.expect("a change");
     let lease = if backend == Backend::Sqlite { "'2026-11-01T09:01:00+00:00'" } else { "'2026-11-01T09:01:00Z'" };
-    app.execute_sql(&format!("UPDATE job SET due_at = {lease}")).await.expect("a lease");
+    app.execute_sql(&format!("UPDATE job SET run_at = {lease}")).await.expect("a lease");
     assert_eq!(app.drain_jobs().await, 0, "it may still come back");
     app.clock.set(parse_datetime("2026-11-01T09:01:00Z"));
     app.run_pending_jobs().await;
@@ -284,7 +286,7 @@ async fn failing_delivery_in_a_batch_does_not_affect_others(backend: Backend) {
     app.drain_jobs().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM heard WHERE who = 'touchy'").await, 48);
     assert_eq!(app.query_scalar("SELECT count(DISTINCT event) FROM heard WHERE who = 'touchy'").await, 48);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'waiting'").await, 2);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'pending'").await, 2);
 }
 
 async fn worker_without_due_jobs_writes_nothing(backend: Backend) {
@@ -298,7 +300,7 @@ async fn worker_without_due_jobs_writes_nothing(backend: Backend) {
     let drained = app.db.write(async |_| {
         tokio::time::timeout(WRITER_WAIT_TIMEOUT, worker.run_until_idle()).await.expect("no writer is needed")
     });
-    assert_eq!(drained.await.unwrap_or_else(|why| panic!("{}", why.log_message())), 0);
+    assert_eq!(drained.await.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 0);
     assert_eq!(delivered_numbers(&app, "touchy", 1).await, [0; 0]);
 }
 
@@ -322,69 +324,46 @@ async fn event_relayed_by_an_older_version_reaches_new_handlers(backend: Backend
     );
 }
 
-async fn events_before_the_jobs_migration_are_numbered_and_not_delivered(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[]).await;
-    let newest = Migrator::migrations().iter().position(|migration| migration.name().ends_with("_000011_jobs"));
-    let steps = Migrator::migrations().len() - newest.expect("the migration");
-    let steps = u32::try_from(steps).expect("a few");
-    Migrator::down(app.db.writer_connection(), Some(steps)).await.expect("the way back");
-    for (number, aggregate) in ["thing:1", "thing:2", "thing:1", "thing:1"].iter().enumerate() {
-        let payload = format!("'{{\"thing\": 1, \"number\": {number}}}'");
-        let old = format!(
-            "INSERT INTO outbox (kind, aggregate, payload, created_at) \
-             SELECT 'Poked', '{aggregate}', {payload}, created_at FROM shop"
-        );
-        app.execute_sql(&old).await.expect("an event of the version before");
-    }
-    Migrator::up(app.db.writer_connection(), None).await.expect("the way there");
-    assert_eq!(app.query_scalar("SELECT sum(sequence) FROM outbox WHERE aggregate = 'thing:1'").await, 6);
-    assert_eq!(app.query_scalar("SELECT sequence FROM outbox WHERE aggregate = 'thing:2'").await, 1);
-    assert_eq!(app.drain_jobs().await, 0, "nobody is told of what was long ago");
-    emit_test_event(&app, 1, 9).await;
-    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 4);
-    app.run_pending_jobs().await;
-    assert_eq!(delivered_numbers(&app, "steady", 1).await, [9]);
-}
-
 async fn invalid_outbox_and_job_rows_are_rejected_by_the_database(backend: Backend) {
     let app = start_app_with_handlers(backend, &[]).await;
     emit_test_event(&app, 1, 1).await;
     emit_test_event(&app, 1, 2).await;
     app.run_pending_jobs().await;
-    let columns =
-        "queue, kind, event_id, payload, lane, state, due_at, attempts, worker, last_error, created_at, updated_at";
+    let columns = "queue, kind, event_id, payload, ordering_key, status, run_at, attempts, locked_by, last_error, created_at, updated_at";
     let job = |values: &str| {
-        format!("INSERT INTO job ({columns}) SELECT {values}, created_at, created_at FROM outbox LIMIT 1")
+        format!("INSERT INTO job ({columns}) SELECT {values}, created_at, created_at FROM outbox_event LIMIT 1")
     };
     let invalid_statements = [
-        "UPDATE outbox SET sequence = 1".to_owned(),
-        "UPDATE outbox SET sequence = 0 WHERE sequence = 1".to_owned(),
-        "DELETE FROM outbox".to_owned(),
-        "UPDATE job SET state = 'asleep'".to_owned(),
-        "UPDATE job SET state = 'waiting'".to_owned(),
-        "UPDATE job SET state = 'running', due_at = created_at".to_owned(),
-        "UPDATE job SET state = 'dead'".to_owned(),
+        "UPDATE outbox_event SET sequence = 1".to_owned(),
+        "UPDATE outbox_event SET sequence = 0 WHERE sequence = 1".to_owned(),
+        "DELETE FROM outbox_event".to_owned(),
+        "UPDATE job SET status = 'asleep'".to_owned(),
+        "UPDATE job SET status = 'pending'".to_owned(),
+        "UPDATE job SET status = 'running', run_at = created_at".to_owned(),
+        "UPDATE job SET status = 'dead'".to_owned(),
         "UPDATE job SET attempts = -1".to_owned(),
-        "UPDATE job SET worker = 'me'".to_owned(),
+        "UPDATE job SET locked_by = 'me'".to_owned(),
         "UPDATE job SET event_id = NULL".to_owned(),
         "UPDATE job SET event_id = 4711".to_owned(),
-        "UPDATE job SET lane = NULL".to_owned(),
-        job("'q', 'k', NULL, '{}', NULL, 'waiting', NULL, 0, NULL, NULL"),
-        job("'', 'k', NULL, '{}', NULL, 'waiting', created_at, 0, NULL, NULL"),
+        "UPDATE job SET ordering_key = NULL".to_owned(),
+        job("'q', 'k', NULL, '{}', NULL, 'pending', NULL, 0, NULL, NULL"),
+        job("'', 'k', NULL, '{}', NULL, 'pending', created_at, 0, NULL, NULL"),
         job("'q', 'k', NULL, '{}', NULL, 'running', created_at, 0, 'me', NULL"),
-        job("'q', 'k', id, '{}', 'l', 'waiting', created_at, 0, NULL, NULL"),
-        job("'steady', 'steady/Poked', id, NULL, 'l', 'waiting', created_at, 0, NULL, NULL"),
-        "INSERT INTO schedule SELECT 'x', '', created_at, NULL, created_at, created_at FROM outbox".to_owned(),
-        "INSERT INTO schedule SELECT 'x', 'x', created_at, created_at, created_at, created_at FROM outbox".to_owned(),
+        job("'q', 'k', id, '{}', 'l', 'pending', created_at, 0, NULL, NULL"),
+        job("'steady', 'steady/Poked', id, NULL, 'l', 'pending', created_at, 0, NULL, NULL"),
+        "INSERT INTO schedule SELECT 'x', '', created_at, NULL, created_at, created_at FROM outbox_event".to_owned(),
+        "INSERT INTO schedule SELECT 'x', 'x', created_at, created_at, created_at, created_at FROM outbox_event"
+            .to_owned(),
     ];
     for sql in invalid_statements {
         assert!(app.execute_sql(&sql).await.is_err(), "the database took: {sql}");
     }
     // A version of the shop that knows nothing of numbers writes them too.
-    let old = "INSERT INTO outbox (kind, aggregate, payload, created_at) SELECT kind, aggregate, payload, created_at \
-        FROM outbox WHERE sequence = 2";
+    let old = "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) SELECT event_type, aggregate, \
+        payload, created_at \
+        FROM outbox_event WHERE sequence = 2";
     app.execute_sql(old).await.expect("an event");
-    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 3);
+    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox_event").await, 3);
     app.run_pending_jobs().await;
     assert_eq!(delivered_numbers(&app, "steady", 1).await, [1, 2, 2]);
 }

@@ -76,11 +76,10 @@ async fn password_reset_token_is_valid_once(backend: Backend) {
         );
     }
     // Emails are sent only to existing accounts; the token is stored as a digest.
-    let count_sql =
-        "SELECT count(*) FROM outbox WHERE kind = 'MailAsked' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
+    let count_sql = "SELECT count(*) FROM outbox_event WHERE event_type = 'AccountEmailRequested' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
     assert_eq!(app.query_scalar(count_sql).await, 1);
     app.drain_jobs().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM message WHERE occasion = 'reset_password'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM notification WHERE event_type = 'reset_password'").await, 1);
     assert_eq!(app.query_scalar("SELECT count(*) FROM one_time_token WHERE purpose = 'reset_password'").await, 1);
     let db = app.open_second_database().await;
     let account = app.query_scalar("SELECT id FROM account").await;
@@ -131,7 +130,7 @@ async fn password_changed_concurrently_is_not_overwritten(backend: Backend) {
     assert_eq!(replace(&account_row, "by who knew the old one").await.err(), Some(PublicErrorCode::Unauthenticated));
     app.execute_sql("UPDATE account SET disabled_at = created_at").await.expect("disabled");
     assert_eq!(replace(&now, "of a closed account").await.err(), Some(PublicErrorCode::Unauthenticated));
-    assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE password = 'by its letter'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE password_hash = 'by its letter'").await, 1);
 }
 
 async fn password_change_in_flight_does_not_overwrite_a_reset(backend: Backend) {
@@ -148,13 +147,13 @@ async fn password_change_in_flight_does_not_overwrite_a_reset(backend: Backend) 
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
         while crate::support::query_scalar(&watcher, waiting).await == 0 {}
-        tx.execute_unprepared("UPDATE account SET password = 'by a letter'").await?;
+        tx.execute_unprepared("UPDATE account SET password_hash = 'by a letter'").await?;
         Ok(())
     });
     let (response, reset_result) = tokio::join!(change, reset);
     reset_result.expect("a reset");
     assert_eq!(response.error_code(), "UNAUTHENTICATED");
-    assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE password = 'by a letter'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE password_hash = 'by a letter'").await, 1);
 }
 
 async fn password_reset_with_email_as_password_is_rejected(backend: Backend) {

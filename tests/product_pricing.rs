@@ -93,7 +93,7 @@ async fn sale_price_applies_between_its_start_and_end(backend: Backend) {
         assert_eq!(list.strings_at("/products/nodes", "slug"), order, "{now}");
         assert_eq!(list.data_at("/sale/totalCount"), &json!(u8::from(!sale_price.is_null())), "{now}");
     }
-    assert_eq!(app.query_scalar("SELECT count(*) FROM product WHERE reprice_at IS NOT NULL").await, 0);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM product WHERE next_price_change_at IS NOT NULL").await, 0);
     app.run_pending_jobs().await;
 }
 
@@ -148,7 +148,7 @@ async fn untracked_variant_is_always_in_stock(backend: Backend) {
     ]);
     assert_eq!((list, count), (expected, json!(4)));
     // What is reserved cannot be bought.
-    let sku = "SELECT sku FROM variant AS v JOIN inventory AS i ON i.variant_id = v.id WHERE i.on_hand = 2";
+    let sku = "SELECT sku FROM variant AS v JOIN inventory_level AS i ON i.variant_id = v.id WHERE i.on_hand = 2";
     let key = app.query_scalar(&format!("SELECT id FROM variant WHERE sku = ({sku})")).await;
     let variant = GlobalId::new(NodeType::Variant, key).encode();
     assert_eq!(app.create_order(None, "k", &[(&variant, 2)], json!({})).await.user_errors("orderCreate"), []);

@@ -13,8 +13,10 @@ use crate::{
 integration_tests![order_with_empty_table_statistics_uses_indexes];
 
 /// The tables that fill while a shop sells.
-const ORDER_TABLES: &str = "'customer_order', 'order_line', 'order_entry', 'cart', 'cart_line', 'idempotency', 'payment', \
-    'payment_entry', 'outbox', 'outbox_head', 'inventory', 'stock_hold', 'stock_movement', 'variant', 'product', \
+const ORDER_TABLES: &str = "'orders', 'order_line', 'order_history', 'cart', 'cart_line', 'idempotency_key', \
+    'payment', \
+    'payment_transaction', 'outbox_event', 'outbox_sequence', 'inventory_level', 'stock_reservation', \
+    'stock_movement', 'variant', 'product', \
     'tax_rate', 'shipping_method'";
 
 /// How many orders are placed.

@@ -57,7 +57,7 @@ async fn canceled_order_is_refunded(backend: Backend) {
         (("CANCELLED", "REFUNDED"), 0),
         "{reloaded}"
     );
-    assert_eq!(app.query_scalar("SELECT on_hand * 10 + reserved FROM inventory").await, 50);
+    assert_eq!(app.query_scalar("SELECT on_hand * 10 + reserved FROM inventory_level").await, 50);
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
 }
@@ -152,7 +152,7 @@ async fn fully_refunded_order_releases_unshipped_units(backend: Backend) {
         expect_order(&refund_order(&app, &staff, &placed_order, key, json!({ "amount": amount })).await, "orderRefund");
     }
     assert_eq!(order_and_payment_status(&reload_order(&app, &placed_order).await), ("REFUNDED", "REFUNDED"));
-    assert_eq!(app.query_scalar("SELECT on_hand * 10 + reserved FROM inventory").await, 40);
+    assert_eq!(app.query_scalar("SELECT on_hand * 10 + reserved FROM inventory_level").await, 40);
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
     app.run_pending_jobs().await;

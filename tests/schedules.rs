@@ -38,7 +38,7 @@ async fn start_app_with_schedule(backend: Backend, line: &'static str) -> TestAp
 }
 
 async fn count_runs(app: &TestApp) -> i64 {
-    app.query_scalar("SELECT count(*) FROM job WHERE kind = 'test.hourly' AND state = 'done'").await
+    app.query_scalar("SELECT count(*) FROM job WHERE kind = 'test.hourly' AND status = 'done'").await
 }
 
 async fn missed_schedule_runs_are_made_up_once(backend: Backend) {
@@ -113,7 +113,7 @@ async fn schedules_query_returns_last_and_next_run(backend: Backend) {
 }
 
 async fn finished_jobs_and_events_are_deleted_after_retention(backend: Backend) {
-    let mut app = outbox_relay::start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    let mut app = outbox_relay::start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (2, 'words')").await.expect("trouble");
     outbox_relay::emit_test_event(&app, 1, 1).await;
     outbox_relay::emit_test_event(&app, 1, 2).await;
@@ -123,15 +123,15 @@ async fn finished_jobs_and_events_are_deleted_after_retention(backend: Backend) 
     app.drain_jobs().await;
     app.clock.set(parse_datetime("2026-11-30T12:00:00Z"));
     app.drain_jobs().await;
-    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox").await, 2, "29 days are not 30");
+    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox_event").await, 2, "29 days are not 30");
     app.clock.set(parse_datetime("2026-12-02T12:00:00Z"));
     app.drain_jobs().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE kind LIKE '%Poked'").await, 1);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE state = 'dead'").await, 1, "somebody must decide");
-    assert_eq!(app.query_scalar("SELECT sequence FROM outbox").await, 2, "and needs to know of what");
+    assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'dead'").await, 1, "somebody must decide");
+    assert_eq!(app.query_scalar("SELECT sequence FROM outbox_event").await, 2, "and needs to know of what");
     // Numbers go on where they were.
     outbox_relay::emit_test_event(&app, 1, 3).await;
-    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox").await, 3);
+    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox_event").await, 3);
 }
 
 async fn invalid_job_registry_is_rejected(backend: Backend) {

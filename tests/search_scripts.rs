@@ -208,7 +208,7 @@ async fn typo_candidates_are_bounded(backend: Backend) {
             format!("('{text}', '{backwards}', '{}{}')", &text[..1], &backwards[..1])
         };
         let rows = words.iter().map(row).collect::<Vec<_>>().join(", ");
-        app.execute_sql(&format!("INSERT INTO search_word (word, backwards, ends) VALUES {rows}"))
+        app.execute_sql(&format!("INSERT INTO search_term (term, reversed, end_letters) VALUES {rows}"))
             .await
             .expect("words");
     }

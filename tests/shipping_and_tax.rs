@@ -76,7 +76,7 @@ async fn shipping_method_is_created_updated_and_deleted(backend: Backend) {
     assert_eq!(delete(2).await.data_at("/shippingMethodDelete/deletedShippingMethodId"), &id);
     assert_eq!(user_errors(&delete(3).await, "shippingMethodDelete"), [("NOT_FOUND".into(), "id".into())]);
     assert_eq!(list().await.strings_at("/shippingMethods", "name"), ["First"]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE thing_kind = 'ShippingMethod'").await, 4);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE entity_type = 'ShippingMethod'").await, 4);
     let staff = app.login(Role::Staff).await;
     assert_eq!(app.query_as(&staff, "{ shippingMethods { name } }", json!({})).await.error_code(), "FORBIDDEN");
 }
@@ -133,7 +133,7 @@ async fn tax_rate_is_created_updated_and_deleted(backend: Backend) {
     assert_eq!(deleted.data_at("/taxRateDelete/deletedTaxRateId"), &id);
     let deleted = app.query_as(&admin, DELETE_TAX_RATE, json!({ "id": id })).await;
     assert_eq!(user_errors(&deleted, "taxRateDelete"), [("NOT_FOUND".into(), "id".into())]);
-    assert_eq!(app.query_scalar("SELECT count(*) FROM audit WHERE thing_kind = 'TaxRate'").await, 4);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE entity_type = 'TaxRate'").await, 4);
 }
 
 async fn tax_rate_with_invalid_input_reports_all_errors(backend: Backend) {
@@ -175,7 +175,7 @@ async fn default_shipping_and_tax_are_seeded_once(backend: Backend) {
     assert!(matches!(repeated, Ok(false)));
     assert_eq!(app.query_scalar("SELECT count(*) FROM shipping_method").await, 2);
     assert_eq!(
-        app.query_scalar("SELECT basis_points FROM tax_rate WHERE country_code = 'KE' AND included").await,
+        app.query_scalar("SELECT rate_bps FROM tax_rate WHERE country_code = 'KE' AND included_in_price").await,
         1600
     );
 }

@@ -91,7 +91,7 @@ async fn data_files_are_readable_by_their_owner_only(backend: Backend) {
 /// The permissions of a file or folder.
 fn mode(path: &std::path::Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).unwrap_or_else(|why| panic!("{}: {why}", path.display())).permissions().mode() & 0o777
+    std::fs::metadata(path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display())).permissions().mode() & 0o777
 }
 
 async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backend) {

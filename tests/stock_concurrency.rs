@@ -48,7 +48,7 @@ pub async fn create_second_location(app: &TestApp, staff: &str) -> String {
 }
 
 async fn sum_inventory(app: &TestApp, column: &str) -> i64 {
-    app.query_scalar(&format!("SELECT COALESCE(SUM({column}), 0) FROM inventory")).await
+    app.query_scalar(&format!("SELECT COALESCE(SUM({column}), 0) FROM inventory_level")).await
 }
 
 async fn stock_corrections_concurrent_with_orders_are_consistent(backend: Backend) {
@@ -141,7 +141,7 @@ async fn repeated_stock_transfer_with_same_key_is_applied_once(backend: Backend)
     assert_eq!((order_responses, rejections), (4, vec![]), "there is enough, wherever it lies");
     assert_eq!((sum_inventory(&app, "on_hand").await, sum_inventory(&app, "reserved").await), (20, 12));
     let second_location =
-        app.query_scalar("SELECT COALESCE(SUM(on_hand), 0) FROM inventory WHERE location_id <> 1").await;
+        app.query_scalar("SELECT COALESCE(SUM(on_hand), 0) FROM inventory_level WHERE location_id <> 1").await;
     assert_eq!(second_location, moved.iter().sum::<i64>());
     assert_invariants_and_run_jobs(&app).await;
 }

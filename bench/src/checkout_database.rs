@@ -51,8 +51,8 @@ impl CheckoutDatabase {
     fn stock_all_variants(&mut self) -> Result<()> {
         self.execute(
             "UPDATE product SET status = 'active'; UPDATE variant SET track_stock = true, sale_price = NULL, \
-             sale_starts_at = NULL, sale_ends_at = NULL; UPDATE inventory SET on_hand = 1000000000; \
-             INSERT INTO inventory (variant_id, location_id, on_hand, reserved, created_at, updated_at) \
+             sale_starts_at = NULL, sale_ends_at = NULL; UPDATE inventory_level SET on_hand = 1000000000; \
+             INSERT INTO inventory_level (variant_id, location_id, on_hand, reserved, created_at, updated_at) \
              SELECT id, 1, 1000000000, 0, now(), now() FROM variant ON CONFLICT DO NOTHING"
                 .into(),
         )?;
@@ -110,25 +110,32 @@ pub fn sample_shipping_address() -> Value {
 const BULK_ORDER_STATEMENTS: [&str; 4] = [
     "SET session_replication_role = replica",
     "WITH stock AS (SELECT array_agg(v.id ORDER BY v.id) AS ids FROM (SELECT id FROM variant ORDER BY id LIMIT 1000) AS v), \
-     made AS (INSERT INTO customer_order (number, token, email, name_key, language, status, payment_status, \
-     fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, version, placed_at, created_at, updated_at) \
+     made AS (INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, \
+     payment_status, \
+     fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, placed_at, \
+     created_at, updated_at) \
      SELECT 'B' || lpad(n::text, 9, '0'), md5(n::text) || md5((-n)::text), 'buyer' || n || '@example.com', 'buyer ' || n, 'en', \
-     (ARRAY['pending', 'confirmed', 'processing', 'shipped', 'delivered'])[1 + n % 5], 'authorised', 'unfulfilled', 'KES', 2000, 0, \
+     (ARRAY['pending', 'confirmed', 'processing', 'shipped', 'delivered'])[1 + n % 5], 'authorized', 'unfulfilled', \
+     'KES', 2000, 0, \
      0, 0, 0, 2000, 1, now() - n * interval '1 minute', now(), now() FROM generate_series(1, {orders}) AS n RETURNING id), \
-     lines AS (INSERT INTO order_line (order_id, position, variant_id, product_id, sku, name, variant_name, quantity, unit_list, \
-     unit_price, discount, tax_rate, tax, tax_added, total, tracked, fulfilled, refunded, cancelled, created_at, updated_at) \
+     lines AS (INSERT INTO order_line (order_id, position, variant_id, product_id, sku, name, variant_name, quantity, \
+     unit_list_price, \
+     unit_price, discount, tax_rate_bps, tax, tax_excluded_total, total, track_stock, quantity_fulfilled, \
+     quantity_refunded, quantity_canceled, created_at, updated_at) \
      SELECT m.id, p.place, v.id, v.product_id, v.sku, v.name, v.name, 1, 1000, 1000, 0, 0, 0, 0, 1000, true, 0, 0, 0, now(), now() \
      FROM made AS m CROSS JOIN generate_series(0, 1) AS p (place) CROSS JOIN stock AS s \
      JOIN variant AS v ON v.id = s.ids[1 + (m.id * 7 + p.place * 501) % cardinality(s.ids)] RETURNING id, variant_id), \
-     holds AS (INSERT INTO stock_hold (order_line_id, location_id, variant_id, quantity, created_at, updated_at) \
+     holds AS (INSERT INTO stock_reservation (order_line_id, location_id, variant_id, quantity, created_at, \
+     updated_at) \
      SELECT id, 1, variant_id, 1, now(), now() FROM lines), \
-     entries AS (INSERT INTO order_entry (order_id, kind, actor_kind, is_public, created_at) \
-     SELECT id, 'placed', 'nobody', true, now() FROM made), \
+     entries AS (INSERT INTO order_history (order_id, event_type, actor_kind, is_public, created_at) \
+     SELECT id, 'placed', 'anonymous', true, now() FROM made), \
      payments AS (INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
-     SELECT id, 'manual', 'order-' || id, 'authorised', 2000, 0, 0, now(), now() FROM made RETURNING id, reference) \
-     INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) \
-     SELECT id, 'authorise', 2000, reference, now() FROM payments",
-    "UPDATE inventory SET reserved = held.quantity FROM (SELECT variant_id, sum(quantity) AS quantity FROM stock_hold \
-     GROUP BY variant_id) AS held WHERE held.variant_id = inventory.variant_id AND inventory.location_id = 1",
+     SELECT id, 'manual', 'order-' || id, 'authorized', 2000, 0, 0, now(), now() FROM made RETURNING id, reference) \
+     INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) \
+     SELECT id, 'authorize', 2000, reference, now() FROM payments",
+    "UPDATE inventory_level SET reserved = held.quantity FROM (SELECT variant_id, sum(quantity) AS quantity FROM \
+     stock_reservation \
+     GROUP BY variant_id) AS held WHERE held.variant_id = inventory_level.variant_id AND inventory_level.location_id = 1",
     "SET session_replication_role = origin",
 ];

@@ -146,14 +146,15 @@ impl CheckoutDatabase {
             );
         }
         self.execute(format!(
-            "INSERT INTO cart (word, state, version, created_at, updated_at) VALUES {}",
+            "INSERT INTO cart (token, status, version, created_at, updated_at) VALUES {}",
             carts.join(", ")
         ))?;
         if !lines.is_empty() {
             self.execute(format!(
                 "INSERT INTO cart_line (cart_id, variant_id, position, quantity, unit_price, created_at, updated_at) \
-                 SELECT c.id, l.variant, l.place, 1, l.price, now(), now() FROM (VALUES {}) AS l (word, variant, place, price) \
-                 JOIN cart AS c ON c.word = l.word",
+                 SELECT c.id, l.variant, l.place, 1, l.price, now(), now() FROM (VALUES {}) AS l (token, variant, \
+                 place, price) \
+                 JOIN cart AS c ON c.token = l.token",
                 lines.join(", ")
             ))?;
         }
@@ -175,7 +176,7 @@ impl CheckoutDatabase {
         let seconds = if warm_up { 2 } else { options.seconds };
         let bodies = self.create_carts(workload, CARTS_PER_SECOND * seconds)?;
         self.execute("CHECKPOINT".into())?;
-        let table = if workload == CartWorkload::Add { "cart_line" } else { "customer_order" };
+        let table = if workload == CartWorkload::Add { "cart_line" } else { "orders" };
         let before = self.count_rows(table)?;
         let script = WrkScript::new(workload.title(), &bodies, None)?;
         let (cpu, backends) = (server.cpu_micros(), self.postgres_cpu_micros()?);
@@ -193,11 +194,11 @@ impl CheckoutDatabase {
     /// Measures the delay between an order and its notification at a constant rate, with a worker in the server
     /// process.
     fn measure_notification_lag(&mut self, options: &Options, server: &Path) -> Result<()> {
-        self.execute("UPDATE outbox SET relayed_at = now() WHERE relayed_at IS NULL".into())?;
+        self.execute("UPDATE outbox_event SET dispatched_at = now() WHERE dispatched_at IS NULL".into())?;
         let shop = Server::start_with_worker(server, &self.url)?;
         let (seconds, address) = (options.seconds.max(5), shop.address);
         let bodies = self.create_carts(CartWorkload::Spread, PACED_ORDERS_PER_SECOND * seconds)?;
-        let count_before = self.count_rows("message")?;
+        let count_before = self.count_rows("notification")?;
         let started = Instant::now();
         let interval = Duration::from_secs(1) * PACED_BUYER_COUNT / PACED_ORDERS_PER_SECOND;
         std::thread::scope(|scope| {
@@ -217,10 +218,10 @@ impl CheckoutDatabase {
         });
         let elapsed = started.elapsed();
         std::thread::sleep(Duration::from_secs(3));
-        let notified = self.count_rows("message")? - count_before;
+        let notified = self.count_rows("notification")? - count_before;
         let rows = self.execute(format!(
             "SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99, 1]) WITHIN GROUP (ORDER BY extract(epoch FROM m.created_at - o.placed_at) * 1000) \
-             FROM (SELECT * FROM message WHERE channel = 'email' ORDER BY id DESC LIMIT {notified}) AS m JOIN customer_order AS o ON o.id = m.order_id"
+             FROM (SELECT * FROM notification WHERE channel = 'email' ORDER BY id DESC LIMIT {notified}) AS m JOIN orders AS o ON o.id = m.order_id"
         ))?;
         let lags: Vec<f64> = rows[0].try_get(0).map_err(|error| error.to_string())?;
         let rate = f64::from(PACED_ORDERS_PER_SECOND * seconds) / elapsed.as_secs_f64();

@@ -95,7 +95,7 @@ pub fn run_edit_scenario(options: &Options, server: &Path) -> Result<()> {
     println!("{}", buyer_stats.format_row("orders"));
     println!("{}", editor_stats.format_row("edits"));
     println!("\nDeadlocks that PostgreSQL had to end: {}", database.query_integer(deadlocks)? - before);
-    let rows = database.execute("SELECT count(*) FROM customer_order".into())?;
+    let rows = database.execute("SELECT count(*) FROM orders".into())?;
     let orders: i64 = rows[0].try_get(0).map_err(|error| error.to_string())?;
     println!("Orders in the database: {orders}");
     Ok(())

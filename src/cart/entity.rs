@@ -11,9 +11,9 @@ pub mod cart {
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
-        pub word: String,
+        pub token: String,
         pub account_id: Option<i64>,
-        pub state: CartStatus,
+        pub status: CartStatus,
         pub order_id: Option<i64>,
         pub email: Option<String>,
         pub phone: Option<String>,

@@ -70,7 +70,7 @@ pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: 
         return Ok(None);
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE word = ").bind(token);
+    sql.push("SELECT * FROM cart WHERE token = ").bind(token);
     if !caller.permissions().has(Permission::OrderRead) {
         push_access_condition(&mut sql, caller);
     }
@@ -80,7 +80,7 @@ pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: 
 /// Returns a customer's open cart, if any. Statements: 1.
 pub async fn find_open_cart(db: &impl ConnectionTrait, account: i64) -> Result<Option<cart::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE state = 'open' AND account_id = ").bind(account);
+    sql.push("SELECT * FROM cart WHERE status = 'open' AND account_id = ").bind(account);
     query_cart(db, sql).await
 }
 
@@ -97,7 +97,7 @@ pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
         return Err(missing());
     }
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE word = ").bind(target.id);
+    sql.push("SELECT * FROM cart WHERE token = ").bind(target.id);
     push_access_condition(&mut sql, target.scope);
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
@@ -113,7 +113,7 @@ pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
 /// # Errors
 /// Returns `IllegalTransition` if it has been ordered or merged.
 pub fn ensure_open(row: &cart::Model) -> Result<()> {
-    let message = match row.state {
+    let message = match row.status {
         CartStatus::Open => return Ok(()),
         CartStatus::Ordered => "this cart has been ordered; begin a new one",
         CartStatus::Merged => "what was in this cart is in your other cart; go on with that one",

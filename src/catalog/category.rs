@@ -82,7 +82,7 @@ impl<'tx> CategoryIndex<'tx> {
             .columns([
                 category::Column::Id,
                 category::Column::ParentId,
-                category::Column::NameKey,
+                category::Column::NameNormalized,
                 category::Column::Slug,
                 category::Column::Path,
                 category::Column::DeletedAt,
@@ -99,11 +99,11 @@ impl<'tx> CategoryIndex<'tx> {
             pending_rows: Vec::new(),
             created_ids: Vec::new(),
         };
-        for (id, parent_id, name_key, slug, path, deleted_at) in rows {
+        for (id, parent_id, name_normalized, slug, path, deleted_at) in rows {
             index.slugs.insert(slug);
             if deleted_at.is_none() {
                 *index.child_counts.entry(parent_id).or_default() += 1;
-                index.by_name.insert((parent_id, name_key), CategoryPath { id, path });
+                index.by_name.insert((parent_id, name_normalized), CategoryPath { id, path });
             }
         }
         Ok(index)
@@ -133,10 +133,10 @@ impl<'tx> CategoryIndex<'tx> {
         let mut current: Option<CategoryPath> = None;
         for name in path {
             let parent_id = current.as_ref().map(|category_path| category_path.id);
-            let name_key = text::normalize_text(name);
-            current = Some(match self.by_name.get(&(parent_id, name_key.clone())) {
+            let name_normalized = text::normalize_text(name);
+            current = Some(match self.by_name.get(&(parent_id, name_normalized.clone())) {
                 Some(category_path) => category_path.clone(),
-                None => self.create_category(name, name_key, current.as_ref(), path).await?,
+                None => self.create_category(name, name_normalized, current.as_ref(), path).await?,
             });
         }
         current
@@ -147,7 +147,7 @@ impl<'tx> CategoryIndex<'tx> {
     async fn create_category(
         &mut self,
         name: &str,
-        name_key: String,
+        name_normalized: String,
         parent: Option<&CategoryPath>,
         path: &[String],
     ) -> Result<CategoryPath> {
@@ -160,7 +160,7 @@ impl<'tx> CategoryIndex<'tx> {
             id: Set(id),
             parent_id: Set(parent_id),
             name: Set(name.trim().to_owned()),
-            name_key: Set(name_key.clone()),
+            name_normalized: Set(name_normalized.clone()),
             slug: Set(slug.clone()),
             description: Set(None),
             position: Set(*position),
@@ -173,7 +173,7 @@ impl<'tx> CategoryIndex<'tx> {
         *position += 1;
         self.pending_rows.push(row);
         self.slugs.insert(slug);
-        self.by_name.insert((parent_id, name_key), category_path.clone());
+        self.by_name.insert((parent_id, name_normalized), category_path.clone());
         self.created_ids.push(id);
         Ok(category_path)
     }

@@ -180,21 +180,23 @@ impl CategoryTree {
 /// deadlocks and keeps what they have read valid. No-op on SQLite, which has a single writer.
 pub async fn lock_category_tree(tx: &Tx) -> Result<()> {
     if tx.sql().is_postgres() {
-        tx.execute_unprepared("SELECT version FROM category_tree FOR NO KEY UPDATE").await?;
+        tx.execute_unprepared("SELECT version FROM category_tree_version FOR NO KEY UPDATE").await?;
     }
     Ok(())
 }
 
 /// Increments the version of the tree, so that all caches reload it.
 pub async fn bump_tree_version(tx: &Tx) -> Result<()> {
-    tx.execute_unprepared("UPDATE category_tree SET version = version + 1").await?;
+    tx.execute_unprepared("UPDATE category_tree_version SET version = version + 1").await?;
     Ok(())
 }
 
 /// Returns the current version of the tree, incremented by every change of a category.
 async fn load_tree_version(db: &impl ConnectionTrait) -> Result<i64> {
-    let row = db
-        .query_one_raw(sea_orm::Statement::from_string(db.get_database_backend(), "SELECT version FROM category_tree"));
+    let row = db.query_one_raw(sea_orm::Statement::from_string(
+        db.get_database_backend(),
+        "SELECT version FROM category_tree_version",
+    ));
     Ok(row.await?.map_or(Ok(0), |row| row.try_get("", "version"))?)
 }
 

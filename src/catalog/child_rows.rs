@@ -114,10 +114,10 @@ pub(super) async fn replace_child_rows(tx: &Tx, batch: &WriteBatch<'_>) -> Resul
     let tags: Vec<Value> = changed(|child_rows| child_rows.tags)
         .flat_map(|(input, change)| {
             normalize_tags(input.tags.as_deref().unwrap_or_default())
-                .map(|(tag_key, tag)| json!([change.product.id, tag_key, tag]))
+                .map(|(tag_normalized, tag)| json!([change.product.id, tag_normalized, tag]))
         })
         .collect();
-    let columns = [("product_id", "bigint"), ("tag_key", "text"), ("tag", "text")];
+    let columns = [("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")];
     replace_rows(
         tx,
         "product_tag",
@@ -187,9 +187,9 @@ async fn replace_options(tx: &Tx, batch: &WriteBatch<'_>) -> Result<()> {
         ("position", "int"),
         ("product_id", "bigint"),
         ("name", "text"),
-        ("name_key", "text"),
+        ("name_normalized", "text"),
         ("value", "text"),
-        ("value_key", "text"),
+        ("value_normalized", "text"),
     ];
     replace_rows(tx, "variant_option", "variant_id", variant_ids, &columns, variant_options).await
 }
@@ -206,10 +206,10 @@ async fn rename_variant_options(tx: &Tx, batch: &WriteBatch<'_>) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_key", "text")];
+    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_normalized", "text")];
     let mut sql = tx.sql();
     sql.with_rows(&columns, rows).push(
-        "UPDATE variant_option SET name = given.name, name_key = given.name_key FROM given \
+        "UPDATE variant_option SET name = given.name, name_normalized = given.name_normalized FROM given \
          WHERE variant_option.product_id = given.product_id AND variant_option.position = given.position",
     );
     tx.execute_raw(sql.into_statement()).await?;

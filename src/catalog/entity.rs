@@ -14,7 +14,7 @@ pub mod category {
         pub id: i64,
         pub parent_id: Option<i64>,
         pub name: String,
-        pub name_key: String,
+        pub name_normalized: String,
         pub slug: String,
         pub description: Option<String>,
         pub position: i32,
@@ -37,7 +37,7 @@ pub mod product {
     use sea_orm::entity::prelude::*;
 
     /// A row of `product`: what a listing shows. Descriptions have a separate table, so that listings do not read them.
-    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel, macros::ReadColumn)]
     #[sea_orm(table_name = "product")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
@@ -45,9 +45,9 @@ pub mod product {
         pub id: i64,
         pub slug: String,
         pub name: String,
-        pub name_key: String,
+        pub name_normalized: String,
         pub vendor: Option<String>,
-        pub vendor_key: Option<String>,
+        pub vendor_normalized: Option<String>,
         pub category_id: i64,
         pub status: super::PublicationStatus,
         pub featured: bool,
@@ -55,10 +55,10 @@ pub mod product {
         pub sku: String,
         pub price: i64,
         pub sale_price: Option<i64>,
-        pub price_now: i64,
-        pub price_max: i64,
+        pub current_price: i64,
+        pub max_current_price: i64,
         pub in_stock: bool,
-        pub reprice_at: Option<DateTimeUtc>,
+        pub next_price_change_at: Option<DateTimeUtc>,
         pub version: i32,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
@@ -77,7 +77,7 @@ pub mod variant {
     use sea_orm::entity::prelude::*;
 
     /// A row of `variant`.
-    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel, macros::ReadColumn)]
     #[sea_orm(table_name = "variant")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
@@ -86,7 +86,7 @@ pub mod variant {
         pub product_id: i64,
         pub sku: String,
         pub name: String,
-        pub option_key: String,
+        pub options_normalized: String,
         pub price: i64,
         pub sale_price: Option<i64>,
         pub sale_starts_at: Option<DateTimeUtc>,

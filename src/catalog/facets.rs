@@ -50,7 +50,7 @@ pub async fn count_by_vendor(
     sql.push("SELECT MIN(p.vendor) AS value, COUNT(*) AS many");
     filter.push_from_clause(&mut sql, &ExcludedFacet::Vendors);
     filter.push_category_condition(&mut sql);
-    sql.push(" AND p.vendor_key IS NOT NULL GROUP BY p.vendor_key ORDER BY many DESC, p.vendor_key LIMIT ");
+    sql.push(" AND p.vendor_normalized IS NOT NULL GROUP BY p.vendor_normalized ORDER BY many DESC, p.vendor_normalized LIMIT ");
     sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
     load_counts(db, filter, sql).await
 }
@@ -65,7 +65,7 @@ pub async fn count_by_tag(
     sql.push("SELECT MIN(g.tag) AS value, COUNT(*) AS many FROM product_tag AS g WHERE g.product_id IN (SELECT p.id");
     filter.push_from_clause(&mut sql, &ExcludedFacet::Tags);
     filter.push_category_condition(&mut sql);
-    sql.push(") GROUP BY g.tag_key ORDER BY many DESC, g.tag_key LIMIT ");
+    sql.push(") GROUP BY g.tag_normalized ORDER BY many DESC, g.tag_normalized LIMIT ");
     sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
     load_counts(db, filter, sql).await
 }
@@ -105,18 +105,19 @@ pub async fn count_by_option(
         sql.push(" UNION ALL ");
         push_option_counts(&mut sql, filter, &filtered_options, Some(name));
     }
-    sql.push(" ORDER BY name_key, many DESC, value_key");
+    sql.push(" ORDER BY name_normalized, many DESC, value_normalized");
     let mut options: Vec<(String, OptionFacetCount)> = Vec::new();
     for row in load_rows(db, filter, sql).await? {
-        let name_key: String = row.try_get("", "name_key")?;
+        let name_normalized: String = row.try_get("", "name_normalized")?;
         let value = FacetCount { value: row.try_get("", "value")?, count: row.try_get("", "many")? };
         match options.last_mut() {
-            Some((last_key, option)) if *last_key == name_key => {
+            Some((last_key, option)) if *last_key == name_normalized => {
                 if option.values.len() < limit {
                     option.values.push(value);
                 }
             }
-            _ => options.push((name_key, OptionFacetCount { name: row.try_get("", "name")?, values: vec![value] })),
+            _ => options
+                .push((name_normalized, OptionFacetCount { name: row.try_get("", "name")?, values: vec![value] })),
         }
     }
     Ok(options.into_iter().map(|(_, option)| option).collect())
@@ -130,7 +131,7 @@ fn push_option_counts(
     filtered_options: &[String],
     only_option: Option<&str>,
 ) {
-    sql.push("SELECT o.name_key, o.value_key, MIN(o.name) AS name, MIN(o.value) AS value, COUNT(DISTINCT o.product_id) AS many");
+    sql.push("SELECT o.name_normalized, o.value_normalized, MIN(o.name) AS name, MIN(o.value) AS value, COUNT(DISTINCT o.product_id) AS many");
     sql.push(" FROM variant_option AS o JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL");
     sql.push(" WHERE o.product_id IN (SELECT p.id");
     filter.push_from_clause(sql, &ExcludedFacet::Options);
@@ -138,10 +139,13 @@ fn push_option_counts(
     sql.push(")");
     filter.push_option_conditions(sql, only_option);
     match only_option {
-        Some(name) => sql.push(" AND o.name_key = ").bind(name),
-        None => sql.push(" AND NOT (").eq_any_text("o.name_key", filtered_options.iter().map(String::as_str)).push(")"),
+        Some(name) => sql.push(" AND o.name_normalized = ").bind(name),
+        None => sql
+            .push(" AND NOT (")
+            .eq_any_text("o.name_normalized", filtered_options.iter().map(String::as_str))
+            .push(")"),
     };
-    sql.push(" GROUP BY o.name_key, o.value_key");
+    sql.push(" GROUP BY o.name_normalized, o.value_normalized");
 }
 
 /// Counts the matching products in the subtree of each child of the filtered category, or of each root. Returns `(index
@@ -181,7 +185,7 @@ pub async fn count_by_price(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT bucket, COUNT(*) AS many FROM (SELECT CASE");
     for (index, boundary) in boundaries.iter().enumerate() {
-        sql.push(&format!(" WHEN p.price_now < {boundary} THEN {index}"));
+        sql.push(&format!(" WHEN p.current_price < {boundary} THEN {index}"));
     }
     sql.push(&format!(" ELSE {} END AS bucket", boundaries.len()));
     filter.push_from_clause(&mut sql, &ExcludedFacet::Price);

@@ -91,7 +91,7 @@ pub async fn load_variants(
     product_ids: &[i64],
     columns: VariantColumns,
 ) -> Result<GroupedRows<Arc<variant::Model>>> {
-    let select = format!("SELECT v.product_id AS owner, {} FROM variant AS v", columns.of("v"));
+    let select = format!("SELECT v.product_id AS owner, {} FROM variant AS v", columns.select_list("v"));
     let tail = " AND v.deleted_at IS NULL ORDER BY v.product_id, v.position, v.id";
     load_grouped(db, (&select, "v.product_id", tail), product_ids, |row| Ok(Arc::new(columns.read(row, 1)?))).await
 }
@@ -139,7 +139,7 @@ pub async fn load_images(db: &impl ConnectionTrait, product_ids: &[i64]) -> Resu
 /// Returns the tags of products, in alphabetical order.
 pub async fn load_tags(db: &impl ConnectionTrait, product_ids: &[i64]) -> Result<GroupedRows<String>> {
     let select = "SELECT t.product_id AS owner, t.tag FROM product_tag AS t";
-    let tail = " ORDER BY t.product_id, t.tag_key";
+    let tail = " ORDER BY t.product_id, t.tag_normalized";
     load_grouped(db, (select, "t.product_id", tail), product_ids, |row| Ok(row.try_get("", "tag")?)).await
 }
 
@@ -189,10 +189,10 @@ pub async fn count_products_by_category(
     category_ids: &[i64],
 ) -> Result<HashMap<i64, i64>> {
     let indexes: Vec<usize> = category_ids.iter().filter_map(|category_id| tree.find_index(*category_id)).collect();
-    // Subtrees may overlap; beyond this point reading the whole tally is cheaper than reading its parts.
+    // Subtrees may overlap; beyond this point reading all counts is cheaper than reading its parts.
     let covered_nodes: usize = indexes.iter().map(|index| tree.node(*index).subtree_size).sum();
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT category_id AS category, products AS many FROM category_tally");
+    sql.push("SELECT category_id AS category, product_count AS many FROM category_product_count");
     if covered_nodes < tree.nodes().len() {
         let subtree_ids = indexes.iter().flat_map(|index| tree.subtree(*index)).map(|node| node.id);
         sql.push(" WHERE ").eq_any("category_id", subtree_ids);

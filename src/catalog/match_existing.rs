@@ -126,7 +126,8 @@ impl ProductChange {
     /// Returns whether a variant is new or its option values have changed.
     pub(super) fn has_new_options(&self, row_index: usize) -> bool {
         let row = &self.variants[row_index];
-        let is_unchanged = |before: &variant::Model| before.name == row.name && before.option_key == row.option_key;
+        let is_unchanged =
+            |before: &variant::Model| before.name == row.name && before.options_normalized == row.options_normalized;
         !self.variants_before.get(row_index).is_some_and(is_unchanged)
     }
 
@@ -294,8 +295,8 @@ impl<'a> VariantMatcher<'a> {
         let is_kept =
             |(index, row): &(usize, &variant::Model)| !changed_indexes.contains(index) && row.deleted_at.is_none();
         let mut option_keys: HashSet<&str> =
-            self.existing.iter().enumerate().filter(is_kept).map(|(_, row)| row.option_key.as_str()).collect();
-        self.rows.iter().position(|applied| !option_keys.insert(&applied.row.option_key))
+            self.existing.iter().enumerate().filter(is_kept).map(|(_, row)| row.options_normalized.as_str()).collect();
+        self.rows.iter().position(|applied| !option_keys.insert(&applied.row.options_normalized))
     }
 
     /// Assigns a SKU to each variant, and warns if it differs from the requested one.
@@ -360,7 +361,7 @@ fn match_variants(inputs: &[VariantInput], existing: &[variant::Model]) -> Vec<O
         existing.iter().enumerate().map(|(row_index, row)| (row.sku.as_str(), row_index)).collect();
     let option_keys_of = |is_active: bool| {
         let rows = existing.iter().enumerate().filter(move |(_, row)| row.deleted_at.is_none() == is_active);
-        rows.map(|(row_index, row)| (row.option_key.as_str(), row_index))
+        rows.map(|(row_index, row)| (row.options_normalized.as_str(), row_index))
     };
     // An active variant takes precedence over a deleted one with the same values.
     let by_options: HashMap<&str, usize> = option_keys_of(false).chain(option_keys_of(true)).collect();
@@ -368,7 +369,8 @@ fn match_variants(inputs: &[VariantInput], existing: &[variant::Model]) -> Vec<O
     let match_by_sku = |input_index: usize| by_sku.get(inputs[input_index].sku.as_deref()?.trim()).copied();
     let match_by_options = |input_index: usize| by_options.get(option_keys[input_index].as_str()).copied();
     let match_by_both = |input_index: usize| {
-        match_by_sku(input_index).filter(|row_index| existing[*row_index].option_key == option_keys[input_index])
+        match_by_sku(input_index)
+            .filter(|row_index| existing[*row_index].options_normalized == option_keys[input_index])
     };
 
     let rules: [&dyn Fn(usize) -> Option<usize>; 3] = [&match_by_both, &match_by_sku, &match_by_options];

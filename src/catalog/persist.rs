@@ -207,9 +207,9 @@ const PRODUCT_COLUMNS: [product::Column; 19] = {
     [
         C::Slug,
         C::Name,
-        C::NameKey,
+        C::NameNormalized,
         C::Vendor,
-        C::VendorKey,
+        C::VendorNormalized,
         C::CategoryId,
         C::Status,
         C::Featured,
@@ -217,10 +217,10 @@ const PRODUCT_COLUMNS: [product::Column; 19] = {
         C::Sku,
         C::Price,
         C::SalePrice,
-        C::PriceNow,
-        C::PriceMax,
+        C::CurrentPrice,
+        C::MaxCurrentPrice,
         C::InStock,
-        C::RepriceAt,
+        C::NextPriceChangeAt,
         C::Version,
         C::UpdatedAt,
         C::DeletedAt,
@@ -233,7 +233,7 @@ const VARIANT_COLUMNS: [variant::Column; 15] = {
     [
         C::Sku,
         C::Name,
-        C::OptionKey,
+        C::OptionsNormalized,
         C::Price,
         C::SalePrice,
         C::SaleStartsAt,
@@ -252,12 +252,12 @@ const VARIANT_COLUMNS: [variant::Column; 15] = {
 /// Frees the option keys that change: variants may swap them, but unique constraints are checked row by row.
 async fn release_option_keys(tx: &Tx, changed: &[(&variant::Model, Option<&variant::Model>)]) -> Result<()> {
     let has_new_options = |(row, before): &&(&variant::Model, Option<&variant::Model>)| {
-        before.is_some_and(|before| before.option_key != row.option_key)
+        before.is_some_and(|before| before.options_normalized != row.options_normalized)
     };
     let variant_ids: Vec<i64> = changed.iter().filter(has_new_options).map(|(row, _)| row.id).collect();
     if !variant_ids.is_empty() {
         let mut sql = tx.sql();
-        sql.push("UPDATE variant SET option_key = ")
+        sql.push("UPDATE variant SET options_normalized = ")
             .bind("\u{1f}\u{1f}")
             .push(" || id WHERE ")
             .eq_any("id", variant_ids);
@@ -341,8 +341,7 @@ pub async fn reindex_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
         document.add_text(row.vendor.as_deref().unwrap_or_default());
     }
     let variants =
-        super::loader::load_variants(tx, product_ids, VariantColumns { sku: true, ..VariantColumns::default() })
-            .await?;
+        super::loader::load_variants(tx, product_ids, VariantColumns::from([super::variant::Column::Sku])).await?;
     let tags = super::loader::load_tags(tx, product_ids).await?;
     let options = super::loader::load_product_options(tx, product_ids).await?;
     let descriptions = super::loader::load_descriptions(tx, product_ids).await?;

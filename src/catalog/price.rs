@@ -16,11 +16,11 @@ pub struct DerivedPrices {
     /// Sale price of that variant, while it is on sale.
     pub sale_price: Option<i64>,
     /// Current price of the cheapest variant.
-    pub price_now: i64,
+    pub current_price: i64,
     /// Current price of the most expensive variant.
-    pub price_max: i64,
+    pub max_current_price: i64,
     /// Time when a sale next starts or ends.
-    pub reprice_at: Option<DateTime<Utc>>,
+    pub next_price_change_at: Option<DateTime<Utc>>,
 }
 
 impl variant::Model {
@@ -55,9 +55,9 @@ pub fn derive_prices(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc
         sku: first.sku.clone(),
         price: cheapest.price,
         sale_price: cheapest.current_sale_price(now),
-        price_now: cheapest.current_price(now),
-        price_max: active_variants().map(|variant| variant.current_price(now)).max()?,
-        reprice_at: active_variants().filter_map(|variant| variant.next_price_change_at(now)).min(),
+        current_price: cheapest.current_price(now),
+        max_current_price: active_variants().map(|variant| variant.current_price(now)).max()?,
+        next_price_change_at: active_variants().filter_map(|variant| variant.next_price_change_at(now)).min(),
     })
 }
 
@@ -74,7 +74,7 @@ mod tests {
             product_id: 1,
             sku: format!("S{id}"),
             name: String::new(),
-            option_key: String::new(),
+            options_normalized: String::new(),
             price,
             sale_price: sale,
             sale_starts_at: None,
@@ -98,11 +98,14 @@ mod tests {
         sale.sale_ends_at = Some(now + TimeDelta::hours(1));
         let variants = [build_variant(1, 500, None), sale];
         let derived = derive_prices(&variants, now).expect("derived");
-        assert_eq!((derived.price, derived.sale_price, derived.price_max), (900, Some(300), 500));
-        assert_eq!((derived.sku.as_str(), derived.reprice_at), ("S1", variants[1].sale_ends_at));
+        assert_eq!((derived.price, derived.sale_price, derived.max_current_price), (900, Some(300), 500));
+        assert_eq!((derived.sku.as_str(), derived.next_price_change_at), ("S1", variants[1].sale_ends_at));
 
         let after = derive_prices(&variants, now + TimeDelta::hours(1)).expect("derived");
-        assert_eq!((after.price, after.sale_price, after.price_max, after.reprice_at), (500, None, 900, None));
+        assert_eq!(
+            (after.price, after.sale_price, after.max_current_price, after.next_price_change_at),
+            (500, None, 900, None)
+        );
     }
 
     #[test]
@@ -111,7 +114,7 @@ mod tests {
         let mut upcoming = build_variant(1, 900, Some(300));
         upcoming.sale_starts_at = Some(now + TimeDelta::hours(1));
         let derived = derive_prices(std::slice::from_ref(&upcoming), now).expect("derived");
-        assert_eq!((derived.price_now, derived.reprice_at), (900, upcoming.sale_starts_at));
+        assert_eq!((derived.current_price, derived.next_price_change_at), (900, upcoming.sale_starts_at));
     }
 
     #[test]

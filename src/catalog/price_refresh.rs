@@ -30,8 +30,8 @@ pub async fn refresh_prices(db: &Db) -> Result<usize> {
 
 async fn find_due_products(db: &Db, now: chrono::DateTime<chrono::Utc>) -> Result<Vec<i64>> {
     let query = product::Entity::find()
-        .filter(product::Column::RepriceAt.lte(now))
-        .order_by_asc(product::Column::RepriceAt)
+        .filter(product::Column::NextPriceChangeAt.lte(now))
+        .order_by_asc(product::Column::NextPriceChangeAt)
         .limit(REFRESH_BATCH_SIZE)
         .select_only()
         .column(product::Column::Id);
@@ -50,15 +50,23 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
     let mut variants: HashMap<i64, Vec<_>> = loader::load_variants(tx, &product_ids, VariantColumns::ALL).await?;
     for product_id in &product_ids {
         let derived_prices = price::derive_prices(&variants.remove(product_id).unwrap_or_default(), tx.now());
-        let mut row = product::ActiveModel { id: Set(*product_id), reprice_at: Set(None), ..Default::default() };
-        if let Some(price::DerivedPrices { sku, price, sale_price, price_now, price_max, reprice_at }) = derived_prices
+        let mut row =
+            product::ActiveModel { id: Set(*product_id), next_price_change_at: Set(None), ..Default::default() };
+        if let Some(price::DerivedPrices {
+            sku,
+            price,
+            sale_price,
+            current_price,
+            max_current_price,
+            next_price_change_at,
+        }) = derived_prices
         {
             row.sku = Set(sku);
             row.price = Set(price);
             row.sale_price = Set(sale_price);
-            row.price_now = Set(price_now);
-            row.price_max = Set(price_max);
-            row.reprice_at = Set(reprice_at);
+            row.current_price = Set(current_price);
+            row.max_current_price = Set(max_current_price);
+            row.next_price_change_at = Set(next_price_change_at);
         }
         product::Entity::update(row).exec(tx).await?;
     }

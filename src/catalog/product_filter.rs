@@ -252,7 +252,7 @@ impl ResolvedCatalogFilter {
             status: _,
         } = &self.filter;
         if *excluded != ExcludedFacet::Price {
-            push_range(sql, "p.price_now", *price_range, "<=");
+            push_range(sql, "p.current_price", *price_range, "<=");
         }
         for (column, flag) in
             [("p.in_stock", in_stock), ("p.sale_price IS NOT NULL", on_sale), ("p.featured", featured)]
@@ -265,11 +265,11 @@ impl ResolvedCatalogFilter {
         }
         let normalize_all = |texts: &[String]| texts.iter().map(|text| text::normalize_text(text)).collect::<Vec<_>>();
         if !vendors.is_empty() && *excluded != ExcludedFacet::Vendors {
-            sql.push(" AND ").eq_any_text("p.vendor_key", normalize_all(vendors).iter().map(String::as_str));
+            sql.push(" AND ").eq_any_text("p.vendor_normalized", normalize_all(vendors).iter().map(String::as_str));
         }
         if !tags.is_empty() && *excluded != ExcludedFacet::Tags {
             sql.push(" AND EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
-            sql.eq_any_text("t.tag_key", normalize_all(tags).iter().map(String::as_str)).push(")");
+            sql.eq_any_text("t.tag_normalized", normalize_all(tags).iter().map(String::as_str)).push(")");
         }
         if !options.is_empty() && *excluded != ExcludedFacet::Options {
             sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
@@ -283,10 +283,12 @@ impl ResolvedCatalogFilter {
     /// Appends ` AND …`: the variant `v` has a matching value of each filtered option except `excluded_name`.
     pub fn push_option_conditions(&self, sql: &mut SqlBuilder, excluded_name: Option<&str>) {
         for (name, values) in self.filter.options.iter().filter(|(name, _)| excluded_name != Some(name)) {
-            sql.push(" AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_key = ");
+            sql.push(
+                " AND EXISTS (SELECT 1 FROM variant_option AS c WHERE c.variant_id = v.id AND c.name_normalized = ",
+            );
             sql.bind(name.as_str())
                 .push(" AND ")
-                .eq_any_text("c.value_key", values.iter().map(String::as_str))
+                .eq_any_text("c.value_normalized", values.iter().map(String::as_str))
                 .push(")");
         }
     }

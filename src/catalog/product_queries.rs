@@ -64,8 +64,8 @@ impl ProductSortKey {
         match self {
             Self::BestMatch => &[("p.featured", CursorType::Bool), ("p.created_at", CursorType::Time)],
             Self::Relevance => &[("score", CursorType::Int)],
-            Self::Price => &[("p.price_now", CursorType::Int)],
-            Self::Name => &[("p.name_key", CursorType::Text)],
+            Self::Price => &[("p.current_price", CursorType::Int)],
+            Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
         }
     }
@@ -99,8 +99,8 @@ impl ProductRow {
                 vec![CursorValue::Bool(product.featured), CursorValue::Time(product.created_at)]
             }
             ProductSortKey::Relevance => vec![CursorValue::Int(self.score.into())],
-            ProductSortKey::Price => vec![CursorValue::Int(product.price_now)],
-            ProductSortKey::Name => vec![CursorValue::Text(product.name_key.clone())],
+            ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
+            ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
         };
         sort.keyset().cursor(values, product.id)
@@ -121,13 +121,13 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        let id_only = ProductColumns { id: true, ..ProductColumns::default() };
+        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized};
         match self.sort_key {
-            ProductSortKey::BestMatch => ProductColumns { featured: true, created_at: true, ..id_only },
-            ProductSortKey::Relevance => id_only,
-            ProductSortKey::Price => ProductColumns { price_now: true, ..id_only },
-            ProductSortKey::Name => ProductColumns { name_key: true, ..id_only },
-            ProductSortKey::Newest => ProductColumns { created_at: true, ..id_only },
+            ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
+            ProductSortKey::Relevance => ProductColumns::from([Id]),
+            ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
+            ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
+            ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
         }
     }
 
@@ -195,7 +195,7 @@ impl ProductPageQuery<'_> {
             // shown.
             Some(category_ids) if sql.is_postgres() && !self.filter.has_search() => {
                 sql.push("SELECT ")
-                    .push(&self.columns.of("p"))
+                    .push(&self.columns.select_list("p"))
                     .push(" FROM unnest(")
                     .bind_ints(category_ids.iter().copied());
                 sql.push(") AS c (id) CROSS JOIN LATERAL (");
@@ -203,7 +203,7 @@ impl ProductPageQuery<'_> {
                 sql.push(") AS p");
                 self.page.push_order_and_limit(sql);
             }
-            _ => self.push_select(sql, &format!("SELECT {}", self.columns.of("p")), ""),
+            _ => self.push_select(sql, &format!("SELECT {}", self.columns.select_list("p")), ""),
         }
     }
 
@@ -211,7 +211,7 @@ impl ProductPageQuery<'_> {
     fn push_select(&self, sql: &mut SqlBuilder, select: &str, category: &str) {
         let has_score = self.sort.sort_key == ProductSortKey::Relevance;
         if has_score && let Some(query) = &self.filter.search_query {
-            let columns = self.columns.of("p");
+            let columns = self.columns.select_list("p");
             sql.push("SELECT p.score, ").push(&columns).push(" FROM (SELECT p.*, ");
             push_search_score(sql, query);
             sql.push(" AS score");
@@ -238,9 +238,9 @@ fn push_search_score(sql: &mut SqlBuilder, query: &super::search::SearchQuery) {
     sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
     sql.bind(query.normalized_text.as_str());
     let text_parameter = sql.bind_count();
-    sql.push(") OR p.name_key = ")
+    sql.push(") OR p.name_normalized = ")
         .placeholder(text_parameter)
-        .push(" THEN 4 WHEN substr(p.name_key, 1, length(")
+        .push(" THEN 4 WHEN substr(p.name_normalized, 1, length(")
         .placeholder(text_parameter);
     sql.push(")) = ").placeholder(text_parameter).push(" THEN 3 WHEN ");
     let expression = query.to_match_expression(if sql.is_postgres() {
@@ -264,7 +264,9 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
     if filter.is_only_category() {
-        sql.push("SELECT CAST(COALESCE(SUM(p.products), 0) AS BIGINT) FROM category_tally AS p WHERE true");
+        sql.push(
+            "SELECT CAST(COALESCE(SUM(p.product_count), 0) AS BIGINT) FROM category_product_count AS p WHERE true",
+        );
         filter.push_category_condition(&mut sql);
     } else {
         sql.push("SELECT COUNT(*)");
@@ -293,7 +295,10 @@ pub async fn find_product(
     columns: ProductColumns,
 ) -> Result<Option<product::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(visibility.sql_condition());
+    sql.push("SELECT ")
+        .push(&columns.select_list("p"))
+        .push(" FROM product AS p WHERE ")
+        .push(visibility.sql_condition());
     match lookup {
         ProductLookup::Id(product_id) => sql.push(" AND p.id = ").bind(product_id),
         ProductLookup::Slug(slug) => sql.push(" AND p.slug = ").bind(slug),

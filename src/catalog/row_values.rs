@@ -69,7 +69,7 @@ pub(super) fn apply_variant_input(
     let sets_options = !input.options.is_empty() || base_row.name.is_empty();
     Ok(variant::Model {
         name: if sets_options { format_variant_name(input) } else { base_row.name },
-        option_key: if sets_options { build_option_key(input) } else { base_row.option_key },
+        options_normalized: if sets_options { build_option_key(input) } else { base_row.options_normalized },
         price,
         sale_price: sale.map(|sale| sale.price),
         sale_starts_at: sale.and_then(|sale| sale.starts_at),
@@ -104,7 +104,7 @@ pub(super) fn new_variant_row(now: DateTime<Utc>) -> variant::Model {
         product_id: 0,
         sku: String::new(),
         name: String::new(),
-        option_key: String::new(),
+        options_normalized: String::new(),
         price: 0,
         sale_price: None,
         sale_starts_at: None,
@@ -195,7 +195,8 @@ pub(super) fn apply_product_input(
     context: &WriteContext,
     (derived_prices, has_untracked_variant): (DerivedPrices, bool),
 ) -> product::Model {
-    let DerivedPrices { sku, price, sale_price, price_now, price_max, reprice_at } = derived_prices;
+    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at } =
+        derived_prices;
     let provided = input.name.as_deref().map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "));
     let name = provided.filter(|name| !text::normalize_text(name).is_empty()).unwrap_or(base_row.name);
     let provided =
@@ -203,9 +204,9 @@ pub(super) fn apply_product_input(
     let vendor = provided.unwrap_or(base_row.vendor);
     let image = input.images.first().map(|image| image.url.clone());
     product::Model {
-        name_key: truncate_index_key(text::normalize_for_search(&name)),
+        name_normalized: truncate_index_key(text::normalize_for_search(&name)),
         name,
-        vendor_key: vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor))),
+        vendor_normalized: vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor))),
         vendor,
         category_id: context.category_id.unwrap_or(base_row.category_id),
         status: input.status.unwrap_or(base_row.status),
@@ -215,9 +216,9 @@ pub(super) fn apply_product_input(
         sku,
         price,
         sale_price,
-        price_now,
-        price_max,
-        reprice_at,
+        current_price,
+        max_current_price,
+        next_price_change_at,
         deleted_at: None,
         ..base_row
     }
@@ -229,9 +230,9 @@ pub(super) fn new_product_row(slug: &str, now: DateTime<Utc>) -> product::Model 
         id: 0,
         slug: slug.to_owned(),
         name: String::new(),
-        name_key: String::new(),
+        name_normalized: String::new(),
         vendor: None,
-        vendor_key: None,
+        vendor_normalized: None,
         category_id: 0,
         status: PublicationStatus::Active,
         featured: false,
@@ -239,10 +240,10 @@ pub(super) fn new_product_row(slug: &str, now: DateTime<Utc>) -> product::Model 
         sku: String::new(),
         price: 0,
         sale_price: None,
-        price_now: 0,
-        price_max: 0,
+        current_price: 0,
+        max_current_price: 0,
         in_stock: false,
-        reprice_at: None,
+        next_price_change_at: None,
         version: 1,
         created_at: now,
         updated_at: now,

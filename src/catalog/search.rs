@@ -177,8 +177,8 @@ pub async fn store_search_documents(tx: &Tx, documents: &BTreeMap<i64, SearchDoc
     // Letter pairs are never spelling candidates. Words are sorted, so that concurrent writers do not deadlock.
     let words = words.into_iter().filter(|word| !word.starts_with(search_token::is_unspaced));
     let mut sql = tx.sql();
-    let columns = [("word", "text"), ("backwards", "text"), ("ends", "text")];
-    sql.insert_rows("search_word", &columns, words.map(|word| spelling::build_vocabulary_row(word)).collect());
+    let columns = [("term", "text"), ("reversed", "text"), ("end_letters", "text")];
+    sql.insert_rows("search_term", &columns, words.map(|word| spelling::build_vocabulary_row(word)).collect());
     sql.push(" ON CONFLICT DO NOTHING");
     tx.execute_raw(sql.into_statement()).await?;
     let rows =
@@ -227,7 +227,7 @@ async fn store_documents_sqlite(
         .collect();
     let mut sql = tx.sql();
     sql.push(
-        "REPLACE INTO product_search (rowid, name, rest) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(",
+        "REPLACE INTO product_search (rowid, name, document) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(",
     );
     sql.bind(serde_json::Value::Array(rows).to_string()).push(")");
     tx.execute_raw(sql.into_statement()).await?;

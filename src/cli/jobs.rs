@@ -8,7 +8,7 @@ use crate::{
     infra::{
         Config, Db,
         jobs::{
-            admin::{self, JobRow, JobRowFilter, JobRowState},
+            admin::{self, JobRow, JobRowFilter, JobStatus},
             schedule,
         },
     },
@@ -23,12 +23,12 @@ pub(super) enum JobsCommand {
     /// Show one job with its last error.
     #[command(after_help = "Example:\n  savannah jobs show 4711")]
     Show(JobIdArgs),
-    /// Retry dead or discarded jobs; run waiting jobs immediately.
+    /// Retry dead or discarded jobs; run pending jobs immediately.
     #[command(
-        after_help = "Example:\n  savannah jobs retry 4711 4712\n  savannah jobs retry --dead --kind send_message"
+        after_help = "Example:\n  savannah jobs retry 4711 4712\n  savannah jobs retry --dead --kind notification.send"
     )]
     Retry(JobSelectionArgs),
-    /// Discard waiting or dead jobs: they will not run.
+    /// Discard pending or dead jobs: they will not run.
     #[command(after_help = "Example:\n  savannah jobs discard 4711")]
     Discard(JobSelectionArgs),
     /// List the schedules.
@@ -39,9 +39,9 @@ pub(super) enum JobsCommand {
 /// Arguments of `jobs list`.
 #[derive(Debug, Args)]
 pub(super) struct JobListArgs {
-    /// Filter by state: waiting, running, done, dead or discarded.
+    /// Filter by state: pending, running, done, dead or discarded.
     #[arg(long, value_parser = parse_job_state)]
-    state: Option<JobRowState>,
+    state: Option<JobStatus>,
     /// Filter by queue.
     #[arg(long)]
     queue: Option<String>,
@@ -74,8 +74,8 @@ pub(super) struct JobSelectionArgs {
     kind: Option<String>,
 }
 
-fn parse_job_state(text: &str) -> Result<JobRowState, String> {
-    JobRowState::from_db_str(text).ok_or_else(|| "it is waiting, running, done, dead or discarded".to_owned())
+fn parse_job_state(text: &str) -> Result<JobStatus, String> {
+    JobStatus::from_db_str(text).ok_or_else(|| "it is pending, running, done, dead or discarded".to_owned())
 }
 
 pub(super) async fn run_jobs_command(config: &Config, command: JobsCommand) -> Result<(), String> {
@@ -115,7 +115,7 @@ async fn for_each_job(
 
 async fn print_jobs(db: &Db, args: JobListArgs) -> Result<()> {
     let JobListArgs { state, queue, kind, limit } = args;
-    let filter = JobRowFilter { state, queue, kind };
+    let filter = JobRowFilter { status: state, queue, kind };
     let count = for_each_job(db, &filter, limit, async |row| {
         println!("{}", format_job(row));
         Ok(())
@@ -129,14 +129,14 @@ async fn print_jobs(db: &Db, args: JobListArgs) -> Result<()> {
 fn format_job(row: &JobRow) -> String {
     let subject = row.aggregate.as_deref().map(|subject| format!("  {subject}")).unwrap_or_default();
     let error = row.last_error.as_deref().map(|error| format!("  {error}")).unwrap_or_default();
-    format!("{}  {:<9}  {}{subject}  attempts {}{error}", row.id, row.state, row.kind, row.attempts)
+    format!("{}  {:<9}  {}{subject}  attempts {}{error}", row.id, row.status, row.kind, row.attempts)
 }
 
 async fn print_job(db: &Db, id: i64) -> Result<()> {
     let row = admin::find_job(db, id).await?.ok_or_else(|| Error::not_found("", "job"))?;
     println!("{}", format_job(&row));
     println!("queue {}, made {}, changed {}", row.queue, row.created_at, row.updated_at);
-    if let Some(due_at) = row.due_at {
+    if let Some(due_at) = row.run_at {
         println!("due {due_at}");
     }
     Ok(())
@@ -145,7 +145,7 @@ async fn print_job(db: &Db, id: i64) -> Result<()> {
 async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) -> Result<()> {
     let JobSelectionArgs { mut ids, dead, kind } = args;
     if dead {
-        let filter = JobRowFilter { state: Some(JobRowState::Dead), kind, ..JobRowFilter::default() };
+        let filter = JobRowFilter { status: Some(JobStatus::Dead), kind, ..JobRowFilter::default() };
         for_each_job(db, &filter, usize::MAX, async |row| {
             ids.push(row.id);
             Ok(())
@@ -153,9 +153,7 @@ async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) 
         .await?;
     }
     for id in &ids {
-        let retry_or_discard =
-            async |tx: &_| if is_retry { admin::retry_job(tx, *id).await } else { admin::discard_job(tx, *id).await };
-        let row = db.write(retry_or_discard).await?;
+        let row = if is_retry { admin::retry_job(db, *id).await? } else { admin::discard_job(db, *id).await? };
         println!("{}", format_job(&row));
     }
     println!("{} {}", ids.len(), if is_retry { "will be tried again" } else { "will not be done" });
@@ -164,8 +162,8 @@ async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) 
 
 async fn print_schedules(db: &Db) -> Result<()> {
     for row in schedule::list_schedules(db).await? {
-        let last_run = row.last_at.map_or("never".to_owned(), |last_run_at| last_run_at.to_string());
-        println!("{}  \"{}\"  next {}  last {last_run}", row.name, row.cron, row.next_at);
+        let last_run = row.last_run_at.map_or("never".to_owned(), |last_run_at| last_run_at.to_string());
+        println!("{}  \"{}\"  next {}  last {last_run}", row.name, row.cron, row.next_run_at);
     }
     Ok(())
 }

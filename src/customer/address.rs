@@ -8,15 +8,14 @@ use sea_orm::{
 use serde_json::json;
 
 use super::{
-    access_scope::{self, OwnerScope},
+    access_scope::OwnerScope,
     entity::address,
     postal_address::{AddressPatch, PostalAddress},
-    profile::{AccountTarget, CustomerUpdated},
 };
 use crate::{
     base::{Country, Error, GlobalId, Result, VersionedTarget, error::PublicErrorCode, global_id::NodeType},
-    identity::{Caller, Permission},
-    infra::{AuditRecord, Tx},
+    identity::{AccountTarget, Caller, Permission, account_access::lock_account_for_caller, events::CustomerUpdated},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Maximum number of addresses per customer; the list needs no pagination.
@@ -49,37 +48,40 @@ pub type AddressTarget = VersionedTarget<i64, Caller>;
 /// Returns `IllegalTransition` if the customer has [`MAX_ADDRESSES`] addresses, `NotFound` or `Forbidden` for the
 /// account, or all invalid fields together.
 pub async fn create_address(
-    tx: &Tx,
+    db: &Db,
     target: AccountTarget,
     new: NewAddress,
     shop_country: Country,
 ) -> Result<address::Model> {
-    let NewAddress { patch, defaults } = new;
-    let owner_id = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?.id;
-    let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
-    if count >= MAX_ADDRESSES {
-        let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
-    }
-    let postal_address = PostalAddress::default().apply_patch(patch, "input", shop_country)?;
-    let (entity, after) = ((NodeType::Customer, owner_id), Some(postal_address.to_json()));
-    let row = address::ActiveModel {
-        account_id: Set(owner_id),
-        is_default_shipping: Set(false),
-        is_default_billing: Set(false),
-        version: Set(1),
-        created_at: Set(tx.now()),
-        updated_at: Set(tx.now()),
-        ..postal_address.into()
-    };
-    let row = row.insert(tx).await?;
-    record_address_change(tx, &row, AuditRecord { action: "address.create", entity, before: None, after }).await?;
-    let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
-    let defaults = AddressDefaults {
-        shipping: defaults.shipping || implied.shipping,
-        billing: defaults.billing || implied.billing,
-    };
-    assign_defaults(tx, row, defaults).await
+    db.write(async |tx| {
+        let NewAddress { patch, defaults } = new;
+        let owner_id = lock_account_for_caller(tx, target.id, target.scope).await?.id;
+        let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
+        if count >= MAX_ADDRESSES {
+            let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
+        }
+        let postal_address = PostalAddress::default().apply_patch(patch, "input", shop_country)?;
+        let (entity, after) = ((NodeType::Customer, owner_id), Some(postal_address.to_json()));
+        let row = address::ActiveModel {
+            account_id: Set(owner_id),
+            is_default_shipping: Set(false),
+            is_default_billing: Set(false),
+            version: Set(1),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..postal_address.into()
+        };
+        let row = row.insert(tx).await?;
+        record_address_change(tx, &row, AuditRecord { action: "address.create", entity, before: None, after }).await?;
+        let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
+        let defaults = AddressDefaults {
+            shipping: defaults.shipping || implied.shipping,
+            billing: defaults.billing || implied.billing,
+        };
+        assign_defaults(tx, row, defaults).await
+    })
+    .await
 }
 
 /// Updates an address. A patch without changes writes nothing.
@@ -87,49 +89,58 @@ pub async fn create_address(
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden`, `VersionConflict`, or all invalid fields together.
 pub async fn update_address(
-    tx: &Tx,
+    db: &Db,
     target: AddressTarget,
     patch: AddressPatch,
     shop_country: Country,
 ) -> Result<address::Model> {
-    let row = lock_address(tx, target).await?;
-    let before = PostalAddress::from(row.clone());
-    let after = before.clone().apply_patch(patch, "input", shop_country)?;
-    let entity = (NodeType::Customer, row.account_id);
-    let Some(record) = AuditRecord::of_update("address.update", entity, &before.to_json(), &after.to_json()) else {
-        return Ok(row);
-    };
-    let row = address::ActiveModel {
-        id: Unchanged(row.id),
-        version: Set(row.version + 1),
-        updated_at: Set(tx.now()),
-        ..after.into()
-    };
-    let row = row.update(tx).await?;
-    record_address_change(tx, &row, record).await?;
-    Ok(row)
+    db.write(async |tx| {
+        let row = lock_address(tx, target).await?;
+        let before = PostalAddress::from(row.clone());
+        let after = before.clone().apply_patch(patch, "input", shop_country)?;
+        let entity = (NodeType::Customer, row.account_id);
+        let Some(record) = AuditRecord::updated("address.update", entity, &before.to_json(), &after.to_json()) else {
+            return Ok(row);
+        };
+        let row = address::ActiveModel {
+            id: Unchanged(row.id),
+            version: Set(row.version + 1),
+            updated_at: Set(tx.now()),
+            ..after.into()
+        };
+        let row = row.update(tx).await?;
+        record_address_change(tx, &row, record).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Deletes an address. If it was a default, the customer has no default for that use afterwards.
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
-pub async fn delete_address(tx: &Tx, target: AddressTarget) -> Result<i64> {
-    let row = lock_address(tx, target).await?;
-    let (entity, before) = ((NodeType::Customer, row.account_id), Some(PostalAddress::from(row.clone()).to_json()));
-    record_address_change(tx, &row, AuditRecord { action: "address.delete", entity, before, after: None }).await?;
-    let address_id = row.id;
-    row.delete(tx).await?;
-    Ok(address_id)
+pub async fn delete_address(db: &Db, target: AddressTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let row = lock_address(tx, target).await?;
+        let (entity, before) = ((NodeType::Customer, row.account_id), Some(PostalAddress::from(row.clone()).to_json()));
+        record_address_change(tx, &row, AuditRecord { action: "address.delete", entity, before, after: None }).await?;
+        let address_id = row.id;
+        row.delete(tx).await?;
+        Ok(address_id)
+    })
+    .await
 }
 
 /// Makes an address the default, in place of the previous one.
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
-pub async fn set_default_address(tx: &Tx, target: AddressTarget, defaults: AddressDefaults) -> Result<address::Model> {
-    let row = lock_address(tx, target).await?;
-    assign_defaults(tx, row, defaults).await
+pub async fn set_default_address(db: &Db, target: AddressTarget, defaults: AddressDefaults) -> Result<address::Model> {
+    db.write(async |tx| {
+        let row = lock_address(tx, target).await?;
+        assign_defaults(tx, row, defaults).await
+    })
+    .await
 }
 
 /// Locks the owner of an address within the scope and returns the address. The owner is locked first, so that
@@ -138,7 +149,7 @@ async fn lock_address(tx: &Tx, target: AddressTarget) -> Result<address::Model> 
     let not_found = || Error::not_found("id", "address");
     let owner_scope = OwnerScope::for_caller(target.scope, Permission::CustomerWrite).ok_or_else(not_found)?;
     let owner_id = find_address(tx, target.id, owner_scope).await?.ok_or_else(not_found)?.account_id;
-    access_scope::lock_account_for_caller(tx, owner_id, Some(target.scope)).await?;
+    lock_account_for_caller(tx, owner_id, Some(target.scope)).await?;
     let row = find_address(tx, target.id, owner_scope).await?.ok_or_else(not_found)?;
     target.check_version(row.version)?;
     Ok(row)

@@ -1,18 +1,19 @@
 //! Customer profile: name, phone and language.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{access_scope, validation::Validator};
+use super::validation::Validator;
 use crate::{
-    base::{Country, LanguageCode, Patch, Result, VersionedTarget, global_id::NodeType},
+    base::{Country, LanguageCode, Patch, Result, global_id::NodeType},
     identity::{
-        Caller,
+        AccountTarget,
         account::{MAX_NAME_CHARS, normalize_names},
+        account_access::lock_target_account,
         entity::account,
+        events::CustomerUpdated,
     },
-    infra::{AuditRecord, Tx, outbox::Event},
+    infra::{AuditRecord, Db},
 };
 
 /// Partial update of a profile.
@@ -28,57 +29,41 @@ pub struct ProfilePatch {
     pub language: Patch<LanguageCode>,
 }
 
-/// Event: a customer, or one of their addresses, was changed.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct CustomerUpdated {
-    /// ID of the account.
-    pub customer: i64,
-}
-
-impl Event for CustomerUpdated {
-    const KIND: &'static str = "CustomerChanged";
-
-    fn aggregate(&self) -> String {
-        format!("customer:{}", self.customer)
-    }
-}
-
-/// Account to change, with the caller; `None` for the CLI.
-pub type AccountTarget = VersionedTarget<i64, Option<Caller>>;
-
 /// Updates the profile of an account. A patch without changes writes nothing.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden`, `VersionConflict`, or all invalid fields together.
 pub async fn update_profile(
-    tx: &Tx,
+    db: &Db,
     target: AccountTarget,
     patch: ProfilePatch,
     shop_country: Country,
 ) -> Result<account::Model> {
-    let before = access_scope::lock_account_for_caller(tx, target.id, target.scope).await?;
-    target.check_version(before.version)?;
-    let mut after = before.clone();
-    apply_profile_patch(&mut after, patch, shop_country)?;
-    let (old_values, new_values) = (profile_to_audit_json(&before), profile_to_audit_json(&after));
-    let entity = (NodeType::Customer, after.id);
-    let Some(record) = AuditRecord::of_update("customer.update", entity, &old_values, &new_values) else {
-        return Ok(before);
-    };
-    let mut row = before.into_active_model();
-    let (name_key, last_name_key) = normalize_names(&after.first_name, &after.last_name);
-    row.first_name = Set(after.first_name);
-    row.last_name = Set(after.last_name);
-    row.phone = Set(after.phone);
-    row.language = Set(after.language);
-    row.name_key = Set(name_key);
-    row.last_name_key = Set(last_name_key);
-    row.version = Set(after.version + 1);
-    row.updated_at = Set(tx.now());
-    let row = row.update(tx).await?;
-    tx.record_audit(&[record]).await?;
-    tx.emit_event(CustomerUpdated { customer: row.id }).await?;
-    Ok(row)
+    db.write(async |tx| {
+        let before = lock_target_account(tx, &target).await?;
+        let mut after = before.clone();
+        apply_profile_patch(&mut after, patch, shop_country)?;
+        let (old_values, new_values) = (profile_to_audit_json(&before), profile_to_audit_json(&after));
+        let entity = (NodeType::Customer, after.id);
+        let Some(record) = AuditRecord::updated("customer.update", entity, &old_values, &new_values) else {
+            return Ok(before);
+        };
+        let mut row = before.into_active_model();
+        let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
+        row.first_name = Set(after.first_name);
+        row.last_name = Set(after.last_name);
+        row.phone = Set(after.phone);
+        row.language = Set(after.language);
+        row.name_normalized = Set(name_normalized);
+        row.last_name_normalized = Set(last_name_normalized);
+        row.version = Set(after.version + 1);
+        row.updated_at = Set(tx.now());
+        let row = row.update(tx).await?;
+        tx.record_audit(&[record]).await?;
+        tx.emit_event(CustomerUpdated { customer: row.id }).await?;
+        Ok(row)
+    })
+    .await
 }
 
 fn apply_profile_patch(row: &mut account::Model, patch: ProfilePatch, shop_country: Country) -> Result<()> {

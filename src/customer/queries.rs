@@ -98,11 +98,11 @@ impl ResolvedCustomerFilter {
         }
         let Some(CustomerSearchPrefixes { name, email, phone }) = &self.search else { return };
         sql.push(" AND (");
-        sql.starts_with("email_key", email);
+        sql.starts_with("email_normalized", email);
         sql.push(" OR ");
-        sql.starts_with("name_key", name);
+        sql.starts_with("name_normalized", name);
         sql.push(" OR ");
-        sql.starts_with("last_name_key", name);
+        sql.starts_with("last_name_normalized", name);
         if let Some(phone) = phone {
             sql.push(" OR ");
             let column = if sql.is_postgres() { "phone COLLATE \"C\"" } else { "phone" };

@@ -145,8 +145,7 @@ impl AddressMutation {
             let account_id = resolve_customer_id(context, customer_id.as_ref(), "customerId")?;
             let target = build_account_target(context, account_id, None);
             let new = NewAddress { patch: address.into(), defaults: to_address_defaults(&default_for) };
-            let shop_country = context.app_state.config.shop.country;
-            context.db.write(async |tx| address::create_address(tx, target, new, shop_country).await).await
+            address::create_address(&context.db, target, new, context.app_state.config.shop.country).await
         };
         AddressPayload::from_result(created.await)
     }
@@ -165,7 +164,7 @@ impl AddressMutation {
         let updated = async {
             let target = parse_target(&id, NodeType::Address, context.caller, expected_version)?;
             let shop_country = context.app_state.config.shop.country;
-            context.db.write(async |tx| address::update_address(tx, target, input.into(), shop_country).await).await
+            address::update_address(&context.db, target, input.into(), shop_country).await
         };
         AddressPayload::from_result(updated.await)
     }
@@ -180,7 +179,7 @@ impl AddressMutation {
         let context = request_context(ctx);
         let deleted = async {
             let target = parse_target(&id, NodeType::Address, context.caller, None)?;
-            context.db.write(async |tx| address::delete_address(tx, target).await).await
+            address::delete_address(&context.db, target).await
         };
         AddressDeletePayload::from_result(
             deleted.await.map(|address_id| GlobalId::new(NodeType::Address, address_id).encode()),
@@ -201,8 +200,7 @@ impl AddressMutation {
                 return Err(Error::bad_input("purposes", "say what for: SHIPPING, BILLING or both"));
             }
             let target = parse_target(&id, NodeType::Address, context.caller, None)?;
-            let defaults = to_address_defaults(&purposes);
-            context.db.write(async |tx| address::set_default_address(tx, target, defaults).await).await
+            address::set_default_address(&context.db, target, to_address_defaults(&purposes)).await
         };
         AddressPayload::from_result(updated.await)
     }

@@ -53,7 +53,7 @@ impl ApiKey {
 
     /// Last four characters of the key, for identification.
     async fn hint(&self) -> &str {
-        &self.row.hint
+        &self.row.last_four
     }
 
     /// Permissions granted to the key.
@@ -63,7 +63,7 @@ impl ApiKey {
 
     /// Account that created the key; null if an API key created it or the caller may not see the account.
     async fn made_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        match self.row.made_by {
+        match self.row.created_by {
             Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
@@ -76,7 +76,7 @@ impl ApiKey {
 
     /// Time of last use, to the minute; null if never used.
     async fn used_at(&self) -> Option<DateTime<Utc>> {
-        self.row.used_at
+        self.row.last_used_at
     }
 
     /// Revocation time; null if not revoked.
@@ -142,9 +142,7 @@ impl ApiKeyMutation {
         let ApiKeyCreateInput { name, permissions, expires_at } = input;
         let permissions: Vec<Permission> = permissions.into_iter().map(Into::into).collect();
         let new_key = NewApiKey { name, permissions: Permissions::from_list(&permissions), expires_at };
-        ApiKeyPayload::from_result(
-            context.db.write(async |tx| api_key::create_api_key(tx, context.caller, new_key).await).await,
-        )
+        ApiKeyPayload::from_result(api_key::create_api_key(&context.db, context.caller, new_key).await)
     }
 
     /// Revokes an API key with immediate effect.
@@ -157,7 +155,7 @@ impl ApiKeyMutation {
         let context = request_context(ctx);
         let revoked = async {
             let key_id = GlobalId::decode_as(&id, NodeType::ApiKey, "id")?;
-            context.db.write(async |tx| api_key::revoke_api_key(tx, key_id).await).await
+            api_key::revoke_api_key(&context.db, key_id).await
         };
         ApiKeyPayload::from_result(revoked.await)
     }

@@ -91,7 +91,7 @@ impl AuditEntry {
 
     /// ID of the changed entity, which may have been deleted since.
     async fn thing_id(&self) -> Option<ID> {
-        NodeType::from_name(&self.0.thing_kind).map(|kind| GlobalId::new(kind, self.0.thing_id).encode().into())
+        NodeType::from_name(&self.0.entity_type).map(|kind| GlobalId::new(kind, self.0.entity_id).encode().into())
     }
 
     /// Changed fields before the change; null for a creation.

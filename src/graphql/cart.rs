@@ -61,12 +61,12 @@ pub enum CartState {
 impl Cart {
     /// Secret ID of the cart.
     async fn id(&self) -> ID {
-        self.0.row.word.clone().into()
+        self.0.row.token.clone().into()
     }
 
     /// Cart status.
     async fn state(&self) -> CartState {
-        self.0.row.state.into()
+        self.0.row.status.into()
     }
 
     /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.

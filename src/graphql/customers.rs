@@ -15,13 +15,12 @@ use super::{
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
-    cart,
     customer::{
-        OwnerScope, data_export,
+        OwnerScope,
         queries::{self, CustomerListFilter, ResolvedCustomerFilter},
     },
     identity::{Caller, Permission, entity::account},
-    order,
+    privacy,
 };
 
 /// Filter for customers. Conditions are combined with AND; omitted fields do not filter.
@@ -98,11 +97,7 @@ impl CustomerQuery {
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let context = request_context(ctx);
         context.start_customer_export()?;
-        let account_id = context.caller.require_account_id()?;
-        let mut export = data_export::export_customer_data(&context.db, account_id).await?;
-        export["carts"] = cart::export_carts(&context.db, account_id).await?.into();
-        export["orders"] = order::privacy::export_orders(&context.db, account_id).await?.into();
-        Ok(Json(export))
+        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
     }
 
     /// Customer by ID, for staff; null if it does not exist.

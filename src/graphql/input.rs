@@ -6,8 +6,8 @@ use rust_decimal::Decimal;
 use super::context::RequestContext;
 use crate::{
     base::{Error, GlobalId, Money, Patch, Result, VersionedTarget, global_id::NodeType},
-    customer::{OwnerScope, profile::AccountTarget},
-    identity::Permission,
+    customer::OwnerScope,
+    identity::{AccountTarget, Permission},
 };
 
 /// An omitted field is unchanged, null clears it.

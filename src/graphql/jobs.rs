@@ -14,17 +14,18 @@ use crate::{
     base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     infra::jobs::{
-        admin::{self, JobRow, JobRowFilter, JobRowState},
+        admin::{self, JobRow, JobRowFilter, JobStatus},
         schedule,
     },
 };
 
 /// Status of a background job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "JobRowState")]
+#[graphql(remote = "JobStatus")]
 pub enum JobState {
     /// Waiting to run at `dueAt`.
-    Waiting,
+    #[graphql(name = "WAITING")]
+    Pending,
     /// Running on a worker.
     Running,
     /// Completed.
@@ -66,7 +67,7 @@ impl Job {
     /// Job status.
     async fn state(&self) -> JobState {
         // A database constraint allows no other values.
-        JobRowState::from_db_str(&self.0.state).unwrap_or(JobRowState::Waiting).into()
+        JobStatus::from_db_str(&self.0.status).unwrap_or(JobStatus::Pending).into()
     }
 
     /// Subject of the event as `type:key`, such as `order:7`; null for a job.
@@ -86,7 +87,7 @@ impl Job {
 
     /// Earliest time of the next attempt; for a running job, the time its lease expires. Null for a finished job.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
-        self.0.due_at
+        self.0.run_at
     }
 
     /// Enqueue time.
@@ -169,7 +170,7 @@ impl JobQuery {
     ) -> Result<JobConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
         let JobFilter { state, queue, kind } = filter.unwrap_or_default();
-        let job_filter = JobRowFilter { state: state.map(JobRowState::from), queue, kind };
+        let job_filter = JobRowFilter { status: state.map(JobStatus::from), queue, kind };
         Ok(JobConnection::new(job_filter, page_request))
     }
 
@@ -177,8 +178,12 @@ impl JobQuery {
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
     async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
         let rows = schedule::list_schedules(&request_context(ctx).db).await?;
-        let to_schedule =
-            |schedule::ScheduleRow { name, cron, next_at, last_at }| Schedule { name, cron, next_at, last_at };
+        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at }| Schedule {
+            name,
+            cron,
+            next_at: next_run_at,
+            last_at: last_run_at,
+        };
         Ok(rows.into_iter().map(to_schedule).collect())
     }
 }
@@ -205,8 +210,5 @@ impl JobMutation {
 async fn retry_or_discard_job(ctx: &Context<'_>, id: &ID, is_retry: bool) -> Result<JobRow> {
     let job_id = GlobalId::decode_as(id, NodeType::Job, "id")?;
     let db = &request_context(ctx).db;
-    db.write(
-        async |tx| if is_retry { admin::retry_job(tx, job_id).await } else { admin::discard_job(tx, job_id).await },
-    )
-    .await
+    if is_retry { admin::retry_job(db, job_id).await } else { admin::discard_job(db, job_id).await }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     base::{self, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
-    notification::{self, message::Model, queries, send, sending_limits},
+    notification::{self, notification::Model, queries, send, sending_limits},
 };
 
 /// Notification channel.
@@ -87,7 +87,7 @@ impl Message {
 
     /// Event that triggered the notification.
     async fn event(&self) -> Result<NotificationEvent> {
-        let event: notification::NotificationEventType = self.0.occasion.parse().map_err(invalid_row_error)?;
+        let event: notification::NotificationEventType = self.0.event_type.parse().map_err(invalid_row_error)?;
         Ok(event.into())
     }
 
@@ -136,12 +136,12 @@ impl Message {
 
     /// Notification status.
     async fn state(&self) -> MessageState {
-        MessageState::from_db_str(&self.0.state)
+        MessageState::from_db_str(&self.0.status)
     }
 
     /// Reason of the last delivery failure; null if there was none.
     async fn why(&self) -> Option<&str> {
-        self.0.why.as_deref()
+        self.0.failure_reason.as_deref()
     }
 
     /// Number of attempts since it was last enqueued.
@@ -157,7 +157,7 @@ impl Message {
     /// Earliest time of delivery: an email is postponed if the address has just received another of its kind. Null
     /// until scheduled.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
-        self.0.due_at
+        self.0.send_at
     }
 
     /// Time of the last delivery; null until sent.
@@ -197,7 +197,7 @@ impl MessageFilter {
     fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
         let Self { state, channel, event, order_id, customer_id, recipient } = self;
         let filter = queries::NotificationListFilter {
-            state: state.map(MessageState::as_db_str),
+            status: state.map(MessageState::as_db_str),
             channel: channel.map(Into::into),
             event_type: event.map(Into::into),
             order_id: parse_optional_id(order_id, NodeType::Order, "filter.orderId")?,
@@ -296,7 +296,7 @@ impl MessageMutation {
         let context = request_context(ctx);
         let resent = async {
             let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
-            context.db.write(async |tx| notification::resend_notification(tx, message_id).await).await
+            notification::resend_notification(&context.db, message_id).await
         };
         MessagePayload::from_result(resent.await)
     }

@@ -32,7 +32,7 @@ use super::{
     shop::CurrencyCode,
 };
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, Result, global_id::NodeType},
     customer::OwnerScope,
     identity::Permission,
     order,
@@ -72,9 +72,7 @@ impl Order {
     /// # Errors
     /// Returns an internal error if the order does not exist.
     pub async fn load_own(context: &RequestContext, order_id: i64) -> Result<Self> {
-        let row =
-            order::queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
-        row.map(Self::with_token).ok_or_else(|| Error::internal("finding an order", "row not found"))
+        order::queries::find_order(&context.db, order_id).await.map(Self::with_token)
     }
 }
 
@@ -98,7 +96,7 @@ impl Order {
         let caller = request_context(ctx).caller;
         let is_buyer = caller.require_account_id().is_ok_and(|account_id| self.row.account_id == Some(account_id));
         let is_visible = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
-        is_visible.then_some(self.row.token.as_str())
+        is_visible.then_some(self.row.guest_access_token.as_str())
     }
 
     /// Order status.
@@ -113,7 +111,7 @@ impl Order {
 
     /// Fulfillment status.
     async fn fulfilment_status(&self) -> FulfilmentStatus {
-        self.row.fulfilment_status.into()
+        self.row.fulfillment_status.into()
     }
 
     /// Whether the buyer can still cancel the order: nothing has been shipped.
@@ -179,7 +177,7 @@ impl Order {
 
     /// Part of `tax` that the prices already include, so it is not added to the total.
     async fn tax_included(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_added)
+        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_excluded_total)
     }
 
     /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
@@ -194,7 +192,7 @@ impl Order {
 
     /// Name of the shipping method as of the purchase; null if none was required.
     async fn shipping_method(&self) -> Option<&str> {
-        self.row.shipping_name.as_deref()
+        self.row.shipping_method_name.as_deref()
     }
 
     /// Shipping address.

@@ -231,9 +231,9 @@ macro_rules! edge {
         #[derive(Debug, async_graphql::SimpleObject)]
         pub struct $name {
             #[doc = $cursor_doc]
-            pub(in crate::graphql) cursor: String,
+            cursor: String,
             #[doc = $node_doc]
-            pub(in crate::graphql) node: $node,
+            node: $node,
         }
 
         impl<Row: Into<$node>> From<(String, Row)> for $name {

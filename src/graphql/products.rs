@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject};
+use macros::BatchedObject;
 
 use super::{
-    batched::{Batched, BatchedList, FieldSelection, product_columns},
+    batched::{Batched, BatchedList, Selection},
     context::{RequestContext, request_context},
     facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductOrder},
     input::find_conflicting_argument,
-    pagination::{CountedList, PagedList, compute_connection_cost, connection, edge},
+    pagination::{CountedList, PagedList, compute_connection_cost, connection},
     product::Product,
 };
 use crate::{
@@ -36,10 +37,14 @@ pub struct ProductList {
     facet_cache: FacetCache,
 }
 
-edge!(
-    /// Product with its cursor.
-    ProductEdge { cursor = "Cursor of the product in this sort order.", node: Batched<Product> = "Product." }
-);
+/// Product with its cursor.
+#[derive(Debug, SimpleObject, BatchedObject)]
+pub struct ProductEdge {
+    /// Cursor of the product in this sort order.
+    cursor: String,
+    /// Product.
+    node: Batched<Product>,
+}
 
 connection!(
     /// Page of products with list-level fields.
@@ -69,13 +74,13 @@ impl ProductList {
         let has_search = filter.search.is_some();
         let filter = Arc::new(filter.resolve(&context.db, &context.category_tree()).await?);
         let sort = ProductSort::from(order).resolve(&filter, has_search)?;
-        let selection = FieldSelection::from_selection_set(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        let edges = selection.fields_named("edges").flat_map(|edges| edges.selection.fields_named("node"));
-        let columns = selection.fields_named("nodes").chain(edges).map(|products| product_columns(&products.selection));
-        let columns = columns.fold(ProductColumns { id: true, ..ProductColumns::default() }, ProductColumns::or);
+        let selection = Selection::of_field(ctx);
+        let mut columns = selection.nested_columns::<Product>("nodes");
         // Cursors are built from the columns of the sort order.
-        let needs_cursors = selection.contains_any(&["edges", "pageInfo"]);
-        let columns = if needs_cursors { columns.or(sort.cursor_columns()) } else { columns };
+        selection.visit_named("edges", &mut |edges| {
+            columns = columns.union(edges.nested_columns::<Product>("node")).union(sort.cursor_columns());
+        });
+        selection.visit_named("pageInfo", &mut |_| columns = columns.union(sort.cursor_columns()));
         Ok(Self { filter, sort, columns, facet_cache: FacetCache::default() })
     }
 }
@@ -114,15 +119,16 @@ impl From<ProductRow> for Product {
     }
 }
 
-impl From<ProductRow> for Batched<Product> {
-    fn from(row: ProductRow) -> Self {
-        Self(row.into())
+impl From<(String, ProductRow)> for ProductEdge {
+    fn from((cursor, row): (String, ProductRow)) -> Self {
+        Self { cursor, node: Batched(row.into()) }
     }
 }
 
+/// The products of a page, whose size is limited.
 impl<T> FromIterator<T> for BatchedList<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self(items.into_iter().collect())
+        Self::limited(items)
     }
 }
 
@@ -153,9 +159,8 @@ impl ProductQuery {
                 return Err(Error::bad_input(find_conflicting_argument(arguments), message));
             }
         };
-        let selection = FieldSelection::from_selection_set(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
         let context = request_context(ctx);
-        let columns = product_columns(&selection);
+        let columns = Selection::of_field(ctx).columns::<Product>();
         let row = product_queries::find_product(&context.db, lookup, context.visibility, columns).await?;
         Ok(row.map(|row| Batched(Product::from(row))))
     }

@@ -27,7 +27,8 @@ pub enum NotificationEvent {
     /// An order was delivered.
     OrderDelivered,
     /// An order was canceled.
-    OrderCancelled,
+    #[graphql(name = "ORDER_CANCELLED")]
+    OrderCanceled,
     /// A refund was issued.
     OrderRefunded,
     /// Verification of an email address; sent on request.

@@ -82,17 +82,17 @@ impl ShippingMethod {
 
     /// Minimum weight in grams; null for no minimum.
     async fn min_grams(&self) -> Option<i32> {
-        self.0.min_grams.map(clamp_to_i32)
+        self.0.min_weight_grams.map(clamp_to_i32)
     }
 
     /// Maximum weight in grams; null for no maximum.
     async fn max_grams(&self) -> Option<i32> {
-        self.0.max_grams.map(clamp_to_i32)
+        self.0.max_weight_grams.map(clamp_to_i32)
     }
 
     /// Discounted subtotal from which shipping is free; null if it never is.
     async fn free_from(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.free_from.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
+        self.0.free_shipping_threshold.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
     }
 
     /// Whether shipping is taxed, at the rate of the destination country.
@@ -189,9 +189,9 @@ impl From<ShippingMethodCreateInput> for ShippingMethodPatch {
             countries: Some(countries),
             price: Some(price),
             price_per_kg: Patch::from_option(price_per_kg),
-            min_grams: Patch::from_option(min_grams),
-            max_grams: Patch::from_option(max_grams),
-            free_from: Patch::from_option(free_from),
+            min_weight_grams: Patch::from_option(min_grams),
+            max_weight_grams: Patch::from_option(max_grams),
+            free_shipping_threshold: Patch::from_option(free_from),
             taxable: Some(taxable),
             position: Some(position),
             active: Some(active),
@@ -249,9 +249,9 @@ impl TryFrom<ShippingMethodUpdateInput> for ShippingMethodPatch {
             countries: reject_null(countries, false, "input.countries")?,
             price: reject_null(price, false, "input.price")?,
             price_per_kg: price_per_kg.into(),
-            min_grams: min_grams.into(),
-            max_grams: max_grams.into(),
-            free_from: free_from.into(),
+            min_weight_grams: min_grams.into(),
+            max_weight_grams: max_grams.into(),
+            free_shipping_threshold: free_from.into(),
             taxable: reject_null(taxable, false, "input.taxable")?,
             position: reject_null(position, false, "input.position")?,
             active: reject_null(active, false, "input.active")?,
@@ -306,7 +306,7 @@ impl ShippingMutation {
     ) -> Result<ShippingMethodPayload> {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
-        let created = context.db.write(async |tx| admin::create_shipping_method(tx, currency, input.into()).await);
+        let created = admin::create_shipping_method(&context.db, currency, input.into());
         ShippingMethodPayload::from_result(created.await)
     }
 
@@ -325,7 +325,7 @@ impl ShippingMutation {
         let updated = async {
             let target = parse_target(&id, NodeType::ShippingMethod, (), expected_version)?;
             let patch = ShippingMethodPatch::try_from(input)?;
-            context.db.write(async |tx| admin::update_shipping_method(tx, currency, target, patch).await).await
+            admin::update_shipping_method(&context.db, currency, target, patch).await
         };
         ShippingMethodPayload::from_result(updated.await)
     }
@@ -344,7 +344,7 @@ impl ShippingMutation {
         let currency = context.app_state.config.shop.currency;
         let deleted = async {
             let target = parse_target(&id, NodeType::ShippingMethod, (), expected_version)?;
-            context.db.write(async |tx| admin::delete_shipping_method(tx, currency, target).await).await
+            admin::delete_shipping_method(&context.db, currency, target).await
         };
         ShippingMethodDeletePayload::from_result(
             deleted.await.map(|method_id| GlobalId::new(NodeType::ShippingMethod, method_id).encode()),

@@ -94,7 +94,7 @@ impl StockLevel {
 
     /// Threshold of available stock at or below which the level is low; null if there is none.
     async fn low_stock_threshold(&self) -> Option<i32> {
-        self.0.low_at.map(clamp_to_i32)
+        self.0.low_stock_threshold.map(clamp_to_i32)
     }
 
     /// Stock movements at the location, newest first.

@@ -34,7 +34,7 @@ pub struct AppliedTax {
 
 impl From<(String, EffectiveTaxRate)> for AppliedTax {
     fn from((name, rate): (String, EffectiveTaxRate)) -> Self {
-        Self { name, percent: Decimal::new(rate.basis_points.into(), 2), included: rate.included }
+        Self { name, percent: Decimal::new(rate.rate_bps.into(), 2), included: rate.included }
     }
 }
 
@@ -79,7 +79,7 @@ impl TaxRate {
 
     /// Whether prices include the tax; otherwise it is added to them.
     async fn included(&self) -> bool {
-        self.0.included
+        self.0.included_in_price
     }
 
     /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
@@ -173,10 +173,7 @@ impl TaxMutation {
             let TaxRateCreateInput { country_code, category_id, name, percent, included } = input;
             let category_key = parse_optional_id(category_id, NodeType::Category, "input.categoryId")?;
             let patch = TaxRatePatch { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
-            request_context(ctx)
-                .db
-                .write(async |tx| admin::create_tax_rate(tx, &country_code, category_key, patch).await)
-                .await
+            admin::create_tax_rate(&request_context(ctx).db, &country_code, category_key, patch).await
         };
         TaxRatePayload::from_result(created.await)
     }
@@ -197,7 +194,7 @@ impl TaxMutation {
             let percent = reject_null(percent, false, "input.percent")?;
             let included = reject_null(included, false, "input.included")?;
             let patch = TaxRatePatch { name: name.into(), percent, included };
-            request_context(ctx).db.write(async |tx| admin::update_tax_rate(tx, target, patch).await).await
+            admin::update_tax_rate(&request_context(ctx).db, target, patch).await
         };
         TaxRatePayload::from_result(updated.await)
     }
@@ -213,7 +210,7 @@ impl TaxMutation {
     ) -> Result<TaxRateDeletePayload> {
         let deleted = async {
             let target = parse_target(&id, NodeType::TaxRate, (), expected_version)?;
-            request_context(ctx).db.write(async |tx| admin::delete_tax_rate(tx, target).await).await
+            admin::delete_tax_rate(&request_context(ctx).db, target).await
         };
         TaxRateDeletePayload::from_result(
             deleted.await.map(|rate_id| GlobalId::new(NodeType::TaxRate, rate_id).encode()),

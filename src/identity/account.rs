@@ -4,15 +4,15 @@ use email_address::{EmailAddress, Options};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set, sea_query::Expr,
 };
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{Role, entity::account, password};
+use super::{Role, entity::account, events::CustomerRegistered, password};
 use crate::{
     base::{
         Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType, link_detection::contains_link, text,
     },
-    infra::{AuditRecord, Tx, outbox::Event},
+    infra::{AuditRecord, Tx},
 };
 
 /// Maximum length of a first or last name in characters.
@@ -49,7 +49,7 @@ pub struct AccountInput<'a> {
     /// Last name; may be empty.
     pub last_name: &'a str,
     /// Password in plain text, if any.
-    pub password: Option<&'a str>,
+    pub password: Option<&'a SecretString>,
 }
 
 impl AccountInput<'_> {
@@ -63,7 +63,9 @@ impl AccountInput<'_> {
             validate_email(raw_email, "input.email"),
             validate_name(first_name, "input.firstName"),
             validate_name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| password::validate_password(password, raw_email, "input.password")),
+            password.map_or(Ok(()), |password| {
+                password::validate_password(password.expose_secret(), raw_email, "input.password")
+            }),
         );
         let mut user_errors = Vec::new();
         let field_errors =
@@ -129,35 +131,20 @@ pub fn normalize_names(first: &str, last: &str) -> (String, String) {
     (text::normalize_for_search(&format!("{first} {last}")), text::normalize_for_search(last))
 }
 
-/// Event: a customer account was created.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct CustomerRegistered {
-    /// ID of the account.
-    pub customer: i64,
-}
-
-impl Event for CustomerRegistered {
-    const KIND: &'static str = "CustomerRegistered";
-
-    fn aggregate(&self) -> String {
-        format!("customer:{}", self.customer)
-    }
-}
-
 /// Creates an account.
 ///
 /// # Errors
 /// Returns `AlreadyExists` if the email address is taken.
 pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
     let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
-    let (name_key, last_name_key) = normalize_names(&first_name, &last_name);
+    let (name_normalized, last_name_normalized) = normalize_names(&first_name, &last_name);
     let row = account::ActiveModel {
-        name_key: Set(name_key),
-        last_name_key: Set(last_name_key),
-        email_key: Set(email.as_deref().map(normalize_email)),
+        name_normalized: Set(name_normalized),
+        last_name_normalized: Set(last_name_normalized),
+        email_normalized: Set(email.as_deref().map(normalize_email)),
         email_verified_at: Set((email_verified && email.is_some()).then_some(tx.now())),
         email: Set(email),
-        password: Set(password_hash),
+        password_hash: Set(password_hash),
         role: Set(role),
         language: Set(language),
         first_name: Set(first_name),
@@ -196,9 +183,18 @@ pub fn email_taken_error() -> Error {
     )
 }
 
+/// Returns the error for an account that was changed concurrently.
+#[must_use]
+pub fn account_changed_error() -> Error {
+    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
+}
+
 /// Returns the account of an email address, if any.
 pub async fn find_account_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
-    Ok(account::Entity::find().filter(account::Column::EmailKey.eq(normalize_email(email.trim()))).one(db).await?)
+    Ok(account::Entity::find()
+        .filter(account::Column::EmailNormalized.eq(normalize_email(email.trim())))
+        .one(db)
+        .await?)
 }
 
 /// Returns an account that is neither disabled nor deleted.
@@ -213,12 +209,12 @@ pub async fn find_active_account(db: &impl ConnectionTrait, account_id: i64) -> 
 /// # Errors
 /// Returns `Unauthenticated` if the account was changed concurrently.
 pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: String) -> Result<account::Model> {
-    let has_same_password = match &account.password {
-        Some(password) => account::Column::Password.eq(password.as_str()),
-        None => account::Column::Password.is_null(),
+    let has_same_password = match &account.password_hash {
+        Some(password) => account::Column::PasswordHash.eq(password.as_str()),
+        None => account::Column::PasswordHash.is_null(),
     };
     let result = account::Entity::update_many()
-        .col_expr(account::Column::Password, Expr::value(password_hash.as_str()))
+        .col_expr(account::Column::PasswordHash, Expr::value(password_hash.as_str()))
         .col_expr(account::Column::UpdatedAt, Expr::value(tx.now()))
         .filter(account::Column::Id.eq(account.id))
         .filter(has_same_password)
@@ -227,9 +223,9 @@ pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: S
         .exec(tx)
         .await?;
     if result.rows_affected == 0 {
-        return Err(super::session::account_changed_error());
+        return Err(account_changed_error());
     }
-    Ok(account::Model { password: Some(password_hash), ..account })
+    Ok(account::Model { password_hash: Some(password_hash), ..account })
 }
 
 /// Marks the email address of an account as verified.
@@ -251,7 +247,7 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
     let (account_id, before, version) = (account.id, account.email.clone(), account.version + 1);
     let mut row = account.into_active_model();
     row.email = Set(Some(email.to_owned()));
-    row.email_key = Set(Some(normalize_email(email)));
+    row.email_normalized = Set(Some(normalize_email(email)));
     row.email_verified_at = Set(Some(tx.now()));
     row.version = Set(version);
     row.updated_at = Set(tx.now());
@@ -266,4 +262,10 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
     }])
     .await?;
     Ok(row)
+}
+
+/// Records an action of an account in the audit log, without values.
+pub async fn record_account_action(tx: &Tx, account_id: i64, action: &'static str) -> Result<()> {
+    let entity = (NodeType::Customer, account_id);
+    tx.record_audit(&[AuditRecord { action, entity, before: None, after: None }]).await
 }

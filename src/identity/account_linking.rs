@@ -94,8 +94,8 @@ async fn find_linked_account(db: &impl ConnectionTrait, identity: &ExternalIdent
 /// Returns whether the email address of the account follows the one at the provider. This applies only to accounts
 /// without a password: with a password, the email address is a login name that only its owner changes.
 fn should_update_email(account: &row::Model, identity: &ExternalIdentity) -> bool {
-    let is_unchanged = identity.email.as_deref().map(account::normalize_email) == account.email_key;
-    identity.email_verified && identity.email.is_some() && !is_unchanged && account.password.is_none()
+    let is_unchanged = identity.email.as_deref().map(account::normalize_email) == account.email_normalized;
+    identity.email_verified && identity.email.is_some() && !is_unchanged && account.password_hash.is_none()
 }
 
 /// Updates the email address from the provider, unless another account has it.

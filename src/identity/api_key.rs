@@ -27,10 +27,10 @@ pub const API_KEY_PREFIX: &str = "sav_";
 pub const MAX_API_KEYS: u64 = 100;
 /// Maximum length of a name in characters.
 const MAX_API_KEY_NAME_CHARS: usize = 100;
-/// Minimum interval between updates of `used_at`.
+/// Minimum interval between updates of `last_used_at`.
 const LAST_USED_UPDATE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 /// Number of trailing characters of the secret that are stored for display.
-const HINT_CHARS: usize = 4;
+const LAST_CHARS_COUNT: usize = 4;
 
 /// Input for a new API key.
 #[derive(Debug)]
@@ -59,30 +59,33 @@ pub struct AuthenticatedApiKey {
 /// # Errors
 /// Returns `IllegalTransition` if there are too many keys, and `BadUserInput` if the input is invalid or exceeds the
 /// permissions of the caller.
-pub async fn create_api_key(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
-    let name = validate_new_api_key(tx, caller, &new)?;
-    let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
-    if active_count >= MAX_API_KEYS {
-        let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
-    }
-    let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
-    let row = api_key::ActiveModel {
-        name: Set(name),
-        hint: Set(key_secret[key_secret.len() - HINT_CHARS..].to_owned()),
-        digest: Set(random_token::sha256_base64url(&key_secret)),
-        permissions: Set(new.permissions.to_string()),
-        made_by: Set(resolve_creator_id(tx, caller).await?),
-        expires_at: Set(new.expires_at),
-        created_at: Set(tx.now()),
-        updated_at: Set(tx.now()),
-        ..Default::default()
-    };
-    let row = row.insert(tx).await?;
-    let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
-    let entity = (NodeType::ApiKey, row.id);
-    tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
-    Ok((row, key_secret))
+pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
+    db.write(async |tx| {
+        let name = validate_new_api_key(tx, caller, &new)?;
+        let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
+        if active_count >= MAX_API_KEYS {
+            let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
+        }
+        let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
+        let row = api_key::ActiveModel {
+            name: Set(name),
+            last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
+            key_hash: Set(random_token::sha256_base64url(&key_secret)),
+            permissions: Set(new.permissions.to_string()),
+            created_by: Set(resolve_creator_id(tx, caller).await?),
+            expires_at: Set(new.expires_at),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..Default::default()
+        };
+        let row = row.insert(tx).await?;
+        let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
+        let entity = (NodeType::ApiKey, row.id);
+        tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
+        Ok((row, key_secret))
+    })
+    .await
 }
 
 /// Returns the ID of the account that a new key belongs to; for an API key, the creator of that key.
@@ -93,10 +96,10 @@ async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
             let row = entity::account::Entity::find_by_id(account_id).lock(LockType::NoKeyUpdate).one(tx).await?;
             let row = row.filter(|row| row.disabled_at.is_none() && row.deleted_at.is_none());
             let row = row.filter(|row| session_id.is_none() || row.role == role);
-            row.map(|row| Some(row.id)).ok_or_else(super::session::account_changed_error)
+            row.map(|row| Some(row.id)).ok_or_else(account::account_changed_error)
         }
         Caller::ApiKey { api_key_id, .. } => {
-            Ok(api_key::Entity::find_by_id(api_key_id).one(tx).await?.and_then(|row| row.made_by))
+            Ok(api_key::Entity::find_by_id(api_key_id).one(tx).await?.and_then(|row| row.created_by))
         }
         Caller::Anonymous => Ok(None),
     }
@@ -134,12 +137,17 @@ fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<Stri
 ///
 /// # Errors
 /// Returns `NotFound` if the key does not exist.
-pub async fn revoke_api_key(tx: &Tx, api_key_id: i64) -> Result<api_key::Model> {
-    let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
-    let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
-    if row.revoked_at.is_some() {
-        return Ok(row);
-    }
+pub async fn revoke_api_key(db: &Db, api_key_id: i64) -> Result<api_key::Model> {
+    db.write(async |tx| {
+        let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
+        let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
+        if row.revoked_at.is_some() { Ok(row) } else { mark_revoked(tx, row).await }
+    })
+    .await
+}
+
+async fn mark_revoked(tx: &Tx, row: api_key::Model) -> Result<api_key::Model> {
+    let api_key_id = row.id;
     let mut row = row.into_active_model();
     row.revoked_at = Set(Some(tx.now()));
     row.updated_at = Set(tx.now());
@@ -158,13 +166,13 @@ pub async fn revoke_api_key(tx: &Tx, api_key_id: i64) -> Result<api_key::Model> 
 /// Revokes all active keys that an account created.
 pub async fn revoke_api_keys_created_by(tx: &Tx, creator_id: i64) -> Result<()> {
     let keys = api_key::Entity::find()
-        .filter(api_key::Column::MadeBy.eq(creator_id))
+        .filter(api_key::Column::CreatedBy.eq(creator_id))
         .filter(api_key::Column::RevokedAt.is_null())
         .order_by_asc(api_key::Column::Id)
         .all(tx)
         .await?;
     for key in keys {
-        revoke_api_key(tx, key.id).await?;
+        mark_revoked(tx, key).await?;
     }
     Ok(())
 }
@@ -175,20 +183,20 @@ pub async fn list_active_api_keys(db: &impl ConnectionTrait) -> Result<Vec<api_k
     Ok(query.order_by_desc(api_key::Column::Id).all(db).await?)
 }
 
-/// Returns the valid key of a secret, if any. Updates `used_at` at most once a minute.
+/// Returns the valid key of a secret, if any. Updates `last_used_at` at most once a minute.
 pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<AuthenticatedApiKey>> {
     let Some(_) = key_secret.strip_prefix(API_KEY_PREFIX) else { return Ok(None) };
-    let query = api_key::Entity::find().filter(api_key::Column::Digest.eq(random_token::sha256_base64url(key_secret)));
+    let query = api_key::Entity::find().filter(api_key::Column::KeyHash.eq(random_token::sha256_base64url(key_secret)));
     let Some(row) = query.filter(api_key::Column::RevokedAt.is_null()).one(db).await? else { return Ok(None) };
     let now = db.now();
     if row.expires_at.is_some_and(|at| at <= now) {
         return Ok(None);
     }
-    if row.used_at.is_none_or(|at| at + LAST_USED_UPDATE_INTERVAL <= now) {
+    if row.last_used_at.is_none_or(|at| at + LAST_USED_UPDATE_INTERVAL <= now) {
         record_api_key_use(db, row.id, now).await?;
     }
     let mut permissions = Permissions::parse(&row.permissions);
-    if let Some(creator) = row.made_by {
+    if let Some(creator) = row.created_by {
         let Some(creator) = account::find_active_account(db, creator).await? else { return Ok(None) };
         // A key never exceeds the current permissions of its creator. The role of a creator stored as `customer` came
         // from a provider's token and is not stored; lowering a stored role revokes the keys of the account.
@@ -199,12 +207,12 @@ pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<
     Ok(Some(AuthenticatedApiKey { id: row.id, permissions, expires_at: row.expires_at }))
 }
 
-/// Updates `used_at`; of concurrent uses only one writes.
+/// Updates `last_used_at`; of concurrent uses only one writes.
 async fn record_api_key_use(db: &Db, api_key_id: i64, now: DateTime<Utc>) -> Result<()> {
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("UPDATE api_key SET used_at = ").bind(now).push(" WHERE id = ").bind(api_key_id);
-        sql.push(" AND (used_at IS NULL OR used_at <= ").bind(now - LAST_USED_UPDATE_INTERVAL).push(")");
+        sql.push("UPDATE api_key SET last_used_at = ").bind(now).push(" WHERE id = ").bind(api_key_id);
+        sql.push(" AND (last_used_at IS NULL OR last_used_at <= ").bind(now - LAST_USED_UPDATE_INTERVAL).push(")");
         tx.execute_raw(sql.into_statement()).await?;
         Ok(())
     })

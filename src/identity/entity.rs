@@ -12,21 +12,21 @@ pub mod account {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub email: Option<String>,
-        pub email_key: Option<String>,
+        pub email_normalized: Option<String>,
         pub email_verified_at: Option<DateTimeUtc>,
-        pub password: Option<String>,
+        pub password_hash: Option<String>,
         pub role: super::super::Role,
         pub first_name: String,
         pub last_name: String,
+        pub name_normalized: String,
+        pub last_name_normalized: String,
         pub phone: Option<String>,
+        pub language: Option<crate::base::LanguageCode>,
         pub version: i32,
         pub disabled_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
         pub deleted_at: Option<DateTimeUtc>,
-        pub name_key: String,
-        pub last_name_key: String,
-        pub language: Option<crate::base::LanguageCode>,
     }
 
     /// No relations: related rows are batch-loaded in one statement.
@@ -48,15 +48,15 @@ pub mod session {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub account_id: i64,
-        pub method: String,
+        pub auth_method: String,
         pub user_agent: String,
-        pub address: String,
+        pub ip_address: String,
+        pub token_family: Option<String>,
         pub expires_at: DateTimeUtc,
-        pub used_at: DateTimeUtc,
+        pub last_used_at: DateTimeUtc,
         pub revoked_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
-        pub family: Option<String>,
     }
 
     /// No relations, as above.
@@ -78,12 +78,12 @@ pub mod api_key {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub name: String,
-        pub hint: String,
-        pub digest: String,
+        pub last_four: String,
+        pub key_hash: String,
         pub permissions: String,
-        pub made_by: Option<i64>,
+        pub created_by: Option<i64>,
         pub expires_at: Option<DateTimeUtc>,
-        pub used_at: Option<DateTimeUtc>,
+        pub last_used_at: Option<DateTimeUtc>,
         pub revoked_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,

@@ -17,18 +17,22 @@ use openidconnect::{
     url::Url,
 };
 use sea_orm::ConnectionTrait;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
     account,
     account_linking::{self, ExternalIdentity},
     entity,
-    oidc_provider::{OidcProvider, ProviderMetadata, ProviderUnavailable, format_error_chain},
+    oidc_provider::{OidcProvider, ProviderMetadata},
     one_time_token::{self, OneTimeTokenPurpose},
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
+    base::{
+        Error, Result,
+        error::{PublicErrorCode, format_error_chain},
+    },
     infra::{Db, Tx},
 };
 
@@ -44,7 +48,7 @@ type OidcClient =
 /// Login request of an app.
 #[derive(Debug)]
 pub struct OidcLoginRequest {
-    /// Redirect URI of the app: one of `identity.redirects`.
+    /// Redirect URI of the app: one of `identity.allowed_redirect_uris`.
     pub redirect_uri: String,
     /// PKCE challenge (S256) of the app.
     pub code_challenge: String,
@@ -58,7 +62,7 @@ pub struct AuthorizationRedirect {
     /// State parameter.
     pub state: String,
     /// Token for the cookie of the browser.
-    pub browser_token: String,
+    pub browser_token: SecretString,
 }
 
 /// Callback from the provider.
@@ -67,7 +71,7 @@ pub struct OidcCallback {
     /// State parameter.
     pub state: String,
     /// Token from the cookie of the browser.
-    pub browser_token: String,
+    pub browser_token: SecretString,
     /// Authorization code, or the error code of the provider.
     pub code_result: Result<String, String>,
 }
@@ -90,7 +94,7 @@ pub async fn begin_login(
     login_request: OidcLoginRequest,
 ) -> Result<AuthorizationRedirect> {
     let client = build_client(&*load_provider_metadata(provider, db.now()).await?, provider, callback_url)?;
-    let (state, browser_token) = (random_token::generate_token()?, random_token::generate_token()?);
+    let (state, browser_token) = (random_token::generate_token()?, random_token::generate_token()?.into());
     let challenge = PkceCodeChallenge::from_code_verifier_sha256(&derive_pkce_verifier(&state, &browser_token));
     let (csrf, nonce) = (CsrfToken::new(state.clone()), derive_nonce(&state, &browser_token));
     let request = client
@@ -112,10 +116,10 @@ struct OidcLoginState {
 }
 
 impl OidcLoginState {
-    fn new(provider: &OidcProvider, state: &str, browser_token: &str) -> Self {
+    fn new(provider: &OidcProvider, state: &str, browser_token: &SecretString) -> Self {
         Self {
             state_hash: random_token::sha256_base64url(state),
-            browser_hash: random_token::sha256_base64url(browser_token),
+            browser_hash: random_token::sha256_base64url(browser_token.expose_secret()),
             provider: provider.name.clone(),
         }
     }
@@ -123,11 +127,11 @@ impl OidcLoginState {
     /// Stores the pending login and deletes expired ones.
     async fn store(self, tx: &Tx, request: OidcLoginRequest) -> Result<()> {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM login_flow WHERE expires_at <= ").bind(tx.now());
+        sql.push("DELETE FROM oidc_login_state WHERE expires_at <= ").bind(tx.now());
         tx.execute_raw(sql.into_statement()).await?;
         let mut sql = tx.sql();
-        sql.push("INSERT INTO login_flow ");
-        sql.push("(state, browser, provider, redirect, challenge, expires_at, created_at, updated_at) VALUES (");
+        sql.push("INSERT INTO oidc_login_state ");
+        sql.push("(state_hash, browser_hash, provider, redirect_uri, code_challenge, expires_at, created_at, updated_at) VALUES (");
         for value in [self.state_hash, self.browser_hash, self.provider, request.redirect_uri, request.code_challenge] {
             sql.bind(value).push(", ");
         }
@@ -139,9 +143,9 @@ impl OidcLoginState {
     /// Consumes the pending login; returns redirect URI and PKCE challenge of the app.
     async fn consume(self, tx: &Tx) -> Result<(String, String)> {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM login_flow WHERE state = ").bind(self.state_hash);
-        sql.push(" AND browser = ").bind(self.browser_hash).push(" AND provider = ").bind(self.provider);
-        sql.push(" AND expires_at > ").bind(tx.now()).push(" RETURNING redirect, challenge");
+        sql.push("DELETE FROM oidc_login_state WHERE state_hash = ").bind(self.state_hash);
+        sql.push(" AND browser_hash = ").bind(self.browser_hash).push(" AND provider = ").bind(self.provider);
+        sql.push(" AND expires_at > ").bind(tx.now()).push(" RETURNING redirect_uri, code_challenge");
         match tx.query_one_raw(sql.into_statement()).await? {
             Some(row) => Ok((row.try_get_by(0)?, row.try_get_by(1)?)),
             None => Err(invalid_login_state_error()),
@@ -156,8 +160,7 @@ impl OidcLoginRequest {
     /// Returns `BadUserInput` if the redirect URI is not allowed or the challenge is not valid S256.
     pub fn parse(allowed_redirect_uris: &[String], redirect_uri: String, code_challenge: String) -> Result<Self> {
         if !allowed_redirect_uris.contains(&redirect_uri) {
-            let message =
-                "`redirect` is not one of the addresses that this shop sends people back to (identity.redirects).";
+            let message = "`redirect` is not one of the addresses that this shop sends people back to (identity.allowed_redirect_uris).";
             return Err(Error::bad_input("redirect", message));
         }
         let is_base64url = code_challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -193,7 +196,7 @@ pub async fn finish_login(
         serde_json::to_string(&metadata).map_err(|error| Error::internal("writing down a sign-in", error))?;
     let code = db
         .write(async move |tx| {
-            one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::SignIn, account.id, &metadata).await
+            one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::Login, account.id, &metadata).await
         })
         .await?;
     let mut redirect_url =
@@ -215,7 +218,7 @@ async fn exchange_code(
     now: DateTime<Utc>,
     provider: &OidcProvider,
     callback_url: &str,
-    (code, state, browser_token): (String, &str, &str),
+    (code, state, browser_token): (String, &str, &SecretString),
 ) -> Result<ExternalIdentity> {
     let metadata = load_provider_metadata(provider, now).await?;
     let client = build_client(&metadata, provider, callback_url)?;
@@ -243,7 +246,7 @@ async fn exchange_code(
             let metadata = provider
                 .refresh_metadata(metadata, now)
                 .await
-                .map_err(|error| provider_unavailable_error(provider, &error.0))?;
+                .map_err(|error| provider_unavailable_error(provider, &error.to_string()))?;
             verify_id_token(&metadata, provider, (token, &nonce), now)
         }
         outcome => outcome,
@@ -267,11 +270,11 @@ fn verify_id_token(
         CoreJwsSigningAlgorithm::HmacSha384,
         CoreJwsSigningAlgorithm::HmacSha512,
     ];
-    let leeway = TimeDelta::from_std(provider.config.leeway).unwrap_or_default();
+    let clock_skew = TimeDelta::from_std(provider.config.clock_skew).unwrap_or_default();
     let verifier = client
         .id_token_verifier()
         .set_allowed_algs(supported_algorithms.filter(|algorithm| !symmetric_algorithms.contains(algorithm)).cloned())
-        .set_time_fn(move || now - leeway);
+        .set_time_fn(move || now - clock_skew);
     token.claims(&verifier, nonce).cloned()
 }
 
@@ -296,10 +299,10 @@ fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> 
 /// Returns `BadUserInput` if the code or the verifier is invalid, and `Forbidden` if the account is disabled or
 /// deleted.
 pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(entity::account::Model, String)> {
-    let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::SignIn, code, "code").await?;
+    let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
         .map_err(|error| Error::internal("reading a sign-in", error))?;
-    if random_token::sha256_base64url(verifier) != metadata.challenge {
+    if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {
         let message = "this is not the verifier of the challenge that the sign-in began with";
         return Err(Error::bad_input("verifier", message));
     }
@@ -313,10 +316,8 @@ async fn load_provider_metadata(
     provider: &OidcProvider,
     now: DateTime<Utc>,
 ) -> Result<std::sync::Arc<ProviderMetadata>> {
-    provider
-        .load_metadata(now)
-        .await
-        .map_err(|ProviderUnavailable(reason)| provider_unavailable_error(provider, &reason))
+    let metadata = provider.load_metadata(now).await;
+    metadata.map_err(|error| provider_unavailable_error(provider, &error.to_string()))
 }
 
 /// Returns the error for a provider that is unavailable or responds incorrectly; logs the reason.
@@ -335,7 +336,8 @@ fn build_client(metadata: &ProviderMetadata, provider: &OidcProvider, callback_u
 
 fn build_client_without_redirect(metadata: &ProviderMetadata, provider: &OidcProvider) -> OidcClient {
     let config = &provider.config;
-    let secret = Some(config.client_secret.clone()).filter(|secret| !secret.is_empty()).map(ClientSecret::new);
+    let secret = Some(config.client_secret.expose_secret()).filter(|secret| !secret.is_empty());
+    let secret = secret.map(|secret| ClientSecret::new(secret.to_owned()));
     let client =
         CoreClient::from_provider_metadata(metadata.discovery.clone(), ClientId::new(config.client_id.clone()), secret);
     let auth_methods = metadata.discovery.token_endpoint_auth_methods_supported();
@@ -346,11 +348,13 @@ fn build_client_without_redirect(metadata: &ProviderMetadata, provider: &OidcPro
 }
 
 /// Derives the PKCE verifier of a login.
-fn derive_pkce_verifier(state: &str, browser_token: &str) -> PkceCodeVerifier {
+fn derive_pkce_verifier(state: &str, browser_token: &SecretString) -> PkceCodeVerifier {
+    let browser_token = browser_token.expose_secret();
     PkceCodeVerifier::new(random_token::sha256_base64url(&format!("verifier {state} {browser_token}")))
 }
 
 /// Derives the nonce of a login.
-fn derive_nonce(state: &str, browser_token: &str) -> Nonce {
+fn derive_nonce(state: &str, browser_token: &SecretString) -> Nonce {
+    let browser_token = browser_token.expose_secret();
     Nonce::new(random_token::sha256_base64url(&format!("nonce {state} {browser_token}")))
 }

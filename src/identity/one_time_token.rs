@@ -19,7 +19,7 @@ pub enum OneTimeTokenPurpose {
     /// Sets a new password.
     ResetPassword,
     /// Completes an OpenID Connect login.
-    SignIn,
+    Login,
 }
 
 impl OneTimeTokenPurpose {
@@ -27,7 +27,7 @@ impl OneTimeTokenPurpose {
         match self {
             Self::VerifyEmail => ("verify_email", TimeDelta::days(2)),
             Self::ResetPassword => ("reset_password", TimeDelta::hours(1)),
-            Self::SignIn => ("sign_in", TimeDelta::minutes(1)),
+            Self::Login => ("login", TimeDelta::minutes(1)),
         }
     }
 }
@@ -42,7 +42,7 @@ pub struct AccountEmailRequested {
 }
 
 impl Event for AccountEmailRequested {
-    const KIND: &'static str = "MailAsked";
+    const KIND: &'static str = "AccountEmailRequested";
 
     fn aggregate(&self) -> String {
         format!("account:{}", self.account)
@@ -69,7 +69,7 @@ pub async fn create_one_time_token(
     let token = random_token::generate_token()?;
     let mut sql = tx.sql();
     sql.push(
-        "INSERT INTO one_time_token (digest, purpose, account_id, detail, expires_at, created_at, updated_at) VALUES (",
+        "INSERT INTO one_time_token (token_hash, purpose, account_id, metadata, expires_at, created_at, updated_at) VALUES (",
     );
     sql.bind(random_token::sha256_base64url(&token))
         .push(", ")
@@ -95,9 +95,9 @@ pub async fn consume_one_time_token(
     field: &str,
 ) -> Result<ConsumedToken> {
     let mut sql = tx.sql();
-    sql.push("DELETE FROM one_time_token WHERE digest = ").bind(random_token::sha256_base64url(token));
+    sql.push("DELETE FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
     sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(tx.now());
-    sql.push(" RETURNING account_id, detail");
+    sql.push(" RETURNING account_id, metadata");
     let row = tx.query_one_raw(sql.into_statement()).await?.ok_or_else(|| invalid_token_error(field))?;
     Ok(ConsumedToken { account_id: row.try_get_by(0)?, metadata: row.try_get_by(1)? })
 }
@@ -110,7 +110,7 @@ pub async fn find_account_by_token(
     now: DateTime<Utc>,
 ) -> Result<Option<i64>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id FROM one_time_token WHERE digest = ").bind(random_token::sha256_base64url(token));
+    sql.push("SELECT account_id FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
     sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(now);
     let row = db.query_one_raw(sql.into_statement()).await?;
     Ok(row.map(|row| row.try_get_by(0)).transpose()?)

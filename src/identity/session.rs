@@ -6,19 +6,21 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
     sea_query::{Expr, LockType},
 };
+use secrecy::SecretString;
 
 use super::{
+    account::{account_changed_error, find_active_account},
     entity::{account, session},
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Result, global_id::NodeType},
     infra::{AuditRecord, Db, SqlBuilder, Tx},
 };
 
 /// Separator of the two parts of a refresh token; it does not occur in base64url.
 const TOKEN_SEPARATOR: char = '.';
-/// Maximum number of new tokens for one used token within the grace period.
+/// Maximum number of new tokens for one used token within the reuse interval.
 const MAX_TOKEN_REUSES: i64 = 10;
 /// Maximum stored length of a user agent in characters.
 const MAX_USER_AGENT_CHARS: usize = 300;
@@ -42,9 +44,24 @@ pub struct IssuedSession {
     /// Account of the session.
     pub account: account::Model,
     /// Refresh token for the next token exchange.
-    pub refresh_token: String,
+    pub refresh_token: SecretString,
     /// Expiry of the session unless it is refreshed.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Tokens of a session, for its client.
+#[derive(Debug)]
+pub struct SessionTokens {
+    /// ID of the account.
+    pub account_id: i64,
+    /// Access token.
+    pub access_token: SecretString,
+    /// Expiry of the access token.
+    pub access_token_expires_at: DateTime<Utc>,
+    /// Single-use refresh token.
+    pub refresh_token: SecretString,
+    /// Expiry of the session unless it is refreshed.
+    pub refresh_token_expires_at: DateTime<Utc>,
 }
 
 /// Result of a refresh.
@@ -74,17 +91,18 @@ pub async fn create_session(
     let presented = account;
     let account = account::Entity::find_by_id(presented.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = account.filter(|current| current.deleted_at.is_none() && current.disabled_at.is_none());
-    let account = active.filter(|current| current.password == presented.password).ok_or_else(account_changed_error)?;
+    let account =
+        active.filter(|current| current.password_hash == presented.password_hash).ok_or_else(account_changed_error)?;
     let expires_at = tx.now() + lifetime;
     let family = random_token::generate_token()?;
     let row = session::ActiveModel {
         account_id: Set(account.id),
-        family: Set(Some(random_token::sha256_base64url(&family))),
-        method: Set(method.to_owned()),
+        token_family: Set(Some(random_token::sha256_base64url(&family))),
+        auth_method: Set(method.to_owned()),
         user_agent: Set(client.user_agent.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT_CHARS).collect()),
-        address: Set(client.ip_address.clone()),
+        ip_address: Set(client.ip_address.clone()),
         expires_at: Set(expires_at),
-        used_at: Set(tx.now()),
+        last_used_at: Set(tx.now()),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
         ..Default::default()
@@ -94,27 +112,24 @@ pub async fn create_session(
     Ok(IssuedSession { session_id: inserted.id, account, refresh_token, expires_at })
 }
 
-/// Returns the error for an account that was changed concurrently.
-#[must_use]
-pub fn account_changed_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
-}
-
 /// Issues a refresh token: the family token, which identifies the session, and a random part.
-async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<String> {
+async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<SecretString> {
     let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
     let mut sql = tx.sql();
-    sql.push("INSERT INTO refresh_token (digest, session_id, created_at, updated_at) VALUES (");
+    sql.push("INSERT INTO refresh_token (token_hash, session_id, created_at, updated_at) VALUES (");
     sql.bind(random_token::sha256_base64url(&refresh_token)).push(", ").bind(session_id).push(", ");
     sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
     tx.execute_raw(sql.into_statement()).await?;
-    Ok(refresh_token)
+    Ok(refresh_token.into())
 }
 
 /// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
 fn select_session_by_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
     let (family, _) = token.split_once(TOKEN_SEPARATOR)?;
-    Some((family, session::Entity::find().filter(session::Column::Family.eq(random_token::sha256_base64url(family)))))
+    Some((
+        family,
+        session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family))),
+    ))
 }
 
 /// Returns whether a refresh token belongs to a stored session. Statements: 1.
@@ -131,16 +146,16 @@ pub async fn find_session_by_token(db: &impl ConnectionTrait, token: &str, accou
 }
 
 /// Exchanges a refresh token for a new one and extends the session. All older tokens of the session become used. A
-/// used token is accepted again within the grace period, for concurrent refreshes of several tabs; later reuse
+/// used token is accepted again within the reuse interval, for concurrent refreshes of several tabs; later reuse
 /// indicates a stolen token and revokes the session.
 ///
-/// Only used tokens within the grace period are stored: the family part identifies the session of older ones.
+/// Only used tokens within the reuse interval are stored: the family part identifies the session of older ones.
 ///
 /// An invalid token is not an `Err`, because the revocation of the session must be committed.
 pub async fn refresh_session(
     tx: &Tx,
     token: &str,
-    (lifetime, grace): (TimeDelta, TimeDelta),
+    (lifetime, reuse_interval): (TimeDelta, TimeDelta),
 ) -> Result<RefreshOutcome> {
     let Some((family, query)) = select_session_by_token(token) else {
         return Ok(RefreshOutcome::Invalid("there is no such token"));
@@ -148,16 +163,16 @@ pub async fn refresh_session(
     let session = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = session.filter(|session| session.revoked_at.is_none() && session.expires_at > tx.now());
     let Some(session) = active else { return Ok(RefreshOutcome::Invalid("its session has ended")) };
-    if !is_refresh_token_valid(tx, token, session.id, grace).await? {
+    if !is_refresh_token_valid(tx, token, session.id, reuse_interval).await? {
         revoke_sessions(tx, session.account_id, Some(session.id)).await?;
         return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
     }
-    let Some(account) = super::account::find_active_account(tx, session.account_id).await? else {
+    let Some(account) = find_active_account(tx, session.account_id).await? else {
         return Ok(RefreshOutcome::Invalid("its account may not sign in"));
     };
     let expires_at = tx.now() + lifetime;
     session::Entity::update_many()
-        .col_expr(session::Column::UsedAt, Expr::value(tx.now()))
+        .col_expr(session::Column::LastUsedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
         .col_expr(session::Column::ExpiresAt, Expr::value(expires_at))
         .filter(session::Column::Id.eq(session.id))
@@ -169,20 +184,20 @@ pub async fn refresh_session(
     tx.execute_raw(sql.into_statement()).await?;
     let mut sql = tx.sql();
     sql.push("DELETE FROM refresh_token WHERE session_id = ").bind(session.id);
-    sql.push(" AND used_at < ").bind(tx.now() - grace);
+    sql.push(" AND used_at < ").bind(tx.now() - reuse_interval);
     tx.execute_raw(sql.into_statement()).await?;
     let refresh_token = issue_refresh_token(tx, session.id, family).await?;
     Ok(RefreshOutcome::Issued(Box::new(IssuedSession { session_id: session.id, account, refresh_token, expires_at })))
 }
 
-/// Returns whether a token is unused, or was used within the grace period less than [`MAX_TOKEN_REUSES`] times.
-async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, grace: TimeDelta) -> Result<bool> {
+/// Returns whether a token is unused, or was used within the reuse interval less than [`MAX_TOKEN_REUSES`] times.
+async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, reuse_interval: TimeDelta) -> Result<bool> {
     let mut sql = tx.sql();
     sql.push("SELECT used_at FROM refresh_token WHERE session_id = ").bind(session_id);
-    sql.push(" AND digest = ").bind(random_token::sha256_base64url(token));
+    sql.push(" AND token_hash = ").bind(random_token::sha256_base64url(token));
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(false) };
     let Some(used_at) = row.try_get_by::<Option<DateTime<Utc>>, _>(0)? else { return Ok(true) };
-    if used_at + grace <= tx.now() {
+    if used_at + reuse_interval <= tx.now() {
         return Ok(false);
     }
     let mut sql = tx.sql();
@@ -233,7 +248,7 @@ pub async fn list_active_sessions(
         .filter(session::Column::AccountId.eq(account_id))
         .filter(session::Column::RevokedAt.is_null())
         .filter(session::Column::ExpiresAt.gt(now))
-        .order_by_desc(session::Column::UsedAt)
+        .order_by_desc(session::Column::LastUsedAt)
         .order_by_desc(session::Column::Id);
     Ok(query.all(db).await?)
 }

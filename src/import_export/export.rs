@@ -121,7 +121,7 @@ impl ExportBatch {
         let variants = loader::load_variants(db, &product_ids, VariantColumns::ALL).await?;
         let variant_ids: Vec<i64> = variants.values().flatten().map(|variant| variant.id).collect();
         let mut sql = SqlBuilder::new(db.get_database_backend());
-        sql.push("SELECT variant_id, CAST(SUM(on_hand) AS BIGINT) AS on_hand FROM inventory WHERE ");
+        sql.push("SELECT variant_id, CAST(SUM(on_hand) AS BIGINT) AS on_hand FROM inventory_level WHERE ");
         sql.eq_any("variant_id", variant_ids.iter().copied()).push(" GROUP BY variant_id");
         let stock = VariantOnHand::find_by_statement(sql.into_statement()).all(db).await?;
         Ok(Self {

@@ -1,63 +1,16 @@
 //! The audit log: one row per change, written in the transaction of the change.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Db, Tx, keyset::KeysetOrder};
+use super::{Actor, Db, SqlBuilder, Tx, keyset::KeysetOrder, sql_builder::query_rows};
 use crate::base::{
     Result,
     global_id::NodeType,
     pagination::{CursorType, CursorValue, Page, PageRequest},
 };
-
-/// The actor of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Actor {
-    /// A caller without authentication.
-    Anonymous,
-    /// The system: a command or a job.
-    #[default]
-    System,
-    /// A customer or staff account.
-    Account(i64),
-    /// An API key.
-    ApiKey(i64),
-}
-
-impl Actor {
-    /// Returns the kind and the id, as stored.
-    #[must_use]
-    pub const fn to_db_parts(self) -> (&'static str, Option<i64>) {
-        match self {
-            Self::Anonymous => ("nobody", None),
-            Self::System => ("system", None),
-            Self::Account(id) => ("account", Some(id)),
-            Self::ApiKey(id) => ("api_key", Some(id)),
-        }
-    }
-}
-
-/// Formats kind and id: `account:7`.
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.to_db_parts() {
-            (kind, Some(id)) => write!(f, "{kind}:{id}"),
-            (kind, None) => f.write_str(kind),
-        }
-    }
-}
-
-/// The origin of a change.
-#[derive(Debug, Clone, Default)]
-pub struct RequestOrigin {
-    /// The actor.
-    pub actor: Actor,
-    /// The id of the request; empty for the system.
-    pub request_id: String,
-}
 
 /// A change of one entity, to be recorded.
 #[derive(Debug, Clone)]
@@ -73,17 +26,24 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
-    /// Creates the record of an update from all audited fields before and after it; `None` if none of them changed.
+    /// Returns the record of an update, with the fields that differ between two JSON objects; `None` if none do.
     #[must_use]
-    pub fn of_update(action: &'static str, entity: (NodeType, i64), before: &Value, after: &Value) -> Option<Self> {
-        let (mut old_values, mut new_values) = (Map::new(), Map::new());
-        for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
-            old_values.insert(name.clone(), before[name].clone());
-            new_values.insert(name.clone(), value.clone());
-        }
-        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-        (after != Some(json!({}))).then_some(Self { action, entity, before, after })
+    pub fn updated(action: &'static str, entity: (NodeType, i64), before: &Value, after: &Value) -> Option<Self> {
+        let (before, after) = diff_values(before, after);
+        let is_changed = !after.is_empty();
+        is_changed.then(|| Self { action, entity, before: Some(before.into()), after: Some(after.into()) })
     }
+}
+
+/// Returns the fields of two JSON objects that differ: old values and new values. A missing field counts as null.
+#[must_use]
+pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut old_values, mut new_values) = (Map::new(), Map::new());
+    for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
+        old_values.insert(name.clone(), before[name].clone());
+        new_values.insert(name.clone(), value.clone());
+    }
+    (old_values, new_values)
 }
 
 /// A row of the audit log.
@@ -94,8 +54,8 @@ pub struct AuditRow {
     pub actor_kind: String,
     pub actor_id: Option<i64>,
     pub action: String,
-    pub thing_kind: String,
-    pub thing_id: i64,
+    pub entity_type: String,
+    pub entity_id: i64,
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub request_id: String,
@@ -136,7 +96,7 @@ const AUDIT_ORDER: KeysetOrder =
 pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageRequest) -> Result<Page<AuditRow>> {
     let AuditRowFilter { actor, action, entity, since, until } = filter;
     let mut sql = db.sql();
-    sql.push("SELECT a.* FROM audit AS a WHERE true");
+    sql.push("SELECT a.* FROM audit_log AS a WHERE true");
     if let Some(actor) = actor {
         let (kind, row_id) = actor.to_db_parts();
         sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(row_id);
@@ -145,7 +105,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
         sql.push(" AND a.action = ").bind(action.as_str());
     }
     if let Some((kind, row_id)) = entity {
-        sql.push(" AND a.thing_kind = ").bind(*kind).push(" AND a.thing_id = ").bind(*row_id);
+        sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
     }
     if let Some(since) = since {
         sql.push(" AND a.created_at >= ").bind(*since);
@@ -183,18 +143,63 @@ impl Tx {
             ("actor_kind", "text"),
             ("actor_id", "bigint"),
             ("action", "text"),
-            ("thing_kind", "text"),
-            ("thing_id", "bigint"),
+            ("entity_type", "text"),
+            ("entity_id", "bigint"),
             ("before", "jsonb"),
             ("after", "jsonb"),
             ("request_id", "text"),
             ("created_at", "timestamptz"),
         ];
         let mut sql = self.sql();
-        sql.insert_rows("audit", &columns, records.iter().map(row).collect());
+        sql.insert_rows("audit_log", &columns, records.iter().map(row).collect());
         self.execute_raw(sql.into_statement()).await?;
         Ok(())
     }
+}
+
+/// Clears the values of an entity's audit rows; the actions are kept.
+pub async fn erase_audit_values(tx: &Tx, (kind, row_id): (NodeType, i64)) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("UPDATE audit_log SET before = NULL, after = NULL WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id);
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}
+
+/// An audited change, as exported to the person that it is about.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedChange {
+    action: String,
+    before: Option<Value>,
+    after: Option<Value>,
+    created_at: DateTime<Utc>,
+}
+
+/// An audited action of an account, as exported to it: without the values of the changed entity.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedAction {
+    action: String,
+    entity_type: String,
+    created_at: DateTime<Utc>,
+}
+
+/// Exports the changes of an entity, oldest first. Statements: 1.
+pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType, i64)) -> Result<Vec<ExportedChange>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT action, before, after, created_at FROM audit_log WHERE entity_type = ").bind(kind.name());
+    sql.push(" AND entity_id = ").bind(row_id).push(" ORDER BY created_at");
+    query_rows(db, sql).await
+}
+
+/// Exports the actions of an account, oldest first. Statements: 1.
+pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<ExportedAction>> {
+    let (kind, actor_id) = Actor::Account(account_id).to_db_parts();
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = ").bind(kind);
+    sql.push(" AND actor_id = ").bind(actor_id).push(" ORDER BY created_at");
+    query_rows(db, sql).await
 }
 
 #[cfg(test)]
@@ -202,11 +207,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn update_record_contains_only_changed_fields() {
-        let update = |before, after| AuditRecord::of_update("product.update", (NodeType::Product, 1), &before, &after);
-        let record = update(json!({ "a": 1, "b": null }), json!({ "a": 1, "b": "x" }));
-        let values = record.map(|record| (record.before, record.after));
-        assert_eq!(values, Some((Some(json!({ "b": null })), Some(json!({ "b": "x" })))));
-        assert!(update(json!({ "a": 1 }), json!({ "a": 1 })).is_none());
+    fn diff_contains_only_changed_fields() {
+        let (old_values, new_values) = diff_values(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
+        assert_eq!((Value::from(old_values), Value::from(new_values)), (json!({ "b": null }), json!({ "b": "x" })));
     }
 }

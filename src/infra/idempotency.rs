@@ -88,7 +88,8 @@ impl Tx {
         let guest_hash = if self.origin().actor == Actor::Anonymous { idempotency_key.guest_hash.as_str() } else { "" };
         let scope = format!("{} {} {guest_hash}", idempotency_key.mutation, self.origin().actor).trim_end().to_owned();
         let mut sql = self.sql();
-        sql.push("INSERT INTO idempotency (scope, key, digest, made, created_at) VALUES (").bind(scope.as_str());
+        sql.push("INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES (")
+            .bind(scope.as_str());
         sql.push(", ")
             .bind(idempotency_key.key.as_str())
             .push(", ")
@@ -104,12 +105,12 @@ impl Tx {
                 sql.bind(resource_id.ok_or_else(|| Error::internal("claiming an idempotency key", "no id allocated"))?)
             }
         };
-        sql.push(", ").bind(self.now()).push(") ON CONFLICT (scope, key) DO NOTHING RETURNING made");
+        sql.push(", ").bind(self.now()).push(") ON CONFLICT (scope, key) DO NOTHING RETURNING resource_id");
         if let Some(row) = self.query_one_raw(sql.into_statement()).await? {
             return Ok(IdempotencyClaim::New(row.try_get_by(0)?));
         }
         let mut sql = self.sql();
-        sql.push("SELECT digest, made FROM idempotency WHERE scope = ").bind(scope);
+        sql.push("SELECT request_hash, resource_id FROM idempotency_key WHERE scope = ").bind(scope);
         sql.push(" AND key = ").bind(idempotency_key.key.as_str());
         let row = self.query_one_raw(sql.into_statement()).await?;
         let row = row.ok_or_else(|| Error::internal("claiming an idempotency key", "the stored key was not found"))?;
@@ -125,7 +126,7 @@ impl Tx {
 pub async fn delete_expired_idempotency_keys(db: &Db) -> Result<u64> {
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM idempotency WHERE created_at < ").bind(tx.now() - IDEMPOTENCY_KEY_RETENTION);
+        sql.push("DELETE FROM idempotency_key WHERE created_at < ").bind(tx.now() - IDEMPOTENCY_KEY_RETENTION);
         Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
     })
     .await

@@ -27,7 +27,7 @@ pub trait BackgroundJob: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// The queue. Concurrency is limited per queue; queues do not wait for each other.
     const QUEUE: &'static str = "default";
-    /// The maximum number of attempts; `jobs.attempts` if `None`.
+    /// The maximum number of attempts; `jobs.max_attempts` if `None`.
     const MAX_ATTEMPTS: Option<u32> = None;
 
     /// Returns the deduplication key: a job is not stored while an unfinished job of the same kind has the same key.
@@ -95,10 +95,14 @@ async fn insert_job(
     run_at: DateTime<Utc>,
 ) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("INSERT INTO job (queue, kind, key, payload, state, due_at, attempts, created_at, updated_at) VALUES (");
+    sql.push(
+        "INSERT INTO job (queue, kind, dedup_key, payload, status, run_at, attempts, created_at, updated_at) VALUES (",
+    );
     sql.bind(queue).push(", ").bind(kind).push(", ").bind(dedup_key).push(", ").bind(payload);
-    sql.push(", 'waiting', ").bind(run_at).push(", 0, ").bind(tx.now()).push(", ").bind(tx.now());
-    sql.push(") ON CONFLICT (kind, key) WHERE key IS NOT NULL AND state IN ('waiting', 'running') DO NOTHING");
+    sql.push(", 'pending', ").bind(run_at).push(", 0, ").bind(tx.now()).push(", ").bind(tx.now());
+    sql.push(
+        ") ON CONFLICT (kind, dedup_key) WHERE dedup_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING",
+    );
     tx.execute_raw(sql.into_statement()).await?;
     tx.notify_workers_on_commit();
     Ok(())

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::SqlBuilder;
+use super::{SqlBuilder, sql_builder::query_rows};
 use crate::base::{
     Result,
     pagination::{Cursor, CursorType, CursorValue, Page, PageRequest},
@@ -110,9 +110,7 @@ impl KeysetPage<'_> {
 
     /// Loads the page with a statement that has the condition, the order and the limit. Statements: 1.
     pub async fn load<T: FromQueryResult>(&self, db: &impl ConnectionTrait, sql: SqlBuilder) -> Result<Page<T>> {
-        let rows = db.query_all_raw(sql.into_statement()).await?;
-        let rows = rows.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, _>>()?;
-        Ok(Page::from_rows(rows, self.request))
+        Ok(Page::from_rows(query_rows(db, sql).await?, self.request))
     }
 }
 

@@ -55,9 +55,10 @@ impl Tx {
             Ok(json!([E::KIND, event.aggregate(), payload, now]))
         };
         let rows = events.iter().map(row).collect::<Result<Vec<_>>>()?;
-        let columns = [("kind", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
+        let columns =
+            [("event_type", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
         let mut sql = self.sql();
-        sql.insert_rows("outbox", &columns, rows);
+        sql.insert_rows("outbox_event", &columns, rows);
         self.notify_workers_on_commit();
         Ok(sql)
     }

@@ -19,7 +19,10 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use moka::sync::Cache;
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::{Db, SqlBuilder, Tx, config::RateLimit};
+use super::{
+    Db, SqlBuilder, Tx,
+    config::{RateLimit, ThrottleConfig},
+};
 use crate::base::{Error, Result};
 
 /// The maximum number of cached portions.
@@ -140,6 +143,35 @@ impl Throttle {
     }
 }
 
+/// The rate limits of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestThrottle<'a> {
+    /// The rate limiter of the instance.
+    pub throttle: &'a Throttle,
+    /// The database, not limited by the statement budget of the request.
+    pub db: &'a Db,
+    /// The limits.
+    pub config: &'a ThrottleConfig,
+    /// The client's IP address; empty if unknown.
+    pub ip_address: &'a str,
+}
+
+impl RequestThrottle<'_> {
+    /// Creates a subject for the client's network; `None` if its address is unknown.
+    #[must_use]
+    pub fn network_subject(&self, action: &'static str, limit: RateLimit) -> Option<ThrottleSubject> {
+        ThrottleSubject::for_network(action, self.ip_address, limit)
+    }
+
+    /// Counts an action of the request, as [`Throttle::count_action`] does.
+    ///
+    /// # Errors
+    /// Returns `RateLimited` if a subject has reached its limit.
+    pub async fn count_action(&self, subjects: &[ThrottleSubject]) -> Result<()> {
+        self.throttle.count_action(self.db, subjects).await
+    }
+}
+
 /// The result of counting an action.
 #[derive(Debug)]
 pub enum ThrottleOutcome {
@@ -212,8 +244,13 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
 }
 
 fn push_counter_upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> SqlBuilder {
-    let columns =
-        [("action", "text"), ("subject", "text"), ("count", "int"), ("most", "int"), ("until", "timestamptz")];
+    let columns = [
+        ("action", "text"),
+        ("subject_hash", "text"),
+        ("count", "int"),
+        ("max_count", "int"),
+        ("window_ends_at", "timestamptz"),
+    ];
     let row = |(subject, increment): &(ThrottleSubject, u32)| {
         let window_ends_at = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let window_ends_at = window_ends_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
@@ -221,14 +258,14 @@ fn push_counter_upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> SqlBuild
     };
     let mut sql = tx.sql();
     sql.with_rows(&columns, subjects.iter().map(row).collect());
-    sql.push("INSERT INTO throttle (action, subject, count, until, created_at, updated_at) ");
-    sql.push("SELECT action, subject, count, until, ").bind(tx.now()).push(", ").bind(tx.now());
+    sql.push("INSERT INTO throttle (action, subject_hash, count, window_ends_at, created_at, updated_at) ");
+    sql.push("SELECT action, subject_hash, count, window_ends_at, ").bind(tx.now()).push(", ").bind(tx.now());
     sql.push(" FROM given WHERE NOT EXISTS (SELECT 1 FROM throttle AS t JOIN given AS g ");
-    sql.push("ON t.action = g.action AND t.subject = g.subject WHERE t.count + g.count > g.most AND t.until > ");
-    sql.bind(tx.now()).push(") ON CONFLICT (action, subject) DO UPDATE SET updated_at = excluded.updated_at, ");
-    sql.push("count = excluded.count + CASE WHEN throttle.until <= ").bind(tx.now());
-    sql.push(" THEN 0 ELSE throttle.count END, until = CASE WHEN throttle.until <= ").bind(tx.now());
-    sql.push(" THEN excluded.until ELSE throttle.until END RETURNING action, subject, count, until, updated_at");
+    sql.push("ON t.action = g.action AND t.subject_hash = g.subject_hash WHERE t.count + g.count > g.max_count AND t.window_ends_at > ");
+    sql.bind(tx.now()).push(") ON CONFLICT (action, subject_hash) DO UPDATE SET updated_at = excluded.updated_at, ");
+    sql.push("count = excluded.count + CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
+    sql.push(" THEN 0 ELSE throttle.count END, window_ends_at = CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
+    sql.push(" THEN excluded.window_ends_at ELSE throttle.window_ends_at END RETURNING action, subject_hash, count, window_ends_at, updated_at");
     sql
 }
 
@@ -238,8 +275,8 @@ pub async fn load_counters(
     subjects: &[(ThrottleSubject, u32)],
 ) -> Result<Vec<(ThrottleSubject, ThrottleCounter)>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, subject, count, until, updated_at FROM throttle WHERE ");
-    sql.eq_any_text("subject", subjects.iter().map(|(subject, _)| subject.subject_hash.as_str()));
+    sql.push("SELECT action, subject_hash, count, window_ends_at, updated_at FROM throttle WHERE ");
+    sql.eq_any_text("subject_hash", subjects.iter().map(|(subject, _)| subject.subject_hash.as_str()));
     match_counters(&db.query_all_raw(sql.into_statement()).await?, subjects)
 }
 
@@ -277,7 +314,7 @@ pub async fn undo_counts(db: &Db, reset_subject: &ThrottleSubject, other_subject
             let mut sql = tx.sql();
             sql.push(&format!("UPDATE throttle SET count = {new_count} WHERE count > 0 AND action = "))
                 .bind(subject.action);
-            sql.push(" AND subject = ").bind(subject.subject_hash.as_str());
+            sql.push(" AND subject_hash = ").bind(subject.subject_hash.as_str());
             tx.execute_raw(sql.into_statement()).await?;
         }
         Ok(())
@@ -289,7 +326,7 @@ pub async fn undo_counts(db: &Db, reset_subject: &ThrottleSubject, other_subject
 pub async fn delete_expired_counters(db: &Db) -> Result<u64> {
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM throttle WHERE until <= ").bind(tx.now());
+        sql.push("DELETE FROM throttle WHERE window_ends_at <= ").bind(tx.now());
         Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
     })
     .await

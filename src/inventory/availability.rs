@@ -39,8 +39,8 @@ async fn load_availability(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT ").push(owner).push(
         " AS owner, CAST(COALESCE(SUM(CASE WHEN v.track_stock THEN i.on_hand - i.reserved END), 0) AS BIGINT) AS available, \
-         MAX(CASE WHEN NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable \
-         FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id WHERE v.deleted_at IS NULL AND ",
+         MAX(CASE WHEN NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable \
+         FROM variant AS v LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.deleted_at IS NULL AND ",
     );
     sql.eq_any(owner, keys.iter().copied()).push(" GROUP BY ").push(owner);
     let mut availability_by_owner = HashMap::with_capacity(keys.len());

@@ -62,7 +62,7 @@ pub async fn load_stock_levels(
     variants: &[i64],
 ) -> Result<HashMap<i64, Vec<StockLevelRow>>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT variant_id, location_id, on_hand, reserved, low_at FROM inventory WHERE ");
+    sql.push("SELECT variant_id, location_id, on_hand, reserved, low_stock_threshold FROM inventory_level WHERE ");
     sql.eq_any("variant_id", variants.iter().copied()).push(" ORDER BY variant_id, location_id");
     let mut levels_by_variant: HashMap<i64, Vec<StockLevelRow>> = HashMap::new();
     for row in db.query_all_raw(sql.into_statement()).await? {
@@ -88,9 +88,9 @@ const LOW_STOCK_ORDER: KeysetOrder = KeysetOrder {
 pub async fn list_low_stock(db: &Db, page_request: &PageRequest) -> Result<Page<StockLevelRow>> {
     let mut sql = db.sql();
     sql.push(
-        "SELECT i.variant_id, i.location_id, i.on_hand, i.reserved, i.low_at FROM inventory AS i \
+        "SELECT i.variant_id, i.location_id, i.on_hand, i.reserved, i.low_stock_threshold FROM inventory_level AS i \
          JOIN variant AS v ON v.id = i.variant_id AND v.deleted_at IS NULL AND v.track_stock \
-         WHERE i.low_at IS NOT NULL AND i.on_hand - i.reserved <= i.low_at",
+         WHERE i.low_stock_threshold IS NOT NULL AND i.on_hand - i.reserved <= i.low_stock_threshold",
     );
     LOW_STOCK_ORDER.load_page(db, sql, page_request).await
 }

@@ -1,11 +1,11 @@
-//! Bulk updates of on-hand stock, and the products' `in_stock` flag.
+//! Bulk updates of on-hand stock.
 
 use std::collections::HashMap;
 
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{DEFAULT_LOCATION_ID, stock_level};
+use super::{in_stock::refresh_in_stock, location::DEFAULT_LOCATION_ID, stock_level};
 use crate::{
     base::{
         Error, Result,
@@ -32,17 +32,18 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
         ("location_id", "bigint"),
         ("on_hand", "bigint"),
         ("reserved", "bigint"),
-        ("moved_why", "text"),
-        ("moved_by", "text"),
+        ("last_reason", "text"),
+        ("last_actor", "text"),
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
     let mut sql = tx.sql();
-    sql.insert_rows("inventory", &columns, rows.collect()).push(
+    sql.insert_rows("inventory_level", &columns, rows.collect()).push(
         " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
-         moved_why = excluded.moved_why, moved_for = NULL, moved_by = excluded.moved_by, \
-         on_hand = CASE WHEN excluded.on_hand < inventory.reserved THEN inventory.reserved ELSE excluded.on_hand END \
-         WHERE inventory.on_hand <> excluded.on_hand",
+         last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
+         on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \
+         excluded.on_hand END \
+         WHERE inventory_level.on_hand <> excluded.on_hand",
     );
     tx.execute_raw(sql.into_statement()).await?;
     let variants: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
@@ -90,39 +91,10 @@ pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()
 
 async fn load_on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
     let mut sql = tx.sql();
-    sql.push("SELECT variant_id, on_hand FROM inventory WHERE location_id = ").bind(DEFAULT_LOCATION_ID).push(" AND ");
+    sql.push("SELECT variant_id, on_hand FROM inventory_level WHERE location_id = ")
+        .bind(DEFAULT_LOCATION_ID)
+        .push(" AND ");
     sql.eq_any("variant_id", variants.iter().copied());
     let rows = tx.query_all_raw(sql.into_statement()).await?;
     rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()
-}
-
-/// Updates the `in_stock` flag of the products of variants, by which product lists filter. Writes only products whose
-/// flag changes, so that most sales do not touch the product row.
-///
-/// Locks the products before reading stock: of two concurrent transactions that sell the last units of two variants of
-/// one product, the second waits for the lock and then sees the change of the first.
-pub async fn refresh_in_stock(tx: &Tx, variants: &[i64]) -> Result<()> {
-    if variants.is_empty() {
-        return Ok(());
-    }
-    let buyable_sql = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory AS i ON i.variant_id = v.id \
-                   WHERE v.product_id = product.id AND v.deleted_at IS NULL \
-                   AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
-    lock_products(tx, variants).await?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
-    sql.eq_any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable_sql);
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
-}
-
-/// Locks the products of variants until the transaction ends. No-op on SQLite, which has a single writer.
-pub(super) async fn lock_products(tx: &Tx, variants: &[i64]) -> Result<()> {
-    let mut sql = tx.sql();
-    if sql.is_postgres() {
-        sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
-        sql.eq_any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    Ok(())
 }

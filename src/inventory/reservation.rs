@@ -87,7 +87,7 @@ pub async fn reserve_stock(
     let to_row = |(line, variant, location, quantity)| json!([line, variant, location, quantity, expires_at, now, now]);
     if !reservations.is_empty() {
         let mut sql = tx.sql();
-        sql.insert_rows("stock_hold", &columns, reservations.into_iter().map(to_row).collect());
+        sql.insert_rows("stock_reservation", &columns, reservations.into_iter().map(to_row).collect());
         tx.execute_raw(sql.into_statement()).await?;
     }
     stock_level::propagate_stock_changes(tx, &before, &after).await?;
@@ -97,7 +97,7 @@ pub async fn reserve_stock(
 /// Removes the expiry of the reservations of lines: the order is paid, or payable on delivery. Statements: 1.
 pub async fn confirm_reservations(tx: &Tx, order_line_ids: &[i64]) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("UPDATE stock_hold SET expires_at = NULL, updated_at = ").bind(tx.now());
+    sql.push("UPDATE stock_reservation SET expires_at = NULL, updated_at = ").bind(tx.now());
     sql.push(" WHERE expires_at IS NOT NULL AND ").eq_any("order_line_id", order_line_ids.iter().copied());
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
@@ -198,10 +198,12 @@ pub async fn write_on_hand_changes(
     }
     let mut sql = tx.sql();
     sql.with_rows(&[("variant_id", "bigint"), ("location_id", "bigint"), ("on_hand", "bigint")], changed_rows);
-    sql.push("UPDATE inventory SET on_hand = given.on_hand, moved_why = ").bind(reason).push(", moved_for = ");
-    sql.bind(reference).push(", moved_by = ").bind(tx.origin().actor.to_string());
+    sql.push("UPDATE inventory_level SET on_hand = given.on_hand, last_reason = ")
+        .bind(reason)
+        .push(", last_reference = ");
+    sql.bind(reference).push(", last_actor = ").bind(tx.origin().actor.to_string());
     sql.push(", updated_at = ").bind(tx.now()).push(
-        " FROM given WHERE inventory.variant_id = given.variant_id AND inventory.location_id = given.location_id",
+        " FROM given WHERE inventory_level.variant_id = given.variant_id AND inventory_level.location_id = given.location_id",
     );
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
@@ -210,7 +212,7 @@ pub async fn write_on_hand_changes(
 /// Returns the reservations of lines, in lock order.
 async fn load_reservations(tx: &Tx, lines: impl IntoIterator<Item = i64>) -> Result<Vec<Reservation>> {
     let mut sql = tx.sql();
-    sql.push("SELECT order_line_id, variant_id, location_id, quantity FROM stock_hold WHERE ");
+    sql.push("SELECT order_line_id, variant_id, location_id, quantity FROM stock_reservation WHERE ");
     sql.eq_any("order_line_id", lines).push(" ORDER BY variant_id, location_id, order_line_id");
     let rows = tx.query_all_raw(sql.into_statement()).await?;
     Ok(rows.iter().map(|row| Reservation::from_query_result(row, "")).collect::<Result<_, _>>()?)
@@ -240,14 +242,16 @@ async fn reduce_reservations(tx: &Tx, reductions: &[(Reservation, i64)]) -> Resu
     if !partly_used.is_empty() {
         let mut sql = tx.sql();
         sql.with_rows(&columns, partly_used.iter().map(to_row).collect());
-        sql.push("UPDATE stock_hold SET quantity = quantity - given.taken, updated_at = ").bind(tx.now());
+        sql.push("UPDATE stock_reservation SET quantity = quantity - given.taken, updated_at = ").bind(tx.now());
         sql.push(" FROM given WHERE order_line_id = given.line AND location_id = given.location");
         tx.execute_raw(sql.into_statement()).await?;
     }
     if !fully_used.is_empty() {
         let mut sql = tx.sql();
         sql.with_rows(&columns, fully_used.iter().map(to_row).collect());
-        sql.push("DELETE FROM stock_hold WHERE (order_line_id, location_id) IN (SELECT line, location FROM given)");
+        sql.push(
+            "DELETE FROM stock_reservation WHERE (order_line_id, location_id) IN (SELECT line, location FROM given)",
+        );
         tx.execute_raw(sql.into_statement()).await?;
     }
     Ok(())

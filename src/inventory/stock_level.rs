@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{StockLow, refresh_in_stock};
+use super::{events::StockLow, in_stock::refresh_in_stock};
 use crate::{base::Result, infra::Tx};
 
 /// The stock of a variant at a location.
@@ -15,7 +15,7 @@ pub struct StockLevelRow {
     pub location_id: i64,
     pub on_hand: i64,
     pub reserved: i64,
-    pub low_at: Option<i64>,
+    pub low_stock_threshold: Option<i64>,
 }
 
 impl StockLevelRow {
@@ -26,7 +26,7 @@ impl StockLevelRow {
     }
 
     fn is_low(&self) -> bool {
-        self.low_at.is_some_and(|threshold| self.available() <= threshold)
+        self.low_stock_threshold.is_some_and(|threshold| self.available() <= threshold)
     }
 }
 
@@ -34,7 +34,7 @@ impl StockLevelRow {
 /// deadlocks. Statements: 1.
 pub async fn lock_stock_levels(tx: &Tx, variants: impl IntoIterator<Item = i64>) -> Result<Vec<StockLevelRow>> {
     let mut sql = tx.sql();
-    sql.push("SELECT variant_id, location_id, on_hand, reserved, low_at FROM inventory WHERE ");
+    sql.push("SELECT variant_id, location_id, on_hand, reserved, low_stock_threshold FROM inventory_level WHERE ");
     sql.eq_any("variant_id", variants).push(" ORDER BY variant_id, location_id");
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");

@@ -4,13 +4,13 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Q
 use serde_json::{Value, json};
 
 use super::{
-    NotificationChannel, NotificationEventType, OrderTemplateData, message,
+    NotificationChannel, NotificationEventType, OrderTemplateData, notification,
     preference::{self, ChannelPreferences},
     send::SendNotification,
 };
 use crate::{
     base::{Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Skip reason of a notification that the customer opted out of.
@@ -60,7 +60,7 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
         let recipient = recipient.filter(|recipient| !recipient.is_empty())?;
         let is_enabled = preferences.is_enabled(event_type, channel);
         // Channels that are off by default, not by choice, leave no skipped row.
-        let (state, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
+        let (status, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
             (true, _) => ("queued", None),
             (false, Some(_)) => ("skipped", Some(OPTED_OUT_REASON)),
             (false, None) => return None,
@@ -74,7 +74,7 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
             order_id,
             language.map(LanguageCode::code),
             template_data,
-            state,
+            status,
             reason,
             0,
             0,
@@ -90,28 +90,29 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
     }
     let columns = [
         ("event_id", "bigint"),
-        ("occasion", "text"),
+        ("event_type", "text"),
         ("channel", "text"),
         ("recipient", "text"),
         ("account_id", "bigint"),
         ("order_id", "bigint"),
         ("language", "text"),
-        ("words", "jsonb"),
-        ("state", "text"),
-        ("why", "text"),
+        ("template_data", "jsonb"),
+        ("status", "text"),
+        ("failure_reason", "text"),
         ("attempts", "int"),
-        ("round", "int"),
+        ("resend_count", "int"),
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
     let mut sql = tx.sql();
-    sql.insert_rows("message", &columns, rows).push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, state");
+    sql.insert_rows("notification", &columns, rows)
+        .push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, status");
     let inserted = tx.query_all_raw(sql.into_statement()).await?;
     for row in &inserted {
         // At most one per channel.
-        let (message, state): (i64, String) = (row.try_get("", "id")?, row.try_get("", "state")?);
-        if state == "queued" {
-            tx.enqueue_job(SendNotification { message }).await?;
+        let (notification_id, status): (i64, String) = (row.try_get("", "id")?, row.try_get("", "status")?);
+        if status == "queued" {
+            tx.enqueue_job(SendNotification { notification_id }).await?;
         }
     }
     Ok(())
@@ -121,36 +122,39 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist, `IllegalTransition` if it is queued or its recipient was erased.
-pub async fn resend_notification(tx: &Tx, message_id: i64) -> Result<message::Model> {
-    let existing = message::Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
-    if existing.state == "queued" {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "id",
-            "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
-        ));
-    }
-    if existing.recipient.is_none() {
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
-    }
-    let (before, round) = (existing.state.clone(), existing.round + 1);
-    let mut row = existing.into_active_model();
-    row.state = Set("queued".to_owned());
-    // A resend by staff bypasses the sending limits.
-    row.due_at = Set(Some(tx.now()));
-    row.why = Set(None);
-    row.attempts = Set(0);
-    row.round = Set(round);
-    row.updated_at = Set(tx.now());
-    let row = row.update(tx).await?;
-    tx.enqueue_job(SendNotification { message: message_id }).await?;
-    tx.record_audit(&[AuditRecord {
-        action: "message.resend",
-        entity: (NodeType::Message, message_id),
-        before: Some(json!({ "state": before })),
-        after: Some(json!({ "state": "queued" })),
-    }])
-    .await?;
-    Ok(row)
+pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notification::Model> {
+    db.write(async |tx| {
+        let existing = notification::Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+        let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
+        if existing.status == "queued" {
+            return Err(Error::user(
+                PublicErrorCode::IllegalTransition,
+                "id",
+                "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
+            ));
+        }
+        if existing.recipient.is_none() {
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
+        }
+        let (before, resend_count) = (existing.status.clone(), existing.resend_count + 1);
+        let mut row = existing.into_active_model();
+        row.status = Set("queued".to_owned());
+        // A resend by staff bypasses the sending limits.
+        row.send_at = Set(Some(tx.now()));
+        row.failure_reason = Set(None);
+        row.attempts = Set(0);
+        row.resend_count = Set(resend_count);
+        row.updated_at = Set(tx.now());
+        let row = row.update(tx).await?;
+        tx.enqueue_job(SendNotification { notification_id }).await?;
+        tx.record_audit(&[AuditRecord {
+            action: "notification.resend",
+            entity: (NodeType::Message, notification_id),
+            before: Some(json!({ "status": before })),
+            after: Some(json!({ "status": "queued" })),
+        }])
+        .await?;
+        Ok(row)
+    })
+    .await
 }

@@ -1,31 +1,31 @@
 //! Entity of notifications.
 
-/// `message`
-pub mod message {
+/// `notification`
+pub mod notification {
     use sea_orm::entity::prelude::*;
 
     /// A notification on one channel.
     #[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "message")]
+    #[sea_orm(table_name = "notification")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub event_id: i64,
-        pub occasion: String,
+        pub event_type: String,
         pub channel: String,
         pub recipient: Option<String>,
         pub account_id: Option<i64>,
         pub order_id: Option<i64>,
         pub language: Option<String>,
-        pub words: Option<Json>,
-        pub state: String,
-        pub why: Option<String>,
+        pub template_data: Option<Json>,
+        pub status: String,
+        pub failure_reason: Option<String>,
         pub attempts: i32,
-        pub round: i32,
+        pub resend_count: i32,
         pub provider_id: Option<String>,
+        pub send_at: Option<DateTimeUtc>,
         pub sent_at: Option<DateTimeUtc>,
-        pub due_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }

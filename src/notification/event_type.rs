@@ -17,7 +17,7 @@ pub enum NotificationEventType {
     /// An order was delivered.
     OrderDelivered,
     /// An order was canceled.
-    OrderCancelled,
+    OrderCanceled,
     /// A refund was completed.
     OrderRefunded,
     /// Verification of an e-mail address was requested.
@@ -43,7 +43,7 @@ impl NotificationEventType {
         Self::OrderConfirmed,
         Self::OrderShipped,
         Self::OrderDelivered,
-        Self::OrderCancelled,
+        Self::OrderCanceled,
         Self::OrderRefunded,
         Self::VerifyEmail,
         Self::ResetPassword,
@@ -57,7 +57,7 @@ impl NotificationEventType {
             Self::OrderConfirmed => "order_confirmed",
             Self::OrderShipped => "order_shipped",
             Self::OrderDelivered => "order_delivered",
-            Self::OrderCancelled => "order_cancelled",
+            Self::OrderCanceled => "order_canceled",
             Self::OrderRefunded => "order_refunded",
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",

@@ -17,7 +17,7 @@ pub async fn enqueue_token_email(tx: &Tx, delivered: &DeliveredEvent<AccountEmai
         OneTimeTokenPurpose::VerifyEmail => NotificationEventType::VerifyEmail,
         OneTimeTokenPurpose::ResetPassword => NotificationEventType::ResetPassword,
         // Not sent by email: it is passed through the browser.
-        OneTimeTokenPurpose::SignIn => return Ok(()),
+        OneTimeTokenPurpose::Login => return Ok(()),
     };
     let Some(owner) = account::find_active_account(tx, delivered.event.account).await? else { return Ok(()) };
     let recipient =

@@ -8,13 +8,13 @@ pub mod preference;
 pub mod send;
 mod enqueue;
 pub mod sending_limits;
-pub mod guest_erasure;
+pub mod privacy;
 pub mod identity_handlers;
 pub mod order_handlers;
 pub mod queries;
 
 pub use enqueue::{NewNotification, NotificationRecipient, enqueue_notification, resend_notification};
-pub use entity::message;
+pub use entity::notification;
 pub use event_type::{NotificationChannel, NotificationEventType};
 pub use render::{RenderedEmail, TemplateContext, render_email, render_sms};
 pub use template_data::{

@@ -21,6 +21,7 @@ use crate::{
         entity::{FulfillmentRow, LineQuantityRow},
         queries,
     },
+    payment::refunds,
 };
 
 /// Enqueues the notification of a placed order.
@@ -41,7 +42,7 @@ pub async fn notify_order_status_changed(tx: &Tx, delivered: &DeliveredEvent<Ord
     let event_type = match delivered.event.to {
         Status::Confirmed => NotificationEventType::OrderConfirmed,
         Status::Delivered => NotificationEventType::OrderDelivered,
-        Status::Cancelled => NotificationEventType::OrderCancelled,
+        Status::Canceled => NotificationEventType::OrderCanceled,
         Status::Pending | Status::Processing | Status::Shipped | Status::Refunded => return Ok(()),
     };
     let Some((recipient, order, data)) = load_order_notification(tx, delivered.event.order).await? else {
@@ -57,8 +58,8 @@ pub async fn notify_order_shipped(tx: &Tx, delivered: &DeliveredEvent<OrderShipp
         return Ok(());
     };
     let order_ids = [order.id];
-    let fulfillments = queries::fulfilments(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
-    let fulfillment = fulfillments.into_iter().find(|fulfillment| fulfillment.id == delivered.event.fulfilment);
+    let fulfillments = queries::fulfillments(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
+    let fulfillment = fulfillments.into_iter().find(|fulfillment| fulfillment.id == delivered.event.fulfillment);
     let fulfillment = fulfillment.ok_or_else(|| Error::internal("telling of a parcel", "it is not there"))?;
     let fulfillment_lines = queries::parcels(tx, &[fulfillment.id]).await?.remove(&fulfillment.id).unwrap_or_default();
     let lines = queries::lines(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
@@ -80,7 +81,7 @@ pub async fn notify_order_refunded(tx: &Tx, delivered: &DeliveredEvent<OrderRefu
     let Some((recipient, order, mut data)) = load_order_notification(tx, delivered.event.order).await? else {
         return Ok(());
     };
-    let refunds = queries::refunds(tx, &[order.id]).await?.remove(&order.id).unwrap_or_default();
+    let refunds = refunds::list_refunds_of_order(tx, order.id).await?;
     let refund = refunds.into_iter().find(|refund| refund.id == delivered.event.refund);
     let refund = refund.ok_or_else(|| Error::internal("telling of a refund", "it is not there"))?;
     data.refund = Some(format_amount(refund.amount, parse_order_currency(&order)?));
@@ -145,7 +146,7 @@ fn build_order_data(order: &OrderRow, lines: &[OrderLineRow]) -> Result<OrderTem
         name: line.name.clone(),
         variant: displayed_variant_name(line),
         quantity: line.quantity,
-        total: format_minor(line.unit_list.saturating_mul(line.quantity)),
+        total: format_minor(line.unit_list_price.saturating_mul(line.quantity)),
     };
     let shipping_address = order.shipping_address.as_ref();
     Ok(OrderTemplateData {
@@ -155,8 +156,8 @@ fn build_order_data(order: &OrderRow, lines: &[OrderLineRow]) -> Result<OrderTem
         subtotal: format_minor(order.subtotal),
         discount: format_nonzero(order.discount),
         shipping: format_minor(order.shipping),
-        tax: format_nonzero(order.tax_added),
-        tax_included: format_nonzero(order.tax - order.tax_added),
+        tax: format_nonzero(order.tax_excluded_total),
+        tax_included: format_nonzero(order.tax - order.tax_excluded_total),
         total: format_minor(order.total),
         address: shipping_address.map(format_address).unwrap_or_default(),
         parcel: None,

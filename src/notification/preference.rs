@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{NotificationChannel, NotificationEventType};
 use crate::{
     base::{Error, Result},
-    infra::{SqlBuilder, Tx},
+    infra::{Db, SqlBuilder},
 };
 
 /// Preferences of an account. Combinations without a choice use the default.
@@ -29,10 +29,10 @@ impl ChannelPreferences {
     }
 
     fn insert_row(&mut self, row: &QueryResult) -> Result<()> {
-        let (event_type, channel): (String, String) = (row.try_get("", "occasion")?, row.try_get("", "channel")?);
+        let (event_type, channel): (String, String) = (row.try_get("", "event_type")?, row.try_get("", "channel")?);
         let parse_error = |error: String| Error::internal("reading what a customer wants to hear of", error);
         let key = (event_type.parse().map_err(parse_error)?, channel.parse().map_err(parse_error)?);
-        self.0.insert(key, row.try_get("", "wanted")?);
+        self.0.insert(key, row.try_get("", "enabled")?);
         Ok(())
     }
 }
@@ -48,7 +48,7 @@ pub async fn load_preferences_by_account(
     account_ids: &[i64],
 ) -> Result<HashMap<i64, ChannelPreferences>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id, occasion, channel, wanted FROM notification_preference WHERE ");
+    sql.push("SELECT account_id, event_type, channel, enabled FROM notification_preference WHERE ");
     sql.eq_any("account_id", account_ids.iter().copied());
     let mut by_account: HashMap<i64, ChannelPreferences> = HashMap::new();
     for row in db.query_all_raw(sql.into_statement()).await? {
@@ -62,34 +62,37 @@ pub async fn load_preferences_by_account(
 /// # Errors
 /// Returns `BadUserInput` if the event type is not optional.
 pub async fn set_preferences(
-    tx: &Tx,
+    db: &Db,
     account_id: i64,
     event_type: NotificationEventType,
     choices: [(NotificationChannel, Option<bool>); 2],
 ) -> Result<ChannelPreferences> {
-    if !event_type.is_optional() {
-        let message = "these letters come only when they are asked for; they cannot be switched off";
-        return Err(Error::bad_input("input.event", message));
-    }
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let row = |(channel, enabled): (NotificationChannel, Option<bool>)| -> Option<Value> {
-        Some(json!([account_id, event_type.name(), channel.name(), enabled?, now, now]))
-    };
-    let rows: Vec<Value> = choices.into_iter().filter_map(row).collect();
-    if !rows.is_empty() {
-        let columns = [
-            ("account_id", "bigint"),
-            ("occasion", "text"),
-            ("channel", "text"),
-            ("wanted", "boolean"),
-            ("created_at", "timestamptz"),
-            ("updated_at", "timestamptz"),
-        ];
-        let mut sql = tx.sql();
-        sql.insert_rows("notification_preference", &columns, rows);
-        sql.push(" ON CONFLICT (account_id, occasion, channel) DO UPDATE SET wanted = excluded.wanted, ");
-        sql.push("updated_at = excluded.updated_at");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    load_preferences(tx, account_id).await
+    db.write(async |tx| {
+        if !event_type.is_optional() {
+            let message = "these letters come only when they are asked for; they cannot be switched off";
+            return Err(Error::bad_input("input.event", message));
+        }
+        let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
+        let row = |(channel, enabled): (NotificationChannel, Option<bool>)| -> Option<Value> {
+            Some(json!([account_id, event_type.name(), channel.name(), enabled?, now, now]))
+        };
+        let rows: Vec<Value> = choices.into_iter().filter_map(row).collect();
+        if !rows.is_empty() {
+            let columns = [
+                ("account_id", "bigint"),
+                ("event_type", "text"),
+                ("channel", "text"),
+                ("enabled", "boolean"),
+                ("created_at", "timestamptz"),
+                ("updated_at", "timestamptz"),
+            ];
+            let mut sql = tx.sql();
+            sql.insert_rows("notification_preference", &columns, rows);
+            sql.push(" ON CONFLICT (account_id, event_type, channel) DO UPDATE SET enabled = excluded.enabled, ");
+            sql.push("updated_at = excluded.updated_at");
+            tx.execute_raw(sql.into_statement()).await?;
+        }
+        load_preferences(tx, account_id).await
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{NotificationChannel, NotificationEventType, message::Model};
+use super::{NotificationChannel, NotificationEventType, notification::Model};
 use crate::{
     base::{
         Error, Result,
@@ -22,8 +22,8 @@ const MAX_RECIPIENT_CHARS: usize = 254;
 /// Filter of notification lists. Conditions are combined with AND; `None` does not filter.
 #[derive(Debug, Clone, Default)]
 pub struct NotificationListFilter {
-    /// State of the notification.
-    pub state: Option<&'static str>,
+    /// Status of the notification.
+    pub status: Option<&'static str>,
     /// Channel of the notification.
     pub channel: Option<NotificationChannel>,
     /// Type of the event.
@@ -50,12 +50,12 @@ impl NotificationListFilter {
     }
 
     fn push_conditions(&self, sql: &mut SqlBuilder) {
-        let Self { state, channel, event_type, order_id, account_id, recipient } = self;
-        sql.push(" FROM message WHERE true");
+        let Self { status, channel, event_type, order_id, account_id, recipient } = self;
+        sql.push(" FROM notification WHERE true");
         let text_conditions = [
-            ("state", *state),
+            ("status", *status),
             ("channel", channel.map(NotificationChannel::name)),
-            ("occasion", event_type.map(NotificationEventType::name)),
+            ("event_type", event_type.map(NotificationEventType::name)),
             ("lower(recipient)", recipient.as_deref()),
         ];
         for (column, value) in text_conditions {

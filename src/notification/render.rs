@@ -45,11 +45,11 @@ macro_rules! templates {
 
 const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
-        "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled",
+        "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_canceled",
         "order_refunded", "verify_email", "reset_password",
     ],
     "sw": [
-        "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled",
+        "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_canceled",
         "order_refunded", "verify_email", "reset_password",
     ],
 };

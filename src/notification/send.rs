@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NotificationChannel, NotificationEventType, OrderTemplateData, TemplateContext,
-    message::{self, Column, Entity},
+    notification::{self, Column, Entity},
     render, render_email, render_sms,
     sending_limits::{self, Admission},
 };
@@ -36,13 +36,13 @@ pub const MAX_SEND_ATTEMPTS: u32 = 8;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SendNotification {
     /// Id of the notification.
-    pub message: i64,
+    pub notification_id: i64,
 }
 
 impl BackgroundJob for SendNotification {
-    const KIND: &'static str = "send_message";
+    const KIND: &'static str = "notification.send";
     // A queue of its own: a hanging service does not delay other jobs.
-    const QUEUE: &'static str = "messages";
+    const QUEUE: &'static str = "notifications";
     const MAX_ATTEMPTS: Option<u32> = Some(MAX_SEND_ATTEMPTS);
 }
 
@@ -51,15 +51,15 @@ impl BackgroundJob for SendNotification {
 /// After a crash between sending and storing the result it is sent again. The message id is the same for each attempt,
 /// so that mailboxes can deduplicate.
 pub async fn send_notification(context: &JobContext, job: SendNotification) -> JobOutcome {
-    match attempt_delivery(context, job.message).await {
+    match attempt_delivery(context, job.notification_id).await {
         Ok(outcome) => outcome,
         Err(error) => Err(error).into(),
     }
 }
 
-async fn attempt_delivery(context: &JobContext, message_id: i64) -> Result<JobOutcome> {
+async fn attempt_delivery(context: &JobContext, notification_id: i64) -> Result<JobOutcome> {
     let Some((row, prepared)) =
-        context.db.write(async |tx| prepare_message(tx, &context.config, message_id).await).await?
+        context.db.write(async |tx| prepare_message(tx, &context.config, notification_id).await).await?
     else {
         return Ok(JobOutcome::Done);
     };
@@ -105,17 +105,17 @@ enum PreparedMessage {
 async fn prepare_message(
     tx: &Tx,
     config: &Config,
-    message_id: i64,
-) -> Result<Option<(message::Model, PreparedMessage)>> {
-    if !check_admission(tx, config, message_id).await? {
+    notification_id: i64,
+) -> Result<Option<(notification::Model, PreparedMessage)>> {
+    if !check_admission(tx, config, notification_id).await? {
         return Ok(None);
     }
     let updated = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(Column::Id.eq(message_id))
+        .filter(Column::Id.eq(notification_id))
         // A failed notification is sent again when its job is retried.
-        .filter(Column::State.is_in(["queued", "failed"]))
+        .filter(Column::Status.is_in(["queued", "failed"]))
         .exec_with_returning(tx)
         .await?;
     let Some(row) = updated.into_iter().next() else { return Ok(None) };
@@ -124,37 +124,37 @@ async fn prepare_message(
 }
 
 /// Returns whether a notification may be sent now. A postponed one is enqueued for its time; a refused one is skipped.
-async fn check_admission(tx: &Tx, config: &Config, message_id: i64) -> Result<bool> {
-    let locked = Entity::find_by_id(message_id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let Some(row) = locked.filter(|row| row.state == "queued" && row.due_at.is_none()) else { return Ok(true) };
+async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Result<bool> {
+    let locked = Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let Some(row) = locked.filter(|row| row.status == "queued" && row.send_at.is_none()) else { return Ok(true) };
     let (_, channel) = parse_event_and_channel(&row)?;
     let admission = sending_limits::decide_admission(tx, config, &row, channel).await?;
     let is_now = admission == Admission::Now;
     let mut changes = row.into_active_model();
     changes.updated_at = Set(tx.now());
     match admission {
-        Admission::Now => changes.due_at = Set(Some(tx.now())),
+        Admission::Now => changes.send_at = Set(Some(tx.now())),
         Admission::Postponed(send_at) => {
-            changes.due_at = Set(Some(send_at));
-            changes.why =
+            changes.send_at = Set(Some(send_at));
+            changes.failure_reason =
                 Set(Some(format!("postponed to {}: another of its kind went to the address", send_at.to_rfc3339())));
-            tx.enqueue_job_at(SendNotification { message: message_id }, send_at).await?;
+            tx.enqueue_job_at(SendNotification { notification_id }, send_at).await?;
         }
         Admission::Refused(reason) => {
-            changes.state = Set("skipped".to_owned());
-            changes.why = Set(Some(reason));
+            changes.status = Set("skipped".to_owned());
+            changes.failure_reason = Set(Some(reason));
         }
     }
     changes.update(tx).await?;
     Ok(is_now)
 }
 
-async fn render_message(tx: &Tx, config: &Config, row: &message::Model) -> Result<PreparedMessage> {
+async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> Result<PreparedMessage> {
     let Some(recipient) = row.recipient.clone() else {
         return Ok(PreparedMessage::Skipped("its recipient has been forgotten".into()));
     };
     let (event_type, channel) = parse_event_and_channel(row)?;
-    let id = format!("{}.{}", row.id, row.round);
+    let id = format!("{}.{}", row.id, row.resend_count);
     let language = row.language.as_deref().and_then(LanguageCode::from_code).unwrap_or(config.shop.language);
     let data = parse_template_data(row)?;
     let mut context = build_template_context(config, data.as_ref());
@@ -162,7 +162,8 @@ async fn render_message(tx: &Tx, config: &Config, row: &message::Model) -> Resul
     if let Some(order_id) = row.order_id.filter(|_| !pattern.is_empty())
         && let Some(order) = queries::find_orders_by_ids(tx, &[order_id], OwnerScope::All).await?.remove(&order_id)
     {
-        context.link = render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.token)]);
+        context.link =
+            render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.guest_access_token)]);
     }
     let (name, token);
     if let Some(purpose) = find_token_purpose(event_type) {
@@ -204,9 +205,9 @@ async fn render_message(tx: &Tx, config: &Config, row: &message::Model) -> Resul
     Ok(PreparedMessage::Email(EmailMessage { id, to: recipient, subject, text, html, date: row.created_at }))
 }
 
-fn parse_event_and_channel(row: &message::Model) -> Result<(NotificationEventType, NotificationChannel)> {
+fn parse_event_and_channel(row: &notification::Model) -> Result<(NotificationEventType, NotificationChannel)> {
     let parse_error = |error: String| Error::internal("reading a message", error);
-    Ok((row.occasion.parse().map_err(parse_error)?, row.channel.parse().map_err(parse_error)?))
+    Ok((row.event_type.parse().map_err(parse_error)?, row.channel.parse().map_err(parse_error)?))
 }
 
 const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTimeTokenPurpose> {
@@ -217,8 +218,8 @@ const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTime
     }
 }
 
-fn parse_template_data(row: &message::Model) -> Result<Option<OrderTemplateData>> {
-    let data = row.words.clone().map(serde_json::from_value).transpose();
+fn parse_template_data(row: &notification::Model) -> Result<Option<OrderTemplateData>> {
+    let data = row.template_data.clone().map(serde_json::from_value).transpose();
     data.map_err(|error| Error::internal("reading what a message says", error))
 }
 
@@ -228,7 +229,7 @@ fn build_template_context<'a>(config: &'a Config, data: Option<&'a OrderTemplate
 }
 
 /// Renders the subject of a stored notification. Returns `None` for an SMS and for erased template data.
-pub fn render_message_subject(config: &Config, row: &message::Model) -> Result<Option<String>> {
+pub fn render_message_subject(config: &Config, row: &notification::Model) -> Result<Option<String>> {
     let (event_type, channel) = parse_event_and_channel(row)?;
     let data = parse_template_data(row)?;
     if channel == NotificationChannel::Sms || (event_type.is_optional() && data.is_none()) {
@@ -241,16 +242,16 @@ pub fn render_message_subject(config: &Config, row: &message::Model) -> Result<O
 /// Stores the result of a delivery attempt, visible to staff.
 async fn record_delivery_result(
     context: &JobContext,
-    row: &message::Model,
-    (state, reason, id): (&str, Option<String>, Option<String>),
+    row: &notification::Model,
+    (status, reason, id): (&str, Option<String>, Option<String>),
     outcome: JobOutcome,
 ) -> Result<JobOutcome> {
-    if let Some(reason) = reason.as_deref().filter(|_| state != "skipped") {
+    if let Some(reason) = reason.as_deref().filter(|_| status != "skipped") {
         tracing::warn!(
-            message = row.id,
+            notification = row.id,
             channel = row.channel,
             attempt = row.attempts,
-            state,
+            status,
             reason,
             "notification not sent"
         );
@@ -260,14 +261,14 @@ async fn record_delivery_result(
         .db
         .write(async |tx| {
             let mut sql = tx.sql();
-            sql.push("UPDATE message SET state = ").bind(state).push(", why = ").bind(reason);
+            sql.push("UPDATE notification SET status = ").bind(status).push(", failure_reason = ").bind(reason);
             sql.push(", updated_at = ").bind(tx.now());
             if let Some(id) = id {
                 sql.push(", provider_id = ").bind(id).push(", sent_at = ").bind(tx.now());
             }
             // Keeps erased recipients erased, and a notification that another worker has sent as sent.
-            sql.push(" WHERE id = ").bind(row.id).push(" AND round = ").bind(row.round);
-            sql.push(" AND state IN ('queued', 'failed') AND recipient IS NOT NULL");
+            sql.push(" WHERE id = ").bind(row.id).push(" AND resend_count = ").bind(row.resend_count);
+            sql.push(" AND status IN ('queued', 'failed') AND recipient IS NOT NULL");
             tx.execute_raw(sql.into_statement()).await?;
             Ok(())
         })

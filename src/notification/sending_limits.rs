@@ -2,10 +2,10 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
-use super::{NotificationChannel, message};
+use super::{NotificationChannel, notification};
 use crate::{
     base::{Country, Result},
     customer::validation,
@@ -30,12 +30,12 @@ pub enum Admission {
 pub async fn decide_admission(
     tx: &Tx,
     config: &Config,
-    row: &message::Model,
+    row: &notification::Model,
     channel: NotificationChannel,
 ) -> Result<Admission> {
     let Some(recipient) = row.recipient.as_deref() else { return Ok(Admission::Now) };
     match channel {
-        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, &row.occasion)).await,
+        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, &row.event_type)).await,
         NotificationChannel::Sms => admit_guest_sms(tx, config, (row.account_id, recipient)).await,
     }
 }
@@ -54,13 +54,17 @@ async fn reserve_email_slot(
     let key = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, pace_subject.as_bytes()));
     let now_millis = tx.now().timestamp_millis();
     let mut sql = tx.sql();
-    sql.push("INSERT INTO message_pace (key, next_at, created_at, updated_at) VALUES (").bind(key);
+    sql.push("INSERT INTO notification_throttle (subject_hash, next_slot_ms, created_at, updated_at) VALUES (")
+        .bind(key);
     sql.push(", ").bind(now_millis + interval).push(", ").bind(tx.now()).push(", ").bind(tx.now());
-    sql.push(") ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at, next_at = ");
-    sql.push("CASE WHEN message_pace.next_at > ").bind(now_millis).push(" THEN message_pace.next_at + ").bind(interval);
-    sql.push(" ELSE excluded.next_at END WHERE message_pace.next_at <= ")
-        .bind(now_millis + to_millis(config.email_delay_limit));
-    sql.push(" RETURNING next_at");
+    sql.push(") ON CONFLICT (subject_hash) DO UPDATE SET updated_at = excluded.updated_at, next_slot_ms = ");
+    sql.push("CASE WHEN notification_throttle.next_slot_ms > ")
+        .bind(now_millis)
+        .push(" THEN notification_throttle.next_slot_ms + ")
+        .bind(interval);
+    sql.push(" ELSE excluded.next_slot_ms END WHERE notification_throttle.next_slot_ms <= ")
+        .bind(now_millis + to_millis(config.max_email_delay));
+    sql.push(" RETURNING next_slot_ms");
     let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
         return Ok(Admission::Refused("too many e-mails of this kind to this address".into()));
     };
@@ -113,17 +117,18 @@ async fn count_guest_sms(tx: &Tx, limit: u32) -> Result<bool> {
         return Ok(false);
     }
     let mut sql = tx.sql();
-    sql.push("INSERT INTO guest_sms_day (day, sent, created_at, updated_at) VALUES (").bind(format_day(tx.now()));
+    sql.push("INSERT INTO guest_sms_daily_count (day, sent_count, created_at, updated_at) VALUES (")
+        .bind(format_day(tx.now()));
     sql.push(", 1, ").bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (day) DO UPDATE SET ");
-    sql.push("sent = guest_sms_day.sent + 1, updated_at = excluded.updated_at WHERE guest_sms_day.sent < ");
-    sql.bind(i64::from(limit)).push(" RETURNING sent");
+    sql.push("sent_count = guest_sms_daily_count.sent_count + 1, updated_at = excluded.updated_at WHERE guest_sms_daily_count.sent_count < ");
+    sql.bind(i64::from(limit)).push(" RETURNING sent_count");
     Ok(tx.query_one_raw(sql.into_statement()).await?.is_some())
 }
 
 /// Returns the number of SMS sent to guests today (UTC). Statements: 1.
 pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
     let mut sql = db.sql();
-    sql.push("SELECT sent FROM guest_sms_day WHERE day = ").bind(format_day(db.now()));
+    sql.push("SELECT sent_count FROM guest_sms_daily_count WHERE day = ").bind(format_day(db.now()));
     let row = db.query_one_raw(sql.into_statement()).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get_by(0))?)
 }
@@ -132,12 +137,12 @@ pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
 /// notifications.
 pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Result<()> {
     const DELETE_BATCH_SIZE: u64 = 1000;
-    let cutoff = db.now() - TimeDelta::days(config.keep_days.into());
+    let cutoff = db.now() - config.retention;
     loop {
         let deleted = db.write(async |tx| {
             let mut sql = tx.sql();
             sql.push(
-                "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE state <> 'queued' AND updated_at < ",
+                "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE status <> 'queued' AND updated_at < ",
             );
             sql.bind(cutoff).push(&format!(" ORDER BY updated_at LIMIT {DELETE_BATCH_SIZE})"));
             Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
@@ -148,10 +153,10 @@ pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Re
     }
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM message_pace WHERE next_at < ").bind(tx.now().timestamp_millis());
+        sql.push("DELETE FROM notification_throttle WHERE next_slot_ms < ").bind(tx.now().timestamp_millis());
         tx.execute_raw(sql.into_statement()).await?;
         let mut sql = tx.sql();
-        sql.push("DELETE FROM guest_sms_day WHERE day < ").bind(format_day(cutoff));
+        sql.push("DELETE FROM guest_sms_daily_count WHERE day < ").bind(format_day(cutoff));
         tx.execute_raw(sql.into_statement()).await?;
         Ok(())
     })

@@ -1,14 +1,14 @@
 //! Row types of orders.
 
-use aws_lc_rs::constant_time;
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use serde_json::Value;
 
 use super::{
     refund_share::refund_share,
-    state_machine::{FulfilmentStatus, PaymentStatus, Status},
+    state_machine::{FulfillmentStatus, PaymentStatus, Status},
 };
+use crate::identity::random_token;
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
@@ -16,25 +16,25 @@ use super::{
 pub struct OrderRow {
     pub id: i64,
     pub number: String,
-    pub token: String,
+    pub guest_access_token: String,
     pub account_id: Option<i64>,
     pub cart_id: Option<i64>,
     pub email: Option<String>,
     pub phone: Option<String>,
-    pub name_key: String,
+    pub customer_name_normalized: String,
     pub language: String,
     pub status: Status,
     pub payment_status: PaymentStatus,
-    pub fulfilment_status: FulfilmentStatus,
+    pub fulfillment_status: FulfillmentStatus,
     pub currency: String,
     pub subtotal: i64,
     pub discount: i64,
     pub shipping: i64,
     pub tax: i64,
-    pub tax_added: i64,
+    pub tax_excluded_total: i64,
     pub total: i64,
     pub shipping_method_id: Option<i64>,
-    pub shipping_name: Option<String>,
+    pub shipping_method_name: Option<String>,
     pub shipping_address: Option<Value>,
     pub billing_address: Option<Value>,
     pub note: Option<String>,
@@ -49,7 +49,7 @@ impl OrderRow {
     /// Returns whether `token` is the order's access token; compares in constant time.
     #[must_use]
     pub fn has_token(&self, token: &str) -> bool {
-        constant_time::verify_slices_are_equal(self.token.as_bytes(), token.as_bytes()).is_ok()
+        random_token::secrets_are_equal(&self.guest_access_token, token)
     }
 }
 
@@ -67,38 +67,38 @@ pub struct OrderLineRow {
     pub variant_name: String,
     pub image: Option<String>,
     pub quantity: i64,
-    pub unit_list: i64,
+    pub unit_list_price: i64,
     pub unit_price: i64,
     pub discount: i64,
     pub tax_name: Option<String>,
-    pub tax_rate: i32,
+    pub tax_rate_bps: i32,
     pub tax: i64,
-    pub tax_added: i64,
+    pub tax_excluded_total: i64,
     pub total: i64,
-    pub tracked: bool,
-    pub fulfilled: i64,
-    pub refunded: i64,
-    pub cancelled: i64,
-    pub returned: i64,
+    pub track_stock: bool,
+    pub quantity_fulfilled: i64,
+    pub quantity_refunded: i64,
+    pub quantity_canceled: i64,
+    pub quantity_returned: i64,
 }
 
 impl OrderLineRow {
     /// Returns the number of shipped units that are not refunded.
     #[must_use]
     pub const fn net_shipped_quantity(&self) -> i64 {
-        self.fulfilled - (self.refunded - self.cancelled)
+        self.quantity_fulfilled - (self.quantity_refunded - self.quantity_canceled)
     }
 
     /// Returns the value of the next `units` refunded units, in minor units.
     #[must_use]
     pub fn refund_share(&self, units: i64) -> i64 {
-        refund_share(self.total, self.quantity, self.refunded, units)
+        refund_share(self.total, self.quantity, self.quantity_refunded, units)
     }
 
     /// Returns the number of units that are neither shipped nor canceled.
     #[must_use]
     pub const fn unshipped_quantity(&self) -> i64 {
-        self.quantity - self.fulfilled - self.cancelled
+        self.quantity - self.quantity_fulfilled - self.quantity_canceled
     }
 }
 
@@ -130,28 +130,12 @@ pub struct LineQuantityRow {
 pub struct OrderHistoryRow {
     pub id: i64,
     pub order_id: i64,
-    pub kind: String,
+    pub event_type: String,
     pub from_status: Option<Status>,
     pub to_status: Option<Status>,
     pub actor_kind: String,
     pub actor_id: Option<i64>,
     pub note: Option<String>,
     pub is_public: bool,
-    pub created_at: DateTime<Utc>,
-}
-
-/// A refund of an order.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct RefundRow {
-    pub id: i64,
-    pub order_id: i64,
-    pub payment_id: i64,
-    pub amount: i64,
-    pub shipping: i64,
-    pub attempt: i32,
-    pub status: String,
-    pub reason: Option<String>,
-    pub error: Option<String>,
     pub created_at: DateTime<Utc>,
 }

@@ -42,7 +42,7 @@ event!(
     /// A fulfillment was created.
     OrderShipped {
         /// Id of the fulfillment.
-        fulfilment: i64,
+        fulfillment: i64,
     }
 );
 event!(

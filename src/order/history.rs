@@ -57,20 +57,20 @@ pub async fn record_history_event(tx: &Tx, order_id: i64, event: OrderHistoryEve
 /// Returns the statement that inserts a history entry.
 pub(super) fn statement(tx: &Tx, order: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> SqlBuilder {
     let OrderNote { text, is_public } = note;
-    let (kind, from, to) = match event {
+    let (event_type, from, to) = match event {
         OrderHistoryEvent::Placed => ("placed", None, None),
         OrderHistoryEvent::StatusChanged(from, to) => ("status", Some(from), Some(to)),
         OrderHistoryEvent::Payment => ("payment", None, None),
-        OrderHistoryEvent::Fulfillment => ("fulfilment", None, None),
+        OrderHistoryEvent::Fulfillment => ("fulfillment", None, None),
         OrderHistoryEvent::Refund => ("refund", None, None),
         OrderHistoryEvent::Note => ("note", None, None),
     };
     let (actor, actor_id) = tx.origin().actor.to_db_parts();
     let mut sql = tx.sql();
     sql.push(
-        "INSERT INTO order_entry (order_id, kind, from_status, to_status, actor_kind, actor_id, note, is_public, ",
+        "INSERT INTO order_history (order_id, event_type, from_status, to_status, actor_kind, actor_id, note, is_public, ",
     );
-    sql.push("created_at) VALUES (").bind(order).push(", ").bind(kind).push(", ").bind(from.map(Status::stored));
+    sql.push("created_at) VALUES (").bind(order).push(", ").bind(event_type).push(", ").bind(from.map(Status::stored));
     sql.push(", ").bind(to.map(Status::stored)).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
     sql.bind(text).push(", ").bind(is_public).push(", ").bind(tx.now()).push(")");
     sql

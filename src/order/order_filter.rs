@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
-use super::{FulfilmentStatus, OrderRow, PaymentStatus, Status, number};
+use super::{FulfillmentStatus, OrderRow, PaymentStatus, Status, number};
 use crate::{
     base::{
         Country, Error, Result,
@@ -33,7 +33,7 @@ pub struct OrderListFilter {
     /// Any of these statuses.
     pub payment_status: Option<Vec<PaymentStatus>>,
     /// Any of these statuses.
-    pub fulfilment_status: Option<Vec<FulfilmentStatus>>,
+    pub fulfillment_status: Option<Vec<FulfillmentStatus>>,
     /// Time range of placement.
     pub placed: PlacedTimeRange,
     /// Account id of the customer.
@@ -133,16 +133,16 @@ impl OrderListFilter {
 type OrderStatusLists = [Vec<&'static str>; 3];
 
 /// Columns of [`OrderStatusLists`].
-const STATUS_COLUMNS: [&str; 3] = ["status", "payment_status", "fulfilment_status"];
+const STATUS_COLUMNS: [&str; 3] = ["status", "payment_status", "fulfillment_status"];
 
 impl ResolvedOrderFilter {
     /// Returns the selected statuses; `None` where the filter has no condition.
     fn status_lists(&self) -> [Option<Vec<&'static str>>; 3] {
-        let OrderListFilter { status, payment_status, fulfilment_status, .. } = &self.filter;
+        let OrderListFilter { status, payment_status, fulfillment_status, .. } = &self.filter;
         [
             status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
             payment_status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
-            fulfilment_status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
+            fulfillment_status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
         ]
     }
 
@@ -161,7 +161,7 @@ impl ResolvedOrderFilter {
         Some([
             status.unwrap_or_else(|| Status::ALL.iter().map(|value| value.stored()).collect()),
             payment.unwrap_or_else(|| PaymentStatus::ALL.iter().map(|value| value.stored()).collect()),
-            fulfillment.unwrap_or_else(|| FulfilmentStatus::ALL.iter().map(|value| value.stored()).collect()),
+            fulfillment.unwrap_or_else(|| FulfillmentStatus::ALL.iter().map(|value| value.stored()).collect()),
         ])
     }
 
@@ -219,7 +219,7 @@ impl ResolvedOrderFilter {
         sql.push(" OR ");
         sql.starts_with(indexed_expression(postgres, "lower(o.email)"), email);
         sql.push(" OR ");
-        sql.starts_with("o.name_key", name);
+        sql.starts_with("o.customer_name_normalized", name);
         if let Some(phone) = phone {
             sql.push(" OR ");
             sql.starts_with(indexed_expression(postgres, "o.phone"), phone);
@@ -271,13 +271,13 @@ pub async fn list_orders(
                 .bind_texts(list.iter().copied())
                 .push(&format!(") AS by_{column} ({column}) CROSS JOIN "));
         }
-        sql.push("LATERAL (SELECT o.* FROM customer_order AS o WHERE true");
+        sql.push("LATERAL (SELECT o.* FROM orders AS o WHERE true");
         for column in STATUS_COLUMNS {
             sql.push(&format!(" AND o.{column} = by_{column}.{column}"));
         }
         filter.push_other_conditions(&mut sql);
     } else {
-        sql.push("SELECT o.* FROM customer_order AS o WHERE true");
+        sql.push("SELECT o.* FROM orders AS o WHERE true");
         filter.push_conditions(&mut sql);
     }
     page.push_condition(&mut sql);
@@ -293,7 +293,7 @@ pub async fn list_orders(
 /// Returns the number of matching orders. Statements: 1, with cost proportional to that number.
 pub async fn count_orders(db: &impl ConnectionTrait, filter: &ResolvedOrderFilter) -> Result<i64> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT COUNT(*) FROM customer_order AS o WHERE true");
+    sql.push("SELECT COUNT(*) FROM orders AS o WHERE true");
     filter.push_conditions(&mut sql);
     keyset::load_count(db, sql).await
 }

@@ -27,14 +27,14 @@ pub struct NewOrder {
     pub cart_id: Option<i64>,
     pub email: Option<String>,
     pub phone: Option<String>,
-    pub name_key: String,
+    pub customer_name_normalized: String,
     pub language: String,
     pub currency: String,
     pub subtotal: i64,
     pub discount: i64,
     pub shipping: i64,
     pub tax: i64,
-    pub tax_added: i64,
+    pub tax_excluded_total: i64,
     pub total: i64,
     pub shipping_method: Option<(i64, String)>,
     pub shipping_address: Option<Value>,
@@ -60,16 +60,16 @@ pub struct NewOrderLine {
     pub variant_name: String,
     pub image: Option<String>,
     pub quantity: i64,
-    pub unit_list: i64,
+    pub unit_list_price: i64,
     pub unit_price: i64,
     pub discount: i64,
     pub tax_name: Option<String>,
-    pub tax_rate: i32,
+    pub tax_rate_bps: i32,
     pub tax: i64,
-    pub tax_added: i64,
+    pub tax_excluded_total: i64,
     pub total: i64,
     pub weight_grams: Option<i64>,
-    pub tracked: bool,
+    pub track_stock: bool,
     pub allow_backorder: bool,
 }
 
@@ -85,7 +85,7 @@ pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Res
     let line_ids = insert_order_lines(tx, new_order, batch).await?;
     let to_request = |(line, line_id): (&NewOrderLine, &i64)| {
         let (variant, quantity, backorder) = (line.variant_id, line.quantity, line.allow_backorder);
-        line.tracked.then_some(ReservationRequest {
+        line.track_stock.then_some(ReservationRequest {
             order_line_id: *line_id,
             variant_id: variant,
             quantity,
@@ -119,9 +119,12 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
     for _ in 0..MAX_NUMBER_ATTEMPTS {
         let mut sql = tx.sql();
         sql.push(
-            "INSERT INTO customer_order (id, number, token, account_id, cart_id, email, phone, name_key, language, status, \
-             payment_status, fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, \
-             shipping_method_id, shipping_name, shipping_address, billing_address, note, version, expires_at, placed_at, \
+            "INSERT INTO orders (id, number, guest_access_token, account_id, cart_id, email, phone, \
+             customer_name_normalized, language, status, \
+             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
+             total, \
+             shipping_method_id, shipping_method_name, shipping_address, billing_address, note, version, expires_at, \
+             placed_at, \
              created_at, updated_at) VALUES (",
         );
         sql.bind(new_order.id)
@@ -136,7 +139,7 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
             .push(", ")
             .bind(new_order.email.as_deref())
             .push(", ");
-        sql.bind(new_order.phone.as_deref()).push(", ").bind(new_order.name_key.as_str()).push(", ");
+        sql.bind(new_order.phone.as_deref()).push(", ").bind(new_order.customer_name_normalized.as_str()).push(", ");
         sql.bind(new_order.language.as_str())
             .push(", 'pending', ")
             .bind(new_order.payment_status.stored())
@@ -147,7 +150,7 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
             new_order.discount,
             new_order.shipping,
             new_order.tax,
-            new_order.tax_added,
+            new_order.tax_excluded_total,
             new_order.total,
         ] {
             sql.push(", ").bind(amount);
@@ -189,19 +192,19 @@ async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Resu
         ("variant_name", "text"),
         ("image", "text"),
         ("quantity", "bigint"),
-        ("unit_list", "bigint"),
+        ("unit_list_price", "bigint"),
         ("unit_price", "bigint"),
         ("discount", "bigint"),
         ("tax_name", "text"),
-        ("tax_rate", "int"),
+        ("tax_rate_bps", "int"),
         ("tax", "bigint"),
-        ("tax_added", "bigint"),
+        ("tax_excluded_total", "bigint"),
         ("total", "bigint"),
         ("weight_grams", "bigint"),
-        ("tracked", "boolean"),
-        ("fulfilled", "bigint"),
-        ("refunded", "bigint"),
-        ("cancelled", "bigint"),
+        ("track_stock", "boolean"),
+        ("quantity_fulfilled", "bigint"),
+        ("quantity_refunded", "bigint"),
+        ("quantity_canceled", "bigint"),
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
@@ -216,16 +219,16 @@ async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Resu
             line.variant_name,
             line.image,
             line.quantity,
-            line.unit_list,
+            line.unit_list_price,
             line.unit_price,
             line.discount,
             line.tax_name,
-            line.tax_rate,
+            line.tax_rate_bps,
             line.tax,
-            line.tax_added,
+            line.tax_excluded_total,
             line.total,
             line.weight_grams,
-            line.tracked,
+            line.track_stock,
             0,
             0,
             0,

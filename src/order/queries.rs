@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow, RefundRow};
+use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow};
 use crate::{
     base::{Error, Result},
     customer::OwnerScope,
@@ -17,7 +17,7 @@ use crate::{
 /// Returns `NotFound` if it does not exist or is outside the access scope.
 pub async fn lock_order(tx: &Tx, order_id: i64, owner_scope: OwnerScope) -> Result<OrderRow> {
     let mut sql = tx.sql();
-    sql.push("SELECT o.* FROM customer_order AS o WHERE o.id = ").bind(order_id);
+    sql.push("SELECT o.* FROM orders AS o WHERE o.id = ").bind(order_id);
     push_owner_condition(&mut sql, owner_scope);
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
@@ -34,10 +34,19 @@ pub async fn find_orders_by_ids(
     owner_scope: OwnerScope,
 ) -> Result<HashMap<i64, OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT o.* FROM customer_order AS o WHERE ").eq_any("o.id", keys.iter().copied());
+    sql.push("SELECT o.* FROM orders AS o WHERE ").eq_any("o.id", keys.iter().copied());
     push_owner_condition(&mut sql, owner_scope);
     let rows = db.query_all_raw(sql.into_statement()).await?;
     rows.iter().map(|row| OrderRow::from_query_result(row, "").map(|row| (row.id, row)).map_err(Error::from)).collect()
+}
+
+/// Returns an order that exists, without an access check.
+///
+/// # Errors
+/// Returns an internal error if it does not exist.
+pub async fn find_order(db: &impl ConnectionTrait, order_id: i64) -> Result<OrderRow> {
+    let row = find_orders_by_ids(db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+    row.ok_or_else(|| Error::internal("finding an order", "row not found"))
 }
 
 /// Returns the order with this number if it is within the access scope or the token matches. Statements: 1.
@@ -48,7 +57,7 @@ pub async fn find_order_by_number(
     token: Option<&str>,
 ) -> Result<Option<OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT o.* FROM customer_order AS o WHERE o.number = ").bind(number);
+    sql.push("SELECT o.* FROM orders AS o WHERE o.number = ").bind(number);
     let row = db.query_one_raw(sql.into_statement()).await?;
     let Some(order) = row.map(|row| OrderRow::from_query_result(&row, "")).transpose()? else { return Ok(None) };
     let is_owner = match owner_scope {
@@ -90,27 +99,17 @@ load_rows_by_owner!(
 );
 load_rows_by_owner!(
     /// Returns the history of orders, oldest entry first.
-    history, OrderHistoryRow, order_id, "SELECT e.* FROM order_entry AS e", "e.order_id", "e.id"
+    history, OrderHistoryRow, order_id, "SELECT e.* FROM order_history AS e", "e.order_id", "e.id"
 );
 load_rows_by_owner!(
     /// Returns the fulfillments of orders.
-    fulfilments, FulfillmentRow, order_id, "SELECT f.* FROM fulfilment AS f", "f.order_id", "f.id"
+    fulfillments, FulfillmentRow, order_id, "SELECT f.* FROM fulfillment AS f", "f.order_id", "f.id"
 );
 load_rows_by_owner!(
     /// Returns the line quantities of fulfillments.
-    parcels, LineQuantityRow, owner, "SELECT fulfilment_id AS owner, order_line_id, quantity FROM fulfilment_line",
-    "fulfilment_id", "order_line_id"
+    parcels, LineQuantityRow, owner, "SELECT fulfillment_id AS owner, order_line_id, quantity FROM fulfillment_line",
+    "fulfillment_id", "order_line_id"
 );
-load_rows_by_owner!(
-    /// Returns the refunds of orders, of any status.
-    refunds, RefundRow, order_id, "SELECT r.* FROM refund AS r", "r.order_id", "r.id"
-);
-load_rows_by_owner!(
-    /// Returns the line quantities of refunds.
-    refunded, LineQuantityRow, owner, "SELECT refund_id AS owner, order_line_id, quantity FROM refund_line",
-    "refund_id", "order_line_id"
-);
-
 /// Returns the lines of one order in their original order.
 pub async fn load_lines_of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<OrderLineRow>> {
     Ok(lines(db, &[order_id]).await?.remove(&order_id).unwrap_or_default())

@@ -49,7 +49,7 @@ string_enum!(
         /// Delivered.
         Delivered = "delivered",
         /// Canceled; final.
-        Cancelled = "cancelled",
+        Canceled = "canceled",
         /// Completely refunded; final.
         Refunded = "refunded",
     }
@@ -61,7 +61,7 @@ string_enum!(
         /// No result of the provider yet.
         Pending = "pending",
         /// Authorized by the provider, or payable on delivery.
-        Authorised = "authorised",
+        Authorized = "authorized",
         /// Captured.
         Paid = "paid",
         /// Partially refunded.
@@ -75,7 +75,7 @@ string_enum!(
 
 string_enum!(
     /// Fulfillment status of an order.
-    FulfilmentStatus {
+    FulfillmentStatus {
         /// No unit is shipped.
         Unfulfilled = "unfulfilled",
         /// Some units are shipped.
@@ -139,8 +139,8 @@ impl Status {
             (Self::Confirmed | Self::Processing, OrderAction::Fulfill { is_last: false }) => Some(Self::Processing),
             (Self::Confirmed | Self::Processing, OrderAction::Fulfill { is_last: true }) => Some(Self::Shipped),
             (Self::Shipped, OrderAction::Deliver) => Some(Self::Delivered),
-            (Self::Pending | Self::Confirmed, OrderAction::Cancel) => Some(Self::Cancelled),
-            (Self::Processing | Self::Shipped, OrderAction::Cancel) if !payment.is_captured() => Some(Self::Cancelled),
+            (Self::Pending | Self::Confirmed, OrderAction::Cancel) => Some(Self::Canceled),
+            (Self::Processing | Self::Shipped, OrderAction::Cancel) if !payment.is_captured() => Some(Self::Canceled),
             (Self::Confirmed | Self::Processing | Self::Shipped | Self::Delivered, OrderAction::Refund)
                 if payment.is_captured() =>
             {
@@ -221,7 +221,7 @@ mod tests {
         }
         assert_eq!(reached.len(), Status::ALL.len());
         for payment in PaymentStatus::ALL {
-            for final_status in [Status::Cancelled, Status::Refunded] {
+            for final_status in [Status::Canceled, Status::Refunded] {
                 assert_eq!(final_status.available_actions(*payment).count(), 0, "{final_status:?} {payment:?}");
             }
         }
@@ -229,17 +229,17 @@ mod tests {
 
     #[test]
     fn cancel_after_shipment_requires_uncaptured_payment() {
-        use PaymentStatus::{Authorised, Paid, PartiallyRefunded, Pending, Refunded, Voided};
-        for payment in [Pending, Authorised, Voided, Paid, PartiallyRefunded, Refunded] {
+        use PaymentStatus::{Authorized, Paid, PartiallyRefunded, Pending, Refunded, Voided};
+        for payment in [Pending, Authorized, Voided, Paid, PartiallyRefunded, Refunded] {
             let captured = [Paid, PartiallyRefunded, Refunded].contains(&payment);
             for from in Status::ALL {
                 let expected = match from {
                     Status::Pending | Status::Confirmed => true,
                     Status::Processing | Status::Shipped => !captured,
-                    Status::Delivered | Status::Cancelled | Status::Refunded => false,
+                    Status::Delivered | Status::Canceled | Status::Refunded => false,
                 };
                 let to = from.next_status(OrderAction::Cancel, payment);
-                assert_eq!(to, expected.then_some(Status::Cancelled), "{from:?} {payment:?}");
+                assert_eq!(to, expected.then_some(Status::Canceled), "{from:?} {payment:?}");
                 assert!(!from.is_cancelable_by_buyer() || expected, "{from:?}");
             }
         }
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn refund_of_uncaptured_payment_is_rejected() {
         let confirmed = Status::Confirmed;
-        assert_eq!(confirmed.next_status(OrderAction::Refund, PaymentStatus::Authorised), None);
+        assert_eq!(confirmed.next_status(OrderAction::Refund, PaymentStatus::Authorized), None);
         assert_eq!(confirmed.next_status(OrderAction::Refund, PaymentStatus::Paid), Some(Status::Refunded));
         assert_eq!(Status::Pending.next_status(OrderAction::Refund, PaymentStatus::Paid), None);
     }
@@ -260,7 +260,7 @@ mod tests {
         };
         let paid_message = message(PaymentStatus::Paid);
         assert_eq!(paid_message.as_deref(), Some("an order that is delivered cannot cancel; it can: refund"));
-        let unpaid_message = message(PaymentStatus::Authorised);
+        let unpaid_message = message(PaymentStatus::Authorized);
         let no_action_message = "an order that is delivered cannot cancel; nothing more can be done with it";
         assert_eq!(unpaid_message.as_deref(), Some(no_action_message));
     }

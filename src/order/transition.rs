@@ -3,15 +3,15 @@
 use sea_orm::ConnectionTrait;
 
 use super::{
-    OrderRow, OrderStatusChanged, PaymentStatus, history,
+    OrderRow, OrderStatusChanged, PaymentStatus, fulfillment, history,
     history::OrderHistoryEvent,
     queries,
-    state_machine::{FulfilmentStatus, OrderAction},
+    state_machine::{FulfillmentStatus, OrderAction},
 };
 use crate::{
     base::{Error, Result, VersionedTarget, error::PublicErrorCode},
     customer::OwnerScope,
-    infra::Tx,
+    infra::{Db, Tx},
 };
 
 /// Maximum length of a note, in characters.
@@ -45,13 +45,8 @@ pub async fn transition_order(
     order.expires_at = None;
     let order = update_order(tx, order).await?;
     if from != to {
-        history::record_history_event(
-            tx,
-            order.id,
-            OrderHistoryEvent::StatusChanged(from, to),
-            history::OrderNote::public(note),
-        )
-        .await?;
+        let event = OrderHistoryEvent::StatusChanged(from, to);
+        history::record_history_event(tx, order.id, event, history::OrderNote::public(note)).await?;
         tx.emit_event(OrderStatusChanged { order: order.id, from, to }).await?;
     }
     Ok(order)
@@ -62,8 +57,8 @@ pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     order.version += 1;
     order.updated_at = tx.now();
     let mut sql = tx.sql();
-    sql.push("UPDATE customer_order SET status = ").bind(order.status.stored()).push(", payment_status = ");
-    sql.bind(order.payment_status.stored()).push(", fulfilment_status = ").bind(order.fulfilment_status.stored());
+    sql.push("UPDATE orders SET status = ").bind(order.status.stored()).push(", payment_status = ");
+    sql.bind(order.payment_status.stored()).push(", fulfillment_status = ").bind(order.fulfillment_status.stored());
     sql.push(", expires_at = ").bind(order.expires_at).push(", version = ").bind(order.version);
     sql.push(", updated_at = ").bind(order.updated_at).push(" WHERE id = ").bind(order.id);
     tx.execute_raw(sql.into_statement()).await?;
@@ -91,14 +86,14 @@ pub async fn confirm_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
 /// # Errors
 /// Returns `NotFound` if it does not exist, `VersionConflict` if the version differs, `IllegalTransition` if it is not
 /// shipped.
-pub async fn deliver_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
-    let order = lock_target_order(tx, target).await?;
-    let order = transition_order(tx, order, OrderAction::Deliver, None).await?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE fulfilment SET delivered_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
-    sql.push(" WHERE delivered_at IS NULL AND order_id = ").bind(order.id);
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(order)
+pub async fn deliver_order(db: &Db, target: OrderTarget) -> Result<OrderRow> {
+    db.write_with_retry(async |tx| {
+        let order = lock_target_order(tx, target).await?;
+        let order = transition_order(tx, order, OrderAction::Deliver, None).await?;
+        fulfillment::mark_fulfillments_delivered(tx, order.id).await?;
+        Ok(order)
+    })
+    .await
 }
 
 /// Adds a note to the order's history, visible to staff only or also to the buyer.
@@ -106,15 +101,18 @@ pub async fn deliver_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
 /// # Errors
 /// Returns `NotFound` if the order does not exist, `VersionConflict` if the version differs, `BadUserInput` if the note
 /// is empty or too long.
-pub async fn add_order_note(tx: &Tx, target: OrderTarget, text: &str, is_public: bool) -> Result<OrderRow> {
+pub async fn add_order_note(db: &Db, target: OrderTarget, text: &str, is_public: bool) -> Result<OrderRow> {
     let text = validate_note(text, "input.note")?;
     if text.is_empty() {
         return Err(Error::bad_input("input.note", "there is nothing to write down"));
     }
-    let order = lock_target_order(tx, target).await?;
-    let note = history::OrderNote { text: Some(&text), is_public };
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Note, note).await?;
-    update_order(tx, order).await
+    db.write_with_retry(async |tx| {
+        let order = lock_target_order(tx, target).await?;
+        let note = history::OrderNote { text: Some(&text), is_public };
+        history::record_history_event(tx, order.id, OrderHistoryEvent::Note, note).await?;
+        update_order(tx, order).await
+    })
+    .await
 }
 
 /// Trims and validates a note.
@@ -136,12 +134,12 @@ pub fn validate_note(text: &str, field: &str) -> Result<String> {
 
 /// Derives the fulfillment status of an order from its lines.
 #[must_use]
-pub fn derive_fulfillment_status(lines: &[super::OrderLineRow]) -> FulfilmentStatus {
-    if lines.iter().all(|line| line.fulfilled == 0) {
-        FulfilmentStatus::Unfulfilled
+pub fn derive_fulfillment_status(lines: &[super::OrderLineRow]) -> FulfillmentStatus {
+    if lines.iter().all(|line| line.quantity_fulfilled == 0) {
+        FulfillmentStatus::Unfulfilled
     } else if lines.iter().all(|line| line.unshipped_quantity() == 0) {
-        FulfilmentStatus::Fulfilled
+        FulfillmentStatus::Fulfilled
     } else {
-        FulfilmentStatus::Partial
+        FulfillmentStatus::Partial
     }
 }

@@ -7,7 +7,10 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{
     base::Result,
-    infra::{SqlBuilder, Tx},
+    infra::{
+        SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
     order::PaymentStatus,
 };
 
@@ -19,8 +22,8 @@ pub enum PaymentState {
     #[sea_orm(string_value = "pending")]
     Pending,
     /// Authorized.
-    #[sea_orm(string_value = "authorised")]
-    Authorised,
+    #[sea_orm(string_value = "authorized")]
+    Authorized,
     /// Captured.
     #[sea_orm(string_value = "captured")]
     Captured,
@@ -46,7 +49,7 @@ pub struct Payment {
     pub refunded: i64,
     pub action_url: Option<String>,
     pub error: Option<String>,
-    pub capture_asked_at: Option<DateTime<Utc>>,
+    pub capture_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -57,7 +60,7 @@ impl Payment {
     pub const fn order_payment_status(&self) -> PaymentStatus {
         match self.status {
             PaymentState::Pending => PaymentStatus::Pending,
-            PaymentState::Authorised => PaymentStatus::Authorised,
+            PaymentState::Authorized => PaymentStatus::Authorized,
             PaymentState::Failed | PaymentState::Voided => PaymentStatus::Voided,
             PaymentState::Captured if self.refunded == 0 => PaymentStatus::Paid,
             PaymentState::Captured if self.refunded < self.captured => PaymentStatus::PartiallyRefunded,
@@ -81,12 +84,7 @@ pub async fn list_payments_by_order(
     sql.push("SELECT p.* FROM payment AS p WHERE ")
         .eq_any("p.order_id", order_ids.iter().copied())
         .push(" ORDER BY p.id");
-    let mut by_order: HashMap<i64, Vec<Payment>> = HashMap::new();
-    for row in db.query_all_raw(sql.into_statement()).await? {
-        let row = Payment::from_query_result(&row, "")?;
-        by_order.entry(row.order_id).or_default().push(row);
-    }
-    Ok(by_order)
+    Ok(group_by_owner(query_rows(db, sql).await?, |payment: &Payment| payment.order_id))
 }
 
 /// Returns the order id of a payment. Lock order: the order before its payment.

@@ -19,7 +19,7 @@ use crate::{
     },
     catalog::category_row as category,
     customer::validation::Validator,
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// The maximum weight of a shipment: 1,000 tonnes, in grams.
@@ -36,9 +36,9 @@ pub struct ShippingMethodPatch {
     pub countries: Option<Vec<String>>,
     pub price: Option<Decimal>,
     pub price_per_kg: Patch<Decimal>,
-    pub min_grams: Patch<i32>,
-    pub max_grams: Patch<i32>,
-    pub free_from: Patch<Decimal>,
+    pub min_weight_grams: Patch<i32>,
+    pub max_weight_grams: Patch<i32>,
+    pub free_shipping_threshold: Patch<Decimal>,
     pub taxable: Option<bool>,
     pub position: Option<i32>,
     pub active: Option<bool>,
@@ -60,6 +60,14 @@ pub struct TaxRatePatch {
 /// # Errors
 /// Returns `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_shipping_method(
+    db: &Db,
+    currency: Currency,
+    patch: ShippingMethodPatch,
+) -> Result<shipping_method::Model> {
+    db.write(async |tx| insert_shipping_method(tx, currency, patch).await).await
+}
+
+pub(super) async fn insert_shipping_method(
     tx: &Tx,
     currency: Currency,
     patch: ShippingMethodPatch,
@@ -72,9 +80,9 @@ pub async fn create_shipping_method(
         kind: ShippingKind::Flat,
         price: 0,
         price_per_kg: None,
-        min_grams: None,
-        max_grams: None,
-        free_from: None,
+        min_weight_grams: None,
+        max_weight_grams: None,
+        free_shipping_threshold: None,
         taxable: true,
         position: 0,
         active: true,
@@ -84,7 +92,9 @@ pub async fn create_shipping_method(
         deleted_at: None,
     };
     apply_shipping_method_patch(&mut row, patch, currency)?;
-    check_row_count(super::shipping::list_shipping_methods(tx, false).await?.len())?;
+    if super::shipping::list_shipping_methods(tx, false).await?.len() >= MAX_PRICING_ROWS {
+        return Err(too_many_rows_error());
+    }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
     let row = new_row.insert(tx).await?;
@@ -99,41 +109,47 @@ pub async fn create_shipping_method(
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
 pub async fn update_shipping_method(
-    tx: &Tx,
+    db: &Db,
     currency: Currency,
     target: VersionedTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
-    let before = lock_shipping_method(tx, target).await?;
-    let mut after = before.clone();
-    apply_shipping_method_patch(&mut after, patch, currency)?;
-    let entity = (NodeType::ShippingMethod, before.id);
-    let (old_values, new_values) =
-        (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
-    let Some(record) = AuditRecord::of_update("shipping_method.update", entity, &old_values, &new_values) else {
-        return Ok(before);
-    };
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    tx.record_audit(&[record]).await?;
-    Ok(row)
+    db.write(async |tx| {
+        let before = lock_shipping_method(tx, target).await?;
+        let mut after = before.clone();
+        apply_shipping_method_patch(&mut after, patch, currency)?;
+        let entity = (NodeType::ShippingMethod, before.id);
+        let (old_values, new_values) =
+            (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
+        let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
+            return Ok(before);
+        };
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        tx.record_audit(&[record]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Soft-deletes a shipping method. It can no longer be selected; carts that use it must select another one.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: VersionedTarget) -> Result<i64> {
-    let mut row = lock_shipping_method(tx, target).await?;
-    let before = Some(shipping_method_to_audit_json(&row, currency));
-    row.version += 1;
-    row.deleted_at = Some(tx.now());
-    row.updated_at = tx.now();
-    let row = row.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
-    Ok(row.id)
+pub async fn delete_shipping_method(db: &Db, currency: Currency, target: VersionedTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let mut row = lock_shipping_method(tx, target).await?;
+        let before = Some(shipping_method_to_audit_json(&row, currency));
+        row.version += 1;
+        row.deleted_at = Some(tx.now());
+        row.updated_at = tx.now();
+        let row = row.into_active_model().reset_all().update(tx).await?;
+        let entity = (NodeType::ShippingMethod, row.id);
+        tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
+        Ok(row.id)
+    })
+    .await
 }
 
 async fn lock_shipping_method(tx: &Tx, target: VersionedTarget) -> Result<shipping_method::Model> {
@@ -155,9 +171,9 @@ fn apply_shipping_method_patch(
         countries,
         price,
         price_per_kg,
-        min_grams,
-        max_grams,
-        free_from,
+        min_weight_grams,
+        max_weight_grams,
+        free_shipping_threshold,
         taxable,
         position,
         active,
@@ -183,16 +199,16 @@ fn apply_shipping_method_patch(
     amount(price.map_or(Patch::Unchanged, Patch::Set), &mut base_price, "price");
     row.price = base_price.unwrap_or(row.price);
     amount(price_per_kg, &mut row.price_per_kg, "pricePerKg");
-    amount(free_from, &mut row.free_from, "freeFrom");
+    amount(free_shipping_threshold, &mut row.free_shipping_threshold, "freeFrom");
     let mut grams = |new_value: Patch<i32>, target: &mut Option<i64>, field: &str| match new_value {
         Patch::Unchanged => {}
         Patch::Clear => *target = None,
         Patch::Set(grams) if (0..=MAX_WEIGHT_GRAMS).contains(&i64::from(grams)) => *target = Some(grams.into()),
         Patch::Set(_) => validator.add_error(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
     };
-    grams(min_grams, &mut row.min_grams, "minGrams");
-    grams(max_grams, &mut row.max_grams, "maxGrams");
-    if row.min_grams.zip(row.max_grams).is_some_and(|(min, max)| min > max) {
+    grams(min_weight_grams, &mut row.min_weight_grams, "minGrams");
+    grams(max_weight_grams, &mut row.max_weight_grams, "maxGrams");
+    if row.min_weight_grams.zip(row.max_weight_grams).is_some_and(|(min, max)| min > max) {
         validator.add_error("maxGrams", "the heaviest parcel is lighter than the lightest");
     }
     row.kind = if row.price_per_kg.is_some() { ShippingKind::Weight } else { ShippingKind::Flat };
@@ -222,8 +238,8 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
     let amount = |minor: i64| Money::new(minor, currency).to_decimal();
     json!({
         "name": row.name, "description": row.description, "countries": row.countries, "price": amount(row.price),
-        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_grams, "maxGrams": row.max_grams,
-        "freeFrom": row.free_from.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
+        "pricePerKg": row.price_per_kg.map(amount), "minGrams": row.min_weight_grams, "maxGrams": row.max_weight_grams,
+        "freeFrom": row.free_shipping_threshold.map(amount), "taxable": row.taxable, "position": row.position, "active": row.active,
     })
 }
 
@@ -233,6 +249,15 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
 /// Returns `AlreadyExists` if the country and category have a rate, `NotFound` if the category does not exist,
 /// `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_tax_rate(
+    db: &Db,
+    country: &str,
+    category: Option<i64>,
+    patch: TaxRatePatch,
+) -> Result<tax_rate::Model> {
+    db.write(async |tx| insert_tax_rate(tx, country, category, patch).await).await
+}
+
+pub(super) async fn insert_tax_rate(
     tx: &Tx,
     country: &str,
     category: Option<i64>,
@@ -243,8 +268,8 @@ pub async fn create_tax_rate(
         country_code: String::new(),
         category_id: category,
         name: String::new(),
-        basis_points: 0,
-        included: false,
+        rate_bps: 0,
+        included_in_price: false,
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -263,7 +288,9 @@ pub async fn create_tax_rate(
     {
         return Err(duplicate_tax_rate_error());
     }
-    check_row_count(existing_rates.len())?;
+    if existing_rates.len() >= MAX_PRICING_ROWS {
+        return Err(too_many_rows_error());
+    }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
     let row = new_row.insert(tx).await.map_err(Error::from);
@@ -277,33 +304,39 @@ pub async fn create_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(tx: &Tx, target: VersionedTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
-    let before = lock_tax_rate(tx, target).await?;
-    let mut after = before.clone();
-    apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
-    let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
-    let entity = (NodeType::TaxRate, before.id);
-    let Some(record) = AuditRecord::of_update("tax_rate.update", entity, &old_values, &new_values) else {
-        return Ok(before);
-    };
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    tx.record_audit(&[record]).await?;
-    Ok(row)
+pub async fn update_tax_rate(db: &Db, target: VersionedTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+    db.write(async |tx| {
+        let before = lock_tax_rate(tx, target).await?;
+        let mut after = before.clone();
+        apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
+        let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+        let entity = (NodeType::TaxRate, before.id);
+        let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
+            return Ok(before);
+        };
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        tx.record_audit(&[record]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Deletes a tax rate. Orders keep copies.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<i64> {
-    let row = lock_tax_rate(tx, target).await?;
-    let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
-    row.delete(tx).await?;
-    let entity = (NodeType::TaxRate, key);
-    tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
-    Ok(key)
+pub async fn delete_tax_rate(db: &Db, target: VersionedTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let row = lock_tax_rate(tx, target).await?;
+        let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
+        row.delete(tx).await?;
+        let entity = (NodeType::TaxRate, key);
+        tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
+        Ok(key)
+    })
+    .await
 }
 
 async fn lock_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<tax_rate::Model> {
@@ -319,19 +352,16 @@ fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut vali
     if let Some(percent) = percent {
         let points = percent.checked_mul(Decimal::ONE_HUNDRED).filter(Decimal::is_integer);
         match points.and_then(|points| points.to_i32()).filter(|points| (0..=10_000).contains(points)) {
-            Some(points) => row.basis_points = points,
+            Some(points) => row.rate_bps = points,
             None => validator.add_error("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
         }
     }
-    row.included = included.unwrap_or(row.included);
+    row.included_in_price = included.unwrap_or(row.included_in_price);
     validator.finish()
 }
 
-fn check_row_count(count: usize) -> Result<()> {
-    if count < MAX_PRICING_ROWS {
-        return Ok(());
-    }
-    Err(Error::user(PublicErrorCode::IllegalTransition, "", format!("there are {MAX_PRICING_ROWS}; delete one first")))
+fn too_many_rows_error() -> Error {
+    Error::user(PublicErrorCode::IllegalTransition, "", format!("there are {MAX_PRICING_ROWS}; delete one first"))
 }
 
 fn duplicate_tax_rate_error() -> Error {
@@ -344,7 +374,7 @@ fn duplicate_tax_rate_error() -> Error {
 
 fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
     json!({
-        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included,
+        "countryCode": row.country_code, "name": row.name, "percent": tax_rate_percent(row), "included": row.included_in_price,
         "category": row.category_id.map(|key| GlobalId::new(NodeType::Category, key).encode()),
     })
 }
@@ -352,5 +382,5 @@ fn tax_rate_to_audit_json(row: &tax_rate::Model) -> Value {
 /// Returns the rate in percent, like `16.00`.
 #[must_use]
 pub fn tax_rate_percent(row: &tax_rate::Model) -> Decimal {
-    Decimal::new(row.basis_points.into(), 2)
+    Decimal::new(row.rate_bps.into(), 2)
 }

@@ -23,7 +23,7 @@ pub async fn seed_default_rates(tx: &Tx, currency: Currency) -> Result<bool> {
             name: Patch::Set("Standard".into()),
             description: Patch::Set("Two to four working days.".into()),
             price: Some(Decimal::from(350)),
-            free_from: Patch::Set(Decimal::from(10_000)),
+            free_shipping_threshold: Patch::Set(Decimal::from(10_000)),
             ..ShippingMethodPatch::default()
         };
         let by_weight = ShippingMethodPatch {
@@ -31,17 +31,17 @@ pub async fn seed_default_rates(tx: &Tx, currency: Currency) -> Result<bool> {
             description: Patch::Set("The next working day, by weight.".into()),
             price: Some(Decimal::from(300)),
             price_per_kg: Patch::Set(Decimal::from(100)),
-            max_grams: Patch::Set(30_000),
+            max_weight_grams: Patch::Set(30_000),
             position: Some(1),
             ..ShippingMethodPatch::default()
         };
-        admin::create_shipping_method(tx, currency, standard).await?;
-        admin::create_shipping_method(tx, currency, by_weight).await?;
+        admin::insert_shipping_method(tx, currency, standard).await?;
+        admin::insert_shipping_method(tx, currency, by_weight).await?;
     }
     if rate_count == 0 {
         let vat =
             TaxRatePatch { name: Patch::Set("VAT".into()), percent: Some(Decimal::from(16)), included: Some(true) };
-        admin::create_tax_rate(tx, "KE", None, vat).await?;
+        admin::insert_tax_rate(tx, "KE", None, vat).await?;
     }
     Ok(method_count == 0 || rate_count == 0)
 }

@@ -1,6 +1,5 @@
 //! The tax rates and shipping methods of a country, and the pricing of an order with them.
 
-use iso_currency::Currency;
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -11,21 +10,17 @@ use super::{
     tax::CountryTaxRates,
 };
 use crate::{
-    base::{Country, LanguageCode, Result},
+    base::{Country, Result},
     catalog::CategoryTree,
 };
 
-/// The settings of the shop that prices depend on, and its category tree.
+/// What prices depend on besides the rates of a country.
 #[derive(Debug, Clone, Copy)]
 pub struct ShopContext<'a> {
     /// The category tree, for tax rates.
     pub category_tree: &'a CategoryTree,
-    /// The country: default destination, and default region of phone numbers.
+    /// The country of the shop, where orders without an address go.
     pub country: Country,
-    /// The currency of all prices.
-    pub currency: Currency,
-    /// The language used if a customer's is unknown.
-    pub language: LanguageCode,
 }
 
 /// The tax rates of a country and the active shipping methods.

@@ -9,7 +9,7 @@ pub const MAX_LINE_QUANTITY: i64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EffectiveTaxRate {
     /// The rate in basis points: 1600 is 16 %.
-    pub basis_points: i32,
+    pub rate_bps: i32,
     /// Whether prices include the tax.
     pub included: bool,
 }
@@ -157,10 +157,10 @@ struct TaxAmount {
 
 impl TaxAmount {
     fn calculate(amount: i64, rate: Option<EffectiveTaxRate>) -> Result<Self> {
-        let Some(EffectiveTaxRate { basis_points, included }) = rate else {
+        let Some(EffectiveTaxRate { rate_bps, included }) = rate else {
             return Ok(Self { amount: 0, included: 0 });
         };
-        let points = i128::from(basis_points.max(0));
+        let points = i128::from(rate_bps.max(0));
         let denominator = if included { 10_000 + points } else { 10_000 };
         let tax = checked_amount(divide_half_even(i128::from(amount) * points, denominator))?;
         Ok(Self { amount: tax, included: if included { tax } else { 0 } })
@@ -170,7 +170,7 @@ impl TaxAmount {
 impl Totals {
     /// Returns the tax that is added to the prices.
     #[must_use]
-    pub fn tax_added(&self) -> i64 {
+    pub fn tax_excluded_total(&self) -> i64 {
         self.tax - self.tax_included
     }
 

@@ -93,7 +93,7 @@ impl SellableVariant {
             unit_price: price_fields.current_price(now),
             weight_grams: row.try_get("", "weight_grams")?,
             track_stock: row.try_get("", "track_stock")?,
-            allow_backorder: row.try_get("", "backorder")?,
+            allow_backorder: row.try_get("", "allow_backorder")?,
             is_for_sale: status == PublicationStatus::Active && deleted_at == [None, None],
             is_deleted: deleted_at != [None, None],
             available: row.try_get("", "available")?,
@@ -123,8 +123,9 @@ impl SellableVariant {
 /// The columns of [`SELLABLE_VARIANT_TABLES`] that [`SellableVariant::from_row`] reads.
 pub const SELLABLE_VARIANT_COLUMNS: &str = "v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
     COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
-    v.track_stock, v.backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
-    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory AS i WHERE i.variant_id = v.id), 0) AS BIGINT) \
+    v.track_stock, v.allow_backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
+    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory_level AS i WHERE i.variant_id = v.id), 0) AS \
+    BIGINT) \
     AS available";
 /// The tables of sellable variants.
 pub const SELLABLE_VARIANT_TABLES: &str = "variant AS v JOIN product AS p ON p.id = v.product_id";

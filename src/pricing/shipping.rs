@@ -19,8 +19,8 @@ impl shipping_method::Model {
     pub fn supports_shipment(&self, country: Country, grams: i64) -> bool {
         let code = country.to_string();
         let serves_country = self.countries.is_empty() || self.destinations().any(|destination| destination == code);
-        let below_max_weight = self.max_grams.is_none_or(|max| grams <= max);
-        serves_country && below_max_weight && self.min_grams.is_none_or(|min| min <= grams)
+        let below_max_weight = self.max_weight_grams.is_none_or(|max| grams <= max);
+        serves_country && below_max_weight && self.min_weight_grams.is_none_or(|min| min <= grams)
     }
 
     /// Returns the shipping charge for calculations; `tax` is the country's default rate.
@@ -30,7 +30,7 @@ impl shipping_method::Model {
         ShippingCharge {
             price: self.price,
             price_per_kg: self.price_per_kg,
-            free_shipping_threshold: self.free_from,
+            free_shipping_threshold: self.free_shipping_threshold,
             tax_rate: tax,
         }
     }

@@ -12,7 +12,7 @@ impl tax_rate::Model {
     /// Returns the rate for calculations.
     #[must_use]
     pub fn effective_rate(&self) -> EffectiveTaxRate {
-        EffectiveTaxRate { basis_points: self.basis_points, included: self.included }
+        EffectiveTaxRate { rate_bps: self.rate_bps, included: self.included_in_price }
     }
 }
 

@@ -25,14 +25,14 @@ pub async fn assert_invariants(db: &Db) {
 /// Asserts that each order event was sent exactly once per channel to its recipient. Requires customers without
 /// preferences.
 pub async fn assert_order_notifications(db: &Db) {
-    let columns = "SELECT order_id, occasion, channel, recipient, count(*) AS many FROM";
-    let each = "GROUP BY order_id, occasion, channel, recipient";
+    let columns = "SELECT order_id, event_type, channel, recipient, count(*) AS many FROM";
+    let each = "GROUP BY order_id, event_type, channel, recipient";
     let expected_sql = format!("{columns} {EXPECTED_NOTIFICATIONS} AS c WHERE recipient IS NOT NULL {each}");
-    let (all, sent) = ("message WHERE order_id IS NOT NULL", "state = 'sent'");
+    let (all, sent) = ("notification WHERE order_id IS NOT NULL", "status = 'sent'");
     let missing_sql = format!("({expected_sql} EXCEPT {columns} {all} AND {sent} {each}) AS u");
     let unexpected_sql = format!("({columns} {all} {each} EXCEPT {expected_sql}) AS u");
-    let foreign_events = "message AS m WHERE m.order_id IS NOT NULL AND NOT EXISTS \
-        (SELECT 1 FROM outbox AS b WHERE b.id = m.event_id AND b.aggregate = 'order:' || m.order_id)";
+    let foreign_events = "notification AS m WHERE m.order_id IS NOT NULL AND NOT EXISTS \
+        (SELECT 1 FROM outbox_event AS b WHERE b.id = m.event_id AND b.aggregate = 'order:' || m.order_id)";
     let all = [
         ("missing or unsent notifications", missing_sql.as_str()),
         ("unexpected or duplicate notifications", unexpected_sql.as_str()),
@@ -43,26 +43,32 @@ pub async fn assert_order_notifications(db: &Db) {
 
 /// Asserts that no event or job is left over or failed, and that derived catalog data is consistent.
 pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
-    assert_eq!(query_scalar(db, "SELECT count(*) FROM outbox WHERE relayed_at IS NULL").await, 0, "events not relayed");
     assert_eq!(
-        query_scalar(db, "SELECT count(*) FROM job WHERE state IN ('dead', 'running')").await,
+        query_scalar(db, "SELECT count(*) FROM outbox_event WHERE dispatched_at IS NULL").await,
+        0,
+        "events not relayed"
+    );
+    assert_eq!(
+        query_scalar(db, "SELECT count(*) FROM job WHERE status IN ('dead', 'running')").await,
         0,
         "dead or running jobs"
     );
-    let failing_sql = "SELECT count(*) FROM job WHERE state = 'waiting' AND last_error IS NOT NULL";
+    let failing_sql = "SELECT count(*) FROM job WHERE status = 'pending' AND last_error IS NOT NULL";
     assert_eq!(query_scalar(db, failing_sql).await, 0, "failing jobs");
-    let gaps_sql = "SELECT count(*) FROM outbox_head AS h WHERE sequence <> \
-        (SELECT max(o.sequence) FROM outbox AS o WHERE o.aggregate = h.aggregate)";
+    let gaps_sql = "SELECT count(*) FROM outbox_sequence AS h WHERE last_sequence <> \
+        (SELECT max(o.sequence) FROM outbox_event AS o WHERE o.aggregate = h.aggregate)";
     assert_eq!(query_scalar(db, gaps_sql).await, 0, "outbox heads behind their events");
-    let wrong_tally_sql = "SELECT count(*) FROM category AS c LEFT JOIN category_tally AS t ON t.category_id = c.id \
-        WHERE COALESCE(t.products, 0) <> (SELECT count(*) FROM product AS p \
+    let wrong_tally_sql = "SELECT count(*) FROM category AS c LEFT JOIN category_product_count AS t ON t.category_id \
+        = c.id \
+        WHERE COALESCE(t.product_count, 0) <> (SELECT count(*) FROM product AS p \
         WHERE p.category_id = c.id AND p.status = 'active' AND p.deleted_at IS NULL)";
     assert_eq!(query_scalar(db, wrong_tally_sql).await, 0, "categories with a wrong product count");
     let wrong_stock_sql = "SELECT count(*) FROM product AS p WHERE in_stock <> EXISTS (SELECT 1 FROM variant AS v \
-        LEFT JOIN inventory AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
-        AND (NOT v.track_stock OR v.backorder OR i.on_hand > i.reserved))";
+        LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
+        AND (NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved))";
     assert_eq!(query_scalar(db, wrong_stock_sql).await, 0, "products with a wrong in_stock");
-    let wrong_price_sql = "SELECT count(*) FROM product AS p WHERE price_now > (SELECT min(v.price) FROM variant AS v \
+    let wrong_price_sql = "SELECT count(*) FROM product AS p WHERE current_price > (SELECT min(v.price) FROM variant \
+        AS v \
         WHERE v.product_id = p.id AND v.deleted_at IS NULL)";
     assert_eq!(query_scalar(db, wrong_price_sql).await, 0, "products priced above their cheapest variant");
     let without_variant_sql =
@@ -72,82 +78,90 @@ pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
 
 /// Violations of invariants: description, and the rows that must not exist.
 const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
-    ("negative stock, or reserved above on hand", "inventory WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand"),
+    (
+        "negative stock, or reserved above on hand",
+        "inventory_level WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand",
+    ),
     (
         "on-hand stock that differs from its movements",
-        "inventory AS i WHERE i.on_hand <> COALESCE((SELECT SUM(delta) FROM stock_movement AS m \
+        "inventory_level AS i WHERE i.on_hand <> COALESCE((SELECT SUM(delta) FROM stock_movement AS m \
          WHERE m.variant_id = i.variant_id AND m.location_id = i.location_id), 0)",
     ),
     (
         "reserved stock that differs from its reservations",
-        "inventory AS i WHERE i.reserved <> COALESCE((SELECT SUM(quantity) FROM stock_hold AS h \
+        "inventory_level AS i WHERE i.reserved <> COALESCE((SELECT SUM(quantity) FROM stock_reservation AS h \
          WHERE h.variant_id = i.variant_id AND h.location_id = i.location_id), 0)",
     ),
     (
         "reservations of finished orders or of shipped units",
-        "stock_hold AS h JOIN order_line AS l ON l.id = h.order_line_id JOIN customer_order AS o ON o.id = l.order_id \
-         WHERE o.status IN ('cancelled', 'refunded', 'shipped', 'delivered') \
-         OR h.quantity > l.quantity - l.fulfilled - l.cancelled",
+        "stock_reservation AS h JOIN order_line AS l ON l.id = h.order_line_id JOIN orders AS o ON o.id = l.order_id \
+         WHERE o.status IN ('canceled', 'refunded', 'shipped', 'delivered') \
+         OR h.quantity > l.quantity - l.quantity_fulfilled - l.quantity_canceled",
     ),
     (
         "open order lines without their reservations",
-        "order_line AS l JOIN customer_order AS o ON o.id = l.order_id JOIN variant AS v ON v.id = l.variant_id \
-         WHERE l.tracked AND NOT v.backorder AND o.status IN ('pending', 'confirmed', 'processing') \
-         AND l.quantity - l.fulfilled - l.cancelled <> \
-         COALESCE((SELECT SUM(quantity) FROM stock_hold AS h WHERE h.order_line_id = l.id), 0)",
+        "order_line AS l JOIN orders AS o ON o.id = l.order_id JOIN variant AS v ON v.id = l.variant_id \
+         WHERE l.track_stock AND NOT v.allow_backorder AND o.status IN ('pending', 'confirmed', 'processing') \
+         AND l.quantity - l.quantity_fulfilled - l.quantity_canceled <> \
+         COALESCE((SELECT SUM(quantity) FROM stock_reservation AS h WHERE h.order_line_id = l.id), 0)",
     ),
     (
         "stock movements that differ from shipped units",
-        "customer_order AS o WHERE (SELECT COALESCE(SUM(l.fulfilled), 0) FROM order_line AS l \
-         WHERE l.order_id = o.id AND l.tracked) <> (SELECT COALESCE(-SUM(m.delta), 0) FROM stock_movement AS m \
+        "orders AS o WHERE (SELECT COALESCE(SUM(l.quantity_fulfilled), 0) FROM order_line AS l \
+         WHERE l.order_id = o.id AND l.track_stock) <> (SELECT COALESCE(-SUM(m.delta), 0) FROM stock_movement AS m \
          WHERE m.reason = 'sold' AND m.reference = 'order ' || o.number)",
     ),
     (
         "returned units that differ from stock movements",
-        "customer_order AS o WHERE (SELECT COALESCE(SUM(l.returned), 0) FROM order_line AS l \
-         WHERE l.order_id = o.id AND l.tracked) <> (SELECT COALESCE(SUM(m.delta), 0) FROM stock_movement AS m \
+        "orders AS o WHERE (SELECT COALESCE(SUM(l.quantity_returned), 0) FROM order_line AS l \
+         WHERE l.order_id = o.id AND l.track_stock) <> (SELECT COALESCE(SUM(m.delta), 0) FROM stock_movement AS m \
          WHERE m.reason = 'returned' AND m.reference = 'order ' || o.number)",
     ),
     (
         "line quantities that differ from their refund lines",
-        "order_line AS l WHERE l.refunded <> COALESCE((SELECT SUM(r.quantity) FROM refund_line AS r \
-         WHERE r.order_line_id = l.id), 0) OR l.cancelled <> COALESCE((SELECT SUM(r.cancelled) FROM refund_line AS r \
-         WHERE r.order_line_id = l.id), 0) OR l.returned <> COALESCE((SELECT SUM(r.returned) FROM refund_line AS r \
+        "order_line AS l WHERE l.quantity_refunded <> COALESCE((SELECT SUM(r.quantity) FROM refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.quantity_canceled <> COALESCE((SELECT SUM(r.quantity_canceled) FROM \
+         refund_line AS r \
+         WHERE r.order_line_id = l.id), 0) OR l.quantity_returned <> COALESCE((SELECT SUM(r.quantity_returned) FROM \
+         refund_line AS r \
          WHERE r.order_line_id = l.id), 0)",
     ),
     (
         "orders whose status differs from their history",
-        "customer_order AS o WHERE o.status <> COALESCE((SELECT e.to_status FROM order_entry AS e \
-         WHERE e.order_id = o.id AND e.kind = 'status' ORDER BY e.id DESC LIMIT 1), 'pending')",
+        "orders AS o WHERE o.status <> COALESCE((SELECT e.to_status FROM order_history AS e \
+         WHERE e.order_id = o.id AND e.event_type = 'status' ORDER BY e.id DESC LIMIT 1), 'pending')",
     ),
     (
         "status changes without an event",
-        "customer_order AS o WHERE (SELECT count(*) FROM order_entry AS e WHERE e.order_id = o.id AND e.kind = 'status') <> \
-         (SELECT count(*) FROM outbox AS b WHERE b.kind = 'OrderStatusChanged' AND b.aggregate = 'order:' || o.id)",
+        "orders AS o WHERE (SELECT count(*) FROM order_history AS e WHERE e.order_id = o.id AND e.event_type = \
+         'status') <> \
+         (SELECT count(*) FROM outbox_event AS b WHERE b.event_type = 'OrderStatusChanged' AND b.aggregate = 'order:' || o.id)",
     ),
     (
         "orders without a placement event",
-        "customer_order AS o WHERE 1 <> (SELECT count(*) FROM outbox AS b \
-         WHERE b.kind = 'OrderPlaced' AND b.aggregate = 'order:' || o.id)",
+        "orders AS o WHERE 1 <> (SELECT count(*) FROM outbox_event AS b \
+         WHERE b.event_type = 'OrderPlaced' AND b.aggregate = 'order:' || o.id)",
     ),
     (
         "payments that differ from their ledger",
-        "payment AS p WHERE p.captured <> COALESCE((SELECT SUM(amount) FROM payment_entry AS e \
-         WHERE e.payment_id = p.id AND e.kind = 'capture'), 0) OR p.refunded <> COALESCE((SELECT SUM(amount) \
-         FROM payment_entry AS e WHERE e.payment_id = p.id AND e.kind = 'refund'), 0)",
+        "payment AS p WHERE p.captured <> COALESCE((SELECT SUM(amount) FROM payment_transaction AS e \
+         WHERE e.payment_id = p.id AND e.transaction_type = 'capture'), 0) OR p.refunded <> COALESCE((SELECT \
+         SUM(amount) \
+         FROM payment_transaction AS e WHERE e.payment_id = p.id AND e.transaction_type = 'refund'), 0)",
     ),
     (
         "ordered carts without an order, or the reverse",
-        "cart AS c LEFT JOIN customer_order AS o ON o.id = c.order_id \
-         WHERE (c.state = 'ordered') <> (o.id IS NOT NULL) OR (o.id IS NOT NULL AND o.cart_id <> c.id)",
+        "cart AS c LEFT JOIN orders AS o ON o.id = c.order_id \
+         WHERE (c.status = 'ordered') <> (o.id IS NOT NULL) OR (o.id IS NOT NULL AND o.cart_id <> c.id)",
     ),
 ];
 
 /// Expected notifications by order history and channel.
-const EXPECTED_NOTIFICATIONS: &str = "(SELECT h.order_id, h.occasion, w.channel, CASE w.channel WHEN 'sms' THEN o.phone ELSE o.email END AS recipient \
-    FROM (SELECT id AS order_id, 'order_placed' AS occasion FROM customer_order UNION ALL \
-    SELECT order_id, 'order_' || to_status FROM order_entry WHERE kind = 'status' \
-    AND to_status IN ('confirmed', 'delivered', 'cancelled') UNION ALL \
-    SELECT order_id, 'order_shipped' FROM fulfilment) AS h JOIN customer_order AS o ON o.id = h.order_id \
+const EXPECTED_NOTIFICATIONS: &str = "(SELECT h.order_id, h.event_type, w.channel, CASE w.channel WHEN 'sms' THEN \
+    o.phone ELSE o.email END AS recipient \
+    FROM (SELECT id AS order_id, 'order_placed' AS event_type FROM orders UNION ALL \
+    SELECT order_id, 'order_' || to_status FROM order_history WHERE event_type = 'status' \
+    AND to_status IN ('confirmed', 'delivered', 'canceled') UNION ALL \
+    SELECT order_id, 'order_shipped' FROM fulfillment) AS h JOIN orders AS o ON o.id = h.order_id \
     CROSS JOIN (SELECT 'email' AS channel UNION ALL SELECT 'sms') AS w \
-    WHERE w.channel = 'email' OR h.occasion IN ('order_placed', 'order_shipped', 'order_delivered'))";
+    WHERE w.channel = 'email' OR h.event_type IN ('order_placed', 'order_shipped', 'order_delivered'))";

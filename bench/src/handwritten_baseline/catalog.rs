@@ -42,15 +42,17 @@ const PRODUCT_SQL: &str = "\
     WHERE p.slug = $1 AND p.status = 'active' AND p.deleted_at IS NULL ORDER BY length(a.path)";
 
 const TREE_SQL: &str = "\
-    SELECT c.id, c.parent_id, c.name, c.slug, coalesce(t.products, 0) \
-    FROM category AS c LEFT JOIN category_tally AS t ON t.category_id = c.id \
+    SELECT c.id, c.parent_id, c.name, c.slug, coalesce(t.product_count, 0) \
+    FROM category AS c LEFT JOIN category_product_count AS t ON t.category_id = c.id \
     WHERE c.deleted_at IS NULL ORDER BY c.position, c.id";
 
 const SEARCH_SQL: &str = "\
     SELECT p.id, p.name, p.sku, p.price, c.id, c.name, c.slug \
     FROM (SELECT p.*, CASE \
-              WHEN p.name_key = $1 OR p.id IN (SELECT v.product_id FROM variant AS v WHERE lower(v.sku) = $1) THEN 4 \
-              WHEN starts_with(p.name_key, $1) THEN 3 WHEN s.name @@ $2::text::tsquery THEN 2 ELSE 1 END AS score \
+              WHEN p.name_normalized = $1 OR p.id IN (SELECT v.product_id FROM variant AS v WHERE lower(v.sku) = $1) \
+              THEN 4 \
+              WHEN starts_with(p.name_normalized, $1) THEN 3 WHEN s.name @@ $2::text::tsquery THEN 2 ELSE 1 END AS \
+              score \
           FROM product_search AS s JOIN product AS p ON p.id = s.product_id \
           WHERE s.document @@ $2::text::tsquery AND p.status = 'active' AND p.deleted_at IS NULL \
           ORDER BY score DESC, p.id DESC LIMIT 24) AS p \

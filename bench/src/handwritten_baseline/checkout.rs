@@ -39,20 +39,21 @@ pub async fn complete_checkout(pool: &PgPool, input: &CheckoutInput) -> sqlx::Re
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
     let order_id: Option<i64> = sqlx::query_scalar(
-        "INSERT INTO idempotency (scope, key, digest, made, created_at) VALUES ('checkoutComplete nobody', $1, $2, \
-         nextval('customer_order_id_seq'), now()) ON CONFLICT DO NOTHING RETURNING made",
+        "INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES ('checkoutComplete \
+         anonymous', $1, $2, \
+         nextval('orders_id_seq'), now()) ON CONFLICT DO NOTHING RETURNING resource_id",
     )
     .bind(idempotency_key)
     .bind(token)
     .fetch_optional(&mut *tx)
     .await?;
     let Some(order_id) = order_id else { return Ok(None) };
-    let cart_id = sqlx::query("SELECT id FROM cart WHERE word = $1 AND state = 'open' FOR UPDATE");
+    let cart_id = sqlx::query("SELECT id FROM cart WHERE token = $1 AND status = 'open' FOR UPDATE");
     let Some(cart_id) = cart_id.bind(token).fetch_optional(&mut *tx).await? else { return Ok(None) };
     let cart_id: i64 = cart_id.try_get(0)?;
     let lines = sqlx::query(
         "SELECT l.variant_id, l.quantity, v.product_id, v.sku, p.name, v.name, COALESCE(v.sale_price, v.price), v.price, v.weight_grams, \
-         r.basis_points FROM cart_line AS l JOIN variant AS v ON v.id = l.variant_id \
+         r.rate_bps FROM cart_line AS l JOIN variant AS v ON v.id = l.variant_id \
          JOIN product AS p ON p.id = v.product_id LEFT JOIN tax_rate AS r ON r.country_code = 'KE' AND r.category_id IS NULL \
          WHERE l.cart_id = $1 AND p.status = 'active' AND v.deleted_at IS NULL ORDER BY l.variant_id",
     )
@@ -83,10 +84,11 @@ async fn write_order(
 ) -> sqlx::Result<String> {
     let number = random_text(email)[..12].to_owned();
     sqlx::query(
-        "INSERT INTO customer_order (id, number, token, cart_id, email, name_key, language, status, payment_status, \
-         fulfilment_status, currency, subtotal, discount, shipping, tax, tax_added, total, shipping_address, \
+        "INSERT INTO orders (id, number, guest_access_token, cart_id, email, customer_name_normalized, language, \
+         status, payment_status, \
+         fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, shipping_address, \
          billing_address, version, placed_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'bench', 'en', \
-         'pending', 'authorised', 'unfulfilled', 'KES', $6, 0, 0, 0, 0, $6, $7, $7, 1, now(), now(), now())",
+         'pending', 'authorized', 'unfulfilled', 'KES', $6, 0, 0, 0, 0, $6, $7, $7, 1, now(), now(), now())",
     )
     .bind(order)
     .bind(&number)
@@ -102,7 +104,8 @@ async fn write_order(
         let (variant, quantity, price): (i64, i64, i64) = (line.try_get(0)?, line.try_get(1)?, line.try_get(6)?);
         let line_id: i64 = sqlx::query_scalar(
             "INSERT INTO order_line (order_id, position, variant_id, product_id, sku, name, variant_name, quantity, \
-             unit_list, unit_price, discount, tax_rate, tax, tax_added, total, tracked, fulfilled, refunded, cancelled, \
+             unit_list_price, unit_price, discount, tax_rate_bps, tax, tax_excluded_total, total, track_stock, \
+             quantity_fulfilled, quantity_refunded, quantity_canceled, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 0, 0, 0, 0, $8 * $9, true, 0, 0, 0, \
              now(), now()) RETURNING id",
         )
@@ -121,34 +124,35 @@ async fn write_order(
     }
     for (statement, amount) in [
         (
-            "INSERT INTO order_entry (order_id, kind, actor_kind, is_public, created_at) VALUES ($1, 'placed', 'nobody', true, now() + $2 * interval '0')",
+            "INSERT INTO order_history (order_id, event_type, actor_kind, is_public, created_at) VALUES ($1, 'placed', 'anonymous', true, now() + $2 * interval '0')",
             0,
         ),
         (
-            "UPDATE cart SET state = 'ordered', order_id = $1, version = version + 1, updated_at = now() WHERE id = $2",
+            "UPDATE cart SET status = 'ordered', order_id = $1, version = version + 1, updated_at = now() WHERE id = $2",
             cart,
         ),
         (
             "WITH p AS (INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, \
-          updated_at) VALUES ($1, 'manual', 'order-' || $1, 'authorised', $2, 0, 0, now(), now()) RETURNING id) \
-          INSERT INTO payment_entry (payment_id, kind, amount, reference, created_at) \
-          SELECT id, 'authorise', $2, 'order-' || $1, now() FROM p",
+          updated_at) VALUES ($1, 'manual', 'order-' || $1, 'authorized', $2, 0, 0, now(), now()) RETURNING id) \
+          INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) \
+          SELECT id, 'authorize', $2, 'order-' || $1, now() FROM p",
             total,
         ),
     ] {
         sqlx::query(statement).bind(order).bind(amount).execute(&mut *tx).await?;
     }
-    let event = "INSERT INTO outbox (kind, aggregate, payload, created_at) VALUES ('OrderPlaced', $1, $2, now())";
+    let event =
+        "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) VALUES ('OrderPlaced', $1, $2, now())";
     let (aggregate, payload) = (format!("order:{order}"), Json(json!({ "order": order })));
     sqlx::query(event).bind(aggregate).bind(payload).execute(&mut *tx).await?;
     for (variant, line_id, quantity) in reserved_lines {
-        let stock_sql =
-            "SELECT on_hand - reserved FROM inventory WHERE variant_id = $1 AND location_id = 1 FOR NO KEY UPDATE";
+        let stock_sql = "SELECT on_hand - reserved FROM inventory_level WHERE variant_id = $1 AND location_id = 1 FOR NO KEY UPDATE";
         let available: i64 = sqlx::query_scalar(stock_sql).bind(variant).fetch_one(&mut *tx).await?;
         if available < quantity {
             return Err(sqlx::Error::RowNotFound);
         }
-        let reservation_sql = "INSERT INTO stock_hold (order_line_id, location_id, variant_id, quantity, created_at, updated_at) \
+        let reservation_sql = "INSERT INTO stock_reservation (order_line_id, location_id, variant_id, quantity, \
+            created_at, updated_at) \
                     VALUES ($1, 1, $2, $3, now(), now())";
         sqlx::query(reservation_sql).bind(line_id).bind(variant).bind(quantity).execute(&mut *tx).await?;
     }
@@ -161,11 +165,12 @@ pub async fn add_cart_line(pool: &PgPool, token: &str, lines: &[CartLineInput]) 
     let Some(variant) = super::response::decode_global_id(&line.variant_id, "ProductVariant") else { return Ok(None) };
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let cart = sqlx::query("SELECT id, version FROM cart WHERE word = $1 AND state = 'open' FOR UPDATE");
+    let cart = sqlx::query("SELECT id, version FROM cart WHERE token = $1 AND status = 'open' FOR UPDATE");
     let Some(cart) = cart.bind(token).fetch_optional(&mut *tx).await? else { return Ok(None) };
     let (cart, version): (i64, i32) = (cart.try_get(0)?, cart.try_get(1)?);
     let variant_row = sqlx::query(
-        "SELECT COALESCE(v.sale_price, v.price), (SELECT SUM(on_hand - reserved) FROM inventory AS i WHERE i.variant_id = v.id)::bigint, \
+        "SELECT COALESCE(v.sale_price, v.price), (SELECT SUM(on_hand - reserved) FROM inventory_level AS i WHERE \
+         i.variant_id = v.id)::bigint, \
          (SELECT quantity FROM cart_line AS l WHERE l.cart_id = $2 AND l.variant_id = v.id) FROM variant AS v \
          JOIN product AS p ON p.id = v.product_id WHERE v.id = $1 AND p.status = 'active' AND v.deleted_at IS NULL",
     );

@@ -77,7 +77,7 @@ pub async fn restore_category(tx: &Tx, category_id: i64) -> Result<()> {
         Err(error) => return Err(error),
         Ok(_) => {}
     }
-    if sibling_name_exists(tx, row.parent_id, &row.name_key, category_id).await? {
+    if sibling_name_exists(tx, row.parent_id, &row.name_normalized, category_id).await? {
         let message = format!("there is another category `{}` in its place: rename or move that first", row.name);
         return Err(Error::user(PublicErrorCode::AlreadyExists, "id", message));
     }

@@ -67,11 +67,11 @@ pub(super) fn validate_position(position: Option<i32>, path: &str, errors: &mut 
 pub(super) async fn sibling_name_exists(
     tx: &Tx,
     parent_id: Option<i64>,
-    name_key: &str,
+    name_normalized: &str,
     excluded_id: i64,
 ) -> Result<bool> {
     let duplicate = select_children(parent_id)
-        .filter(category::Column::NameKey.eq(name_key))
+        .filter(category::Column::NameNormalized.eq(name_normalized))
         .filter(category::Column::Id.ne(excluded_id))
         .select_only()
         .column(category::Column::Id);
@@ -113,7 +113,7 @@ pub async fn move_category(tx: &Tx, category_id: i64, parent_id: Option<i64>, po
         if parent_depth + 1 + subtree_depth > MAX_CATEGORY_DEPTH {
             errors.add_bad_input("parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
         }
-        if sibling_name_exists(tx, parent_id, &row.name_key, category_id).await? {
+        if sibling_name_exists(tx, parent_id, &row.name_normalized, category_id).await? {
             errors.add(
                 PublicErrorCode::AlreadyExists,
                 "parentId",

@@ -81,7 +81,7 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         }
     };
     let name_validator = CategoryNameValidator { parent_id: path.is_some().then_some(parent_id), excluded_id: 0 };
-    let name_key = name_validator.validate_name(tx, &name, &mut errors).await?;
+    let name_normalized = name_validator.validate_name(tx, &name, &mut errors).await?;
     let slug = match slug {
         Some(slug) => validate_unique_slug(tx, slug, 0, &mut errors).await?,
         None => generate_unique_slug(tx, &name, &mut errors).await?,
@@ -104,7 +104,7 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         id: category_id,
         parent_id,
         name: name.trim().to_owned(),
-        name_key,
+        name_normalized,
         slug,
         description,
         position: final_position,
@@ -143,7 +143,7 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     let mut errors = ValidationErrors::default();
     errors.check_version(expected_version.as_ref(), before.version);
     if let Some(name) = name {
-        row.name_key = CategoryNameValidator { parent_id: Some(before.parent_id), excluded_id: category_id }
+        row.name_normalized = CategoryNameValidator { parent_id: Some(before.parent_id), excluded_id: category_id }
             .validate_name(tx, &name, &mut errors)
             .await?;
         name.trim().clone_into(&mut row.name);
@@ -171,7 +171,7 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     };
     let mut active = before.into_active_model();
     active.name = Set(row.name);
-    active.name_key = Set(row.name_key);
+    active.name_normalized = Set(row.name_normalized);
     active.slug = Set(row.slug);
     active.description = Set(row.description);
     active.version = Set(row.version + 1);
@@ -191,19 +191,19 @@ struct CategoryNameValidator {
 impl CategoryNameValidator {
     /// Validates the name and returns it normalized.
     async fn validate_name(&self, tx: &Tx, name: &str, errors: &mut ValidationErrors) -> Result<String> {
-        let name_key = text::normalize_text(name);
+        let name_normalized = text::normalize_text(name);
         let path = "input.name";
         if let Err(error) = validate_category_name(name) {
             errors.add_bad_input(path, error.to_public_error().message);
         } else if name.trim().contains(char::is_control) {
             errors.add_bad_input(path, "a name of one line: no line breaks or other control characters");
         } else if let Some(parent) = self.parent_id
-            && sibling_name_exists(tx, parent, &name_key, self.excluded_id).await?
+            && sibling_name_exists(tx, parent, &name_normalized, self.excluded_id).await?
         {
             let message = format!("there is a category `{}` there already", name.trim());
             errors.add(PublicErrorCode::AlreadyExists, path, message);
         }
-        Ok(name_key)
+        Ok(name_normalized)
     }
 }
 

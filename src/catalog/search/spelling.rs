@@ -25,7 +25,8 @@ const MAX_RANGES_PER_WORD: usize = 21;
 pub const MAX_CANDIDATES_PER_WORD: usize = MAX_RANGES_PER_WORD * MAX_WORDS_PER_RANGE;
 
 /// The vocabulary columns with an index, and the sort order of each.
-const VOCABULARY_INDEXES: [(&str, &str); 3] = [("word", "word"), ("backwards", "backwards"), ("ends", "ends, word")];
+const VOCABULARY_INDEXES: [(&str, &str); 3] =
+    [("term", "term"), ("reversed", "reversed"), ("end_letters", "end_letters, term")];
 
 /// A vocabulary word that may be the correction of a typed one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,21 +68,21 @@ pub async fn load_candidates(db: &impl ConnectionTrait, typed: &[&str]) -> Resul
     // The highest code point ends the range of all words with a prefix.
     let last_character = if sql.is_postgres() { "chr(1114111)" } else { "char(1114111)" };
     sql.push(&format!(
-        ", probe AS MATERIALIZED (SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM search_word AS k \
-         WHERE k.word >= given.typed{collation} AND k.word < (given.typed || {last_character}){collation}))"
+        ", probe AS MATERIALIZED (SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM search_term AS k \
+         WHERE k.term >= given.typed{collation} AND k.term < (given.typed || {last_character}){collation}))"
     ));
     for (index_number, (column, order)) in VOCABULARY_INDEXES.into_iter().enumerate() {
         let range = format!(
-            "SELECT word FROM search_word WHERE length(word) = probe.length AND {column} >= probe.low{collation} \
+            "SELECT term FROM search_term WHERE length(term) = probe.length AND {column} >= probe.low{collation} \
              AND {column} < probe.high{collation} ORDER BY {order} LIMIT {MAX_WORDS_PER_RANGE}"
         );
         sql.push(if index_number == 0 { " " } else { " UNION " });
         if sql.is_postgres() {
-            sql.push("SELECT probe.typed AS typed, near.word AS known FROM probe CROSS JOIN LATERAL (");
+            sql.push("SELECT probe.typed AS typed, near.term AS known FROM probe CROSS JOIN LATERAL (");
             sql.push(&range).push(") AS near");
         } else {
             sql.push("SELECT probe.typed AS typed, near.value AS known FROM probe, json_each((");
-            sql.push("SELECT json_group_array(word) FROM (").push(&range).push("))) AS near");
+            sql.push("SELECT json_group_array(term) FROM (").push(&range).push("))) AS near");
         }
         sql.push(&format!(" WHERE probe.place = {index_number}"));
     }
@@ -130,7 +131,7 @@ fn extract_first_and_last_letter(word: &str) -> String {
     word.chars().next().into_iter().chain(word.chars().next_back()).collect()
 }
 
-/// Returns a word as a row of the vocabulary: `word`, `backwards`, `ends`.
+/// Returns a word as a row of the vocabulary: `term`, `reversed`, `end_letters`.
 pub(super) fn build_vocabulary_row(word: &str) -> Value {
     json!([word, word.chars().rev().collect::<String>(), extract_first_and_last_letter(word)])
 }

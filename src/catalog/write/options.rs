@@ -51,10 +51,10 @@ impl OptionLayout {
         for (index, input) in inputs.iter().enumerate() {
             let path = join_field_path(&path, &index.to_string());
             let name = errors.validate_text(&join_field_path(&path, "name"), &input.name, MAX_LABEL_LENGTH);
-            let name_key = text::normalize_text(&name);
-            if name_key.is_empty() {
+            let name_normalized = text::normalize_text(&name);
+            if name_normalized.is_empty() {
                 errors.add_bad_input(&join_field_path(&path, "name"), "an option needs a name");
-            } else if !seen.insert(name_key) {
+            } else if !seen.insert(name_normalized) {
                 errors.add_bad_input(&join_field_path(&path, "name"), "two options of one name");
             }
             sources.push(resolve_value_source(input, existing, (&path, active_variants.is_empty()), errors));

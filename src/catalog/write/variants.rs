@@ -113,7 +113,9 @@ impl VariantChanges {
                 let lookup_key = variant_patch.options.as_ref().map(|values| compute_option_key(values));
                 let by_options = || {
                     active()
-                        .find(|(_, row)| Some(&row.option_key) == lookup_key.as_ref() && requested_sku.is_none())
+                        .find(|(_, row)| {
+                            Some(&row.options_normalized) == lookup_key.as_ref() && requested_sku.is_none()
+                        })
                         .map(index)
                 };
                 Ok(existing().find(by_sku).map(index).or_else(by_options))
@@ -219,7 +221,7 @@ impl VariantChanges {
         let unpatched = (0..self.rows.len()).filter(|index| !patches_by_index.contains_key(index));
         for index in unpatched.chain(patched.iter().map(|(index, _)| *index)) {
             let row = &self.rows[index];
-            if row.deleted_at.is_some() || seen.insert(&row.option_key) {
+            if row.deleted_at.is_some() || seen.insert(&row.options_normalized) {
                 continue;
             }
             let (path, message) = match (patches_by_index.get(&index), self.options.is_empty()) {
@@ -280,7 +282,7 @@ fn index_values(existing: &[variant::Model], mut values: HashMap<i64, Vec<String
 fn set_option_values(row: &mut variant::Model, values: &[String]) {
     let input = VariantInput { options: values.to_vec(), ..VariantInput::default() };
     row.name = row_values::format_variant_name(&input);
-    row.option_key = sku_generator::build_option_key(&input);
+    row.options_normalized = sku_generator::build_option_key(&input);
 }
 
 fn compute_option_key(values: &[String]) -> String {

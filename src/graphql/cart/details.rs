@@ -14,6 +14,7 @@ use super::{
 use crate::{
     base::{Result, global_id::NodeType},
     cart::details::{self, CartAddresses, CartContact},
+    pricing::ShopContext,
 };
 
 /// Addresses of a cart. Omitted fields are unchanged; null clears a field.
@@ -57,7 +58,7 @@ impl CartDetailsMutation {
             let CartAddressInput { shipping, billing } = input;
             let shipping = parse_address_patch(shipping, "input.shipping")?;
             let addresses = CartAddresses { shipping, billing: parse_address_patch(billing, "input.billing")? };
-            context.db.write(async |tx| details::set_addresses(tx, target, addresses, country).await).await
+            details::set_addresses(&context.db, target, addresses, country).await
         };
         change_cart(context, change).await
     }
@@ -74,11 +75,11 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let category_tree = context.category_tree();
-        let shop = context.shop(&category_tree);
+        let shop = ShopContext { category_tree: &category_tree, country: context.app_state.config.shop.country };
         let target = build_cart_target(context, &id, expected_version);
         let change = async {
             let method_id = parse_optional_id(shipping_method_id, NodeType::ShippingMethod, "shippingMethodId")?;
-            context.db.write(async |tx| details::set_shipping_method(tx, target, method_id, shop).await).await
+            details::set_shipping_method(&context.db, target, method_id, shop).await
         };
         change_cart(context, change).await
     }
@@ -95,8 +96,7 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
-        let change = context.db.write(async |tx| details::set_note(tx, target, note.as_deref()).await);
-        change_cart(context, change).await
+        change_cart(context, details::set_note(&context.db, target, note.as_deref())).await
     }
 
     /// Sets the email or phone of the buyer; an order needs one of them.
@@ -114,7 +114,6 @@ impl CartDetailsMutation {
         let CartContactInput { email, phone } = input;
         let contact = CartContact { email: email.into(), phone: phone.into() };
         let target = build_cart_target(context, &id, expected_version);
-        let change = context.db.write(async |tx| details::set_contact(tx, target, contact, country).await);
-        change_cart(context, change).await
+        change_cart(context, details::set_contact(&context.db, target, contact, country)).await
     }
 }

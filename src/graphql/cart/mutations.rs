@@ -7,7 +7,6 @@ use super::{
         context::{RequestContext, request_context},
         guard::{Public, RequireLogin},
         payload::payload,
-        throttle::limit_cart_changes,
     },
     Cart,
 };
@@ -60,7 +59,7 @@ pub(super) async fn change_cart(
     change: impl Future<Output = Result<LockedCart>>,
 ) -> Result<CartPayload> {
     let changed = async {
-        limit_cart_changes(context).await?;
+        cart::limit_cart_changes(&context.throttle(), context.caller).await?;
         change.await
     };
     CartPayload::from_result(changed.await)
@@ -91,7 +90,7 @@ impl CartLineMutation {
         let context = request_context(ctx);
         let change = async {
             let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
-            context.db.write(async |tx| cart::create_cart(tx, context.caller, &requests).await).await
+            cart::create_cart(&context.db, context.caller, &requests).await
         };
         change_cart(context, change).await
     }
@@ -108,8 +107,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
-        let change = async { change_lines(context, target, lines, LineMode::Add).await };
-        change_cart(context, change).await
+        change_cart(context, change_lines(context, target, lines, LineMode::Add)).await
     }
 
     /// Sets quantities of cart lines at current prices; all or none.
@@ -124,8 +122,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
-        let change = async { change_lines(context, target, lines, LineMode::Set).await };
-        change_cart(context, change).await
+        change_cart(context, change_lines(context, target, lines, LineMode::Set)).await
     }
 
     /// Removes variants from a cart; variants not in the cart are ignored.
@@ -144,7 +141,7 @@ impl CartLineMutation {
             let parse_variant_id =
                 |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
             let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
-            context.db.write(async |tx| lines::remove_lines(tx, target, &variant_keys).await).await
+            lines::remove_lines(&context.db, target, &variant_keys).await
         };
         change_cart(context, change).await
     }
@@ -160,8 +157,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
-        let change = context.db.write(async |tx| lines::clear_lines(tx, target).await);
-        change_cart(context, change).await
+        change_cart(context, lines::clear_lines(&context.db, target)).await
     }
 
     /// Merges a guest cart into the caller's cart; quantities are added up to available stock. Without an open cart the
@@ -174,7 +170,7 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
-        change_cart(context, context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &id).await)).await
+        change_cart(context, cart::merge_guest_cart(&context.db, account_id, &id)).await
     }
 }
 
@@ -185,6 +181,5 @@ async fn change_lines(
     mode: LineMode,
 ) -> Result<LockedCart> {
     let requests = parse_line_requests(lines, "lines")?;
-    let change = LineChange { requests: &requests, mode, path: "lines" };
-    context.db.write(async |tx| lines::change_lines(tx, target, change).await).await
+    lines::change_lines(&context.db, target, LineChange { requests: &requests, mode, path: "lines" }).await
 }

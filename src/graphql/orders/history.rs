@@ -48,11 +48,11 @@ pub struct OrderEntry(pub OrderHistoryRow);
 impl OrderEntry {
     /// Type of the entry.
     async fn kind(&self) -> OrderEntryKind {
-        match self.0.kind.as_str() {
+        match self.0.event_type.as_str() {
             "placed" => OrderEntryKind::Placed,
             "status" => OrderEntryKind::Status,
             "payment" => OrderEntryKind::Payment,
-            "fulfilment" => OrderEntryKind::Fulfilment,
+            "fulfillment" => OrderEntryKind::Fulfilment,
             "refund" => OrderEntryKind::Refund,
             _ => OrderEntryKind::Note,
         }
@@ -71,7 +71,7 @@ impl OrderEntry {
     /// Type of actor.
     async fn actor(&self) -> OrderActor {
         match self.0.actor_kind.as_str() {
-            "nobody" => OrderActor::Guest,
+            "anonymous" => OrderActor::Guest,
             "account" => OrderActor::Person,
             "api_key" => OrderActor::Machine,
             _ => OrderActor::Shop,

@@ -65,22 +65,22 @@ impl OrderLine {
 
     /// Quantity shipped.
     async fn quantity_fulfilled(&self) -> i32 {
-        clamp_to_i32(self.0.fulfilled)
+        clamp_to_i32(self.0.quantity_fulfilled)
     }
 
     /// Quantity that the buyer does not pay for: refunded, or canceled before capture.
     async fn quantity_refunded(&self) -> i32 {
-        clamp_to_i32(self.0.refunded)
+        clamp_to_i32(self.0.quantity_refunded)
     }
 
     /// Quantity canceled before shipment.
     async fn quantity_canceled(&self) -> i32 {
-        clamp_to_i32(self.0.cancelled)
+        clamp_to_i32(self.0.quantity_canceled)
     }
 
     /// Quantity returned to stock after shipment.
     async fn quantity_returned(&self) -> i32 {
-        clamp_to_i32(self.0.returned)
+        clamp_to_i32(self.0.quantity_returned)
     }
 
     /// Quantity not yet shipped.
@@ -90,7 +90,7 @@ impl OrderLine {
 
     /// Regular price per unit.
     async fn list_price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.unit_list)
+        request_context(ctx).decimal_amount(self.0.unit_list_price)
     }
 
     /// Price per unit.
@@ -115,7 +115,7 @@ impl OrderLine {
 
     /// Tax rate in percent: `16.00`.
     async fn tax_percent(&self) -> Decimal {
-        Decimal::new(self.0.tax_rate.into(), 2)
+        Decimal::new(self.0.tax_rate_bps.into(), 2)
     }
 
     /// Total of the line including tax.

@@ -13,10 +13,10 @@ use crate::{
     customer::OwnerScope,
     order::{
         OrderLineRow, OrderRow,
-        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, RefundRow},
+        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow},
         queries,
     },
-    payment::{Payment, entity},
+    payment::{Payment, RefundRow, entity, refunds},
 };
 
 owner_scoped_loader!(
@@ -33,7 +33,7 @@ batch_loader!(
 );
 batch_loader!(
     /// Loads the fulfillments of orders.
-    FulfilmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfilments(&loaders.db, keys)
+    FulfilmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfillments(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the lines of fulfillments.
@@ -41,11 +41,11 @@ batch_loader!(
 );
 batch_loader!(
     /// Loads the refunds of orders.
-    RefundsOf, Arc<[RefundRow]>, |loaders, keys| queries::refunds(&loaders.db, keys)
+    RefundsOf, Arc<[RefundRow]>, |loaders, keys| refunds::list_refunds_by_order(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the lines of refunds.
-    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| queries::refunded(&loaders.db, keys)
+    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| refunds::list_refund_lines(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the payments of orders.

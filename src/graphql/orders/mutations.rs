@@ -6,24 +6,20 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     super::{
-        context::{RequestContext, request_context},
+        context::request_context,
         guard::{Public, RequirePermission},
-        idempotency::{parse_idempotency_key, write_once},
+        idempotency::parse_idempotency_key,
         input::parse_target,
         payload::payload,
     },
     Order,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     customer::OwnerScope,
     identity::Permission,
-    infra::Tx,
-    order::{
-        fulfillment, queries,
-        transition::{self, OrderTarget},
-    },
-    payment::{cancellation, capture, refund},
+    order::transition::{self, OrderTarget},
+    sales,
 };
 
 use requests::{
@@ -56,13 +52,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let context = request_context(ctx);
-            context
-                .db
-                .write_with_retry(|| {
-                    async |tx| cancellation::confirm_order(tx, &context.app_state.payment_providers, target).await
-                })
-                .await
+            sales::confirm_order(&request_context(ctx).sales(), target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -81,13 +71,8 @@ impl OrderMutation {
             parse_idempotency_key("orderFulfil", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let (idempotency_key, fulfillment) = (idempotency_key?, parse_fulfillment(input)?);
-            let context = request_context(ctx);
-            let work = || async |tx: &Tx| fulfillment::fulfill_order(tx, target, fulfillment.clone()).await;
-            match write_once(&context.db, &idempotency_key, target.id, work).await? {
-                Some((order, _)) => Ok(order.into()),
-                None => Order::load_own(context, target.id).await,
-            }
+            let request = parse_fulfillment(input, idempotency_key?)?;
+            sales::fulfill_order(&request_context(ctx).sales(), target, request).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -103,7 +88,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            request_context(ctx).db.write_with_retry(|| async |tx| transition::deliver_order(tx, target).await).await
+            transition::deliver_order(&request_context(ctx).db, target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -121,17 +106,11 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let context = request_context(ctx);
         let result = async {
-            let (request, token) = parse_cancel_request(context, input)?;
-            let target = authorize_buyer(context, &id, expected_version, token.as_deref()).await?;
-            let order = context
-                .db
-                .write_with_retry(|| async |tx| cancellation::cancel_order(tx, target, request.clone()).await)
-                .await?;
-            Ok::<Order, Error>(if token.is_some_and(|token| order.has_token(&token)) {
-                Order::with_token(order)
-            } else {
-                order.into()
-            })
+            let request = parse_cancel_request(&id, input, expected_version)?;
+            let token = request.token.clone();
+            let order = sales::cancel_order(&context.sales(), request).await?;
+            let has_token = token.is_some_and(|token| order.has_token(&token));
+            Ok::<Order, Error>(if has_token { Order::with_token(order) } else { order.into() })
         };
         OrderPayload::from_result(result.await)
     }
@@ -147,12 +126,8 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let context = request_context(ctx);
         let result = async {
-            capture::capture_payment(
-                &context.db,
-                &context.app_state.payment_providers,
-                parse_staff_target(&id, expected_version)?,
-            )
-            .await
+            let target = parse_staff_target(&id, expected_version)?;
+            sales::capture_payment(&context.sales(), target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -172,19 +147,8 @@ impl OrderMutation {
             parse_idempotency_key("orderRefund", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let (idempotency_key, request) = (idempotency_key?, parse_refund_request(context, input)?);
-            let work = || {
-                async |tx: &Tx| {
-                    let order = transition::lock_target_order(tx, target).await?;
-                    refund::refund_order(tx, order, request.clone()).await
-                }
-            };
-            let created_refund = write_once(&context.db, &idempotency_key, target.id, work).await?;
-            if let Some((_, Some(refund))) = created_refund {
-                // Executes the refund immediately if possible; otherwise the job stored with it retries.
-                refund::execute_refund(&context.db, &context.app_state.payment_providers, refund).await?;
-            }
-            Order::load_own(context, target.id).await
+            let request = parse_refund_request(context, input, idempotency_key?)?;
+            sales::refund_order(&context.sales(), target, request).await.map(Order::with_token)
         };
         OrderPayload::from_result(result.await)
     }
@@ -199,9 +163,7 @@ impl OrderMutation {
         let context = request_context(ctx);
         let result = async {
             let refund_id = GlobalId::decode_as(&id, NodeType::Refund, "id")?;
-            let order = context.db.write_with_retry(|| async |tx| refund::retry_refund(tx, refund_id).await).await?;
-            refund::execute_refund(&context.db, &context.app_state.payment_providers, refund_id).await?;
-            Order::load_own(context, order.id).await
+            sales::retry_refund(&context.sales(), refund_id).await.map(Order::with_token)
         };
         OrderPayload::from_result(result.await)
     }
@@ -217,10 +179,7 @@ impl OrderMutation {
         let OrderNoteInput { note, public } = input;
         let result = async {
             let target = parse_staff_target(&id, None)?;
-            request_context(ctx)
-                .db
-                .write_with_retry(|| async |tx| transition::add_order_note(tx, target, &note, public).await)
-                .await
+            transition::add_order_note(&request_context(ctx).db, target, &note, public).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -228,25 +187,4 @@ impl OrderMutation {
 
 fn parse_staff_target(id: &ID, expected_version: Option<i32>) -> Result<OrderTarget> {
     parse_target(id, NodeType::Order, OwnerScope::All, expected_version)
-}
-
-/// Returns the target order if the caller may cancel it. A matching token is sufficient, logged in or not; without one,
-/// staff can access every order and customers their own.
-async fn authorize_buyer(
-    context: &RequestContext,
-    id: &ID,
-    expected_version: Option<i32>,
-    token: Option<&str>,
-) -> Result<OrderTarget> {
-    let target = parse_staff_target(id, expected_version)?;
-    if let Some(token) = token {
-        let order = queries::find_orders_by_ids(&context.db, &[target.id], OwnerScope::All).await?.remove(&target.id);
-        if order.is_some_and(|order| order.has_token(token)) {
-            return Ok(target);
-        }
-    }
-    let not_found =
-        || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
-    let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
-    Ok(OrderTarget { scope: owner_scope, ..target })
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     identity::Permission,
-    order, payment,
+    payment,
 };
 
 /// Status of a payment.
@@ -22,7 +22,8 @@ pub enum OrderPaymentState {
     /// Awaiting the provider's response.
     Pending,
     /// The amount is authorized and not yet captured.
-    Authorised,
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
     /// The amount was captured.
     Captured,
     /// The payment was declined.
@@ -108,7 +109,7 @@ pub enum RefundState {
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[derive(Debug, Clone)]
-pub struct Refund(pub order::entity::RefundRow);
+pub struct Refund(pub payment::RefundRow);
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[Object]
@@ -132,7 +133,7 @@ impl Refund {
     async fn status(&self) -> RefundState {
         match self.0.status.as_str() {
             "pending" => RefundState::Pending,
-            "done" => RefundState::Done,
+            "succeeded" => RefundState::Done,
             _ => RefundState::Failed,
         }
     }

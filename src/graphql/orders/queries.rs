@@ -87,7 +87,7 @@ impl OrderFilter {
             search,
             status: status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             payment_status: payment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
-            fulfilment_status: fulfilment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
+            fulfillment_status: fulfilment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             placed: placed_at.map(TimeFilter::into_range).unwrap_or_default(),
             account: parse_optional_id(customer_id, NodeType::Customer, "filter.customerId")?,
             number,

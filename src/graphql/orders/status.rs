@@ -19,7 +19,8 @@ pub enum OrderStatus {
     /// Delivered.
     Delivered,
     /// Canceled; will not be shipped.
-    Cancelled,
+    #[graphql(name = "CANCELLED")]
+    Canceled,
     /// Completely refunded.
     Refunded,
 }
@@ -31,7 +32,8 @@ pub enum PaymentStatus {
     /// Pending: the result is not known yet.
     Pending,
     /// Authorized by the payment provider, or payable on delivery.
-    Authorised,
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
     /// Captured.
     Paid,
     /// Partially refunded.
@@ -44,7 +46,7 @@ pub enum PaymentStatus {
 
 /// Fulfillment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::FulfilmentStatus")]
+#[graphql(remote = "order::FulfillmentStatus")]
 pub enum FulfilmentStatus {
     /// Nothing is shipped.
     Unfulfilled,

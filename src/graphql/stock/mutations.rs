@@ -6,20 +6,11 @@ use super::{Location, StockLevel, StockReason};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     graphql::{
-        context::{RequestContext, request_context},
-        guard::RequirePermission,
-        idempotency::{parse_idempotency_key, write_once},
-        input::parse_optional_id,
-        payload::payload,
+        context::request_context, guard::RequirePermission, idempotency::parse_idempotency_key,
+        input::parse_optional_id, payload::payload,
     },
     identity::Permission,
-    infra::{IdempotencyKey, Tx},
-    inventory::{
-        DEFAULT_LOCATION_ID,
-        adjustments::{self, StockKey, StockOperation, StockSettings},
-        movements,
-        stock_level::StockLevelRow,
-    },
+    inventory::adjustments::{self, StockKey, StockOperation, StockSettings},
 };
 
 /// Input of `stockAdjust`.
@@ -132,9 +123,9 @@ impl StockMutation {
                 }
                 reason => reason.as_db_str(),
             };
-            apply_stock_operation(
-                request_context(ctx),
-                idempotency_key?,
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
                 stock_key,
                 StockOperation::Adjust { delta: input.delta.into(), reason },
             )
@@ -155,7 +146,7 @@ impl StockMutation {
             let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let operation =
                 StockOperation::Set { quantity: input.quantity.into(), expected: input.expected_quantity.into() };
-            apply_stock_operation(request_context(ctx), idempotency_key?, stock_key, operation).await
+            adjustments::apply_stock_operation(&request_context(ctx).db, &idempotency_key?, stock_key, operation).await
         };
         StockPayload::from_result(result.await)
     }
@@ -174,9 +165,9 @@ impl StockMutation {
             let to_location_id = GlobalId::decode_as(&input.to_location_id, NodeType::Location, "input.toLocationId")?;
             let variant_id = GlobalId::decode_as(&input.variant_id, NodeType::Variant, "input.variantId")?;
             let stock_key = StockKey { variant_id, location_id: Some(to_location_id) };
-            apply_stock_operation(
-                request_context(ctx),
-                idempotency_key?,
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
                 stock_key,
                 StockOperation::Transfer { from_location_id, quantity: input.quantity.into() },
             )
@@ -201,10 +192,7 @@ impl StockMutation {
                 MaybeUndefined::Value(threshold) => Some(Some(i64::from(threshold))),
             };
             let settings = StockSettings { tracked, allow_backorder: backorder, low_stock_threshold: threshold_update };
-            request_context(ctx)
-                .db
-                .write_with_retry(|| async |tx| adjustments::update_stock_settings(tx, stock_key, settings).await)
-                .await
+            adjustments::update_stock_settings(&request_context(ctx).db, stock_key, settings).await
         };
         StockPayload::from_result(result.await)
     }
@@ -217,28 +205,8 @@ impl StockMutation {
         #[graphql(desc = "Location to create.")] input: LocationCreateInput,
     ) -> Result<LocationPayload> {
         let LocationCreateInput { name } = input;
-        LocationPayload::from_result(
-            request_context(ctx).db.write(async |tx| adjustments::create_location(tx, &name).await).await,
-        )
+        LocationPayload::from_result(adjustments::create_location(&request_context(ctx).db, &name).await)
     }
-}
-
-/// Applies a stock operation once; a replayed request returns the current stock level.
-async fn apply_stock_operation(
-    context: &RequestContext,
-    idempotency_key: IdempotencyKey,
-    stock_key: StockKey,
-    operation: StockOperation,
-) -> Result<StockLevelRow> {
-    let StockKey { variant_id, location_id } = stock_key;
-    let work = || async |tx: &Tx| adjustments::apply_stock_operation(tx, stock_key, operation).await;
-    if let Some(level) = write_once(&context.db, &idempotency_key, variant_id, work).await? {
-        return Ok(level);
-    }
-    let levels = movements::load_stock_levels(&context.db, &[variant_id]).await?.remove(&variant_id);
-    let location_id = location_id.unwrap_or(DEFAULT_LOCATION_ID);
-    let level = levels.into_iter().flatten().find(|level| level.location_id == location_id);
-    level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
 }
 
 fn parse_stock_key(variant_id: &ID, location_id: Option<ID>) -> Result<StockKey> {

@@ -14,11 +14,11 @@ use crate::{
     infra::{AuditRecord, Db, SqlBuilder, Tx, keyset::KeysetOrder},
 };
 
-/// The state of a job.
+/// The status of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobRowState {
+pub enum JobStatus {
     /// Pending: due now or later.
-    Waiting,
+    Pending,
     /// Claimed by a worker.
     Running,
     /// Completed.
@@ -29,15 +29,15 @@ pub enum JobRowState {
     Discarded,
 }
 
-impl JobRowState {
-    /// All states.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Done, Self::Dead, Self::Discarded];
+impl JobStatus {
+    /// All statuses.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Done, Self::Dead, Self::Discarded];
 
-    /// Returns the state as stored.
+    /// Returns the status as stored.
     #[must_use]
     pub const fn as_db_str(self) -> &'static str {
         match self {
-            Self::Waiting => "waiting",
+            Self::Pending => "pending",
             Self::Running => "running",
             Self::Done => "done",
             Self::Dead => "dead",
@@ -45,10 +45,10 @@ impl JobRowState {
         }
     }
 
-    /// Returns the state of a stored value.
+    /// Returns the status of a stored value.
     #[must_use]
     pub fn from_db_str(value: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_db_str() == value)
+        Self::ALL.into_iter().find(|status| status.as_db_str() == value)
     }
 }
 
@@ -59,9 +59,9 @@ pub struct JobRow {
     pub id: i64,
     pub queue: String,
     pub kind: String,
-    pub state: String,
+    pub status: String,
     pub attempts: i32,
-    pub due_at: Option<DateTime<Utc>>,
+    pub run_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
     pub event_id: Option<i64>,
     pub aggregate: Option<String>,
@@ -72,8 +72,8 @@ pub struct JobRow {
 /// A filter of jobs. Fields that are `None` do not filter.
 #[derive(Debug, Clone, Default)]
 pub struct JobRowFilter {
-    /// The state.
-    pub state: Option<JobRowState>,
+    /// The status.
+    pub status: Option<JobStatus>,
     /// The queue.
     pub queue: Option<String>,
     /// The kind.
@@ -93,8 +93,8 @@ impl JobRow {
 
 fn push_job_select(sql: &mut SqlBuilder) {
     sql.push(
-        "SELECT j.id, j.queue, j.kind, j.state, j.attempts, j.due_at, j.last_error, j.event_id, o.aggregate, \
-         j.created_at, j.updated_at FROM job AS j LEFT JOIN outbox AS o ON o.id = j.event_id WHERE ",
+        "SELECT j.id, j.queue, j.kind, j.status, j.attempts, j.run_at, j.last_error, j.event_id, o.aggregate, \
+         j.created_at, j.updated_at FROM job AS j LEFT JOIN outbox_event AS o ON o.id = j.event_id WHERE ",
     );
 }
 
@@ -103,12 +103,12 @@ fn push_job_select(sql: &mut SqlBuilder) {
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) -> Result<Page<JobRow>> {
-    let JobRowFilter { state, queue, kind } = filter;
+    let JobRowFilter { status, queue, kind } = filter;
     let mut sql = db.sql();
     push_job_select(&mut sql);
     sql.push("true");
-    if let Some(state) = state {
-        sql.push(" AND j.state = ").bind(state.as_db_str());
+    if let Some(status) = status {
+        sql.push(" AND j.status = ").bind(status.as_db_str());
     }
     if let Some(queue) = queue {
         sql.push(" AND j.queue = ").bind(queue.as_str());
@@ -133,40 +133,46 @@ pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRo
 /// # Errors
 /// Returns `NotFound`, `IllegalTransition` if the job is running or done, or `AlreadyExists` if an equal job is
 /// pending.
-pub async fn retry_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let row = lock_job(tx, id).await?;
-    let state = JobRowState::from_db_str(&row.state);
-    if !matches!(state, Some(JobRowState::Waiting | JobRowState::Dead | JobRowState::Discarded)) {
-        return Err(illegal_transition(&row, "tried again", "one that waits, is dead or was discarded"));
-    }
-    let mut sql = tx.sql();
-    sql.push("UPDATE job SET state = 'waiting', attempts = 0, due_at = ").bind(tx.now());
-    sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
-    let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
-    if outcome.as_ref().is_err_and(Error::is_unique_violation) {
-        return Err(Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already"));
-    }
-    outcome?;
-    tx.notify_workers_on_commit();
-    record_decision(tx, &row, "job.retry").await
+pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
+    db.write(async |tx| {
+        let row = lock_job(tx, id).await?;
+        let status = JobStatus::from_db_str(&row.status);
+        if !matches!(status, Some(JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded)) {
+            return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
+        }
+        let mut sql = tx.sql();
+        sql.push("UPDATE job SET status = 'pending', attempts = 0, run_at = ").bind(tx.now());
+        sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
+        let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
+        if outcome.as_ref().is_err_and(Error::is_unique_violation) {
+            return Err(Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already"));
+        }
+        outcome?;
+        tx.notify_workers_on_commit();
+        record_decision(tx, &row, "job.retry").await
+    })
+    .await
 }
 
 /// Discards a pending or dead job.
 ///
 /// # Errors
 /// Returns `NotFound`, or `IllegalTransition` if the job is running, done or discarded.
-pub async fn discard_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let row = lock_job(tx, id).await?;
-    if !matches!(JobRowState::from_db_str(&row.state), Some(JobRowState::Waiting | JobRowState::Dead)) {
-        return Err(illegal_transition(&row, "discarded", "one that waits or is dead"));
-    }
-    let mut sql = tx.sql();
-    sql.push("UPDATE job SET state = 'discarded', due_at = NULL, updated_at = ").bind(tx.now());
-    sql.push(" WHERE id = ").bind(id);
-    tx.execute_raw(sql.into_statement()).await?;
-    // The next job of its lane may run.
-    tx.notify_workers_on_commit();
-    record_decision(tx, &row, "job.discard").await
+pub async fn discard_job(db: &Db, id: i64) -> Result<JobRow> {
+    db.write(async |tx| {
+        let row = lock_job(tx, id).await?;
+        if !matches!(JobStatus::from_db_str(&row.status), Some(JobStatus::Pending | JobStatus::Dead)) {
+            return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
+        }
+        let mut sql = tx.sql();
+        sql.push("UPDATE job SET status = 'discarded', run_at = NULL, updated_at = ").bind(tx.now());
+        sql.push(" WHERE id = ").bind(id);
+        tx.execute_raw(sql.into_statement()).await?;
+        // The next job of its ordering key may run.
+        tx.notify_workers_on_commit();
+        record_decision(tx, &row, "job.discard").await
+    })
+    .await
 }
 
 async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
@@ -178,14 +184,15 @@ async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
     find_job(tx, id).await?.ok_or_else(|| Error::not_found("id", "job"))
 }
 
-fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_states: &str) -> Error {
-    let message = format!("a job that is {} cannot be {attempted_action}; only {allowed_states} can", row.state);
+fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &str) -> Error {
+    let message = format!("a job that is {} cannot be {attempted_action}; only {allowed_statuses} can", row.status);
     Error::user(PublicErrorCode::IllegalTransition, "id", message)
 }
 
 async fn record_decision(tx: &Tx, before: &JobRow, action: &'static str) -> Result<JobRow> {
     let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
-    let to_audit_json = |row: &JobRow| Some(json!({ "kind": row.kind, "state": row.state, "attempts": row.attempts }));
+    let to_audit_json =
+        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
     tx.record_audit(&[AuditRecord {
         action,
         entity: (NodeType::Job, after.id),

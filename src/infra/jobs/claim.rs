@@ -35,14 +35,15 @@ pub struct ClaimedJob {
     pub attempts: i32,
     payload: Option<Value>,
     event_id: Option<i64>,
-    told: Option<Value>,
-    told_at: Option<DateTime<Utc>>,
+    event_payload: Option<Value>,
+    event_created_at: Option<DateTime<Utc>>,
 }
 
 impl ClaimedJob {
     /// Returns the event to deliver.
     pub(super) fn decode_event<E: Event>(&self) -> Result<DeliveredEvent<E>> {
-        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.told_at, &self.told) else {
+        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.event_created_at, &self.event_payload)
+        else {
             return Err(Error::internal("decoding an event", "the job has no event"));
         };
         Ok(DeliveredEvent { id, occurred_at, event: deserialize_json(payload, "decoding an event")? })
@@ -81,15 +82,15 @@ pub(super) async fn disable_synchronous_commit(tx: &Tx) -> Result<()> {
     Ok(())
 }
 
-/// Selects the due jobs of a queue: of each lane only the earliest unfinished one, and no job leased by another worker
-/// unless the lease has expired.
+/// Selects the due jobs of a queue: of each ordering key only the earliest unfinished one, and no job leased by another
+/// worker unless the lease has expired.
 fn push_due_jobs_query(sql: &mut SqlBuilder, request: &ClaimRequest<'_>, now: DateTime<Utc>) {
     sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(request.queue);
-    sql.push(" AND j.state IN ('waiting', 'running') AND j.due_at <= ").bind(now).push(" AND ");
+    sql.push(" AND j.status IN ('pending', 'running') AND j.run_at <= ").bind(now).push(" AND ");
     sql.eq_any_text("j.kind", request.kinds.iter().copied());
     sql.push(
-        " AND NOT EXISTS (SELECT 1 FROM job AS e WHERE e.lane = j.lane AND e.id < j.id \
-         AND e.state IN ('waiting', 'running')) ORDER BY j.due_at, j.id LIMIT ",
+        " AND NOT EXISTS (SELECT 1 FROM job AS e WHERE e.ordering_key = j.ordering_key AND e.id < j.id \
+         AND e.status IN ('pending', 'running')) ORDER BY j.run_at, j.id LIMIT ",
     );
     sql.push(&request.limit.to_string());
 }
@@ -112,15 +113,15 @@ pub(super) async fn claim_jobs(db: &Db, request: &ClaimRequest<'_>) -> Result<Ve
         sql.push("WITH picked AS (");
         push_due_jobs_query(&mut sql, request, tx.now());
         sql.push(if sql.is_postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
-        sql.push(" UPDATE job SET state = 'running', attempts = attempts + 1, worker = ").bind(request.worker_id);
-        sql.push(", due_at = ")
+        sql.push(" UPDATE job SET status = 'running', attempts = attempts + 1, locked_by = ").bind(request.worker_id);
+        sql.push(", run_at = ")
             .bind(lease_end(tx.now(), request.lease_duration))
             .push(", updated_at = ")
             .bind(tx.now());
         sql.push(
             " FROM picked WHERE job.id = picked.key RETURNING id, kind, attempts, payload, event_id, \
-             (SELECT o.payload FROM outbox AS o WHERE o.id = event_id) AS told, \
-             (SELECT o.created_at FROM outbox AS o WHERE o.id = event_id) AS told_at",
+             (SELECT o.payload FROM outbox_event AS o WHERE o.id = event_id) AS event_payload, \
+             (SELECT o.created_at FROM outbox_event AS o WHERE o.id = event_id) AS event_created_at",
         );
         let rows = tx.query_all_raw(sql.into_statement()).await?;
         Ok(rows.iter().map(|row| ClaimedJob::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?)
@@ -142,9 +143,9 @@ pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob])
     let mut sql = tx.sql();
     let rows = jobs.iter().map(|job| json!([job.id, job.attempts])).collect();
     sql.with_rows(&[("key", "bigint"), ("attempt", "int")], rows);
-    sql.push("UPDATE job SET state = 'done', due_at = NULL, worker = NULL, last_error = NULL, updated_at = ");
-    sql.bind(tx.now()).push(" FROM given WHERE job.id = given.key AND attempts = given.attempt AND worker = ");
-    sql.bind(worker_id).push(" AND state = 'running'");
+    sql.push("UPDATE job SET status = 'done', run_at = NULL, locked_by = NULL, last_error = NULL, updated_at = ");
+    sql.bind(tx.now()).push(" FROM given WHERE job.id = given.key AND attempts = given.attempt AND locked_by = ");
+    sql.bind(worker_id).push(" AND status = 'running'");
     let changed_count = tx.execute_raw(sql.into_statement()).await?.rows_affected();
     if changed_count == jobs.len() as u64 {
         return Ok(());
@@ -170,15 +171,15 @@ pub(super) async fn store_outcome(
     db.write(async |tx| {
         let next_run_at = tx.now() + retry_delay(config, job.id, job.attempts);
         let mut sql = tx.sql();
-        sql.push("UPDATE job SET worker = NULL, state = ").bind(if is_last { "dead" } else { "waiting" });
-        sql.push(", due_at = ").bind((!is_last).then_some(next_run_at)).push(", last_error = ").bind(error_message);
+        sql.push("UPDATE job SET locked_by = NULL, status = ").bind(if is_last { "dead" } else { "pending" });
+        sql.push(", run_at = ").bind((!is_last).then_some(next_run_at)).push(", last_error = ").bind(error_message);
         sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(job.id);
-        sql.push(" AND attempts = ").bind(job.attempts).push(" AND worker = ").bind(worker_id);
-        sql.push(" AND state = 'running'");
+        sql.push(" AND attempts = ").bind(job.attempts).push(" AND locked_by = ").bind(worker_id);
+        sql.push(" AND status = 'running'");
         if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 0 {
             return Err(Error::internal("storing a job's failure", "another worker has claimed it"));
         }
-        // The next job of its lane may run.
+        // The next job of its ordering key may run.
         tx.notify_workers_on_commit();
         Ok(())
     })
@@ -190,7 +191,7 @@ pub(super) async fn store_outcome(
 /// attempt.
 fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
     let factor = 2_u32.saturating_pow(attempts.unsigned_abs().saturating_sub(1));
-    let max_delay = config.backoff.saturating_mul(factor).min(config.backoff_limit);
+    let max_delay = config.backoff.saturating_mul(factor).min(config.max_backoff);
     let mut hasher = DefaultHasher::new();
     (job_id, attempts).hash(&mut hasher);
     let jitter_permille = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
@@ -204,7 +205,7 @@ pub(super) async fn extend_leases(
     (worker_id, lease_duration): (&str, Duration),
     job_ids: &[i64],
 ) -> Result<u64> {
-    update_running_jobs(db, (worker_id, job_ids), "due_at = ", Some(lease_duration)).await
+    update_running_jobs(db, (worker_id, job_ids), "run_at = ", Some(lease_duration)).await
 }
 
 /// Releases unfinished jobs for other workers; the attempt is not counted.
@@ -212,7 +213,7 @@ pub(super) async fn release_jobs(db: &Db, worker_id: &str, job_ids: &[i64]) -> R
     update_running_jobs(
         db,
         (worker_id, job_ids),
-        "state = 'waiting', worker = NULL, attempts = attempts - 1, due_at = ",
+        "status = 'pending', locked_by = NULL, attempts = attempts - 1, run_at = ",
         None,
     )
     .await
@@ -229,8 +230,8 @@ async fn update_running_jobs(
     }
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("WITH picked AS (SELECT id AS key FROM job WHERE worker = ").bind(worker_id);
-        sql.push(" AND state = 'running' AND ").eq_any("id", job_ids.iter().copied());
+        sql.push("WITH picked AS (SELECT id AS key FROM job WHERE locked_by = ").bind(worker_id);
+        sql.push(" AND status = 'running' AND ").eq_any("id", job_ids.iter().copied());
         sql.push(if sql.is_postgres() { " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) " } else { ") " });
         sql.push("UPDATE job SET ").push(set_clause).bind(lease_end(tx.now(), lease_duration.unwrap_or_default()));
         sql.push(", updated_at = ").bind(tx.now()).push(" FROM picked WHERE job.id = picked.key");
@@ -249,15 +250,15 @@ mod tests {
     #[test]
     fn retry_delay_doubles_up_to_its_limit_with_jitter() {
         let config = JobsConfig {
-            attempts: 10,
+            max_attempts: 10,
             backoff: Duration::from_secs(2),
-            backoff_limit: Duration::from_mins(1),
-            lease: Duration::from_mins(1),
-            poll: Duration::from_secs(1),
+            max_backoff: Duration::from_mins(1),
+            lease_duration: Duration::from_mins(1),
+            poll_interval: Duration::from_secs(1),
             concurrency: 4,
-            queues: Vec::new(),
-            keep_days: 30,
-            audit_keep_days: 1095,
+            queue_concurrency: Vec::new(),
+            retention: Duration::from_hours(24 * 30),
+            audit_log_retention: Duration::from_hours(24 * 1095),
         };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
             let max_delay = TimeDelta::seconds(seconds);

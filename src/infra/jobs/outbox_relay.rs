@@ -24,11 +24,12 @@ pub(super) async fn register_subscriptions(tx: &Tx, registry: &JobRegistry) -> R
     let mut subscriptions = registry.subscriptions.clone();
     subscriptions.sort_unstable();
     subscriptions.dedup();
-    let rows = subscriptions.iter().map(|(name, kind)| json!([name, kind, now, now])).collect();
-    let columns = [("name", "text"), ("kind", "text"), ("created_at", "timestamptz"), ("updated_at", "timestamptz")];
+    let rows = subscriptions.iter().map(|(consumer, event_type)| json!([consumer, event_type, now, now])).collect();
+    let columns =
+        [("consumer", "text"), ("event_type", "text"), ("created_at", "timestamptz"), ("updated_at", "timestamptz")];
     let mut sql = tx.sql();
-    sql.insert_rows("reaction", &columns, rows);
-    sql.push(" ON CONFLICT (name, kind) DO UPDATE SET updated_at = excluded.updated_at");
+    sql.insert_rows("event_subscription", &columns, rows);
+    sql.push(" ON CONFLICT (consumer, event_type) DO UPDATE SET updated_at = excluded.updated_at");
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
 }
@@ -41,7 +42,7 @@ pub(super) async fn relay_events(db: &Db) -> Result<u64> {
     let mut relayed_count = 0;
     loop {
         let mut sql = db.sql();
-        sql.push("SELECT 1 AS waits FROM outbox WHERE relayed_at IS NULL LIMIT 1");
+        sql.push("SELECT 1 AS pending FROM outbox_event WHERE dispatched_at IS NULL LIMIT 1");
         if db.query_one_raw(sql.into_statement()).await?.is_none() {
             return Ok(relayed_count);
         }
@@ -53,13 +54,14 @@ pub(super) async fn relay_events(db: &Db) -> Result<u64> {
     }
 }
 
-const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, lane, state, due_at, attempts, created_at, updated_at) \
-    SELECT r.name, r.name || '/' || t.kind, t.id, r.name || ' ' || t.aggregate, 'waiting', ";
+const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ordering_key, status, run_at, attempts, \
+    created_at, updated_at) \
+    SELECT s.consumer, s.consumer || '/' || t.event_type, t.id, s.consumer || ' ' || t.aggregate, 'pending', ";
 
 async fn relay_batch(tx: &Tx) -> Result<u64> {
     let mut sql = tx.sql();
     let pending_events_sql = format!(
-        "SELECT o.id, o.kind, o.aggregate FROM outbox AS o WHERE o.relayed_at IS NULL ORDER BY o.id LIMIT {RELAY_BATCH_SIZE}"
+        "SELECT o.id, o.event_type, o.aggregate FROM outbox_event AS o WHERE o.dispatched_at IS NULL ORDER BY o.id LIMIT {RELAY_BATCH_SIZE}"
     );
     let now = tx.now();
     if sql.is_postgres() {
@@ -74,12 +76,14 @@ async fn relay_batch(tx: &Tx) -> Result<u64> {
         let mut sql = tx.sql();
         sql.push("WITH taken AS MATERIALIZED (")
             .push(&pending_events_sql)
-            .push("), told AS (")
+            .push("), inserted AS (")
             .push(INSERT_DELIVERIES_SQL);
         sql.bind(now).push(", 0, ").bind(now).push(", ").bind(now);
-        sql.push(" FROM taken AS t JOIN reaction AS r ON r.kind = t.kind ORDER BY t.id, r.name ");
-        sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING) UPDATE outbox SET relayed_at = ");
-        sql.bind(now).push(" FROM taken WHERE outbox.id = taken.id");
+        sql.push(
+            " FROM taken AS t JOIN event_subscription AS s ON s.event_type = t.event_type ORDER BY t.id, s.consumer ",
+        );
+        sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING) UPDATE outbox_event SET dispatched_at = ");
+        sql.bind(now).push(" FROM taken WHERE outbox_event.id = taken.id");
         return Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected());
     }
     // SQLite has one writer: both statements see the same events.
@@ -91,11 +95,13 @@ async fn relay_batch(tx: &Tx) -> Result<u64> {
         .bind(now)
         .push(" FROM (")
         .push(&pending_events_sql);
-    sql.push(") AS t JOIN reaction AS r ON r.kind = t.kind WHERE true ORDER BY t.id, r.name ");
+    sql.push(
+        ") AS t JOIN event_subscription AS s ON s.event_type = t.event_type WHERE true ORDER BY t.id, s.consumer ",
+    );
     sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING");
     tx.execute_raw(sql.into_statement()).await?;
     let mut sql = tx.sql();
-    sql.push("UPDATE outbox SET relayed_at = ")
+    sql.push("UPDATE outbox_event SET dispatched_at = ")
         .bind(now)
         .push(" WHERE id IN (SELECT t.id FROM (")
         .push(&pending_events_sql);

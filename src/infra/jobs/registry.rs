@@ -201,7 +201,7 @@ impl JobRegistry {
             return Err(format!("two things would be done as `{kind}`"));
         }
         if let Some((name, _)) = self.subscriptions.iter().find(|(name, _)| name.contains('/')) {
-            return Err(format!("`{name}` cannot be the name of a reaction: a / ends it"));
+            return Err(format!("`{name}` cannot be the name of a consumer: a / ends it"));
         }
         for entry in &self.schedules {
             if let Err(error) = &entry.schedule {

@@ -16,16 +16,16 @@ const SUBSCRIPTION_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Deletes finished jobs, relayed events and audit rows past their retention. Dead jobs are kept, with their events.
 pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
     let db = &context.db;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.keep_days.into());
-    delete_expired_rows(db, ("job", "state IN ('done', 'discarded') AND t.updated_at < ", ""), cutoff).await?;
+    let cutoff = db.now() - context.config.jobs.retention;
+    delete_expired_rows(db, ("job", "status IN ('done', 'discarded') AND t.updated_at < ", ""), cutoff).await?;
     let without_jobs = "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.event_id = t.id)";
-    delete_expired_rows(db, ("outbox", "relayed_at < ", without_jobs), cutoff).await?;
+    delete_expired_rows(db, ("outbox_event", "dispatched_at < ", without_jobs), cutoff).await?;
     delete_unused_sequences(db).await?;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.audit_keep_days.into());
-    delete_expired_rows(db, ("audit", "created_at < ", ""), cutoff).await?;
+    let cutoff = db.now() - context.config.jobs.audit_log_retention;
+    delete_expired_rows(db, ("audit_log", "created_at < ", ""), cutoff).await?;
     db.write(async |tx| {
         let mut sql = tx.sql();
-        sql.push("DELETE FROM reaction WHERE updated_at < ").bind(tx.now() - SUBSCRIPTION_RETENTION);
+        sql.push("DELETE FROM event_subscription WHERE updated_at < ").bind(tx.now() - SUBSCRIPTION_RETENTION);
         tx.execute_raw(sql.into_statement()).await?;
         Ok(())
     })
@@ -38,9 +38,9 @@ async fn delete_unused_sequences(db: &Db) -> Result<()> {
     loop {
         let deleted_count = db.write(async |tx| {
             let mut sql = tx.sql();
-            sql.push("DELETE FROM outbox_head WHERE (aggregate, sequence) IN (SELECT h.aggregate, h.sequence ");
+            sql.push("DELETE FROM outbox_sequence WHERE (aggregate, last_sequence) IN (SELECT s.aggregate, s.last_sequence ");
             sql.push(
-                "FROM outbox_head AS h WHERE NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.aggregate = h.aggregate) ",
+                "FROM outbox_sequence AS s WHERE NOT EXISTS (SELECT 1 FROM outbox_event AS o WHERE o.aggregate = s.aggregate) ",
             );
             sql.push(&format!("LIMIT {DELETE_BATCH_SIZE})"));
             Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())

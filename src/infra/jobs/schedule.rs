@@ -19,14 +19,14 @@ use crate::{
 pub struct ScheduleRow {
     pub name: String,
     pub cron: String,
-    pub next_at: DateTime<Utc>,
-    pub last_at: Option<DateTime<Utc>>,
+    pub next_run_at: DateTime<Utc>,
+    pub last_run_at: Option<DateTime<Utc>>,
 }
 
 /// Returns all schedules, by name. Statements: 1.
 pub async fn list_schedules(db: &Db) -> Result<Vec<ScheduleRow>> {
     let mut sql = db.sql();
-    sql.push("SELECT name, cron, next_at, last_at FROM schedule ORDER BY name");
+    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule ORDER BY name");
     let rows = db.query_all_raw(sql.into_statement()).await?;
     Ok(rows.iter().map(|row| ScheduleRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
@@ -53,14 +53,14 @@ pub(super) async fn register_schedules(tx: &Tx, registry: &JobRegistry) -> Resul
     let columns = [
         ("name", "text"),
         ("cron", "text"),
-        ("next_at", "timestamptz"),
+        ("next_run_at", "timestamptz"),
         ("created_at", "timestamptz"),
         ("updated_at", "timestamptz"),
     ];
     let mut sql = tx.sql();
     sql.insert_rows("schedule", &columns, entries.iter().map(row).collect());
     sql.push(
-        " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_at = excluded.next_at, \
+        " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at, \
          updated_at = excluded.updated_at WHERE schedule.cron <> excluded.cron",
     );
     tx.execute_raw(sql.into_statement()).await?;
@@ -74,7 +74,9 @@ pub(super) async fn start_due_schedules(db: &Db, registry: &JobRegistry) -> Resu
         return Ok(0);
     }
     let mut sql = db.sql();
-    sql.push("SELECT name, cron, next_at, last_at FROM schedule WHERE next_at <= ").bind(db.now()).push(" AND ");
+    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule WHERE next_run_at <= ")
+        .bind(db.now())
+        .push(" AND ");
     sql.eq_any_text("name", registry.schedules.iter().map(|entry| entry.name)).push(" ORDER BY name");
     let rows = db.query_all_raw(sql.into_statement()).await?;
     let due_schedules =
@@ -87,12 +89,12 @@ pub(super) async fn start_due_schedules(db: &Db, registry: &JobRegistry) -> Resu
         for row in &due_schedules {
             let Some(entry) = registry.schedules.iter().find(|entry| entry.name == row.name) else { continue };
             let mut sql = tx.sql();
-            sql.push("UPDATE schedule SET next_at = ")
+            sql.push("UPDATE schedule SET next_run_at = ")
                 .bind(next_run_after(entry, tx.now()))
-                .push(", last_at = ")
+                .push(", last_run_at = ")
                 .bind(tx.now());
             sql.push(", updated_at = ").bind(tx.now()).push(" WHERE name = ").bind(entry.name);
-            sql.push(" AND next_at = ").bind(row.next_at);
+            sql.push(" AND next_run_at = ").bind(row.next_run_at);
             if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 1 {
                 insert_job(tx, (SCHEDULE_QUEUE, entry.name), (Some(entry.name.to_owned()), json!({})), tx.now())
                     .await?;

@@ -4,9 +4,9 @@ fn untaxed_item(quantity: i64, list_price: i64, unit_price: i64) -> QuoteItem {
     QuoteItem { quantity, list_price, unit_price, weight_grams: None, tax_rate: None }
 }
 
-fn taxed_item(quantity: i64, unit_price: i64, basis_points: i32, included: bool) -> QuoteItem {
+fn taxed_item(quantity: i64, unit_price: i64, rate_bps: i32, included: bool) -> QuoteItem {
     QuoteItem {
-        tax_rate: Some(EffectiveTaxRate { basis_points, included }),
+        tax_rate: Some(EffectiveTaxRate { rate_bps, included }),
         ..untaxed_item(quantity, unit_price, unit_price)
     }
 }
@@ -33,7 +33,7 @@ fn included_tax_is_reported_and_not_added() {
 #[test]
 fn excluded_tax_is_added() {
     let shipping_charge =
-        ShippingCharge { tax_rate: Some(EffectiveTaxRate { basis_points: 1_600, included: false }), ..FLAT_SHIPPING };
+        ShippingCharge { tax_rate: Some(EffectiveTaxRate { rate_bps: 1_600, included: false }), ..FLAT_SHIPPING };
     let quote = calculate_quote(&[taxed_item(1, 1_000, 1_600, false)], Some(&shipping_charge)).expect("a quote");
     let expected = Totals { subtotal: 1_000, shipping: 350, tax: 216, total: 1_566, ..Totals::default() };
     assert_eq!((quote.totals, quote.shipping_tax, quote.lines[0].total), (expected, 56, 1_160));
@@ -122,7 +122,7 @@ impl XorShiftRng {
 
     fn random_tax_rate(&mut self) -> Option<EffectiveTaxRate> {
         self.optional(|rng| EffectiveTaxRate {
-            basis_points: i32::try_from(rng.next_u64() % 10_001).unwrap_or(0),
+            rate_bps: i32::try_from(rng.next_u64() % 10_001).unwrap_or(0),
             included: rng.next_u64().is_multiple_of(2),
         })
     }
@@ -182,14 +182,14 @@ fn random_quotes_total_is_sum_of_parts() {
                 (0..=MAX_MINOR_UNITS).contains(&line.total) && (0..=paid).contains(&line.tax),
                 "{iteration}: {line:?}"
             );
-            let Some(EffectiveTaxRate { basis_points, included }) = item.tax_rate else {
+            let Some(EffectiveTaxRate { rate_bps, included }) = item.tax_rate else {
                 assert_eq!((line.tax, line.total), (0, paid), "{iteration}");
                 continue;
             };
             assert_eq!(line.total, if included { paid } else { paid + line.tax }, "{iteration}");
             // The rounding error is at most half a unit.
-            let denominator = if included { 10_000 + i128::from(basis_points) } else { 10_000 };
-            let rounding_error = i128::from(line.tax) * denominator - i128::from(paid) * i128::from(basis_points);
+            let denominator = if included { 10_000 + i128::from(rate_bps) } else { 10_000 };
+            let rounding_error = i128::from(line.tax) * denominator - i128::from(paid) * i128::from(rate_bps);
             assert!(rounding_error.abs() * 2 <= denominator, "{iteration}: {rounding_error}");
         }
         assert!((0..=MAX_MINOR_UNITS).contains(&total) && tax_included <= tax, "{iteration}");
@@ -198,8 +198,8 @@ fn random_quotes_total_is_sum_of_parts() {
 }
 
 #[test]
-fn tax_added_excludes_included_tax() {
+fn tax_excluded_total_excludes_included_tax() {
     let items = [taxed_item(1, 1_160, 1_600, true), taxed_item(1, 1_000, 1_600, false)];
     let totals = calculate_quote(&items, None).expect("a quote").totals;
-    assert_eq!((totals.tax, totals.tax_included, totals.tax_added()), (320, 160, 160));
+    assert_eq!((totals.tax, totals.tax_included, totals.tax_excluded_total()), (320, 160, 160));
 }

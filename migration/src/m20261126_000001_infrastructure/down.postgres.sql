@@ -1,0 +1,10 @@
+DROP TABLE schedule;
+DROP TABLE job;
+DROP TABLE event_subscription;
+DROP TABLE outbox_sequence;
+DROP TABLE outbox_event;
+DROP FUNCTION assign_outbox_sequence;
+DROP TABLE throttle;
+DROP TABLE idempotency_key;
+DROP TABLE audit_log;
+DROP TABLE shop;

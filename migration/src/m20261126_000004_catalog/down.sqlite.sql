@@ -1,0 +1,13 @@
+DROP TABLE search_term;
+DROP TRIGGER product_search_delete;
+DROP TABLE product_search;
+DROP TABLE category_product_count;
+DROP TABLE variant_option;
+DROP TABLE variant;
+DROP TABLE product_image;
+DROP TABLE product_tag;
+DROP TABLE product_option;
+DROP TABLE product_description;
+DROP TABLE product;
+DROP TABLE category;
+DROP TABLE category_tree_version;

@@ -1,0 +1,2 @@
+DROP TABLE shipping_method;
+DROP TABLE tax_rate;

@@ -1,0 +1,4 @@
+DROP TABLE payment_transaction;
+DROP TABLE refund_line;
+DROP TABLE refund;
+DROP TABLE payment;
