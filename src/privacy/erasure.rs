@@ -1,4 +1,5 @@
-//! Erasure of a customer's personal data. Records that are still needed (orders, audit log) are kept in anonymized form.
+//! Erasure of a customer's personal data. Records that are still needed (orders, audit log) are kept in anonymized
+//! form.
 
 use crate::{
     base::{Result, global_id::NodeType},

@@ -65,8 +65,8 @@ fn clean_line(text: Option<String>, field: &str, limit: usize) -> Result<Option<
     Ok(text)
 }
 
-/// Creates a fulfillment and ships its stock: on-hand stock and reservations decrease in the same transaction. A request
-/// that was carried out before only returns the order.
+/// Creates a fulfillment and ships its stock: on-hand stock and reservations decrease in the same transaction. A
+/// request that was carried out before only returns the order.
 ///
 /// # Errors
 /// Returns `NotFound` if the order or a line does not exist, `VersionConflict` if the version differs,
