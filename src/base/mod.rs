@@ -13,7 +13,7 @@ pub mod phone;
 pub mod validation;
 pub mod text;
 pub mod search_token;
-pub mod version;
+pub mod versioned_target;
 
 pub use clock::Clock;
 pub use country::Country;
@@ -23,4 +23,4 @@ pub use language::LanguageCode;
 pub use money::Money;
 pub use patch::Patch;
 pub use validation::{ExpectedVersion, Validator};
-pub use version::check_version;
+pub use versioned_target::VersionedTarget;

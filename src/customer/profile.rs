@@ -32,14 +32,18 @@ pub struct ProfilePatch {
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden`, `VersionConflict`, or all invalid fields together.
-pub async fn update_profile(db: &Db, target: AccountTarget, change: ProfilePatch) -> Result<account::Model> {
+pub async fn update_profile(
+    db: &Db,
+    target: AccountTarget,
+    patch: ProfilePatch,
+    shop_country: Country,
+) -> Result<account::Model> {
     db.write(async |tx| {
         let before = lock_target_account(tx, &target).await?;
         let mut after = before.clone();
-        apply_profile_patch(&mut after, change, target.shop_country)?;
-        let account_id = after.id;
-        let entity = (NodeType::Customer, account_id);
+        apply_profile_patch(&mut after, patch, shop_country)?;
         let (old_values, new_values) = (profile_to_audit_json(&before), profile_to_audit_json(&after));
+        let entity = (NodeType::Customer, after.id);
         let Some(record) = AuditRecord::updated("customer.update", entity, &old_values, &new_values) else {
             return Ok(before);
         };
@@ -55,7 +59,7 @@ pub async fn update_profile(db: &Db, target: AccountTarget, change: ProfilePatch
         row.updated_at = Set(tx.now());
         let row = row.update(tx).await?;
         tx.record_audit(&[record]).await?;
-        tx.emit_event(CustomerUpdated { customer: account_id }).await?;
+        tx.emit_event(CustomerUpdated { customer: row.id }).await?;
         Ok(row)
     })
     .await

@@ -5,11 +5,11 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Actor, Db, SqlBuilder, Tx, sql_builder::query_rows};
+use super::{Actor, Db, SqlBuilder, Tx, keyset::KeysetOrder, sql_builder::query_rows};
 use crate::base::{
-    Error, Result,
+    Result,
     global_id::NodeType,
-    pagination::{Cursor, CursorValue, Page, PageRequest},
+    pagination::{CursorType, CursorValue, Page, PageRequest},
 };
 
 /// A change of one entity, to be recorded.
@@ -73,7 +73,7 @@ impl AuditRow {
     /// Returns the row's cursor.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: AUDIT_CURSOR_TAG, values: vec![CursorValue::Time(self.created_at)], id: self.id }.encode()
+        AUDIT_ORDER.cursor(vec![CursorValue::Time(self.created_at)], self.id)
     }
 }
 
@@ -92,8 +92,9 @@ pub struct AuditRowFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The sort tag of audit cursors.
-const AUDIT_CURSOR_TAG: char = 'a';
+/// Newest first.
+const AUDIT_ORDER: KeysetOrder =
+    KeysetOrder { tag: 'a', columns: &[("a.created_at", CursorType::Time)], id_column: "a.id", descending: true };
 
 /// Returns a page of the audit log, newest first. Statements: 1.
 ///
@@ -119,20 +120,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
     if let Some(until) = until {
         sql.push(" AND a.created_at < ").bind(*until);
     }
-    if let Some(cursor) = &request.cursor {
-        let field = if request.backwards { "before" } else { "after" };
-        let Cursor { values: keys, id, .. } =
-            Cursor::decode(cursor, AUDIT_CURSOR_TAG, &[CursorValue::Time(DateTime::UNIX_EPOCH)], field)?;
-        let Some(CursorValue::Time(created_at)) = keys.first() else {
-            return Err(Error::bad_input(field, "this is not a cursor"));
-        };
-        sql.push(" AND (a.created_at, a.id) ").push(if request.backwards { "> (" } else { "< (" });
-        sql.bind(*created_at).push(", ").bind(id).push(")");
-    }
-    let direction = if request.backwards { "" } else { " DESC" };
-    sql.push(&format!(" ORDER BY a.created_at{direction}, a.id{direction}"));
-    sql.push(&format!(" LIMIT {}", request.size + 1));
-    Ok(Page::from_rows(query_rows(db, sql).await?, request))
+    AUDIT_ORDER.load_page(db, sql, request).await
 }
 
 impl Tx {

@@ -14,7 +14,7 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, Validator, check_version, error::PublicErrorCode,
+        Country, Error, GlobalId, Money, Patch, Result, Validator, VersionedTarget, error::PublicErrorCode,
         global_id::NodeType, money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
@@ -25,15 +25,6 @@ use crate::{
 const MAX_WEIGHT_GRAMS: i64 = 1_000_000_000;
 /// The maximum number of shipping methods, and of tax rates; their lists are not paginated.
 pub const MAX_PRICING_ROWS: usize = 1_000;
-
-/// The row to change, and its expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct PricingRowTarget {
-    /// The primary key.
-    pub id: i64,
-    /// The expected version; `None` skips the check.
-    pub expected_version: Option<i32>,
-}
 
 /// The fields to set on a shipping method.
 #[derive(Debug, Default)]
@@ -119,14 +110,14 @@ pub(super) async fn insert_shipping_method(
 pub async fn update_shipping_method(
     db: &Db,
     currency: Currency,
-    target: PricingRowTarget,
+    target: VersionedTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
     db.write(async |tx| {
         let before = lock_shipping_method(tx, target).await?;
         let mut after = before.clone();
         apply_shipping_method_patch(&mut after, patch, currency)?;
-        let entity = (NodeType::ShippingMethod, after.id);
+        let entity = (NodeType::ShippingMethod, before.id);
         let (old_values, new_values) =
             (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
         let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
@@ -145,7 +136,7 @@ pub async fn update_shipping_method(
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(db: &Db, currency: Currency, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_shipping_method(db: &Db, currency: Currency, target: VersionedTarget) -> Result<i64> {
     db.write(async |tx| {
         let mut row = lock_shipping_method(tx, target).await?;
         let before = Some(shipping_method_to_audit_json(&row, currency));
@@ -160,11 +151,11 @@ pub async fn delete_shipping_method(db: &Db, currency: Currency, target: Pricing
     .await
 }
 
-async fn lock_shipping_method(tx: &Tx, target: PricingRowTarget) -> Result<shipping_method::Model> {
+async fn lock_shipping_method(tx: &Tx, target: VersionedTarget) -> Result<shipping_method::Model> {
     let query = shipping_method::Entity::find_by_id(target.id).filter(shipping_method::Column::DeletedAt.is_null());
     let row = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "shipping method"))?;
-    check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
@@ -313,13 +304,13 @@ pub(super) async fn insert_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+pub async fn update_tax_rate(db: &Db, target: VersionedTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
     db.write(async |tx| {
         let before = lock_tax_rate(tx, target).await?;
         let mut after = before.clone();
         apply_tax_rate_patch(&mut after, patch, Validator::default())?;
-        let entity = (NodeType::TaxRate, after.id);
         let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+        let entity = (NodeType::TaxRate, before.id);
         let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
             return Ok(before);
         };
@@ -336,7 +327,7 @@ pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePa
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_tax_rate(db: &Db, target: VersionedTarget) -> Result<i64> {
     db.write(async |tx| {
         let row = lock_tax_rate(tx, target).await?;
         let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
@@ -348,10 +339,10 @@ pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
     .await
 }
 
-async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Model> {
+async fn lock_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<tax_rate::Model> {
     let row = tax_rate::Entity::find_by_id(target.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "tax rate"))?;
-    check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 

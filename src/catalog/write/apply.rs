@@ -41,9 +41,10 @@ pub(super) fn apply_product_fields(
         row.name_normalized = truncate_index_key(text::normalize_for_search(&name));
         row.name = name;
     }
-    if let Some(vendor) = rules.check_vendor(patch) {
-        row.vendor_normalized = vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
-        row.vendor = vendor;
+    let vendor = rules.check_vendor(patch);
+    if !vendor.is_unchanged() {
+        row.vendor = vendor.into_value();
+        row.vendor_normalized = row.vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
     }
     let content = rules.check_content(patch);
     if let Some(images) = &content.images {

@@ -167,7 +167,7 @@ pub(super) async fn compare_child_rows(tx: &Tx, changes: &mut [ProductChange]) -
     for change in changes {
         let product_id = change.product.id;
         let description = descriptions.remove(&product_id).and_then(|mut rows| rows.pop());
-        change.compare_description(description.map_or_else(String::new, |description| description.html));
+        change.compare_description(description.as_ref().map_or("", |description| &description.html));
         change.compare_tags(&tags.remove(&product_id).unwrap_or_default());
         change.compare_images(&images.remove(&product_id).unwrap_or_default());
         if change.child_rows.options {
@@ -185,7 +185,7 @@ impl ProductChange {
         values_after.insert(name.to_owned(), after);
     }
 
-    fn compare_description(&mut self, existing_html: String) {
+    fn compare_description(&mut self, existing_html: &str) {
         // Stored HTML was sanitized when it was written.
         let provided = self.content.description.take().filter(|html| html.trim() != existing_html);
         let sanitized = provided.map(|html| sanitize::sanitize_html(html.trim()));

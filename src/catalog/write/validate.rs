@@ -113,12 +113,14 @@ impl FieldRules<'_> {
         Some(name.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    /// Returns the vendor, `Some(None)` if it is cleared; `None` if it is unchanged.
-    pub(super) fn check_vendor(&mut self, patch: &ProductPatch) -> Option<Option<String>> {
+    /// Checks the vendor; an empty one clears it.
+    pub(super) fn check_vendor(&mut self, patch: &ProductPatch) -> Patch {
         let vendor =
             patch.vendor.as_ref().map(|vendor| self.check_text("vendor", "the vendor", vendor, MAX_LABEL_LENGTH));
-        let vendor = vendor.or_empty()?.trim().to_owned();
-        Some(Some(vendor).filter(|vendor| !vendor.is_empty()))
+        match vendor.map(|vendor| vendor.trim().to_owned()) {
+            Patch::Set(vendor) if vendor.is_empty() => Patch::Clear,
+            vendor => vendor,
+        }
     }
 
     /// Checks description, tags and images.

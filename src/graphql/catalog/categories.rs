@@ -4,11 +4,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::{
     super::{
-        category::Category,
-        context::request_context,
-        guard::RequirePermission,
-        payload::payload,
-        profile::{reject_null, to_patch},
+        category::Category, context::request_context, guard::RequirePermission, input::reject_null, payload::payload,
     },
     write_with_name_retry,
 };
@@ -105,7 +101,7 @@ impl CategoryMutation {
                 expected_version: expected_version.map(to_version),
                 name: Patch::from_provided(reject_null(name, false, "input.name")?),
                 slug: Patch::from_provided(reject_null(slug, false, "input.slug")?),
-                description: to_patch(description),
+                description: Patch::from(description),
             };
             write_with_name_retry(&request_context(ctx).db, async |tx| {
                 category::update_category(tx, category_id, patch.clone()).await

@@ -4,10 +4,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::super::{
-    product::ProductStatus,
-    profile::{reject_null, to_patch},
-};
+use super::super::{input::reject_null, product::ProductStatus};
 use crate::{
     base::{Error, ExpectedVersion, GlobalId, Patch, Result, global_id::NodeType},
     catalog::{
@@ -187,14 +184,14 @@ impl ProductInputParts {
             action: "product.update",
             name,
             slug: nullability.require("slug", slug)?,
-            description: to_patch(description),
-            vendor: to_patch(vendor),
+            description: Patch::from(description),
+            vendor: Patch::from(vendor),
             category,
-            tags: to_patch(tags),
+            tags: Patch::from(tags),
             status: nullability.require("status", status)?.map(Into::into),
             featured: nullability.require("featured", featured)?,
-            images: to_patch(images).map(|images| images.into_iter().map(to_image).collect()),
-            options: to_patch(options).map(|options| options.into_iter().map(to_option).collect()),
+            images: Patch::from(images).map(|images| images.into_iter().map(to_image).collect()),
+            options: Patch::from(options).map(|options| options.into_iter().map(to_option).collect()),
             ..ProductPatch::default()
         };
         if default_variant != VariantFields::default() && !sku_selects_product {
@@ -202,7 +199,7 @@ impl ProductInputParts {
             patch.variants.push(VariantPatch { selector: VariantSelector::Single, ..default_variant });
         }
         for (index, variant) in variants.into_iter().enumerate() {
-            patch.variants.push(variant.into_variant_patch(format!("{path}.variants.{index}"), variant_selector)?);
+            patch.variants.push(variant.into_variant_patch(&format!("{path}.variants.{index}"), variant_selector)?);
         }
         Ok(ProductPatch { path, selector, ..patch })
     }
@@ -246,13 +243,13 @@ impl VariantFields {
             path: path.to_owned(),
             sku: nullability.require("sku", sku)?,
             price: nullability.require("price", price)?,
-            sale_price: to_patch(sale_price),
-            sale_starts_at: to_patch(sale_starts_at),
-            sale_ends_at: to_patch(sale_ends_at),
-            on_hand: to_patch(stock_quantity),
+            sale_price: Patch::from(sale_price),
+            sale_starts_at: Patch::from(sale_starts_at),
+            sale_ends_at: Patch::from(sale_ends_at),
+            on_hand: Patch::from(stock_quantity),
             expected_on_hand: expected_stock_quantity,
-            weight_grams: to_patch(weight_grams),
-            barcode: to_patch(barcode),
+            weight_grams: Patch::from(weight_grams),
+            barcode: Patch::from(barcode),
             ..VariantPatch::default()
         })
     }
@@ -263,11 +260,11 @@ impl ProductVariantInput {
     ///
     /// # Errors
     /// Returns a user error if a non-nullable field is null.
-    pub(super) fn into_variant_patch(self, path: String, selector: VariantSelector) -> Result<VariantPatch> {
+    pub(super) fn into_variant_patch(self, path: &str, selector: VariantSelector) -> Result<VariantPatch> {
         let Self { fields, options, image } = self;
         let is_new = selector == VariantSelector::New;
-        let options = Nullability { path: &path, is_new }.require("options", options)?;
-        Ok(VariantPatch { selector, options, image: to_patch(image), ..fields.into_variant_patch(&path, is_new)? })
+        let options = Nullability { path, is_new }.require("options", options)?;
+        Ok(VariantPatch { selector, options, image: Patch::from(image), ..fields.into_variant_patch(path, is_new)? })
     }
 }
 

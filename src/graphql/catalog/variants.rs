@@ -52,7 +52,7 @@ impl VariantMutation {
             extract_variant(
                 save_product(
                     request_context(ctx),
-                    build_variant_patch(selector, input.into_variant_patch("input".into(), VariantSelector::New)?),
+                    build_variant_patch(selector, input.into_variant_patch("input", VariantSelector::New)?),
                 )
                 .await?,
             )
@@ -75,7 +75,7 @@ impl VariantMutation {
             let to_version = |version| ExpectedVersion { version, path: "expectedVersion".into() };
             let patch = VariantPatch {
                 expected_version: expected_version.map(to_version),
-                ..input.into_variant_patch("input".into(), VariantSelector::Id(variant_key))?
+                ..input.into_variant_patch("input", VariantSelector::Id(variant_key))?
             };
             extract_variant(
                 save_product(request_context(ctx), build_variant_patch(select_product(variant_key), patch)).await?,

@@ -96,7 +96,7 @@ fn renamed_columns_and_dated_sale_are_parsed() {
     let Some(CatalogEntry::Product(patch)) = parsed.first() else {
         panic!("{parsed:?}");
     };
-    let sale_end = patch.variants[0].sale_ends_at.value().map(|end| end.to_rfc3339());
+    let sale_end = patch.variants[0].sale_ends_at.value().map(chrono::DateTime::to_rfc3339);
     assert_eq!(sale_end.as_deref(), Some("2026-02-01T00:00:00+00:00"));
     let rejected = parsed.iter().filter(|entry| matches!(entry, CatalogEntry::Rejected { .. }));
     assert_eq!(rejected.count(), 4);
