@@ -59,7 +59,7 @@ impl TestApp {
         let app = Self::start(backend).await;
         let generator = CatalogGenerator::new(PRODUCT_COUNT as u64, CATEGORY_COUNT);
         app.create_categories((0..CATEGORY_COUNT).map(|number| generator.category_path(number))).await;
-        let generate = |index: usize| to_product_input(generator.generate_product(index as u64), 2);
+        let generate = |index: usize| to_product_patch(generator.generate_product(index as u64), 2);
         let product_inputs: Vec<_> = (0..PRODUCT_COUNT).map(|index| vary_product(index, generate(index))).collect();
         let mut created_times = Vec::new();
         for batch in product_inputs.chunks(BATCH_SIZE) {
