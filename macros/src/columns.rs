@@ -23,7 +23,9 @@ impl ObjectRow {
     pub fn column_set(&self, function: &Block, key: Option<&Expr>) -> TokenStream {
         let mut visitor = RowFieldVisitor { row: &self.row, columns: Vec::new(), uses_object: false };
         visitor.visit_block(function);
-        key.into_iter().for_each(|key| visitor.visit_expr(key));
+        if let Some(key) = key {
+            visitor.visit_expr(key);
+        }
         if visitor.uses_object {
             return quote!(crate::catalog::projection::ColumnSet::ALL);
         }
