@@ -5,7 +5,7 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{
     Attribute, Error, Expr, FnArg, ImplItemFn, Meta, Pat, PatType, Result, ReturnType, Token, Type, Visibility,
-    punctuated::Punctuated,
+    parse_quote, punctuated::Punctuated,
 };
 
 use crate::columns::ObjectRow;
@@ -52,6 +52,8 @@ impl BatchedField {
         let is_option = |attribute: &Attribute| ["doc", "graphql"].iter().any(|name| attribute.path().is_ident(name));
         function.attrs.retain(|attribute| !is_option(attribute));
         method.attrs.retain(is_option);
+        // What the declaration of a field implies: it has an object, and takes over what is loaded.
+        function.attrs.push(parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]));
         let parameters = Parameters::take_from(&mut function)?;
         let ReturnType::Type(_, output) = &method.sig.output else {
             return Err(Error::new_spanned(&method.sig, "a field has a type"));

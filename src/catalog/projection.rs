@@ -36,7 +36,7 @@ pub trait ReadColumn: Default {
     fn read_column(&mut self, column: Self::Column, row: &QueryResult, index: usize) -> Result<(), DbErr>;
 }
 
-impl<C> ColumnSet<C> {
+impl<C: Copy> ColumnSet<C> {
     /// Every column.
     pub const ALL: Self = Self { bits: u64::MAX, column_type: PhantomData };
     /// No column.

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{context::request_context, guard::RequireLogin, message::NotificationEvent, payload::payload};
+use super::{context::request_context, guard::RequireLogin, payload::payload, scalars::NotificationEvent};
 use crate::{
     base::Result,
     notification::{

@@ -101,8 +101,8 @@ fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>)
     TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero()).map(|timeout| now + timeout)
 }
 
-/// Inserts an order with its payment, reserves its stock and closes its cart. The payment of a local provider is part of
-/// the order's transaction; another one is requested after it, by this process or by a job.
+/// Inserts an order with its payment, reserves its stock and closes its cart. The payment of a local provider is part
+/// of the order's transaction; another one is requested after it, by this process or by a job.
 async fn place_prepared_order(
     tx: &Tx,
     prepared: PreparedOrder,

@@ -30,11 +30,13 @@ pub trait BatchResolve: Send + Sync + Sized {
     const BATCHED_FIELDS: &'static [&'static str] = &[];
 
     /// Returns the name of the type.
+    #[must_use]
     fn type_name() -> Cow<'static, str> {
         Cow::Borrowed("")
     }
 
     /// Returns whether a field with the selection can be resolved in a batch.
+    #[must_use]
     fn supports(_name: &str, _selection: Selection<'_>) -> bool {
         false
     }

@@ -17,7 +17,7 @@ use crate::catalog::projection::ColumnSet;
 /// applies.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
-    selection_set: &'a SelectionSet,
+    set: &'a SelectionSet,
     /// Further fields with the same response key, whose selections are merged.
     repeated: &'a [&'a Positioned<Field>],
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
@@ -56,28 +56,28 @@ impl<'a> Selection<'a> {
     /// Returns the selection of a field.
     #[must_use]
     pub fn of_field(ctx: &Context<'a>) -> Self {
-        let (selection_set, fragments) = (&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        Self { selection_set, repeated: &[], fragments }
+        let (set, fragments) = (&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        Self { set, repeated: &[], fragments }
     }
 
     /// Returns the selection of an object.
     #[must_use]
     pub fn of_object(ctx: &ContextSelectionSet<'a>) -> Self {
-        Self { selection_set: &ctx.item.node, repeated: &[], fragments: &ctx.query_env.fragments }
+        Self { set: &ctx.item.node, repeated: &[], fragments: &ctx.query_env.fragments }
     }
 
     /// Returns the selection of a field of this selection.
     #[must_use]
     pub fn of_selected(self, field: &'a SelectedField<'a>) -> Self {
-        let selection_set = &field.field.node.selection_set.node;
-        Self { selection_set, repeated: &field.repeated, fragments: self.fragments }
+        let set = &field.field.node.selection_set.node;
+        Self { set, repeated: &field.repeated, fragments: self.fragments }
     }
 
     /// Visits the selected fields with their selections, in response order.
     fn visit_fields(self, visit: &mut dyn FnMut(&'a Positioned<Field>, Self)) {
-        let with_set = |selection_set| Self { selection_set, repeated: &[], ..self };
+        let with_set = |set| Self { set, repeated: &[], ..self };
         let repeated = self.repeated.iter().map(|field| &field.node.selection_set.node);
-        for selection in std::iter::once(self.selection_set).chain(repeated).flat_map(|set| &set.items) {
+        for selection in std::iter::once(self.set).chain(repeated).flat_map(|set| &set.items) {
             match &selection.node {
                 SelectionNode::Field(field) => visit(field, with_set(&field.node.selection_set.node)),
                 SelectionNode::InlineFragment(fragment) => {
@@ -104,7 +104,7 @@ impl<'a> Selection<'a> {
     /// Returns the selected fields in response order, merged by response key.
     #[must_use]
     pub fn merge_fields(self) -> Vec<SelectedField<'a>> {
-        let mut fields: Vec<SelectedField<'a>> = Vec::with_capacity(self.selection_set.items.len());
+        let mut fields: Vec<SelectedField<'a>> = Vec::with_capacity(self.set.items.len());
         self.visit_fields(&mut |field, _| {
             let response_key = &field.node.response_key().node;
             match fields.iter_mut().find(|existing| existing.response_key == response_key) {

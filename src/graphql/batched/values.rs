@@ -195,7 +195,8 @@ macro_rules! value_outputs {
 }
 
 value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus);
-value_outputs!(|text| Value::String(text.into()); &str, String, ID);
+value_outputs!(|text| Value::String(text); String);
+value_outputs!(|text| Value::String(text.into()); &str, ID);
 value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);
 
 impl<T: BatchOutput> BatchOutput for Option<T> {

@@ -9,9 +9,9 @@ use crate::{
         Error, Result,
         error::PublicErrorCode,
         global_id::NodeType,
-        pagination::{Cursor, Page, PageRequest},
+        pagination::{Page, PageRequest},
     },
-    infra::{AuditRecord, Db, SqlBuilder, Tx},
+    infra::{AuditRecord, Db, SqlBuilder, Tx, keyset::KeysetOrder},
 };
 
 /// The status of a job.
@@ -80,14 +80,14 @@ pub struct JobRowFilter {
     pub kind: Option<String>,
 }
 
-/// The sort tag of job cursors.
-const JOB_CURSOR_TAG: char = 'j';
+/// Newest first.
+const JOB_ORDER: KeysetOrder = KeysetOrder { tag: 'j', columns: &[], id_column: "j.id", descending: true };
 
 impl JobRow {
     /// Returns the job's cursor.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: JOB_CURSOR_TAG, values: Vec::new(), id: self.id }.encode()
+        JOB_ORDER.cursor(Vec::new(), self.id)
     }
 }
 
@@ -116,16 +116,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
     if let Some(kind) = kind {
         sql.push(" AND j.kind = ").bind(kind.as_str());
     }
-    if let Some(cursor) = &request.cursor {
-        let field = if request.backwards { "before" } else { "after" };
-        let cursor = Cursor::decode(cursor, JOB_CURSOR_TAG, &[], field)?;
-        sql.push(if request.backwards { " AND j.id > " } else { " AND j.id < " }).bind(cursor.id);
-    }
-    sql.push(if request.backwards { " ORDER BY j.id" } else { " ORDER BY j.id DESC" });
-    sql.push(&format!(" LIMIT {}", request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, request))
+    JOB_ORDER.load_page(db, sql, request).await
 }
 
 /// Returns a job by id. Statements: 1.
@@ -158,7 +149,7 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
         }
         outcome?;
         tx.notify_workers_on_commit();
-        record_decision(tx, (&row, "job.retry")).await
+        record_decision(tx, &row, "job.retry").await
     })
     .await
 }
@@ -179,7 +170,7 @@ pub async fn discard_job(db: &Db, id: i64) -> Result<JobRow> {
         tx.execute_raw(sql.into_statement()).await?;
         // The next job of its ordering key may run.
         tx.notify_workers_on_commit();
-        record_decision(tx, (&row, "job.discard")).await
+        record_decision(tx, &row, "job.discard").await
     })
     .await
 }
@@ -198,7 +189,7 @@ fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &s
     Error::user(PublicErrorCode::IllegalTransition, "id", message)
 }
 
-async fn record_decision(tx: &Tx, (before, action): (&JobRow, &'static str)) -> Result<JobRow> {
+async fn record_decision(tx: &Tx, before: &JobRow, action: &'static str) -> Result<JobRow> {
     let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
     let to_audit_json =
         |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
