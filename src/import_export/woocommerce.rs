@@ -1,25 +1,22 @@
 //! Reader of `WooCommerce`'s product export, in which a variation is a separate row, possibly far from its parent.
 
 mod attributes;
+mod variant;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::mem;
 
-use rust_decimal::Decimal;
-
 use attributes::{collect_option_names, parse_attributes};
+use variant::parse_variant;
 
 use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RowError};
 use super::csv_fields::{
-    GRAMS_PER_WEIGHT_UNIT, decode_woocommerce_text, parse_bool, parse_price, parse_sale_window, parse_stock,
-    parse_weight, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
+    decode_woocommerce_text, parse_bool, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
 };
 use crate::{
     base::Patch,
-    catalog::{
-        CategoryInput, ProductImage, ProductPatch, PublicationStatus, SaleInput, VariantPatch, write::OptionInput,
-    },
+    catalog::{CategoryInput, ProductImage, ProductPatch, PublicationStatus, VariantPatch, write::OptionInput},
 };
 
 /// The imported columns in which a line break is an error.
@@ -356,55 +353,6 @@ impl Variation {
         let reason = format!("attribute \"{name}\" is not among the product's: {options}");
         Err(RowError { line, reason })
     }
-}
-
-fn parse_variant(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<VariantPatch, String> {
-    let mut patch = VariantPatch { line: row.line, ..VariantPatch::default() };
-    read_prices(&mut patch, row, may_be_free, warnings)?;
-    let is_out_of_stock = row.non_empty_cell("In stock?").and_then(parse_bool) == Some(false);
-    let on_hand = match read_cell(row, "Stock") {
-        Some(text) if text != "parent" => parse_stock(&text, warnings),
-        _ => is_out_of_stock.then_some(0),
-    };
-    let read_weight = |(unit, grams)| Some((read_cell(row, &format!("Weight ({unit})"))?, grams));
-    let weight_cell = GRAMS_PER_WEIGHT_UNIT.into_iter().find_map(read_weight);
-    let weight_grams = weight_cell.and_then(|(text, grams)| parse_weight(&text, grams, warnings));
-    let images = row.cell("Images").map(split_woocommerce_list).unwrap_or_default();
-    patch.sku = Patch::from_provided(read_cell(row, "SKU"));
-    patch.on_hand = Patch::from_provided(on_hand);
-    patch.weight_grams = Patch::from_provided(weight_grams);
-    patch.image = Patch::from_provided(images.into_iter().next());
-    patch.barcode = Patch::from_provided(read_cell(row, "GTIN, UPC, EAN, or ISBN"));
-    Ok(patch)
-}
-
-/// Reads the regular price and the sale; `may_be_free` allows a missing price.
-fn read_prices(
-    patch: &mut VariantPatch,
-    row: &CsvRow,
-    may_be_free: bool,
-    warnings: &mut Vec<String>,
-) -> Result<(), String> {
-    let regular = match row.cell("Regular price") {
-        None => return Ok(()),
-        Some("") if may_be_free => Decimal::ZERO,
-        Some("") => return Err("the product has no regular price".into()),
-        Some(text) => parse_price("price", &decode_woocommerce_text(text))?,
-    };
-    patch.price = Patch::Set(regular);
-    if row.cell("Sale price").is_some() {
-        patch.sale_price = Patch::Clear;
-    }
-    let Some(text) = read_cell(row, "Sale price") else { return Ok(()) };
-    let price = parse_price("sale price", &text)?;
-    if price >= regular {
-        warnings.push(format!("sale price {price} is no lower than {regular}: no sale"));
-        return Ok(());
-    }
-    let date = |boundary| row.non_empty_cell(&format!("Date sale price {boundary}"));
-    let [starts_at, ends_at] = parse_sale_window(date("starts"), date("ends"), row.time_zone())?;
-    patch.set_sale(SaleInput { price, starts_at, ends_at });
-    Ok(())
 }
 
 /// Returns the keys by which variations reference a parent: its SKU and `id:7`.
