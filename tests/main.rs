@@ -7,6 +7,7 @@ mod support;
 
 mod architecture;
 mod naming;
+mod entities;
 mod fuzz_documents;
 mod schema;
 mod catalog_queries;
@@ -146,6 +147,7 @@ fn main() -> ExitCode {
         ("catalog_export", catalog_export::test_cases()),
         ("import_real_files", import_real_files::test_cases()),
         ("import_interrupted", import_interrupted::test_cases()),
+        ("entities", entities::test_cases()),
         ("db_constraints_catalog", db_constraints_catalog::test_cases()),
         ("db_constraints_orders", db_constraints_orders::test_cases()),
         ("catalog_mutations", catalog_mutations::test_cases()),

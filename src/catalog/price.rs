@@ -83,6 +83,7 @@ mod tests {
             image: None,
             barcode: None,
             track_stock: true,
+            allow_backorder: false,
             position: 0,
             version: 1,
             created_at: at,

@@ -65,6 +65,6 @@ declare_projection!(
     /// Columns of `variant`.
     VariantColumns of variant {
         id, product_id, sku, name, options_normalized, price, sale_price, sale_starts_at, sale_ends_at, weight_grams, image,
-        barcode, track_stock, position, version, created_at, updated_at, deleted_at,
+        barcode, track_stock, allow_backorder, position, version, created_at, updated_at, deleted_at,
     }
 );

@@ -113,6 +113,7 @@ pub(super) fn new_variant_row(now: DateTime<Utc>) -> variant::Model {
         image: None,
         barcode: None,
         track_stock: false,
+        allow_backorder: false,
         position: 0,
         version: 1,
         created_at: now,

@@ -65,8 +65,7 @@ impl Job {
 
     /// Job status.
     async fn state(&self) -> JobState {
-        // A database constraint allows no other values.
-        JobStatus::from_db_str(&self.0.status).unwrap_or(JobStatus::Pending).into()
+        self.0.status.into()
     }
 
     /// Subject of the event as `type:key`, such as `order:7`; null for a job.

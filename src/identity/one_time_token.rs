@@ -1,7 +1,7 @@
 //! Single-use tokens: email verification, password reset, OpenID Connect login.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 use super::random_token;
@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Purpose of a one-time token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum OneTimeTokenPurpose {
     /// Verifies the email address of an account.
@@ -23,11 +24,12 @@ pub enum OneTimeTokenPurpose {
 }
 
 impl OneTimeTokenPurpose {
-    const fn name_and_ttl(self) -> (&'static str, TimeDelta) {
+    /// Returns the lifetime of a token.
+    const fn ttl(self) -> TimeDelta {
         match self {
-            Self::VerifyEmail => ("verify_email", TimeDelta::days(2)),
-            Self::ResetPassword => ("reset_password", TimeDelta::hours(1)),
-            Self::Login => ("login", TimeDelta::minutes(1)),
+            Self::VerifyEmail => TimeDelta::days(2),
+            Self::ResetPassword => TimeDelta::hours(1),
+            Self::Login => TimeDelta::minutes(1),
         }
     }
 }
@@ -65,7 +67,6 @@ pub async fn create_one_time_token(
     account_id: i64,
     metadata: &str,
 ) -> Result<String> {
-    let (purpose_name, ttl) = purpose.name_and_ttl();
     let token = random_token::generate_token()?;
     let mut sql = tx.sql();
     sql.push(
@@ -73,13 +74,13 @@ pub async fn create_one_time_token(
     );
     sql.bind(random_token::sha256_base64url(&token))
         .push(", ")
-        .bind(purpose_name)
+        .bind(purpose)
         .push(", ")
         .bind(account_id)
         .push(", ")
         .bind(metadata)
         .push(", ");
-    sql.bind(tx.now() + ttl).push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(")");
+    sql.bind(tx.now() + purpose.ttl()).push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(")");
     tx.execute_raw(sql.into_statement()).await?;
     Ok(token)
 }
@@ -96,7 +97,7 @@ pub async fn consume_one_time_token(
 ) -> Result<ConsumedToken> {
     let mut sql = tx.sql();
     sql.push("DELETE FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
-    sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(tx.now());
+    sql.push(" AND purpose = ").bind(purpose).push(" AND expires_at > ").bind(tx.now());
     sql.push(" RETURNING account_id, metadata");
     let row = tx.query_one_raw(sql.into_statement()).await?.ok_or_else(|| invalid_token_error(field))?;
     Ok(ConsumedToken { account_id: row.try_get_by(0)?, metadata: row.try_get_by(1)? })
@@ -111,7 +112,7 @@ pub async fn find_account_by_token(
 ) -> Result<Option<i64>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT account_id FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
-    sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(now);
+    sql.push(" AND purpose = ").bind(purpose).push(" AND expires_at > ").bind(now);
     let row = db.query_one_raw(sql.into_statement()).await?;
     Ok(row.map(|row| row.try_get_by(0)).transpose()?)
 }
@@ -128,7 +129,7 @@ pub fn invalid_token_error(field: &str) -> Error {
 /// Deletes all tokens of an account for a purpose.
 pub async fn delete_one_time_tokens(tx: &Tx, purpose: OneTimeTokenPurpose, account_id: i64) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("DELETE FROM one_time_token WHERE purpose = ").bind(purpose.name_and_ttl().0);
+    sql.push("DELETE FROM one_time_token WHERE purpose = ").bind(purpose);
     sql.push(" AND account_id = ").bind(account_id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())

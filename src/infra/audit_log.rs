@@ -3,10 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult};
 use serde_json::{Value, json};
 
 use super::{Db, Tx};
+pub use super::entity::audit_log::Model as AuditRow;
 use crate::base::{
     Error, Result,
     global_id::NodeType,
@@ -27,15 +28,29 @@ pub enum Actor {
     ApiKey(i64),
 }
 
+/// The kind of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A caller without authentication.
+    Anonymous,
+    /// The system: a command or a job.
+    System,
+    /// A customer or staff account.
+    Account,
+    /// An API key.
+    ApiKey,
+}
+
 impl Actor {
     /// Returns the kind and the id, as stored.
     #[must_use]
-    pub const fn to_db_parts(self) -> (&'static str, Option<i64>) {
+    pub const fn to_db_parts(self) -> (ActorKind, Option<i64>) {
         match self {
-            Self::Anonymous => ("anonymous", None),
-            Self::System => ("system", None),
-            Self::Account(id) => ("account", Some(id)),
-            Self::ApiKey(id) => ("api_key", Some(id)),
+            Self::Anonymous => (ActorKind::Anonymous, None),
+            Self::System => (ActorKind::System, None),
+            Self::Account(id) => (ActorKind::Account, Some(id)),
+            Self::ApiKey(id) => (ActorKind::ApiKey, Some(id)),
         }
     }
 }
@@ -43,10 +58,9 @@ impl Actor {
 /// Formats kind and id: `account:7`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.to_db_parts() {
-            (kind, Some(id)) => write!(f, "{kind}:{id}"),
-            (kind, None) => f.write_str(kind),
-        }
+        let (kind, id) = self.to_db_parts();
+        f.write_str(&kind.to_value())?;
+        id.map_or(Ok(()), |id| write!(f, ":{id}"))
     }
 }
 
@@ -70,22 +84,6 @@ pub struct AuditRecord {
     pub before: Option<Value>,
     /// The values after the change. `None` for a deletion.
     pub after: Option<Value>,
-}
-
-/// A row of the audit log.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the schema")]
-pub struct AuditRow {
-    pub id: i64,
-    pub actor_kind: String,
-    pub actor_id: Option<i64>,
-    pub action: String,
-    pub entity_type: String,
-    pub entity_id: i64,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
-    pub request_id: String,
-    pub created_at: DateTime<Utc>,
 }
 
 impl AuditRow {
@@ -162,13 +160,13 @@ impl Tx {
         if records.is_empty() {
             return Ok(());
         }
-        let (actor, actor_id) = self.origin().actor.to_db_parts();
+        let (actor_kind, actor_id) = self.origin().actor.to_db_parts();
         // Formatted as the driver does, because SQLite compares times as text.
         let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false);
         let row = |record: &AuditRecord| {
             let (kind, key) = record.entity;
             json!([
-                actor,
+                actor_kind.to_value(),
                 actor_id,
                 record.action,
                 kind.name(),

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Db, Tx};
 use crate::base::{Error, Result};
 
+pub use admin::JobStatus;
 pub use registry::JobRegistry;
 pub use worker::Worker;
 

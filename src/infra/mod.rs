@@ -8,6 +8,7 @@ pub mod query_stats;
 pub mod job_notifier;
 pub mod private_files;
 pub mod database;
+pub mod entity;
 pub mod audit_log;
 pub mod outbox;
 pub mod idempotency;
@@ -20,7 +21,7 @@ pub mod sms;
 pub mod job_context;
 pub mod jobs;
 
-pub use audit_log::{Actor, AuditRecord, RequestOrigin};
+pub use audit_log::{Actor, ActorKind, AuditRecord, RequestOrigin};
 pub use config::Config;
 pub use database::{Batch, Db, Tx};
 pub use delivery_error::DeliveryError;

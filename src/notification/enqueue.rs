@@ -1,10 +1,10 @@
 //! Creation of notifications, in the transaction of the event handler.
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
+use sea_orm::{ActiveEnum, ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
 use serde_json::{Value, json};
 
 use super::{
-    NotificationChannel, NotificationEventType, OrderTemplateData, notification,
+    NotificationChannel, NotificationEventType, NotificationStatus, OrderTemplateData, notification,
     preference::{self, ChannelPreferences},
     send::SendNotification,
 };
@@ -61,20 +61,20 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
         let is_enabled = preferences.is_enabled(event_type, channel);
         // Channels that are off by default, not by choice, leave no skipped row.
         let (status, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
-            (true, _) => ("queued", None),
-            (false, Some(_)) => ("skipped", Some(OPTED_OUT_REASON)),
+            (true, _) => (NotificationStatus::Queued, None),
+            (false, Some(_)) => (NotificationStatus::Skipped, Some(OPTED_OUT_REASON)),
             (false, None) => return None,
         };
         Some(json!([
             event_id,
-            event_type.name(),
-            channel.name(),
+            event_type.to_value(),
+            channel.to_value(),
             recipient,
             account_id,
             order_id,
             language.map(LanguageCode::code),
             template_data,
-            status,
+            status.to_value(),
             reason,
             0,
             0,
@@ -110,8 +110,8 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
     let inserted = tx.query_all_raw(sql.into_statement()).await?;
     for row in &inserted {
         // At most one per channel.
-        let (notification_id, status): (i64, String) = (row.try_get("", "id")?, row.try_get("", "status")?);
-        if status == "queued" {
+        let (notification_id, status): (i64, NotificationStatus) = (row.try_get("", "id")?, row.try_get("", "status")?);
+        if status == NotificationStatus::Queued {
             tx.enqueue_job(SendNotification { notification_id }).await?;
         }
     }
@@ -125,7 +125,7 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
 pub async fn resend_notification(tx: &Tx, notification_id: i64) -> Result<notification::Model> {
     let existing = notification::Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
-    if existing.status == "queued" {
+    if existing.status == NotificationStatus::Queued {
         return Err(Error::user(
             PublicErrorCode::IllegalTransition,
             "id",
@@ -135,9 +135,9 @@ pub async fn resend_notification(tx: &Tx, notification_id: i64) -> Result<notifi
     if existing.recipient.is_none() {
         return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
     }
-    let (before, resend_count) = (existing.status.clone(), existing.resend_count + 1);
+    let (before, resend_count) = (existing.status, existing.resend_count + 1);
     let mut row = existing.into_active_model();
-    row.status = Set("queued".to_owned());
+    row.status = Set(NotificationStatus::Queued);
     // A resend by staff bypasses the sending limits.
     row.send_at = Set(Some(tx.now()));
     row.failure_reason = Set(None);
@@ -149,8 +149,8 @@ pub async fn resend_notification(tx: &Tx, notification_id: i64) -> Result<notifi
     tx.record_audit(&[AuditRecord {
         action: "notification.resend",
         entity: (NodeType::Message, notification_id),
-        before: Some(json!({ "status": before })),
-        after: Some(json!({ "status": "queued" })),
+        before: Some(json!({ "status": before.to_value() })),
+        after: Some(json!({ "status": row.status.to_value() })),
     }])
     .await?;
     Ok(row)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait, QueryResult};
 use serde_json::{Value, json};
 
 use super::{NotificationChannel, NotificationEventType};
@@ -29,9 +29,7 @@ impl ChannelPreferences {
     }
 
     fn insert_row(&mut self, row: &QueryResult) -> Result<()> {
-        let (event_type, channel): (String, String) = (row.try_get("", "event_type")?, row.try_get("", "channel")?);
-        let parse_error = |error: String| Error::internal("reading what a customer wants to hear of", error);
-        let key = (event_type.parse().map_err(parse_error)?, channel.parse().map_err(parse_error)?);
+        let key = (row.try_get("", "event_type")?, row.try_get("", "channel")?);
         self.0.insert(key, row.try_get("", "enabled")?);
         Ok(())
     }
@@ -73,7 +71,7 @@ pub async fn set_preferences(
     }
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
     let row = |(channel, enabled): (NotificationChannel, Option<bool>)| -> Option<Value> {
-        Some(json!([account_id, event_type.name(), channel.name(), enabled?, now, now]))
+        Some(json!([account_id, event_type.to_value(), channel.to_value(), enabled?, now, now]))
     };
     let rows: Vec<Value> = choices.into_iter().filter_map(row).collect();
     if !rows.is_empty() {

@@ -1,8 +1,8 @@
 //! Notification lists for staff, newest first. Statements per page: 1. Each condition has an index of its own.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait, FromQueryResult};
 
-use super::{NotificationChannel, NotificationEventType, notification::Model};
+use super::{NotificationChannel, NotificationEventType, NotificationStatus, notification::Model};
 use crate::{
     base::{
         Error, Result,
@@ -20,7 +20,7 @@ const MAX_RECIPIENT_CHARS: usize = 254;
 #[derive(Debug, Clone, Default)]
 pub struct NotificationListFilter {
     /// Status of the notification.
-    pub status: Option<&'static str>,
+    pub status: Option<NotificationStatus>,
     /// Channel of the notification.
     pub channel: Option<NotificationChannel>,
     /// Type of the event.
@@ -50,10 +50,10 @@ impl NotificationListFilter {
         let Self { status, channel, event_type, order_id, account_id, recipient } = self;
         sql.push(" FROM notification WHERE true");
         let text_conditions = [
-            ("status", *status),
-            ("channel", channel.map(NotificationChannel::name)),
-            ("event_type", event_type.map(NotificationEventType::name)),
-            ("lower(recipient)", recipient.as_deref()),
+            ("status", status.map(ActiveEnum::into_value)),
+            ("channel", channel.map(ActiveEnum::into_value)),
+            ("event_type", event_type.map(ActiveEnum::into_value)),
+            ("lower(recipient)", recipient.clone()),
         ];
         for (column, value) in text_conditions {
             if let Some(value) = value {

@@ -3,9 +3,9 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{ActiveEnum, ConnectionTrait, EntityTrait};
 
-use super::{NotificationChannel, notification};
+use super::{NotificationChannel, NotificationEventType, notification};
 use crate::{
     base::{Country, Result},
     customer::validation,
@@ -31,11 +31,10 @@ pub async fn decide_admission(
     tx: &Tx,
     config: &Config,
     row: &notification::Model,
-    channel: NotificationChannel,
 ) -> Result<Admission> {
     let Some(recipient) = row.recipient.as_deref() else { return Ok(Admission::Now) };
-    match channel {
-        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, &row.event_type)).await,
+    match row.channel {
+        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, row.event_type)).await,
         NotificationChannel::Sms => admit_guest_sms(tx, config, (row.account_id, recipient)).await,
     }
 }
@@ -44,13 +43,13 @@ pub async fn decide_admission(
 async fn reserve_email_slot(
     tx: &Tx,
     config: &NotificationConfig,
-    (recipient, event_type): (&str, &str),
+    (recipient, event_type): (&str, NotificationEventType),
 ) -> Result<Admission> {
     let interval = to_millis(config.email_interval);
     if interval == 0 {
         return Ok(Admission::Now);
     }
-    let pace_subject = format!("{} {event_type}", recipient.to_lowercase());
+    let pace_subject = format!("{} {}", recipient.to_lowercase(), event_type.to_value());
     let key = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, pace_subject.as_bytes()));
     let now_millis = tx.now().timestamp_millis();
     let mut sql = tx.sql();

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::{Payment, PaymentState};
+use super::Payment;
 use crate::{
     base::{Error, Result},
     infra::{SqlBuilder, Tx},
@@ -73,15 +73,8 @@ pub async fn record_transaction(
 
 /// Updates the columns of a payment that do not follow from its ledger.
 pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
-    let status = match payment.status {
-        PaymentState::Pending => "pending",
-        PaymentState::Authorized => "authorized",
-        PaymentState::Captured => "captured",
-        PaymentState::Failed => "failed",
-        PaymentState::Voided => "voided",
-    };
     let mut sql = tx.sql();
-    sql.push("UPDATE payment SET status = ").bind(status).push(", reference = ").bind(payment.reference.as_deref());
+    sql.push("UPDATE payment SET status = ").bind(payment.status).push(", reference = ").bind(payment.reference.as_deref());
     sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
     sql.push(", amount = ").bind(payment.amount).push(", capture_requested_at = ").bind(payment.capture_requested_at);
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);

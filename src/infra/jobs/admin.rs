@@ -1,7 +1,7 @@
 //! Administration of jobs: list, retry, discard.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult};
 use serde_json::json;
 
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 pub enum JobStatus {
     /// Pending: due now or later.
     Pending,
@@ -29,29 +30,6 @@ pub enum JobStatus {
     Discarded,
 }
 
-impl JobStatus {
-    /// All statuses.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Done, Self::Dead, Self::Discarded];
-
-    /// Returns the status as stored.
-    #[must_use]
-    pub const fn as_db_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Discarded => "discarded",
-        }
-    }
-
-    /// Returns the status of a stored value.
-    #[must_use]
-    pub fn from_db_str(value: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_db_str() == value)
-    }
-}
-
 /// A job without its payload.
 #[derive(Debug, Clone, FromQueryResult)]
 #[expect(missing_docs, reason = "the columns are explained in the schema")]
@@ -59,7 +37,7 @@ pub struct JobRow {
     pub id: i64,
     pub queue: String,
     pub kind: String,
-    pub status: String,
+    pub status: JobStatus,
     pub attempts: i32,
     pub run_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
@@ -108,7 +86,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
     push_job_select(&mut sql);
     sql.push("true");
     if let Some(status) = status {
-        sql.push(" AND j.status = ").bind(status.as_db_str());
+        sql.push(" AND j.status = ").bind(*status);
     }
     if let Some(queue) = queue {
         sql.push(" AND j.queue = ").bind(queue.as_str());
@@ -144,8 +122,7 @@ pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRo
 /// pending.
 pub async fn retry_job(tx: &Tx, id: i64) -> Result<JobRow> {
     let row = lock_job(tx, id).await?;
-    let status = JobStatus::from_db_str(&row.status);
-    if !matches!(status, Some(JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded)) {
+    if !matches!(row.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
         return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
     }
     let mut sql = tx.sql();
@@ -166,7 +143,7 @@ pub async fn retry_job(tx: &Tx, id: i64) -> Result<JobRow> {
 /// Returns `NotFound`, or `IllegalTransition` if the job is running, done or discarded.
 pub async fn discard_job(tx: &Tx, id: i64) -> Result<JobRow> {
     let row = lock_job(tx, id).await?;
-    if !matches!(JobStatus::from_db_str(&row.status), Some(JobStatus::Pending | JobStatus::Dead)) {
+    if !matches!(row.status, JobStatus::Pending | JobStatus::Dead) {
         return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
     }
     let mut sql = tx.sql();
@@ -188,14 +165,15 @@ async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
 }
 
 fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &str) -> Error {
-    let message = format!("a job that is {} cannot be {attempted_action}; only {allowed_statuses} can", row.status);
+    let status = row.status.to_value();
+    let message = format!("a job that is {status} cannot be {attempted_action}; only {allowed_statuses} can");
     Error::user(PublicErrorCode::IllegalTransition, "id", message)
 }
 
 async fn record_decision(tx: &Tx, (before, action): (&JobRow, &'static str)) -> Result<JobRow> {
     let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
     let to_audit_json =
-        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
+        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status.to_value(), "attempts": row.attempts }));
     tx.record_audit(&[AuditRecord {
         action,
         entity: (NodeType::Job, after.id),
