@@ -76,7 +76,7 @@ async fn customer_carts_are_exported_and_erased(backend: Backend) {
     let export = app.query_as(&token, "{ customerExport }", json!({})).await;
     let cart = export.data_at("/customerExport/carts/0");
     assert_eq!(
-        (&cart["state"], &cart["lines"][0]["sku"], &cart["lines"][0]["quantity"]),
+        (&cart["status"], &cart["lines"][0]["sku"], &cart["lines"][0]["quantity"]),
         (&json!("open"), &json!("MUG"), &json!(2))
     );
     assert_eq!(cart["shippingAddress"]["line1"], "Moi Avenue 1");

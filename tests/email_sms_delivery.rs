@@ -82,7 +82,7 @@ pub async fn enqueue_notification(
 pub async fn query_messages(app: &TestApp, filter: &str) -> Vec<Value> {
     let staff = app.login(Role::Admin).await;
     let query = format!(
-        "{{ messages(first: 100{filter}) {{ nodes {{ id event channel recipient state reason attempts subject providerId
+        "{{ messages(first: 100{filter}) {{ nodes {{ id event channel recipient state why attempts subject providerId
             language sentAt }} }} }}"
     );
     let response: GraphqlResponse = app.query_as(&staff, &query, json!({})).await;

@@ -1,7 +1,10 @@
 //! The terms of `docs/GLOSSARY.md`: names are the field's, a type's name is declared once, the schema is described in
 //! plain terms, and a table is named in SQL by its own module and those above it only.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use libtest_mimic::Trial;
 
@@ -147,6 +150,7 @@ pub fn create_trials() -> Vec<Trial> {
         trial("type_names_are_unique_in_src", find_repeated_types),
         trial("schema_descriptions_use_standard_terms", find_banned_phrases),
         trial("tables_are_named_by_their_owners_and_above", find_foreign_tables),
+        trial("tables_of_migrations_have_an_owner", find_unowned_tables),
     ]
 }
 
@@ -260,6 +264,22 @@ fn find_foreign_tables() -> Vec<String> {
         }
     }
     violations
+}
+
+/// Returns the tables of the migrations that no module owns, and owned tables that do not exist.
+fn find_unowned_tables() -> Vec<String> {
+    let folders = fs::read_dir(project_root().join("migration/src")).expect("the migrations");
+    let scripts =
+        folders.filter_map(|entry| fs::read_to_string(entry.expect("an entry").path().join("up.sqlite.sql")).ok());
+    let mut created_tables = BTreeSet::new();
+    for script in scripts {
+        let statements = script.lines().filter_map(|line| {
+            line.strip_prefix("CREATE TABLE ").or_else(|| line.strip_prefix("CREATE VIRTUAL TABLE "))
+        });
+        created_tables.extend(statements.filter_map(|rest| rest.split(' ').next()).map(str::to_owned));
+    }
+    let owned_tables: BTreeSet<String> = TABLE_OWNERS.iter().map(|(table, _)| (*table).to_owned()).collect();
+    created_tables.symmetric_difference(&owned_tables).cloned().collect()
 }
 
 fn names_table(code: &str, table: &str) -> bool {

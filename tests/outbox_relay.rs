@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use migration::{Migrator, MigratorTrait};
 use savannah::{
     base::{Error, Result, error::PublicErrorCode},
     identity::Role,
@@ -33,7 +32,6 @@ integration_tests![
     worker_without_due_jobs_writes_nothing,
     event_relayed_by_an_older_version_reaches_new_handlers,
     invalid_outbox_and_job_rows_are_rejected_by_the_database,
-    events_before_the_jobs_migration_are_numbered_and_not_delivered,
 ];
 
 /// Shorter than the timeout for the writer.
@@ -324,30 +322,6 @@ async fn event_relayed_by_an_older_version_reaches_new_handlers(backend: Backend
         (delivered_numbers(&app, "steady", 1).await, delivered_numbers(&app, "touchy", 1).await),
         (vec![1], vec![1])
     );
-}
-
-async fn events_before_the_jobs_migration_are_numbered_and_not_delivered(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[]).await;
-    let newest = Migrator::migrations().iter().position(|migration| migration.name().ends_with("_000011_jobs"));
-    let steps = Migrator::migrations().len() - newest.expect("the migration");
-    let steps = u32::try_from(steps).expect("a few");
-    Migrator::down(app.db.writer_connection(), Some(steps)).await.expect("the way back");
-    for (number, aggregate) in ["thing:1", "thing:2", "thing:1", "thing:1"].iter().enumerate() {
-        let payload = format!("'{{\"thing\": 1, \"number\": {number}}}'");
-        let old = format!(
-            "INSERT INTO outbox_event (event_type, aggregate, payload, created_at) \
-             SELECT 'Poked', '{aggregate}', {payload}, created_at FROM shop"
-        );
-        app.execute_sql(&old).await.expect("an event of the version before");
-    }
-    Migrator::up(app.db.writer_connection(), None).await.expect("the way there");
-    assert_eq!(app.query_scalar("SELECT sum(sequence) FROM outbox_event WHERE aggregate = 'thing:1'").await, 6);
-    assert_eq!(app.query_scalar("SELECT sequence FROM outbox_event WHERE aggregate = 'thing:2'").await, 1);
-    assert_eq!(app.drain_jobs().await, 0, "nobody is told of what was long ago");
-    emit_test_event(&app, 1, 9).await;
-    assert_eq!(app.query_scalar("SELECT max(sequence) FROM outbox_event").await, 4);
-    app.run_pending_jobs().await;
-    assert_eq!(delivered_numbers(&app, "steady", 1).await, [9]);
 }
 
 async fn invalid_outbox_and_job_rows_are_rejected_by_the_database(backend: Backend) {

@@ -253,7 +253,7 @@ async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: 
     locations.sort_unstable();
     let mut sql = tx.sql();
     sql.insert_rows(
-        "inventory",
+        "inventory_level",
         &columns,
         locations.iter().map(|location_id| json!([variant, location_id, 0, 0, now, now])).collect(),
     );
