@@ -3,11 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult};
-use serde_json::{Value, json};
+use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult, Set};
+use serde_json::Value;
 
-use super::{Db, Tx};
 pub use super::entity::audit_log::Model as AuditRow;
+use super::{Db, Tx, entity::audit_log};
 use crate::base::{
     Error, Result,
     global_id::NodeType,
@@ -157,40 +157,21 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
 impl Tx {
     /// Records changes in this transaction. Records must not contain secrets. Statements: 1 for any number.
     pub async fn record_audit(&self, records: &[AuditRecord]) -> Result<()> {
-        if records.is_empty() {
-            return Ok(());
-        }
         let (actor_kind, actor_id) = self.origin().actor.to_db_parts();
-        // Formatted as the driver does, because SQLite compares times as text.
-        let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false);
-        let row = |record: &AuditRecord| {
-            let (kind, key) = record.entity;
-            json!([
-                actor_kind.to_value(),
-                actor_id,
-                record.action,
-                kind.name(),
-                key,
-                record.before,
-                record.after,
-                self.origin().request_id,
-                now
-            ])
+        let to_row = |AuditRecord { action, entity: (entity_type, entity_id), before, after }: &AuditRecord| {
+            audit_log::ActiveModel {
+                actor_kind: Set(actor_kind),
+                actor_id: Set(actor_id),
+                action: Set((*action).to_owned()),
+                entity_type: Set(entity_type.name().to_owned()),
+                entity_id: Set(*entity_id),
+                before: Set(before.clone()),
+                after: Set(after.clone()),
+                request_id: Set(self.origin().request_id.clone()),
+                created_at: Set(self.now()),
+                ..Default::default()
+            }
         };
-        let columns = [
-            ("actor_kind", "text"),
-            ("actor_id", "bigint"),
-            ("action", "text"),
-            ("entity_type", "text"),
-            ("entity_id", "bigint"),
-            ("before", "jsonb"),
-            ("after", "jsonb"),
-            ("request_id", "text"),
-            ("created_at", "timestamptz"),
-        ];
-        let mut sql = self.sql();
-        sql.insert_rows("audit_log", &columns, records.iter().map(row).collect());
-        self.execute_raw(sql.into_statement()).await?;
-        Ok(())
+        self.insert_rows(&records.iter().map(to_row).collect::<Vec<_>>()).await
     }
 }
