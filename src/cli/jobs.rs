@@ -155,9 +155,7 @@ async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) 
         .await?;
     }
     for id in &ids {
-        let retry_or_discard =
-            async |tx: &_| if is_retry { admin::retry_job(tx, *id).await } else { admin::discard_job(tx, *id).await };
-        let row = db.write(retry_or_discard).await?;
+        let row = if is_retry { admin::retry_job(db, *id).await? } else { admin::discard_job(db, *id).await? };
         println!("{}", format_job(&row));
     }
     println!("{} {}", ids.len(), if is_retry { "will be tried again" } else { "will not be done" });

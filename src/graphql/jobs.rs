@@ -184,7 +184,7 @@ impl JobQuery {
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
     async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
         let rows = schedule::list_schedules(&request_context(ctx).db).await?;
-        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at }| Schedule {
+        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at, .. }| Schedule {
             name,
             cron,
             next_at: next_run_at,
@@ -216,8 +216,5 @@ impl JobMutation {
 async fn retry_or_discard_job(ctx: &Context<'_>, id: &ID, is_retry: bool) -> Result<JobRow> {
     let job_id = GlobalId::decode_as(id, NodeType::Job, "id")?;
     let db = &request_context(ctx).db;
-    db.write(
-        async |tx| if is_retry { admin::retry_job(tx, job_id).await } else { admin::discard_job(tx, job_id).await },
-    )
-    .await
+    if is_retry { admin::retry_job(db, job_id).await } else { admin::discard_job(db, job_id).await }
 }

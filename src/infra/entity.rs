@@ -200,9 +200,23 @@ pub mod job {
         pub updated_at: DateTimeUtc,
     }
 
-    /// No relations.
+    /// Relations within the infrastructure.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub enum Relation {
+        /// The event that the job delivers.
+        #[sea_orm(
+            belongs_to = "super::outbox_event::Entity",
+            from = "Column::EventId",
+            to = "super::outbox_event::Column::Id"
+        )]
+        OutboxEvent,
+    }
+
+    impl Related<super::outbox_event::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::OutboxEvent.def()
+        }
+    }
 
     impl ActiveModelBehavior for ActiveModel {}
 }

@@ -1,7 +1,10 @@
 //! Administration of jobs: list, retry, discard.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DeriveActiveEnum, DerivePartialModel, EntityTrait,
+    EnumIter, FromQueryResult, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
+};
 use serde_json::json;
 
 use crate::{
@@ -11,7 +14,10 @@ use crate::{
         global_id::NodeType,
         pagination::{Cursor, Page, PageRequest},
     },
-    infra::{AuditRecord, Db, SqlBuilder, Tx},
+    infra::{
+        AuditRecord, Db, SqlBuilder, Tx,
+        entity::{job, outbox_event},
+    },
 };
 
 /// The status of a job.
@@ -31,7 +37,8 @@ pub enum JobStatus {
 }
 
 /// A job without its payload.
-#[derive(Debug, Clone, FromQueryResult)]
+#[derive(Debug, Clone, DerivePartialModel)]
+#[sea_orm(entity = "job::Entity")]
 #[expect(missing_docs, reason = "the columns are explained in the schema")]
 pub struct JobRow {
     pub id: i64,
@@ -42,6 +49,7 @@ pub struct JobRow {
     pub run_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
     pub event_id: Option<i64>,
+    #[sea_orm(from_expr = "outbox_event::Column::Aggregate.into_expr()")]
     pub aggregate: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -108,11 +116,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
 
 /// Returns a job by id. Statements: 1.
 pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRow>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    push_job_select(&mut sql);
-    sql.push("j.id = ").bind(id);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map(|row| JobRow::from_query_result(&row, "")).transpose()?)
+    Ok(job::Entity::find_by_id(id).left_join(outbox_event::Entity).into_partial_model().one(db).await?)
 }
 
 /// Retries a dead or discarded job with a fresh attempt count; a pending job becomes due now.
@@ -120,66 +124,75 @@ pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRo
 /// # Errors
 /// Returns `NotFound`, `IllegalTransition` if the job is running or done, or `AlreadyExists` if an equal job is
 /// pending.
-pub async fn retry_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let row = lock_job(tx, id).await?;
-    if !matches!(row.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
-        return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
-    }
-    let mut sql = tx.sql();
-    sql.push("UPDATE job SET status = 'pending', attempts = 0, run_at = ").bind(tx.now());
-    sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
-    let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
-    if outcome.as_ref().is_err_and(Error::is_unique_violation) {
-        return Err(Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already"));
-    }
-    outcome?;
-    tx.notify_workers_on_commit();
-    record_decision(tx, (&row, "job.retry")).await
+pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
+    db.write(async |tx| {
+        let before = lock_job(tx, id).await?;
+        if !matches!(before.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
+            return Err(illegal_transition(&before, "tried again", "one that is pending, dead or discarded"));
+        }
+        let mut changes = before.clone().into_active_model();
+        changes.status = Set(JobStatus::Pending);
+        changes.attempts = Set(0);
+        changes.run_at = Set(Some(tx.now()));
+        let after = update_job(tx, changes).await.map_err(|error| {
+            if error.is_unique_violation() {
+                Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already")
+            } else {
+                error
+            }
+        })?;
+        record_decision(tx, "job.retry", &before, &after).await
+    })
+    .await
 }
 
 /// Discards a pending or dead job.
 ///
 /// # Errors
 /// Returns `NotFound`, or `IllegalTransition` if the job is running, done or discarded.
-pub async fn discard_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let row = lock_job(tx, id).await?;
-    if !matches!(row.status, JobStatus::Pending | JobStatus::Dead) {
-        return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
-    }
-    let mut sql = tx.sql();
-    sql.push("UPDATE job SET status = 'discarded', run_at = NULL, updated_at = ").bind(tx.now());
-    sql.push(" WHERE id = ").bind(id);
-    tx.execute_raw(sql.into_statement()).await?;
-    // The next job of its ordering key may run.
+pub async fn discard_job(db: &Db, id: i64) -> Result<JobRow> {
+    db.write(async |tx| {
+        let before = lock_job(tx, id).await?;
+        if !matches!(before.status, JobStatus::Pending | JobStatus::Dead) {
+            return Err(illegal_transition(&before, "discarded", "one that is pending or dead"));
+        }
+        let mut changes = before.clone().into_active_model();
+        changes.status = Set(JobStatus::Discarded);
+        changes.run_at = Set(None);
+        let after = update_job(tx, changes).await?;
+        record_decision(tx, "job.discard", &before, &after).await
+    })
+    .await
+}
+
+async fn lock_job(tx: &Tx, id: i64) -> Result<job::Model> {
+    let row = job::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    row.ok_or_else(|| Error::not_found("id", "job"))
+}
+
+async fn update_job(tx: &Tx, mut changes: job::ActiveModel) -> Result<job::Model> {
+    changes.updated_at = Set(tx.now());
+    let after = changes.update(tx).await?;
+    // The job, or the next one of its ordering key, may run.
     tx.notify_workers_on_commit();
-    record_decision(tx, (&row, "job.discard")).await
+    Ok(after)
 }
 
-async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let mut sql = tx.sql();
-    if sql.is_postgres() {
-        sql.push("SELECT id FROM job WHERE id = ").bind(id).push(" FOR NO KEY UPDATE");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    find_job(tx, id).await?.ok_or_else(|| Error::not_found("id", "job"))
-}
-
-fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &str) -> Error {
+fn illegal_transition(row: &job::Model, attempted_action: &str, allowed_statuses: &str) -> Error {
     let status = row.status.to_value();
     let message = format!("a job that is {status} cannot be {attempted_action}; only {allowed_statuses} can");
     Error::user(PublicErrorCode::IllegalTransition, "id", message)
 }
 
-async fn record_decision(tx: &Tx, (before, action): (&JobRow, &'static str)) -> Result<JobRow> {
-    let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
+async fn record_decision(tx: &Tx, action: &'static str, before: &job::Model, after: &job::Model) -> Result<JobRow> {
     let to_audit_json =
-        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status.to_value(), "attempts": row.attempts }));
+        |row: &job::Model| Some(json!({ "kind": row.kind, "status": row.status.to_value(), "attempts": row.attempts }));
     tx.record_audit(&[AuditRecord {
         action,
         entity: (NodeType::Job, after.id),
         before: to_audit_json(before),
-        after: to_audit_json(&after),
+        after: to_audit_json(after),
     }])
     .await?;
-    Ok(after)
+    find_job(tx, after.id).await?.ok_or_else(|| Error::not_found("id", "job"))
 }
