@@ -342,7 +342,7 @@ impl MessageMutation {
         let context = request_context(ctx);
         let resent = async {
             let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
-            context.db.write(async |tx| notification::resend_notification(tx, message_id).await).await
+            notification::resend_notification(&context.db, message_id).await
         };
         MessagePayload::from_result(resent.await)
     }

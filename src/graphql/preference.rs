@@ -71,9 +71,7 @@ impl PreferenceMutation {
         let account_id = context.caller.require_account_id()?;
         let NotificationPreferenceInput { event, email, sms } = input;
         let channel_settings = [(NotificationChannel::Email, email), (NotificationChannel::Sms, sms)];
-        let update = context
-            .db
-            .write(async |tx| preference::set_preferences(tx, account_id, event.into(), channel_settings).await);
+        let update = preference::set_preferences(&context.db, account_id, event.into(), channel_settings);
         NotificationPreferencePayload::from_result(update.await.map(|preferences| list_preferences(&preferences)))
     }
 }

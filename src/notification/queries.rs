@@ -1,8 +1,12 @@
-//! Notification lists for staff, newest first. Statements per page: 1. Each condition has an index of its own.
+//! Notification lists for staff, newest first, and preferences of many accounts. Statements per page: 1. Each condition of
+//! a list has an index of its own.
 
 use sea_orm::{ActiveEnum, ConnectionTrait, FromQueryResult};
 
-use super::{NotificationChannel, NotificationEventType, NotificationStatus, notification::Model};
+use super::{
+    NotificationChannel, NotificationEventType, NotificationStatus, entity::notification_preference,
+    notification::Model,
+};
 use crate::{
     base::{
         Error, Result,
@@ -109,4 +113,15 @@ pub async fn count_notifications(db: &impl ConnectionTrait, filter: &Notificatio
 #[must_use]
 pub fn encode_notification_cursor(row: &Model) -> String {
     Cursor { sort_tag: NOTIFICATION_CURSOR_TAG, values: Vec::new(), id: row.id }.encode()
+}
+
+/// Returns the preferences of accounts. Statements: 1, whose text is the same for any number of accounts.
+pub(super) async fn list_preferences(
+    db: &impl ConnectionTrait,
+    account_ids: &[i64],
+) -> Result<Vec<notification_preference::Model>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT * FROM notification_preference WHERE ").eq_any("account_id", account_ids.iter().copied());
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    Ok(rows.iter().map(|row| notification_preference::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }

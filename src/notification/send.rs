@@ -1,8 +1,7 @@
 //! Delivery of enqueued notifications: retried until sent, failed or skipped.
 
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Set,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, LockType},
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +30,9 @@ use crate::{
 
 /// Maximum number of delivery attempts of a notification.
 pub const MAX_SEND_ATTEMPTS: u32 = 8;
+
+/// Statuses of notifications that are sent: a failed one is sent again when its job is retried.
+const UNSENT_STATUSES: [NotificationStatus; 2] = [NotificationStatus::Queued, NotificationStatus::Failed];
 
 /// Job that sends a notification.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,29 +69,53 @@ async fn attempt_delivery(context: &JobContext, notification_id: i64) -> Result<
         PreparedMessage::Email(email) => context.email_sender.send_email(&email).await,
         PreparedMessage::Sms(sms) => context.sms_sender.send_sms(&sms).await,
         PreparedMessage::Skipped(reason) => {
-            return record_delivery_result(context, &row, (NotificationStatus::Skipped, Some(reason), None), JobOutcome::Done).await;
+            return record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Skipped, Some(reason), None),
+                JobOutcome::Done,
+            )
+            .await;
         }
     };
     match outcome {
-        Ok(id) => record_delivery_result(context, &row, (NotificationStatus::Sent, None, Some(id)), JobOutcome::Done).await,
+        Ok(id) => {
+            record_delivery_result(context, &row, (NotificationStatus::Sent, None, Some(id)), JobOutcome::Done).await
+        }
         Err(DeliveryError::Disabled) => {
             let reason = format!("this shop sends nothing by {}", row.channel.to_value());
-            record_delivery_result(context, &row, (NotificationStatus::Skipped, Some(reason), None), JobOutcome::Done).await
+            record_delivery_result(context, &row, (NotificationStatus::Skipped, Some(reason), None), JobOutcome::Done)
+                .await
         }
         Err(DeliveryError::Permanent(reason)) => {
-            record_delivery_result(context, &row, (NotificationStatus::Failed, Some(reason.clone()), None), JobOutcome::Fail(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Failed, Some(reason.clone()), None),
+                JobOutcome::Fail(reason),
+            )
+            .await
         }
         Err(DeliveryError::Transient(reason))
             if row.attempts >= i32::try_from(MAX_SEND_ATTEMPTS).unwrap_or(i32::MAX) =>
         {
             let reason = format!("tried {} times; the last time: {reason}", row.attempts);
-            record_delivery_result(context, &row, (NotificationStatus::Failed, Some(reason.clone()), None), JobOutcome::Fail(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Failed, Some(reason.clone()), None),
+                JobOutcome::Fail(reason),
+            )
+            .await
         }
         Err(DeliveryError::Transient(reason)) => {
-            record_delivery_result(context, &row, (NotificationStatus::Queued, Some(reason.clone()), None), JobOutcome::Retry(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Queued, Some(reason.clone()), None),
+                JobOutcome::Retry(reason),
+            )
+            .await
         }
     }
 }
@@ -114,8 +140,7 @@ async fn prepare_message(
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
         .filter(Column::Id.eq(notification_id))
-        // A failed notification is sent again when its job is retried.
-        .filter(Column::Status.is_in([NotificationStatus::Queued, NotificationStatus::Failed]))
+        .filter(Column::Status.is_in(UNSENT_STATUSES))
         .exec_with_returning(tx)
         .await?;
     let Some(row) = updated.into_iter().next() else { return Ok(None) };
@@ -126,7 +151,9 @@ async fn prepare_message(
 /// Returns whether a notification may be sent now. A postponed one is enqueued for its time; a refused one is skipped.
 async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Result<bool> {
     let locked = Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let Some(row) = locked.filter(|row| row.status == NotificationStatus::Queued && row.send_at.is_none()) else { return Ok(true) };
+    let Some(row) = locked.filter(|row| row.status == NotificationStatus::Queued && row.send_at.is_none()) else {
+        return Ok(true);
+    };
     let admission = sending_limits::decide_admission(tx, config, &row).await?;
     let is_now = admission == Admission::Now;
     let mut changes = row.into_active_model();
@@ -254,16 +281,23 @@ async fn record_delivery_result(
     context
         .db
         .write(async |tx| {
-            let mut sql = tx.sql();
-            sql.push("UPDATE notification SET status = ").bind(status).push(", failure_reason = ").bind(reason);
-            sql.push(", updated_at = ").bind(tx.now());
+            let mut update = Entity::update_many()
+                .col_expr(Column::Status, Expr::value(status))
+                .col_expr(Column::FailureReason, Expr::value(reason))
+                .col_expr(Column::UpdatedAt, Expr::value(tx.now()));
             if let Some(id) = id {
-                sql.push(", provider_id = ").bind(id).push(", sent_at = ").bind(tx.now());
+                update = update
+                    .col_expr(Column::ProviderId, Expr::value(id))
+                    .col_expr(Column::SentAt, Expr::value(tx.now()));
             }
             // Keeps erased recipients erased, and a notification that another worker has sent as sent.
-            sql.push(" WHERE id = ").bind(row.id).push(" AND resend_count = ").bind(row.resend_count);
-            sql.push(" AND status IN ('queued', 'failed') AND recipient IS NOT NULL");
-            tx.execute_raw(sql.into_statement()).await?;
+            update
+                .filter(Column::Id.eq(row.id))
+                .filter(Column::ResendCount.eq(row.resend_count))
+                .filter(Column::Status.is_in(UNSENT_STATUSES))
+                .filter(Column::Recipient.is_not_null())
+                .exec(tx)
+                .await?;
             Ok(())
         })
         .await?;
