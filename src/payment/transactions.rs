@@ -74,7 +74,10 @@ pub async fn record_transaction(
 /// Updates the columns of a payment that do not follow from its ledger.
 pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
     let mut sql = tx.sql();
-    sql.push("UPDATE payment SET status = ").bind(payment.status).push(", reference = ").bind(payment.reference.as_deref());
+    sql.push("UPDATE payment SET status = ")
+        .bind(payment.status)
+        .push(", reference = ")
+        .bind(payment.reference.as_deref());
     sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
     sql.push(", amount = ").bind(payment.amount).push(", capture_requested_at = ").bind(payment.capture_requested_at);
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);
