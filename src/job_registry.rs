@@ -5,38 +5,41 @@ use crate::{
     cart,
     identity::session,
     infra::{
-        JobContext, idempotency,
-        jobs::{JobRegistry, retention},
+        Db, JobContext, idempotency,
+        jobs::{JobOutcome, JobRegistry, retention},
         throttle,
     },
-    notification, order,
+    notification,
     payment::{
-        PaymentProviders, cancellation,
-        capture::{self, CapturePayment},
-        payment_result::{self, AuthorizePayment, VoidPayment},
-        refund::{self, RefundPayment},
+        PaymentProviders,
+        jobs::{AuthorizePayment, CapturePayment, RefundPayment, VoidPayment},
     },
+    privacy,
+    sales::{authorize, capture, expire, refund, void},
 };
 
 /// Passes the payment providers to a job handler.
-macro_rules! with_payment_providers {
-    ($providers:expr, $work:path) => {{
-        let providers = $providers.clone();
-        move |context: &JobContext, job| {
-            let (db, providers) = (context.db.clone(), providers.clone());
-            async move { $work(&db, &providers, job).await }
-        }
-    }};
+fn with_payment_providers<J, Work, Done>(
+    providers: &PaymentProviders,
+    work: Work,
+) -> impl Fn(&JobContext, J) -> Done + Send + Sync + 'static
+where
+    Work: Fn(Db, PaymentProviders, J) -> Done + Send + Sync + 'static,
+    Done: Future<Output = JobOutcome> + Send + 'static,
+    J: 'static,
+{
+    let providers = providers.clone();
+    move |context, job| work(context.db.clone(), providers.clone(), job)
 }
 
 /// Creates the registry with the given payment providers.
 #[must_use]
 pub fn build_job_registry(providers: &PaymentProviders) -> JobRegistry {
     JobRegistry::default()
-        .with_job::<AuthorizePayment>(with_payment_providers!(providers, payment_result::run_authorize_job))
-        .with_job::<RefundPayment>(with_payment_providers!(providers, refund::run_refund_job))
-        .with_job::<VoidPayment>(with_payment_providers!(providers, capture::run_void_job))
-        .with_job::<CapturePayment>(with_payment_providers!(providers, capture::run_capture_job))
+        .with_job::<AuthorizePayment>(with_payment_providers(providers, authorize::run_authorize_job))
+        .with_job::<RefundPayment>(with_payment_providers(providers, refund::execution::run_refund_job))
+        .with_job::<VoidPayment>(with_payment_providers(providers, void::run_void_job))
+        .with_job::<CapturePayment>(with_payment_providers(providers, capture::run_capture_job))
         .on_event("notification.identity", notification::identity_handlers::enqueue_token_email)
         .on_event("notification.order", notification::order_handlers::notify_order_placed)
         .on_event("notification.order", notification::order_handlers::notify_order_status_changed)
@@ -75,7 +78,7 @@ async fn delete_expired_idempotency_keys(context: &JobContext) -> Result<()> {
 
 /// Expires orders whose payment is overdue.
 async fn expire_orders(context: &JobContext) -> Result<()> {
-    cancellation::expire_overdue_orders(&context.db, None).await.map(|_| ())
+    expire::expire_overdue_orders(&context.db, None).await.map(|_| ())
 }
 
 /// Deletes messages past their retention.
@@ -85,5 +88,5 @@ async fn delete_expired_messages(context: &JobContext) -> Result<()> {
 
 /// Anonymizes finished orders of customers whose data was erased.
 async fn anonymize_orders(context: &JobContext) -> Result<()> {
-    context.db.write(async |tx| order::privacy::anonymize_orders(tx, None).await).await.map(|_| ())
+    privacy::anonymize_orders(&context.db).await
 }

@@ -89,7 +89,7 @@ async fn api_key_with_more_permissions_than_its_creator_is_rejected(backend: Bac
     let caller = Caller::ApiKey { api_key_id: 1, permissions };
     let make = async |list: &[Permission]| {
         let new = NewApiKey { name: "x".into(), permissions: Permissions::from_list(list), expires_at: None };
-        app.db.write(async |tx| api_key::create_api_key(tx, caller, new).await).await
+        api_key::create_api_key(&app.db, caller, new).await
     };
     let rejected = make(&[Permission::CatalogWrite, Permission::StaffWrite]).await.expect_err("more than its maker");
     assert_eq!(rejected.to_public_error().code, PublicErrorCode::BadUserInput);

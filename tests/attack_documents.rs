@@ -150,7 +150,7 @@ async fn statements_over_the_budget_are_rejected(backend: Backend) {
     assert!(cart.data_at("/cartCreate/cart/id").is_string());
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
 
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_DATABASE_TIME", "0")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_DATABASE_TIME", "0s")]).await;
     assert_eq!(app.query(&products(1)).await.error_code(), TOO_COMPLEX);
 }
 
@@ -361,7 +361,7 @@ async fn null_in_a_directive_condition_is_rejected(backend: Backend) {
 }
 
 async fn mutation_after_request_timeout_completes(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__REQUEST_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__REQUEST_TIMEOUT", "1s")]).await;
     let locked = app.db.write(async |tx| {
         // On SQLite an open transaction blocks all other writers.
         if backend == Backend::Postgres {

@@ -1,92 +1,183 @@
-//! Batched lists return the same response as the executor, at the same cost.
+//! Batched lists return the same response as the executor, at the same cost. The compared fields are those of the schema.
 
-use savannah::identity::Role;
+use std::collections::HashMap;
+
+use savannah::{
+    graphql::{batched::BatchResolve, category::Category, product::Product, variant::Variant},
+    identity::Role,
+};
 use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    support::{Backend, TestApp},
+    support::{Backend, GraphqlResponse, TestApp, create_categories},
 };
 
 integration_tests![
     each_field_matches_the_executor,
+    all_fields_together_match_the_executor,
+    batched_fields_have_no_guard,
     page_edges_and_nodes_match_the_executor,
     fragments_and_aliases_match_the_executor,
     failed_list_field_reports_its_path,
+    category_newer_than_the_tree_is_found,
 ];
 
-/// Returns the selectable fields of a type for the public or for staff, with selections nested to the given number of
-/// levels.
-async fn selectable_fields(app: &TestApp, (name, staff): (&str, bool), levels: usize) -> Vec<String> {
-    let query = "query($name: String!) { __type(name: $name) { fields { name description type { ...t } } } }
-        fragment t on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
-    let response = app.query_with_variables(query, json!({ "name": name })).await;
-    let mut selections = Vec::new();
-    for field in response.data_at("/__type/fields").as_array().expect("fields") {
-        if field["description"].as_str().is_some_and(|text| text.contains("Staff only")) != staff {
-            continue;
-        }
-        let mut ty = &field["type"];
-        while !ty["ofType"].is_null() {
-            ty = &ty["ofType"];
-        }
-        let (name, type_name) = (field["name"].as_str().expect("a name"), ty["name"].as_str().expect("a type"));
-        if ty["kind"] == "OBJECT" {
-            if levels > 0 {
-                let children = Box::pin(selectable_fields(app, (type_name, false), levels - 1)).await;
-                selections.push(format!("{name} {{ __typename {} }}", children.join(" ")));
-            }
-        } else {
-            selections.push(name.to_owned());
-        }
+/// Objects with batched fields, by their names in the schema.
+const BATCHED_TYPES: [(&str, &[&str]); 3] = [
+    ("Product", Product::BATCHED_FIELDS),
+    ("ProductVariant", Variant::BATCHED_FIELDS),
+    ("Category", Category::BATCHED_FIELDS),
+];
+
+/// Returns a selection that no batch supports, so that the executor resolves the object.
+fn executor_only_selection(type_name: &str) -> &'static str {
+    match type_name {
+        "Product" => "executor: variants(first: 0) { product { id } }",
+        "ProductVariant" => "executor: product { id }",
+        "Category" => "executor: products(limit: 0) { id }",
+        _ => "",
     }
-    selections
 }
 
-/// Returns the response of a product list and the executor's response for the same products.
-async fn query_list_and_nodes(
-    app: &TestApp,
-    token: Option<&str>,
-    (first, selection): (usize, &str),
-) -> (Vec<Value>, Vec<Value>) {
-    let query = format!("{{ products(first: {first}) {{ nodes {{ key: id {selection} }} }} }}");
-    let list = app.query_maybe_as(token, &query, json!({})).await;
-    let list = list.data_at("/products/nodes").as_array().expect("a list").clone();
+/// Selection of an object, for a batch and for the executor.
+#[derive(Clone)]
+struct ComparedSelection {
+    batched: String,
+    executor: String,
+    /// Whether a batch supports the field and those in it.
+    is_batched: bool,
+}
+
+/// Fields of the schema's objects that have no required argument.
+struct SchemaFields(HashMap<String, Vec<Value>>);
+
+impl SchemaFields {
+    async fn load(app: &TestApp) -> Self {
+        let query =
+            "{ __schema { types { name kind fields { name args { defaultValue type { kind } } type { ...t } } } } }
+            fragment t on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
+        let is_required =
+            |argument: &Value| argument["type"]["kind"] == "NON_NULL" && argument["defaultValue"].is_null();
+        let has_required = |field: &Value| field["args"].as_array().is_some_and(|args| args.iter().any(is_required));
+        let response = app.query(query).await;
+        let types = response.data_at("/__schema/types").as_array().expect("types");
+        let objects = types.iter().filter(|object| object["kind"] == "OBJECT");
+        let fields = objects.map(|object| {
+            let fields = object["fields"].as_array().expect("fields").iter();
+            let fields = fields.filter(|field| !has_required(field)).cloned().collect();
+            (object["name"].as_str().expect("a name").to_owned(), fields)
+        });
+        Self(fields.collect())
+    }
+
+    /// Returns a selection for each path of fields to a scalar, through the given number of objects.
+    fn paths(&self, type_name: &str, levels: usize) -> Vec<ComparedSelection> {
+        let mut paths = Vec::new();
+        for field in &self.0[type_name] {
+            let name = field["name"].as_str().expect("a name");
+            let mut ty = &field["type"];
+            while !ty["ofType"].is_null() {
+                ty = &ty["ofType"];
+            }
+            let batched_fields =
+                BATCHED_TYPES.iter().find(|(object, _)| *object == type_name).map(|(_, fields)| *fields);
+            let is_batched = batched_fields.is_none_or(|fields| fields.contains(&name));
+            let object_name = ty["name"].as_str().expect("a type");
+            if ty["kind"] != "OBJECT" {
+                paths.push(ComparedSelection { batched: name.to_owned(), executor: name.to_owned(), is_batched });
+            } else if levels > 0 {
+                let marker = executor_only_selection(object_name);
+                paths.extend(self.paths(object_name, levels - 1).into_iter().map(|child| ComparedSelection {
+                    batched: format!("{name} {{ __typename {} }}", child.batched),
+                    executor: format!("{name} {{ __typename {} {marker} }}", child.executor),
+                    is_batched: is_batched && child.is_batched,
+                }));
+            }
+        }
+        paths
+    }
+}
+
+/// Removes what [`executor_only_selection`] adds.
+fn remove_markers(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.remove("executor");
+            object.values_mut().for_each(remove_markers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_markers),
+        _ => {}
+    }
+}
+
+/// Asserts that a batch returns the same of products as the executor, for the rows of the list and for complete rows.
+async fn assert_products_match(app: &TestApp, token: &str, count: usize, selection: &ComparedSelection) {
+    let ComparedSelection { batched, executor, .. } = selection;
+    let marker = executor_only_selection("Product");
+    let list_query = |selection: &str| format!("{{ products(first: {count}) {{ nodes {{ key: id {selection} }} }} }}");
+    let list = app.query_as(token, &list_query(batched), json!({})).await;
+    let list = list.data_at("/products/nodes").as_array().expect("a list");
+    assert_eq!(list.len(), count);
+    let mut executed = app.query_as(token, &list_query(&format!("{executor} {marker}")), json!({})).await;
+    remove_markers(&mut executed.body);
+    assert_eq!(executed.data_at("/products/nodes"), &json!(list), "{batched}");
     let ids: Vec<&Value> = list.iter().map(|product| &product["key"]).collect();
-    let query = format!("query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Product {{ key: id {selection} }} }} }}");
-    let nodes = app.query_maybe_as(token, &query, json!({ "ids": ids })).await;
-    let nodes = nodes.data_at("/nodes").as_array().expect("a list").clone();
-    assert_eq!(list.len(), first);
-    (list, nodes)
+    let query = format!("query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Product {{ key: id {executor} }} }} }}");
+    let mut complete = app.query_as(token, &query, json!({ "ids": ids })).await;
+    remove_markers(&mut complete.body);
+    assert_eq!(complete.data_at("/nodes"), &json!(list), "{batched}");
 }
 
 async fn each_field_matches_the_executor(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    let fields = selectable_fields(&app, ("Product", false), 2).await;
-    assert!(fields.len() > 20, "{fields:?}");
-    for field in &fields {
-        let (list, nodes) = query_list_and_nodes(&app, None, (40, field)).await;
-        assert_eq!(list, nodes, "{field}");
-    }
-    // Fields of a variant need other columns.
-    for field in self::selectable_fields(&app, ("ProductVariant", false), 1).await {
-        let (list, nodes) = query_list_and_nodes(&app, None, (40, &format!("variants(first: 2) {{ {field} }}"))).await;
-        assert_eq!(list, nodes, "{field}");
-    }
-    for field in self::selectable_fields(&app, ("Category", false), 1).await {
-        let (list, nodes) = query_list_and_nodes(&app, None, (40, &format!("category {{ {field} }}"))).await;
-        assert_eq!(list, nodes, "{field}");
-    }
-    let (list, nodes) = query_list_and_nodes(&app, None, (5, &fields.join(" "))).await;
-    assert_eq!(list, nodes);
     let staff = app.login(Role::Staff).await;
-    let guarded = self::selectable_fields(&app, ("ProductVariant", true), 2).await;
-    assert!(!guarded.is_empty(), "nothing of a variant is for staff");
-    for field in guarded {
-        let (list, nodes) =
-            query_list_and_nodes(&app, Some(&staff), (20, &format!("variants(first: 2) {{ {field} }}"))).await;
-        assert_eq!(list, nodes, "{field}");
+    let schema = SchemaFields::load(&app).await;
+    let paths = schema.paths("Product", 2);
+    assert!(paths.len() > 100, "{}", paths.len());
+    for path in &paths {
+        assert_products_match(&app, &staff, 12, path).await;
     }
+    let marker = executor_only_selection("Category");
+    for ComparedSelection { batched, executor, .. } in schema.paths("Category", 2) {
+        let list = app.query_as(&staff, &format!("{{ categories {{ {batched} }} }}"), json!({})).await;
+        let mut executed =
+            app.query_as(&staff, &format!("{{ categories {{ {executor} {marker} }} }}"), json!({})).await;
+        remove_markers(&mut executed.body);
+        assert_eq!(list.data_at("/categories"), executed.data_at("/categories"), "{batched}");
+    }
+    app.run_pending_jobs().await;
+}
+
+async fn all_fields_together_match_the_executor(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let staff = app.login(Role::Staff).await;
+    let paths = SchemaFields::load(&app).await.paths("Product", 1);
+    let join = |selections: Vec<&str>| selections.join(" ");
+    let together = ComparedSelection {
+        batched: join(paths.iter().map(|path| path.batched.as_str()).collect()),
+        executor: join(paths.iter().map(|path| path.executor.as_str()).collect()),
+        is_batched: false,
+    };
+    assert_products_match(&app, &staff, 40, &together).await;
+    app.run_pending_jobs().await;
+}
+
+async fn batched_fields_have_no_guard(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let schema = SchemaFields::load(&app).await;
+    for (object, batched_fields) in BATCHED_TYPES {
+        let names: Vec<&str> = schema.0[object].iter().filter_map(|field| field["name"].as_str()).collect();
+        assert!(batched_fields.iter().all(|name| names.contains(name)), "{batched_fields:?}");
+    }
+    // What is batched, anybody may read.
+    let paths = schema.paths("Product", 2);
+    for ComparedSelection { batched, .. } in paths.iter().filter(|path| path.is_batched) {
+        let response = app.query(&format!("{{ products(first: 1) {{ nodes {{ {batched} }} }} }}")).await;
+        assert_eq!(response.data_at("/products/nodes").as_array().map(Vec::len), Some(1), "{batched}");
+    }
+    let guarded = app.query("{ products(first: 1) { nodes { variants { stockLevels { onHand } } } } }").await;
+    assert_eq!(guarded.error_code(), "UNAUTHENTICATED");
     app.run_pending_jobs().await;
 }
 
@@ -149,4 +240,36 @@ async fn failed_list_field_reports_its_path(backend: Backend) {
     let broken = app.query("{ products(first: 2) { nodes { id tags } } }").await;
     assert_eq!(broken.first_error()["path"], json!(["products", "nodes", 0, "tags"]));
     assert_eq!(broken.first_error()["extensions"]["code"], "INTERNAL");
+    // Neither the page nor the failed load is repeated.
+    assert_eq!(broken.statements, 2);
+    let nested =
+        app.query("{ products(first: 1) { edges { node { variants(first: 1) { product { tags } } } } } }").await;
+    assert_eq!(nested.first_error()["path"], json!(["products", "edges", 0, "node", "variants", 0, "product", "tags"]));
+    app.execute_sql("ALTER TABLE variant_option RENAME TO gone_too").await.expect("renamed");
+    let deep = app.query("{ products(first: 2) { edges { node { variants { id options { name } } } } } }").await;
+    assert_eq!(deep.first_error()["path"], json!(["products", "edges", 0, "node", "variants", 0, "options"]));
+    assert_eq!(error_paths(&deep).last(), Some(&json!(["products", "edges", 1, "node", "variants", 0, "options"])));
+}
+
+fn error_paths(response: &GraphqlResponse) -> Vec<Value> {
+    let errors = response.body["errors"].as_array().expect("errors");
+    errors.iter().map(|error| error["path"].clone()).collect()
+}
+
+async fn category_newer_than_the_tree_is_found(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let second_db = app.open_second_database().await;
+    create_categories(&second_db, std::iter::once(vec!["Attic".to_owned()])).await;
+    app.execute_sql(
+        "UPDATE product SET category_id = (SELECT id FROM category WHERE slug = 'attic')
+         WHERE id = (SELECT max(id) FROM product)",
+    )
+    .await
+    .expect("an update");
+    let query = "{ products(first: 1, orderBy: { field: NEWEST }) { nodes { name category { name } } } }";
+    let response = app.query(query).await;
+    assert_eq!(response.data_at("/products/nodes/0/category/name"), "Attic");
+    // The page, and the version and the rows of the tree.
+    assert_eq!(response.statements, 3);
+    second_db.close().await;
 }

@@ -23,7 +23,7 @@ integration_tests![
 ];
 
 async fn expired_carts_are_deleted(backend: Backend) {
-    let settings = [("SAVANNAH_CART__GUEST_LIFETIME", "86400"), ("SAVANNAH_CART__CUSTOMER_LIFETIME", "259200")];
+    let settings = [("SAVANNAH_CART__GUEST_TTL", "1d"), ("SAVANNAH_CART__CUSTOMER_TTL", "3d")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 10, None).await;
     let token = app.login(Role::Customer).await;
@@ -109,7 +109,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
     let quantities: Vec<i64> = checked_out[0].lines.iter().map(|(_, quantity)| *quantity).collect();
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!(
-        (checked_out[0].account_id, checked_out[0].shipping_address.clone(), checked_out[0].version),
+        (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),
         (None, None, 2)
     );
     assert_eq!(app.query_cart(None, &id).await["state"], "ORDERED");

@@ -240,7 +240,7 @@ async fn concurrent_creates_with_the_same_name_create_one(backend: Backend) {
 }
 
 async fn bulk_upsert_statement_count_is_independent_of_row_count(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__BODY_LIMIT", "4000000")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__MAX_BODY_BYTES", "4000000")]).await;
     let admin = app.login(Role::Admin).await;
     let upsert = "mutation($input: [ProductUpsertInput!]!, $atomic: Boolean! = false) {
         productsUpsert(input: $input, atomic: $atomic) { created updated userErrors { code field } } }";

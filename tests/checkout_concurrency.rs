@@ -27,7 +27,7 @@ integration_tests![
 pub async fn start_app_with_many_connections(backend: Backend) -> TestApp {
     TestApp::start_with_payment_providers(
         backend,
-        &[("SAVANNAH_DATABASE__CONNECTIONS", "12")],
+        &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "12")],
         PaymentProviders::default(),
     )
     .await

@@ -38,7 +38,7 @@ async fn invalid_settings_are_reported(_: Backend) {
         ("SAVANNAH_GRAPHQL__MAXDEPTH", "x", &["did you mean SAVANNAH_GRAPHQL__MAX_DEPTH?"]),
         ("SAVANNAH_GRAPHQL__MAX_DEPTH", "deep", &["SAVANNAH_GRAPHQL__MAX_DEPTH", "deep"]),
         ("SAVANNAH_GRAPHQL__MAX_DEPTH", "-1", &["SAVANNAH_GRAPHQL__MAX_DEPTH", "-1"]),
-        ("SAVANNAH_GRAPHQL__TIMING", "maybe", &["SAVANNAH_GRAPHQL__TIMING", "maybe", "auto"]),
+        ("SAVANNAH_GRAPHQL__SERVER_TIMING", "maybe", &["SAVANNAH_GRAPHQL__SERVER_TIMING", "maybe", "auto"]),
         ("SAVANNAH_SHOP__MODE", "staging", &["SAVANNAH_SHOP__MODE", "staging", "production"]),
         ("SAVANNAH_SHOP__CURRENCY", "KSH", &["SAVANNAH_SHOP__CURRENCY", "KSH"]),
         ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "1.5", &["SAVANNAH_SERVER__REQUEST_TIMEOUT"]),

@@ -99,8 +99,8 @@ async fn serve_on_signal_finishes_requests_and_exits(backend: Backend) {
     let exited = server.wait_for_exit().await;
     assert_eq!(exited.exit_code, Some(0), "{exited:?}");
 
-    // Requests in flight are aborted after the shutdown grace period.
-    let server = sandbox.start_server(&[("SAVANNAH_SERVER__SHUTDOWN_GRACE", "0")]).await;
+    // Requests in flight are aborted after the shutdown timeout.
+    let server = sandbox.start_server(&[("SAVANNAH_SERVER__SHUTDOWN_TIMEOUT", "0s")]).await;
     let mut stream = TcpStream::connect(&server.address).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.read_exact(&mut continue_head).await.expect("100 Continue");

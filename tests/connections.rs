@@ -54,7 +54,7 @@ fn format_post_request(body: &str) -> String {
 }
 
 async fn slow_head_closes_the_connection(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__HEADER_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__HEADER_TIMEOUT", "1s")]).await;
     for request_prefix in ["", "P", "POST /graphql HTTP/1.1\r\nhost: shop\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut stream = connect_and_send(app.address, request_prefix).await;
         let response = read_until_closed(&mut stream).await;
@@ -68,7 +68,7 @@ async fn slow_head_closes_the_connection(backend: Backend) {
 }
 
 async fn slow_body_is_rejected_with_408(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__BODY_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__BODY_TIMEOUT", "1s")]).await;
     let request = format_post_request(&json!({ "query": "{ shop { name } }" }).to_string());
     let mut stream = connect_and_send(app.address, &request[..request.len() - 3]).await;
     let response = read_until_closed(&mut stream).await;
@@ -77,7 +77,7 @@ async fn slow_body_is_rejected_with_408(backend: Backend) {
 }
 
 async fn idle_connection_is_closed(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__IDLE_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__IDLE_TIMEOUT", "1s")]).await;
     let mut stream = connect_and_send(app.address, LIVENESS_REQUEST).await;
     assert!(read_health_response(&mut stream).await.starts_with("HTTP/1.1 200 "));
     // Also with a partial next request.
@@ -114,7 +114,7 @@ async fn connections_over_the_limit_get_only_health_responses(backend: Backend) 
 }
 
 async fn stopping_server_answers_accepted_requests(_: Backend) {
-    let sandbox = CliSandbox::new(&[("SAVANNAH_SERVER__SHUTDOWN_DELAY", "2")]);
+    let sandbox = CliSandbox::new(&[("SAVANNAH_SERVER__SHUTDOWN_DELAY", "2s")]);
     let server = sandbox.start_server(&[]).await;
     let request = format_post_request(&json!({ "query": "{ product(slug: \"mug\") { name } }" }).to_string());
     let mut early_streams = join_all((0..40).map(|_| connect_and_send(&server.address, &request))).await;

@@ -86,7 +86,9 @@ async fn deleted_customer_leaves_no_personal_data(backend: Backend) {
 }
 
 async fn customer_delete_requires_password_and_is_rate_limited(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__FAILED_LOGINS", "3/15m")]).await;
+    let app =
+        TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "3/15m")])
+            .await;
     let (token, _) = register_customer(&app).await;
     for wrong_password in [None, Some("wrong horse"), Some("")] {
         let response = delete_customer(&app, &token, wrong_password).await;

@@ -34,7 +34,10 @@ const LOGIN: &str =
 
 /// Starts a server; on SQLite all clients wait for one writer.
 async fn open_shop(backend: Backend) -> TestApp {
-    let settings = [("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "60"), ("SAVANNAH_THROTTLE__FAILED_LOGINS", "1000000/1h")];
+    let settings = [
+        ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "1m"),
+        ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "1000000/1h"),
+    ];
     TestApp::start_with_settings(backend, &settings).await
 }
 

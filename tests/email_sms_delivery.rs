@@ -101,8 +101,8 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     let smtp_server = FakeSmtpServer::start().await;
     let shop_settings = [
         ("SAVANNAH_SHOP__NAME", "Duka & Co"),
-        ("SAVANNAH_MAIL__FROM", "Duka & Co <duka@shop.example>"),
-        ("SAVANNAH_MAIL__REPLY_TO", "help@shop.example"),
+        ("SAVANNAH_EMAIL__FROM", "Duka & Co <duka@shop.example>"),
+        ("SAVANNAH_EMAIL__REPLY_TO", "help@shop.example"),
         ("SAVANNAH_NOTIFICATION__ORDER_URL", "https://shop.example/orders/{number}?token={token}"),
     ];
     let app = TestApp::start_with_settings(backend, &[&smtp_server.settings()[..], &shop_settings].concat()).await;
@@ -211,7 +211,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
         }
     });
     for port in [port.as_str(), "1"] {
-        let settings = [("SAVANNAH_MAIL__PORT", port)];
+        let settings = [("SAVANNAH_EMAIL__PORT", port)];
         let app = TestApp::start_with_settings(backend, &[&smtp_server.settings()[..], &settings].concat()).await;
         enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, recipient()).await;
         drain_jobs_until_final(&app).await;
@@ -231,7 +231,7 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
 
 async fn email_without_required_tls_or_login_is_not_sent(backend: Backend) {
     let smtp_server = FakeSmtpServer::start().await;
-    for (name, value) in [("SAVANNAH_MAIL__TLS", "starttls"), ("SAVANNAH_MAIL__PASSWORD", "wrong")] {
+    for (name, value) in [("SAVANNAH_EMAIL__TLS", "starttls"), ("SAVANNAH_EMAIL__PASSWORD", "wrong")] {
         let mut settings = smtp_server.settings().to_vec();
         settings.push((name, value));
         let app = TestApp::start_with_settings(backend, &settings).await;

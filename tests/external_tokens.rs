@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use savannah::{
-    identity::{Caller, Role, external_token::AuthError},
+    identity::{Caller, Role, error::AuthError},
     infra::{QueryBudget, RequestOrigin},
 };
 use serde_json::json;

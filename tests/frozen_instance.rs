@@ -40,9 +40,9 @@ async fn sessions_limit_idle_transactions_locks_and_statements(backend: Backend)
         return;
     }
     let settings = [
-        ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "7"),
-        ("SAVANNAH_DATABASE__LOCK_TIMEOUT", "4"),
-        ("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "11"),
+        ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "7s"),
+        ("SAVANNAH_DATABASE__LOCK_TIMEOUT", "4s"),
+        ("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "11s"),
     ];
     let shop = TestApp::start_with_settings(backend, &settings).await;
     let limits = "SELECT current_setting('idle_in_transaction_session_timeout') || ' ' || \
@@ -58,7 +58,7 @@ async fn transaction_idle_beyond_its_limit_is_undone_and_its_locks_released(back
     if backend == Backend::Sqlite {
         return;
     }
-    let limit = IDLE_LIMIT.to_string();
+    let limit = format!("{IDLE_LIMIT}s");
     let shop = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", &limit)]).await;
     let rename = "UPDATE shop SET currency = 'XXX'";
     let outcome = shop.db.write(async |tx| {
@@ -87,20 +87,20 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let database = TestDatabase::create_migrated(Backend::Postgres).await;
-        let limit = IDLE_LIMIT.to_string();
+        let limit = format!("{IDLE_LIMIT}s");
         let settings = [
             ("DATABASE_URL", database.url()),
             ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", limit.as_str()),
-            ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30"),
-            ("SAVANNAH_JOBS__LEASE", "3"),
+            ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30s"),
+            ("SAVANNAH_JOBS__LEASE_DURATION", "3s"),
             ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000"),
             // Requests to the frozen instance do not time out.
-            ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "120"),
+            ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "2m"),
         ];
         let place = CliSandbox::new(&settings);
         place.write_file("goods.csv", &LoadCatalog::to_csv());
         // An import keeps its transaction open while it computes.
-        let slow = [("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "60")];
+        let slow = [("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m")];
         let ended = place.run_command(&["import", "products", "goods.csv"], &slow).await;
         assert_eq!(ended.exit_code, Some(0), "{ended:?}");
         let ended = place.run_command(&["user", "create", "--email", STAFF, "--role", "staff"], &[]).await;

@@ -200,7 +200,7 @@ async fn unsupported_methods_are_rejected_with_allow_header(backend: Backend) {
 }
 
 async fn body_over_the_size_limit_is_rejected(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__BODY_LIMIT", "2000")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__MAX_BODY_BYTES", "2000")]).await;
     let body = |length: usize| {
         let empty = json!({ "query": "{ __typename } #" }).to_string().len();
         json!({ "query": format!("{{ __typename }} #{}", "x".repeat(length - empty)) }).to_string()

@@ -102,7 +102,7 @@ async fn confirmed_guest_order_does_not_expire(backend: Backend) {
 
 async fn guest_order_above_the_unit_limits_is_rejected(backend: Backend) {
     let settings =
-        [("SAVANNAH_CHECKOUT__UNVERIFIED_LINE_UNITS", "3"), ("SAVANNAH_CHECKOUT__UNVERIFIED_ORDER_UNITS", "5")];
+        [("SAVANNAH_CHECKOUT__MAX_UNVERIFIED_LINE_UNITS", "3"), ("SAVANNAH_CHECKOUT__MAX_UNVERIFIED_ORDER_UNITS", "5")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let (mug, bowl) = (app.create_product("mug", 100, Some(50)).await, app.create_product("bowl", 100, Some(50)).await);
     let tried = async |token: Option<&str>, items: &[(&str, i64)]| {
@@ -146,14 +146,13 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
         created_at, updated_at FROM orders, n";
     app.execute_sql(copies).await.expect("orders");
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
-    let expired_count = savannah::payment::cancellation::expire_overdue_orders(&app.db, None).await;
+    let expired_count = savannah::sales::expire::expire_overdue_orders(&app.db, None).await;
     assert_eq!(expired_count.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 1);
     assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELLED");
 }
 
 async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
-    let settings =
-        [("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "120"), ("SAVANNAH_NOTIFICATION__EMAIL_DELAY_LIMIT", "240")];
+    let settings = [("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "2m"), ("SAVANNAH_NOTIFICATION__MAX_EMAIL_DELAY", "4m")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 100, Some(50)).await;
     let states = async || {
@@ -338,7 +337,7 @@ async fn guest_erasure_leaves_no_personal_data(backend: Backend) {
 }
 
 async fn expired_messages_and_audit_rows_are_deleted(backend: Backend) {
-    let settings = [("SAVANNAH_NOTIFICATION__KEEP_DAYS", "90"), ("SAVANNAH_JOBS__AUDIT_KEEP_DAYS", "120")];
+    let settings = [("SAVANNAH_NOTIFICATION__RETENTION", "90d"), ("SAVANNAH_JOBS__AUDIT_LOG_RETENTION", "120d")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let mug = app.create_product("mug", 100, Some(50)).await;
     let admin = app.login(Role::Admin).await;

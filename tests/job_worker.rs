@@ -11,6 +11,7 @@ use savannah::infra::{
     jobs::{JobOutcome, JobRegistry, Worker},
 };
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     integration_tests,
@@ -23,28 +24,32 @@ integration_tests![
     concurrent_workers_run_each_job_once,
     worker_is_notified_of_new_jobs,
     stopping_worker_finishes_running_jobs,
-    worker_stopped_after_grace_releases_running_jobs,
+    worker_stopped_after_timeout_releases_running_jobs,
     queue_concurrency_limit_is_respected,
     events_are_delivered_without_polling_delay,
     worker_command_runs_jobs_and_stops_on_signal,
 ];
 
 /// Far longer than a test takes: a job that is found was found by a notification.
-const LONG_POLL_SETTING: (&str, &str) = ("SAVANNAH_JOBS__POLL", "3600");
+const LONG_POLL_SETTING: (&str, &str) = ("SAVANNAH_JOBS__POLL_INTERVAL", "1h");
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running worker, until it is stopped.
 struct RunningWorker {
-    stop: watch::Sender<bool>,
+    shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl RunningWorker {
-    async fn start(context: JobContext, registry: &Arc<JobRegistry>, grace: Duration) -> Self {
+    async fn start(context: JobContext, registry: &Arc<JobRegistry>, timeout: Duration) -> Self {
         let worker = Worker::create(context, Arc::clone(registry)).await;
         let worker = Arc::new(worker.unwrap_or_else(|error| panic!("no worker: {}", error.log_message())));
-        let (stop, stopped) = watch::channel(false);
-        Self { stop, task: tokio::spawn(async move { worker.run(stopped, grace).await }) }
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { worker.run(&shutdown, timeout).await }
+        });
+        Self { shutdown, task }
     }
 
     /// Ends it, and lets go of a database of its own.
@@ -54,7 +59,7 @@ impl RunningWorker {
     }
 
     async fn stop(self) {
-        self.stop.send_replace(true);
+        self.shutdown.cancel();
         self.task.await.expect("an end");
     }
 }
@@ -69,7 +74,7 @@ async fn wait_for_scalar(app: &TestApp, sql: &str, expected: i64) {
 }
 
 async fn concurrent_workers_run_each_job_once(backend: Backend) {
-    let app = start_app_with_test_job(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "4")]).await;
+    let app = start_app_with_test_job(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "4")]).await;
     for number in 0..64 {
         enqueue_number(&app, 100 + number).await;
     }
@@ -129,7 +134,7 @@ async fn stopping_worker_finishes_running_jobs(backend: Backend) {
     enqueue_number(&app, 1).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
     start_count.wait_for(|count| *count == 1).await.expect("it has begun");
-    runs.stop.send_replace(true);
+    runs.shutdown.cancel();
     enqueue_number(&app, 2).await;
     gate_sender.send_replace(true);
     runs.stop().await;
@@ -138,7 +143,7 @@ async fn stopping_worker_finishes_running_jobs(backend: Backend) {
     app.run_pending_jobs().await;
 }
 
-async fn worker_stopped_after_grace_releases_running_jobs(backend: Backend) {
+async fn worker_stopped_after_timeout_releases_running_jobs(backend: Backend) {
     let (app, mut start_count, gate_sender) = start_app_with_gated_job(backend, &[]).await;
     enqueue_number(&app, 1).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, Duration::from_millis(1)).await;
@@ -153,7 +158,7 @@ async fn worker_stopped_after_grace_releases_running_jobs(backend: Backend) {
 
 async fn queue_concurrency_limit_is_respected(backend: Backend) {
     let (app, mut start_count, gate_sender) =
-        start_app_with_gated_job(backend, &[("SAVANNAH_JOBS__QUEUES", "other=9,test=2")]).await;
+        start_app_with_gated_job(backend, &[("SAVANNAH_JOBS__QUEUE_CONCURRENCY", "other=9,test=2")]).await;
     for number in 1..=3 {
         enqueue_number(&app, 100 + number).await;
     }

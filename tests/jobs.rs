@@ -108,7 +108,7 @@ async fn job_of_a_rolled_back_transaction_is_not_run(backend: Backend) {
 }
 
 async fn failing_job_is_retried_with_backoff_until_dead(backend: Backend) {
-    let app = start_app_with_test_job(backend, &[("SAVANNAH_JOBS__BACKOFF", "60")]).await;
+    let app = start_app_with_test_job(backend, &[("SAVANNAH_JOBS__BACKOFF", "1m")]).await;
     for number in [13, 7, 5, 4, 1] {
         enqueue_number(&app, number).await;
     }

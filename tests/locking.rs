@@ -42,7 +42,7 @@ async fn run_catalog_edit(app: &TestApp, staff: &str, (mutation, kind, input): (
 
 async fn row_referenced_by_an_open_transaction_can_be_edited(backend: Backend) {
     // Who waits for a lock longer than this has failed: it is held until all edits are done.
-    let settings = [("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "2"), ("SAVANNAH_DATABASE__CONNECTIONS", "6")];
+    let settings = [("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "2s"), ("SAVANNAH_DATABASE__MAX_CONNECTIONS", "6")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let variant = app.create_product("mug", 100, Some(20)).await;
     let staff = app.login(Role::Staff).await;

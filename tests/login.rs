@@ -16,7 +16,7 @@ integration_tests![
     failed_logins_are_limited_by_account_and_by_ip,
     reused_refresh_token_revokes_the_session,
     concurrent_refreshes_succeed_and_later_reuse_revokes_the_session,
-    token_reuse_within_the_grace_period_is_bounded,
+    token_reuse_within_the_reuse_interval_is_bounded,
     repeated_refreshes_keep_few_stored_tokens,
     expired_session_is_not_listed,
     logout_everywhere_revokes_all_sessions,
@@ -144,8 +144,10 @@ async fn wrong_password_and_unknown_email_give_the_same_error(backend: Backend) 
 }
 
 async fn failed_logins_are_limited_by_account_and_by_ip(backend: Backend) {
-    let settings =
-        [("SAVANNAH_THROTTLE__FAILED_LOGINS", "3/15m"), ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ADDRESS", "4/15m")];
+    let settings = [
+        ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "3/15m"),
+        ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_IP", "4/15m"),
+    ];
     let app = TestApp::start_with_settings(backend, &settings).await;
     register_customer(&app, "amani@example.com").await;
     // All at once is no way around: each is counted before it is tried.
@@ -205,7 +207,7 @@ async fn concurrent_refreshes_succeed_and_later_reuse_revokes_the_session(backen
     let newest =
         responses.iter().map(|response| string_at(response, "/tokenRefresh/tokens/refreshToken")).collect::<Vec<_>>();
     assert_eq!(app.query_scalar("SELECT count(*) FROM session").await, 1, "all of one session");
-    // Whoever goes on makes every other token of the session a used one; shown past the grace, it ends the session.
+    // A refresh marks every other token of the session as used; after the reuse interval such a token revokes it.
     let (owner, other_token) = (json!(newest[0]), json!(newest[1]));
     let next = refresh_token(&app, &owner).await;
     app.clock.set(crate::support::parse_datetime("2026-11-01T09:00:10Z"));
@@ -221,7 +223,7 @@ async fn concurrent_refreshes_succeed_and_later_reuse_revokes_the_session(backen
     );
 }
 
-async fn token_reuse_within_the_grace_period_is_bounded(backend: Backend) {
+async fn token_reuse_within_the_reuse_interval_is_bounded(backend: Backend) {
     let app = TestApp::start(backend).await;
     let created = register_customer(&app, "amani@example.com").await;
     let token = created.data_at("/customerRegister/tokens/refreshToken");
@@ -231,7 +233,7 @@ async fn token_reuse_within_the_grace_period_is_bounded(backend: Backend) {
     assert_eq!(refresh_token(&app, token).await.error_code(), "UNAUTHENTICATED", "no browser has so many pages");
     assert_eq!(app.query_scalar("SELECT count(*) FROM session WHERE revoked_at IS NOT NULL").await, 1);
 
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_IDENTITY__REFRESH_REUSE_GRACE", "0")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_IDENTITY__REFRESH_TOKEN_REUSE_INTERVAL", "0s")]).await;
     let created = register_customer(&app, "amani@example.com").await;
     let token = created.data_at("/customerRegister/tokens/refreshToken");
     let responses = futures_util::future::join_all((0..6).map(|_| refresh_token(&app, token))).await;

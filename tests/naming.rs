@@ -127,17 +127,6 @@ const TABLE_OWNERS: [(&str, &str); 51] = [
     ("notification_preference", "notification"),
     ("notification_throttle", "notification"),
 ];
-/// Places below the owner of a table that name it nevertheless: the erasure and export of a person's data, and the rows
-/// of refunds that belong to an order. They wait for a module above all owners.
-const TABLE_EXCEPTIONS: [(&str, &str); 6] = [
-    ("src/customer/data_export.rs", "notification"),
-    ("src/customer/data_export.rs", "notification_preference"),
-    ("src/customer/erasure.rs", "notification"),
-    ("src/customer/erasure.rs", "notification_preference"),
-    ("src/order/queries.rs", "refund"),
-    ("src/order/queries.rs", "refund_line"),
-];
-
 pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, find: fn() -> Vec<String>| {
         Trial::test(format!("naming::{name}"), move || {
@@ -156,7 +145,7 @@ pub fn create_trials() -> Vec<Trial> {
 
 /// Returns the code of a file without comments, and whether it stands below `src`.
 fn code_of_files() -> Vec<(String, String)> {
-    let folders = ["src", "tests", "bench/src"];
+    let folders = ["src", "demo_data/src", "tests", "bench/src"];
     let files = folders.iter().flat_map(|folder| list_rust_files(&project_root().join(folder)));
     let read = |file: std::path::PathBuf| {
         let text = fs::read_to_string(&file).expect("a file");
@@ -257,8 +246,7 @@ fn find_foreign_tables() -> Vec<String> {
         let Some(module_position) = position_of(module) else { continue };
         for (table, owner) in TABLE_OWNERS {
             let is_below = position_of(owner).is_some_and(|owner| owner > module_position);
-            let is_excepted = TABLE_EXCEPTIONS.contains(&(path.as_str(), table));
-            if is_below && !is_excepted && names_table(&code, table) {
+            if is_below && names_table(&code, table) {
                 violations.push(format!("{path} names {table}, which belongs to {owner}"));
             }
         }

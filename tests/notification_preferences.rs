@@ -325,7 +325,7 @@ async fn session_create_reads_the_current_account(backend: Backend) {
     app.execute_sql("UPDATE account SET role = 'customer'").await.expect("a change");
     let opened = open().await.unwrap_or_else(|error| panic!("no session: {}", error.log_message()));
     assert_eq!(opened.account.role, Role::Customer, "a role that was lost is lost here too");
-    for change in ["password = '$argon2id$other'", "password = NULL, disabled_at = created_at"] {
+    for change in ["password_hash = '$argon2id$other'", "password_hash = NULL, disabled_at = created_at"] {
         app.execute_sql(&format!("UPDATE account SET {change}")).await.expect("a change");
         assert!(open().await.is_err(), "{change}");
     }

@@ -331,7 +331,7 @@ async fn email_verified_as_text_in_an_id_token_counts_only_when_true(backend: Ba
 
 async fn login_starts_beyond_the_limit_do_not_reach_the_provider(backend: Backend) {
     let provider = FakeOidcProvider::start(None).await;
-    let shop = provider.shop_with(backend, &[("SAVANNAH_THROTTLE__LOGIN_STARTS_PER_ADDRESS", "2/10m")]).await;
+    let shop = provider.shop_with(backend, &[("SAVANNAH_THROTTLE__OIDC_LOGINS_PER_IP", "2/10m")]).await;
     provider.set_login_user(Some("juma")).await;
     for _ in 0..2 {
         assert!(login_with_new_browser(&shop).await.1.is_some());

@@ -84,7 +84,7 @@ async fn idle_connections_terminated_requests_succeed(backend: Backend) {
 }
 
 async fn row_locked_by_another_session_is_unavailable_and_reads_succeed(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__LOCK_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__LOCK_TIMEOUT", "1s")]).await;
     let id = create_cart(&app).await;
     let other = open_session(&app).await;
     let locked = begin_transaction(&other).await;
@@ -193,7 +193,7 @@ async fn clients_that_disconnect_leave_no_open_transaction(backend: Backend) {
     const CLIENT_COUNT: u64 = 1_000;
     const CONCURRENT_CLIENTS: u64 = 16;
     // All of them wait for one writer on SQLite, and the last write of this test waits behind them.
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "60")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "1m")]).await;
     let body = json!({ "query": CREATE_CART }).to_string();
     let head = "POST /graphql HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length:";
     let request = format!("{head} {}\r\n\r\n{body}", body.len());
@@ -209,7 +209,7 @@ async fn clients_that_disconnect_leave_no_open_transaction(backend: Backend) {
 }
 
 async fn statement_over_its_timeout_is_unavailable(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "1")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "1s")]).await;
     let slow = || Statement::from_string(app.db.backend(), endless_statement(backend));
     let error = Error::from(app.db.query_one_raw(slow()).await.expect_err("no answer"));
     assert_eq!(error.to_public_error().code, PublicErrorCode::Unavailable, "{}", error.log_message());
@@ -233,7 +233,7 @@ async fn read_with_dropped_future_is_interrupted(backend: Backend) {
     if backend == Backend::Postgres {
         return;
     }
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "600")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__STATEMENT_TIMEOUT", "10m")]).await;
     // More than there are readers: each but the first few can only begin when one before it has ended.
     for _ in 0..16 {
         let read = app.db.query_one_raw(Statement::from_string(app.db.backend(), endless_statement(backend)));

@@ -151,7 +151,7 @@ async fn events_of_one_aggregate_are_delivered_in_order(backend: Backend) {
 }
 
 async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "3")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "3")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (1, 'fault'), (2, 'panic')").await.expect("trouble");
     for number in 1..=3 {
         emit_test_event(&app, 1, number).await;
@@ -177,7 +177,7 @@ const LIST_JOBS: &str =
     nodes { id kind queue state about attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
 
 async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (1, 'words'), (2, 'words')").await.expect("trouble");
     for number in 1..=3 {
         emit_test_event(&app, 7, number).await;
@@ -228,7 +228,7 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
 }
 
 async fn events_of_one_aggregate_are_numbered_without_gaps(backend: Backend) {
-    let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "16")]).await;
+    let app = start_app_with_handlers(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "16")]).await;
     let emit_events = async |client: i64| {
         for round in 0..6 {
             let number = client * 100 + round;

@@ -3,7 +3,8 @@
 use futures_util::future::join;
 use savannah::{
     base::{GlobalId, global_id::NodeType},
-    payment::{PaymentResult, cancellation, payment_result},
+    payment::PaymentResult,
+    sales::{expire, payment_result},
 };
 use serde_json::{Value, json};
 
@@ -280,7 +281,7 @@ async fn payment_concurrent_with_expiry_is_paid_or_refunded(backend: Backend) {
         let (order, when) = (order_key(placed), app.clock.now());
         let response = payment_provider.complete_payment(key, 20_000);
         let expiry = async {
-            let outcome = app.db.write(async |tx| cancellation::expire_order(tx, order, when).await).await;
+            let outcome = app.db.write(async |tx| expire::expire_order(tx, order, when).await).await;
             outcome.unwrap_or_else(|error| panic!("not ended: {}", error.log_message()))
         };
         // Each goes first as often as the other; who is first by a hair is for the machine to say.

@@ -1,6 +1,9 @@
 //! What operations cost: a number of statements that does not depend on how much they answer.
 
-use savannah::{catalog::ProductImageInput, import_export::demo_data::CatalogGenerator};
+use savannah::{
+    catalog::ProductImageInput,
+    import_export::seed::{CatalogGenerator, to_product_input},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -71,10 +74,11 @@ async fn storefront_statement_counts(app: &TestApp, slug: &str) -> Vec<(&'static
 
 async fn listing_statement_count_is_independent_of_product_count(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_COMPLEXITY", "100000")]).await;
-    let generator = CatalogGenerator::new(1_000, 30, 2);
+    let generator = CatalogGenerator::new(1_000, 30);
     let image = |n: u64| ProductImageInput { url: format!("https://example.com/{n}.jpg"), alt: Some("A thing".into()) };
-    let product_inputs =
-        (0..1_000).map(|n| generator.generate_product(n)).filter(|product_input| product_input.options.len() == 2);
+    let product_inputs = (0..1_000)
+        .map(|n| to_product_input(generator.generate_product(n), 2))
+        .filter(|product_input| product_input.options.len() == 2);
     let product_inputs: Vec<_> = product_inputs
         .zip(0..100)
         .map(|(mut product_input, n)| {

@@ -176,7 +176,7 @@ async fn nested_lists_multiply_query_cost(backend: Backend) {
 }
 
 async fn category_tree_is_limited_by_response_values(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_VALUES", "60")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_RESPONSE_VALUES", "60")]).await;
     app.import_products(savannah::import_export::import::DEMO_CATALOG_CSV).await;
     assert!(query_data(&app, "{ categories { id } }", json!({})).await["categories"].is_array());
     let http_response =

@@ -118,9 +118,9 @@ async fn server_timing_header_follows_mode_and_setting(backend: Backend) {
     let time = header.strip_prefix("db;dur=").and_then(|rest| rest.strip_suffix(";desc=\"2 statements\""));
     assert!(time.is_some_and(|time| time.parse::<f64>().is_ok()), "{header}");
     assert_eq!(cost(&[("SAVANNAH_SHOP__MODE", "production")]).await, None);
-    let settings = [("SAVANNAH_SHOP__MODE", "production"), ("SAVANNAH_GRAPHQL__TIMING", "true")];
+    let settings = [("SAVANNAH_SHOP__MODE", "production"), ("SAVANNAH_GRAPHQL__SERVER_TIMING", "true")];
     assert!(cost(&settings).await.is_some());
-    assert_eq!(cost(&[("SAVANNAH_GRAPHQL__TIMING", "false")]).await, None);
+    assert_eq!(cost(&[("SAVANNAH_GRAPHQL__SERVER_TIMING", "false")]).await, None);
 
     let app = TestApp::start_with_demo_catalog(backend).await;
     for (query, statements) in

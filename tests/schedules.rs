@@ -113,7 +113,7 @@ async fn schedules_query_returns_last_and_next_run(backend: Backend) {
 }
 
 async fn finished_jobs_and_events_are_deleted_after_retention(backend: Backend) {
-    let mut app = outbox_relay::start_app_with_handlers(backend, &[("SAVANNAH_JOBS__ATTEMPTS", "1")]).await;
+    let mut app = outbox_relay::start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
     app.execute_sql("INSERT INTO trouble VALUES (2, 'words')").await.expect("trouble");
     outbox_relay::emit_test_event(&app, 1, 1).await;
     outbox_relay::emit_test_event(&app, 1, 2).await;

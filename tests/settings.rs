@@ -16,30 +16,33 @@ pub fn trials() -> Vec<Trial> {
         trial("defaults_are_accepted_one_by_one", defaults_refused),
         trial("value_out_of_range_in_the_environment_is_refused", numbers_accepted_from_environment),
         trial("value_out_of_range_in_the_file_is_refused", numbers_accepted_from_file),
+        trial("duration_without_unit_or_out_of_range_is_refused", durations_accepted),
+        trial("bare_integer_as_duration_is_refused_with_an_example", bare_integers_unexplained),
         trial("zero_is_refused_where_it_means_nothing", zeros_mistaken),
         trial("value_of_a_wrong_type_in_the_file_is_refused", wrong_types_accepted),
         trial("malformed_text_is_refused", malformed_texts_accepted),
         trial("malformed_file_is_refused", malformed_files_accepted),
+        trial("debug_output_contains_no_secret", secrets_shown),
     ]
 }
 
 /// Where 0 says something: automatic, at once, none, or not at all.
 const MAY_BE_ZERO: [&str; 16] = [
-    "database.connections",
+    "database.max_connections",
     "server.shutdown_delay",
-    "server.shutdown_grace",
-    "server.proxies",
+    "server.shutdown_timeout",
+    "server.trusted_proxies",
     "graphql.max_database_time",
-    "graphql.expensive_reads",
-    "graphql.document_cache",
-    "identity.refresh_reuse_grace",
-    "identity.password_queue",
-    "identity.providers.example.leeway",
+    "graphql.max_expensive_reads",
+    "graphql.document_cache_size",
+    "identity.refresh_token_reuse_interval",
+    "identity.max_queued_passwords",
+    "identity.providers.example.clock_skew",
     "sms.guest_daily_limit",
     "notification.email_interval",
-    "notification.email_delay_limit",
+    "notification.max_email_delay",
     "throttle.max_login_delay",
-    "checkout.unconfirmed_lifetime",
+    "checkout.confirmation_timeout",
     "jobs.backoff",
 ];
 
@@ -73,10 +76,26 @@ impl Setting {
         all
     }
 
-    /// Those that are a number, `shutdown_delay` too.
+    /// Those that are a number.
     fn numbers() -> impl Iterator<Item = Self> {
-        let number = |one: &Self| one.default.parse::<i64>().is_ok() || one.key == "server.shutdown_delay";
-        Self::all().into_iter().filter(number)
+        Self::all().into_iter().filter(|one| one.default.parse::<i64>().is_ok())
+    }
+
+    /// Those that are a duration, `shutdown_delay` too.
+    fn durations() -> impl Iterator<Item = Self> {
+        let duration = |one: &Self| {
+            let text = one.default.trim_matches('"');
+            let number = text.strip_suffix(['s', 'm', 'h', 'd']);
+            number.is_some_and(|number| number.parse::<u64>().is_ok()) || one.key == "server.shutdown_delay"
+        };
+        let all: Vec<_> = Self::all().into_iter().filter(duration).collect();
+        assert!(all.len() >= 30, "only {} durations were found", all.len());
+        all.into_iter()
+    }
+
+    /// Zero of this setting: with a unit for a duration.
+    fn zero(&self) -> &'static str {
+        if self.default.starts_with('"') { "0s" } else { "0" }
     }
 
     fn may_be_zero(&self) -> bool {
@@ -182,11 +201,71 @@ fn numbers_accepted_from_file() -> Vec<String> {
     faults
 }
 
+fn durations_accepted() -> Vec<String> {
+    let huge = HUGE.map(|number| format!("{number}d"));
+    let wrong = ["-1s", "1.5s", "x", "s", "", " ", "5 parsecs", "500ms", "NaN", "0x10s", "1000000d"];
+    let wrong: Vec<&str> = wrong.into_iter().chain(huge.iter().map(String::as_str)).collect();
+    let mut faults = Vec::new();
+    for one in Setting::durations() {
+        for value in &wrong {
+            let what = format!("{} = {value:?}", one.key);
+            faults.extend(fault(one.in_environment(value), &one.names(), &what));
+            faults.extend(fault(one.in_file(&format!("\"{value}\"")), &one.names(), &what));
+        }
+        for value in ["-1", "1.5", "nan", "1e300", "true"] {
+            faults.extend(fault(one.in_file(value), &one.names(), &format!("{} = {value}", one.key)));
+        }
+    }
+    faults
+}
+
+fn bare_integers_unexplained() -> Vec<String> {
+    let mut faults = Vec::new();
+    for one in Setting::durations() {
+        let integers = ["0", "1", "15"].into_iter().chain(HUGE);
+        let mut outcomes: Vec<_> = integers.map(|value| (value, one.in_environment(value))).collect();
+        outcomes.extend(["0", "15", "9223372036854775807"].map(|value| (value, one.in_file(value))));
+        outcomes.extend(["\"0\"", "\"15\""].map(|value| (value, one.in_file(value))));
+        for (value, outcome) in outcomes {
+            let what = format!("{} = {value}", one.key);
+            if let Err(error) = &outcome
+                && !error.contains("15m")
+            {
+                faults.push(format!("{what}: no example of a duration: {error}"));
+            }
+            faults.extend(fault(outcome, &one.names(), &what));
+        }
+    }
+    faults
+}
+
+/// Sets every secret, and looks for them in what a log line of the settings would show.
+fn secrets_shown() -> Vec<String> {
+    const SECRET: &str = "sesame";
+    let provider = "SAVANNAH_IDENTITY__PROVIDERS__EXAMPLE__";
+    let vars = [
+        ("DATABASE_URL".to_owned(), format!("postgres://shop:{SECRET}@db/shop?password={SECRET}")),
+        ("SAVANNAH_EMAIL__USERNAME".to_owned(), "shop".to_owned()),
+        ("SAVANNAH_EMAIL__PASSWORD".to_owned(), SECRET.to_owned()),
+        ("SAVANNAH_SMS__API_KEY".to_owned(), SECRET.to_owned()),
+        (format!("{provider}ISSUER"), "https://id.example".to_owned()),
+        (format!("{provider}CLIENT_ID"), "savannah".to_owned()),
+        (format!("{provider}CLIENT_SECRET"), SECRET.to_owned()),
+    ];
+    let vars = vars.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let config = Config::load_from(Path::new("/nowhere/savannah.toml"), vars).expect("settings");
+    let shown = format!("{config:?} {config:#?}");
+    assert!(shown.contains("client_secret") && shown.contains("api_key"), "the settings are not shown at all: {shown}");
+    shown.contains(SECRET).then_some(shown).into_iter().collect()
+}
+
 fn zeros_mistaken() -> Vec<String> {
     let mut faults = Vec::new();
-    for one in Setting::numbers() {
-        let what = format!("{} = 0", one.key);
-        for outcome in [one.in_environment("0"), one.in_file("0")] {
+    for one in Setting::numbers().chain(Setting::durations()) {
+        let zero = one.zero();
+        let what = format!("{} = {zero}", one.key);
+        let in_file = if zero == "0" { "0".to_owned() } else { format!("\"{zero}\"") };
+        for outcome in [one.in_environment(zero), one.in_file(&in_file)] {
             if one.may_be_zero() {
                 faults.extend(outcome.err().map(|reason| format!("{what}: {reason}")));
             } else {
@@ -195,7 +274,7 @@ fn zeros_mistaken() -> Vec<String> {
         }
     }
     // The list names settings that are there.
-    let known: BTreeSet<String> = Setting::numbers().map(|one| one.key).collect();
+    let known: BTreeSet<String> = Setting::numbers().chain(Setting::durations()).map(|one| one.key).collect();
     faults.extend(MAY_BE_ZERO.iter().filter(|key| !known.contains(**key)).map(ToString::to_string));
     faults
 }
@@ -231,26 +310,26 @@ fn malformed_texts_accepted() -> Vec<String> {
         ("server.public_url", &["shop", "https://", "https://shop.example/path", "ftp:"]),
         ("server.cors_origins", &["shop.example", "https://a.example,b.example", "ftp://a.example"]),
         ("server.cors_headers", &["x y", "x:", "é"]),
-        ("server.shutdown_delay", &["soon", "", "5s", "AUTO"]),
-        ("graphql.timing", &["maybe", "", "1", "yes"]),
+        ("server.shutdown_delay", &["soon", "", "5", "AUTO"]),
+        ("graphql.server_timing", &["maybe", "", "1", "yes"]),
         ("graphql.introspection", &["maybe", "", "on"]),
         ("identity.issuer", &["", " "]),
         ("identity.local_accounts", &["maybe", "", "2"]),
-        ("identity.redirects", &["x", "https://a.example/#f", "//a.example"]),
+        ("identity.allowed_redirect_uris", &["x", "https://a.example/#f", "//a.example"]),
         ("identity.providers.example.issuer", &["id.example", "ftp://id.example", "https://id.example/?x"]),
         ("identity.providers.example.accept_tokens", &["maybe", "true"]),
-        ("mail.send", &["", "pigeon", "smtp"]),
-        ("mail.from", &["", "nobody", "a@b@c"]),
-        ("mail.reply_to", &["nobody"]),
-        ("mail.tls", &["", "sometimes"]),
-        ("sms.send", &["", "pigeon", "africastalking"]),
+        ("email.transport", &["", "pigeon", "folder", "smtp"]),
+        ("email.from", &["", "nobody", "a@b@c"]),
+        ("email.reply_to", &["nobody"]),
+        ("email.tls", &["", "sometimes"]),
+        ("sms.transport", &["", "pigeon", "africastalking"]),
         ("sms.api_key", &["a b", "é"]),
         ("sms.url", &["x", "gopher://x", "https://x/?q"]),
-        ("notification.folder", &[""]),
+        ("notification.file_directory", &[""]),
         ("notification.order_url", &["x", "https://shop.example/", "javascript:alert('{token}')"]),
         ("notification.verify_url", &["x", "https://shop.example/"]),
         ("notification.reset_url", &["x", "data:{token}"]),
-        ("jobs.queues", &["mail", "mail=0", "mail=x", "=4", "mail=1001"]),
+        ("jobs.queue_concurrency", &["mail", "mail=0", "mail=x", "=4", "mail=1001"]),
         ("checkout.payment_methods", &["", ","]),
         ("log.format", &["", "xml"]),
     ];
@@ -263,7 +342,7 @@ fn malformed_texts_accepted() -> Vec<String> {
         let one = Setting { key, default: "" };
         let mut names = one.names();
         // Settings that depend on each other are reported at either.
-        let pair = [("mail.send", "mail.host"), ("sms.send", "sms.api_key")];
+        let pair = [("email.transport", "email.host"), ("sms.transport", "sms.api_key")];
         names.extend(pair.iter().filter(|(key, _)| *key == one.key).map(|(_, name)| (*name).to_owned()));
         let accepts = "identity.providers.example.accept_tokens";
         names.extend((one.key == accepts).then(|| "identity.providers.example.audience".to_owned()));

@@ -2,8 +2,7 @@
 
 use savannah::{
     base::{Country, error::PublicErrorCode},
-    customer::{profile::AccountTarget, staff_accounts},
-    identity::{Caller, Permission, Permissions, Role},
+    identity::{AccountTarget, Caller, Permission, Permissions, Role, account_admin},
 };
 use serde_json::{Value, json};
 
@@ -133,7 +132,7 @@ async fn staff_account_changes_without_permission_are_forbidden(backend: Backend
     let (staff_key, customer_key) = (key("staff").await, key("customer").await);
     let writer = machine(&[Permission::CustomerWrite]);
     let disable = async |account_target: AccountTarget| {
-        app.db.write(async |tx| staff_accounts::set_account_disabled(tx, account_target, true).await).await
+        account_admin::set_account_disabled(&app.db, None, account_target, true).await
     };
     assert!(disable(account_target(customer_key, writer)).await.is_ok());
     let rejected = disable(account_target(staff_key, writer)).await.expect_err("staff are not customers");
@@ -141,7 +140,7 @@ async fn staff_account_changes_without_permission_are_forbidden(backend: Backend
     // Nobody gives a role that may do more than they do.
     let role_writer = machine(&[Permission::StaffWrite]);
     let promote = async |account_target: AccountTarget| {
-        app.db.write(async |tx| staff_accounts::set_account_role(tx, account_target, Role::Admin).await).await
+        account_admin::set_account_role(&app.db, None, account_target, Role::Admin).await
     };
     let rejected = promote(account_target(staff_key, role_writer)).await.expect_err("a machine is no admin");
     assert_eq!(rejected.to_public_error().code, PublicErrorCode::Forbidden);

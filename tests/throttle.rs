@@ -116,7 +116,7 @@ fn assert_not_rate_limited(response: &GraphqlResponse) {
 }
 
 async fn orders_are_limited_by_ip(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "2/1h")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__ORDERS_PER_IP", "2/1h")]).await;
     assert_not_rate_limited(&create_unfillable_order(&app, None, json!({ "email": "a@example.com" })).await);
     assert_not_rate_limited(&create_unfillable_order(&app, None, json!({ "email": "b@example.com" })).await);
     assert_rate_limited(&create_unfillable_order(&app, None, json!({ "email": "c@example.com" })).await);
@@ -164,8 +164,7 @@ async fn request_with_two_orders_by_a_guest_is_rejected(backend: Backend) {
 }
 
 async fn callers_with_a_permission_are_not_limited(backend: Backend) {
-    let settings =
-        [("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1/1h"), ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1/1h")];
+    let settings = [("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1/1h"), ("SAVANNAH_THROTTLE__CART_CHANGES_PER_IP", "1/1h")];
     let app = TestApp::start_with_settings(backend, &settings).await;
     let staff = app.login(Role::Staff).await;
     for _ in 0..3 {
@@ -178,7 +177,7 @@ async fn callers_with_a_permission_are_not_limited(backend: Backend) {
 }
 
 async fn cart_changes_are_limited_by_ip(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "3/10m")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__CART_CHANGES_PER_IP", "3/10m")]).await;
     let created = app.query(CART).await;
     let id = created.data_at("/cartCreate/cart/id");
     for note in ["a", "b"] {
@@ -209,7 +208,7 @@ async fn cart_changes_are_limited_by_ip(backend: Backend) {
 }
 
 async fn registrations_are_limited_by_ip(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "2/1h")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__REGISTRATIONS_PER_IP", "2/1h")]).await;
     let register = |n: i32| {
         let input = format!("{{ email: \"a{n}@example.com\", password: \"correct horse\" }}");
         let query = format!("mutation {{ customerRegister(input: {input}) {{ userErrors {{ code }} }} }}");
@@ -223,8 +222,7 @@ async fn registrations_are_limited_by_ip(backend: Backend) {
 }
 
 async fn unknown_tokens_are_limited_and_known_ones_are_not(backend: Backend) {
-    let app =
-        TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__UNKNOWN_TOKENS_PER_ADDRESS", "4/15m")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__INVALID_TOKENS_PER_IP", "4/15m")]).await;
     let token = register_customer(&app).await;
     let calls = [
         ("tokenRefresh(refreshToken: \"x.y\")", "UNAUTHENTICATED"),
@@ -273,12 +271,12 @@ async fn login_from(app: &TestApp, address: &str, password: &str, device: Option
     }
 }
 
-const TRUSTED_PROXIES_SETTING: (&str, &str) = ("SAVANNAH_SERVER__PROXIES", "1");
+const TRUSTED_PROXIES_SETTING: (&str, &str) = ("SAVANNAH_SERVER__TRUSTED_PROXIES", "1");
 
 async fn failed_logins_from_other_ips_do_not_lock_the_owner_out(backend: Backend) {
     let app = TestApp::start_with_settings(
         backend,
-        &[TRUSTED_PROXIES_SETTING, ("SAVANNAH_THROTTLE__FAILED_LOGINS", "3/15m")],
+        &[TRUSTED_PROXIES_SETTING, ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "3/15m")],
     )
     .await;
     register_customer(&app).await;
@@ -326,7 +324,7 @@ async fn failed_logins_of_an_account_delay_ips_that_failed(backend: Backend) {
 async fn known_device_is_not_limited_by_its_ip(backend: Backend) {
     let app = TestApp::start_with_settings(
         backend,
-        &[TRUSTED_PROXIES_SETTING, ("SAVANNAH_THROTTLE__FAILED_LOGINS", "2/15m")],
+        &[TRUSTED_PROXIES_SETTING, ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "2/15m")],
     )
     .await;
     let device = register_customer(&app).await;
@@ -348,7 +346,7 @@ async fn known_device_is_not_limited_by_its_ip(backend: Backend) {
 async fn password_reset_emails_to_one_account_are_two_minutes_apart(backend: Backend) {
     const REQUEST_PASSWORD_RESET: &str =
         "mutation { passwordResetRequest(email: \"amani@example.com\") { accepted userErrors { code } } }";
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1/2m")]).await;
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_THROTTLE__EMAILS_PER_ACCOUNT", "1/2m")]).await;
     register_customer(&app).await;
     let count_sql = "SELECT count(*) FROM outbox_event WHERE event_type = 'AccountEmailRequested' AND CAST(payload AS TEXT) LIKE '%reset_password%'";
     for _ in 0..3 {

@@ -13,9 +13,9 @@ integration_tests![login_starts_beyond_the_limit_are_answered_429_with_retry_aft
 /// A shop that knows people by a provider which is never there: who is sent to it is answered 503.
 async fn shop_with_provider(backend: Backend) -> TestApp {
     let settings = [
-        ("SAVANNAH_SERVER__PROXIES", "1"),
-        ("SAVANNAH_THROTTLE__LOGIN_STARTS_PER_ADDRESS", "3/10m"),
-        ("SAVANNAH_IDENTITY__REDIRECTS", "https://app.example/in"),
+        ("SAVANNAH_SERVER__TRUSTED_PROXIES", "1"),
+        ("SAVANNAH_THROTTLE__OIDC_LOGINS_PER_IP", "3/10m"),
+        ("SAVANNAH_IDENTITY__ALLOWED_REDIRECT_URIS", "https://app.example/in"),
         ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ISSUER", "http://127.0.0.1:1"),
         ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_ID", "savannah"),
     ];

@@ -16,9 +16,9 @@ use crate::{Result, http, scenario::ScenarioSet};
 const MICROS_PER_TICK: f64 = 10_000.0;
 /// The throttle settings that are disabled, except in the attack scenario.
 const THROTTLE_SETTINGS: [&str; 3] = [
-    "SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS",
+    "SAVANNAH_THROTTLE__ORDERS_PER_IP",
     "SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT",
-    "SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS",
+    "SAVANNAH_THROTTLE__CART_CHANGES_PER_IP",
 ];
 /// The startup timeout.
 const START_TIMEOUT: Duration = Duration::from_mins(1);

@@ -1,6 +1,6 @@
 //! The error type: user errors, and internal errors that are never shown.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, iter, sync::Arc};
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
@@ -102,8 +102,9 @@ impl PublicErrorCode {
     }
 }
 
-/// An internal error with the operation that failed.
-#[derive(Debug, Clone)]
+/// An internal error with the operation that failed. Its message includes all causes.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation}: {}", format_error_chain(&**cause))]
 pub struct InternalError {
     operation: &'static str,
     cause: Arc<dyn StdError + Send + Sync>,
@@ -312,30 +313,18 @@ impl InternalError {
     }
 }
 
-impl fmt::Display for InternalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.cause)?;
-        let mut cause = self.cause.source();
-        while let Some(source) = cause {
-            write!(f, ": {source}")?;
-            cause = source.source();
-        }
-        Ok(())
-    }
+/// Formats an error with its causes in one line.
+#[must_use]
+pub fn format_error_chain(error: &dyn StdError) -> String {
+    let causes = iter::successors(Some(error), |error| (**error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The request's database budget is exhausted. It is passed as a database error, because statements return no other
 /// error type.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct BudgetExceeded(pub String);
-
-impl fmt::Display for BudgetExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for BudgetExceeded {}
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {

@@ -11,6 +11,7 @@ pub mod patch;
 pub mod link_detection;
 pub mod text;
 pub mod search_token;
+pub mod version;
 
 pub use clock::Clock;
 pub use country::Country;
@@ -19,3 +20,4 @@ pub use global_id::GlobalId;
 pub use language::LanguageCode;
 pub use money::Money;
 pub use patch::Patch;
+pub use version::check_version;

@@ -7,8 +7,8 @@ use sea_orm::ConnectionTrait;
 use super::queries::{CartContents, CartTarget, load_cart_contents, lock_cart};
 use crate::{
     base::Result,
-    customer::{AddressSnapshot, access_scope},
-    identity::Caller,
+    customer::AddressSnapshot,
+    identity::{Caller, account_access},
     infra::{SqlBuilder, Tx},
     pricing::SellableVariant,
 };
@@ -24,6 +24,15 @@ pub struct CheckedOutCart {
     pub lines: Vec<(i64, i64)>,
     /// The sellable variants by primary key.
     pub variants: HashMap<i64, SellableVariant>,
+    /// The details of the future order.
+    pub details: CartDetails,
+    /// The cart's version.
+    pub version: i32,
+}
+
+/// The details of a cart, for an order that does not state them.
+#[derive(Debug, Clone, Default)]
+pub struct CartDetails {
     /// The shipping address.
     pub shipping_address: Option<AddressSnapshot>,
     /// The billing address; defaults to the shipping address.
@@ -36,8 +45,6 @@ pub struct CheckedOutCart {
     pub email: Option<String>,
     /// The contact phone number (E.164).
     pub phone: Option<String>,
-    /// The cart's version.
-    pub version: i32,
 }
 
 /// Locks an open cart for checkout. Statements: 2.
@@ -54,12 +61,14 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
         account_id: row.account_id,
         lines,
         variants,
-        shipping_address: row.shipping_address.map(AddressSnapshot::from_json).transpose()?,
-        billing_address: row.billing_address.map(AddressSnapshot::from_json).transpose()?,
-        shipping_method_id: row.shipping_method_id,
-        note: row.note,
-        email: row.email,
-        phone: row.phone,
+        details: CartDetails {
+            shipping_address: row.shipping_address.map(AddressSnapshot::from_json).transpose()?,
+            billing_address: row.billing_address.map(AddressSnapshot::from_json).transpose()?,
+            shipping_method_id: row.shipping_method_id,
+            note: row.note,
+            email: row.email,
+            phone: row.phone,
+        },
         version: row.version,
     })
 }
@@ -80,7 +89,7 @@ pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
     let mut sql = tx.sql();
     sql.push("SELECT account_id FROM cart WHERE account_id IS NOT NULL AND order_id = ").bind(order_id);
     if let Some(row) = tx.query_one_raw(sql.into_statement()).await? {
-        access_scope::lock_account(tx, row.try_get_by(0)?).await?;
+        account_access::lock_account(tx, row.try_get_by(0)?).await?;
     }
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET status = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());

@@ -9,24 +9,26 @@ use super::{
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
-    customer::access_scope,
-    identity::{Caller, random_token},
-    infra::Tx,
+    identity::{Caller, account_access, random_token},
+    infra::{Db, Tx},
 };
 
 /// Creates a cart with these lines, or adds them to the customer's open cart.
 ///
 /// # Errors
 /// Returns all errors of the lines, or `Unauthenticated` if the account does not exist.
-pub async fn create_cart(tx: &Tx, caller: Caller, requests: &[LineRequest]) -> Result<LockedCart> {
-    let row = match caller_account_id(caller) {
-        Some(account) => lock_or_create_cart(tx, account).await?,
-        None => insert_cart(tx, None).await?,
-    };
-    if requests.is_empty() {
-        return LockedCart::load(tx, row).await;
-    }
-    lines::apply_line_requests(tx, row, requests, (LineMode::Add, "input.lines")).await
+pub async fn create_cart(db: &Db, caller: Caller, requests: &[LineRequest]) -> Result<LockedCart> {
+    db.write(async |tx| {
+        let row = match caller_account_id(caller) {
+            Some(account) => lock_or_create_cart(tx, account).await?,
+            None => insert_cart(tx, None).await?,
+        };
+        if requests.is_empty() {
+            return LockedCart::load(tx, row).await;
+        }
+        lines::apply_line_requests(tx, row, requests, (LineMode::Add, "input.lines")).await
+    })
+    .await
 }
 
 /// Locks the open cart of a customer, and creates it if there is none. The lock on the account serializes concurrent
@@ -48,7 +50,7 @@ pub async fn lock_or_create_cart(tx: &Tx, account: i64) -> Result<cart::Model> {
 /// Returns `Unauthenticated` if the account does not exist.
 pub(super) async fn lock_account(tx: &Tx, account: i64) -> Result<()> {
     let account_missing = || Error::user(PublicErrorCode::Unauthenticated, "", "This account is gone.");
-    access_scope::lock_account(tx, account).await?.map(|_| ()).ok_or_else(account_missing)
+    account_access::lock_account(tx, account).await?.map(|_| ()).ok_or_else(account_missing)
 }
 
 /// Locks a cart that was read without a lock; creates a new one if it is no longer open.

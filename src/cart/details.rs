@@ -11,7 +11,7 @@ use crate::{
     catalog::CategoryTree,
     customer::{AddressSnapshot, OwnerScope, address::AddressPatch, loader, validation},
     identity::account,
-    infra::Tx,
+    infra::{Db, Tx},
     pricing::{PricingContext, price_order},
 };
 
@@ -42,22 +42,25 @@ pub struct CartAddresses {
 /// Returns the errors of [`lock_cart`], `NotFound` if a saved address does not exist, or all errors of an inline
 /// address.
 pub async fn set_addresses(
-    tx: &Tx,
+    db: &Db,
     target: CartTarget<'_>,
     addresses: CartAddresses,
     shop_country: Country,
 ) -> Result<LockedCart> {
-    let row = lock_cart(tx, target).await?;
-    let mut after = row.clone();
-    let CartAddresses { shipping, billing } = addresses;
-    let account = caller_account_id(target.caller);
-    if let Some(address) = resolve_address_patch(tx, account, shipping, ("input.shipping", shop_country)).await? {
-        after.shipping_address = address.map(|address| address.to_json());
-    }
-    if let Some(address) = resolve_address_patch(tx, account, billing, ("input.billing", shop_country)).await? {
-        after.billing_address = address.map(|address| address.to_json());
-    }
-    save_cart(tx, row, after).await
+    db.write(async |tx| {
+        let row = lock_cart(tx, target).await?;
+        let mut after = row.clone();
+        let CartAddresses { shipping, billing } = addresses;
+        let account = caller_account_id(target.caller);
+        if let Some(address) = resolve_address_patch(tx, account, shipping, ("input.shipping", shop_country)).await? {
+            after.shipping_address = address.map(|address| address.to_json());
+        }
+        if let Some(address) = resolve_address_patch(tx, account, billing, ("input.billing", shop_country)).await? {
+            after.billing_address = address.map(|address| address.to_json());
+        }
+        save_cart(tx, row, after).await
+    })
+    .await
 }
 
 /// Resolves an address patch to a snapshot; the outer `None` means unchanged.
@@ -102,25 +105,29 @@ pub async fn resolve_address(
 /// Returns the errors of [`lock_cart`], `NotFound` if the method does not exist, or `IllegalTransition` if it does not
 /// support the country or weight.
 pub async fn set_shipping_method(
-    tx: &Tx,
+    db: &Db,
     target: CartTarget<'_>,
     method: Option<i64>,
     (tree, shop_country): (&CategoryTree, Country),
 ) -> Result<LockedCart> {
-    let row = lock_cart(tx, target).await?;
-    let mut after = row.clone();
-    after.shipping_method_id = method;
-    let Some(method_id) = method else { return save_cart(tx, row, after).await };
-    let field = "shippingMethodId";
-    let pricing = PricingContext::load(tx, shipping_country(&row, shop_country)).await?;
-    let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(field, "shipping method"))?;
-    let contents = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
-    let priced = price_order(&pricing, tree, contents.sellable_lines(), None)?;
-    if !method.supports_shipment(pricing.country, priced.weight_grams) {
-        let message = format!("{} does not carry {} g to {}", method.name, priced.weight_grams, pricing.country.name());
-        return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
-    }
-    Ok(LockedCart { row: update_cart(tx, row, after).await?, contents })
+    db.write(async |tx| {
+        let row = lock_cart(tx, target).await?;
+        let mut after = row.clone();
+        after.shipping_method_id = method;
+        let Some(method_id) = method else { return save_cart(tx, row, after).await };
+        let field = "shippingMethodId";
+        let pricing = PricingContext::load(tx, shipping_country(&row, shop_country)).await?;
+        let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(field, "shipping method"))?;
+        let contents = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+        let priced = price_order(&pricing, tree, contents.sellable_lines(), None)?;
+        if !method.supports_shipment(pricing.country, priced.weight_grams) {
+            let message =
+                format!("{} does not carry {} g to {}", method.name, priced.weight_grams, pricing.country.name());
+            return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
+        }
+        Ok(LockedCart { row: update_cart(tx, row, after).await?, contents })
+    })
+    .await
 }
 
 /// Returns the shipping country for pricing; defaults to the shop's country.
@@ -134,23 +141,26 @@ pub fn shipping_country(row: &cart::Model, shop_country: Country) -> Country {
 ///
 /// # Errors
 /// Returns the errors of [`lock_cart`], or `BadUserInput` if the note is too long or has control characters.
-pub async fn set_note(tx: &Tx, target: CartTarget<'_>, note: Option<&str>) -> Result<LockedCart> {
-    let note = note.map(str::trim).filter(|note| !note.is_empty());
-    if let Some(note) = note {
-        let length = note.chars().count();
-        if length > MAX_CART_NOTE_LENGTH {
-            return Err(Error::bad_input(
-                "note",
-                format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do"),
-            ));
+pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Result<LockedCart> {
+    db.write(async |tx| {
+        let note = note.map(str::trim).filter(|note| !note.is_empty());
+        if let Some(note) = note {
+            let length = note.chars().count();
+            if length > MAX_CART_NOTE_LENGTH {
+                return Err(Error::bad_input(
+                    "note",
+                    format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do"),
+                ));
+            }
+            if note.chars().any(|c| c.is_control() && c != '\n' && c != '\r' && c != '\t') {
+                return Err(Error::bad_input("note", "this must be without control characters"));
+            }
         }
-        if note.chars().any(|c| c.is_control() && c != '\n' && c != '\r' && c != '\t') {
-            return Err(Error::bad_input("note", "this must be without control characters"));
-        }
-    }
-    let row = lock_cart(tx, target).await?;
-    let after = cart::Model { note: note.map(str::to_owned), ..row.clone() };
-    save_cart(tx, row, after).await
+        let row = lock_cart(tx, target).await?;
+        let after = cart::Model { note: note.map(str::to_owned), ..row.clone() };
+        save_cart(tx, row, after).await
+    })
+    .await
 }
 
 /// Sets the email address and phone number of a cart.
@@ -158,26 +168,29 @@ pub async fn set_note(tx: &Tx, target: CartTarget<'_>, note: Option<&str>) -> Re
 /// # Errors
 /// Returns the errors of [`lock_cart`], or all errors of the input.
 pub async fn set_contact(
-    tx: &Tx,
+    db: &Db,
     target: CartTarget<'_>,
     (email, phone): (Patch, Patch),
     shop_country: Country,
 ) -> Result<LockedCart> {
-    let row = lock_cart(tx, target).await?;
-    let mut after = row.clone();
-    let mut validator = validation::Validator::new("input");
-    match email {
-        Patch::Unchanged => {}
-        Patch::Clear => after.email = None,
-        Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
-            Ok(email) => after.email = Some(email),
-            Err(error) => validator.add_error("email", error.to_public_error().message),
-        },
-    }
-    let destination = shipping_country(&row, shop_country);
-    validator.apply_phone(&mut after.phone, phone, "phone", destination);
-    validator.finish()?;
-    save_cart(tx, row, after).await
+    db.write(async |tx| {
+        let row = lock_cart(tx, target).await?;
+        let mut after = row.clone();
+        let mut validator = validation::Validator::new("input");
+        match email {
+            Patch::Unchanged => {}
+            Patch::Clear => after.email = None,
+            Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
+                Ok(email) => after.email = Some(email),
+                Err(error) => validator.add_error("email", error.to_public_error().message),
+            },
+        }
+        let destination = shipping_country(&row, shop_country);
+        validator.apply_phone(&mut after.phone, phone, "phone", destination);
+        validator.finish()?;
+        save_cart(tx, row, after).await
+    })
+    .await
 }
 
 /// Writes a changed cart; the version is unchanged if no value changes. The lines are read in the same transaction, so

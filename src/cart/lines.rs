@@ -15,7 +15,7 @@ use crate::{
         error::{PublicError, PublicErrorCode},
         money::MAX_MINOR_UNITS,
     },
-    infra::{SqlBuilder, Tx},
+    infra::{Db, SqlBuilder, Tx},
     pricing::{SellableVariant, Unavailability, quote::MAX_LINE_QUANTITY},
 };
 
@@ -45,13 +45,16 @@ pub enum LineMode {
 /// # Errors
 /// Returns the errors of [`lock_cart`], or all errors of the requests.
 pub async fn change_lines(
-    tx: &Tx,
+    db: &Db,
     target: CartTarget<'_>,
     requests: &[LineRequest],
     mode: LineMode,
 ) -> Result<LockedCart> {
-    let row = lock_cart(tx, target).await?;
-    apply_line_requests(tx, row, requests, (mode, "lines")).await
+    db.write(async |tx| {
+        let row = lock_cart(tx, target).await?;
+        apply_line_requests(tx, row, requests, (mode, "lines")).await
+    })
+    .await
 }
 
 /// Applies requests to a locked cart; `field_path` is the path of the requests in the input. Statements: 2 on
@@ -88,29 +91,35 @@ pub async fn apply_line_requests(
 ///
 /// # Errors
 /// Returns the errors of [`lock_cart`], or `BadUserInput` for more than [`MAX_CART_LINES`] variants.
-pub async fn remove_lines(tx: &Tx, target: CartTarget<'_>, variants: &[i64]) -> Result<LockedCart> {
-    if variants.len() > MAX_CART_LINES {
-        return Err(Error::bad_input(
-            "variantIds",
-            format!("at most {MAX_CART_LINES} ids; there are {}", variants.len()),
-        ));
-    }
-    let row = lock_cart(tx, target).await?;
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id).push(" AND ");
-    sql.eq_any("variant_id", variants.iter().copied());
-    delete_lines(tx, row, sql).await
+pub async fn remove_lines(db: &Db, target: CartTarget<'_>, variants: &[i64]) -> Result<LockedCart> {
+    db.write(async |tx| {
+        if variants.len() > MAX_CART_LINES {
+            return Err(Error::bad_input(
+                "variantIds",
+                format!("at most {MAX_CART_LINES} ids; there are {}", variants.len()),
+            ));
+        }
+        let row = lock_cart(tx, target).await?;
+        let mut sql = tx.sql();
+        sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id).push(" AND ");
+        sql.eq_any("variant_id", variants.iter().copied());
+        delete_lines(tx, row, sql).await
+    })
+    .await
 }
 
 /// Removes all lines of a cart. Addresses and other details are kept.
 ///
 /// # Errors
 /// Returns the errors of [`lock_cart`].
-pub async fn clear_lines(tx: &Tx, target: CartTarget<'_>) -> Result<LockedCart> {
-    let row = lock_cart(tx, target).await?;
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id);
-    delete_lines(tx, row, sql).await
+pub async fn clear_lines(db: &Db, target: CartTarget<'_>) -> Result<LockedCart> {
+    db.write(async |tx| {
+        let row = lock_cart(tx, target).await?;
+        let mut sql = tx.sql();
+        sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(row.id);
+        delete_lines(tx, row, sql).await
+    })
+    .await
 }
 
 /// Deletes lines of a locked cart. The others are read in the same transaction, so that they match the version.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result},
-    infra::Tx,
+    infra::{Db, Tx},
     pricing::{SellableVariant, load_sellable_variants, quote::MAX_LINE_QUANTITY},
 };
 
@@ -25,31 +25,41 @@ use crate::{
 /// # Errors
 /// Returns `NotFound` if there is no such cart, `IllegalTransition` if it has been ordered, `Unauthenticated` if the
 /// account does not exist.
-pub async fn merge_guest_cart(tx: &Tx, account: i64, token: &str) -> Result<LockedCart> {
-    let missing = || Error::not_found("id", "cart");
-    if !is_cart_token(token) {
-        return Err(missing());
-    }
-    // Lock order: the account, then carts by primary key. The account lock serializes concurrent merges.
-    create::lock_account(tx, account).await?;
-    let mut rows = lock_both_carts(tx, account, token).await?;
-    let guest_cart = rows.iter().position(|row| row.token == token).ok_or_else(missing)?;
-    let guest_cart = rows.remove(guest_cart);
-    let customer_cart = rows.pop();
-    if guest_cart.status == CartStatus::Merged {
-        let row = match customer_cart {
-            Some(customer_cart) => customer_cart,
-            None => create::lock_or_create_cart(tx, account).await?,
-        };
-        return LockedCart::load(tx, row).await;
-    }
-    ensure_open(&guest_cart)?;
-    if guest_cart.account_id.is_some() {
-        return LockedCart::load(tx, guest_cart).await;
-    }
-    match customer_cart {
-        None => assign_cart_to_account(tx, guest_cart, account).await,
-        Some(customer_cart) => merge_into_cart(tx, customer_cart, guest_cart).await,
+pub async fn merge_guest_cart(db: &Db, account: i64, token: &str) -> Result<LockedCart> {
+    db.write(async |tx| {
+        let missing = || Error::not_found("id", "cart");
+        if !is_cart_token(token) {
+            return Err(missing());
+        }
+        // Lock order: the account, then carts by primary key. The account lock serializes concurrent merges.
+        create::lock_account(tx, account).await?;
+        let mut rows = lock_both_carts(tx, account, token).await?;
+        let guest_cart = rows.iter().position(|row| row.token == token).ok_or_else(missing)?;
+        let guest_cart = rows.remove(guest_cart);
+        let customer_cart = rows.pop();
+        if guest_cart.status == CartStatus::Merged {
+            let row = match customer_cart {
+                Some(customer_cart) => customer_cart,
+                None => create::lock_or_create_cart(tx, account).await?,
+            };
+            return LockedCart::load(tx, row).await;
+        }
+        ensure_open(&guest_cart)?;
+        if guest_cart.account_id.is_some() {
+            return LockedCart::load(tx, guest_cart).await;
+        }
+        match customer_cart {
+            None => assign_cart_to_account(tx, guest_cart, account).await,
+            Some(customer_cart) => merge_into_cart(tx, customer_cart, guest_cart).await,
+        }
+    })
+    .await
+}
+
+/// Merges a guest cart after a login. A failure is logged and does not fail the login.
+pub async fn merge_guest_cart_at_login(db: &Db, account: i64, token: &str) {
+    if let Err(error) = merge_guest_cart(db, account, token).await {
+        tracing::info!(error = error.log_message(), "guest cart not merged at login");
     }
 }
 

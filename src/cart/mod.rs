@@ -8,15 +8,18 @@ pub mod details;
 pub mod merge;
 pub mod validation;
 pub mod conversion;
+pub mod limits;
 pub mod retention;
+pub mod privacy;
 
-pub use conversion::{CheckedOutCart, close_cart, lock_cart_for_checkout, reopen_cart};
+pub use conversion::{CartDetails, CheckedOutCart, close_cart, lock_cart_for_checkout, reopen_cart};
 pub use create::create_cart;
 pub use entity::{
     CartLineRow,
     cart::{self as cart_row, CartStatus},
 };
-pub use merge::merge_guest_cart;
+pub use limits::limit_cart_changes;
+pub use merge::{merge_guest_cart, merge_guest_cart_at_login};
 pub use queries::{CartContents, CartTarget, LockedCart};
-pub use retention::{delete_carts_by_account, delete_expired_carts, export_carts};
+pub use retention::delete_expired_carts;
 pub use validation::CartIssue;

@@ -10,8 +10,7 @@ use super::entity::{
     cart::{self, CartStatus},
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
-    customer::access_scope,
+    base::{Error, Result, check_version, error::PublicErrorCode},
     identity::{Caller, Permission},
     infra::{SqlBuilder, Tx},
     pricing::{SellableVariant, sellable_variant},
@@ -113,7 +112,7 @@ pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
     }
     let row = query_cart(tx, sql).await?.ok_or_else(missing)?;
     ensure_open(&row)?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 

@@ -37,7 +37,7 @@ pub mod product {
     use sea_orm::entity::prelude::*;
 
     /// A row of `product`: what a listing shows. Descriptions have a separate table, so that listings do not read them.
-    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel, macros::ReadColumn)]
     #[sea_orm(table_name = "product")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
@@ -77,7 +77,7 @@ pub mod variant {
     use sea_orm::entity::prelude::*;
 
     /// A row of `variant`.
-    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel, macros::ReadColumn)]
     #[sea_orm(table_name = "variant")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {

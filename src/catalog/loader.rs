@@ -91,7 +91,7 @@ pub async fn load_variants(
     product_ids: &[i64],
     columns: VariantColumns,
 ) -> Result<GroupedRows<Arc<variant::Model>>> {
-    let select = format!("SELECT v.product_id AS owner, {} FROM variant AS v", columns.of("v"));
+    let select = format!("SELECT v.product_id AS owner, {} FROM variant AS v", columns.select_list("v"));
     let tail = " AND v.deleted_at IS NULL ORDER BY v.product_id, v.position, v.id";
     load_grouped(db, (&select, "v.product_id", tail), product_ids, |row| Ok(Arc::new(columns.read(row, 1)?))).await
 }

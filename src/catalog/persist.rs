@@ -341,8 +341,7 @@ pub async fn reindex_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
         document.add_text(row.vendor.as_deref().unwrap_or_default());
     }
     let variants =
-        super::loader::load_variants(tx, product_ids, VariantColumns { sku: true, ..VariantColumns::default() })
-            .await?;
+        super::loader::load_variants(tx, product_ids, VariantColumns::from([super::variant::Column::Sku])).await?;
     let tags = super::loader::load_tags(tx, product_ids).await?;
     let options = super::loader::load_product_options(tx, product_ids).await?;
     let descriptions = super::loader::load_descriptions(tx, product_ids).await?;

@@ -119,13 +119,13 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        let id_only = ProductColumns { id: true, ..ProductColumns::default() };
+        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized};
         match self.sort_key {
-            ProductSortKey::BestMatch => ProductColumns { featured: true, created_at: true, ..id_only },
-            ProductSortKey::Relevance => id_only,
-            ProductSortKey::Price => ProductColumns { current_price: true, ..id_only },
-            ProductSortKey::Name => ProductColumns { name_normalized: true, ..id_only },
-            ProductSortKey::Newest => ProductColumns { created_at: true, ..id_only },
+            ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
+            ProductSortKey::Relevance => ProductColumns::from([Id]),
+            ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
+            ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
+            ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
         }
     }
 
@@ -203,7 +203,7 @@ impl ProductPageQuery<'_> {
             // shown.
             Some(category_ids) if sql.is_postgres() && !self.filter.has_search() => {
                 sql.push("SELECT ")
-                    .push(&self.columns.of("p"))
+                    .push(&self.columns.select_list("p"))
                     .push(" FROM unnest(")
                     .bind_ints(category_ids.iter().copied());
                 sql.push(") AS c (id) CROSS JOIN LATERAL (");
@@ -211,7 +211,7 @@ impl ProductPageQuery<'_> {
                 sql.push(") AS p");
                 self.push_order_and_limit(sql);
             }
-            _ => self.push_select(sql, &format!("SELECT {}", self.columns.of("p")), ""),
+            _ => self.push_select(sql, &format!("SELECT {}", self.columns.select_list("p")), ""),
         }
     }
 
@@ -219,7 +219,7 @@ impl ProductPageQuery<'_> {
     fn push_select(&self, sql: &mut SqlBuilder, select: &str, category: &str) {
         let has_score = self.sort.sort_key == ProductSortKey::Relevance;
         if has_score && let Some(query) = &self.filter.search_query {
-            let columns = self.columns.of("p");
+            let columns = self.columns.select_list("p");
             sql.push("SELECT p.score, ").push(&columns).push(" FROM (SELECT p.*, ");
             push_search_score(sql, query);
             sql.push(" AS score");
@@ -327,11 +327,15 @@ pub enum ProductLookup<'a> {
 /// Returns a product with the given columns, if the caller may see it. Statements: 1.
 pub async fn find_product(
     db: &impl ConnectionTrait,
-    (lookup, visibility): (ProductLookup<'_>, ProductVisibility),
+    lookup: ProductLookup<'_>,
+    visibility: ProductVisibility,
     columns: ProductColumns,
 ) -> Result<Option<product::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT ").push(&columns.of("p")).push(" FROM product AS p WHERE ").push(visibility.sql_condition());
+    sql.push("SELECT ")
+        .push(&columns.select_list("p"))
+        .push(" FROM product AS p WHERE ")
+        .push(visibility.sql_condition());
     match lookup {
         ProductLookup::Id(product_id) => sql.push(" AND p.id = ").bind(product_id),
         ProductLookup::Slug(slug) => sql.push(" AND p.slug = ").bind(slug),

@@ -1,70 +1,99 @@
 //! Column projections: which columns of a row are read, so that a list of a hundred products reads only what is needed.
-//!
-//! Omitted columns have their default value, so the caller must know which columns will be used.
 
-use sea_orm::QueryResult;
+use std::{
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+    mem::discriminant,
+};
+
+use sea_orm::{DbErr, IdenStatic, Iterable, QueryResult};
 
 use super::entity::{product, variant};
 use crate::base::Result;
 
-macro_rules! declare_projection {
-    ($(#[$doc:meta])* $name:ident of $entity:ident { $($column:ident),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-        #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-        pub struct $name {
-            $(pub $column: bool),+
-        }
+/// Columns of `product`.
+pub type ProductColumns = ColumnSet<product::Column>;
+/// Columns of `variant`.
+pub type VariantColumns = ColumnSet<variant::Column>;
 
-        impl $name {
-            /// Every column.
-            pub const ALL: Self = Self { $($column: true),+ };
-
-            /// Returns the union of both.
-            #[must_use]
-            pub fn or(self, other: Self) -> Self {
-                Self { $($column: self.$column || other.$column),+ }
-            }
-
-            /// Returns the columns for a `SELECT`: `p.id, p.name`.
-            #[must_use]
-            pub fn of(self, table: &str) -> String {
-                let mut list = String::new();
-                $(if self.$column {
-                    if !list.is_empty() {
-                        list.push_str(", ");
-                    }
-                    list.push_str(table);
-                    list.push_str(concat!(".", stringify!($column)));
-                })+
-                list
-            }
-
-            /// Reads the columns from a row, starting at an index, in the order of [`Self::of`].
-            pub fn read(self, row: &QueryResult, first_index: usize) -> Result<$entity::Model> {
-                let mut model = $entity::Model::default();
-                let mut indexes = first_index..;
-                $(if self.$column {
-                    model.$column = row.try_get_by(indexes.next().unwrap_or_default())?;
-                })+
-                Ok(model)
-            }
-        }
-    };
+/// Set of at most 64 columns of an entity.
+///
+/// A row that is read by a set is a complete model, in which other columns have their default value. So the caller must
+/// know which columns will be used.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnSet<C> {
+    /// One bit for each column, in the order of the entity.
+    bits: u64,
+    column_type: PhantomData<C>,
 }
 
-declare_projection!(
-    /// Columns of `product`.
-    ProductColumns of product {
-        id, slug, name, name_normalized, vendor, vendor_normalized, category_id, status, featured, image, sku, price, sale_price,
-        current_price, max_current_price, in_stock, next_price_change_at, version, created_at, updated_at, deleted_at,
-    }
-);
+/// Model whose columns can be read one by one. Derived.
+pub trait ReadColumn: Default {
+    /// Column of the entity.
+    type Column;
 
-declare_projection!(
-    /// Columns of `variant`.
-    VariantColumns of variant {
-        id, product_id, sku, name, options_normalized, price, sale_price, sale_starts_at, sale_ends_at, weight_grams, image,
-        barcode, track_stock, allow_backorder, position, version, created_at, updated_at, deleted_at,
+    /// Reads a column from the value at an index of a row.
+    fn read_column(&mut self, column: Self::Column, row: &QueryResult, index: usize) -> Result<(), DbErr>;
+}
+
+impl<C: Copy> ColumnSet<C> {
+    /// Every column.
+    pub const ALL: Self = Self { bits: u64::MAX, column_type: PhantomData };
+    /// No column.
+    pub const EMPTY: Self = Self { bits: 0, column_type: PhantomData };
+
+    /// Returns the columns of both sets.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self { bits: self.bits | other.bits, ..self }
     }
-);
+}
+
+impl<C: Iterable> ColumnSet<C> {
+    /// Returns the columns, in the order of the entity.
+    fn columns(self) -> impl Iterator<Item = C> {
+        C::iter().enumerate().filter(move |(index, _)| (self.bits >> index) & 1 == 1).map(|(_, column)| column)
+    }
+
+    /// Returns the columns for a `SELECT`: `p.id, p.name`.
+    #[must_use]
+    pub fn select_list(self, table: &str) -> String
+    where
+        C: IdenStatic,
+    {
+        let columns: Vec<String> = self.columns().map(|column| format!("{table}.{}", column.as_str())).collect();
+        columns.join(", ")
+    }
+
+    /// Reads the columns from a row, starting at an index, in the order of [`Self::select_list`].
+    pub fn read<M: ReadColumn<Column = C>>(self, row: &QueryResult, first_index: usize) -> Result<M> {
+        let mut model = M::default();
+        for (index, column) in (first_index..).zip(self.columns()) {
+            model.read_column(column, row, index)?;
+        }
+        Ok(model)
+    }
+}
+
+impl<C: Iterable, const N: usize> From<[C; N]> for ColumnSet<C> {
+    fn from(columns: [C; N]) -> Self {
+        let index_of = |column| C::iter().position(|other| discriminant(&other) == discriminant(&column));
+        let bits = columns.into_iter().filter_map(index_of).fold(0, |bits, index| bits | (1 << index));
+        Self { bits, column_type: PhantomData }
+    }
+}
+
+// Derived, these would require the same of the column.
+impl<C> PartialEq for ColumnSet<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits == other.bits
+    }
+}
+
+impl<C> Eq for ColumnSet<C> {}
+
+impl<C> Hash for ColumnSet<C> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits.hash(state);
+    }
+}

@@ -12,7 +12,6 @@ use crate::{
     import_export::{
         Progress, export,
         import::{self, ImportMessage, ImportSummary},
-        seed,
     },
     infra::Config,
 };
@@ -126,7 +125,7 @@ pub(super) async fn run_export(config: &Config, command: ExportCommand) -> Resul
     };
     let progress = Progress::default();
     let export_task = export::export_products(&db, config.shop.currency, writer, &progress);
-    let product_count = show_progress("products", ProgressScale::Unbounded, &progress, export_task)
+    let product_count = show_progress("products", ProgressScale::Items(None), &progress, export_task)
         .await
         .map_err(|error| error.log_message())?;
     eprintln!("{product_count} products");
@@ -134,12 +133,24 @@ pub(super) async fn run_export(config: &Config, command: ExportCommand) -> Resul
     Ok(())
 }
 
+/// Reports that this build cannot generate a catalog.
+#[cfg(not(feature = "demo"))]
+pub(super) fn run_seed(_: &Config, args: &SeedArgs) -> std::future::Ready<Result<(), String>> {
+    let SeedArgs { products, categories } = args;
+    std::future::ready(Err(format!(
+        "{products} products in {categories} categories cannot be generated: this build has no demo data; build it \
+         with the feature `demo`"
+    )))
+}
+
+#[cfg(feature = "demo")]
 pub(super) async fn run_seed(config: &Config, args: &SeedArgs) -> Result<(), String> {
+    use crate::import_export::seed;
     let db = connect_initialized_database(config, false).await?;
     let progress = Progress::default();
     let started_at = std::time::Instant::now();
     let seed_task = seed::seed_demo_catalog(&db, config.shop.currency, (args.products, args.categories), &progress);
-    show_progress("products", ProgressScale::Items(args.products), &progress, seed_task)
+    show_progress("products", ProgressScale::Items(Some(args.products)), &progress, seed_task)
         .await
         .map_err(|error| error.log_message())?;
     println!(

@@ -14,7 +14,8 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use migration::{Migrator, MigratorTrait};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     base::Clock,
@@ -145,17 +146,14 @@ async fn connect_initialized_database(config: &Config, with_request_limits: bool
     Ok(db)
 }
 
-/// Minimum time for tasks and connections to close at shutdown, even if the grace period is over.
+/// Minimum time for tasks and connections to close at shutdown, even if the shutdown timeout is over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Waits for running tasks and closes the database, until the deadline but at least [`CLOSE_TIMEOUT`].
-async fn await_tasks_and_close(tasks: Vec<JoinHandle<()>>, db: Db, deadline: Instant) {
+async fn await_tasks_and_close(tasks: &TaskTracker, db: Db, deadline: Instant) {
+    tasks.close();
     let all_finished = async {
-        for task in tasks {
-            if let Err(error) = task.await {
-                tracing::warn!(error = %error, "background task failed");
-            }
-        }
+        tasks.wait().await;
         db.close().await;
     };
     if tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_TIMEOUT), all_finished).await.is_err() {

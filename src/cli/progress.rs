@@ -15,10 +15,8 @@ use crate::import_export::Progress;
 pub(super) enum ProgressScale {
     /// Total size of the files in bytes.
     Bytes(u64),
-    /// Total number of items.
-    Items(u64),
-    /// Unknown number of items.
-    Unbounded,
+    /// Total number of items, if known.
+    Items(Option<u64>),
 }
 
 /// Runs a future and shows its progress on standard error.
@@ -44,7 +42,7 @@ pub(super) async fn show_progress<T>(
                 let item_count = progress.item_count();
                 match scale {
                     ProgressScale::Bytes(_) => progress_bar.set_position(progress.bytes_read.load(Ordering::Relaxed)),
-                    ProgressScale::Items(_) | ProgressScale::Unbounded => progress_bar.set_position(item_count),
+                    ProgressScale::Items(_) => progress_bar.set_position(item_count),
                 }
                 progress_bar.set_message(format!("{item_count} {noun}"));
                 if !is_terminal {
@@ -58,8 +56,8 @@ pub(super) async fn show_progress<T>(
 fn create_progress_bar(noun: &str, scale: ProgressScale) -> ProgressBar {
     let (length, template) = match scale {
         ProgressScale::Bytes(length) => (Some(length), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
-        ProgressScale::Items(length) => (Some(length), "{bar:30} {pos}/{len} {msg} {eta}"),
-        ProgressScale::Unbounded => (None, "{spinner} {msg} {elapsed}"),
+        ProgressScale::Items(Some(length)) => (Some(length), "{bar:30} {pos}/{len} {msg} {eta}"),
+        ProgressScale::Items(None) => (None, "{spinner} {msg} {elapsed}"),
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let progress_bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);

@@ -2,29 +2,21 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::base::Result;
 
 /// Interval of periodic tasks.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs a task every second until the stop signal.
-pub(super) async fn run_every_second<Done>(mut stop_signal: watch::Receiver<bool>, task: impl Fn() -> Done)
+/// Runs a task every second until the shutdown. A run that has begun is completed.
+pub(super) async fn run_every_second<Done>(shutdown: CancellationToken, task: impl Fn() -> Done)
 where
     Done: Future<Output = Result<()>>,
 {
     let mut is_healthy = true;
-    while !wait_for_tick(&mut stop_signal).await {
+    while shutdown.run_until_cancelled(tokio::time::sleep(TICK_INTERVAL)).await.is_some() {
         log_transition(&mut is_healthy, task().await.map_err(|error| error.log_message()));
-    }
-}
-
-/// Waits for the next tick; returns whether the process is stopping.
-async fn wait_for_tick(stop_signal: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(TICK_INTERVAL) => false,
-        _ = stop_signal.wait_for(|is_stopped| *is_stopped) => true,
     }
 }
 

@@ -7,20 +7,19 @@ use std::{
 };
 
 use sea_orm::{EntityTrait, PaginatorTrait};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio::{net::TcpListener, time::Instant};
 
 use super::{
     ServeArgs, await_tasks_and_close, connect_database, connect_initialized_database,
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
-    worker,
+    worker::{self, BackgroundTasks},
 };
 use crate::{
     base::Result,
     catalog,
-    customer::staff_accounts,
     graphql::context::AppState,
     http::{self, App},
-    identity::entity::account,
+    identity::{account_admin, entity::account},
     import_export::{
         Progress,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportSummary},
@@ -46,50 +45,49 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     if config.shop.mode == ShopMode::Development && !args.no_demo {
         prepare_development_data(&config).await?;
     }
-    let (shutdown_delay, shutdown_grace) =
-        (config.server.shutdown_delay.resolve(config.shop.mode), config.server.shutdown_grace);
+    let (shutdown_delay, shutdown_timeout) =
+        (config.server.shutdown_delay.resolve(config.shop.mode), config.server.shutdown_timeout);
     let name = config.shop.name.clone();
     let app_state = Arc::new(AppState::load(db.clone(), config).await.map_err(|error| error.log_message())?);
     let app = App::new(Arc::clone(&app_state));
-    let (stop_sender, stop_receiver) = watch::channel(false);
+    let tasks = BackgroundTasks::default();
+    let shutdown = tasks.shutdown.clone();
     // Picks up changes by other processes, also without a worker in this process.
-    let refresh_task = tokio::spawn({
-        let stop_receiver = stop_receiver.clone();
-        async move { run_every_second(stop_receiver, || app_state.refresh()).await }
+    tasks.tracker.spawn({
+        let shutdown = shutdown.clone();
+        async move { run_every_second(shutdown, || app_state.refresh()).await }
     });
-    let worker_task = if args.no_worker {
+    if args.no_worker {
         jobs::register_job_handlers(&db, &build_job_registry(&app.state.payment_providers))
             .await
             .map_err(|error| error.log_message())?;
-        None
     } else {
-        Some(worker::spawn_worker(&db, (&app.state.config, &app.state.payment_providers), &stop_receiver).await?)
-    };
+        worker::spawn_worker(&db, (&app.state.config, &app.state.payment_providers), &tasks).await?;
+    }
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let shutdown_signal = wait_for_shutdown_signal();
     log_startup(&name, &address.to_string());
     let mut server_task =
-        tokio::spawn(http::serve_connections(listener, Arc::clone(&app), http::build_router(&app), stop_receiver));
+        tokio::spawn(http::serve_connections(listener, Arc::clone(&app), http::build_router(&app), shutdown.clone()));
     tokio::select! {
         server_result = &mut server_task => return Err(format!("the server broke: {server_result:?}")),
         () = shutdown_signal => {}
     }
     tracing::info!(
         delay_seconds = shutdown_delay.as_secs(),
-        grace_seconds = shutdown_grace.as_secs(),
+        timeout_seconds = shutdown_timeout.as_secs(),
         "stopping: running requests may finish"
     );
     app.is_stopping.store(true, Ordering::Relaxed);
     tokio::time::sleep(shutdown_delay).await;
-    let deadline = Instant::now() + shutdown_grace;
-    stop_sender.send_replace(true);
+    let deadline = Instant::now() + shutdown_timeout;
+    shutdown.cancel();
     if tokio::time::timeout_at(deadline, &mut server_task).await.is_err() {
         tracing::warn!("some requests did not finish in time");
         server_task.abort();
     }
-    let tasks = [Some(refresh_task), worker_task].into_iter().flatten().collect();
-    await_tasks_and_close(tasks, db, deadline).await;
+    await_tasks_and_close(&tasks.tracker, db, deadline).await;
     Ok(())
 }
 
@@ -120,7 +118,7 @@ async fn create_first_admin(db: &Db) -> Result<()> {
         }
         return Ok(());
     }
-    if let Some(password) = staff_accounts::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
+    if let Some(password) = account_admin::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
         let mut stdout = std::io::stdout().lock();
         // A closed standard output must not stop the server; `savannah user` creates another admin.
         let _ = writeln!(stdout, "The first admin, told this once:  {FIRST_ADMIN_EMAIL}  {password}");

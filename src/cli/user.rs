@@ -7,16 +7,14 @@ use clap::{Args, Subcommand};
 use super::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
-    cart,
-    customer::{
-        data_export,
-        profile::AccountTarget,
-        queries::{self, CustomerListFilter},
-        staff_accounts::{self, NewStaffAccount},
+    customer::queries::{self, CustomerListFilter},
+    identity::{
+        AccountTarget, PasswordHashPool, Role, account,
+        account_admin::{self, NewStaffAccount},
+        entity,
     },
-    identity::{PasswordHashPool, Role, account, entity},
     infra::{Config, Db},
-    order,
+    privacy,
 };
 
 /// Subcommands of `user`.
@@ -109,14 +107,12 @@ pub(super) async fn run_user_command(config: &Config, command: UserCommand) -> R
 
 async fn create_account(db: &Db, args: UserCreateArgs) -> Result<()> {
     let UserCreateArgs { email, role, first_name, last_name, password_stdin } = args;
-    let (password, was_password_provided) = if password_stdin {
-        (read_password_from_stdin()?, true)
-    } else {
-        (staff_accounts::generate_password()?, false)
-    };
-    let new_staff_account = NewStaffAccount { email, role, first_name, last_name, password: Some(password.clone()) };
-    let new_account = new_staff_account.validate(&PasswordHashPool::new(0)).await?;
-    let created = db.write(async |tx| account::create_account(tx, new_account).await).await?;
+    let (password, was_password_provided) =
+        if password_stdin { (read_password_from_stdin()?, true) } else { (account_admin::generate_password()?, false) };
+    let new_staff_account =
+        NewStaffAccount { email, role, first_name, last_name, password: Some(password.as_str().into()) };
+    let hash_pool = PasswordHashPool::new(0);
+    let created = account_admin::create_staff_account(db, &hash_pool, None, new_staff_account).await?;
     let email = created.email.unwrap_or_default();
     println!("{email} is {} now", role.name());
     if !was_password_provided {
@@ -161,23 +157,21 @@ fn format_account(row: &entity::account::Model) -> String {
 
 async fn set_account_role(db: &Db, config: &Config, UserRoleArgs { email, role }: &UserRoleArgs) -> Result<()> {
     let target = account_target(db, config, email).await?;
-    db.write(async |tx| staff_accounts::set_account_role(tx, target, *role).await).await?;
+    account_admin::set_account_role(db, None, target, *role).await?;
     println!("{email} is {} now", role.name());
     Ok(())
 }
 
 async fn set_account_disabled(db: &Db, config: &Config, email: &str, disabled: bool) -> Result<()> {
     let target = account_target(db, config, email).await?;
-    db.write(async |tx| staff_accounts::set_account_disabled(tx, target, disabled).await).await?;
+    account_admin::set_account_disabled(db, None, target, disabled).await?;
     println!("{email} {}", if disabled { "may not sign in any more" } else { "may sign in again" });
     Ok(())
 }
 
 async fn export_account_data(db: &Db, email: &str) -> Result<()> {
     let account_id = find_account_id(db, email).await?;
-    let mut document = data_export::export_customer_data(db, account_id).await?;
-    document["carts"] = cart::export_carts(db, account_id).await?.into();
-    document["orders"] = order::privacy::export_orders(db, account_id).await?.into();
+    let document = privacy::export_account(db, account_id).await?;
     let write_failed = |error| Error::internal("writing the document", error);
     let mut stdout = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut stdout, &document)

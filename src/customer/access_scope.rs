@@ -1,12 +1,6 @@
 //! Access scope by owner. It is part of the query: rows outside of the scope are not found.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::LockType};
-
-use crate::{
-    base::{Error, Result, error::PublicErrorCode},
-    identity::{Caller, Permission, Role, entity::account},
-    infra::Tx,
-};
+use crate::identity::{Caller, Permission};
 
 /// Owners whose data a caller may access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,42 +31,5 @@ impl OwnerScope {
             Self::Account(owner_id) => owner_id == account_id,
             Self::All => true,
         }
-    }
-}
-
-/// Locks and returns an account; `None` if it does not exist.
-pub async fn lock_account(tx: &Tx, account_id: i64) -> Result<Option<account::Model>> {
-    let row = account::Entity::find_by_id(account_id).filter(account::Column::DeletedAt.is_null());
-    Ok(row.lock(LockType::NoKeyUpdate).one(tx).await?)
-}
-
-/// Locks and returns an account that the caller is allowed to change: the own account, a customer, or with
-/// `staff:write` any account. `None` as caller is the CLI, which may change every account.
-///
-/// # Errors
-/// Returns `NotFound` if the account does not exist, and `Forbidden` for a staff account without `staff:write`.
-pub async fn lock_account_for_caller(tx: &Tx, account_id: i64, caller: Option<Caller>) -> Result<account::Model> {
-    let row = lock_account(tx, account_id).await?.ok_or_else(|| Error::not_found("id", "customer"))?;
-    let Some(caller) = caller else { return Ok(row) };
-    let is_self =
-        matches!(caller, Caller::User { account_id: caller_account_id, .. } if caller_account_id == account_id);
-    if row.role == Role::Customer || is_self || caller.permissions().has(Permission::StaffWrite) {
-        return Ok(row);
-    }
-    let message = format!("Accounts of staff are changed with the permission {}.", Permission::StaffWrite.name());
-    Err(Error::user(PublicErrorCode::Forbidden, "id", message))
-}
-
-/// Checks the expected version (optimistic locking).
-///
-/// # Errors
-/// Returns `VersionConflict` if the version differs.
-pub fn check_version(version: i32, expected: Option<i32>) -> Result<()> {
-    match expected {
-        Some(expected) if expected != version => {
-            let message = format!("it has been changed since: this is version {version} now, not {expected}");
-            Err(Error::user(PublicErrorCode::VersionConflict, "expectedVersion", message))
-        }
-        _ => Ok(()),
     }
 }

@@ -7,16 +7,14 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    access_scope::{self, OwnerScope},
-    entity::address,
-    profile::{AccountTarget, CustomerUpdated, diff_values},
-    validation::Validator,
-};
+use super::{access_scope::OwnerScope, entity::address, profile::diff_values, validation::Validator};
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, error::PublicErrorCode, global_id::NodeType},
-    identity::{Caller, account::MAX_NAME_CHARS},
-    infra::{AuditRecord, Tx},
+    base::{Country, Error, GlobalId, Patch, Result, check_version, error::PublicErrorCode, global_id::NodeType},
+    identity::{
+        AccountTarget, Caller, account::MAX_NAME_CHARS, account_access::lock_account_for_caller,
+        events::CustomerUpdated,
+    },
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Maximum number of addresses per customer; the list needs no pagination.
@@ -68,70 +66,82 @@ pub struct AddressTarget {
 /// Returns `IllegalTransition` if the customer has [`MAX_ADDRESSES`] addresses, `NotFound` or `Forbidden` for the
 /// account, or all invalid fields together.
 pub async fn create_address(
-    tx: &Tx,
+    db: &Db,
     target: AccountTarget,
     patch: AddressPatch,
     defaults: AddressDefaults,
 ) -> Result<address::Model> {
-    let owner_id = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?.id;
-    let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
-    if count >= MAX_ADDRESSES {
-        let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
-    }
-    let mut row = new_blank_address(tx.now(), owner_id);
-    apply_address_patch(&mut row, patch, ("input", target.shop_country))?;
-    let after = address_to_audit_json(&row);
-    let mut row = row.into_active_model().reset_all();
-    row.id = ActiveValue::NotSet;
-    let row = row.insert(tx).await?;
-    record_address_change(tx, "address.create", &row, (None, Some(after))).await?;
-    let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
-    let defaults = AddressDefaults {
-        shipping: defaults.shipping || implied.shipping,
-        billing: defaults.billing || implied.billing,
-    };
-    assign_defaults(tx, row, defaults).await
+    db.write(async |tx| {
+        let owner_id = lock_account_for_caller(tx, target.account_id, target.caller).await?.id;
+        let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
+        if count >= MAX_ADDRESSES {
+            let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
+        }
+        let mut row = new_blank_address(tx.now(), owner_id);
+        apply_address_patch(&mut row, patch, ("input", target.shop_country))?;
+        let after = address_to_audit_json(&row);
+        let mut row = row.into_active_model().reset_all();
+        row.id = ActiveValue::NotSet;
+        let row = row.insert(tx).await?;
+        record_address_change(tx, "address.create", &row, (None, Some(after))).await?;
+        let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
+        let defaults = AddressDefaults {
+            shipping: defaults.shipping || implied.shipping,
+            billing: defaults.billing || implied.billing,
+        };
+        assign_defaults(tx, row, defaults).await
+    })
+    .await
 }
 
 /// Updates an address. A patch without changes writes nothing.
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden`, `VersionConflict`, or all invalid fields together.
-pub async fn update_address(tx: &Tx, target: AddressTarget, patch: AddressPatch) -> Result<address::Model> {
-    let before = lock_address(tx, target).await?;
-    let mut after = before.clone();
-    apply_address_patch(&mut after, patch, ("input", target.shop_country))?;
-    let (old_values, new_values) = diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
-    if new_values.is_empty() {
-        return Ok(before);
-    }
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    record_address_change(tx, "address.update", &row, (Some(old_values.into()), Some(new_values.into()))).await?;
-    Ok(row)
+pub async fn update_address(db: &Db, target: AddressTarget, patch: AddressPatch) -> Result<address::Model> {
+    db.write(async |tx| {
+        let before = lock_address(tx, target).await?;
+        let mut after = before.clone();
+        apply_address_patch(&mut after, patch, ("input", target.shop_country))?;
+        let (old_values, new_values) = diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
+        if new_values.is_empty() {
+            return Ok(before);
+        }
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        record_address_change(tx, "address.update", &row, (Some(old_values.into()), Some(new_values.into()))).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Deletes an address. If it was a default, the customer has no default for that use afterwards.
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
-pub async fn delete_address(tx: &Tx, target: AddressTarget) -> Result<i64> {
-    let row = lock_address(tx, target).await?;
-    record_address_change(tx, "address.delete", &row, (Some(address_to_audit_json(&row)), None)).await?;
-    let address_id = row.id;
-    row.delete(tx).await?;
-    Ok(address_id)
+pub async fn delete_address(db: &Db, target: AddressTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let row = lock_address(tx, target).await?;
+        record_address_change(tx, "address.delete", &row, (Some(address_to_audit_json(&row)), None)).await?;
+        let address_id = row.id;
+        row.delete(tx).await?;
+        Ok(address_id)
+    })
+    .await
 }
 
 /// Makes an address the default, in place of the previous one.
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden` or `VersionConflict`.
-pub async fn set_default_address(tx: &Tx, target: AddressTarget, defaults: AddressDefaults) -> Result<address::Model> {
-    let row = lock_address(tx, target).await?;
-    assign_defaults(tx, row, defaults).await
+pub async fn set_default_address(db: &Db, target: AddressTarget, defaults: AddressDefaults) -> Result<address::Model> {
+    db.write(async |tx| {
+        let row = lock_address(tx, target).await?;
+        assign_defaults(tx, row, defaults).await
+    })
+    .await
 }
 
 /// Locks the owner of an address within the scope and returns the address. The owner is locked first, so that
@@ -139,9 +149,9 @@ pub async fn set_default_address(tx: &Tx, target: AddressTarget, defaults: Addre
 async fn lock_address(tx: &Tx, target: AddressTarget) -> Result<address::Model> {
     let not_found = || Error::not_found("id", "address");
     let owner_id = find_address(tx, target).await?.ok_or_else(not_found)?.account_id;
-    access_scope::lock_account_for_caller(tx, owner_id, Some(target.caller)).await?;
+    lock_account_for_caller(tx, owner_id, Some(target.caller)).await?;
     let row = find_address(tx, target).await?.ok_or_else(not_found)?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 

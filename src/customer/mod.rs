@@ -1,4 +1,4 @@
-//! Customers: profiles, addresses, staff accounts, data export and erasure.
+//! Customers: profiles and addresses.
 
 pub mod entity;
 pub mod validation;
@@ -8,9 +8,7 @@ pub mod address;
 pub mod address_snapshot;
 pub mod loader;
 pub mod queries;
-pub mod staff_accounts;
-pub mod erasure;
-pub mod data_export;
+pub mod privacy;
 
 pub use access_scope::OwnerScope;
 pub use address_snapshot::AddressSnapshot;

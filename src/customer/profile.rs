@@ -1,18 +1,19 @@
 //! Customer profile: name, phone and language.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{access_scope, validation::Validator};
+use super::validation::Validator;
 use crate::{
     base::{Country, LanguageCode, Patch, Result, global_id::NodeType},
     identity::{
-        Caller,
+        AccountTarget,
         account::{MAX_NAME_CHARS, normalize_names},
+        account_access::lock_target_account,
         entity::account,
+        events::CustomerUpdated,
     },
-    infra::{AuditRecord, Tx, outbox::Event},
+    infra::{AuditRecord, Db},
 };
 
 /// Partial update of a profile.
@@ -28,69 +29,43 @@ pub struct ProfilePatch {
     pub language: Patch<LanguageCode>,
 }
 
-/// Event: a customer, or one of their addresses, was changed.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct CustomerUpdated {
-    /// ID of the account.
-    pub customer: i64,
-}
-
-impl Event for CustomerUpdated {
-    const KIND: &'static str = "CustomerUpdated";
-
-    fn aggregate(&self) -> String {
-        format!("customer:{}", self.customer)
-    }
-}
-
-/// Account to change, with caller and expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct AccountTarget {
-    /// ID of the account.
-    pub account_id: i64,
-    /// Caller; `None` for the CLI.
-    pub caller: Option<Caller>,
-    /// Expected version (optimistic locking); `None` skips the check.
-    pub expected_version: Option<i32>,
-    /// Country of the shop: default region of phone numbers.
-    pub shop_country: Country,
-}
-
 /// Updates the profile of an account. A patch without changes writes nothing.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden`, `VersionConflict`, or all invalid fields together.
-pub async fn update_profile(tx: &Tx, target: AccountTarget, change: ProfilePatch) -> Result<account::Model> {
-    let before = access_scope::lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    access_scope::check_version(before.version, target.expected_version)?;
-    let mut after = before.clone();
-    apply_profile_patch(&mut after, change, target.shop_country)?;
-    let (old_values, new_values) = diff_values(&profile_to_audit_json(&before), &profile_to_audit_json(&after));
-    if new_values.is_empty() {
-        return Ok(before);
-    }
-    let account_id = after.id;
-    let mut row = before.into_active_model();
-    let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
-    row.first_name = Set(after.first_name);
-    row.last_name = Set(after.last_name);
-    row.phone = Set(after.phone);
-    row.language = Set(after.language);
-    row.name_normalized = Set(name_normalized);
-    row.last_name_normalized = Set(last_name_normalized);
-    row.version = Set(after.version + 1);
-    row.updated_at = Set(tx.now());
-    let row = row.update(tx).await?;
-    let entity = (NodeType::Customer, account_id);
-    let change = AuditRecord {
-        action: "customer.update",
-        entity,
-        before: Some(old_values.into()),
-        after: Some(new_values.into()),
-    };
-    tx.record_audit(&[change]).await?;
-    tx.emit_event(CustomerUpdated { customer: account_id }).await?;
-    Ok(row)
+pub async fn update_profile(db: &Db, target: AccountTarget, change: ProfilePatch) -> Result<account::Model> {
+    db.write(async |tx| {
+        let before = lock_target_account(tx, &target).await?;
+        let mut after = before.clone();
+        apply_profile_patch(&mut after, change, target.shop_country)?;
+        let (old_values, new_values) = diff_values(&profile_to_audit_json(&before), &profile_to_audit_json(&after));
+        if new_values.is_empty() {
+            return Ok(before);
+        }
+        let account_id = after.id;
+        let mut row = before.into_active_model();
+        let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
+        row.first_name = Set(after.first_name);
+        row.last_name = Set(after.last_name);
+        row.phone = Set(after.phone);
+        row.language = Set(after.language);
+        row.name_normalized = Set(name_normalized);
+        row.last_name_normalized = Set(last_name_normalized);
+        row.version = Set(after.version + 1);
+        row.updated_at = Set(tx.now());
+        let row = row.update(tx).await?;
+        let entity = (NodeType::Customer, account_id);
+        let change = AuditRecord {
+            action: "customer.update",
+            entity,
+            before: Some(old_values.into()),
+            after: Some(new_values.into()),
+        };
+        tx.record_audit(&[change]).await?;
+        tx.emit_event(CustomerUpdated { customer: account_id }).await?;
+        Ok(row)
+    })
+    .await
 }
 
 fn apply_profile_patch(row: &mut account::Model, patch: ProfilePatch, shop_country: Country) -> Result<()> {

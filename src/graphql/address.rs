@@ -227,7 +227,7 @@ impl AddressMutation {
         let created = async {
             let target =
                 build_account_target(context, resolve_customer_id(context, customer_id.as_ref(), "customerId")?, None);
-            context.db.write(async |tx| address::create_address(tx, target, patch, default_for).await).await
+            address::create_address(&context.db, target, patch, default_for).await
         };
         AddressPayload::from_result(created.await)
     }
@@ -245,7 +245,7 @@ impl AddressMutation {
         let context = request_context(ctx);
         let updated = async {
             let target = resolve_address_target(context, &id, expected_version)?;
-            context.db.write(async |tx| address::update_address(tx, target, input.into()).await).await
+            address::update_address(&context.db, target, input.into()).await
         };
         AddressPayload::from_result(updated.await)
     }
@@ -260,7 +260,7 @@ impl AddressMutation {
         let context = request_context(ctx);
         let deleted = async {
             let target = resolve_address_target(context, &id, None)?;
-            context.db.write(async |tx| address::delete_address(tx, target).await).await
+            address::delete_address(&context.db, target).await
         };
         AddressDeletePayload::from_result(
             deleted.await.map(|address_id| GlobalId::new(NodeType::Address, address_id).encode()),
@@ -282,7 +282,7 @@ impl AddressMutation {
             }
             let target = resolve_address_target(context, &id, None)?;
             let purposes = to_default_for(&purposes);
-            context.db.write(async |tx| address::set_default_address(tx, target, purposes).await).await
+            address::set_default_address(&context.db, target, purposes).await
         };
         AddressPayload::from_result(updated.await)
     }

@@ -142,9 +142,7 @@ impl ApiKeyMutation {
         let ApiKeyCreateInput { name, permissions, expires_at } = input;
         let permissions: Vec<Permission> = permissions.into_iter().map(Into::into).collect();
         let new_key = NewApiKey { name, permissions: Permissions::from_list(&permissions), expires_at };
-        ApiKeyPayload::from_result(
-            context.db.write(async |tx| api_key::create_api_key(tx, context.caller, new_key).await).await,
-        )
+        ApiKeyPayload::from_result(api_key::create_api_key(&context.db, context.caller, new_key).await)
     }
 
     /// Revokes an API key with immediate effect.
@@ -157,7 +155,7 @@ impl ApiKeyMutation {
         let context = request_context(ctx);
         let revoked = async {
             let key_id = GlobalId::decode_as(&id, NodeType::ApiKey, "id")?;
-            context.db.write(async |tx| api_key::revoke_api_key(tx, key_id).await).await
+            api_key::revoke_api_key(&context.db, key_id).await
         };
         ApiKeyPayload::from_result(revoked.await)
     }

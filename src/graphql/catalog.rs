@@ -1,19 +1,5 @@
 //! Catalog mutations for staff.
 
-/// Runs a write transaction and repeats it once after a unique violation, so that validation reports which name was
-/// taken by a concurrent transaction. Product edits lock the product before its stock and checkouts lock them in the
-/// opposite order, so deadlocks are possible and are retried.
-macro_rules! write_with_name_retry {
-    ($scope:expr, $work:expr) => {
-        match $scope.db.write_with_retry(|| $work).await {
-            Err(error) if error.is_unique_violation() => {
-                $scope.db.write_with_retry(|| $work).await.map_err($crate::graphql::catalog::map_name_conflict)
-            }
-            other => other,
-        }
-    };
-}
-
 pub mod inputs;
 pub mod products;
 pub mod variants;
@@ -26,7 +12,7 @@ use super::{context::RequestContext, product::Product, variant::Variant};
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     catalog::write::{self, EditedProduct, ProductPatch},
-    infra::Tx,
+    infra::{Db, Tx},
     inventory,
 };
 
@@ -42,6 +28,16 @@ pub struct CatalogMutation(
 /// Input field with the expected on-hand quantity.
 const EXPECTED_STOCK_FIELD: &str = "expectedStockQuantity";
 
+/// Runs a write transaction and repeats it once after a unique violation, so that validation reports which name was
+/// taken by a concurrent transaction. Product edits lock the product before its stock and checkouts lock them in the
+/// opposite order, so deadlocks are possible and are retried.
+async fn write_with_name_retry<T>(db: &Db, work: impl AsyncFnOnce(&Tx) -> Result<T> + Clone) -> Result<T> {
+    match db.write_with_retry(work.clone()).await {
+        Err(error) if error.is_unique_violation() => db.write_with_retry(work).await.map_err(map_name_conflict),
+        outcome => outcome,
+    }
+}
+
 /// Maps a unique violation that persists after the retry to a user error.
 fn map_name_conflict(error: Error) -> Error {
     if !error.is_unique_violation() {
@@ -54,11 +50,12 @@ fn map_name_conflict(error: Error) -> Error {
 async fn save_product(context: &RequestContext, patch: ProductPatch) -> Result<EditedProduct> {
     let currency = context.app_state.config.shop.currency;
     let patches = [patch];
-    let mut results = write_with_name_retry!(context, async |tx| {
+    let mut results = write_with_name_retry(&context.db, async |tx| {
         let results = write::apply_all_product_patches(tx, currency, &patches).await?;
         apply_stock_changes(tx, &patches.iter().zip(&results).collect::<Vec<_>>()).await?;
         Ok(results)
-    })?;
+    })
+    .await?;
     results.pop().ok_or_else(|| Error::internal("changing a product", "no result returned"))
 }
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use macros::batched_object;
 
 use super::{
     batched::{Batched, BatchedList},
-    context::{RequestContext, request_context},
+    context::request_context,
     find_conflicting_argument,
     loader::{CategoryText, CountOf},
     product::Product,
@@ -41,101 +42,73 @@ impl Category {
     }
 
     /// Returns the tree node.
-    pub(super) fn node(&self) -> &CategoryNode {
+    fn node(&self) -> &CategoryNode {
         self.category_tree.node(self.index)
     }
 
-    /// Returns the parent category.
-    pub(super) fn parent_category(&self) -> Option<Self> {
-        self.node().parent_index.map(|index| Self::from_index(&self.category_tree, index))
+    /// Returns the categories at indexes of the same tree.
+    fn list_categories(&self, indexes: impl IntoIterator<Item = usize>) -> BatchedList<Self> {
+        BatchedList::unlimited(indexes.into_iter().map(|index| Self::from_index(&self.category_tree, index)))
     }
-
-    /// Returns the direct children.
-    pub(super) fn child_categories(&self) -> Vec<Self> {
-        self.resolve_indexes(self.category_tree.children(self.index))
-    }
-
-    /// Returns the ancestors, from the root to the parent.
-    pub(super) fn ancestor_categories(&self) -> Vec<Self> {
-        self.resolve_indexes(self.category_tree.ancestors(self.index).into_iter())
-    }
-
-    /// Returns all descendants.
-    pub(super) fn descendant_categories(&self) -> Vec<Self> {
-        self.resolve_indexes(self.index + 1..self.index + self.node().subtree_size)
-    }
-
-    fn resolve_indexes(&self, indexes: impl Iterator<Item = usize>) -> Vec<Self> {
-        indexes.map(|index| Self::from_index(&self.category_tree, index)).collect()
-    }
-}
-
-/// Charges a list of categories to the request's value budget.
-fn charge_category_list(
-    context: &RequestContext,
-    ctx: &Context<'_>,
-    categories: Vec<Category>,
-) -> Result<BatchedList<Category>> {
-    context.charge_list_values(ctx, categories.len())?;
-    Ok(BatchedList(categories))
 }
 
 /// Product category. Fields of the tree are resolved from memory, without database access.
+#[batched_object]
 #[Object]
 impl Category {
     /// Global ID.
-    pub async fn id(&self) -> ID {
-        GlobalId::new(NodeType::Category, self.node().id).encode().into()
+    pub fn id(&self) -> ID {
+        ID(GlobalId::new(NodeType::Category, self.node().id).encode())
     }
 
     /// Display name.
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.node().name
     }
 
     /// URL slug, unique across categories.
-    async fn slug(&self) -> &str {
+    fn slug(&self) -> &str {
         &self.node().slug
     }
 
     /// Description; null if there is none.
-    async fn description(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        request_context(ctx).load(CategoryText(self.node().id)).await
+    fn description(&self, #[load(CategoryText(self.node().id))] description: Option<String>) -> Option<String> {
+        description
     }
 
     /// Depth in the tree; 0 for a root category.
-    async fn level(&self) -> usize {
+    fn level(&self) -> usize {
         self.node().depth
     }
 
     /// Position among its siblings, from 0.
-    async fn position(&self) -> i32 {
+    fn position(&self) -> i32 {
         self.node().position
     }
 
     /// Version number, incremented by every update of the category; pass it as `expectedVersion`.
-    async fn version(&self) -> i32 {
+    fn version(&self) -> i32 {
         self.node().version
     }
 
     /// Parent category; null for a root category.
-    async fn parent(&self) -> Option<Self> {
-        self.parent_category()
+    fn parent(&self) -> Option<Batched<Category>> {
+        self.node().parent_index.map(|index| Batched(Self::from_index(&self.category_tree, index)))
     }
 
     /// Direct subcategories, in order.
-    async fn children(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
-        charge_category_list(request_context(ctx), ctx, self.child_categories())
+    fn children(&self) -> BatchedList<Category> {
+        self.list_categories(self.category_tree.children(self.index))
     }
 
     /// Ancestors from the root to the parent (breadcrumb); empty for a root category.
-    async fn ancestors(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
-        charge_category_list(request_context(ctx), ctx, self.ancestor_categories())
+    fn ancestors(&self) -> BatchedList<Category> {
+        self.list_categories(self.category_tree.ancestors(self.index))
     }
 
     /// All descendants, parents before their children.
-    async fn descendants(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
-        charge_category_list(request_context(ctx), ctx, self.descendant_categories())
+    fn descendants(&self) -> BatchedList<Category> {
+        self.list_categories(self.index + 1..self.index + self.node().subtree_size)
     }
 
     /// Products in the category and its descendants: featured products first, then newest first. Use `products(filter:
@@ -155,16 +128,16 @@ impl Category {
             return Err(Error::bad_input("offset", message));
         };
         if limit == 0 {
-            return Ok(BatchedList(Vec::new()));
+            return Ok(BatchedList::limited([]));
         }
         let slice = CategorySlice { category_id: self.node().id, limit, offset };
         let rows = request_context(ctx).load(slice).await?.unwrap_or_default();
-        Ok(BatchedList(rows.into_iter().map(Product::from).collect()))
+        Ok(BatchedList::limited(rows.into_iter().map(Product::from)))
     }
 
     /// Number of products in the category and its descendants.
-    async fn product_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(request_context(ctx).load(CountOf(self.node().id)).await?.unwrap_or(0))
+    fn product_count(&self, #[load(CountOf(self.node().id))] count: Option<i64>) -> i64 {
+        count.unwrap_or(0)
     }
 }
 
@@ -200,9 +173,8 @@ impl CategoryQuery {
     }
 
     /// Root categories, in order.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<BatchedList<Category>> {
-        let context = request_context(ctx);
-        let tree = context.category_tree();
-        charge_category_list(context, ctx, tree.roots().map(|index| Category::from_index(&tree, index)).collect())
+    async fn categories(&self, ctx: &Context<'_>) -> BatchedList<Category> {
+        let tree = request_context(ctx).category_tree();
+        BatchedList::unlimited(tree.roots().map(|index| Category::from_index(&tree, index)))
     }
 }

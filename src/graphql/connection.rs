@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, SimpleObject};
+use macros::BatchedObject;
 use tokio::sync::OnceCell;
 
 use super::{
-    batched::{Batched, BatchedList, FieldSelection, product_columns},
+    batched::{Batched, BatchedList, Selection},
     context::{RequestContext, request_context},
     facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductOrder},
@@ -39,12 +40,12 @@ pub struct ProductConnection {
 }
 
 /// Product with its cursor.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, SimpleObject, BatchedObject)]
 pub struct ProductEdge {
     /// Cursor of the product in this sort order.
-    pub(super) cursor: String,
+    cursor: String,
     /// Product.
-    pub(super) node: Batched<Product>,
+    node: Batched<Product>,
 }
 
 /// Pagination information.
@@ -110,13 +111,13 @@ impl ProductConnection {
         let has_search = filter.search.is_some();
         let resolved_filter = filter.resolve(&context.db, &context.category_tree()).await?;
         let order = ProductSort::from(order).resolve(&resolved_filter, has_search)?;
-        let selection = FieldSelection::from_selection_set(&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
-        let edges = selection.fields_named("edges").flat_map(|edges| edges.selection.fields_named("node"));
-        let columns = selection.fields_named("nodes").chain(edges).map(|products| product_columns(&products.selection));
-        let columns = columns.fold(ProductColumns { id: true, ..ProductColumns::default() }, ProductColumns::or);
+        let selection = Selection::of_field(ctx);
+        let mut columns = selection.nested_columns::<Product>("nodes");
         // Cursors are built from the columns of the sort order.
-        let needs_cursors = selection.contains_any(&["edges", "pageInfo"]);
-        let columns = if needs_cursors { columns.or(order.cursor_columns()) } else { columns };
+        selection.visit_named("edges", &mut |edges| {
+            columns = columns.union(edges.nested_columns::<Product>("node")).union(order.cursor_columns());
+        });
+        selection.visit_named("pageInfo", &mut |_| columns = columns.union(order.cursor_columns()));
         let resolved_filter = Arc::new(resolved_filter);
         let (page, total_count) = (OnceCell::new(), OnceCell::new());
         Ok(Self {
@@ -155,7 +156,7 @@ impl ProductConnection {
     /// Products of the page.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<BatchedList<Product>> {
         let page = self.page(request_context(ctx)).await?;
-        Ok(BatchedList(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product))).collect()))
+        Ok(BatchedList::limited(page.rows.iter().map(|row| Product::from(Arc::clone(&row.product)))))
     }
 
     /// Products of the page with their cursors.
@@ -165,7 +166,7 @@ impl ProductConnection {
             cursor: row.cursor(self.order),
             node: Batched(Product::from(Arc::clone(&row.product))),
         };
-        Ok(BatchedList(page.rows.iter().map(edge).collect()))
+        Ok(BatchedList::limited(page.rows.iter().map(edge)))
     }
 
     /// Pagination information.

@@ -7,32 +7,29 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Poll, Wake, Waker, ready},
 };
 
 use arc_swap::ArcSwap;
 use async_graphql::{
-    Context, SelectionField,
+    Context,
     dataloader::{DataLoader, Loader},
 };
-use futures_util::{
-    future::BoxFuture,
-    stream::{FuturesUnordered, StreamExt},
-};
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::loader::Loaders;
+use super::{batched::Selection, load_batching::PendingLoads, loader::Loaders};
 use crate::{
     base::{Error, Money, Result},
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
     identity::{
-        AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, PasswordHashPool, external_token::AuthError,
-        session::ClientInfo,
+        AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
+        error::AuthError, session::ClientInfo,
     },
-    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, Throttle},
+    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
     payment::PaymentProviders,
+    sales::SalesContext,
 };
 
 /// State shared by all requests.
@@ -69,9 +66,9 @@ impl AppState {
             .map_err(|error| Error::internal("reading the settings of providers", error))?;
         let core_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permit_count =
-            if config.graphql.expensive_reads == 0 { core_count } else { config.graphql.expensive_reads };
+            if config.graphql.max_expensive_reads == 0 { core_count } else { config.graphql.max_expensive_reads };
         let expensive_reads = Arc::new(Semaphore::new(permit_count));
-        let password_hasher = PasswordHashPool::new(config.identity.password_queue);
+        let password_hasher = PasswordHashPool::new(config.identity.max_queued_passwords);
         let (authenticator, throttle, payment_providers) =
             (Authenticator::default(), Throttle::default(), PaymentProviders::default());
         Ok(Self {
@@ -135,27 +132,18 @@ pub struct RequestContext {
     remaining_values: AtomicUsize,
     /// Whether the request has started a checkout.
     checkout_started: AtomicBool,
-    latest_tree: OnceCell<Arc<CategoryTree>>,
     query_stats: Arc<QueryStats>,
     /// Whether the request has exported a customer's data.
     customer_exported: AtomicBool,
 }
 
-/// Queue of requested loads that wait for the next batch.
-#[derive(Debug)]
-pub struct PendingLoads {
-    receiver: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
-    query_stats: Arc<QueryStats>,
-}
-
 impl RequestContext {
-    /// Creates the context of a request, its query statistics and its load queue, which [`run_with_batching`] drains.
+    /// Creates the context of a request, its query statistics and its load queue, which `run_with_batching` drains.
     #[must_use]
     pub fn for_request(app_state: &Arc<AppState>, request_info: RequestInfo) -> (Self, Arc<QueryStats>, PendingLoads) {
         let RequestInfo { caller, client_info, request_id } = request_info;
         let limits = &app_state.config.graphql;
-        let is_staff = !caller.permissions().is_empty();
-        let max_statements = if is_staff { limits.max_statements_staff } else { limits.max_statements };
+        let max_statements = if caller.has_permissions() { limits.max_statements_staff } else { limits.max_statements };
         let budget = QueryBudget { max_statements, max_time: limits.max_database_time };
         let (db, query_stats) = app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
         let category_tree = Arc::new(ArcSwap::new(app_state.category_tree_cache.current()));
@@ -166,13 +154,18 @@ impl RequestContext {
             let _ = sender.send(load);
         };
         let loaders = DataLoader::new(
-            Loaders { db: db.clone(), category_tree: Arc::clone(&category_tree), visibility },
+            Loaders {
+                app_state: Arc::clone(app_state),
+                db: db.clone(),
+                category_tree: Arc::clone(&category_tree),
+                visibility,
+            },
             spawn_load,
         )
         .delay(std::time::Duration::ZERO)
         .max_batch_size(usize::MAX);
         let pending_loads = PendingLoads { receiver, query_stats: Arc::clone(&query_stats) };
-        let remaining_values = AtomicUsize::new(app_state.config.graphql.max_values);
+        let remaining_values = AtomicUsize::new(app_state.config.graphql.max_response_values);
         let context = Self {
             app_state: Arc::clone(app_state),
             db,
@@ -183,7 +176,6 @@ impl RequestContext {
             loaders,
             remaining_values,
             checkout_started: AtomicBool::new(false),
-            latest_tree: OnceCell::new(),
             query_stats: Arc::clone(&query_stats),
             customer_exported: AtomicBool::new(false),
         };
@@ -203,13 +195,38 @@ impl RequestContext {
         Ok(self.category_tree())
     }
 
-    /// Returns the latest tree, for categories created after the request started. Loaded at most once per request.
-    pub async fn latest_category_tree(&self) -> Result<&Arc<CategoryTree>> {
-        let load_tree = || async {
-            self.app_state.category_tree_cache.refresh(&self.db).await?;
-            Ok(self.app_state.category_tree_cache.current())
-        };
-        self.latest_tree.get_or_try_init(load_tree).await
+    /// Returns the rate limits of the request. They are counted outside of its statement budget.
+    #[must_use]
+    pub fn throttle(&self) -> RequestThrottle<'_> {
+        let AppState { throttle, db, config, .. } = &*self.app_state;
+        RequestThrottle { throttle, db, config: &config.throttle, ip_address: &self.client_info.ip_address }
+    }
+
+    /// Returns the dependencies of the account use cases.
+    #[must_use]
+    pub fn identity(&self) -> IdentityContext<'_> {
+        IdentityContext {
+            db: &self.db,
+            config: &self.app_state.config.identity,
+            access_tokens: &self.app_state.access_token_service,
+            password_hasher: &self.app_state.password_hasher,
+            throttle: self.throttle(),
+            caller: self.caller,
+            client_info: &self.client_info,
+        }
+    }
+
+    /// Returns the dependencies of the sales use cases.
+    #[must_use]
+    pub fn sales(&self) -> SalesContext<'_> {
+        SalesContext {
+            db: &self.db,
+            config: &self.app_state.config,
+            payment_providers: &self.app_state.payment_providers,
+            throttle: self.throttle(),
+            caller: self.caller,
+            category_tree: self.category_tree(),
+        }
     }
 
     /// Loads one value, batched with all other loads of the same key type in the request.
@@ -285,86 +302,37 @@ impl RequestContext {
         if length == 0 {
             return Ok(());
         }
-        if self.try_charge_values(length.saturating_mul(count_selected_values(ctx.field()))) {
+        self.charge_values(length.saturating_mul(Selection::of_field(ctx).value_count()))
+    }
+
+    /// Charges values to the request's budget.
+    ///
+    /// # Errors
+    /// Returns `QueryTooComplex` if the response would exceed the limit.
+    pub fn charge_values(&self, count: usize) -> Result<()> {
+        let subtract = |remaining: usize| remaining.checked_sub(count);
+        if self.remaining_values.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract).is_ok() {
             return Ok(());
         }
-        let max_values = self.app_state.config.graphql.max_values;
+        let max_values = self.app_state.config.graphql.max_response_values;
         let message = format!("the answer would hold more than {max_values} values; ask for fewer levels or fields");
         Err(Error::too_complex(message))
     }
 
-    /// Marks the checkout of the request as started and returns whether it is the first.
-    pub fn try_start_checkout(&self) -> bool {
-        !self.checkout_started.swap(true, Ordering::Relaxed)
+    /// Records that the request places an order. Without a permission it places at most one.
+    ///
+    /// # Errors
+    /// Returns `QueryTooComplex` for a second order.
+    pub fn start_checkout(&self) -> Result<()> {
+        if !self.caller.has_permissions() && self.checkout_started.swap(true, Ordering::Relaxed) {
+            return Err(Error::too_complex("One request places at most one order."));
+        }
+        Ok(())
     }
-
-    /// Charges `count` values to the request's budget and returns whether they fit.
-    pub fn try_charge_values(&self, count: usize) -> bool {
-        self.remaining_values
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |remaining| remaining.checked_sub(count))
-            .is_ok()
-    }
-}
-
-/// Counts the selected fields of one list element, on all levels.
-fn count_selected_values(field: SelectionField<'_>) -> usize {
-    field.selection_set().map(|child| 1 + count_selected_values(child)).sum::<usize>().max(1)
 }
 
 /// Returns the context of a request.
 #[must_use]
 pub fn request_context<'a>(ctx: &Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
-}
-
-/// Runs an operation and executes its pending loads in batches whenever it cannot make progress.
-///
-/// A batch starts only when the operation is idle, no statement of its own is running and the previous batch is
-/// complete. Loads that belong together therefore always form one batch, independent of the machine's load: the number
-/// of statements depends on the operation alone.
-pub async fn run_with_batching<T>(operation: impl Future<Output = T>, mut pending_loads: PendingLoads) -> T {
-    let mut operation = std::pin::pin!(operation);
-    let mut batch = FuturesUnordered::new();
-    std::future::poll_fn(move |task_context| {
-        let batch_waker =
-            Arc::new(BatchWaker { task_waker: task_context.waker().clone(), woken: AtomicBool::new(false) });
-        let waker = Waker::from(Arc::clone(&batch_waker));
-        loop {
-            batch_waker.woken.store(false, Ordering::Relaxed);
-            if let Poll::Ready(output) = operation.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-                return Poll::Ready(output);
-            }
-            // The operation yielded cooperatively and has already been woken again.
-            if batch_waker.woken.load(Ordering::Relaxed) {
-                return Poll::Pending;
-            }
-            if batch.is_empty() && !pending_loads.query_stats.is_busy() {
-                while let Ok(load) = pending_loads.receiver.try_recv() {
-                    batch.push(load);
-                }
-            }
-            if batch.is_empty() {
-                return Poll::Pending;
-            }
-            while ready!(batch.poll_next_unpin(task_context)).is_some() {}
-        }
-    })
-    .await
-}
-
-/// Waker that wakes the task and records that it was woken.
-struct BatchWaker {
-    task_waker: Waker,
-    woken: AtomicBool,
-}
-
-impl Wake for BatchWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Relaxed);
-        self.task_waker.wake_by_ref();
-    }
 }

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     cart,
-    customer::{OwnerScope, address_row, data_export},
+    customer::{OwnerScope, address_row},
     identity::{Caller, Permission, entity::account},
-    order,
+    privacy,
 };
 
 /// Customer or staff account. Visible to the account itself and to staff.
@@ -215,11 +215,7 @@ impl CustomerQuery {
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let context = request_context(ctx);
         context.start_customer_export()?;
-        let account_id = context.caller.require_account_id()?;
-        let mut export = data_export::export_customer_data(&context.db, account_id).await?;
-        export["carts"] = cart::export_carts(&context.db, account_id).await?.into();
-        export["orders"] = order::privacy::export_orders(&context.db, account_id).await?.into();
-        Ok(Json(export))
+        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
     }
 
     /// Customer by ID, for staff; null if it does not exist.

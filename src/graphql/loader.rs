@@ -7,12 +7,18 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_graphql::dataloader::Loader;
+use futures_util::TryFutureExt;
 
+use super::{
+    context::{AppState, RequestContext},
+    product::{ImageObject, ProductOption},
+    variant::SelectedOption,
+};
 use crate::{
     base::{Error, Result},
     catalog::{
         CategoryTree, category, loader,
-        loader::{CategorySlice, OptionValues, ProductDescription, ProductImage, VariantOption},
+        loader::{CategorySlice, ProductDescription},
         product,
         product_filter::ProductVisibility,
         projection::VariantColumns,
@@ -28,6 +34,8 @@ use crate::{
 /// Data loaders of one request.
 #[derive(Debug)]
 pub struct Loaders {
+    /// State shared by all requests.
+    pub app_state: Arc<AppState>,
     /// Database handle of the request.
     pub db: Db,
     /// Category tree of the request.
@@ -71,7 +79,10 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's images.
-    ImagesOf, ProductImage, |loaders, keys| loader::load_images(&loaders.db, keys)
+    ImagesOf, ImageObject, |loaders, keys| {
+        let to_object = |row: loader::ProductImage| ImageObject { url: row.url, alt: row.alt };
+        loader::load_images(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 list_loader!(
     /// Key of a product's tags.
@@ -79,17 +90,28 @@ list_loader!(
 );
 list_loader!(
     /// Key of a product's options.
-    OptionsOf, OptionValues, |loaders, keys| loader::load_product_options(&loaders.db, keys)
+    OptionsOf, ProductOption, |loaders, keys| {
+        let to_object = |row: loader::OptionValues| ProductOption { name: row.name, values: row.values };
+        loader::load_product_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 list_loader!(
     /// Key of a variant's option values.
-    ChoicesOf, VariantOption, |loaders, keys| loader::load_variant_options(&loaders.db, keys)
+    ChoicesOf, SelectedOption, |loaders, keys| {
+        let to_object = |row: loader::VariantOption| SelectedOption { name: row.name, value: row.value };
+        loader::load_variant_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
+    }
 );
 
 list_loader!(
     /// Key of an account's addresses.
     AddressesOf, address_row::Model, |loaders, keys| customer::loader::load_addresses_by_owner(&loaders.db, keys)
 );
+
+/// Converts lists of rows to lists of objects of the schema.
+fn convert_rows<R, T>(lists: HashMap<i64, Vec<R>>, convert: fn(R) -> T) -> HashMap<i64, Vec<T>> {
+    lists.into_iter().map(|(key, rows)| (key, rows.into_iter().map(convert).collect())).collect()
+}
 
 /// Declares a key type for a row that is visible only to its owner or to callers with the permission.
 macro_rules! owner_scoped_loader {
@@ -188,6 +210,29 @@ impl Loader<LocationsKey> for Loaders {
     }
 }
 
+/// Key of the latest category tree, for categories that were created after the request's snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LatestTreeKey;
+
+impl LatestTreeKey {
+    /// Returns the key if the request's snapshot does not contain a category.
+    #[must_use]
+    pub fn unless_known(context: &RequestContext, category_id: i64) -> Option<Self> {
+        context.category_tree().find_index(category_id).is_none().then_some(Self)
+    }
+}
+
+impl Loader<LatestTreeKey> for Loaders {
+    type Value = Arc<CategoryTree>;
+    type Error = Error;
+
+    async fn load(&self, _: &[LatestTreeKey]) -> Result<HashMap<LatestTreeKey, Self::Value>> {
+        let cache = &self.app_state.category_tree_cache;
+        cache.refresh(&self.db).await?;
+        Ok(HashMap::from([(LatestTreeKey, cache.current())]))
+    }
+}
+
 pub(super) use {list_loader, owner_scoped_loader};
 
 /// Key of a product's variants with selected columns.
@@ -204,7 +249,7 @@ impl Loader<ProductVariantsKey> for Loaders {
     type Error = Error;
 
     async fn load(&self, keys: &[ProductVariantsKey]) -> Result<HashMap<ProductVariantsKey, Self::Value>> {
-        let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::default(), VariantColumns::or);
+        let columns = keys.iter().map(|key| key.columns).fold(VariantColumns::EMPTY, VariantColumns::union);
         let mut product_ids: Vec<i64> = keys.iter().map(|key| key.product_id).collect();
         product_ids.sort_unstable();
         product_ids.dedup();

@@ -3,19 +3,11 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{
-    context::{RequestContext, request_context},
+    context::request_context,
     guard::Public,
-    session::{SessionPayload, Tokens, merge_guest_cart, session_idle_timeout},
-    throttle,
+    session::{SessionPayload, finish_login},
 };
-use crate::{
-    base::Result,
-    identity::{
-        oidc_login,
-        one_time_token::{self, OneTimeTokenPurpose},
-        session,
-    },
-};
+use crate::{base::Result, identity::login};
 
 /// OpenID Connect provider, such as Keycloak or Google.
 #[derive(Debug, SimpleObject)]
@@ -66,24 +58,8 @@ impl LoginMutation {
         )]
         cart_id: Option<ID>,
     ) -> Result<SessionPayload> {
-        SessionPayload::from_result(complete_login(request_context(ctx), &code, &verifier, cart_id).await)
+        let context = request_context(ctx);
+        let login = login::complete_oidc_login(&context.identity(), &code, &verifier).await;
+        finish_login(context, login, cart_id).await
     }
-}
-
-async fn complete_login(scope: &RequestContext, code: &str, verifier: &str, cart_id: Option<ID>) -> Result<Tokens> {
-    if one_time_token::find_account_by_token(&scope.db, OneTimeTokenPurpose::Login, code, scope.db.now())
-        .await?
-        .is_none()
-    {
-        throttle::limit_unknown_tokens(scope).await?;
-        return Err(one_time_token::invalid_token_error("code"));
-    }
-    let idle_timeout = session_idle_timeout(scope);
-    let new_session = scope.db.write(async |tx| {
-        let (account, provider) = oidc_login::redeem_login_code(tx, code, verifier).await?;
-        session::create_session(tx, account, &scope.client_info, (&provider, idle_timeout)).await
-    });
-    let new_session = new_session.await?;
-    merge_guest_cart(scope, new_session.account.id, cart_id).await;
-    Tokens::issue(scope, new_session)
 }

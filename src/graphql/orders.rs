@@ -30,7 +30,7 @@ use super::{
     shop::CurrencyCode,
 };
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, Result, global_id::NodeType},
     customer::{AddressSnapshot, OwnerScope},
     identity::Permission,
     order::{self, Status},
@@ -122,9 +122,7 @@ impl Order {
     /// # Errors
     /// Returns an internal error if the order does not exist.
     pub async fn load_own(context: &RequestContext, order_id: i64) -> Result<Self> {
-        let row =
-            order::queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
-        row.map(Self::with_token).ok_or_else(|| Error::internal("finding an order", "row not found"))
+        order::queries::find_order(&context.db, order_id).await.map(Self::with_token)
     }
 }
 

@@ -7,19 +7,13 @@ use super::{
     customer::{Customer, resolve_customer_id},
     guard::{RequireLogin, RequirePermission},
     message::Language,
-    password::build_login_attempt,
     payload::payload,
 };
 use crate::{
-    base::{Error, GlobalId, Patch, Result, error::PublicErrorCode, global_id::NodeType},
-    cart,
-    customer::{
-        erasure,
-        profile::{self, AccountTarget, ProfilePatch},
-        staff_accounts,
-    },
-    identity::{Caller, Permission, account, password},
-    order,
+    base::{Error, GlobalId, Patch, Result, global_id::NodeType},
+    customer::profile::{self, ProfilePatch},
+    identity::{AccountTarget, Permission, account_admin},
+    privacy,
 };
 
 /// Fields of a customer to update. Omitted fields are unchanged; null clears a field.
@@ -117,7 +111,7 @@ impl CustomerMutation {
         let updated = async {
             let target =
                 build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, expected_version);
-            context.db.write(async |tx| profile::update_profile(tx, target, input.into()).await).await
+            profile::update_profile(&context.db, target, input.into()).await
         };
         CustomerPayload::from_result(updated.await)
     }
@@ -154,49 +148,17 @@ impl CustomerMutation {
     ) -> Result<CustomerDeletePayload> {
         let context = request_context(ctx);
         let deleted = async {
-            let account_id = resolve_customer_id(context, id.as_ref(), "id")?;
-            delete_customer(context, account_id, password).await
+            let target = build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, None);
+            privacy::delete_account(&context.identity(), target, password).await
         };
-        CustomerDeletePayload::from_result(deleted.await)
+        CustomerDeletePayload::from_result(
+            deleted.await.map(|account_id| GlobalId::new(NodeType::Customer, account_id).encode()),
+        )
     }
 }
 
 async fn set_customer_disabled(context: &RequestContext, id: &ID, disabled: bool) -> Result<Customer> {
     let target = build_account_target(context, GlobalId::decode_as(id, NodeType::Customer, "id")?, None);
-    let row = context.db.write(async |tx| staff_accounts::set_account_disabled(tx, target, disabled).await).await?;
-    context.app_state.access_token_service.refresh(&context.db).await?;
-    Ok(row.into())
-}
-
-async fn delete_customer(context: &RequestContext, account_id: i64, password: Option<String>) -> Result<ID> {
-    if matches!(context.caller, Caller::User { account_id: caller_account_id, .. } if caller_account_id == account_id) {
-        confirm_password(context, account_id, password).await?;
-    }
-    let target = build_account_target(context, account_id, None);
-    let erased = context.db.write(async |tx| {
-        let row = erasure::lock_erasable_account(tx, &target).await?;
-        cart::delete_carts_by_account(tx, row.id).await?;
-        order::privacy::anonymize_orders(tx, Some(row.id)).await?;
-        erasure::erase_account(tx, row).await
-    });
-    let account_id = erased.await?;
-    context.app_state.access_token_service.refresh(&context.db).await?;
-    Ok(GlobalId::new(NodeType::Customer, account_id).encode().into())
-}
-
-/// Verifies the password, so that access to an unlocked device is not sufficient. Counts toward the login rate limit.
-async fn confirm_password(context: &RequestContext, account_id: i64, password: Option<String>) -> Result<()> {
-    let account = account::find_active_account(&context.db, account_id)
-        .await?
-        .ok_or_else(|| Error::not_found("id", "customer"))?;
-    if account.password_hash.is_none() {
-        return Ok(());
-    }
-    let attempt = build_login_attempt(context, account_id);
-    attempt.count_as_failure(&context.app_state.db).await?;
-    let password: String = password.unwrap_or_default().chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
-    if !context.app_state.password_hasher.verify(password, account.password_hash).await? {
-        return Err(Error::user(PublicErrorCode::InvalidCredentials, "password", "this is not the account's password"));
-    }
-    attempt.clear_failure(&context.app_state.db).await
+    let access_tokens = Some(&context.app_state.access_token_service);
+    Ok(account_admin::set_account_disabled(&context.db, access_tokens, target, disabled).await?.into())
 }

@@ -1,26 +1,23 @@
 //! Registration, login, token refresh and logout.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::{
     context::{RequestContext, request_context},
     guard::{Public, RequireLogin},
     message::Language,
     payload::payload,
-    throttle,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{GlobalId, Result, global_id::NodeType},
     cart,
     identity::{
-        Caller,
-        account::{self, AccountInput, NewAccount},
-        entity,
-        login_attempt::{LoginAttempt, LoginSource},
-        one_time_token::{AccountEmailRequested, OneTimeTokenPurpose},
-        password,
-        session::{self, IssuedSession, RefreshOutcome},
+        Caller, entity,
+        login::{self, PasswordLogin},
+        registration::{self, Registration},
+        session::{self, SessionTokens},
     },
 };
 
@@ -37,16 +34,21 @@ pub struct Tokens {
     refresh_token_expires_at: DateTime<Utc>,
 }
 
-impl Tokens {
-    /// Issues the tokens of a new session.
-    ///
-    /// # Errors
-    /// Returns an internal error if no signing key is available.
-    pub fn issue(context: &RequestContext, new_session: IssuedSession) -> Result<Self> {
-        let IssuedSession { session_id: session, account, refresh_token, expires_at } = new_session;
-        let (access_token, access_token_expires_at) =
-            context.app_state.access_token_service.issue_token(account.id, account.role, session, context.db.now())?;
-        Ok(Self { access_token, access_token_expires_at, refresh_token, refresh_token_expires_at: expires_at })
+impl From<SessionTokens> for Tokens {
+    fn from(tokens: SessionTokens) -> Self {
+        let SessionTokens {
+            account_id: _,
+            access_token,
+            access_token_expires_at,
+            refresh_token,
+            refresh_token_expires_at,
+        } = tokens;
+        Self {
+            access_token: access_token.expose_secret().to_owned(),
+            access_token_expires_at,
+            refresh_token: refresh_token.expose_secret().to_owned(),
+            refresh_token_expires_at,
+        }
     }
 }
 
@@ -166,7 +168,12 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Account to create.")] input: CustomerRegisterInput,
     ) -> Result<SessionPayload> {
-        SessionPayload::from_result(register_customer(request_context(ctx), input).await)
+        let context = request_context(ctx);
+        let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
+        let (password, language) = (password.into(), language.map(Into::into));
+        let registration = Registration { email, password, first_name, last_name, language };
+        let registered = registration::register_customer(&context.identity(), registration).await;
+        finish_login(context, registered, cart_id).await
     }
 
     /// Logs in with email and password.
@@ -176,7 +183,11 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Login credentials.")] input: LoginInput,
     ) -> Result<SessionPayload> {
-        SessionPayload::from_result(login_with_password(request_context(ctx), input).await)
+        let context = request_context(ctx);
+        let LoginInput { email, password, device_token, cart_id } = input;
+        let credentials =
+            PasswordLogin { email, password: password.into(), device_token: device_token.map(Into::into) };
+        finish_login(context, login::log_in(&context.identity(), credentials).await, cart_id).await
     }
 
     /// Exchanges a refresh token for new tokens. Refresh tokens are single-use; reuse revokes the session.
@@ -186,24 +197,19 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Latest refresh token of the session.")] refresh_token: String,
     ) -> Result<SessionPayload> {
-        SessionPayload::from_result(refresh_tokens(request_context(ctx), &refresh_token).await)
+        SessionPayload::from_result(login::refresh_tokens(&request_context(ctx).identity(), &refresh_token).await)
     }
 
     /// Revokes the current session; its tokens become invalid on all instances within seconds.
     #[graphql(guard = "RequireLogin")]
     async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let context = request_context(ctx);
-        let Caller::User { account_id, session_id: Some(session_id), .. } = context.caller else {
-            return LogoutPayload::from_result(Ok(0));
-        };
-        LogoutPayload::from_result(revoke_sessions(context, account_id, Some(session_id)).await)
+        LogoutPayload::from_result(login::log_out(&request_context(ctx).identity()).await)
     }
 
     /// Revokes all sessions of the account, including the current one.
     #[graphql(guard = "RequireLogin")]
     async fn logout_everywhere(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let context = request_context(ctx);
-        LogoutPayload::from_result(revoke_sessions(context, context.caller.require_account_id()?, None).await)
+        LogoutPayload::from_result(login::log_out_everywhere(&request_context(ctx).identity()).await)
     }
 
     /// Revokes one of the caller's sessions.
@@ -213,137 +219,22 @@ impl SessionMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the session.")] id: ID,
     ) -> Result<LogoutPayload> {
-        let context = request_context(ctx);
-        let account_id = context.caller.require_account_id()?;
-        let outcome = match GlobalId::decode_as(&id, NodeType::Session, "id") {
-            Ok(session_id) => revoke_sessions(context, account_id, Some(session_id)).await,
-            Err(error) => Err(error),
+        let revoked = async {
+            let session_id = GlobalId::decode_as(&id, NodeType::Session, "id")?;
+            login::revoke_session(&request_context(ctx).identity(), session_id).await
         };
-        let revoked = outcome.and_then(|revoked_count| {
-            if revoked_count == 0 { Err(Error::not_found("id", "session")) } else { Ok(revoked_count) }
-        });
-        LogoutPayload::from_result(revoked)
+        LogoutPayload::from_result(revoked.await)
     }
 }
 
-/// Returns the idle timeout of a session.
-pub(super) fn session_idle_timeout(context: &RequestContext) -> TimeDelta {
-    TimeDelta::from_std(context.app_state.config.identity.session_lifetime).unwrap_or(TimeDelta::MAX)
-}
-
-/// Merges a guest cart into the account's cart after login. A failure is logged and does not fail the login.
-pub(super) async fn merge_guest_cart(context: &RequestContext, account_id: i64, cart_id: Option<ID>) {
-    let Some(cart_token) = cart_id else { return };
-    if let Err(error) = context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &cart_token).await).await {
-        tracing::info!(error = error.log_message(), "guest cart not merged at login");
+/// Merges a guest cart into the cart of an account that has logged in, and returns the payload with its tokens.
+pub(super) async fn finish_login(
+    context: &RequestContext,
+    login: Result<SessionTokens>,
+    cart_id: Option<ID>,
+) -> Result<SessionPayload> {
+    if let (Ok(tokens), Some(cart_id)) = (&login, cart_id) {
+        cart::merge_guest_cart_at_login(&context.db, tokens.account_id, &cart_id).await;
     }
-}
-
-/// Revokes sessions, with immediate effect on this instance.
-pub(super) async fn revoke_sessions(context: &RequestContext, account_id: i64, session_id: Option<i64>) -> Result<i64> {
-    let revoked_count = context.db.write(async |tx| session::revoke_sessions(tx, account_id, session_id).await).await?;
-    context.app_state.access_token_service.refresh(&context.db).await?;
-    Ok(i64::try_from(revoked_count).unwrap_or(i64::MAX))
-}
-
-/// Returns `Forbidden` if accounts with passwords are disabled.
-pub(super) fn require_local_accounts(context: &RequestContext) -> Result<()> {
-    if context.app_state.config.identity.local_accounts {
-        return Ok(());
-    }
-    Err(Error::user(
-        PublicErrorCode::Forbidden,
-        "",
-        "This shop has no accounts with passwords; sign in through a provider.",
-    ))
-}
-
-async fn register_customer(context: &RequestContext, input: CustomerRegisterInput) -> Result<Tokens> {
-    require_local_accounts(context)?;
-    let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
-    let account_input =
-        AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: Some(&password) };
-    let new_account = account_input.validate()?;
-    throttle::limit_registrations(context, &email).await?;
-    let (password, language) =
-        (Some(context.app_state.password_hasher.hash(password).await?), language.map(Into::into));
-    let new_account = NewAccount { password_hash: password, language, ..new_account };
-    let idle_timeout = session_idle_timeout(context);
-    let new_session = context.db.write(async |tx| {
-        let account = account::create_account(tx, new_account).await?;
-        let new_session =
-            session::create_session(tx, account, &context.client_info, ("password", idle_timeout)).await?;
-        tx.emit_event(AccountEmailRequested {
-            account: new_session.account.id,
-            purpose: OneTimeTokenPurpose::VerifyEmail,
-        })
-        .await?;
-        Ok(new_session)
-    });
-    let new_session = new_session.await?;
-    merge_guest_cart(context, new_session.account.id, cart_id).await;
-    Tokens::issue(context, new_session)
-}
-
-async fn login_with_password(context: &RequestContext, input: LoginInput) -> Result<Tokens> {
-    require_local_accounts(context)?;
-    let LoginInput { email, password, device_token, cart_id } = input;
-    let account = account::find_account_by_email(&context.db, &email).await?;
-    let device = match (&account, device_token) {
-        (Some(account), Some(token)) => session::find_session_by_token(&context.db, &token, account.id).await?,
-        _ => None,
-    };
-    let source = device.map_or(LoginSource::IpAddress(&context.client_info.ip_address), LoginSource::Session);
-    let attempt =
-        LoginAttempt::new(&context.app_state.config.throttle, &account::normalize_email(email.trim()), source);
-    attempt.count_as_failure(&context.app_state.db).await?;
-    let password_hash = account.as_ref().and_then(|account| account.password_hash.clone());
-    // Overlong passwords cannot match; they are truncated so that verification takes the same time at bounded cost.
-    let truncated_password: String = password.chars().take(password::MAX_PASSWORD_CHARS + 1).collect();
-    let is_match = context.app_state.password_hasher.verify(truncated_password, password_hash).await?;
-    match account.filter(|account| is_match && account.disabled_at.is_none() && account.deleted_at.is_none()) {
-        Some(account) => {
-            let idle_timeout = session_idle_timeout(context);
-            let device = &context.client_info;
-            let new_session = context
-                .db
-                .write(async |tx| session::create_session(tx, account, device, ("password", idle_timeout)).await)
-                .await?;
-            attempt.clear_failure(&context.app_state.db).await?;
-            merge_guest_cart(context, new_session.account.id, cart_id).await;
-            Tokens::issue(context, new_session)
-        }
-        None => Err(Error::user(
-            PublicErrorCode::InvalidCredentials,
-            "input",
-            "the e-mail address and the password do not belong together",
-        )),
-    }
-}
-
-async fn refresh_tokens(context: &RequestContext, token: &str) -> Result<Tokens> {
-    let config = &context.app_state.config.identity;
-    let reuse_grace = TimeDelta::from_std(config.refresh_reuse_grace).unwrap_or_default();
-    // Unknown tokens are rejected without a transaction.
-    let refreshed = if session::is_known_token(&context.db, token).await? {
-        let idle_timeout = session_idle_timeout(context);
-        context.db.write(async |tx| session::refresh_session(tx, token, (idle_timeout, reuse_grace)).await).await?
-    } else {
-        throttle::limit_unknown_tokens(context).await?;
-        RefreshOutcome::Invalid("unknown token")
-    };
-    let reason = match refreshed {
-        RefreshOutcome::Issued(new_session) => return Tokens::issue(context, *new_session),
-        RefreshOutcome::Reused(reason) => {
-            context.app_state.access_token_service.refresh(&context.db).await?;
-            reason
-        }
-        RefreshOutcome::Invalid(reason) => reason,
-    };
-    tracing::info!(reason = reason, "refresh token rejected");
-    Err(Error::user(
-        PublicErrorCode::Unauthenticated,
-        "refreshToken",
-        "This refresh token does not hold; sign in again.",
-    ))
+    SessionPayload::from_result(login)
 }

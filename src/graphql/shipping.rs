@@ -306,7 +306,7 @@ impl ShippingMutation {
     ) -> Result<ShippingMethodPayload> {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
-        let created = context.db.write(async |tx| admin::create_shipping_method(tx, currency, input.into()).await);
+        let created = admin::create_shipping_method(&context.db, currency, input.into());
         ShippingMethodPayload::from_result(created.await)
     }
 
@@ -326,7 +326,7 @@ impl ShippingMutation {
             let target =
                 PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
             let patch = ShippingMethodPatch::try_from(input)?;
-            context.db.write(async |tx| admin::update_shipping_method(tx, currency, target, patch).await).await
+            admin::update_shipping_method(&context.db, currency, target, patch).await
         };
         ShippingMethodPayload::from_result(updated.await)
     }
@@ -346,7 +346,7 @@ impl ShippingMutation {
         let deleted = async {
             let target =
                 PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
-            context.db.write(async |tx| admin::delete_shipping_method(tx, currency, target).await).await
+            admin::delete_shipping_method(&context.db, currency, target).await
         };
         ShippingMethodDeletePayload::from_result(
             deleted.await.map(|method_id| GlobalId::new(NodeType::ShippingMethod, method_id).encode()),

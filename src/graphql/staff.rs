@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    customer::staff_accounts::{self, NewStaffAccount},
-    identity::{Permission, account},
+    identity::{
+        Permission,
+        account_admin::{self, NewStaffAccount},
+    },
 };
 
 /// Input for a new staff account.
@@ -46,14 +48,12 @@ impl StaffMutation {
     ) -> Result<CustomerPayload> {
         let context = request_context(ctx);
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
-        let created = async {
-            staff_accounts::check_role_grant(Some(context.caller), role.into())?;
-            let new_account = NewStaffAccount { email, role: role.into(), first_name, last_name, password }
-                .validate(&context.app_state.password_hasher)
-                .await?;
-            context.db.write(async |tx| account::create_account(tx, new_account).await).await
-        };
-        CustomerPayload::from_result(created.await)
+        let new_account =
+            NewStaffAccount { email, role: role.into(), first_name, last_name, password: password.map(Into::into) };
+        let hash_pool = &context.app_state.password_hasher;
+        CustomerPayload::from_result(
+            account_admin::create_staff_account(&context.db, hash_pool, Some(context.caller), new_account).await,
+        )
     }
 
     /// Changes the role of an account and revokes its sessions. The last admin cannot be demoted.
@@ -70,10 +70,8 @@ impl StaffMutation {
         let updated = async {
             let target =
                 build_account_target(context, GlobalId::decode_as(&id, NodeType::Customer, "id")?, expected_version);
-            let row =
-                context.db.write(async |tx| staff_accounts::set_account_role(tx, target, role.into()).await).await?;
-            context.app_state.access_token_service.refresh(&context.db).await?;
-            Ok(row)
+            let access_tokens = Some(&context.app_state.access_token_service);
+            account_admin::set_account_role(&context.db, access_tokens, target, role.into()).await
         };
         CustomerPayload::from_result(updated.await)
     }

@@ -174,10 +174,7 @@ impl TaxMutation {
             let parse_category_id = |id: ID| GlobalId::decode_as(&id, NodeType::Category, "input.categoryId");
             let category_key = category_id.map(parse_category_id).transpose()?;
             let patch = TaxRatePatch { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
-            request_context(ctx)
-                .db
-                .write(async |tx| admin::create_tax_rate(tx, &country_code, category_key, patch).await)
-                .await
+            admin::create_tax_rate(&request_context(ctx).db, &country_code, category_key, patch).await
         };
         TaxRatePayload::from_result(created.await)
     }
@@ -198,7 +195,7 @@ impl TaxMutation {
             let percent = reject_null(percent, false, "input.percent")?;
             let included = reject_null(included, false, "input.included")?;
             let patch = TaxRatePatch { name: to_patch(name), percent, included };
-            request_context(ctx).db.write(async |tx| admin::update_tax_rate(tx, target, patch).await).await
+            admin::update_tax_rate(&request_context(ctx).db, target, patch).await
         };
         TaxRatePayload::from_result(updated.await)
     }
@@ -214,7 +211,7 @@ impl TaxMutation {
     ) -> Result<TaxRateDeletePayload> {
         let deleted = async {
             let target = PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::TaxRate, "id")?, expected_version };
-            request_context(ctx).db.write(async |tx| admin::delete_tax_rate(tx, target).await).await
+            admin::delete_tax_rate(&request_context(ctx).db, target).await
         };
         TaxRateDeletePayload::from_result(
             deleted.await.map(|rate_id| GlobalId::new(NodeType::TaxRate, rate_id).encode()),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
 use super::{
+    batched::BatchedList,
     clamp_to_i32,
-    context::request_context,
+    context::{RequestContext, request_context},
     guard::RequirePermission,
     loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
     product::Product,
@@ -17,14 +19,18 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    catalog::{loader, variant},
+    catalog::{
+        projection::ColumnSet,
+        variant::{self, Column},
+    },
     identity::Permission,
+    inventory::StockAvailability,
 };
 
 /// Product variant: a purchasable combination of option values.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    pub(super) row: Arc<variant::Model>,
+    row: Arc<variant::Model>,
     parent_product: Option<Product>,
 }
 
@@ -40,37 +46,33 @@ impl Variant {
     pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
         Self { row, parent_product: Some(product) }
     }
-
-    /// Returns a date of the sale, unless the sale is over.
-    pub(super) fn sale_end_date(&self, date: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        date.filter(|_| self.row.sale_ends_at.is_none_or(|ends_at| ends_at > now))
-    }
 }
 
 /// Value of one option of a variant.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct SelectedOption {
     /// Option name, such as `Size`.
-    name: String,
+    pub(super) name: String,
     /// Option value, such as `M`.
-    value: String,
+    pub(super) value: String,
 }
 
 /// Product variant: a purchasable combination of option values.
+#[batched_object(columns = variant::Column, row = self.row)]
 #[Object(name = "ProductVariant")]
 impl Variant {
     /// Global ID.
-    pub async fn id(&self) -> ID {
-        GlobalId::new(NodeType::Variant, self.row.id).encode().into()
+    pub fn id(&self) -> ID {
+        ID(GlobalId::new(NodeType::Variant, self.row.id).encode())
     }
 
     /// SKU, unique across variants.
-    async fn sku(&self) -> &str {
+    fn sku(&self) -> &str {
         &self.row.sku
     }
 
     /// Title composed of the option values, such as `M / Red`; `Default` for the only variant of a simple product.
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.row.name
     }
 
@@ -85,48 +87,47 @@ impl Variant {
     }
 
     /// Regular price.
-    async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.price)
+    fn price(&self, context: &RequestContext) -> Decimal {
+        context.decimal_amount(self.row.price)
     }
 
     /// Current sale price; null if it is not on sale.
-    async fn sale_price(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.row
-            .current_sale_price(request_context(ctx).db.now())
-            .map(|minor_units| request_context(ctx).decimal_amount(minor_units))
+    #[columns(ColumnSet::from([Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt]))]
+    fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
+        self.row.current_sale_price(context.db.now()).map(|minor_units| context.decimal_amount(minor_units))
     }
 
     /// Currency of the prices.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    fn currency(&self, context: &RequestContext) -> CurrencyCode {
+        CurrencyCode(context.app_state.config.shop.currency)
     }
 
     /// Start time of the current or next sale; null if it has no start or there is none.
-    async fn sale_starts_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.sale_end_date(self.row.sale_starts_at, request_context(ctx).db.now())
+    fn sale_starts_at(&self, context: &RequestContext) -> Option<DateTime<Utc>> {
+        self.row.sale_starts_at.filter(|_| is_open(self.row.sale_ends_at, context))
     }
 
     /// End time of the current or next sale; null if it has no end or there is none.
-    async fn sale_ends_at(&self, ctx: &Context<'_>) -> Option<DateTime<Utc>> {
-        self.sale_end_date(self.row.sale_ends_at, request_context(ctx).db.now())
+    fn sale_ends_at(&self, context: &RequestContext) -> Option<DateTime<Utc>> {
+        self.row.sale_ends_at.filter(|_| is_open(self.row.sale_ends_at, context))
     }
 
     /// Option values, in the product's order.
-    async fn options(&self, ctx: &Context<'_>) -> Result<Vec<SelectedOption>> {
-        let options = request_context(ctx).load(ChoicesOf(self.row.id)).await?;
-        let to_selected_option =
-            |option: &loader::VariantOption| SelectedOption { name: option.name.clone(), value: option.value.clone() };
-        Ok(options.iter().flat_map(|options| options.iter()).map(to_selected_option).collect())
+    fn options(
+        &self,
+        #[load(ChoicesOf(self.row.id))] options: Option<Arc<[SelectedOption]>>,
+    ) -> BatchedList<SelectedOption> {
+        options.into()
     }
 
     /// Whether the variant is available for purchase.
-    async fn in_stock(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(request_context(ctx).load(VariantStock(self.row.id)).await?.is_some_and(|stock| stock.buyable))
+    fn in_stock(&self, #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>) -> bool {
+        stock.is_some_and(|stock| stock.buyable)
     }
 
     /// Available quantity: on hand minus reserved; 0 if stock is not tracked.
-    async fn stock_quantity(&self, ctx: &Context<'_>) -> Result<i32> {
-        Ok(request_context(ctx).load(VariantStock(self.row.id)).await?.map_or(0, |stock| clamp_to_i32(stock.available)))
+    fn stock_quantity(&self, #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>) -> i32 {
+        stock.map_or(0, |stock| clamp_to_i32(stock.available))
     }
 
     /// Stock levels at each location. Staff only.
@@ -137,32 +138,37 @@ impl Variant {
     }
 
     /// Weight in grams.
-    async fn weight_grams(&self) -> Option<i32> {
+    fn weight_grams(&self) -> Option<i32> {
         self.row.weight_grams.map(clamp_to_i32)
     }
 
     /// Barcode: EAN, UPC or ISBN.
-    async fn barcode(&self) -> Option<&str> {
+    fn barcode(&self) -> Option<&str> {
         self.row.barcode.as_deref()
     }
 
     /// URL of the variant's own image; null if there is none.
-    async fn image(&self) -> Option<&str> {
+    fn image(&self) -> Option<&str> {
         self.row.image.as_deref()
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking.
-    async fn version(&self) -> i32 {
+    fn version(&self) -> i32 {
         self.row.version
     }
 
     /// Creation time.
-    async fn created_at(&self) -> DateTime<Utc> {
+    fn created_at(&self) -> DateTime<Utc> {
         self.row.created_at
     }
 
     /// Time of the last update.
-    async fn updated_at(&self) -> DateTime<Utc> {
+    fn updated_at(&self) -> DateTime<Utc> {
         self.row.updated_at
     }
+}
+
+/// Returns whether a sale that ends at the time, or never, is not over.
+fn is_open(sale_ends_at: Option<DateTime<Utc>>, context: &RequestContext) -> bool {
+    sale_ends_at.is_none_or(|ends_at| ends_at > context.db.now())
 }

@@ -11,7 +11,11 @@ use axum::{
 use super::App;
 use crate::{
     graphql::context::RequestInfo,
-    identity::{Caller, access_token_service::TokenError, external_token::AuthError, session::ClientInfo},
+    identity::{
+        Caller,
+        error::{AuthError, TokenError},
+        session::ClientInfo,
+    },
 };
 
 /// `WWW-Authenticate` challenge of 401 responses.
@@ -47,7 +51,7 @@ pub fn client_address(
     peer_address: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> String {
     let peer_address = peer_address.map(|Extension(ConnectInfo(peer_address))| peer_address.ip());
-    let address = forwarded_address(headers, app.state.config.server.proxies).or(peer_address);
+    let address = forwarded_address(headers, app.state.config.server.trusted_proxies).or(peer_address);
     address.map(|address| address.to_canonical().to_string()).unwrap_or_default()
 }
 

@@ -35,7 +35,7 @@ impl DocumentCache {
     pub fn new(config: &Config) -> Self {
         let introspection = config.graphql.introspection.resolve(config.shop.mode);
         let valid_documents = Cache::builder()
-            .max_capacity(config.graphql.document_cache)
+            .max_capacity(config.graphql.document_cache_size)
             .weigher(|text: &String, document: &Arc<ValidDocument>| document_bytes(text, document))
             .build();
         Self { valid_documents, introspection, parser_permits: Arc::new(Semaphore::new(background::thread_count())) }
@@ -92,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn document_cache_is_bounded_in_memory() {
-        let (cache, config) = test_cache(&[("SAVANNAH_GRAPHQL__DOCUMENT_CACHE", "100000")]);
+        let (cache, config) = test_cache(&[("SAVANNAH_GRAPHQL__DOCUMENT_CACHE_SIZE", "100000")]);
         for number in 0..200 {
             let fields = (0..20).map(|field| format!("a{number}x{field}: name ")).collect::<Vec<_>>().concat();
             let text = format!("{{ shop {{ {fields} }} }}");

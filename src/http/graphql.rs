@@ -28,11 +28,13 @@ use super::{
 use crate::{
     base::error::PublicErrorCode,
     graphql::{
-        context::{RequestContext, RequestInfo, run_with_batching},
+        context::{RequestContext, RequestInfo},
         document::ValidDocument,
         document_rewrite,
         error::{ErrorStage, finalize_errors},
-        limits, response_shape, variables,
+        limits,
+        load_batching::run_with_batching,
+        response_shape, variables,
     },
 };
 
@@ -184,7 +186,7 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
     }
     response_shape::shape_response(&mut response, document, operation, &variables);
     finalize_errors(&mut response.errors, ErrorStage::Execute, &request_id);
-    let timing = config.graphql.timing.resolve(config.shop.mode).then(|| {
+    let timing = config.graphql.server_timing.resolve(config.shop.mode).then(|| {
         let statement_count = query_stats.statement_count();
         let duration_millis = query_stats.total_time().as_secs_f64() * 1000.0;
         let statement_noun = if statement_count == 1 { "statement" } else { "statements" };

@@ -12,7 +12,7 @@ use super::content_negotiation;
 use crate::{
     base::error::PublicErrorCode,
     graphql::{document::DocumentError, error::ErrorStage},
-    identity::external_token::AuthError,
+    identity::error::AuthError,
 };
 
 /// Byte order mark that some clients send before the JSON; it is skipped.
@@ -68,7 +68,7 @@ impl RequestError {
                 (StatusCode::UNAUTHORIZED, PublicErrorCode::Unauthenticated, "The token does not hold; sign in again.")
             }
             AuthError::ProviderUnavailable(failure) => {
-                tracing::warn!(error = failure, "token could not be verified: issuer unavailable");
+                tracing::warn!(error = %failure, "token could not be verified: issuer unavailable");
                 let message = "The token cannot be checked just now: its issuer does not answer. Try again.";
                 (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
             }

@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     App,
@@ -31,21 +31,17 @@ enum ConnectionSlot {
     Reserved(OwnedSemaphorePermit),
 }
 
-/// Serves connections until `stop_signal` is set or dropped, then lets running requests finish and returns when the
-/// last connection is closed. Dropping the future closes all connections immediately.
-pub async fn serve_connections(
-    listener: TcpListener,
-    app: Arc<App>,
-    router: Router,
-    stop_signal: watch::Receiver<bool>,
-) {
+/// Serves connections until `shutdown` is canceled, then lets running requests finish and returns when the last
+/// connection is closed. Dropping the future closes all connections immediately.
+pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Router, shutdown: CancellationToken) {
     let config = &app.state.config.server;
     let regular_permits = Arc::new(Semaphore::new(effective_connection_limit(config.max_connections)));
     let reserved_permits = Arc::new(Semaphore::new(RESERVED_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    let mut stop_wait = std::pin::pin!(wait_after_stop(stop_signal.clone(), ACCEPT_AFTER_STOP));
+    let connections = TaskTracker::new();
+    let aborted = CancellationToken::new();
+    let _abort_on_drop = aborted.clone().drop_guard();
+    let mut stop_wait = std::pin::pin!(wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP));
     loop {
-        while connections.try_join_next().is_some() {}
         let next_connection = async {
             let (stream, peer_address) = accept_connection(&listener).await;
             (stream, peer_address, acquire_connection_slot(&regular_permits, &reserved_permits).await)
@@ -60,21 +56,21 @@ pub async fn serve_connections(
         };
         let connection = HttpConnection { app: Arc::clone(&app), router: router.clone(), peer_address, is_reserved };
         let timeouts = ConnectionTimeouts::new(config, is_reserved);
-        let connection_stop = wait_after_stop(stop_signal.clone(), ACCEPT_AFTER_STOP * 2);
-        connections.spawn(async move {
+        let connection_stop = wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP * 2);
+        connections.spawn(aborted.clone().run_until_cancelled_owned(async move {
             connection::serve_connection(connection, stream, &timeouts, connection_stop).await;
             drop(permit);
-        });
+        }));
     }
     // No new connections are accepted from here on.
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    connections.close();
+    connections.wait().await;
 }
 
-/// Waits until `stop_signal` is set or dropped, and then for `delay`.
-async fn wait_after_stop(mut stop_signal: watch::Receiver<bool>, delay: Duration) {
-    // An error means that the sender was dropped.
-    let _ = stop_signal.wait_for(|is_stopping| *is_stopping).await;
+/// Waits until `shutdown` is canceled, and then for `delay`.
+async fn wait_after_shutdown(shutdown: CancellationToken, delay: Duration) {
+    shutdown.cancelled().await;
     tokio::time::sleep(delay).await;
 }
 

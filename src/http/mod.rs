@@ -83,7 +83,7 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
     routes
         .fallback(rest_response::handle_not_found)
         .method_not_allowed_fallback(rest_response::handle_method_not_allowed)
-        .layer(DefaultBodyLimit::max(config.server.body_limit))
+        .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
         .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
         .layer(middleware::from_fn(rest_response::catch_panic))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new())))

@@ -5,9 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Extension,
     extract::{ConnectInfo, Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use cookie::{Cookie, SameSite, time::Duration};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{App, authentication, request_id::RequestId, rest_response};
@@ -97,29 +99,22 @@ impl<'a> OidcRequest<'a> {
 
     async fn start_login(self, params: LoginQueryParams, client_address: &str) -> Result<Response> {
         let app_state = &self.app.state;
-        let throttle_subject = ThrottleSubject::for_network(
-            "login start",
-            client_address,
-            app_state.config.throttle.login_starts_per_address,
-        );
+        let throttle_subject =
+            ThrottleSubject::for_network("login start", client_address, app_state.config.throttle.oidc_logins_per_ip);
         app_state.throttle.count_action(&app_state.db, throttle_subject.as_slice()).await?;
-        let allowed_redirect_uris = &app_state.config.identity.redirects;
+        let allowed_redirect_uris = &app_state.config.identity.allowed_redirect_uris;
         let (redirect_uri, code_challenge) =
             (params.redirect.unwrap_or_default(), params.challenge.unwrap_or_default());
         let login_request = OidcLoginRequest::parse(allowed_redirect_uris, redirect_uri, code_challenge)?;
         let redirection = oidc_login::begin_login(&self.db, self.provider, &self.callback, login_request).await?;
-        let cookie = self.login_cookie(
-            &redirection.state,
-            &redirection.browser_token,
-            oidc_login::LOGIN_STATE_TTL.num_seconds(),
-        );
+        let cookie = self.login_cookie(&redirection.state, redirection.browser_token.expose_secret());
         Ok(redirect_with_cookie(&redirection.authorization_url, &cookie))
     }
 
     async fn finish_login(self, params: CallbackQueryParams, headers: &HeaderMap) -> Result<Response> {
         let CallbackQueryParams { state, code, error, iss: issuer } = params;
         let state = state.ok_or_else(oidc_login::invalid_login_state_error)?;
-        let browser_secret =
+        let browser_token =
             find_cookie(headers, &self.login_cookie_name(&state)).ok_or_else(oidc_login::invalid_login_state_error)?;
         // The `iss` parameter, if present, must match the provider (RFC 9207).
         if issuer.is_some_and(|issuer| issuer != self.provider.config.issuer) {
@@ -131,8 +126,9 @@ impl<'a> OidcRequest<'a> {
             (None, Some(code)) => Ok(code),
             (error, _) => Err(error.map_or_else(|| "without a word".into(), safe_error_code)),
         };
-        let expired_cookie = self.login_cookie(&state, "", 0);
-        let callback_params = OidcCallback { state, browser_token: browser_secret, code_result: authorization_result };
+        let mut expired_cookie = self.login_cookie(&state, "");
+        expired_cookie.make_removal();
+        let callback_params = OidcCallback { state, browser_token, code_result: authorization_result };
         let redirect_uri = oidc_login::finish_login(&self.db, self.provider, &self.callback, callback_params).await?;
         Ok(redirect_with_cookie(&redirect_uri, &expired_cookie))
     }
@@ -145,10 +141,14 @@ impl<'a> OidcRequest<'a> {
     }
 
     /// Returns the cookie. `SameSite=Lax`: sent with the redirect from the provider, not with cross-site subrequests.
-    fn login_cookie(&self, state: &str, value: &str, max_age_seconds: i64) -> String {
-        let secure_attribute = if self.is_secure() { "; Secure" } else { "" };
-        let name = self.login_cookie_name(state);
-        format!("{name}={value}; Path=/; Max-Age={max_age_seconds}; HttpOnly; SameSite=Lax{secure_attribute}")
+    fn login_cookie<'c>(&self, state: &str, value: &'c str) -> Cookie<'c> {
+        Cookie::build((self.login_cookie_name(state), value))
+            .path("/")
+            .max_age(Duration::seconds(oidc_login::LOGIN_STATE_TTL.num_seconds()))
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.is_secure())
+            .build()
     }
 
     fn is_secure(&self) -> bool {
@@ -170,13 +170,11 @@ fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> 
     }
 }
 
-fn find_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+/// Returns the value of a cookie of the request; `None` if it is empty.
+fn find_cookie(headers: &HeaderMap, name: &str) -> Option<SecretString> {
     let cookie_headers = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookie_headers.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(cookie_name, _)| *cookie_name == name)
-        .map(|(_, value)| value.to_owned())
-        .filter(|value| !value.is_empty())
+    let cookie = cookie_headers.flat_map(Cookie::split_parse).flatten().find(|cookie| cookie.name() == name)?;
+    Some(cookie.value()).filter(|value| !value.is_empty()).map(SecretString::from)
 }
 
 /// Returns whether a text has the format of an OAuth error code.
@@ -186,14 +184,13 @@ fn is_error_code(error_code: &str) -> bool {
 }
 
 /// Creates a redirect with a cookie. It is not cached, and the URL with its code is not sent as referrer.
-fn redirect_with_cookie(location: &str, cookie: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    let headers = [(header::LOCATION, location), (header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store")];
-    for (name, value) in headers.into_iter().chain([(header::REFERRER_POLICY, "no-referrer")]) {
-        match HeaderValue::from_str(value) {
-            Ok(value) => response.headers_mut().insert(name, value),
-            Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        };
-    }
-    response
+fn redirect_with_cookie(location: &str, cookie: &Cookie) -> Response {
+    let cookie = cookie.to_string();
+    let headers = [
+        (header::LOCATION, location),
+        (header::SET_COOKIE, &cookie),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }

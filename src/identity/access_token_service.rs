@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashSet,
-    fmt,
     sync::atomic::{AtomicI64, Ordering},
 };
 
@@ -13,9 +12,9 @@ use moka::sync::Cache;
 
 use super::{
     Caller, Role,
-    external_token::AuthError,
+    error::{AuthError, TokenError},
     jwt::{self, VerifiedClaims},
-    session,
+    session::{self, IssuedSession, SessionTokens},
     signing_key::{KeyRing, MAX_ACCESS_TOKEN_LIFETIME, MAX_CLOCK_SKEW},
 };
 use crate::{
@@ -27,30 +26,6 @@ use crate::{
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Capacity of the cache of verified tokens, in entries.
 const VERIFIED_TOKEN_CACHE_SIZE: u64 = 20_000;
-
-/// Reason why a token is invalid: for the log, never for the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenError(String);
-
-impl TokenError {
-    /// Creates an error with a reason.
-    #[must_use]
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-
-    /// Creates an error with a reason and its cause.
-    #[must_use]
-    pub fn with_cause(message: &str, cause: impl fmt::Display) -> Self {
-        Self(format!("{message}: {cause}"))
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Issuer and verifier of access tokens.
 #[derive(Debug)]
@@ -154,6 +129,22 @@ impl AccessTokenService {
             (now, self.token_lifetime),
         )?;
         Ok((token, now + self.token_lifetime))
+    }
+
+    /// Issues the tokens of a new or refreshed session.
+    ///
+    /// # Errors
+    /// Returns an internal error if no signing key is available.
+    pub fn issue_session_tokens(&self, issued: IssuedSession, now: DateTime<Utc>) -> Result<SessionTokens> {
+        let IssuedSession { session_id, account, refresh_token, expires_at } = issued;
+        let (access_token, access_token_expires_at) = self.issue_token(account.id, account.role, session_id, now)?;
+        Ok(SessionTokens {
+            account_id: account.id,
+            access_token: access_token.into(),
+            access_token_expires_at,
+            refresh_token,
+            refresh_token_expires_at: expires_at,
+        })
     }
 
     /// Returns the public keys as a JSON Web Key Set.

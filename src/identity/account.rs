@@ -4,15 +4,15 @@ use email_address::{EmailAddress, Options};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set, sea_query::Expr,
 };
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{Role, entity::account, password};
+use super::{Role, entity::account, events::CustomerRegistered, password};
 use crate::{
     base::{
         Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType, link_detection::contains_link, text,
     },
-    infra::{AuditRecord, Tx, outbox::Event},
+    infra::{AuditRecord, Tx},
 };
 
 /// Maximum length of a first or last name in characters.
@@ -49,7 +49,7 @@ pub struct AccountInput<'a> {
     /// Last name; may be empty.
     pub last_name: &'a str,
     /// Password in plain text, if any.
-    pub password: Option<&'a str>,
+    pub password: Option<&'a SecretString>,
 }
 
 impl AccountInput<'_> {
@@ -63,7 +63,9 @@ impl AccountInput<'_> {
             validate_email(raw_email, "input.email"),
             validate_name(first_name, "input.firstName"),
             validate_name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| password::validate_password(password, raw_email, "input.password")),
+            password.map_or(Ok(()), |password| {
+                password::validate_password(password.expose_secret(), raw_email, "input.password")
+            }),
         );
         let mut user_errors = Vec::new();
         let field_errors =
@@ -129,21 +131,6 @@ pub fn normalize_names(first: &str, last: &str) -> (String, String) {
     (text::normalize_for_search(&format!("{first} {last}")), text::normalize_for_search(last))
 }
 
-/// Event: a customer account was created.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct CustomerRegistered {
-    /// ID of the account.
-    pub customer: i64,
-}
-
-impl Event for CustomerRegistered {
-    const KIND: &'static str = "CustomerRegistered";
-
-    fn aggregate(&self) -> String {
-        format!("customer:{}", self.customer)
-    }
-}
-
 /// Creates an account.
 ///
 /// # Errors
@@ -196,6 +183,12 @@ pub fn email_taken_error() -> Error {
     )
 }
 
+/// Returns the error for an account that was changed concurrently.
+#[must_use]
+pub fn account_changed_error() -> Error {
+    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
+}
+
 /// Returns the account of an email address, if any.
 pub async fn find_account_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<account::Model>> {
     Ok(account::Entity::find()
@@ -230,7 +223,7 @@ pub async fn replace_password(tx: &Tx, account: account::Model, password_hash: S
         .exec(tx)
         .await?;
     if result.rows_affected == 0 {
-        return Err(super::session::account_changed_error());
+        return Err(account_changed_error());
     }
     Ok(account::Model { password_hash: Some(password_hash), ..account })
 }
@@ -269,4 +262,10 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
     }])
     .await?;
     Ok(row)
+}
+
+/// Records an action of an account in the audit log, without values.
+pub async fn record_account_action(tx: &Tx, account_id: i64, action: &'static str) -> Result<()> {
+    let entity = (NodeType::Customer, account_id);
+    tx.record_audit(&[AuditRecord { action, entity, before: None, after: None }]).await
 }

@@ -60,30 +60,33 @@ pub struct AuthenticatedApiKey {
 /// # Errors
 /// Returns `IllegalTransition` if there are too many keys, and `BadUserInput` if the input is invalid or exceeds the
 /// permissions of the caller.
-pub async fn create_api_key(tx: &Tx, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
-    let name = validate_new_api_key(tx, caller, &new)?;
-    let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
-    if active_count >= MAX_API_KEYS {
-        let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
-        return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
-    }
-    let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
-    let row = api_key::ActiveModel {
-        name: Set(name),
-        last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
-        key_hash: Set(random_token::sha256_base64url(&key_secret)),
-        permissions: Set(new.permissions.to_string()),
-        created_by: Set(resolve_creator_id(tx, caller).await?),
-        expires_at: Set(new.expires_at),
-        created_at: Set(tx.now()),
-        updated_at: Set(tx.now()),
-        ..Default::default()
-    };
-    let row = row.insert(tx).await?;
-    let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
-    let entity = (NodeType::ApiKey, row.id);
-    tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
-    Ok((row, key_secret))
+pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
+    db.write(async |tx| {
+        let name = validate_new_api_key(tx, caller, &new)?;
+        let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
+        if active_count >= MAX_API_KEYS {
+            let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
+        }
+        let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
+        let row = api_key::ActiveModel {
+            name: Set(name),
+            last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
+            key_hash: Set(random_token::sha256_base64url(&key_secret)),
+            permissions: Set(new.permissions.to_string()),
+            created_by: Set(resolve_creator_id(tx, caller).await?),
+            expires_at: Set(new.expires_at),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..Default::default()
+        };
+        let row = row.insert(tx).await?;
+        let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
+        let entity = (NodeType::ApiKey, row.id);
+        tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
+        Ok((row, key_secret))
+    })
+    .await
 }
 
 /// Returns the ID of the account that a new key belongs to; for an API key, the creator of that key.
@@ -94,7 +97,7 @@ async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
             let row = entity::account::Entity::find_by_id(account_id).lock(LockType::NoKeyUpdate).one(tx).await?;
             let row = row.filter(|row| row.disabled_at.is_none() && row.deleted_at.is_none());
             let row = row.filter(|row| session_id.is_none() || row.role == role);
-            row.map(|row| Some(row.id)).ok_or_else(super::session::account_changed_error)
+            row.map(|row| Some(row.id)).ok_or_else(account::account_changed_error)
         }
         Caller::ApiKey { api_key_id, .. } => {
             Ok(api_key::Entity::find_by_id(api_key_id).one(tx).await?.and_then(|row| row.created_by))
@@ -135,12 +138,17 @@ fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<Stri
 ///
 /// # Errors
 /// Returns `NotFound` if the key does not exist.
-pub async fn revoke_api_key(tx: &Tx, api_key_id: i64) -> Result<api_key::Model> {
-    let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
-    let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
-    if row.revoked_at.is_some() {
-        return Ok(row);
-    }
+pub async fn revoke_api_key(db: &Db, api_key_id: i64) -> Result<api_key::Model> {
+    db.write(async |tx| {
+        let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
+        let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
+        if row.revoked_at.is_some() { Ok(row) } else { mark_revoked(tx, row).await }
+    })
+    .await
+}
+
+async fn mark_revoked(tx: &Tx, row: api_key::Model) -> Result<api_key::Model> {
+    let api_key_id = row.id;
     let mut row = row.into_active_model();
     row.revoked_at = Set(Some(tx.now()));
     row.updated_at = Set(tx.now());
@@ -165,7 +173,7 @@ pub async fn revoke_api_keys_created_by(tx: &Tx, creator_id: i64) -> Result<()> 
         .all(tx)
         .await?;
     for key in keys {
-        revoke_api_key(tx, key.id).await?;
+        mark_revoked(tx, key).await?;
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use moka::sync::Cache;
 
 use super::{
     AccessTokenService, Caller, ExternalTokenVerifier,
-    access_token_service::{MAX_TOKEN_BYTES, TokenError},
+    access_token_service::MAX_TOKEN_BYTES,
     api_key,
-    external_token::AuthError,
+    error::{AuthError, TokenError},
     jwt::VerifiedClaims,
     random_token,
 };

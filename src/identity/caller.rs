@@ -41,6 +41,12 @@ impl Caller {
         }
     }
 
+    /// Returns whether the caller has any permission: staff and machine clients, to which public limits do not apply.
+    #[must_use]
+    pub fn has_permissions(self) -> bool {
+        !self.permissions().is_empty()
+    }
+
     /// Returns the account ID of the user.
     ///
     /// # Errors

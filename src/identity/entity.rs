@@ -135,7 +135,7 @@ pub mod account_identity {
 pub mod refresh_token {
     use sea_orm::entity::prelude::*;
 
-    /// Row of a refresh token that is unused, or was used within the grace period.
+    /// Row of a refresh token that is unused, or was used within the reuse interval.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "refresh_token")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]

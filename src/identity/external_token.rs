@@ -10,12 +10,11 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::{
-    Caller, Role,
-    access_token_service::TokenError,
-    account,
+    Caller, Role, account,
     account_linking::{self, ExternalIdentity},
+    error::{AuthError, TokenError},
     jwt::VerifiedClaims,
-    oidc_provider::{OidcProvider, OidcProviders, ProviderMetadata, ProviderUnavailable},
+    oidc_provider::{OidcProvider, OidcProviders, ProviderMetadata},
 };
 use crate::{
     base::Error,
@@ -31,29 +30,6 @@ const MAX_EXTERNAL_TOKEN_BYTES: usize = 8 * 1024;
 const ACCOUNT_CACHE_SIZE: u64 = 20_000;
 /// Time until a cached account is checked again for being active.
 const ACCOUNT_CACHE_TTL: TimeDelta = TimeDelta::seconds(5);
-
-/// Authentication failure of a token.
-#[derive(Debug, Clone)]
-pub enum AuthError {
-    /// The token is invalid. The reason is for the log only.
-    InvalidToken(TokenError),
-    /// The issuer does not respond and its keys are not cached. The reason is for the log only.
-    ProviderUnavailable(String),
-    /// The account could not be read from the database.
-    Internal(Error),
-}
-
-impl From<TokenError> for AuthError {
-    fn from(error: TokenError) -> Self {
-        Self::InvalidToken(error)
-    }
-}
-
-impl From<ProviderUnavailable> for AuthError {
-    fn from(error: ProviderUnavailable) -> Self {
-        Self::ProviderUnavailable(error.0)
-    }
-}
 
 fn reject_token<T>(reason: impl Into<String>) -> Result<T, AuthError> {
     Err(AuthError::InvalidToken(TokenError::new(reason)))
@@ -198,7 +174,7 @@ fn verify_with_key(metadata: &ProviderMetadata, kid: &str, token: &str) -> Resul
     }
 }
 
-/// Validates issuer, audience, type and times; returns the expiry including the leeway.
+/// Validates issuer, audience, type and times; returns the expiry including the clock skew.
 fn validate_claims(
     claims: &Map<String, Value>,
     config: &ProviderConfig,
@@ -217,17 +193,17 @@ fn validate_claims(
     if claims.contains_key("cnf") {
         return reject_token("it is bound to a key or certificate of its owner's, which the shop does not ask for");
     }
-    let leeway = TimeDelta::from_std(config.leeway).unwrap_or_default();
+    let clock_skew = TimeDelta::from_std(config.clock_skew).unwrap_or_default();
     let Some(expires_at) = parse_claim_time(claims, "exp")? else { return reject_token("it never ends") };
-    if expires_at + leeway <= now {
+    if expires_at + clock_skew <= now {
         return reject_token(format!("it has ended at {expires_at}"));
     }
     for name in ["nbf", "iat"] {
-        if let Some(valid_from) = parse_claim_time(claims, name)?.filter(|valid_from| *valid_from - leeway > now) {
+        if let Some(valid_from) = parse_claim_time(claims, name)?.filter(|valid_from| *valid_from - clock_skew > now) {
             return reject_token(format!("it begins at {valid_from} ({name})"));
         }
     }
-    Ok(expires_at + leeway)
+    Ok(expires_at + clock_skew)
 }
 
 /// Returns the highest role in the configured roles claim.
@@ -270,7 +246,7 @@ fn parse_claim_time(claims: &Map<String, Value>, name: &str) -> Result<Option<Da
     #[expect(clippy::cast_possible_truncation, reason = "a cast of a float stops at the ends")]
     let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64));
     match seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)) {
-        // Within these years, adding or subtracting the leeway cannot overflow.
+        // Within these years, adding or subtracting the clock skew cannot overflow.
         Some(time) if (0..=9999).contains(&chrono::Datelike::year(&time)) => Ok(Some(time)),
         _ => reject_token(format!("its {name} is no moment")),
     }

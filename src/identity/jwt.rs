@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Caller, Role,
-    access_token_service::TokenError,
+    error::TokenError,
     signing_key::{KeyRing, MAX_CLOCK_SKEW},
 };
 use crate::base::{Error, GlobalId, Result, global_id::NodeType};

@@ -41,8 +41,9 @@ impl LoginAttempt {
     /// Creates an attempt; `account` is the key that the account is looked up by.
     #[must_use]
     pub fn new(config: &ThrottleConfig, account: &str, source: LoginSource<'_>) -> Self {
-        let account_and_source =
-            |source_key: &str| ThrottleSubject::new("login", &format!("{account} {source_key}"), config.failed_logins);
+        let account_and_source = |source_key: &str| {
+            ThrottleSubject::new("login", &format!("{account} {source_key}"), config.failed_logins_per_account_and_ip)
+        };
         let (account_and_source, account, address) = match source {
             LoginSource::Session(session) => (account_and_source(&format!("session {session}")), None, None),
             LoginSource::IpAddress(address) => {
@@ -51,7 +52,7 @@ impl LoginAttempt {
                 (
                     account_and_source(&network),
                     Some(ThrottleSubject::new("login account", account, unlimited)),
-                    ThrottleSubject::for_network("login address", address, config.failed_logins_per_address),
+                    ThrottleSubject::for_network("login address", address, config.failed_logins_per_ip),
                 )
             }
         };

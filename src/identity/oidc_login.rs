@@ -17,6 +17,7 @@ use openidconnect::{
     url::Url,
 };
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,12 +27,15 @@ use super::{
         self,
         oidc_login_state::{self, Column},
     },
-    oidc_provider::{OidcProvider, ProviderMetadata, ProviderUnavailable, format_error_chain},
+    oidc_provider::{OidcProvider, ProviderMetadata},
     one_time_token::{self, OneTimeTokenPurpose},
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
+    base::{
+        Error, Result,
+        error::{PublicErrorCode, format_error_chain},
+    },
     infra::{Db, Tx},
 };
 
@@ -47,7 +51,7 @@ type OidcClient =
 /// Login request of an app.
 #[derive(Debug)]
 pub struct OidcLoginRequest {
-    /// Redirect URI of the app: one of `identity.redirects`.
+    /// Redirect URI of the app: one of `identity.allowed_redirect_uris`.
     pub redirect_uri: String,
     /// PKCE challenge (S256) of the app.
     pub code_challenge: String,
@@ -61,7 +65,7 @@ pub struct AuthorizationRedirect {
     /// State parameter.
     pub state: String,
     /// Token for the cookie of the browser.
-    pub browser_token: String,
+    pub browser_token: SecretString,
 }
 
 /// Callback from the provider.
@@ -70,7 +74,7 @@ pub struct OidcCallback {
     /// State parameter.
     pub state: String,
     /// Token from the cookie of the browser.
-    pub browser_token: String,
+    pub browser_token: SecretString,
     /// Authorization code, or the error code of the provider.
     pub code_result: Result<String, String>,
 }
@@ -93,7 +97,7 @@ pub async fn begin_login(
     login_request: OidcLoginRequest,
 ) -> Result<AuthorizationRedirect> {
     let client = build_client(&*load_provider_metadata(provider, db.now()).await?, provider, callback_url)?;
-    let (state, browser_token) = (random_token::generate_token()?, random_token::generate_token()?);
+    let (state, browser_token) = (random_token::generate_token()?, random_token::generate_token()?.into());
     let challenge = PkceCodeChallenge::from_code_verifier_sha256(&derive_pkce_verifier(&state, &browser_token));
     let (csrf, nonce) = (CsrfToken::new(state.clone()), derive_nonce(&state, &browser_token));
     let request = client
@@ -115,10 +119,10 @@ struct OidcLoginState {
 }
 
 impl OidcLoginState {
-    fn new(provider: &OidcProvider, state: &str, browser_token: &str) -> Self {
+    fn new(provider: &OidcProvider, state: &str, browser_token: &SecretString) -> Self {
         Self {
             state_hash: random_token::sha256_base64url(state),
-            browser_hash: random_token::sha256_base64url(browser_token),
+            browser_hash: random_token::sha256_base64url(browser_token.expose_secret()),
             provider: provider.name.clone(),
         }
     }
@@ -162,8 +166,7 @@ impl OidcLoginRequest {
     /// Returns `BadUserInput` if the redirect URI is not allowed or the challenge is not valid S256.
     pub fn parse(allowed_redirect_uris: &[String], redirect_uri: String, code_challenge: String) -> Result<Self> {
         if !allowed_redirect_uris.contains(&redirect_uri) {
-            let message =
-                "`redirect` is not one of the addresses that this shop sends people back to (identity.redirects).";
+            let message = "`redirect` is not one of the addresses that this shop sends people back to (identity.allowed_redirect_uris).";
             return Err(Error::bad_input("redirect", message));
         }
         let is_base64url = code_challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -221,7 +224,7 @@ async fn exchange_code(
     now: DateTime<Utc>,
     provider: &OidcProvider,
     callback_url: &str,
-    (code, state, browser_token): (String, &str, &str),
+    (code, state, browser_token): (String, &str, &SecretString),
 ) -> Result<ExternalIdentity> {
     let metadata = load_provider_metadata(provider, now).await?;
     let client = build_client(&metadata, provider, callback_url)?;
@@ -249,7 +252,7 @@ async fn exchange_code(
             let metadata = provider
                 .refresh_metadata(metadata, now)
                 .await
-                .map_err(|error| provider_unavailable_error(provider, &error.0))?;
+                .map_err(|error| provider_unavailable_error(provider, &error.to_string()))?;
             verify_id_token(&metadata, provider, (token, &nonce), now)
         }
         outcome => outcome,
@@ -273,11 +276,11 @@ fn verify_id_token(
         CoreJwsSigningAlgorithm::HmacSha384,
         CoreJwsSigningAlgorithm::HmacSha512,
     ];
-    let leeway = TimeDelta::from_std(provider.config.leeway).unwrap_or_default();
+    let clock_skew = TimeDelta::from_std(provider.config.clock_skew).unwrap_or_default();
     let verifier = client
         .id_token_verifier()
         .set_allowed_algs(supported_algorithms.filter(|algorithm| !symmetric_algorithms.contains(algorithm)).cloned())
-        .set_time_fn(move || now - leeway);
+        .set_time_fn(move || now - clock_skew);
     token.claims(&verifier, nonce).cloned()
 }
 
@@ -305,7 +308,7 @@ pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(e
     let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
         .map_err(|error| Error::internal("reading a sign-in", error))?;
-    if random_token::sha256_base64url(verifier) != metadata.challenge {
+    if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {
         let message = "this is not the verifier of the challenge that the sign-in began with";
         return Err(Error::bad_input("verifier", message));
     }
@@ -319,10 +322,8 @@ async fn load_provider_metadata(
     provider: &OidcProvider,
     now: DateTime<Utc>,
 ) -> Result<std::sync::Arc<ProviderMetadata>> {
-    provider
-        .load_metadata(now)
-        .await
-        .map_err(|ProviderUnavailable(reason)| provider_unavailable_error(provider, &reason))
+    let metadata = provider.load_metadata(now).await;
+    metadata.map_err(|error| provider_unavailable_error(provider, &error.to_string()))
 }
 
 /// Returns the error for a provider that is unavailable or responds incorrectly; logs the reason.
@@ -341,7 +342,8 @@ fn build_client(metadata: &ProviderMetadata, provider: &OidcProvider, callback_u
 
 fn build_client_without_redirect(metadata: &ProviderMetadata, provider: &OidcProvider) -> OidcClient {
     let config = &provider.config;
-    let secret = Some(config.client_secret.clone()).filter(|secret| !secret.is_empty()).map(ClientSecret::new);
+    let secret = Some(config.client_secret.expose_secret()).filter(|secret| !secret.is_empty());
+    let secret = secret.map(|secret| ClientSecret::new(secret.to_owned()));
     let client =
         CoreClient::from_provider_metadata(metadata.discovery.clone(), ClientId::new(config.client_id.clone()), secret);
     let auth_methods = metadata.discovery.token_endpoint_auth_methods_supported();
@@ -352,11 +354,13 @@ fn build_client_without_redirect(metadata: &ProviderMetadata, provider: &OidcPro
 }
 
 /// Derives the PKCE verifier of a login.
-fn derive_pkce_verifier(state: &str, browser_token: &str) -> PkceCodeVerifier {
+fn derive_pkce_verifier(state: &str, browser_token: &SecretString) -> PkceCodeVerifier {
+    let browser_token = browser_token.expose_secret();
     PkceCodeVerifier::new(random_token::sha256_base64url(&format!("verifier {state} {browser_token}")))
 }
 
 /// Derives the nonce of a login.
-fn derive_nonce(state: &str, browser_token: &str) -> Nonce {
+fn derive_nonce(state: &str, browser_token: &SecretString) -> Nonce {
+    let browser_token = browser_token.expose_secret();
     Nonce::new(random_token::sha256_base64url(&format!("nonce {state} {browser_token}")))
 }

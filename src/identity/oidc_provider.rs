@@ -16,9 +16,13 @@ use openidconnect::{
 };
 use tokio::sync::Mutex;
 
-use crate::infra::{
-    HttpClient,
-    config::{IdentityConfig, ProviderConfig},
+use super::error::ProviderUnavailable;
+use crate::{
+    base::error::format_error_chain,
+    infra::{
+        HttpClient,
+        config::{IdentityConfig, ProviderConfig},
+    },
 };
 
 /// Cache lifetime of provider metadata; a key that the provider removed is rejected after that time.
@@ -97,10 +101,6 @@ pub struct ProviderMetadata {
     pub fetched_at: DateTime<Utc>,
 }
 
-/// Failure to reach a provider; the reason is for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderUnavailable(pub String);
-
 impl OidcProvider {
     fn new(name: &str, config: &ProviderConfig, http_client: &HttpClient) -> Result<Self, String> {
         let issuer = IssuerUrl::new(config.issuer.clone());
@@ -165,7 +165,7 @@ impl OidcProvider {
                 Ok(cached)
             }
             Err(error) => {
-                tracing::warn!(provider = self.name, error = error.0, "OpenID provider not reachable");
+                tracing::warn!(provider = self.name, %error, "OpenID provider not reachable");
                 current.ok_or(error)
             }
         }
@@ -188,24 +188,13 @@ impl OidcProvider {
     }
 }
 
-/// Formats an error with its causes in one line.
-pub(super) fn format_error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// Public key of a provider with the only algorithm it is accepted for.
+#[derive(Debug)]
 pub struct ProviderKey {
     /// Algorithm determined by the key, never by a token.
     pub algorithm: Algorithm,
     /// Key for signature verification.
     pub public: DecodingKey,
-}
-
-impl std::fmt::Debug for ProviderKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("algorithm", &self.algorithm).finish_non_exhaustive()
-    }
 }
 
 /// Returns the signature keys with an ID and a supported type; ignores all others.

@@ -39,6 +39,12 @@ pub fn validate_password(password: &str, email: &str, field: &str) -> Result<()>
     Ok(())
 }
 
+/// Truncates a password that is too long to match, so that its verification takes the same time at bounded cost.
+#[must_use]
+pub fn truncate_password(password: &str) -> String {
+    password.chars().take(MAX_PASSWORD_CHARS + 1).collect()
+}
+
 /// Pool that hashes and verifies passwords outside of the request threads. Each hash takes one core and 19 MiB, so
 /// there is one worker per two cores and a bounded queue; requests beyond that are rejected immediately.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Random secrets and their SHA-256 digests.
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{constant_time, digest, rand};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::base::{Error, Result};
@@ -27,4 +27,10 @@ pub fn sha256_bytes(input: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, input.as_bytes()).as_ref());
     bytes
+}
+
+/// Compares two secrets in a time that does not depend on their content.
+#[must_use]
+pub fn secrets_are_equal(expected: &str, presented: &str) -> bool {
+    constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok()
 }

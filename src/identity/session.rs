@@ -7,19 +7,21 @@ use sea_orm::{
     Select, Set,
     sea_query::{Expr, LockType},
 };
+use secrecy::SecretString;
 
 use super::{
+    account::{account_changed_error, find_active_account},
     entity::{account, one_time_token, refresh_token, session},
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Result, global_id::NodeType},
     infra::{AuditRecord, Db, Tx},
 };
 
 /// Separator of the two parts of a refresh token; it does not occur in base64url.
 const TOKEN_SEPARATOR: char = '.';
-/// Maximum number of new tokens for one used token within the grace period.
+/// Maximum number of new tokens for one used token within the reuse interval.
 const MAX_TOKEN_REUSES: u64 = 10;
 /// Maximum stored length of a user agent in characters.
 const MAX_USER_AGENT_CHARS: usize = 300;
@@ -43,9 +45,24 @@ pub struct IssuedSession {
     /// Account of the session.
     pub account: account::Model,
     /// Refresh token for the next token exchange.
-    pub refresh_token: String,
+    pub refresh_token: SecretString,
     /// Expiry of the session unless it is refreshed.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Tokens of a session, for its client.
+#[derive(Debug)]
+pub struct SessionTokens {
+    /// ID of the account.
+    pub account_id: i64,
+    /// Access token.
+    pub access_token: SecretString,
+    /// Expiry of the access token.
+    pub access_token_expires_at: DateTime<Utc>,
+    /// Single-use refresh token.
+    pub refresh_token: SecretString,
+    /// Expiry of the session unless it is refreshed.
+    pub refresh_token_expires_at: DateTime<Utc>,
 }
 
 /// Result of a refresh.
@@ -96,14 +113,8 @@ pub async fn create_session(
     Ok(IssuedSession { session_id: inserted.id, account, refresh_token, expires_at })
 }
 
-/// Returns the error for an account that was changed concurrently.
-#[must_use]
-pub fn account_changed_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
-}
-
 /// Issues a refresh token: the family token, which identifies the session, and a random part.
-async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<String> {
+async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<SecretString> {
     let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
     let row = refresh_token::ActiveModel {
         token_hash: Set(random_token::sha256_base64url(&refresh_token)),
@@ -113,7 +124,7 @@ async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<S
         ..Default::default()
     };
     row.insert(tx).await?;
-    Ok(refresh_token)
+    Ok(refresh_token.into())
 }
 
 /// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
@@ -139,16 +150,16 @@ pub async fn find_session_by_token(db: &impl ConnectionTrait, token: &str, accou
 }
 
 /// Exchanges a refresh token for a new one and extends the session. All older tokens of the session become used. A
-/// used token is accepted again within the grace period, for concurrent refreshes of several tabs; later reuse
+/// used token is accepted again within the reuse interval, for concurrent refreshes of several tabs; later reuse
 /// indicates a stolen token and revokes the session.
 ///
-/// Only used tokens within the grace period are stored: the family part identifies the session of older ones.
+/// Only used tokens within the reuse interval are stored: the family part identifies the session of older ones.
 ///
 /// An invalid token is not an `Err`, because the revocation of the session must be committed.
 pub async fn refresh_session(
     tx: &Tx,
     token: &str,
-    (lifetime, grace): (TimeDelta, TimeDelta),
+    (lifetime, reuse_interval): (TimeDelta, TimeDelta),
 ) -> Result<RefreshOutcome> {
     let Some((family, query)) = select_session_by_token(token) else {
         return Ok(RefreshOutcome::Invalid("there is no such token"));
@@ -156,11 +167,11 @@ pub async fn refresh_session(
     let session = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = session.filter(|session| session.revoked_at.is_none() && session.expires_at > tx.now());
     let Some(session) = active else { return Ok(RefreshOutcome::Invalid("its session has ended")) };
-    if !is_refresh_token_valid(tx, token, session.id, grace).await? {
+    if !is_refresh_token_valid(tx, token, session.id, reuse_interval).await? {
         revoke_sessions(tx, session.account_id, Some(session.id)).await?;
         return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
     }
-    let Some(account) = super::account::find_active_account(tx, session.account_id).await? else {
+    let Some(account) = find_active_account(tx, session.account_id).await? else {
         return Ok(RefreshOutcome::Invalid("its account may not sign in"));
     };
     let expires_at = tx.now() + lifetime;
@@ -180,22 +191,22 @@ pub async fn refresh_session(
         .await?;
     refresh_token::Entity::delete_many()
         .filter(refresh_token::Column::SessionId.eq(session.id))
-        .filter(refresh_token::Column::UsedAt.lt(tx.now() - grace))
+        .filter(refresh_token::Column::UsedAt.lt(tx.now() - reuse_interval))
         .exec(tx)
         .await?;
     let refresh_token = issue_refresh_token(tx, session.id, family).await?;
     Ok(RefreshOutcome::Issued(Box::new(IssuedSession { session_id: session.id, account, refresh_token, expires_at })))
 }
 
-/// Returns whether a token is unused, or was used within the grace period less than [`MAX_TOKEN_REUSES`] times.
-async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, grace: TimeDelta) -> Result<bool> {
+/// Returns whether a token is unused, or was used within the reuse interval less than [`MAX_TOKEN_REUSES`] times.
+async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, reuse_interval: TimeDelta) -> Result<bool> {
     let stored = refresh_token::Entity::find_by_id(random_token::sha256_base64url(token))
         .filter(refresh_token::Column::SessionId.eq(session_id))
         .one(tx)
         .await?;
     let Some(stored) = stored else { return Ok(false) };
     let Some(used_at) = stored.used_at else { return Ok(true) };
-    if used_at + grace <= tx.now() {
+    if used_at + reuse_interval <= tx.now() {
         return Ok(false);
     }
     let reuse_count = refresh_token::Entity::find()

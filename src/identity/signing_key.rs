@@ -34,7 +34,8 @@ pub enum KeyRotation {
     Compromised,
 }
 
-/// Current signing key and all verification keys.
+/// Current signing key and all verification keys. `Debug` of a private key prints no key material.
+#[derive(Debug)]
 pub struct KeyRing {
     /// Key ID and private key for new tokens.
     pub current: Option<(String, EncodingKey)>,
@@ -42,16 +43,11 @@ pub struct KeyRing {
 }
 
 /// Public key for token verification.
+#[derive(Debug)]
 struct VerificationKey {
     kid: String,
     x: String,
     decoding_key: DecodingKey,
-}
-
-impl std::fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.verification_keys.iter().map(|verification_key| &verification_key.kid)).finish()
-    }
 }
 
 impl KeyRing {

@@ -123,8 +123,7 @@ impl CatalogImporter<'_> {
             return Ok(summary);
         }
         let batch = async |batch: &[ProductInput]| {
-            let write =
-                async || db.write_with_retry(|| async |tx| store_product_batch(tx, currency, batch).await).await;
+            let write = async || db.write_with_retry(async |tx| store_product_batch(tx, currency, batch).await).await;
             match write().await {
                 // A concurrent transaction inserted one of these rows; the retry matches it as existing.
                 Err(error) if error.is_unique_violation() => write().await,

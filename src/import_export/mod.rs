@@ -5,8 +5,8 @@ mod shopify;
 mod woocommerce;
 pub mod catalog_reader;
 pub mod taxonomy;
-pub mod demo_data;
 pub mod import;
+#[cfg(feature = "demo")]
 pub mod seed;
 pub mod export;
 

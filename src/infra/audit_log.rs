@@ -1,77 +1,19 @@
 //! The audit log: one row per change, written in the transaction of the change.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveEnum, ConnectionTrait, DeriveActiveEnum, EnumIter, FromQueryResult, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
+use serde::Serialize;
 use serde_json::Value;
 
 pub use super::entity::audit_log::Model as AuditRow;
-use super::{Db, Tx, entity::audit_log};
+use super::{Actor, Db, Tx, entity::audit_log, sql_builder::query_rows};
 use crate::base::{
     Error, Result,
     global_id::NodeType,
     pagination::{Cursor, CursorValue, Page, PageRequest},
 };
-
-/// The actor of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Actor {
-    /// A caller without authentication.
-    Anonymous,
-    /// The system: a command or a job.
-    #[default]
-    System,
-    /// A customer or staff account.
-    Account(i64),
-    /// An API key.
-    ApiKey(i64),
-}
-
-/// The kind of an actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-pub enum ActorKind {
-    /// A caller without authentication.
-    Anonymous,
-    /// The system: a command or a job.
-    System,
-    /// A customer or staff account.
-    Account,
-    /// An API key.
-    ApiKey,
-}
-
-impl Actor {
-    /// Returns the kind and the id, as stored.
-    #[must_use]
-    pub const fn to_db_parts(self) -> (ActorKind, Option<i64>) {
-        match self {
-            Self::Anonymous => (ActorKind::Anonymous, None),
-            Self::System => (ActorKind::System, None),
-            Self::Account(id) => (ActorKind::Account, Some(id)),
-            Self::ApiKey(id) => (ActorKind::ApiKey, Some(id)),
-        }
-    }
-}
-
-/// Formats kind and id: `account:7`.
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, id) = self.to_db_parts();
-        f.write_str(&kind.to_value())?;
-        id.map_or(Ok(()), |id| write!(f, ":{id}"))
-    }
-}
-
-/// The origin of a change.
-#[derive(Debug, Clone, Default)]
-pub struct RequestOrigin {
-    /// The actor.
-    pub actor: Actor,
-    /// The id of the request; empty for the system.
-    pub request_id: String,
-}
 
 /// A change of one entity, to be recorded.
 #[derive(Debug, Clone)]
@@ -149,9 +91,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
     let direction = if request.backwards { "" } else { " DESC" };
     sql.push(&format!(" ORDER BY a.created_at{direction}, a.id{direction}"));
     sql.push(&format!(" LIMIT {}", request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let audit_rows = rows.iter().map(|row| AuditRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(audit_rows, request))
+    Ok(Page::from_rows(query_rows(db, sql).await?, request))
 }
 
 impl Tx {
@@ -174,4 +114,56 @@ impl Tx {
         };
         self.insert_rows(&records.iter().map(to_row).collect::<Vec<_>>()).await
     }
+}
+
+/// Clears the values of an entity's audit rows; the actions are kept.
+pub async fn erase_audit_values(tx: &Tx, (kind, row_id): (NodeType, i64)) -> Result<()> {
+    audit_log::Entity::update_many()
+        .col_expr(audit_log::Column::Before, Expr::value(None::<Value>))
+        .col_expr(audit_log::Column::After, Expr::value(None::<Value>))
+        .filter(audit_log::Column::EntityType.eq(kind.name()))
+        .filter(audit_log::Column::EntityId.eq(row_id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// An audited change, as exported to the person that it is about.
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "audit_log::Entity")]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedChange {
+    action: String,
+    before: Option<Value>,
+    after: Option<Value>,
+    created_at: DateTime<Utc>,
+}
+
+/// An audited action of an account, as exported to it: without the values of the changed entity.
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "audit_log::Entity")]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedAction {
+    action: String,
+    entity_type: String,
+    created_at: DateTime<Utc>,
+}
+
+/// Exports the changes of an entity, oldest first. Statements: 1.
+pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType, i64)) -> Result<Vec<ExportedChange>> {
+    let changes = audit_log::Entity::find()
+        .filter(audit_log::Column::EntityType.eq(kind.name()))
+        .filter(audit_log::Column::EntityId.eq(row_id))
+        .order_by_asc(audit_log::Column::CreatedAt);
+    Ok(changes.into_partial_model().all(db).await?)
+}
+
+/// Exports the actions of an account, oldest first. Statements: 1.
+pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<ExportedAction>> {
+    let (kind, actor_id) = Actor::Account(account_id).to_db_parts();
+    let actions = audit_log::Entity::find()
+        .filter(audit_log::Column::ActorKind.eq(kind))
+        .filter(audit_log::Column::ActorId.eq(actor_id))
+        .order_by_asc(audit_log::Column::CreatedAt);
+    Ok(actions.into_partial_model().all(db).await?)
 }

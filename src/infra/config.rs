@@ -3,6 +3,9 @@
 
 mod cart;
 mod checkout;
+mod database;
+mod duration;
+mod email;
 mod graphql;
 mod identity;
 mod jobs;
@@ -10,9 +13,10 @@ mod log;
 mod notification;
 mod range;
 mod server;
+mod sms;
 mod throttle;
 
-use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use chrono_tz::Tz;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
@@ -22,13 +26,16 @@ use serde::{Deserialize, Deserializer, de};
 use crate::base::{Country, LanguageCode};
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
+pub use database::DatabaseConfig;
+pub use email::{EmailConfig, SmtpTls};
 pub use graphql::GraphqlConfig;
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
-pub use notification::{DeliveryMode, EmailConfig, NotificationConfig, SmsConfig, SmtpTls};
-use range::{DAY, one_line_of_text, seconds_within, within};
+pub use notification::{DeliveryMode, NotificationConfig};
+use range::one_line_of_text;
 pub use server::{ServerConfig, ShutdownDelay};
+pub use sms::SmsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 
 /// The default settings, which declare all settings.
@@ -60,7 +67,7 @@ pub struct Config {
     /// Settings of the checkout.
     pub checkout: CheckoutConfig,
     /// Settings of emails.
-    pub mail: EmailConfig,
+    pub email: EmailConfig,
     /// Settings of SMS.
     pub sms: SmsConfig,
     /// Settings of notifications.
@@ -112,51 +119,6 @@ impl FromStr for ShopMode {
     }
 }
 
-/// `[database]`
-#[derive(Clone, Deserialize)]
-pub struct DatabaseConfig {
-    /// The database URL; never shown, because it may contain a password.
-    pub url: String,
-    /// The number of connections; 0: derived from the number of cores.
-    pub connections: u32,
-    /// The timeout of a statement.
-    #[serde(deserialize_with = "deserialize_seconds")]
-    pub statement_timeout: Duration,
-    /// The timeout of waiting for a lock.
-    #[serde(deserialize_with = "deserialize_seconds")]
-    pub lock_timeout: Duration,
-    /// The timeout of an idle transaction.
-    #[serde(deserialize_with = "deserialize_seconds")]
-    pub idle_transaction_timeout: Duration,
-    /// The timeout of waiting for a free connection.
-    #[serde(deserialize_with = "deserialize_seconds")]
-    pub acquire_timeout: Duration,
-}
-
-impl DatabaseConfig {
-    /// Validates the settings.
-    fn check(&self) -> Result<(), String> {
-        within("database.connections", self.connections, 0..=10_000)?;
-        seconds_within("database.statement_timeout", self.statement_timeout, 1..=DAY)?;
-        seconds_within("database.lock_timeout", self.lock_timeout, 1..=DAY)?;
-        seconds_within("database.idle_transaction_timeout", self.idle_transaction_timeout, 1..=DAY)?;
-        seconds_within("database.acquire_timeout", self.acquire_timeout, 1..=DAY)
-    }
-
-    /// Returns the settings without timeouts, for commands and migrations.
-    #[must_use]
-    pub fn without_limits(&self) -> Self {
-        let no_limit = Duration::ZERO;
-        Self { statement_timeout: no_limit, lock_timeout: no_limit, idle_transaction_timeout: no_limit, ..self.clone() }
-    }
-}
-
-impl std::fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseConfig").field("connections", &self.connections).finish_non_exhaustive()
-    }
-}
-
 /// A switch: on, off, or derived from the shop's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AutoBool {
@@ -195,10 +157,6 @@ fn deserialize_parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'
     text.parse().map_err(|error| de::Error::custom(format!("`{text}` will not do: {error}")))
 }
 
-fn deserialize_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_secs)
-}
-
 impl Config {
     /// Loads the defaults, `savannah.toml` if it exists, and the environment.
     ///
@@ -227,7 +185,9 @@ impl Config {
         for (key, value) in &file_settings {
             // A float would be rounded.
             if matches!(value, ValueKind::Float(_)) {
-                return Err(format!("{key} in {file_name}: {value} will not do, a whole number is needed"));
+                return Err(format!(
+                    "{key} in {file_name}: a fraction will not do, a whole number or a text is needed"
+                ));
             }
             if !known_settings.contains_key(&identity::to_template_key(key).0) {
                 return Err(unknown_setting_message(key, &file_name, known_settings.keys(), str::to_owned));
@@ -261,20 +221,16 @@ impl Config {
 
     /// Validates the settings.
     fn validate(mut self) -> Result<Self, String> {
-        let url = &self.database.url;
-        if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
-        }
         one_line_of_text("shop.name", &self.shop.name)?;
-        self.database.check()?;
-        self.server.check()?;
+        self.database.validate()?;
+        self.server.validate()?;
         self.graphql.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;
         self.throttle.validate()?;
         self.identity.validate(self.shop.mode, &self.server.public_url)?;
-        self.mail.validate(self.shop.mode)?;
+        self.email.validate(self.shop.mode)?;
         self.sms.validate(self.shop.mode)?;
         self.notification.validate()?;
         Ok(self)

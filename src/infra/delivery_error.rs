@@ -8,13 +8,16 @@ use super::private_files;
 const MAX_REASON_LENGTH: usize = 300;
 
 /// The error of a message delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
     /// A retry may succeed.
+    #[error("{0}")]
     Transient(String),
     /// A retry cannot succeed: the recipient is invalid or refuses messages.
+    #[error("{0}")]
     Permanent(String),
     /// The channel is disabled.
+    #[error("the channel is disabled")]
     Disabled,
 }
 

@@ -1,6 +1,6 @@
 //! Emails: sent by SMTP or, in development, written to a folder.
 
-use std::{error::Error as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use lettre::{
@@ -12,12 +12,14 @@ use lettre::{
         client::{self, TlsParameters},
     },
 };
+use secrecy::ExposeSecret;
 
 use super::{
     Config,
     config::{DeliveryMode, EmailConfig, SmtpTls},
     delivery_error::{DeliveryError, write_message_file},
 };
+use crate::base::error::format_error_chain;
 
 /// The timeout of a whole SMTP exchange, as a multiple of the timeout of one command.
 const SMTP_TOTAL_TIMEOUT_FACTOR: u32 = 2;
@@ -62,13 +64,13 @@ impl EmailSender {
     /// # Errors
     /// Returns a message for the operator if a setting is invalid.
     pub fn new(config: &Config) -> Result<Self, String> {
-        let EmailConfig { from, reply_to, .. } = &config.mail;
-        let transport = match config.mail.delivery_mode(config.shop.mode) {
+        let EmailConfig { from, reply_to, .. } = &config.email;
+        let transport = match config.email.delivery_mode(config.shop.mode) {
             DeliveryMode::Disabled => EmailTransport::Disabled,
-            DeliveryMode::File => EmailTransport::Directory(config.notification.folder.clone()),
+            DeliveryMode::File => EmailTransport::Directory(config.notification.file_directory.clone()),
             DeliveryMode::Service => EmailTransport::Smtp {
-                client: build_smtp_transport(&config.mail)?,
-                timeout: config.mail.timeout * SMTP_TOTAL_TIMEOUT_FACTOR,
+                client: build_smtp_transport(&config.email)?,
+                timeout: config.email.timeout * SMTP_TOTAL_TIMEOUT_FACTOR,
             },
         };
         Ok(Self { from: from.clone(), reply_to: reply_to.parse().ok(), transport })
@@ -118,7 +120,7 @@ impl EmailSender {
 }
 
 fn build_smtp_transport(config: &EmailConfig) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    let tls_parameters = || TlsParameters::new(config.host.clone()).map_err(|error| format!("mail.host: {error}"));
+    let tls_parameters = || TlsParameters::new(config.host.clone()).map_err(|error| format!("email.host: {error}"));
     let tls = match config.tls {
         SmtpTls::StartTls => client::Tls::Required(tls_parameters()?),
         SmtpTls::Implicit => client::Tls::Wrapper(tls_parameters()?),
@@ -128,21 +130,17 @@ fn build_smtp_transport(config: &EmailConfig) -> Result<AsyncSmtpTransport<Tokio
         .port(config.port)
         .tls(tls)
         .timeout(Some(config.timeout))
-        .pool_config(PoolConfig::new().max_size(config.connections));
-    if !config.user.is_empty() {
-        builder = builder.credentials(Credentials::new(config.user.clone(), config.password.clone()));
+        .pool_config(PoolConfig::new().max_size(config.max_connections));
+    if !config.username.is_empty() {
+        let password = config.password.expose_secret().to_owned();
+        builder = builder.credentials(Credentials::new(config.username.clone(), password));
     }
     Ok(builder.build())
 }
 
 /// Classifies an SMTP error: 5xx is permanent except for rejected credentials, everything else is transient.
 fn classify_smtp_error(error: &smtp::Error) -> DeliveryError {
-    let mut description = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        description = format!("{description}: {source}");
-        cause = source.source();
-    }
+    let description = format_error_chain(error);
     let code = error.status().map(u16::from);
     if error.is_permanent() && !code.is_some_and(|code| SMTP_AUTHENTICATION_FAILURES.contains(&code)) {
         DeliveryError::permanent(description)

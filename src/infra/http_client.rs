@@ -1,6 +1,6 @@
 //! The HTTP client of outbound requests, with limits on time and size.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
@@ -9,6 +9,8 @@ use reqwest::{
     header::{HeaderName, HeaderValue},
     redirect::Policy,
 };
+
+use crate::base::error::format_error_chain;
 
 /// The timeout of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,29 +38,15 @@ pub struct FormRequest<'a> {
     pub timeout: Duration,
 }
 
-/// The error of a request, with all its causes. For logs only: it contains URLs.
-#[derive(Debug)]
-pub struct HttpClientError(String);
-
-impl fmt::Display for HttpClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for HttpClientError {}
-
-impl From<reqwest::Error> for HttpClientError {
-    fn from(error: reqwest::Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(source) = cause {
-            message.push_str(": ");
-            message.push_str(&source.to_string());
-            cause = source.source();
-        }
-        Self(message)
-    }
+/// The error of a request. For logs only: it contains URLs.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpClientError {
+    /// The request could not be sent, or its response not be read.
+    #[error(transparent)]
+    Request(#[from] reqwest::Error),
+    /// The response exceeds the maximum size.
+    #[error("the answer has more than {MAX_RESPONSE_BYTES} bytes")]
+    ResponseTooLarge,
 }
 
 impl HttpClient {
@@ -75,7 +63,7 @@ impl HttpClient {
             .build();
         client
             .map(Self)
-            .map_err(|error| format!("requests to other servers cannot be made: {}", HttpClientError::from(error)))
+            .map_err(|error| format!("requests to other servers cannot be made: {}", format_error_chain(&error)))
     }
 
     /// Sends a form and reads the whole response.
@@ -104,7 +92,7 @@ impl HttpClient {
         std::mem::swap(http_response.headers_mut(), response.headers_mut());
         while let Some(chunk) = response.chunk().await? {
             if http_response.body().len() + chunk.len() > MAX_RESPONSE_BYTES {
-                return Err(HttpClientError(format!("the answer has more than {MAX_RESPONSE_BYTES} bytes")));
+                return Err(HttpClientError::ResponseTooLarge);
             }
             http_response.body_mut().extend_from_slice(&chunk);
         }

@@ -32,7 +32,7 @@ pub trait BackgroundJob: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// The queue. Concurrency is limited per queue; queues do not wait for each other.
     const QUEUE: &'static str = "default";
-    /// The maximum number of attempts; `jobs.attempts` if `None`.
+    /// The maximum number of attempts; `jobs.max_attempts` if `None`.
     const MAX_ATTEMPTS: Option<u32> = None;
 
     /// Returns the deduplication key: a job is not stored while an unfinished job of the same kind has the same key.

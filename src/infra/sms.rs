@@ -6,6 +6,7 @@ use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, HeaderName, HeaderValue},
 };
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     delivery_error::{DeliveryError, write_message_file},
     http_client::FormRequest,
 };
+use crate::base::error::format_error_chain;
 
 /// The characters of one GSM-7 message, and of each segment of a longer one.
 const GSM7_SEGMENT: (usize, usize) = (160, 153);
@@ -81,9 +83,9 @@ impl SmsSender {
     pub fn new(config: &Config, client: &HttpClient) -> Result<Self, String> {
         Ok(Self(match config.sms.delivery_mode(config.shop.mode) {
             DeliveryMode::Disabled => SmsTransport::Disabled,
-            DeliveryMode::File => SmsTransport::Directory(config.notification.folder.clone()),
+            DeliveryMode::File => SmsTransport::Directory(config.notification.file_directory.clone()),
             DeliveryMode::Service => {
-                let api_key = HeaderValue::from_str(&config.sms.api_key);
+                let api_key = HeaderValue::from_str(config.sms.api_key.expose_secret());
                 let mut api_key = api_key.map_err(|_| "sms.api_key: a key has no odd characters".to_owned())?;
                 api_key.set_sensitive(true);
                 let url = format!("{}/version1/messaging", config.sms.base_url());
@@ -131,8 +133,8 @@ impl SmsSender {
                     fields: &fields,
                     timeout: config.timeout,
                 };
-                let (status, body) =
-                    client.send_form(form).await.map_err(|error| DeliveryError::transient(error.to_string()))?;
+                let sent = client.send_form(form).await;
+                let (status, body) = sent.map_err(|error| DeliveryError::transient(format_error_chain(&error)))?;
                 parse_gateway_response(status, &body, &message.to)
             }
         }

@@ -1,9 +1,13 @@
 //! A builder of hand-written SQL statements, whose values are always bound and never become part of the text.
 
+use std::collections::HashMap;
+
 use sea_orm::{
-    DbBackend, Statement, Value,
+    ConnectionTrait, DbBackend, FromQueryResult, Statement, Value,
     sea_query::{ArrayType, OptionEnum},
 };
+
+use crate::base::Result;
 
 /// The largest character: appended to a prefix, it sorts after all strings with that prefix, byte by byte.
 const MAX_CHAR: char = char::MAX;
@@ -212,6 +216,21 @@ fn to_postgres_text(value: &Value) -> String {
         _ => None,
     };
     text.unwrap_or_else(|| "\u{1e}".to_owned())
+}
+
+/// Runs a query and reads its rows. Statements: 1.
+pub async fn query_rows<R: FromQueryResult>(db: &impl ConnectionTrait, sql: SqlBuilder) -> Result<Vec<R>> {
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// Groups rows by their owner, each group in the order of the rows.
+pub fn group_by_owner<R>(rows: Vec<R>, owner_of: impl Fn(&R) -> i64) -> HashMap<i64, Vec<R>> {
+    let mut groups: HashMap<i64, Vec<R>> = HashMap::new();
+    for row in rows {
+        groups.entry(owner_of(&row)).or_default().push(row);
+    }
+    groups
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query:
 
 use super::{
     Db,
-    config::RateLimit,
+    config::{RateLimit, ThrottleConfig},
     entity::throttle::{self, Column},
 };
 use crate::base::{Error, Result};
@@ -143,6 +143,35 @@ impl Throttle {
             }
         }
         outcome.into_result(now)
+    }
+}
+
+/// The rate limits of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestThrottle<'a> {
+    /// The rate limiter of the instance.
+    pub throttle: &'a Throttle,
+    /// The database, not limited by the statement budget of the request.
+    pub db: &'a Db,
+    /// The limits.
+    pub config: &'a ThrottleConfig,
+    /// The client's IP address; empty if unknown.
+    pub ip_address: &'a str,
+}
+
+impl RequestThrottle<'_> {
+    /// Creates a subject for the client's network; `None` if its address is unknown.
+    #[must_use]
+    pub fn network_subject(&self, action: &'static str, limit: RateLimit) -> Option<ThrottleSubject> {
+        ThrottleSubject::for_network(action, self.ip_address, limit)
+    }
+
+    /// Counts an action of the request, as [`Throttle::count_action`] does.
+    ///
+    /// # Errors
+    /// Returns `RateLimited` if a subject has reached its limit.
+    pub async fn count_action(&self, subjects: &[ThrottleSubject]) -> Result<()> {
+        self.throttle.count_action(self.db, subjects).await
     }
 }
 

@@ -5,14 +5,13 @@ use serde_json::{Value, json};
 
 use super::{
     DEFAULT_LOCATION_ID,
-    on_hand::lock_products,
-    refresh_in_stock,
+    in_stock::{lock_products, refresh_in_stock},
     reservation::write_on_hand_changes,
     stock_level::{self, StockLevelRow},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Db, IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
 };
 
 /// Maximum stock quantity of a variant at a location.
@@ -70,13 +69,32 @@ pub enum StockOperation {
     },
 }
 
-/// Applies an operation and returns the resulting stock level at the key's location.
+/// Applies an operation once and returns the resulting stock level at the key's location; a request that was carried out
+/// before only returns the current one.
 ///
 /// # Errors
 /// Returns `BadUserInput` if a quantity is out of range or both locations are the same, `NotFound` if the variant or a
 /// location does not exist, `InsufficientStock` if too few unreserved units are on hand, and `VersionConflict` if the
 /// on-hand quantity differs from `expected`.
-pub async fn apply_stock_operation(tx: &Tx, key: StockKey, operation: StockOperation) -> Result<StockLevelRow> {
+pub async fn apply_stock_operation(
+    db: &Db,
+    idempotency_key: &IdempotencyKey,
+    key: StockKey,
+    operation: StockOperation,
+) -> Result<StockLevelRow> {
+    db.write_with_retry(async |tx| {
+        let resource = ResourceKey::Existing(key.variant_id);
+        if let IdempotencyClaim::New(_) = tx.claim_idempotency_key(idempotency_key, resource).await? {
+            return change_stock(tx, key, operation).await;
+        }
+        let levels = stock_level::lock_stock_levels(tx, [key.variant_id]).await?;
+        let level = levels.into_iter().find(|level| level.location_id == key.location_or_default());
+        level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
+    })
+    .await
+}
+
+async fn change_stock(tx: &Tx, key: StockKey, operation: StockOperation) -> Result<StockLevelRow> {
     match operation {
         StockOperation::Adjust { delta, reason } => adjust_stock(tx, key, delta, reason).await,
         StockOperation::Set { quantity, expected } => set_stock(tx, key, quantity, expected).await,
@@ -146,78 +164,93 @@ pub struct StockSettings {
 ///
 /// # Errors
 /// Returns `NotFound` if the variant or location does not exist, and `BadUserInput` if the threshold is out of range.
-pub async fn update_stock_settings(tx: &Tx, key: StockKey, setting: StockSettings) -> Result<StockLevelRow> {
-    let StockSettings { tracked, allow_backorder: backorder, low_stock_threshold } = setting;
-    if low_stock_threshold.flatten().is_some_and(|threshold| !(0..=MAX_STOCK_QUANTITY).contains(&threshold)) {
-        return Err(Error::bad_input(
-            "input.lowStockThreshold",
-            format!("a threshold is from 0 to {MAX_STOCK_QUANTITY}"),
-        ));
-    }
-    let before = lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
-    let mut audit_fields = serde_json::Map::new();
-    // Lock order: the product before its variants, as in product edits.
-    lock_products(tx, &[key.variant_id]).await?;
-    for (column, name, setting) in [("track_stock", "tracked", tracked), ("allow_backorder", "backorder", backorder)] {
-        let Some(setting) = setting else { continue };
-        let mut sql = tx.sql();
-        sql.push(&format!("UPDATE variant SET {column} = "))
-            .bind(setting)
-            .push(", version = version + 1, updated_at = ");
-        sql.bind(tx.now()).push(" WHERE id = ").bind(key.variant_id).push(&format!(" AND {column} <> ")).bind(setting);
-        if tx.execute_raw(sql.into_statement()).await?.rows_affected() > 0 {
-            audit_fields.insert(name.to_owned(), json!(setting));
+pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSettings) -> Result<StockLevelRow> {
+    db.write_with_retry(async |tx| {
+        let StockSettings { tracked, allow_backorder: backorder, low_stock_threshold } = setting;
+        if low_stock_threshold.flatten().is_some_and(|threshold| !(0..=MAX_STOCK_QUANTITY).contains(&threshold)) {
+            return Err(Error::bad_input(
+                "input.lowStockThreshold",
+                format!("a threshold is from 0 to {MAX_STOCK_QUANTITY}"),
+            ));
         }
-    }
-    if let Some(threshold) = low_stock_threshold {
-        let mut sql = tx.sql();
-        sql.push("UPDATE inventory_level SET low_stock_threshold = ")
-            .bind(threshold)
-            .push(", updated_at = ")
-            .bind(tx.now());
-        sql.push(" WHERE variant_id = ")
-            .bind(key.variant_id)
-            .push(" AND location_id = ")
-            .bind(key.location_or_default());
-        tx.execute_raw(sql.into_statement()).await?;
-        audit_fields.insert("lowStockThreshold".into(), json!(threshold));
-    }
-    let after = stock_level::lock_stock_levels(tx, [key.variant_id]).await?;
-    stock_level::propagate_stock_changes(tx, &before, &after).await?;
-    refresh_in_stock(tx, &[key.variant_id]).await?;
-    if !audit_fields.is_empty() {
-        record_stock_audit(tx, "stock.settings", key.variant_id, (None, Value::Object(audit_fields))).await?;
-    }
-    find_level(&after, key.location_or_default())
+        let before =
+            lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
+        let mut audit_fields = serde_json::Map::new();
+        // Lock order: the product before its variants, as in product edits.
+        lock_products(tx, &[key.variant_id]).await?;
+        for (column, name, setting) in
+            [("track_stock", "tracked", tracked), ("allow_backorder", "backorder", backorder)]
+        {
+            let Some(setting) = setting else { continue };
+            let mut sql = tx.sql();
+            sql.push(&format!("UPDATE variant SET {column} = "))
+                .bind(setting)
+                .push(", version = version + 1, updated_at = ");
+            sql.bind(tx.now())
+                .push(" WHERE id = ")
+                .bind(key.variant_id)
+                .push(&format!(" AND {column} <> "))
+                .bind(setting);
+            if tx.execute_raw(sql.into_statement()).await?.rows_affected() > 0 {
+                audit_fields.insert(name.to_owned(), json!(setting));
+            }
+        }
+        if let Some(threshold) = low_stock_threshold {
+            let mut sql = tx.sql();
+            sql.push("UPDATE inventory_level SET low_stock_threshold = ")
+                .bind(threshold)
+                .push(", updated_at = ")
+                .bind(tx.now());
+            sql.push(" WHERE variant_id = ")
+                .bind(key.variant_id)
+                .push(" AND location_id = ")
+                .bind(key.location_or_default());
+            tx.execute_raw(sql.into_statement()).await?;
+            audit_fields.insert("lowStockThreshold".into(), json!(threshold));
+        }
+        let after = stock_level::lock_stock_levels(tx, [key.variant_id]).await?;
+        stock_level::propagate_stock_changes(tx, &before, &after).await?;
+        refresh_in_stock(tx, &[key.variant_id]).await?;
+        if !audit_fields.is_empty() {
+            record_stock_audit(tx, "stock.settings", key.variant_id, (None, Value::Object(audit_fields))).await?;
+        }
+        find_level(&after, key.location_or_default())
+    })
+    .await
 }
 
 /// Creates a stock location.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the name is invalid, and `AlreadyExists` if another location has it.
-pub async fn create_location(tx: &Tx, name: &str) -> Result<StockLocation> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > MAX_LOCATION_NAME_LENGTH || name.chars().any(char::is_control) {
-        return Err(Error::bad_input(
-            "input.name",
-            format!("a name has 1 to {MAX_LOCATION_NAME_LENGTH} characters on one line"),
-        ));
-    }
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO location (name, is_default, created_at, updated_at) VALUES (").bind(name).push(", false, ");
-    sql.bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (name) DO NOTHING RETURNING id");
-    let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
-        return Err(Error::user(PublicErrorCode::AlreadyExists, "input.name", "there is a location of this name"));
-    };
-    let location = StockLocation { id: row.try_get_by(0)?, name: name.to_owned(), is_default: false };
-    let audit_record = AuditRecord {
-        action: "location.create",
-        entity: (NodeType::Location, location.id),
-        before: None,
-        after: Some(json!({ "name": location.name })),
-    };
-    tx.record_audit(&[audit_record]).await?;
-    Ok(location)
+pub async fn create_location(db: &Db, name: &str) -> Result<StockLocation> {
+    db.write(async |tx| {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > MAX_LOCATION_NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(Error::bad_input(
+                "input.name",
+                format!("a name has 1 to {MAX_LOCATION_NAME_LENGTH} characters on one line"),
+            ));
+        }
+        let mut sql = tx.sql();
+        sql.push("INSERT INTO location (name, is_default, created_at, updated_at) VALUES (")
+            .bind(name)
+            .push(", false, ");
+        sql.bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (name) DO NOTHING RETURNING id");
+        let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
+            return Err(Error::user(PublicErrorCode::AlreadyExists, "input.name", "there is a location of this name"));
+        };
+        let location = StockLocation { id: row.try_get_by(0)?, name: name.to_owned(), is_default: false };
+        let audit_record = AuditRecord {
+            action: "location.create",
+            entity: (NodeType::Location, location.id),
+            before: None,
+            after: Some(json!({ "name": location.name })),
+        };
+        tx.record_audit(&[audit_record]).await?;
+        Ok(location)
+    })
+    .await
 }
 
 /// Returns all locations, the default location first. Statements: 1.

@@ -2,6 +2,8 @@
 
 pub mod entity;
 pub mod events;
+pub mod location;
+pub mod in_stock;
 pub mod stock_level;
 pub mod on_hand;
 pub mod availability;
@@ -11,7 +13,6 @@ pub mod movements;
 
 pub use availability::{StockAvailability, load_product_availability, load_variant_availability};
 pub use events::StockLow;
-pub use on_hand::{check_on_hand, refresh_in_stock, set_on_hand, set_on_hand_with_audit};
-
-/// Id of the default location, which every database has.
-pub const DEFAULT_LOCATION_ID: i64 = 1;
+pub use in_stock::refresh_in_stock;
+pub use location::DEFAULT_LOCATION_ID;
+pub use on_hand::{check_on_hand, set_on_hand, set_on_hand_with_audit};

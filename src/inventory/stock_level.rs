@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{StockLow, refresh_in_stock};
+use super::{events::StockLow, in_stock::refresh_in_stock};
 use crate::{base::Result, infra::Tx};
 
 /// The stock of a variant at a location.

@@ -8,7 +8,7 @@ pub mod preference;
 pub mod send;
 mod enqueue;
 pub mod sending_limits;
-pub mod guest_erasure;
+pub mod privacy;
 pub mod identity_handlers;
 pub mod order_handlers;
 pub mod queries;

@@ -21,6 +21,7 @@ use crate::{
         entity::{FulfillmentRow, LineQuantityRow},
         queries,
     },
+    payment::refunds,
 };
 
 /// Enqueues the notification of a placed order.
@@ -80,7 +81,7 @@ pub async fn notify_order_refunded(tx: &Tx, delivered: &DeliveredEvent<OrderRefu
     let Some((recipient, order, mut data)) = load_order_notification(tx, delivered.event.order).await? else {
         return Ok(());
     };
-    let refunds = queries::refunds(tx, &[order.id]).await?.remove(&order.id).unwrap_or_default();
+    let refunds = refunds::list_refunds_of_order(tx, order.id).await?;
     let refund = refunds.into_iter().find(|refund| refund.id == delivered.event.refund);
     let refund = refund.ok_or_else(|| Error::internal("telling of a refund", "it is not there"))?;
     data.refund = Some(format_amount(refund.amount, parse_order_currency(&order)?));

@@ -12,7 +12,7 @@ use crate::{
         Error, Result,
         pagination::{Cursor, Page, PageRequest},
     },
-    infra::SqlBuilder,
+    infra::{SqlBuilder, sql_builder::query_rows},
 };
 
 /// Tag of this list's cursors.
@@ -122,6 +122,5 @@ pub(super) async fn list_preferences(
 ) -> Result<Vec<notification_preference::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT * FROM notification_preference WHERE ").eq_any("account_id", account_ids.iter().copied());
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| notification_preference::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    query_rows(db, sql).await
 }

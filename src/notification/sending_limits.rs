@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveEnum, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
     sea_query::{Expr, OnConflict},
@@ -67,7 +67,7 @@ async fn reserve_email_slot(
     let reservation = OnConflict::column(notification_throttle::Column::SubjectHash)
         .update_column(notification_throttle::Column::UpdatedAt)
         .value(notification_throttle::Column::NextSlotMs, slot_after)
-        .action_and_where(next_slot().lte(now_millis + to_millis(config.email_delay_limit)))
+        .action_and_where(next_slot().lte(now_millis + to_millis(config.max_email_delay)))
         .to_owned();
     let insert = notification_throttle::Entity::insert(row).on_conflict(reservation);
     let Some(reserved) = insert.exec_with_returning_many(tx).await?.into_iter().next() else {
@@ -145,7 +145,7 @@ pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
 
 /// Deletes notifications and daily counts past their retention, and elapsed time slots.
 pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Result<()> {
-    let cutoff = db.now() - TimeDelta::days(config.keep_days.into());
+    let cutoff = db.now() - config.retention;
     let expired = notification::Entity::find()
         .filter(notification::Column::Status.ne(NotificationStatus::Queued))
         .filter(notification::Column::UpdatedAt.lt(cutoff))

@@ -1,13 +1,12 @@
 //! Entities of orders, their lines, history and fulfillments.
 
-use aws_lc_rs::constant_time;
-use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 
 use super::{
     refund_share::refund_share,
     state_machine::{FulfillmentStatus, PaymentStatus, Status},
 };
+use crate::identity::random_token;
 
 pub use fulfillment::Model as FulfillmentRow;
 pub use order_history::Model as OrderHistoryRow;
@@ -210,7 +209,7 @@ impl OrderRow {
     /// Returns whether `token` is the order's access token; compares in constant time.
     #[must_use]
     pub fn has_token(&self, token: &str) -> bool {
-        constant_time::verify_slices_are_equal(self.guest_access_token.as_bytes(), token.as_bytes()).is_ok()
+        random_token::secrets_are_equal(&self.guest_access_token, token)
     }
 }
 
@@ -241,20 +240,4 @@ pub struct LineQuantityRow {
     pub owner: i64,
     pub order_line_id: i64,
     pub quantity: i64,
-}
-
-/// A refund of an order.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct RefundRow {
-    pub id: i64,
-    pub order_id: i64,
-    pub payment_id: i64,
-    pub amount: i64,
-    pub shipping: i64,
-    pub attempt: i32,
-    pub status: String,
-    pub reason: Option<String>,
-    pub error: Option<String>,
-    pub created_at: DateTime<Utc>,
 }

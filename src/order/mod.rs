@@ -1,4 +1,4 @@
-//! Orders: state machine, placement, fulfillment, cancellation, history and queries.
+//! Orders: state machine, placement, transitions, fulfillments, history and queries.
 
 pub mod state_machine;
 pub mod number;
@@ -10,7 +10,6 @@ pub mod queries;
 pub mod place;
 pub mod transition;
 pub mod fulfillment;
-pub mod cancel;
 pub mod order_filter;
 pub mod privacy;
 

@@ -14,23 +14,34 @@ use crate::{
 const ANONYMIZED_ADDRESS_JSON: &str = r#"{"firstName": "", "lastName": "", "company": null, "line1": "", "line2": null, "city": "",
     "region": null, "postalCode": null, "phone": null}"#;
 
-/// Removes personal data from finished orders: those of one account under erasure, or with `None` those of all erased
-/// accounts. Items, amounts and destination country are kept for accounting; open orders keep the data needed for
-/// delivery. Returns the number of anonymized orders. Statements: 2.
-pub async fn anonymize_orders(tx: &Tx, account: Option<i64>) -> Result<u64> {
+/// Removes personal data from the finished orders of an account. Items, amounts and destination country are kept for
+/// accounting; open orders keep the data needed for delivery. Statements: 2.
+pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
     let push_condition = |sql: &mut SqlBuilder| {
-        sql.push("JOIN account AS a ON a.id = o.account_id WHERE ");
-        match account {
-            Some(account) => sql.push("a.id = ").bind(account),
-            None => sql.push("a.deleted_at IS NOT NULL"),
-        };
+        sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.id = ").bind(account_id);
     };
-    Ok(u64::try_from(anonymize_matching_orders(tx, push_condition).await?.len()).unwrap_or(u64::MAX))
+    anonymize_matching_orders(tx, push_condition).await.map(|_| ())
 }
 
-/// Removes a guest's personal data, by e-mail address, from their finished orders. Returns the ids of these orders and
-/// the number of open orders. Statements: 3.
-pub async fn anonymize_guest_orders(tx: &Tx, email: &str) -> Result<(Vec<i64>, i64)> {
+/// Removes personal data from the orders of erased accounts that have been finished since. Statements: 2.
+pub async fn anonymize_orders_of_erased_accounts(tx: &Tx) -> Result<()> {
+    let push_condition = |sql: &mut SqlBuilder| {
+        sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.deleted_at IS NOT NULL");
+    };
+    anonymize_matching_orders(tx, push_condition).await.map(|_| ())
+}
+
+/// Orders of a guest after the erasure of personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedGuestOrders {
+    /// Ids of the finished orders, which were anonymized.
+    pub anonymized_ids: Vec<i64>,
+    /// Number of open orders; they keep the data needed for delivery.
+    pub open_orders: i64,
+}
+
+/// Removes a guest's personal data, by e-mail address, from their finished orders. Statements: 3.
+pub async fn erase_guest(tx: &Tx, email: &str) -> Result<ErasedGuestOrders> {
     let email = email.to_lowercase();
     let push_condition = |sql: &mut SqlBuilder| {
         sql.push("WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email.as_str());
@@ -39,7 +50,7 @@ pub async fn anonymize_guest_orders(tx: &Tx, email: &str) -> Result<(Vec<i64>, i
     let mut sql = tx.sql();
     sql.push("SELECT COUNT(*) FROM orders AS o WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email);
     let row = tx.query_one_raw(sql.into_statement()).await?;
-    Ok((anonymized_ids, row.map_or(Ok(0), |row| row.try_get_by(0))?))
+    Ok(ErasedGuestOrders { anonymized_ids, open_orders: row.map_or(Ok(0), |row| row.try_get_by(0))? })
 }
 
 /// Anonymizes the finished orders that match the condition. Returns their ids.
@@ -71,7 +82,7 @@ async fn anonymize_matching_orders(tx: &Tx, push_condition: impl FnOnce(&mut Sql
 }
 
 /// Returns all orders of a customer as JSON for a data export, oldest first. Statements: 3.
-pub async fn export_orders(db: &impl ConnectionTrait, account: i64) -> Result<Vec<Value>> {
+pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<Vec<Value>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT o.* FROM orders AS o WHERE o.account_id = ").bind(account);
     sql.push(" ORDER BY o.placed_at, o.id");

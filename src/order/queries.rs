@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow, RefundRow};
+use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow};
 use crate::{
     base::{Error, Result},
     customer::OwnerScope,
@@ -38,6 +38,15 @@ pub async fn find_orders_by_ids(
     push_owner_condition(&mut sql, owner_scope);
     let rows = db.query_all_raw(sql.into_statement()).await?;
     rows.iter().map(|row| OrderRow::from_query_result(row, "").map(|row| (row.id, row)).map_err(Error::from)).collect()
+}
+
+/// Returns an order that exists, without an access check.
+///
+/// # Errors
+/// Returns an internal error if it does not exist.
+pub async fn find_order(db: &impl ConnectionTrait, order_id: i64) -> Result<OrderRow> {
+    let row = find_orders_by_ids(db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+    row.ok_or_else(|| Error::internal("finding an order", "row not found"))
 }
 
 /// Returns the order with this number if it is within the access scope or the token matches. Statements: 1.
@@ -100,16 +109,6 @@ load_rows_by_owner!(
     parcels, LineQuantityRow, owner, "SELECT fulfillment_id AS owner, order_line_id, quantity FROM fulfillment_line",
     "fulfillment_id", "order_line_id"
 );
-load_rows_by_owner!(
-    /// Returns the refunds of orders, of any status.
-    refunds, RefundRow, order_id, "SELECT r.* FROM refund AS r", "r.order_id", "r.id"
-);
-load_rows_by_owner!(
-    /// Returns the line quantities of refunds.
-    refunded, LineQuantityRow, owner, "SELECT refund_id AS owner, order_line_id, quantity FROM refund_line",
-    "refund_id", "order_line_id"
-);
-
 /// Returns the lines of one order in their original order.
 pub async fn load_lines_of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<OrderLineRow>> {
     Ok(lines(db, &[order_id]).await?.remove(&order_id).unwrap_or_default())

@@ -3,15 +3,15 @@
 use sea_orm::ConnectionTrait;
 
 use super::{
-    OrderRow, OrderStatusChanged, PaymentStatus, history,
+    OrderRow, OrderStatusChanged, PaymentStatus, fulfillment, history,
     history::OrderHistoryEvent,
     queries,
     state_machine::{FulfillmentStatus, OrderAction},
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
-    customer::{OwnerScope, access_scope},
-    infra::Tx,
+    base::{Error, Result, check_version, error::PublicErrorCode},
+    customer::OwnerScope,
+    infra::{Db, Tx},
 };
 
 /// Maximum length of a note, in characters.
@@ -34,7 +34,7 @@ pub struct OrderTarget {
 /// Returns `NotFound` if it does not exist or is outside the access scope, `VersionConflict` if the version differs.
 pub async fn lock_target_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
     let order = queries::lock_order(tx, target.order_id, target.owner_scope).await?;
-    access_scope::check_version(order.version, target.expected_version)?;
+    check_version(order.version, target.expected_version)?;
     Ok(order)
 }
 
@@ -93,14 +93,14 @@ pub async fn confirm_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
 /// # Errors
 /// Returns `NotFound` if it does not exist, `VersionConflict` if the version differs, `IllegalTransition` if it is not
 /// shipped.
-pub async fn deliver_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
-    let order = lock_target_order(tx, target).await?;
-    let order = transition_order(tx, order, OrderAction::Deliver, None).await?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE fulfillment SET delivered_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
-    sql.push(" WHERE delivered_at IS NULL AND order_id = ").bind(order.id);
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(order)
+pub async fn deliver_order(db: &Db, target: OrderTarget) -> Result<OrderRow> {
+    db.write_with_retry(async |tx| {
+        let order = lock_target_order(tx, target).await?;
+        let order = transition_order(tx, order, OrderAction::Deliver, None).await?;
+        fulfillment::mark_fulfillments_delivered(tx, order.id).await?;
+        Ok(order)
+    })
+    .await
 }
 
 /// Adds a note to the order's history, visible to staff only or also to the buyer.
@@ -108,14 +108,17 @@ pub async fn deliver_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
 /// # Errors
 /// Returns `NotFound` if the order does not exist, `VersionConflict` if the version differs, `BadUserInput` if the note
 /// is empty or too long.
-pub async fn add_order_note(tx: &Tx, target: OrderTarget, (text, is_public): (&str, bool)) -> Result<OrderRow> {
+pub async fn add_order_note(db: &Db, target: OrderTarget, text: &str, is_public: bool) -> Result<OrderRow> {
     let text = validate_note(text, "input.note")?;
     if text.is_empty() {
         return Err(Error::bad_input("input.note", "there is nothing to write down"));
     }
-    let order = lock_target_order(tx, target).await?;
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Note, (Some(&text), is_public)).await?;
-    update_order(tx, order).await
+    db.write_with_retry(async |tx| {
+        let order = lock_target_order(tx, target).await?;
+        history::record_history_event(tx, order.id, OrderHistoryEvent::Note, (Some(&text), is_public)).await?;
+        update_order(tx, order).await
+    })
+    .await
 }
 
 /// Trims and validates a note.

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 
 use crate::{
     base::Result,
-    infra::{SqlBuilder, Tx},
+    infra::{
+        SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
     order::PaymentStatus,
 };
 
@@ -198,12 +201,7 @@ pub async fn list_payments_by_order(
     sql.push("SELECT p.* FROM payment AS p WHERE ")
         .eq_any("p.order_id", order_ids.iter().copied())
         .push(" ORDER BY p.id");
-    let mut by_order: HashMap<i64, Vec<Payment>> = HashMap::new();
-    for row in db.query_all_raw(sql.into_statement()).await? {
-        let row = Payment::from_query_result(&row, "")?;
-        by_order.entry(row.order_id).or_default().push(row);
-    }
-    Ok(by_order)
+    Ok(group_by_owner(query_rows(db, sql).await?, |payment: &Payment| payment.order_id))
 }
 
 /// Returns the order id of a payment. Lock order: the order before its payment.

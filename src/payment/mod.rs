@@ -1,13 +1,14 @@
-//! Payments: providers, authorization, capture, refund, cancellation, and the append-only transaction ledger.
+//! Payments: providers, the append-only transaction ledger, refunds, and the jobs that call providers.
 
+pub mod entity;
 pub mod provider;
 pub mod manual;
-pub mod entity;
+pub mod registry;
 pub mod transactions;
-pub mod payment_result;
-pub mod refund;
-pub mod cancellation;
-pub mod capture;
+pub mod refunds;
+pub mod jobs;
 
-pub use entity::{Payment, PaymentState};
-pub use provider::{PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult};
+pub use entity::{Payment, PaymentState, RefundStatus, TransactionType};
+pub use provider::{PaymentProvider, PaymentRequest, PaymentResult};
+pub use refunds::{NewRefund, RefundLine, RefundRow};
+pub use registry::PaymentProviders;

@@ -1,11 +1,11 @@
 //! Interface of payment providers. Calls are idempotent by their key; a result may also arrive later.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-use super::manual::ManualPaymentProvider;
-use crate::base::{Error, Result};
+use super::entity::Payment;
+use crate::order::OrderRow;
 
 /// Request to a payment provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,22 @@ pub struct PaymentRequest {
     pub phone: Option<String>,
     /// E-mail address of the buyer.
     pub email: Option<String>,
+}
+
+impl PaymentRequest {
+    /// Creates a request for the whole amount of an order's payment.
+    #[must_use]
+    pub fn new(order: &OrderRow, payment: &Payment, idempotency_key: String) -> Self {
+        Self {
+            idempotency_key,
+            reference: payment.reference.clone(),
+            order_number: order.number.clone(),
+            amount: payment.amount,
+            currency: order.currency.clone(),
+            phone: order.phone.clone(),
+            email: order.email.clone(),
+        }
+    }
 }
 
 /// Result of a provider call.
@@ -79,46 +95,4 @@ pub trait PaymentProvider: fmt::Debug + Send + Sync {
 
     /// Voids an authorized payment.
     fn void(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult>;
-}
-
-/// Registry of the configured payment providers.
-#[derive(Debug, Clone)]
-pub struct PaymentProviders(BTreeMap<&'static str, Arc<dyn PaymentProvider>>);
-
-impl Default for PaymentProviders {
-    /// Returns a registry with the manual provider only.
-    fn default() -> Self {
-        Self(BTreeMap::new()).with_provider(Arc::new(ManualPaymentProvider))
-    }
-}
-
-impl PaymentProviders {
-    /// Adds a provider.
-    #[must_use]
-    pub fn with_provider(mut self, provider: Arc<dyn PaymentProvider>) -> Self {
-        self.0.insert(provider.name(), provider);
-        self
-    }
-
-    /// Returns a provider by name if it is allowed.
-    ///
-    /// # Errors
-    /// Returns `BadUserInput`, with the allowed names, if it does not exist or is not allowed.
-    pub fn find_allowed(&self, name: &str, (allowed, field): (&[String], &str)) -> Result<&Arc<dyn PaymentProvider>> {
-        let is_allowed = |name: &str| allowed.iter().any(|candidate| candidate == name);
-        self.0.get(name).filter(|candidate| is_allowed(candidate.name())).ok_or_else(|| {
-            let names: Vec<_> = self.0.keys().copied().filter(|name| is_allowed(name)).collect();
-            Error::bad_input(field, format!("this shop cannot be paid so; it takes: {}", names.join(", ")))
-        })
-    }
-
-    /// Returns the provider of a stored payment.
-    pub fn find_by_name(&self, name: &str) -> Result<&Arc<dyn PaymentProvider>> {
-        self.0.get(name).ok_or_else(|| Error::internal("finding a payment's provider", "the shop has it no more"))
-    }
-
-    /// Returns the names of all providers.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
-    }
 }

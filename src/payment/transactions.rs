@@ -2,32 +2,52 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::Payment;
+use super::entity::{Payment, PaymentState, TransactionType};
 use crate::{
     base::{Error, Result},
-    infra::{SqlBuilder, Tx},
+    infra::{Batch, SqlBuilder, Tx},
     order::PaymentStatus,
 };
 
+/// A payment to insert.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPayment<'a> {
+    /// Id of the order.
+    pub order_id: i64,
+    /// Name of the provider.
+    pub provider: &'a str,
+    /// Amount in minor units.
+    pub amount: i64,
+}
+
 /// Inserts a pending payment of an order. Returns its id.
-pub async fn create_payment(tx: &Tx, order_id: i64, money: (&str, i64)) -> Result<i64> {
-    let row = tx.query_one_raw(insert(tx, order_id, money, None).into_statement()).await?;
+pub async fn create_payment(tx: &Tx, payment: NewPayment<'_>) -> Result<i64> {
+    let row = tx.query_one_raw(insert_payment(tx, payment, None).into_statement()).await?;
     row.map_or_else(|| Err(Error::internal("opening a payment", "it is not there")), |row| Ok(row.try_get_by(0)?))
 }
 
-/// Name of the statement of [`insert`] in a batch, for [`first_entry`].
-pub const PAYMENT: &str = "opened_payment";
+/// Adds the statements that insert a payment to a batch; with a reference it is authorized, which is its first ledger
+/// entry.
+pub fn add_payment(batch: &mut Batch, tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) {
+    batch.add_named(PAYMENT, insert_payment(tx, payment, reference));
+    if let Some(reference) = reference {
+        batch.add(insert_authorization(tx, payment, reference));
+    }
+}
+
+/// Name of the statement that inserts the payment in a batch.
+const PAYMENT: &str = "opened_payment";
 
 /// Returns the statement that inserts a payment, authorized if there is a reference. It returns the payment's id.
-#[must_use]
-pub fn insert(tx: &Tx, order: i64, (provider, amount): (&str, i64), reference: Option<&str>) -> SqlBuilder {
-    let status = if reference.is_some() { "authorized" } else { "pending" };
+fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> SqlBuilder {
+    let NewPayment { order_id, provider, amount } = payment;
+    let status = if reference.is_some() { PaymentState::Authorized } else { PaymentState::Pending };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
          VALUES (",
     );
-    sql.bind(order)
+    sql.bind(order_id)
         .push(", ")
         .bind(provider)
         .push(", ")
@@ -40,17 +60,17 @@ pub fn insert(tx: &Tx, order: i64, (provider, amount): (&str, i64), reference: O
     sql
 }
 
-/// Returns the statement that inserts the first ledger entry of a payment, its authorization. It must be in one batch
-/// with [`insert`], which is named [`PAYMENT`] there.
-#[must_use]
-pub fn first_entry(tx: &Tx, order: i64, amount: i64, reference: &str) -> SqlBuilder {
+/// Returns the statement that inserts the authorization of a payment. It must be in one batch with the statement named
+/// [`PAYMENT`].
+fn insert_authorization(tx: &Tx, payment: NewPayment<'_>, reference: &str) -> SqlBuilder {
+    let NewPayment { order_id, provider: _, amount } = payment;
     let mut sql = tx.sql();
     sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) SELECT id, 'authorize', ");
     sql.bind(amount).push(", ").bind(reference).push(", ").bind(tx.now()).push(" FROM ");
     if sql.is_postgres() {
         sql.push(PAYMENT);
     } else {
-        sql.push("payment WHERE order_id = ").bind(order);
+        sql.push("payment WHERE order_id = ").bind(order_id);
     }
     sql
 }
@@ -60,7 +80,7 @@ pub fn first_entry(tx: &Tx, order: i64, amount: i64, reference: &str) -> SqlBuil
 pub async fn record_transaction(
     tx: &Tx,
     payment_id: i64,
-    (transaction_type, amount): (&str, i64),
+    (transaction_type, amount): (TransactionType, i64),
     reference: &str,
 ) -> Result<bool> {
     let mut sql = tx.sql();
@@ -83,16 +103,6 @@ pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
-}
-
-/// Returns the captured amount that is neither refunded nor part of a pending refund, in minor units.
-pub async fn load_refundable_amount(tx: &Tx, payment: &Payment) -> Result<i64> {
-    let mut sql = tx.sql();
-    sql.push("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM refund WHERE status = 'pending' AND payment_id = ");
-    sql.bind(payment.id);
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    let pending: i64 = row.map_or(Ok(0), |row| row.try_get_by(0))?;
-    Ok(payment.captured - payment.refunded - pending)
 }
 
 /// Returns the order's payment status for its payment.

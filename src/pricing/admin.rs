@@ -14,12 +14,12 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, error::PublicErrorCode, global_id::NodeType,
+        Country, Error, GlobalId, Money, Patch, Result, check_version, error::PublicErrorCode, global_id::NodeType,
         money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
-    customer::{access_scope, profile::diff_values, validation::Validator},
-    infra::{AuditRecord, Tx},
+    customer::{profile::diff_values, validation::Validator},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// The maximum weight of a shipment: 1,000 tonnes, in grams.
@@ -69,6 +69,14 @@ pub struct TaxRatePatch {
 /// # Errors
 /// Returns `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_shipping_method(
+    db: &Db,
+    currency: Currency,
+    patch: ShippingMethodPatch,
+) -> Result<shipping_method::Model> {
+    db.write(async |tx| insert_shipping_method(tx, currency, patch).await).await
+}
+
+pub(super) async fn insert_shipping_method(
     tx: &Tx,
     currency: Currency,
     patch: ShippingMethodPatch,
@@ -94,11 +102,7 @@ pub async fn create_shipping_method(
     };
     apply_shipping_method_patch(&mut row, patch, currency)?;
     if super::shipping::list_shipping_methods(tx, false).await?.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
+        return Err(too_many_rows_error());
     }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
@@ -114,51 +118,57 @@ pub async fn create_shipping_method(
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
 pub async fn update_shipping_method(
-    tx: &Tx,
+    db: &Db,
     currency: Currency,
     target: PricingRowTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
-    let before = lock_shipping_method(tx, target).await?;
-    let mut after = before.clone();
-    apply_shipping_method_patch(&mut after, patch, currency)?;
-    let (old_values, new_values) = diff_values(
-        &shipping_method_to_audit_json(&before, currency),
-        &shipping_method_to_audit_json(&after, currency),
-    );
-    if new_values.is_empty() {
-        return Ok(before);
-    }
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "shipping_method.update", entity, before, after }]).await?;
-    Ok(row)
+    db.write(async |tx| {
+        let before = lock_shipping_method(tx, target).await?;
+        let mut after = before.clone();
+        apply_shipping_method_patch(&mut after, patch, currency)?;
+        let (old_values, new_values) = diff_values(
+            &shipping_method_to_audit_json(&before, currency),
+            &shipping_method_to_audit_json(&after, currency),
+        );
+        if new_values.is_empty() {
+            return Ok(before);
+        }
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        let entity = (NodeType::ShippingMethod, row.id);
+        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
+        tx.record_audit(&[AuditRecord { action: "shipping_method.update", entity, before, after }]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Soft-deletes a shipping method. It can no longer be selected; carts that use it must select another one.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(tx: &Tx, currency: Currency, target: PricingRowTarget) -> Result<i64> {
-    let mut row = lock_shipping_method(tx, target).await?;
-    let before = Some(shipping_method_to_audit_json(&row, currency));
-    row.version += 1;
-    row.deleted_at = Some(tx.now());
-    row.updated_at = tx.now();
-    let row = row.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::ShippingMethod, row.id);
-    tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
-    Ok(row.id)
+pub async fn delete_shipping_method(db: &Db, currency: Currency, target: PricingRowTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let mut row = lock_shipping_method(tx, target).await?;
+        let before = Some(shipping_method_to_audit_json(&row, currency));
+        row.version += 1;
+        row.deleted_at = Some(tx.now());
+        row.updated_at = tx.now();
+        let row = row.into_active_model().reset_all().update(tx).await?;
+        let entity = (NodeType::ShippingMethod, row.id);
+        tx.record_audit(&[AuditRecord { action: "shipping_method.delete", entity, before, after: None }]).await?;
+        Ok(row.id)
+    })
+    .await
 }
 
 async fn lock_shipping_method(tx: &Tx, target: PricingRowTarget) -> Result<shipping_method::Model> {
     let query = shipping_method::Entity::find_by_id(target.id).filter(shipping_method::Column::DeletedAt.is_null());
     let row = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "shipping method"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
@@ -251,6 +261,15 @@ fn shipping_method_to_audit_json(row: &shipping_method::Model, currency: Currenc
 /// Returns `AlreadyExists` if the country and category have a rate, `NotFound` if the category does not exist,
 /// `BadUserInput` if a field is invalid, `IllegalTransition` if there are [`MAX_PRICING_ROWS`] already.
 pub async fn create_tax_rate(
+    db: &Db,
+    country: &str,
+    category: Option<i64>,
+    patch: TaxRatePatch,
+) -> Result<tax_rate::Model> {
+    db.write(async |tx| insert_tax_rate(tx, country, category, patch).await).await
+}
+
+pub(super) async fn insert_tax_rate(
     tx: &Tx,
     country: &str,
     category: Option<i64>,
@@ -282,11 +301,7 @@ pub async fn create_tax_rate(
         return Err(duplicate_tax_rate_error());
     }
     if existing_rates.len() >= MAX_PRICING_ROWS {
-        return Err(Error::user(
-            PublicErrorCode::IllegalTransition,
-            "",
-            format!("there are {MAX_PRICING_ROWS}; delete one first"),
-        ));
+        return Err(too_many_rows_error());
     }
     let mut new_row = row.into_active_model().reset_all();
     new_row.id = NotSet;
@@ -301,40 +316,46 @@ pub async fn create_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(tx: &Tx, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
-    let before = lock_tax_rate(tx, target).await?;
-    let mut after = before.clone();
-    apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
-    let (old_values, new_values) = diff_values(&tax_rate_to_audit_json(&before), &tax_rate_to_audit_json(&after));
-    if new_values.is_empty() {
-        return Ok(before);
-    }
-    after.version += 1;
-    after.updated_at = tx.now();
-    let row = after.into_active_model().reset_all().update(tx).await?;
-    let entity = (NodeType::TaxRate, row.id);
-    let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-    tx.record_audit(&[AuditRecord { action: "tax_rate.update", entity, before, after }]).await?;
-    Ok(row)
+pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+    db.write(async |tx| {
+        let before = lock_tax_rate(tx, target).await?;
+        let mut after = before.clone();
+        apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
+        let (old_values, new_values) = diff_values(&tax_rate_to_audit_json(&before), &tax_rate_to_audit_json(&after));
+        if new_values.is_empty() {
+            return Ok(before);
+        }
+        after.version += 1;
+        after.updated_at = tx.now();
+        let row = after.into_active_model().reset_all().update(tx).await?;
+        let entity = (NodeType::TaxRate, row.id);
+        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
+        tx.record_audit(&[AuditRecord { action: "tax_rate.update", entity, before, after }]).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Deletes a tax rate. Orders keep copies.
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<i64> {
-    let row = lock_tax_rate(tx, target).await?;
-    let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
-    row.delete(tx).await?;
-    let entity = (NodeType::TaxRate, key);
-    tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
-    Ok(key)
+pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
+    db.write(async |tx| {
+        let row = lock_tax_rate(tx, target).await?;
+        let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
+        row.delete(tx).await?;
+        let entity = (NodeType::TaxRate, key);
+        tx.record_audit(&[AuditRecord { action: "tax_rate.delete", entity, before, after: None }]).await?;
+        Ok(key)
+    })
+    .await
 }
 
 async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Model> {
     let row = tax_rate::Entity::find_by_id(target.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "tax rate"))?;
-    access_scope::check_version(row.version, target.expected_version)?;
+    check_version(row.version, target.expected_version)?;
     Ok(row)
 }
 
@@ -350,6 +371,10 @@ fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut vali
     }
     row.included_in_price = included.unwrap_or(row.included_in_price);
     validator.finish()
+}
+
+fn too_many_rows_error() -> Error {
+    Error::user(PublicErrorCode::IllegalTransition, "", format!("there are {MAX_PRICING_ROWS}; delete one first"))
 }
 
 fn duplicate_tax_rate_error() -> Error {

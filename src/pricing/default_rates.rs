@@ -35,13 +35,13 @@ pub async fn seed_default_rates(tx: &Tx, currency: Currency) -> Result<bool> {
             position: Some(1),
             ..ShippingMethodPatch::default()
         };
-        admin::create_shipping_method(tx, currency, standard).await?;
-        admin::create_shipping_method(tx, currency, by_weight).await?;
+        admin::insert_shipping_method(tx, currency, standard).await?;
+        admin::insert_shipping_method(tx, currency, by_weight).await?;
     }
     if rate_count == 0 {
         let vat =
             TaxRatePatch { name: Patch::Set("VAT".into()), percent: Some(Decimal::from(16)), included: Some(true) };
-        admin::create_tax_rate(tx, "KE", None, vat).await?;
+        admin::insert_tax_rate(tx, "KE", None, vat).await?;
     }
     Ok(method_count == 0 || rate_count == 0)
 }

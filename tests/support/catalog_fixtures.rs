@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use savannah::{
     catalog::{self, ProductInput, VariantInput, category::CategoryIndex, persist::WriteSummary},
-    import_export::demo_data::CatalogGenerator,
+    import_export::seed::{CatalogGenerator, to_product_input},
     infra::Db,
     inventory,
 };
@@ -61,10 +61,10 @@ impl TestApp {
     /// Starts a server with a varied catalog. Returns it with the model of the catalog.
     pub async fn start_with_varied_catalog(backend: Backend) -> (Self, Vec<ModelProduct>) {
         let app = Self::start(backend).await;
-        let generator = CatalogGenerator::new(PRODUCT_COUNT as u64, CATEGORY_COUNT, 2);
+        let generator = CatalogGenerator::new(PRODUCT_COUNT as u64, CATEGORY_COUNT);
         app.create_categories((0..CATEGORY_COUNT).map(|number| generator.category_path(number))).await;
-        let product_inputs: Vec<_> =
-            (0..PRODUCT_COUNT).map(|index| vary_product(index, generator.generate_product(index as u64))).collect();
+        let generate = |index: usize| to_product_input(generator.generate_product(index as u64), 2);
+        let product_inputs: Vec<_> = (0..PRODUCT_COUNT).map(|index| vary_product(index, generate(index))).collect();
         let mut created_times = Vec::new();
         for batch in product_inputs.chunks(BATCH_SIZE) {
             // Times without a fraction, with three and with six digits: all must sort chronologically.

@@ -102,7 +102,7 @@ async fn connect_database(url: &str) -> Db {
     let variables = [("DATABASE_URL".into(), url.into())].into_iter();
     let mut config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere/savannah.toml"), variables)
         .expect("settings");
-    config.database.connections = 1;
+    config.database.max_connections = 1;
     Db::connect(&config.database, Clock::default()).await.expect("a database")
 }
 

@@ -54,7 +54,8 @@ impl FakePaymentProvider {
         let provider_handle: Arc<dyn PaymentProvider> = Arc::<Self>::clone(&payment_provider);
         let providers = PaymentProviders::default().with_provider(provider_handle);
         (
-            TestApp::start_with_payment_providers(backend, &[("SAVANNAH_DATABASE__CONNECTIONS", "8")], providers).await,
+            TestApp::start_with_payment_providers(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "8")], providers)
+                .await,
             payment_provider,
         )
     }

@@ -154,7 +154,7 @@ impl LoadClient {
             acknowledged_orders.push(AcknowledgedOrder {
                 idempotency_key: key,
                 number: text("number"),
-                status: status.to_lowercase(),
+                status: status.to_owned(),
             });
             self.order_count.send_modify(|order_count| *order_count += 1);
         }

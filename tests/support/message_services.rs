@@ -45,13 +45,13 @@ impl FakeSmtpServer {
     /// Returns the settings that send emails to this server.
     pub fn settings(&self) -> [(&str, &str); 7] {
         [
-            ("SAVANNAH_MAIL__SEND", "smtp"),
-            ("SAVANNAH_MAIL__HOST", "127.0.0.1"),
-            ("SAVANNAH_MAIL__PORT", &self.port),
-            ("SAVANNAH_MAIL__TLS", "none"),
-            ("SAVANNAH_MAIL__USER", "shop"),
-            ("SAVANNAH_MAIL__PASSWORD", "sesame"),
-            ("SAVANNAH_MAIL__TIMEOUT", "1"),
+            ("SAVANNAH_EMAIL__TRANSPORT", "smtp"),
+            ("SAVANNAH_EMAIL__HOST", "127.0.0.1"),
+            ("SAVANNAH_EMAIL__PORT", &self.port),
+            ("SAVANNAH_EMAIL__TLS", "none"),
+            ("SAVANNAH_EMAIL__USERNAME", "shop"),
+            ("SAVANNAH_EMAIL__PASSWORD", "sesame"),
+            ("SAVANNAH_EMAIL__TIMEOUT", "1s"),
         ]
     }
 
@@ -119,12 +119,12 @@ impl FakeSmsService {
     /// Returns the settings that send SMS to this service.
     pub fn settings(&self) -> [(&str, &str); 6] {
         [
-            ("SAVANNAH_SMS__SEND", "africastalking"),
+            ("SAVANNAH_SMS__TRANSPORT", "africastalking"),
             ("SAVANNAH_SMS__URL", &self.url),
             ("SAVANNAH_SMS__USERNAME", "duka"),
             ("SAVANNAH_SMS__API_KEY", "atsk_secret"),
             ("SAVANNAH_SMS__SENDER", "SAVANNAH"),
-            ("SAVANNAH_SMS__TIMEOUT", "1"),
+            ("SAVANNAH_SMS__TIMEOUT", "1s"),
         ]
     }
 

@@ -16,7 +16,6 @@ mod job_worker;
 pub mod catalog_model;
 
 use std::{
-    future::Future,
     io::Cursor,
     net::SocketAddr,
     path::Path,
@@ -118,7 +117,7 @@ pub struct TestApp {
     /// Directory of written emails and SMS, with default settings.
     pub message_directory: tempfile::TempDir,
     /// The server runs until this is dropped.
-    _shutdown_sender: tokio::sync::watch::Sender<bool>,
+    _shutdown_on_drop: tokio_util::sync::DropGuard,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
     database: database::TestDatabase,
@@ -213,9 +212,9 @@ impl TestApp {
         let variables = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
         let mut config =
             Config::load_from(Path::new("/nowhere/savannah.toml"), variables.into_iter()).expect("settings");
-        config.database.connections = config.database.connections.max(4);
+        config.database.max_connections = config.database.max_connections.max(4);
         let outbox = tempfile::tempdir().expect("a directory");
-        config.notification.folder = outbox.path().to_owned();
+        config.notification.file_directory = outbox.path().to_owned();
         let clock = Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"));
         let db = Db::connect(&config.database, clock.clone()).await.expect("a database");
         ensure_initialized(&db, &config).await.expect("an initialized database");
@@ -225,8 +224,9 @@ impl TestApp {
         let http_app = App::new(Arc::new(shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let server = tokio::spawn(serve_connections(listener, Arc::clone(&http_app), build_router(&http_app), stopped));
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let router = build_router(&http_app);
+        let server = tokio::spawn(serve_connections(listener, Arc::clone(&http_app), router, shutdown.clone()));
         Self {
             db,
             http_app,
@@ -234,7 +234,7 @@ impl TestApp {
             clock,
             job_registry: registry,
             message_directory: outbox,
-            _shutdown_sender: stop,
+            _shutdown_on_drop: shutdown.drop_guard(),
             http: reqwest::Client::new(),
             server,
             database,
@@ -384,13 +384,13 @@ impl TestApp {
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.
 const GENEROUS_LIMITS: [(&str, &str); 8] = [
-    ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "60"), // as for imports, which run in CLI commands without it
-    ("SAVANNAH_THROTTLE__ORDERS_PER_ADDRESS", "1000000/1h"),
+    ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m"), // as for imports, which run in CLI commands without it
+    ("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
-    ("SAVANNAH_THROTTLE__CART_CHANGES_PER_ADDRESS", "1000000/1h"),
-    ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_ADDRESS", "1000000/1h"),
-    ("SAVANNAH_THROTTLE__MAILS_PER_ACCOUNT", "1000000/1h"),
-    ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0"),
+    ("SAVANNAH_THROTTLE__CART_CHANGES_PER_IP", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_IP", "1000000/1h"),
+    ("SAVANNAH_THROTTLE__EMAILS_PER_ACCOUNT", "1000000/1h"),
+    ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0s"),
     ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
 ];
 

@@ -53,7 +53,7 @@ impl FakeOidcProvider {
     /// Starts a server that trusts this provider, with additional settings.
     pub async fn shop_with(&self, backend: Backend, settings: &[(&str, &str)]) -> TestApp {
         let own = [
-            ("SAVANNAH_IDENTITY__REDIRECTS", APP_REDIRECT_URI),
+            ("SAVANNAH_IDENTITY__ALLOWED_REDIRECT_URIS", APP_REDIRECT_URI),
             ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__ISSUER", &self.issuer),
             ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_ID", "savannah"),
             ("SAVANNAH_IDENTITY__PROVIDERS__KEYCLOAK__CLIENT_SECRET", "sesame-sesame-sesame"),

@@ -1,120 +1,111 @@
-//! Batch resolution of frequently queried lists.
+//! Batch resolution of objects and lists.
 //!
 //! The executor creates a future for every field of every object and joins them, which is most of the cost of a list
-//! query. Here a list is resolved as a whole: related data is preloaded for all objects, then each object is rendered
-//! synchronously. Unsupported fields and missing data fall back to the executor, with the same response and the same
-//! statements.
+//! query. Here the objects of a list are resolved together, field by field: the data of a field is loaded for all
+//! objects at once, then its values are computed without waiting. The response, the errors and the statements are those
+//! of the executor. What a batch does not support is left to it; the selection decides, before anything is loaded.
+//!
+//! Each field is declared once, in the `impl` of its object, by [`macros::batched_object`].
 
 mod selection;
-mod category;
-mod product;
-mod variant;
+mod values;
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, convert::Infallible, future::ready, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, InputType, OutputType, Positioned, ServerResult, Value, indexmap::IndexMap,
+    ContextSelectionSet, OutputType, PathSegment, Positioned, ServerError, ServerResult, Value, indexmap::IndexMap,
     parser::types::Field, registry::Registry, resolver_utils::resolve_list,
 };
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::context::RequestContext;
 use crate::base::Result;
 
-pub use product::select_product_columns as product_columns;
-pub use selection::{FieldSelection, SelectedField};
+pub use selection::{SelectColumns, SelectedField, Selection};
+pub use values::{BatchOutput, FieldContext, FieldOutput, FieldValues, ObjectBatch};
 
-/// Type whose fields can be rendered synchronously from preloaded data.
-pub trait BatchResolve: OutputType + Sized {
-    /// Data of many objects beyond their rows.
-    type Preloaded: Default + Send + Sync;
+/// Object with fields that can be resolved for many objects at once. Implemented by macros.
+pub trait BatchResolve: Send + Sync + Sized {
+    /// Names of the fields that can be resolved in a batch.
+    const BATCHED_FIELDS: &'static [&'static str] = &[];
 
-    /// Returns whether a field and its whole selection are supported. Called before preloading.
-    fn supports(field: &SelectedField<'_>) -> bool;
-
-    /// Preloads the data that the selection needs; `None` if no data is needed.
-    fn preload<'a>(
-        items: &'a [Self],
-        context: &'a RequestContext,
-        selection: &'a FieldSelection<'a>,
-    ) -> Option<BoxFuture<'a, Result<Self::Preloaded>>>;
-
-    /// Returns the value of a supported field; `None` if its data is missing.
-    fn render(
-        &self,
-        preloaded: &Self::Preloaded,
-        field: &SelectedField<'_>,
-        render_context: &RenderContext<'_>,
-    ) -> Option<Value>;
-}
-
-/// Context of batch rendering.
-pub struct RenderContext<'a> {
-    /// Context of the request.
-    pub request_context: &'a RequestContext,
-    selection_context: &'a ContextSelectionSet<'a>,
-    /// Cost of the lists rendered so far, charged when the response is complete.
-    value_count: Cell<usize>,
-}
-
-impl RenderContext<'_> {
-    /// Returns an argument of a field.
-    pub fn parse_argument<T: InputType>(&self, field: &SelectedField<'_>, name: &str) -> Option<T> {
-        self.selection_context.with_field(field.field).param_value(name, None).ok().map(|(_, value)| value)
+    /// Returns the name of the type.
+    #[must_use]
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("")
     }
 
-    /// Renders a list of objects with the same selection.
-    pub fn render_list<'t, T: BatchResolve + 't>(
-        &self,
-        items: impl IntoIterator<Item = &'t T>,
-        preloaded: &T::Preloaded,
-        field: &SelectedField<'_>,
-    ) -> Option<Value> {
-        let values = items.into_iter().map(|item| self.render_object(item, preloaded, &field.selection));
-        let values = values.collect::<Option<Vec<_>>>()?;
-        self.value_count
-            .set(self.value_count.get().saturating_add(values.len().saturating_mul(field.selection.value_count())));
-        Some(Value::List(values))
+    /// Returns whether a field with the selection can be resolved in a batch.
+    #[must_use]
+    fn supports(_name: &str, _selection: Selection<'_>) -> bool {
+        false
     }
 
-    /// Renders the selected fields of an object.
-    pub fn render_object<T: BatchResolve>(
-        &self,
-        item: &T,
-        preloaded: &T::Preloaded,
-        selection: &FieldSelection<'_>,
-    ) -> Option<Value> {
-        selection.build_object(&T::type_name(), |field| item.render(preloaded, field, self))
+    /// Resolves a supported field of all objects.
+    fn resolve_field<'a>(_objects: &'a [&'a Self], _field: FieldContext<'a>) -> FieldValues<'a> {
+        Box::pin(ready(Vec::new()))
     }
 }
 
-/// Resolves all objects in one batch; `None` if a field is unsupported or its data is missing.
-async fn resolve_batched<T: BatchResolve + Sync>(items: &[T], ctx: &ContextSelectionSet<'_>) -> Option<Vec<Value>> {
-    let selection = FieldSelection::from_selection_set(&ctx.item.node, &ctx.query_env.fragments);
-    if !selection.all_fields(T::supports) {
+/// Objects in a scalar: there are none.
+impl BatchResolve for Infallible {}
+
+/// Resolves the selected fields of objects.
+fn resolve_objects<'a, T: BatchResolve>(
+    objects: &'a [&'a T],
+    selection: Selection<'a>,
+    batch: ObjectBatch<'a>,
+) -> BoxFuture<'a, Vec<Value>> {
+    Box::pin(async move {
+        let fields = selection.merge_fields();
+        let resolve_field = |field| {
+            let field = FieldContext::new(batch, field, selection);
+            match field.field.name() {
+                "__typename" => field.render(objects.iter().map(|_| T::type_name().into_owned())),
+                _ => T::resolve_field(objects, field),
+            }
+        };
+        let columns = join_all(fields.iter().map(resolve_field)).await;
+        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+        let build_object = |_| {
+            let mut object = IndexMap::with_capacity(fields.len());
+            for (field, column) in fields.iter().zip(&mut columns) {
+                if let Some(value) = column.next().flatten() {
+                    object.insert(field.response_key.clone(), value);
+                }
+            }
+            Value::Object(object)
+        };
+        objects.iter().map(build_object).collect()
+    })
+}
+
+/// Resolves the objects of a field in a batch; `None` if the selection is not supported.
+async fn resolve_batch<T: BatchResolve>(
+    objects: &[&T],
+    is_list: bool,
+    ctx: &ContextSelectionSet<'_>,
+) -> Option<Vec<Value>> {
+    let selection = Selection::of_object(ctx);
+    if !selection.is_supported::<T>() {
         return None;
     }
-    let context: &RequestContext = ctx.data_unchecked();
-    let preloaded = match T::preload(items, context, &selection) {
-        // A load error falls back to the executor, which reports it with the path of each field.
-        Some(load) => load.await.ok()?,
-        None => T::Preloaded::default(),
+    let path_of = |index| {
+        let mut path = ctx.set_error_path(ServerError::new("", None)).path;
+        path.extend(is_list.then_some(PathSegment::Index(index)));
+        path
     };
-    let render_context = RenderContext { request_context: context, selection_context: ctx, value_count: Cell::new(0) };
-    let values = items
-        .iter()
-        .map(|item| render_context.render_object(item, &preloaded, &selection))
-        .collect::<Option<Vec<_>>>()?;
-    context.try_charge_values(render_context.value_count.get()).then_some(values)
+    let batch = ObjectBatch { request_context: ctx.data_unchecked(), selection_context: ctx, path_of: &path_of };
+    Some(resolve_objects(objects, selection, batch).await)
 }
 
 /// Object that is resolved in a batch if possible.
 #[derive(Debug, Clone)]
 pub struct Batched<T>(pub T);
 
-impl<T: BatchResolve + Sync> OutputType for Batched<T> {
+impl<T: BatchResolve + OutputType> OutputType for Batched<T> {
     fn type_name() -> Cow<'static, str> {
-        T::type_name()
+        <T as OutputType>::type_name()
     }
 
     fn introspection_type_name(&self) -> Cow<'static, str> {
@@ -126,7 +117,7 @@ impl<T: BatchResolve + Sync> OutputType for Batched<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_batched(std::slice::from_ref(&self.0), ctx).await.and_then(|mut values| values.pop()) {
+        match resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
             Some(value) => Ok(value),
             None => Box::pin(self.0.resolve(ctx, field)).await,
         }
@@ -135,9 +126,38 @@ impl<T: BatchResolve + Sync> OutputType for Batched<T> {
 
 /// List that is resolved in a batch if possible.
 #[derive(Debug, Clone)]
-pub struct BatchedList<T>(pub Vec<T>);
+pub struct BatchedList<T> {
+    objects: Arc<[T]>,
+    /// Whether the list is charged to the request's value budget.
+    is_charged: bool,
+}
 
-impl<T: BatchResolve + Sync> OutputType for BatchedList<T> {
+impl<T> BatchedList<T> {
+    /// Creates a list whose length the complexity of its field limits.
+    pub fn limited(objects: impl IntoIterator<Item = T>) -> Self {
+        Self { objects: objects.into_iter().collect(), is_charged: false }
+    }
+
+    /// Creates a list whose length only the request's value budget limits.
+    pub fn unlimited(objects: impl IntoIterator<Item = T>) -> Self {
+        Self { is_charged: true, ..Self::limited(objects) }
+    }
+
+    /// Charges the list to the request's value budget, unless its length is limited.
+    fn charge(&self, context: &RequestContext, values_per_object: usize) -> Result<()> {
+        let object_count = if self.is_charged { self.objects.len() } else { 0 };
+        context.charge_values(object_count.saturating_mul(values_per_object))
+    }
+}
+
+/// List of a data loader.
+impl<T> From<Option<Arc<[T]>>> for BatchedList<T> {
+    fn from(objects: Option<Arc<[T]>>) -> Self {
+        Self { objects: objects.unwrap_or_default(), is_charged: false }
+    }
+}
+
+impl<T: BatchResolve + OutputType> OutputType for BatchedList<T> {
     fn type_name() -> Cow<'static, str> {
         Vec::<T>::type_name()
     }
@@ -147,22 +167,13 @@ impl<T: BatchResolve + Sync> OutputType for BatchedList<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_batched(&self.0, ctx).await {
+        if let Err(error) = self.charge(ctx.data_unchecked(), Selection::of_object(ctx).value_count()) {
+            return Err(ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos)));
+        }
+        let objects: Vec<&T> = self.objects.iter().collect();
+        match resolve_batch(&objects, true, ctx).await {
             Some(values) => Ok(Value::List(values)),
-            None => Box::pin(resolve_list(ctx, field, &self.0, Some(self.0.len()))).await,
+            None => Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await,
         }
     }
 }
-
-/// Returns a string value.
-fn string_value(text: impl Into<String>) -> Value {
-    Value::String(text.into())
-}
-
-/// Returns a string value, or null for `None`.
-fn optional_string_value(text: Option<&str>) -> Value {
-    text.map_or(Value::Null, self::string_value)
-}
-
-/// Fields of an executor object, in response order.
-type ObjectFields = IndexMap<async_graphql::Name, Value>;

@@ -3,126 +3,155 @@
 use std::collections::HashMap;
 
 use async_graphql::{
-    Name, Positioned, Value,
-    parser::types::{Field, FragmentDefinition, Selection, SelectionSet},
+    Context, ContextSelectionSet, Name, Positioned,
+    parser::types::{Field, FragmentDefinition, Selection as SelectionNode, SelectionSet},
 };
+use sea_orm::Iterable;
 
-use super::{ObjectFields, string_value};
+use super::BatchResolve;
+use crate::catalog::projection::ColumnSet;
 
-/// Selected fields of an object in response order, merged by response key.
+/// Fields selected of an object or of the objects of a list.
 ///
-/// Fields excluded by `@skip` and `@include` are already removed. For an object type every fragment of a valid document
+/// `@skip` and `@include` are already applied to the document. For an object type every fragment of a valid document
 /// applies.
-#[derive(Debug, Default)]
-pub struct FieldSelection<'a>(Vec<SelectedField<'a>>);
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    set: &'a SelectionSet,
+    /// Further fields with the same response key, whose selections are merged.
+    repeated: &'a [&'a Positioned<Field>],
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+}
 
-/// Selected field.
+/// Selected field, merged by response key.
 #[derive(Debug)]
 pub struct SelectedField<'a> {
     /// Response key: alias or name.
     pub response_key: &'a Name,
-    /// Field in the document.
+    /// First field in the document with the response key.
     pub field: &'a Positioned<Field>,
-    /// Selection set of the field.
-    pub selection: FieldSelection<'a>,
+    repeated: Vec<&'a Positioned<Field>>,
 }
 
-impl SelectedField<'_> {
+impl<'a> SelectedField<'a> {
     /// Returns the name in the schema.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'a str {
         &self.field.node.name.node
     }
 }
 
-impl<'a> FieldSelection<'a> {
-    /// Creates the selection from a selection set.
+/// Object whose fields read columns of a row.
+pub trait SelectColumns {
+    /// Column of the row.
+    type Column: Iterable + Copy;
+    /// Column that is always read.
+    const ID: Self::Column;
+
+    /// Returns the columns that a field with the selection needs.
+    fn field_columns(name: &str, selection: Selection<'_>) -> ColumnSet<Self::Column>;
+}
+
+impl<'a> Selection<'a> {
+    /// Returns the selection of a field.
     #[must_use]
-    pub fn from_selection_set(
-        selection_set: &'a SelectionSet,
-        fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
-    ) -> Self {
-        let mut selection = Self(Vec::with_capacity(selection_set.items.len()));
-        selection.collect_fields(selection_set, fragments);
-        selection
+    pub fn of_field(ctx: &Context<'a>) -> Self {
+        let (set, fragments) = (&ctx.item.node.selection_set.node, &ctx.query_env.fragments);
+        Self { set, repeated: &[], fragments }
     }
 
-    fn collect_fields(
-        &mut self,
-        selection_set: &'a SelectionSet,
-        fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
-    ) {
-        for selection in &selection_set.items {
+    /// Returns the selection of an object.
+    #[must_use]
+    pub fn of_object(ctx: &ContextSelectionSet<'a>) -> Self {
+        Self { set: &ctx.item.node, repeated: &[], fragments: &ctx.query_env.fragments }
+    }
+
+    /// Returns the selection of a field of this selection.
+    #[must_use]
+    pub fn of_selected(self, field: &'a SelectedField<'a>) -> Self {
+        let set = &field.field.node.selection_set.node;
+        Self { set, repeated: &field.repeated, fragments: self.fragments }
+    }
+
+    /// Visits the selected fields with their selections, in response order.
+    fn visit_fields(self, visit: &mut dyn FnMut(&'a Positioned<Field>, Self)) {
+        let with_set = |set| Self { set, repeated: &[], ..self };
+        let repeated = self.repeated.iter().map(|field| &field.node.selection_set.node);
+        for selection in std::iter::once(self.set).chain(repeated).flat_map(|set| &set.items) {
             match &selection.node {
-                Selection::Field(field) => {
-                    let response_key = &field.node.response_key().node;
-                    let child_set = &field.node.selection_set.node;
-                    match self.0.iter_mut().find(|existing| existing.response_key == response_key) {
-                        Some(existing) => existing.selection.collect_fields(child_set, fragments),
-                        None => self.0.push(SelectedField {
-                            response_key,
-                            field,
-                            selection: Self::from_selection_set(child_set, fragments),
-                        }),
-                    }
+                SelectionNode::Field(field) => visit(field, with_set(&field.node.selection_set.node)),
+                SelectionNode::InlineFragment(fragment) => {
+                    with_set(&fragment.node.selection_set.node).visit_fields(visit);
                 }
-                Selection::InlineFragment(fragment) => {
-                    self.collect_fields(&fragment.node.selection_set.node, fragments);
-                }
-                Selection::FragmentSpread(spread) => {
-                    if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {
-                        self.collect_fields(&fragment.node.selection_set.node, fragments);
+                SelectionNode::FragmentSpread(spread) => {
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node) {
+                        with_set(&fragment.node.selection_set.node).visit_fields(visit);
                     }
                 }
             }
         }
     }
 
-    /// Iterates over the fields except `__typename`.
-    pub fn fields(&self) -> impl Iterator<Item = &SelectedField<'a>> {
-        self.0.iter().filter(|field| field.name() != "__typename")
+    /// Visits the selections of the selected fields with a name.
+    pub fn visit_named(self, name: &str, visit: &mut dyn FnMut(Self)) {
+        self.visit_fields(&mut |field, selection| {
+            if field.node.name.node == name {
+                visit(selection);
+            }
+        });
     }
 
-    /// Iterates over the fields with a name.
-    pub fn fields_named(&self, name: &str) -> impl Iterator<Item = &SelectedField<'a>> {
-        self.0.iter().filter(move |field| field.name() == name)
-    }
-
-    /// Returns whether any of the names is selected.
+    /// Returns the selected fields in response order, merged by response key.
     #[must_use]
-    pub fn contains_any(&self, names: &[&str]) -> bool {
-        self.0.iter().any(|field| names.contains(&field.name()))
+    pub fn merge_fields(self) -> Vec<SelectedField<'a>> {
+        let mut fields: Vec<SelectedField<'a>> = Vec::with_capacity(self.set.items.len());
+        self.visit_fields(&mut |field, _| {
+            let response_key = &field.node.response_key().node;
+            match fields.iter_mut().find(|existing| existing.response_key == response_key) {
+                Some(existing) => existing.repeated.push(field),
+                None => fields.push(SelectedField { response_key, field, repeated: Vec::new() }),
+            }
+        });
+        fields
     }
 
-    /// Returns whether any of the names is selected at any level.
+    /// Returns whether all selected fields can be resolved in a batch, at all levels.
     #[must_use]
-    pub fn contains_any_nested(&self, names: &[&str]) -> bool {
-        self.contains_any(names) || self.0.iter().any(|field| field.selection.contains_any_nested(names))
+    pub fn is_supported<T: BatchResolve>(self) -> bool {
+        let mut is_supported = true;
+        self.visit_fields(&mut |field, selection| {
+            let name = field.node.name.node.as_str();
+            is_supported = is_supported && (name == "__typename" || T::supports(name, selection));
+        });
+        is_supported
     }
 
-    /// Returns whether the predicate is true for every field except `__typename`.
-    pub fn all_fields(&self, predicate: impl FnMut(&SelectedField<'a>) -> bool) -> bool {
-        self.fields().all(predicate)
+    /// Returns the columns that the selected fields of an object need.
+    #[must_use]
+    pub fn columns<T: SelectColumns>(self) -> ColumnSet<T::Column> {
+        let mut columns = ColumnSet::from([T::ID]);
+        self.visit_fields(&mut |field, selection| {
+            let name = field.node.name.node.as_str();
+            if name != "__typename" {
+                columns = columns.union(T::field_columns(name, selection));
+            }
+        });
+        columns
+    }
+
+    /// Returns the columns that the selected fields with a name need of the objects in them.
+    #[must_use]
+    pub fn nested_columns<T: SelectColumns>(self, name: &str) -> ColumnSet<T::Column> {
+        let mut columns = ColumnSet::EMPTY;
+        self.visit_named(name, &mut |selection| columns = columns.union(selection.columns::<T>()));
+        columns
     }
 
     /// Returns the number of values per object, at all levels.
     #[must_use]
-    pub fn value_count(&self) -> usize {
-        self.0.iter().map(|field| 1 + field.selection.value_count()).sum::<usize>().max(1)
-    }
-
-    /// Builds an object of a type from the values of its fields; `None` if a value is missing.
-    pub fn build_object(
-        &self,
-        type_name: &str,
-        mut render_field: impl FnMut(&SelectedField<'a>) -> Option<Value>,
-    ) -> Option<Value> {
-        let mut object = ObjectFields::with_capacity(self.0.len());
-        for field in &self.0 {
-            let render_field =
-                if field.name() == "__typename" { string_value(type_name) } else { render_field(field)? };
-            object.insert(field.response_key.clone(), render_field);
-        }
-        Some(Value::Object(object))
+    pub fn value_count(self) -> usize {
+        let mut count = 0;
+        self.visit_fields(&mut |_, selection| count += 1 + selection.value_count());
+        count.max(1)
     }
 }

@@ -8,13 +8,15 @@ use super::{
         guard::Public,
         postal::{AddressChoiceInput, parse_address_patch},
         profile::to_patch,
-        throttle::limit_cart_changes,
     },
     mutations::{CartPayload, build_cart_target},
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    cart::details::{self, CartAddresses},
+    cart::{
+        self,
+        details::{self, CartAddresses},
+    },
 };
 
 /// Addresses of a cart. Omitted fields are unchanged; null clears a field.
@@ -53,13 +55,13 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let updated = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let CartAddressInput { shipping, billing } = input;
             let shipping = parse_address_patch(shipping, "input.shipping")?;
             let addresses = CartAddresses { shipping, billing: parse_address_patch(billing, "input.billing")? };
             let (target, country) =
                 (build_cart_target(context, &id, expected_version), context.app_state.config.shop.country);
-            context.db.write(async |tx| details::set_addresses(tx, target, addresses, country).await).await
+            details::set_addresses(&context.db, target, addresses, country).await
         };
         CartPayload::from_result(updated.await)
     }
@@ -76,15 +78,12 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let updated = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let parse_method_id = |id: ID| GlobalId::decode_as(&id, NodeType::ShippingMethod, "shippingMethodId");
             let method_id = shipping_method_id.map(parse_method_id).transpose()?;
             let target = build_cart_target(context, &id, expected_version);
             let (category_tree, country) = (context.category_tree(), context.app_state.config.shop.country);
-            context
-                .db
-                .write(async |tx| details::set_shipping_method(tx, target, method_id, (&category_tree, country)).await)
-                .await
+            details::set_shipping_method(&context.db, target, method_id, (&category_tree, country)).await
         };
         CartPayload::from_result(updated.await)
     }
@@ -101,9 +100,9 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let updated = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let target = build_cart_target(context, &id, expected_version);
-            context.db.write(async |tx| details::set_note(tx, target, note.as_deref()).await).await
+            details::set_note(&context.db, target, note.as_deref()).await
         };
         CartPayload::from_result(updated.await)
     }
@@ -120,11 +119,11 @@ impl CartDetailsMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let updated = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let CartContactInput { email, phone } = input;
             let target = build_cart_target(context, &id, expected_version);
             let (contact, country) = ((to_patch(email), to_patch(phone)), context.app_state.config.shop.country);
-            context.db.write(async |tx| details::set_contact(tx, target, contact, country).await).await
+            details::set_contact(&context.db, target, contact, country).await
         };
         CartPayload::from_result(updated.await)
     }

@@ -7,7 +7,6 @@ use super::{
         context::{RequestContext, request_context},
         guard::{Public, RequireLogin},
         payload::payload,
-        throttle::limit_cart_changes,
     },
     Cart,
 };
@@ -78,9 +77,9 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let created = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
-            context.db.write(async |tx| cart::create_cart(tx, context.caller, &requests).await).await
+            cart::create_cart(&context.db, context.caller, &requests).await
         };
         CartPayload::from_result(created.await)
     }
@@ -127,12 +126,12 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let removed = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let parse_variant_id =
                 |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
             let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
             let target = build_cart_target(context, &id, expected_version);
-            context.db.write(async |tx| lines::remove_lines(tx, target, &variant_keys).await).await
+            lines::remove_lines(&context.db, target, &variant_keys).await
         };
         CartPayload::from_result(removed.await)
     }
@@ -148,9 +147,9 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let cleared = async {
-            limit_cart_changes(context).await?;
+            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
             let target = build_cart_target(context, &id, expected_version);
-            context.db.write(async |tx| lines::clear_lines(tx, target).await).await
+            lines::clear_lines(&context.db, target).await
         };
         CartPayload::from_result(cleared.await)
     }
@@ -165,8 +164,8 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
-        limit_cart_changes(context).await?;
-        CartPayload::from_result(context.db.write(async |tx| cart::merge_guest_cart(tx, account_id, &id).await).await)
+        cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+        CartPayload::from_result(cart::merge_guest_cart(&context.db, account_id, &id).await)
     }
 }
 
@@ -176,8 +175,8 @@ async fn change_lines(
     lines: Vec<CartLineInput>,
     mode: LineMode,
 ) -> Result<cart::LockedCart> {
-    limit_cart_changes(context).await?;
+    cart::limit_cart_changes(&context.throttle(), context.caller).await?;
     let requests = parse_line_requests(lines, "lines")?;
     let target = build_cart_target(context, id, expected_version);
-    context.db.write(async |tx| lines::change_lines(tx, target, &requests, mode).await).await
+    lines::change_lines(&context.db, target, &requests, mode).await
 }

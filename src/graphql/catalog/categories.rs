@@ -2,8 +2,11 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::super::{
-    category::Category, context::request_context, guard::RequirePermission, payload::payload, profile::reject_null,
+use super::{
+    super::{
+        category::Category, context::request_context, guard::RequirePermission, payload::payload, profile::reject_null,
+    },
+    write_with_name_retry,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
@@ -74,11 +77,10 @@ impl CategoryMutation {
             let parent =
                 parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "input.parentId")).transpose()?;
             let new_category = NewCategory { name, parent_id: parent, slug, description, position };
-            let category_id = write_with_name_retry!(request_context(ctx), async |tx| category::create_category(
-                tx,
-                new_category.clone()
-            )
-            .await)?;
+            let category_id = write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::create_category(tx, new_category.clone()).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(created.await)
@@ -101,12 +103,10 @@ impl CategoryMutation {
             let name = reject_null(name, false, "input.name")?;
             let slug = reject_null(slug, false, "input.slug")?;
             let patch = CategoryPatch { expected_version: version_check, name, slug, description: description.into() };
-            write_with_name_retry!(request_context(ctx), async |tx| category::update_category(
-                tx,
-                category_id,
-                patch.clone()
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::update_category(tx, category_id, patch.clone()).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(updated.await)
@@ -125,13 +125,10 @@ impl CategoryMutation {
             let category_id = parse_category_id(&id)?;
             let new_parent_id =
                 parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "parentId")).transpose()?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::move_category(
-                tx,
-                category_id,
-                new_parent_id,
-                position
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::move_category(tx, category_id, new_parent_id, position).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(moved.await)
@@ -151,12 +148,10 @@ impl CategoryMutation {
             let target_category_id = move_products_to
                 .map(|id| GlobalId::decode_as(&id, NodeType::Category, "moveProductsTo"))
                 .transpose()?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::delete_category(
-                tx,
-                category_id,
-                target_category_id
-            )
-            .await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::delete_category(tx, category_id, target_category_id).await
+            })
+            .await?;
             request_context(ctx).refresh_category_tree().await?;
             Ok(id)
         };
@@ -173,7 +168,10 @@ impl CategoryMutation {
     ) -> Result<CategoryPayload> {
         let restored = async {
             let category_id = parse_category_id(&id)?;
-            write_with_name_retry!(request_context(ctx), async |tx| category::restore_category(tx, category_id).await)?;
+            write_with_name_retry(&request_context(ctx).db, async |tx| {
+                category::restore_category(tx, category_id).await
+            })
+            .await?;
             load_category(ctx, category_id).await
         };
         CategoryPayload::from_result(restored.await)

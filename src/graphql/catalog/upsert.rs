@@ -10,6 +10,7 @@ use super::{
     },
     apply_stock_changes,
     inputs::{ProductUpsertInput, add_variants},
+    write_with_name_retry,
 };
 use crate::{
     base::{Error, GlobalId, Result, error::PublicError, global_id::NodeType},
@@ -96,7 +97,7 @@ async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atom
     let context = request_context(ctx);
     let currency = context.app_state.config.shop.currency;
     let parse_errors = &user_errors;
-    let outcomes = write_with_name_retry!(context, async |tx| {
+    let outcomes = write_with_name_retry(&context.db, async |tx| {
         let outcomes = write::apply_product_patches(tx, currency, &patches).await?;
         if atomic {
             let row_errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).flatten();
@@ -105,7 +106,8 @@ async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atom
         let saved = patches.iter().zip(&outcomes).filter_map(|(patch, outcome)| Some((patch, outcome.as_ref().ok()?)));
         apply_stock_changes(tx, &saved.collect::<Vec<_>>()).await?;
         Ok(outcomes)
-    })?;
+    })
+    .await?;
     for (row_index, outcome) in row_indexes.into_iter().zip(outcomes) {
         match outcome {
             Ok(saved) => products[row_index] = Some(saved),

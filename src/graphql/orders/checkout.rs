@@ -11,7 +11,6 @@ use super::{
         payload::{UserError, split_user_errors},
         postal::AddressChoiceInput,
         stock::mutations::parse_idempotency_key,
-        throttle::{OrderContacts, limit_orders},
     },
     Order,
     loader::PaymentsOf,
@@ -24,10 +23,10 @@ use crate::{
         error::{PublicError, PublicErrorCode},
         global_id::NodeType,
     },
-    checkout::{self, CheckoutContext, CheckoutRequest, CheckoutResult, OrderSource},
     infra::IdempotencyKey,
     order::Status,
     payment::PaymentState,
+    sales::{self, BuyerDetails, CheckoutRequest, CheckoutResult, OrderContacts, OrderSource},
 };
 
 /// Details of an order, independent of its items.
@@ -157,18 +156,13 @@ impl CheckoutMutation {
         let idempotency_key = parse_idempotency_key("checkoutComplete", &input.idempotency_key, &input);
         let result = async {
             let CheckoutCompleteInput { cart_id, idempotency_key: _, expected_total, details } = input;
-            limit_orders(context, details.order_contacts(Some(&cart_id))).await?;
+            context.start_checkout()?;
+            sales::limit_orders(&context.sales(), details.order_contacts(Some(&cart_id))).await?;
             let expected_minor_total = parse_amount(context, Some(expected_total), "input.expectedTotal")?;
             let idempotency_key = idempotency_key?.for_guest(&cart_id);
-            complete_checkout(
-                context,
-                details.into_checkout_request(
-                    idempotency_key,
-                    OrderSource::Cart(cart_id.to_string()),
-                    expected_minor_total,
-                )?,
-            )
-            .await
+            let source = OrderSource::Cart(cart_id.to_string());
+            let request = details.into_checkout_request(idempotency_key, source, expected_minor_total)?;
+            sales::complete_checkout(&context.sales(), request).await
         };
         CheckoutPayload::from_result(context, result.await).await
     }
@@ -184,7 +178,8 @@ impl CheckoutMutation {
         let idempotency_key = parse_idempotency_key("orderCreate", &input.idempotency_key, &input);
         let result = async {
             let OrderCreateInput { items, idempotency_key: _, expected_total, details } = input;
-            limit_orders(context, details.order_contacts(None)).await?;
+            context.start_checkout()?;
+            sales::limit_orders(&context.sales(), details.order_contacts(None)).await?;
             let parse_item = |(index, item): (usize, OrderItemInput)| {
                 let variant = GlobalId::decode_as(
                     &item.variant_id,
@@ -197,11 +192,9 @@ impl CheckoutMutation {
             let expected_minor_total = parse_amount(context, expected_total, "input.expectedTotal")?;
             let contact = [details.email.as_deref(), details.phone.as_deref()].map(Option::unwrap_or_default);
             let idempotency_key = idempotency_key?.for_guest(&contact.join(" ").to_lowercase());
-            complete_checkout(
-                context,
-                details.into_checkout_request(idempotency_key, OrderSource::Items(items), expected_minor_total)?,
-            )
-            .await
+            let source = OrderSource::Items(items);
+            let request = details.into_checkout_request(idempotency_key, source, expected_minor_total)?;
+            sales::complete_checkout(&context.sales(), request).await
         };
         CheckoutPayload::from_result(context, result.await).await
     }
@@ -241,29 +234,16 @@ impl CheckoutDetailsInput {
             idempotency_key,
             source,
             expected_total,
-            email,
-            phone,
-            shipping_address: shipping_input,
-            billing_address: billing_input,
+            buyer: BuyerDetails {
+                email,
+                phone,
+                language: language.map(Into::into),
+                shipping_address: shipping_input,
+                billing_address: billing_input,
+            },
             shipping_method_id,
             note,
-            language: language.map(Into::into),
             provider: provider_name,
         })
     }
-}
-
-async fn complete_checkout(context: &RequestContext, request: CheckoutRequest) -> Result<CheckoutResult> {
-    let (config, category_tree) = (&context.app_state.config, context.category_tree());
-    let checkout_context = CheckoutContext {
-        db: &context.db,
-        providers: &context.app_state.payment_providers,
-        category_tree: &category_tree,
-        caller: context.caller,
-        currency: config.shop.currency,
-        shop_country: config.shop.country,
-        default_language: config.shop.language,
-        config: &config.checkout,
-    };
-    checkout::complete_checkout(&checkout_context, request).await
 }

@@ -5,8 +5,8 @@ use async_graphql::{Context, Object, SimpleObject};
 use super::super::{context::request_context, guard::RequirePermission, payload::payload};
 use crate::{
     base::Result,
-    identity::{Permission, account},
-    notification::guest_erasure::{self, erase_guest_data},
+    identity::Permission,
+    privacy::{self, GuestErasureCounts},
 };
 
 /// Result of erasing a guest's data.
@@ -18,9 +18,9 @@ pub struct GuestErasure {
     open_orders: i64,
 }
 
-impl From<guest_erasure::GuestErasureCounts> for GuestErasure {
-    fn from(erasure: guest_erasure::GuestErasureCounts) -> Self {
-        let guest_erasure::GuestErasureCounts { erased_orders, open_orders } = erasure;
+impl From<GuestErasureCounts> for GuestErasure {
+    fn from(erasure: GuestErasureCounts) -> Self {
+        let GuestErasureCounts { erased_orders, open_orders } = erasure;
         Self { erased_orders, open_orders }
     }
 }
@@ -47,10 +47,6 @@ impl GuestMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Email address of the guest's orders, case-insensitive.")] email: String,
     ) -> Result<GuestErasePayload> {
-        let result = async {
-            let email = account::validate_email(&email, "email")?;
-            request_context(ctx).db.write_with_retry(|| async |tx| erase_guest_data(tx, &email).await).await
-        };
-        GuestErasePayload::from_result(result.await)
+        GuestErasePayload::from_result(privacy::erase_guest(&request_context(ctx).db, &email).await)
     }
 }

@@ -13,10 +13,10 @@ use crate::{
     customer::OwnerScope,
     order::{
         OrderLineRow, OrderRow,
-        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, RefundRow},
+        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow},
         queries,
     },
-    payment::{Payment, entity},
+    payment::{Payment, RefundRow, entity, refunds},
 };
 
 owner_scoped_loader!(
@@ -41,11 +41,11 @@ list_loader!(
 );
 list_loader!(
     /// Loads the refunds of orders.
-    RefundsOf, RefundRow, |loads, keys| queries::refunds(&loads.db, keys)
+    RefundsOf, RefundRow, |loads, keys| refunds::list_refunds_by_order(&loads.db, keys)
 );
 list_loader!(
     /// Loads the lines of refunds.
-    RefundedOf, LineQuantityRow, |loads, keys| queries::refunded(&loads.db, keys)
+    RefundedOf, LineQuantityRow, |loads, keys| refunds::list_refund_lines(&loads.db, keys)
 );
 list_loader!(
     /// Loads the payments of orders.

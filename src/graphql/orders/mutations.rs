@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{
-        context::{RequestContext, request_context},
+        context::request_context,
         guard::{Public, RequirePermission},
         payload::payload,
         stock::mutations::parse_idempotency_key,
@@ -15,15 +15,11 @@ use super::{
     Order,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     customer::OwnerScope,
     identity::Permission,
-    infra::{IdempotencyClaim, ResourceKey},
-    order::{
-        fulfillment, queries,
-        transition::{self, OrderTarget},
-    },
-    payment::{cancellation, capture, refund},
+    order::transition::{self, OrderTarget},
+    sales,
 };
 
 use requests::{parse_cancel_request, parse_fulfillment, parse_refund_request};
@@ -62,7 +58,7 @@ pub struct OrderFulfilInput {
 }
 
 /// Input of `orderCancel`.
-#[derive(Debug, InputObject)]
+#[derive(Debug, Default, InputObject)]
 pub struct OrderCancelInput {
     /// Reason, visible to the buyer; at most 1000 characters.
     reason: Option<String>,
@@ -136,13 +132,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let context = request_context(ctx);
-            context
-                .db
-                .write_with_retry(|| {
-                    async |tx| cancellation::confirm_order(tx, &context.app_state.payment_providers, target).await
-                })
-                .await
+            sales::confirm_order(&request_context(ctx).sales(), target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -161,20 +151,8 @@ impl OrderMutation {
             parse_idempotency_key("orderFulfil", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let (idempotency_key, fulfillment) = (idempotency_key?, parse_fulfillment(input)?);
-            request_context(ctx)
-                .db
-                .write_with_retry(|| {
-                    async |tx| {
-                        if let IdempotencyClaim::Replay(order) =
-                            tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(target.order_id)).await?
-                        {
-                            return queries::lock_order(tx, order, OwnerScope::All).await;
-                        }
-                        fulfillment::fulfill_order(tx, target, fulfillment.clone()).await.map(|(order, _)| order)
-                    }
-                })
-                .await
+            let request = parse_fulfillment(input, idempotency_key?)?;
+            sales::fulfill_order(&request_context(ctx).sales(), target, request).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -190,7 +168,7 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            request_context(ctx).db.write_with_retry(|| async |tx| transition::deliver_order(tx, target).await).await
+            transition::deliver_order(&request_context(ctx).db, target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -208,17 +186,11 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let context = request_context(ctx);
         let result = async {
-            let (request, token) = parse_cancel_request(context, input)?;
-            let target = authorize_buyer(context, &id, (expected_version, token.as_deref())).await?;
-            let order = context
-                .db
-                .write_with_retry(|| async |tx| cancellation::cancel_order(tx, target, request.clone()).await)
-                .await?;
-            Ok::<Order, Error>(if token.is_some_and(|token| order.has_token(&token)) {
-                Order::with_token(order)
-            } else {
-                order.into()
-            })
+            let request = parse_cancel_request(&id, input, expected_version)?;
+            let token = request.token.clone();
+            let order = sales::cancel_order(&context.sales(), request).await?;
+            let has_token = token.is_some_and(|token| order.has_token(&token));
+            Ok::<Order, Error>(if has_token { Order::with_token(order) } else { order.into() })
         };
         OrderPayload::from_result(result.await)
     }
@@ -234,12 +206,8 @@ impl OrderMutation {
     ) -> Result<OrderPayload> {
         let context = request_context(ctx);
         let result = async {
-            capture::capture_payment(
-                &context.db,
-                &context.app_state.payment_providers,
-                parse_staff_target(&id, expected_version)?,
-            )
-            .await
+            let target = parse_staff_target(&id, expected_version)?;
+            sales::capture_payment(&context.sales(), target).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -259,26 +227,8 @@ impl OrderMutation {
             parse_idempotency_key("orderRefund", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
-            let (idempotency_key, request) = (idempotency_key?, parse_refund_request(context, input)?);
-            let created_refund = context
-                .db
-                .write_with_retry(|| {
-                    async |tx| {
-                        if let IdempotencyClaim::Replay(_) =
-                            tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(target.order_id)).await?
-                        {
-                            return Ok(None);
-                        }
-                        let order = transition::lock_target_order(tx, target).await?;
-                        refund::refund_order(tx, order, request.clone()).await.map(|(_, refund)| refund)
-                    }
-                })
-                .await;
-            if let Some(refund) = created_refund? {
-                // Executes the refund immediately if possible; otherwise the job stored with it retries.
-                refund::execute_refund(&context.db, &context.app_state.payment_providers, refund).await?;
-            }
-            Order::load_own(context, target.order_id).await
+            let request = parse_refund_request(context, input, idempotency_key?)?;
+            sales::refund_order(&context.sales(), target, request).await.map(Order::with_token)
         };
         OrderPayload::from_result(result.await)
     }
@@ -293,9 +243,7 @@ impl OrderMutation {
         let context = request_context(ctx);
         let result = async {
             let refund_id = GlobalId::decode_as(&id, NodeType::Refund, "id")?;
-            let order = context.db.write_with_retry(|| async |tx| refund::retry_refund(tx, refund_id).await).await?;
-            refund::execute_refund(&context.db, &context.app_state.payment_providers, refund_id).await?;
-            Order::load_own(context, order.id).await
+            sales::retry_refund(&context.sales(), refund_id).await.map(Order::with_token)
         };
         OrderPayload::from_result(result.await)
     }
@@ -311,10 +259,7 @@ impl OrderMutation {
         let OrderNoteInput { note, public } = input;
         let result = async {
             let target = parse_staff_target(&id, None)?;
-            request_context(ctx)
-                .db
-                .write_with_retry(|| async |tx| transition::add_order_note(tx, target, (&note, public)).await)
-                .await
+            transition::add_order_note(&request_context(ctx).db, target, &note, public).await
         };
         OrderPayload::from_result(result.await)
     }
@@ -326,24 +271,4 @@ fn parse_staff_target(id: &ID, expected_version: Option<i32>) -> Result<OrderTar
         owner_scope: OwnerScope::All,
         expected_version,
     })
-}
-
-/// Returns the target order if the caller may cancel it. A matching token is sufficient, logged in or not; without one,
-/// staff can access every order and customers their own.
-async fn authorize_buyer(
-    context: &RequestContext,
-    id: &ID,
-    (expected_version, token): (Option<i32>, Option<&str>),
-) -> Result<OrderTarget> {
-    let order_id = GlobalId::decode_as(id, NodeType::Order, "id")?;
-    if let Some(token) = token {
-        let order = queries::find_orders_by_ids(&context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
-        if order.is_some_and(|order| order.has_token(token)) {
-            return Ok(OrderTarget { order_id, owner_scope: OwnerScope::All, expected_version });
-        }
-    }
-    let not_found =
-        || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
-    let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
-    Ok(OrderTarget { order_id, owner_scope, expected_version })
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     identity::Permission,
-    order, payment,
+    payment,
 };
 
 /// Status of a payment.
@@ -98,18 +98,20 @@ impl OrderPayment {
 
 /// Status of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "payment::RefundStatus")]
 pub enum RefundState {
     /// The provider has not executed the refund yet.
     Pending,
     /// The amount was refunded.
-    Done,
+    #[graphql(name = "DONE")]
+    Succeeded,
     /// The provider declined the refund.
     Failed,
 }
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[derive(Debug, Clone)]
-pub struct Refund(pub order::entity::RefundRow);
+pub struct Refund(pub payment::RefundRow);
 
 /// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
 #[Object]
@@ -131,11 +133,7 @@ impl Refund {
 
     /// Status of the refund.
     async fn status(&self) -> RefundState {
-        match self.0.status.as_str() {
-            "pending" => RefundState::Pending,
-            "succeeded" => RefundState::Done,
-            _ => RefundState::Failed,
-        }
+        self.0.status.into()
     }
 
     /// Refunded lines; empty for a refund by amount.

@@ -5,19 +5,10 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 use super::{Location, StockLevel, StockReason};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    graphql::{
-        context::{RequestContext, request_context},
-        guard::RequirePermission,
-        payload::payload,
-    },
+    graphql::{context::request_context, guard::RequirePermission, payload::payload},
     identity::Permission,
-    infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
-    inventory::{
-        DEFAULT_LOCATION_ID,
-        adjustments::{self, StockKey, StockOperation, StockSettings},
-        stock_level,
-        stock_level::StockLevelRow,
-    },
+    infra::IdempotencyKey,
+    inventory::adjustments::{self, StockKey, StockOperation, StockSettings},
 };
 
 /// Input of `stockAdjust`.
@@ -130,9 +121,9 @@ impl StockMutation {
                 }
                 reason => reason.as_db_str(),
             };
-            apply_stock_operation(
-                request_context(ctx),
-                idempotency_key?,
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
                 stock_key,
                 StockOperation::Adjust { delta: input.delta.into(), reason },
             )
@@ -153,7 +144,7 @@ impl StockMutation {
             let stock_key = parse_stock_key(&input.variant_id, input.location_id.as_ref())?;
             let operation =
                 StockOperation::Set { quantity: input.quantity.into(), expected: input.expected_quantity.into() };
-            apply_stock_operation(request_context(ctx), idempotency_key?, stock_key, operation).await
+            adjustments::apply_stock_operation(&request_context(ctx).db, &idempotency_key?, stock_key, operation).await
         };
         StockPayload::from_result(result.await)
     }
@@ -172,9 +163,9 @@ impl StockMutation {
             let to_location_id = GlobalId::decode_as(&input.to_location_id, NodeType::Location, "input.toLocationId")?;
             let variant_id = GlobalId::decode_as(&input.variant_id, NodeType::Variant, "input.variantId")?;
             let stock_key = StockKey { variant_id, location_id: Some(to_location_id) };
-            apply_stock_operation(
-                request_context(ctx),
-                idempotency_key?,
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
                 stock_key,
                 StockOperation::Transfer { from_location_id, quantity: input.quantity.into() },
             )
@@ -199,10 +190,7 @@ impl StockMutation {
                 MaybeUndefined::Value(threshold) => Some(Some(i64::from(threshold))),
             };
             let settings = StockSettings { tracked, allow_backorder: backorder, low_stock_threshold: threshold_update };
-            request_context(ctx)
-                .db
-                .write_with_retry(|| async |tx| adjustments::update_stock_settings(tx, stock_key, settings).await)
-                .await
+            adjustments::update_stock_settings(&request_context(ctx).db, stock_key, settings).await
         };
         StockPayload::from_result(result.await)
     }
@@ -215,9 +203,7 @@ impl StockMutation {
         #[graphql(desc = "Location to create.")] input: LocationCreateInput,
     ) -> Result<LocationPayload> {
         let LocationCreateInput { name } = input;
-        LocationPayload::from_result(
-            request_context(ctx).db.write(async |tx| adjustments::create_location(tx, &name).await).await,
-        )
+        LocationPayload::from_result(adjustments::create_location(&request_context(ctx).db, &name).await)
     }
 }
 
@@ -232,33 +218,6 @@ pub fn parse_idempotency_key(
 ) -> Result<IdempotencyKey> {
     let input_json = input.to_value().into_json().map_err(|error| Error::internal("reading an input", error))?;
     IdempotencyKey::new(operation_name, idempotency_key, &input_json)
-}
-
-/// Applies a stock operation once; a replayed request returns the current stock level.
-async fn apply_stock_operation(
-    context: &RequestContext,
-    idempotency_key: IdempotencyKey,
-    stock_key: StockKey,
-    operation: StockOperation,
-) -> Result<StockLevelRow> {
-    context
-        .db
-        .write_with_retry(|| {
-            async |tx: &Tx| {
-                if let IdempotencyClaim::New(_) =
-                    tx.claim_idempotency_key(&idempotency_key, ResourceKey::Existing(stock_key.variant_id)).await?
-                {
-                    return adjustments::apply_stock_operation(tx, stock_key, operation).await;
-                }
-                let location_id = stock_key.location_id.unwrap_or(DEFAULT_LOCATION_ID);
-                let level = stock_level::lock_stock_levels(tx, [stock_key.variant_id])
-                    .await?
-                    .into_iter()
-                    .find(|level| level.location_id == location_id);
-                level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
-            }
-        })
-        .await
 }
 
 fn parse_stock_key(variant_id: &ID, location_id: Option<&ID>) -> Result<StockKey> {

@@ -15,14 +15,14 @@ fn provider_config() -> ProviderConfig {
     ProviderConfig {
         issuer: "https://id.example/realms/shop".into(),
         client_id: String::new(),
-        client_secret: String::new(),
+        client_secret: String::new().into(),
         scopes: Vec::new(),
         accept_tokens: true,
         audience: "shop".into(),
         roles_claim: "realm_access.roles".into(),
         admin_roles: vec!["admin".into()],
         staff_roles: vec!["staff".into(), "clerk".into()],
-        leeway: std::time::Duration::from_secs(30),
+        clock_skew: std::time::Duration::from_secs(30),
     }
 }
 
@@ -60,7 +60,7 @@ fn token_for_shop_within_its_validity_is_accepted() {
         assert!(validate_claims(&valid_claims, &provider_config(), now()).is_ok(), "{valid_claims:?}");
     }
     let expires_at = validate_claims(&claims_with("sub", json!("s")), &provider_config(), now()).expect("valid token");
-    assert_eq!(expires_at.timestamp(), 1_800_000_130, "expiry plus leeway");
+    assert_eq!(expires_at.timestamp(), 1_800_000_130, "expiry plus clock skew");
 }
 
 #[test]

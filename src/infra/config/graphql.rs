@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::{
     AutoBool,
-    range::{DAY, seconds_within, within},
+    duration::{DAY, deserialize_duration, duration_within},
+    range::within,
 };
 
 /// The highest configurable limit of counts and sizes.
@@ -19,7 +20,7 @@ const MOST_CACHE: u64 = 1 << 40;
 #[derive(Debug, Clone, Deserialize)]
 pub struct GraphqlConfig {
     /// Whether responses have the `Server-Timing` header.
-    pub timing: AutoBool,
+    pub server_timing: AutoBool,
     /// Whether `__schema` and `__type` are answered.
     pub introspection: AutoBool,
     /// Size of a document's text, in bytes.
@@ -35,7 +36,7 @@ pub struct GraphqlConfig {
     /// Complexity of an operation.
     pub max_complexity: usize,
     /// Values in one response.
-    pub max_values: usize,
+    pub max_response_values: usize,
     /// Size of a response, in bytes.
     pub max_response_bytes: usize,
     /// Statements of a request of a caller without a permission.
@@ -43,12 +44,12 @@ pub struct GraphqlConfig {
     /// Statements of a request of a caller with a permission.
     pub max_statements_staff: u64,
     /// Database time of a request.
-    #[serde(deserialize_with = "super::deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub max_database_time: Duration,
     /// Expensive reads (facets, counts, searches) that run at the same time; 0: derived from the number of cores.
-    pub expensive_reads: usize,
+    pub max_expensive_reads: usize,
     /// Memory of the cache of parsed and validated documents, in bytes.
-    pub document_cache: u64,
+    pub document_cache_size: u64,
 }
 
 impl GraphqlConfig {
@@ -64,11 +65,11 @@ impl GraphqlConfig {
             ("graphql.max_response_bytes", self.max_response_bytes),
         ];
         limits.into_iter().try_for_each(|(key, limit)| within(key, limit, 1..=MOST))?;
-        within("graphql.max_values", self.max_values, 1..=MOST)?;
+        within("graphql.max_response_values", self.max_response_values, 1..=MOST)?;
         within("graphql.max_statements", self.max_statements, 1..=MOST_STATEMENTS)?;
         within("graphql.max_statements_staff", self.max_statements_staff, 1..=MOST_STATEMENTS)?;
-        seconds_within("graphql.max_database_time", self.max_database_time, 0..=DAY)?;
-        within("graphql.expensive_reads", self.expensive_reads, 0..=10_000)?;
-        within("graphql.document_cache", self.document_cache, 0..=MOST_CACHE)
+        duration_within("graphql.max_database_time", self.max_database_time, Duration::ZERO..=DAY)?;
+        within("graphql.max_expensive_reads", self.max_expensive_reads, 0..=10_000)?;
+        within("graphql.document_cache_size", self.document_cache_size, 0..=MOST_CACHE)
     }
 }

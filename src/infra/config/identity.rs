@@ -1,13 +1,15 @@
 //! Settings of authentication: `[identity]` and any number of `[identity.providers.NAME]`.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use config::{Map, Value, ValueKind};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
     ShopMode,
-    range::{DAY, one_line_of_text, seconds_within, within},
+    duration::{CENTURY, DAY, HOUR, MINUTE, SECOND, deserialize_duration, duration_within},
+    range::{one_line_of_text, within},
 };
 
 /// The key prefix of provider settings.
@@ -23,31 +25,31 @@ pub struct IdentityConfig {
     /// Whether customers can register with a password.
     pub local_accounts: bool,
     /// The lifetime of an access token.
-    #[serde(deserialize_with = "super::deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub access_token_lifetime: Duration,
     /// The lifetime of an unused session.
-    #[serde(deserialize_with = "super::deserialize_seconds")]
-    pub session_lifetime: Duration,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub session_idle_timeout: Duration,
     /// The time in which a refresh token may be used again.
-    #[serde(deserialize_with = "super::deserialize_seconds")]
-    pub refresh_reuse_grace: Duration,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub refresh_token_reuse_interval: Duration,
     /// The maximum number of passwords waiting to be hashed.
-    pub password_queue: usize,
+    pub max_queued_passwords: usize,
     /// The allowed redirect URLs after a login at a provider.
-    pub redirects: Vec<String>,
+    pub allowed_redirect_uris: Vec<String>,
     /// The OpenID Connect providers by name.
     pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 /// `[identity.providers.NAME]`
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ProviderConfig {
     /// The issuer URL, exactly as in its tokens.
     pub issuer: String,
     /// The client id; empty if the provider is not used for browser logins.
     pub client_id: String,
-    /// The client secret; never shown. Empty for a public client.
-    pub client_secret: String,
+    /// The client secret; empty for a public client.
+    pub client_secret: SecretString,
     /// Additional scopes to request.
     pub scopes: Vec<String>,
     /// Whether the provider's access tokens are accepted.
@@ -61,18 +63,8 @@ pub struct ProviderConfig {
     /// The roles that map to staff.
     pub staff_roles: Vec<String>,
     /// The tolerated clock skew.
-    #[serde(deserialize_with = "super::deserialize_seconds")]
-    pub leeway: Duration,
-}
-
-impl fmt::Debug for ProviderConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderConfig")
-            .field("issuer", &self.issuer)
-            .field("client_id", &self.client_id)
-            .field("accept_tokens", &self.accept_tokens)
-            .finish_non_exhaustive()
-    }
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub clock_skew: Duration,
 }
 
 /// Returns the template key of a provider setting and the provider's name; other keys are returned unchanged.
@@ -110,12 +102,11 @@ impl IdentityConfig {
     /// Validates the settings. A template copied without an issuer is ignored.
     pub(super) fn validate(&mut self, mode: ShopMode, public_url: &str) -> Result<(), String> {
         one_line_of_text("identity.issuer", &self.issuer)?;
-        if self.access_token_lifetime.is_zero() || self.access_token_lifetime > Duration::from_hours(24) {
-            return Err("identity.access_token_lifetime must be from 1 second to a day".into());
-        }
-        seconds_within("identity.session_lifetime", self.session_lifetime, 1..=DAY * 36_500)?;
-        seconds_within("identity.refresh_reuse_grace", self.refresh_reuse_grace, 0..=60)?;
-        within("identity.password_queue", self.password_queue, 0..=100_000)?;
+        duration_within("identity.access_token_lifetime", self.access_token_lifetime, SECOND..=DAY)?;
+        duration_within("identity.session_idle_timeout", self.session_idle_timeout, SECOND..=CENTURY)?;
+        let reuse_interval = self.refresh_token_reuse_interval;
+        duration_within("identity.refresh_token_reuse_interval", reuse_interval, Duration::ZERO..=MINUTE)?;
+        within("identity.max_queued_passwords", self.max_queued_passwords, 0..=100_000)?;
         if self.providers.get(TEMPLATE_PROVIDER).is_some_and(|template| template.issuer.is_empty()) {
             self.providers.remove(TEMPLATE_PROVIDER);
         }
@@ -135,9 +126,9 @@ impl IdentityConfig {
             }
         }
         let is_invalid = |text: &&String| reqwest::Url::parse(text).map_or(true, |url| url.fragment().is_some());
-        if let Some(provider) = self.redirects.iter().find(is_invalid) {
+        if let Some(provider) = self.allowed_redirect_uris.iter().find(is_invalid) {
             return Err(format!(
-                "identity.redirects: `{provider}` is no address; write https://HOST/PATH, without a #"
+                "identity.allowed_redirect_uris: `{provider}` is no address; write https://HOST/PATH, without a #"
             ));
         }
         self.validate_public_url(mode, public_url)
@@ -179,6 +170,6 @@ impl ProviderConfig {
         if self.client_id.is_empty() && !self.accept_tokens {
             return Err(": it has neither a client_id, to sign in by a browser, nor accept_tokens = true".into());
         }
-        seconds_within(".leeway", self.leeway, 0..=3_600)
+        duration_within(".clock_skew", self.clock_skew, Duration::ZERO..=HOUR)
     }
 }

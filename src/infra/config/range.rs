@@ -1,9 +1,6 @@
-//! Validation of numeric, duration and text settings.
+//! Validation of numeric and text settings.
 
-use std::{fmt::Display, ops::RangeInclusive, time::Duration};
-
-/// Seconds per day.
-pub(super) const DAY: u64 = 86_400;
+use std::{fmt::Display, ops::RangeInclusive};
 
 /// Rejects a number outside of its range.
 pub(super) fn within<T: Copy + PartialOrd + Display>(
@@ -15,11 +12,6 @@ pub(super) fn within<T: Copy + PartialOrd + Display>(
         return Ok(());
     }
     Err(format!("{key} must be from {} to {}; it is {value}", range.start(), range.end()))
-}
-
-/// Rejects a duration outside of its range of seconds.
-pub(super) fn seconds_within(key: &str, value: Duration, range: RangeInclusive<u64>) -> Result<(), String> {
-    within(key, value.as_secs(), range).map_err(|error| format!("{error} seconds"))
 }
 
 /// Rejects a blank text and a text of more than one line.

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    ShopMode, deserialize_parsed, deserialize_seconds,
-    range::{DAY, seconds_within, within},
+    ShopMode, deserialize_parsed,
+    duration::{DAY, SECOND, deserialize_duration, duration_within, parse_duration},
+    range::within,
 };
 
 /// The default shutdown delay in production, in which a load balancer can remove the server.
@@ -23,47 +24,48 @@ pub struct ServerConfig {
     /// The maximum number of connections.
     pub max_connections: usize,
     /// The timeout of the headers of a connection's first request.
-    #[serde(deserialize_with = "deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub header_timeout: Duration,
     /// The timeout of a request body.
-    #[serde(deserialize_with = "deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub body_timeout: Duration,
     /// The timeout of an idle connection.
-    #[serde(deserialize_with = "deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub idle_timeout: Duration,
     /// The timeout of a request.
-    #[serde(deserialize_with = "deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub request_timeout: Duration,
     /// The delay between reporting not ready and the start of the shutdown.
     pub shutdown_delay: ShutdownDelay,
-    /// The grace period of running requests at shutdown.
-    #[serde(deserialize_with = "deserialize_seconds")]
-    pub shutdown_grace: Duration,
+    /// The timeout of running requests and jobs at shutdown.
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub shutdown_timeout: Duration,
     /// The allowed CORS origins.
     pub cors_origins: Vec<String>,
     /// Additional request headers allowed by CORS.
     pub cors_headers: Vec<String>,
     /// The maximum size of a request body in bytes.
-    pub body_limit: usize,
+    pub max_body_bytes: usize,
     /// The number of trusted reverse proxies.
-    pub proxies: usize,
+    pub trusted_proxies: usize,
 }
 
 impl ServerConfig {
     /// Validates the settings.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn validate(&self) -> Result<(), String> {
         within("server.max_connections", self.max_connections, 1..=1_000_000)?;
-        within("server.body_limit", self.body_limit, 1..=1_000_000_000)?;
-        within("server.proxies", self.proxies, 0..=100)?;
+        within("server.max_body_bytes", self.max_body_bytes, 1..=1_000_000_000)?;
+        within("server.trusted_proxies", self.trusted_proxies, 0..=100)?;
         let times = [
             ("server.header_timeout", self.header_timeout),
             ("server.body_timeout", self.body_timeout),
             ("server.idle_timeout", self.idle_timeout),
             ("server.request_timeout", self.request_timeout),
         ];
-        times.into_iter().try_for_each(|(key, time)| seconds_within(key, time, 1..=DAY))?;
-        seconds_within("server.shutdown_delay", self.shutdown_delay.resolve(ShopMode::Development), 0..=DAY)?;
-        seconds_within("server.shutdown_grace", self.shutdown_grace, 0..=DAY)?;
+        times.into_iter().try_for_each(|(key, time)| duration_within(key, time, SECOND..=DAY))?;
+        let shutdown_delay = self.shutdown_delay.resolve(ShopMode::Development);
+        duration_within("server.shutdown_delay", shutdown_delay, Duration::ZERO..=DAY)?;
+        duration_within("server.shutdown_timeout", self.shutdown_timeout, Duration::ZERO..=DAY)?;
         for origin in &self.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
                 return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
@@ -104,7 +106,7 @@ impl<'de> Deserialize<'de> for ShutdownDelay {
         if text == "auto" {
             return Ok(Self::Auto);
         }
-        let seconds = text.parse().map_err(|_| de::Error::custom(format!("`{text}` is neither auto nor seconds")))?;
-        Ok(Self::Set(Duration::from_secs(seconds)))
+        let delay = parse_duration(&text);
+        delay.map(Self::Set).map_err(|error| de::Error::custom(format!("`{text}` will not do: auto, or {error}")))
     }
 }

@@ -4,7 +4,12 @@ use std::{str::FromStr, time::Duration};
 
 use serde::Deserialize;
 
-/// The longest window.
+use super::{
+    deserialize_parsed,
+    duration::{HOUR, deserialize_duration, duration_within, parse_duration},
+};
+
+/// The longest window: a week.
 const MAX_RATE_LIMIT_WINDOW: Duration = Duration::from_hours(24 * 7);
 /// The highest count, so that counters never overflow.
 const MAX_RATE_LIMIT_COUNT: u32 = 1_000_000_000;
@@ -30,24 +35,14 @@ impl FromStr for RateLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_rate_limit(text)
-            .ok_or_else(|| "write COUNT/WINDOW, like 100/1h: from 1, within 1s to 7d (s, m, h, d)".to_owned())
+        parse_rate_limit(text).ok_or_else(|| "write COUNT/WINDOW, like 100/1h: from 1, within 1s to 7d".to_owned())
     }
 }
 
 fn parse_rate_limit(text: &str) -> Option<RateLimit> {
     let (count, window) = text.split_once('/')?;
     let count = count.trim().parse().ok().filter(|count| (1..=MAX_RATE_LIMIT_COUNT).contains(count))?;
-    let window = window.trim();
-    let (number, unit) = window.split_at_checked(window.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let window = Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?);
+    let window = parse_duration(window.trim()).ok()?;
     (!window.is_zero() && window <= MAX_RATE_LIMIT_WINDOW).then_some(RateLimit { count, window })
 }
 
@@ -55,41 +50,38 @@ fn parse_rate_limit(text: &str) -> Option<RateLimit> {
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "config.example.toml explains the settings")]
 pub struct ThrottleConfig {
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub orders_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub orders_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub orders_per_recipient: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub cart_changes_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub registrations_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub cart_changes_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub registrations_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub registrations_per_email: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub failed_logins: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub failed_logins_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub failed_logins_per_account_and_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub failed_logins_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub failed_logins_per_account: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_seconds")]
+    #[serde(deserialize_with = "deserialize_duration")]
     pub max_login_delay: Duration,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub login_starts_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub reset_requests_per_address: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub mails_per_account: RateLimit,
-    #[serde(deserialize_with = "super::deserialize_parsed")]
-    pub unknown_tokens_per_address: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub oidc_logins_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub password_resets_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub emails_per_account: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub invalid_tokens_per_ip: RateLimit,
 }
 
 impl ThrottleConfig {
     /// Validates the settings.
     pub(super) fn validate(&self) -> Result<(), String> {
-        if self.max_login_delay > Duration::from_hours(1) {
-            return Err("throttle.max_login_delay must be at most an hour".into());
-        }
-        Ok(())
+        duration_within("throttle.max_login_delay", self.max_login_delay, Duration::ZERO..=HOUR)
     }
 }
 

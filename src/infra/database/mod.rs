@@ -83,9 +83,11 @@ impl Db {
     /// # Errors
     /// Returns a message for the operator, without the password, if the connection fails.
     pub async fn connect(config: &DatabaseConfig, clock: Clock) -> Result<Self, String> {
-        let is_sqlite = config.url.starts_with("sqlite:");
-        let connections =
-            if is_sqlite { sqlite::connect_sqlite(config).await? } else { postgres::connect_postgres(config).await? };
+        let connections = if config.is_sqlite() {
+            sqlite::connect_sqlite(config).await?
+        } else {
+            postgres::connect_postgres(config).await?
+        };
         let connections = Arc::new(connections);
         Ok(Self { connections, clock, query_stats: None, request_origin: Arc::default(), job_notifier: Arc::default() })
     }
@@ -259,14 +261,7 @@ async fn run_to_completion<T: Send + 'static>(
 fn resolve_connection_count(config: &DatabaseConfig) -> u32 {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let default_count = u32::try_from(cores * 2 + 2).unwrap_or(u32::MAX);
-    if config.connections == 0 { default_count } else { config.connections }
-}
-
-/// Returns the URL without scheme, credentials and query.
-fn url_without_credentials(url: &str) -> String {
-    let without_scheme = url.split_once("://").map_or(url, |(_, without_scheme)| without_scheme);
-    let without_scheme = without_scheme.rsplit_once('@').map_or(without_scheme, |(_, without_user)| without_user);
-    without_scheme.split('?').next().unwrap_or(without_scheme).to_owned()
+    if config.max_connections == 0 { default_count } else { config.max_connections }
 }
 
 /// Runs a read; retries it once on another connection if the connection was lost.

@@ -8,10 +8,11 @@ use std::{
 };
 
 use sea_orm::{ConnectOptions, Database};
+use secrecy::ExposeSecret;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Semaphore;
 
-use super::{Connections, ReadConnections, resolve_connection_count, url_without_credentials};
+use super::{Connections, ReadConnections, resolve_connection_count};
 use crate::infra::config::DatabaseConfig;
 
 /// The idle time after which a connection is tested before its next use.
@@ -41,7 +42,7 @@ pub(super) async fn connect_postgres(config: &DatabaseConfig) -> Result<Connecti
     let writers = writer_count(readers);
     let connect = async |count, settings| {
         let pool = Database::connect(pool_options(config, count, settings, &loss)).await;
-        pool.map_err(|error| format!("cannot reach the database at {}: {error}", url_without_credentials(&config.url)))
+        pool.map_err(|error| format!("cannot reach the database at {}: {error}", config.location()))
     };
     let (pool, writer) = (connect(readers, &[][..]).await?, connect(writers, &WRITER_SETTINGS).await?);
     Ok(Connections {
@@ -77,7 +78,7 @@ fn pool_options(
         ("idle_in_transaction_session_timeout", to_millis(config.idle_transaction_timeout)),
     ];
     let loss = Arc::clone(loss);
-    let mut options = ConnectOptions::new(&config.url);
+    let mut options = ConnectOptions::new(config.url.expose_secret());
     options
         .max_connections(count)
         .acquire_timeout(config.acquire_timeout)
@@ -106,7 +107,7 @@ fn writer_count(connections: u32) -> u32 {
 
 /// Tests one connection before the pool is created: a pool would retry until its timeout and report only that.
 async fn test_connection(config: &DatabaseConfig) -> Result<(), String> {
-    let options = sqlx::postgres::PgConnectOptions::from_str(&config.url).map_err(|_| {
+    let options = sqlx::postgres::PgConnectOptions::from_str(config.url.expose_secret()).map_err(|_| {
         "DATABASE_URL is not one that PostgreSQL understands; write postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()
     })?;
     let outcome = tokio::time::timeout(config.acquire_timeout, options.connect()).await;
@@ -116,7 +117,7 @@ async fn test_connection(config: &DatabaseConfig) -> Result<(), String> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it does not answer".to_owned(),
     };
-    Err(format!("cannot reach the database at {}: {reason}", url_without_credentials(&config.url)))
+    Err(format!("cannot reach the database at {}: {reason}", config.location()))
 }
 
 #[cfg(test)]

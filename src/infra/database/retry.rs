@@ -16,18 +16,15 @@ impl Db {
     /// Runs the work in a transaction as [`Db::write`] does, and retries it after a deadlock or serialization failure,
     /// with random delays so that the transactions do not collide again.
     ///
-    /// It takes a factory of the work: the future of a borrowing `AsyncFn` closure is not known to be `Send`, while
-    /// that of an `AsyncFnOnce` is.
+    /// Each attempt runs a clone of `work`. It is not an `AsyncFn`, because the compiler cannot prove that the future of
+    /// one is `Send` for every lifetime of the transaction ("implementation of `AsyncFnMut` is not general enough").
     ///
     /// # Errors
-    /// Returns the error of the work or of the database.
-    pub async fn write_with_retry<T, Work>(&self, work_factory: impl Fn() -> Work) -> Result<T>
-    where
-        Work: AsyncFnOnce(&Tx) -> Result<T>,
-    {
+    /// Returns the error of `work` or of the database.
+    pub async fn write_with_retry<T>(&self, work: impl AsyncFnOnce(&Tx) -> Result<T> + Clone) -> Result<T> {
         let mut attempt = 1;
         loop {
-            match self.write(work_factory()).await {
+            match self.write(work.clone()).await {
                 Err(error) if attempt < MAX_TRANSACTION_ATTEMPTS && error.is_deadlock() => {
                     tracing::info!(
                         error = error.log_message(),

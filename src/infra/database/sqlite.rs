@@ -13,13 +13,14 @@ use std::{
 };
 
 use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr, SqlxSqliteConnector};
+use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions as _, Connection as _,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Connections, ReadConnections, url_without_credentials};
+use super::{Connections, ReadConnections};
 use crate::infra::{config::DatabaseConfig, private_files};
 
 /// The time that a command waits for another process's write; a server waits for the lock timeout.
@@ -127,15 +128,14 @@ impl Drop for SqliteReader<'_> {
 }
 
 pub(super) async fn connect_sqlite(config: &DatabaseConfig) -> Result<Connections, String> {
-    let file_options = SqliteConnectOptions::from_str(&config.url)
+    let file_options = SqliteConnectOptions::from_str(config.url.expose_secret())
         .map_err(|_| "DATABASE_URL is not one that SQLite understands; write sqlite://FOLDER/FILE.db".to_owned())?;
     create_private_file(file_options.get_filename())?;
     let options = connect_options(config, file_options);
     let write_deadline = Arc::new(StatementDeadline::new(config.statement_timeout));
     let writer =
         single_connection_pool(config, &write_deadline).connect_with(options.clone().create_if_missing(true)).await;
-    let writer = writer
-        .map_err(|error| format!("cannot reach the database at {}: {error}", url_without_credentials(&config.url)))?;
+    let writer = writer.map_err(|error| format!("cannot reach the database at {}: {error}", config.location()))?;
     let options = options.pragma("query_only", "ON");
     let connect_reader = |_| {
         let deadline = Arc::new(StatementDeadline::new(config.statement_timeout));

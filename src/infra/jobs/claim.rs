@@ -153,7 +153,7 @@ pub(super) async fn store_outcome(
 /// attempt.
 fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
     let factor = 2_u32.saturating_pow(attempts.unsigned_abs().saturating_sub(1));
-    let max_delay = config.backoff.saturating_mul(factor).min(config.backoff_limit);
+    let max_delay = config.backoff.saturating_mul(factor).min(config.max_backoff);
     let mut hasher = DefaultHasher::new();
     (job_id, attempts).hash(&mut hasher);
     let jitter_permille = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
@@ -196,15 +196,15 @@ mod tests {
     #[test]
     fn retry_delay_doubles_up_to_its_limit_with_jitter() {
         let config = JobsConfig {
-            attempts: 10,
+            max_attempts: 10,
             backoff: Duration::from_secs(2),
-            backoff_limit: Duration::from_mins(1),
-            lease: Duration::from_mins(1),
-            poll: Duration::from_secs(1),
+            max_backoff: Duration::from_mins(1),
+            lease_duration: Duration::from_mins(1),
+            poll_interval: Duration::from_secs(1),
             concurrency: 4,
-            queues: Vec::new(),
-            keep_days: 30,
-            audit_keep_days: 1095,
+            queue_concurrency: Vec::new(),
+            retention: Duration::from_hours(24 * 30),
+            audit_log_retention: Duration::from_hours(24 * 1095),
         };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
             let max_delay = TimeDelta::seconds(seconds);

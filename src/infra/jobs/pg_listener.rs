@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 
 use crate::infra::job_notifier::{JobNotifier, NOTIFY_CHANNEL};
@@ -10,7 +11,7 @@ use crate::infra::job_notifier::{JobNotifier, NOTIFY_CHANNEL};
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Wakes the subscribers of the notifier on each notification, until it is dropped.
-pub(super) async fn listen_for_jobs(url: String, job_notifier: Arc<JobNotifier>) {
+pub(super) async fn listen_for_jobs(url: SecretString, job_notifier: Arc<JobNotifier>) {
     loop {
         if let Err(error) = receive_notifications(&url, &job_notifier).await {
             // The error may contain the server's name, never the password.
@@ -20,8 +21,8 @@ pub(super) async fn listen_for_jobs(url: String, job_notifier: Arc<JobNotifier>)
     }
 }
 
-async fn receive_notifications(url: &str, job_notifier: &JobNotifier) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect(url).await?;
+async fn receive_notifications(url: &SecretString, job_notifier: &JobNotifier) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect(url.expose_secret()).await?;
     listener.listen(NOTIFY_CHANNEL).await?;
     // Notifications sent before LISTEN are not received.
     job_notifier.wake();

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
-    Select, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -13,6 +12,7 @@ use crate::{
     infra::{
         Db, SqlBuilder, Tx,
         entity::{job, outbox_event},
+        sql_builder::query_rows,
     },
 };
 
@@ -71,8 +71,7 @@ pub(super) async fn claim_due_jobs(
          (SELECT o.payload FROM outbox_event AS o WHERE o.id = event_id) AS event_payload, \
          (SELECT o.created_at FROM outbox_event AS o WHERE o.id = event_id) AS event_created_at",
     );
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| ClaimedJob::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    query_rows(tx, sql).await
 }
 
 /// Marks jobs as done; returns how many of them the worker had still claimed. Statements: 1, of many rows.

@@ -20,11 +20,11 @@ const SUBSCRIPTION_RETENTION: TimeDelta = TimeDelta::days(7);
 /// Deletes finished jobs, relayed events and audit rows past their retention. Dead jobs are kept, with their events.
 pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
     let db = &context.db;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.keep_days.into());
+    let cutoff = db.now() - context.config.jobs.retention;
     db.delete_in_batches(job::Column::Id, queries::find_jobs_finished_before(cutoff)).await?;
     db.delete_in_batches(outbox_event::Column::Id, queries::find_events_dispatched_before(cutoff)).await?;
     delete_unused_sequences(db).await?;
-    let cutoff = db.now() - TimeDelta::days(context.config.jobs.audit_keep_days.into());
+    let cutoff = db.now() - context.config.jobs.audit_log_retention;
     let expired = audit_log::Entity::find().filter(audit_log::Column::CreatedAt.lt(cutoff));
     db.delete_in_batches(audit_log::Column::Id, expired).await?;
     db.write(async |tx| {

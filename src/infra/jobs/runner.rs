@@ -8,10 +8,8 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::{AbortHandle, JoinSet},
-};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{claim, outbox_relay, pg_listener::listen_for_jobs, schedule, worker::Worker};
 use crate::base::Result;
@@ -31,36 +29,27 @@ struct Backlog {
     next_due_at_by_queue: BTreeMap<&'static str, DateTime<Utc>>,
 }
 
-/// The running tasks and the free slots of each queue.
+/// The running tasks, whose ends wake the loop, and the free slots of each queue.
 struct RunningTasks {
     tasks: JoinSet<()>,
     free_slots: BTreeMap<&'static str, Arc<Semaphore>>,
 }
 
-/// Aborts a task when dropped.
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Worker {
-    /// Runs until stopped; then running jobs have the grace period to finish, and the rest is released.
-    pub async fn run(self: &Arc<Self>, mut stop_signal: watch::Receiver<bool>, grace: Duration) {
+    /// Runs until the shutdown; then running jobs may finish within the timeout, and the rest is released.
+    pub async fn run(self: &Arc<Self>, shutdown: &CancellationToken, timeout: Duration) {
         let config = &self.context.config;
         let free_slots_of =
-            |queue: &&'static str| (*queue, Arc::new(Semaphore::new(config.jobs.queue_concurrency(queue))));
+            |queue: &&'static str| (*queue, Arc::new(Semaphore::new(config.jobs.concurrency_for(queue))));
         let mut running_tasks = RunningTasks {
             tasks: JoinSet::new(),
             free_slots: self.delivery_queues.keys().map(free_slots_of).collect(),
         };
         let _listener_task = self.context.db.sql().is_postgres().then(|| {
             let wake_signal = Arc::clone(self.context.db.job_notifier());
-            AbortOnDrop(tokio::spawn(listen_for_jobs(config.database.url.clone(), wake_signal)).abort_handle())
+            AbortOnDropHandle::new(tokio::spawn(listen_for_jobs(config.database.url.clone(), wake_signal)))
         });
-        let _lease_task = AbortOnDrop(tokio::spawn(Arc::clone(self).maintain_leases()).abort_handle());
+        let _lease_task = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).maintain_leases()));
         let mut wake_signal = self.context.db.job_notifier().subscribe();
         let mut is_healthy = true;
         loop {
@@ -85,15 +74,14 @@ impl Worker {
                 }
             };
             tokio::select! {
-                // Stopped, or the sender of the signal was dropped.
-                _ = stop_signal.wait_for(|is_stopped| *is_stopped) => break,
+                () = shutdown.cancelled() => break,
                 _ = wake_signal.changed() => {}
                 Some(_) = running_tasks.tasks.join_next() => {}
                 () = tokio::time::sleep(wait_duration) => {}
             }
             while running_tasks.tasks.try_join_next().is_some() {}
         }
-        self.shut_down(running_tasks, grace).await;
+        self.shut_down(running_tasks, timeout).await;
     }
 
     /// Starts due work; returns the time until the next check.
@@ -109,7 +97,7 @@ impl Worker {
                     .map(|(queue, _)| (*queue, now)),
             );
         }
-        let mut wait_duration = self.context.config.jobs.poll;
+        let mut wait_duration = self.context.config.jobs.poll_interval;
         let mut wait_until =
             |due_at: DateTime<Utc>| wait_duration = wait_duration.min((due_at - now).to_std().unwrap_or_default());
         match backlog.next_schedule_at {
@@ -176,7 +164,7 @@ impl Worker {
     /// Extends the leases of running jobs and refreshes the subscriptions, until it is dropped.
     async fn maintain_leases(self: Arc<Self>) {
         let db = &self.context.db;
-        let lease_duration = self.context.config.jobs.lease;
+        let lease_duration = self.context.config.jobs.lease_duration;
         let mut registered_at = db.now();
         loop {
             tokio::time::sleep(lease_duration / 3).await;
@@ -199,9 +187,9 @@ impl Worker {
         self.running_job_ids.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    async fn shut_down(&self, mut running_tasks: RunningTasks, grace_period: Duration) {
+    async fn shut_down(&self, mut running_tasks: RunningTasks, timeout: Duration) {
         let all_finished = async { while running_tasks.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace_period, all_finished).await.is_ok() {
+        if tokio::time::timeout(timeout, all_finished).await.is_ok() {
             return;
         }
         running_tasks.tasks.shutdown().await;

@@ -77,7 +77,7 @@ impl Worker {
         let registrations =
             self.registry.registrations.iter().filter(|(_, registrations)| registrations.queue == queue);
         let kinds: Vec<&str> = registrations.map(|(kind, _)| kind.as_str()).collect();
-        let (worker_id, lease_duration) = (self.id.as_str(), self.context.config.jobs.lease);
+        let (worker_id, lease_duration) = (self.id.as_str(), self.context.config.jobs.lease_duration);
         let request = ClaimRequest {
             worker_id,
             queue,
@@ -177,7 +177,7 @@ impl Worker {
 
     fn max_attempts(&self, job: &ClaimedJob) -> u32 {
         let own_limit = self.registry.registrations.get(&job.kind).and_then(|registration| registration.max_attempts);
-        own_limit.unwrap_or(self.context.config.jobs.attempts)
+        own_limit.unwrap_or(self.context.config.jobs.max_attempts)
     }
 
     fn has_exhausted_attempts(&self, job: &ClaimedJob) -> bool {

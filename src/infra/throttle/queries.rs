@@ -1,12 +1,11 @@
 //! The statement that counts an action.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::ThrottleSubject;
 use crate::{
     base::Result,
-    infra::{Tx, entity::throttle},
+    infra::{Tx, entity::throttle, sql_builder::query_rows},
 };
 
 /// Counts the subjects, each by its increment, unless one of them has reached its limit; returns their counters, or none.
@@ -39,6 +38,5 @@ pub(super) async fn count_unless_exhausted(
     sql.push("count = excluded.count + CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
     sql.push(" THEN 0 ELSE throttle.count END, window_ends_at = CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
     sql.push(" THEN excluded.window_ends_at ELSE throttle.window_ends_at END RETURNING *");
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| throttle::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    query_rows(tx, sql).await
 }

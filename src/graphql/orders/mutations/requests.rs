@@ -1,30 +1,24 @@
 //! Conversion of the inputs of order mutations into requests of the use cases.
 
+use async_graphql::ID;
+
 use super::{OrderCancelInput, OrderFulfilInput, OrderLineQuantityInput, OrderRefundInput, OrderRefundLineInput};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     graphql::{context::RequestContext, orders::queries::parse_amount},
-    identity::Permission,
-    order::{fulfillment::NewFulfillment, transition::validate_note},
-    payment::{
-        cancellation::CancelOrderRequest,
-        refund::{RefundLine, RefundRequest},
-    },
+    infra::IdempotencyKey,
+    order::transition::validate_note,
+    payment::RefundLine,
+    sales::{CancelOrderRequest, FulfillmentRequest, RefundRequest},
 };
 
-pub(super) fn parse_fulfillment(input: OrderFulfilInput) -> Result<NewFulfillment> {
+pub(super) fn parse_fulfillment(
+    input: OrderFulfilInput,
+    idempotency_key: IdempotencyKey,
+) -> Result<FulfillmentRequest> {
     let OrderFulfilInput { lines, carrier, tracking_number, tracking_url, idempotency_key: _ } = input;
     let lines = lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?;
-    let tracking_url = parse_single_line(tracking_url, "input.trackingUrl", 2000)?;
-    if tracking_url.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
-        return Err(Error::bad_input("input.trackingUrl", "this is no address of the web; write https://…"));
-    }
-    Ok(NewFulfillment {
-        lines,
-        carrier: parse_single_line(carrier, "input.carrier", 100)?,
-        tracking_number: parse_single_line(tracking_number, "input.trackingNumber", 100)?,
-        tracking_url,
-    })
+    Ok(FulfillmentRequest { idempotency_key, lines, carrier, tracking_number, tracking_url })
 }
 
 fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
@@ -36,34 +30,24 @@ fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Res
 }
 
 pub(super) fn parse_cancel_request(
-    context: &RequestContext,
+    id: &ID,
     input: Option<OrderCancelInput>,
-) -> Result<(CancelOrderRequest, Option<String>)> {
-    let is_staff = context.caller.permissions().has(Permission::OrderWrite);
-    let Some(input) = input else {
-        return Ok((CancelOrderRequest { is_staff, ..CancelOrderRequest::default() }, None));
-    };
-    let OrderCancelInput { reason, token, lines, restock } = input;
+    expected_version: Option<i32>,
+) -> Result<CancelOrderRequest> {
+    let OrderCancelInput { reason, token, lines, restock } = input.unwrap_or_default();
     let reason = reason.map(|reason| validate_note(&reason, "input.reason")).transpose()?;
-    let request = CancelOrderRequest {
-        reason: reason.filter(|reason| !reason.is_empty()),
-        lines: lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?,
-        restock: restock.map(|restock| parse_line_quantities(restock, "input.restock")).transpose()?,
-        is_staff,
-    };
-    Ok((request, token))
+    let lines = lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?;
+    let restock = restock.map(|restock| parse_line_quantities(restock, "input.restock")).transpose()?;
+    let order_id = GlobalId::decode_as(id, NodeType::Order, "id")?;
+    let reason = reason.filter(|reason| !reason.is_empty());
+    Ok(CancelOrderRequest { order_id, expected_version, token, reason, lines, restock })
 }
 
-/// Returns trimmed single-line text of limited length; `None` if empty.
-fn parse_single_line(text: Option<String>, field: &str, limit: usize) -> Result<Option<String>> {
-    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    if text.as_ref().is_some_and(|text| text.chars().count() > limit || text.chars().any(char::is_control)) {
-        return Err(Error::bad_input(field, format!("at most {limit} characters on one line")));
-    }
-    Ok(text)
-}
-
-pub(super) fn parse_refund_request(context: &RequestContext, input: OrderRefundInput) -> Result<RefundRequest> {
+pub(super) fn parse_refund_request(
+    context: &RequestContext,
+    input: OrderRefundInput,
+    idempotency_key: IdempotencyKey,
+) -> Result<RefundRequest> {
     let OrderRefundInput { lines, amount: amount_input, shipping, reason, idempotency_key: _ } = input;
     let parse_line = |(index, line): (usize, OrderRefundLineInput)| {
         let OrderRefundLineInput { line_id, quantity_fulfilled, quantity_unfulfilled, restock } = line;
@@ -77,6 +61,7 @@ pub(super) fn parse_refund_request(context: &RequestContext, input: OrderRefundI
     };
     let reason = reason.map(|reason| validate_note(&reason, "input.reason")).transpose()?;
     Ok(RefundRequest {
+        idempotency_key,
         lines: lines.map(|lines| lines.into_iter().enumerate().map(parse_line).collect::<Result<_>>()).transpose()?,
         amount: parse_amount(context, amount_input, "input.amount")?,
         shipping,

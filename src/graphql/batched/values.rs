@@ -1,0 +1,233 @@
+//! Values of the fields of a batch.
+
+use std::{convert::Infallible, future::ready, hash::Hash, sync::Arc};
+
+use async_graphql::{
+    ContextSelectionSet, ID, InputType, PathSegment, ServerError, ServerResult, Value, dataloader::Loader,
+};
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
+
+use super::{
+    super::{context::RequestContext, loader::Loaders, product::ProductStatus, shop::CurrencyCode},
+    BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects,
+};
+use crate::base::{Error, Result};
+
+/// Objects that are resolved together.
+#[derive(Clone, Copy)]
+pub struct ObjectBatch<'a> {
+    /// Context of the request.
+    pub request_context: &'a RequestContext,
+    /// Context of the field that the executor resolves.
+    pub selection_context: &'a ContextSelectionSet<'a>,
+    /// Returns the path of the object with an index.
+    pub path_of: &'a (dyn Fn(usize) -> Vec<PathSegment> + Sync),
+}
+
+/// Field of the objects of a batch.
+#[derive(Clone, Copy)]
+pub struct FieldContext<'a> {
+    /// Objects of the field.
+    pub batch: ObjectBatch<'a>,
+    /// Field of their selection.
+    pub field: &'a SelectedField<'a>,
+    /// Selection of the field.
+    pub selection: Selection<'a>,
+    /// Number of values that an object in the field has, at all levels.
+    value_count: usize,
+}
+
+/// Values of a field, one for each object of a batch; `None` for an object whose field failed.
+pub type FieldValues<'a> = BoxFuture<'a, Vec<Option<Value>>>;
+
+/// What a field resolves to.
+pub enum FieldOutput<T> {
+    /// Scalar, list of scalars or null.
+    Value(Value),
+    /// Object.
+    Object(T),
+    /// List of objects.
+    List(Arc<[T]>),
+    /// The field failed.
+    Failed(Error),
+}
+
+/// Type of a field that can be resolved in a batch.
+pub trait BatchOutput {
+    /// Type of the objects in the field.
+    type Object: BatchResolve;
+
+    /// Returns what the field resolves to.
+    fn into_output(self, field: FieldContext<'_>) -> FieldOutput<Self::Object>;
+}
+
+impl<'a> FieldContext<'a> {
+    /// Creates the context of a field in the selection of the objects.
+    #[must_use]
+    pub fn new(batch: ObjectBatch<'a>, field: &'a SelectedField<'a>, selection: Selection<'a>) -> Self {
+        let selection = selection.of_selected(field);
+        Self { batch, field, selection, value_count: selection.value_count() }
+    }
+
+    /// Returns an argument of the field.
+    pub fn argument<T: InputType>(self, name: &str) -> ServerResult<T> {
+        let context = self.batch.selection_context.with_field(self.field.field);
+        context.param_value(name, None).map(|(_, value)| value)
+    }
+
+    /// Renders what the field resolves to for each object.
+    pub fn render<O: BatchOutput<Object: 'a>>(self, outputs: impl Iterator<Item = O>) -> FieldValues<'a> {
+        let (mut values, mut parents) = (Vec::with_capacity(outputs.size_hint().0), Vec::new());
+        for (index, output) in outputs.enumerate() {
+            values.push(match output.into_output(self) {
+                FieldOutput::Value(value) => Some(value),
+                FieldOutput::Failed(error) => {
+                    self.report(index, self.to_server_error(error));
+                    None
+                }
+                output => {
+                    parents.push((index, output));
+                    None
+                }
+            });
+        }
+        if parents.is_empty() {
+            return Box::pin(ready(values));
+        }
+        Box::pin(async move {
+            let objects: Vec<_> = parents.iter().flat_map(|(_, output)| output.objects()).collect();
+            let path_of = |index| {
+                let positions = |(parent, output): &(usize, FieldOutput<_>)| {
+                    let (parent, is_list) = (*parent, matches!(output, FieldOutput::List(_)));
+                    (0..output.objects().len()).map(move |child| (parent, is_list.then_some(child)))
+                };
+                let (parent, child) = parents.iter().flat_map(positions).nth(index).unwrap_or_default();
+                let mut path = self.path(parent);
+                path.extend(child.map(PathSegment::Index));
+                path
+            };
+            let batch = ObjectBatch { path_of: &path_of, ..self.batch };
+            let mut resolved = resolve_objects(&objects, self.selection, batch).await.into_iter();
+            for (index, output) in &parents {
+                values[*index] = match output {
+                    FieldOutput::List(list) => Some(Value::List(resolved.by_ref().take(list.len()).collect())),
+                    _ => resolved.next(),
+                };
+            }
+            values
+        })
+    }
+
+    /// Loads the keys of all objects, then renders what the field resolves to.
+    pub fn load<T: Sync, K, O>(
+        self,
+        objects: &'a [&'a T],
+        key_of: impl Fn(&'a T) -> Option<K>,
+        output_of: impl Fn(&'a T, Option<<Loaders as Loader<K>>::Value>) -> O + Send + 'a,
+    ) -> FieldValues<'a>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        O: BatchOutput<Object: 'a>,
+        Loaders: Loader<K, Error = Error>,
+    {
+        let keys: Vec<Option<K>> = objects.iter().map(|object| key_of(object)).collect();
+        if keys.iter().all(Option::is_none) {
+            return self.render(objects.iter().map(|object| output_of(object, None)));
+        }
+        Box::pin(async move {
+            let values = match self.batch.request_context.load_many(keys.iter().flatten().cloned()).await {
+                Ok(loaded) => {
+                    let loaded = keys.iter().map(|key| loaded.get(key.as_ref()?).cloned());
+                    self.render(objects.iter().zip(loaded).map(|(object, value)| output_of(object, value)))
+                }
+                Err(error) => self.fail_all(objects.len(), &self.to_server_error(error)),
+            };
+            values.await
+        })
+    }
+
+    /// Reports an error of the field for every object.
+    pub fn fail_all(self, object_count: usize, error: &ServerError) -> FieldValues<'a> {
+        (0..object_count).for_each(|index| self.report(index, error.clone()));
+        Box::pin(ready(vec![None; object_count]))
+    }
+
+    /// Reports an error as the executor does: the response omits the field, until it is shaped.
+    fn report(self, index: usize, error: ServerError) {
+        self.batch.selection_context.add_error(ServerError { path: self.path(index), ..error });
+    }
+
+    fn path(self, index: usize) -> Vec<PathSegment> {
+        let mut path = (self.batch.path_of)(index);
+        path.push(PathSegment::Field(self.field.response_key.to_string()));
+        path
+    }
+
+    fn to_server_error(self, error: Error) -> ServerError {
+        async_graphql::Error::from(error).into_server_error(self.field.field.pos)
+    }
+}
+
+impl<T> FieldOutput<T> {
+    fn objects(&self) -> &[T] {
+        match self {
+            Self::Object(object) => std::slice::from_ref(object),
+            Self::List(objects) => objects,
+            Self::Value(_) | Self::Failed(_) => &[],
+        }
+    }
+}
+
+/// Implements [`BatchOutput`] for types without objects.
+macro_rules! value_outputs {
+    (|$value:ident| $to_value:expr; $($ty:ty),+) => {
+        $(impl BatchOutput for $ty {
+            type Object = Infallible;
+
+            fn into_output(self, _: FieldContext<'_>) -> FieldOutput<Infallible> {
+                let $value = self;
+                FieldOutput::Value($to_value)
+            }
+        })+
+    };
+}
+
+value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus);
+value_outputs!(|text| Value::String(text); String);
+value_outputs!(|text| Value::String(text.into()); &str, ID);
+value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);
+
+impl<T: BatchOutput> BatchOutput for Option<T> {
+    type Object = T::Object;
+
+    fn into_output(self, field: FieldContext<'_>) -> FieldOutput<T::Object> {
+        self.map_or(FieldOutput::Value(Value::Null), |value| value.into_output(field))
+    }
+}
+
+impl<T: BatchOutput> BatchOutput for Result<T> {
+    type Object = T::Object;
+
+    fn into_output(self, field: FieldContext<'_>) -> FieldOutput<T::Object> {
+        self.map_or_else(FieldOutput::Failed, |value| value.into_output(field))
+    }
+}
+
+impl<T: BatchResolve> BatchOutput for Batched<T> {
+    type Object = T;
+
+    fn into_output(self, _: FieldContext<'_>) -> FieldOutput<T> {
+        FieldOutput::Object(self.0)
+    }
+}
+
+impl<T: BatchResolve> BatchOutput for BatchedList<T> {
+    type Object = T;
+
+    fn into_output(self, field: FieldContext<'_>) -> FieldOutput<T> {
+        let charged = self.charge(field.batch.request_context, field.value_count);
+        charged.map_or_else(FieldOutput::Failed, |()| FieldOutput::List(self.objects))
+    }
+}

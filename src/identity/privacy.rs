@@ -1,0 +1,129 @@
+//! Erasure and export of an account: its row, sessions, tokens, linked identities and API keys.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    api_key,
+    entity::{account, session as session_row},
+    session,
+};
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    infra::{SqlBuilder, Tx, sql_builder::query_rows},
+};
+
+/// Statements that erase the data of an account, each followed by the account ID. Revoked sessions are kept without
+/// personal data until they are pruned, because every instance reads them to reject their access tokens.
+const ERASURE_STATEMENTS: [&str; 4] = [
+    "DELETE FROM account_identity WHERE account_id = ",
+    "DELETE FROM one_time_token WHERE account_id = ",
+    "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
+    "UPDATE session SET user_agent = '', ip_address = '' WHERE account_id = ",
+];
+
+/// Erases a locked account: revokes its sessions and API keys, deletes its tokens and linked identities and empties its
+/// row, which is kept for foreign keys.
+pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
+    let account_id = row.id;
+    session::revoke_sessions(tx, account_id, None).await?;
+    api_key::revoke_api_keys_created_by(tx, account_id).await?;
+    for statement in ERASURE_STATEMENTS {
+        let mut sql = tx.sql();
+        sql.push(statement).bind(account_id).push(if statement.contains(" IN (") { ")" } else { "" });
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    let version = row.version + 1;
+    let mut row = row.into_active_model();
+    row.email = Set(None);
+    row.email_normalized = Set(None);
+    row.email_verified_at = Set(None);
+    row.password_hash = Set(None);
+    row.phone = Set(None);
+    for name in [&mut row.first_name, &mut row.last_name, &mut row.name_normalized, &mut row.last_name_normalized] {
+        *name = Set(String::new());
+    }
+    row.language = Set(None);
+    row.version = Set(version);
+    row.updated_at = Set(tx.now());
+    row.deleted_at = Set(Some(tx.now()));
+    row.update(tx).await?;
+    Ok(())
+}
+
+/// Data of an account, as exported to its owner. Excludes secrets: digests of passwords and tokens.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedAccount {
+    customer: Value,
+    sessions: Vec<Value>,
+    identities: Vec<ExportedIdentity>,
+    api_keys: Vec<ExportedApiKey>,
+}
+
+/// Linked identity at an OpenID provider.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct ExportedIdentity {
+    issuer: String,
+    subject: String,
+    created_at: DateTime<Utc>,
+}
+
+/// API key created by the account.
+#[derive(Debug, Serialize, FromQueryResult)]
+#[serde(rename_all = "camelCase")]
+struct ExportedApiKey {
+    name: String,
+    last_four: String,
+    created_at: DateTime<Utc>,
+}
+
+const IDENTITIES_SQL: &str = "SELECT issuer, subject, created_at FROM account_identity WHERE account_id = ";
+const API_KEYS_SQL: &str = "SELECT name, last_four, created_at FROM api_key WHERE created_by = ";
+
+/// Exports an account. Statements: 4.
+///
+/// # Errors
+/// Returns `NotFound` if it does not exist.
+pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedAccount> {
+    let existing = account::Entity::find_by_id(account_id).filter(account::Column::DeletedAt.is_null()).one(db).await?;
+    let row = existing.ok_or_else(|| Error::not_found("id", "customer"))?;
+    let query = |text: &str| {
+        let mut sql = SqlBuilder::new(db.get_database_backend());
+        sql.push(text).bind(account_id).push(" ORDER BY created_at");
+        sql
+    };
+    Ok(ExportedAccount {
+        customer: export_profile(&row),
+        sessions: export_sessions(db, account_id).await?,
+        identities: query_rows(db, query(IDENTITIES_SQL)).await?,
+        api_keys: query_rows(db, query(API_KEYS_SQL)).await?,
+    })
+}
+
+fn export_profile(row: &account::Model) -> Value {
+    json!({
+        "id": GlobalId::new(NodeType::Customer, row.id).encode(),
+        "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password_hash.is_some(),
+        "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
+        "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
+    })
+}
+
+async fn export_sessions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<Value>> {
+    let query = session_row::Entity::find().filter(session_row::Column::AccountId.eq(account_id));
+    let rows = query.order_by_asc(session_row::Column::Id).all(db).await?;
+    let session_json = |row: &session_row::Model| {
+        json!({
+            "authMethod": row.auth_method, "userAgent": row.user_agent, "ipAddress": row.ip_address, "createdAt": row.created_at,
+            "lastUsedAt": row.last_used_at, "expiresAt": row.expires_at, "revokedAt": row.revoked_at,
+        })
+    };
+    Ok(rows.iter().map(session_json).collect())
+}

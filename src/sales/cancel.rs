@@ -1,0 +1,255 @@
+//! Cancellation of orders with their payments: whole orders or unshipped units.
+
+use super::{
+    SalesContext,
+    order_payment::require_payment,
+    refund::{
+        effects::create_refund,
+        lines::{calculate_refund_value, validate_refund_lines},
+    },
+};
+use crate::{
+    base::{
+        Error, Result,
+        error::{PublicError, PublicErrorCode},
+    },
+    customer::OwnerScope,
+    identity::{Caller, Permission},
+    infra::Tx,
+    inventory::reservation,
+    order::{
+        OrderLineRow, OrderRow, PaymentStatus, queries,
+        state_machine::OrderAction,
+        transition::{self, OrderTarget},
+    },
+    payment::{
+        NewRefund, Payment, PaymentState, RefundLine, TransactionType, entity, jobs::VoidPayment, manual, refunds,
+        transactions,
+    },
+};
+
+/// Input of an order cancellation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CancelOrderRequest {
+    /// Id of the order.
+    pub order_id: i64,
+    /// Expected current version; `None` skips the check.
+    pub expected_version: Option<i32>,
+    /// Guest access token of the order, if given.
+    pub token: Option<String>,
+    /// Reason, visible to the buyer.
+    pub reason: Option<String>,
+    /// Unshipped units to cancel, by line; `None` cancels the whole order.
+    pub lines: Option<Vec<(i64, i64)>>,
+    /// Returned units to restock, by line; `None` if no shipment was returned.
+    pub restock: Option<Vec<(i64, i64)>>,
+}
+
+/// Part of an order to cancel.
+enum CancellationScope<'a> {
+    /// Unshipped units, by line.
+    Units(&'a [(i64, i64)]),
+    /// The whole order; with the returned units to restock if shipments were returned.
+    Order(Option<&'a [(i64, i64)]>),
+}
+
+impl CancelOrderRequest {
+    /// Returns what is canceled. Buyers can cancel only whole orders without shipped units.
+    fn scope(&self, caller: Caller) -> Result<CancellationScope<'_>> {
+        let is_staff = caller.permissions().has(Permission::OrderWrite);
+        match (self.lines.as_deref(), self.restock.as_deref()) {
+            (None, None) => Ok(CancellationScope::Order(None)),
+            _ if !is_staff => {
+                Err(Error::user(PublicErrorCode::Forbidden, "input", "units of an order are canceled by staff"))
+            }
+            (Some(_), Some(_)) => {
+                let message = "units come back when a whole order is canceled, or are refunded";
+                Err(Error::bad_input("input.restock", message))
+            }
+            (Some(lines), None) => Ok(CancellationScope::Units(lines)),
+            (None, restock) => Ok(CancellationScope::Order(restock)),
+        }
+    }
+}
+
+/// Cancels an order or some of its unshipped units: releases stock, and voids or refunds the payment.
+///
+/// # Errors
+/// Returns `NotFound` if the caller may not access the order, or it or a line does not exist, `VersionConflict` if the
+/// version differs, `Forbidden` if a buyer cancels units, `IllegalTransition` if the order cannot be canceled,
+/// `BadUserInput` if a line has fewer units.
+pub async fn cancel_order(context: &SalesContext<'_>, request: CancelOrderRequest) -> Result<OrderRow> {
+    let target = authorize_cancellation(context, &request).await?;
+    let reason = request.reason.as_deref();
+    context
+        .db
+        .write_with_retry(async |tx| {
+            let order = transition::lock_target_order(tx, target).await?;
+            match request.scope(context.caller)? {
+                CancellationScope::Units(lines) => cancel_units(tx, order, lines, reason).await,
+                CancellationScope::Order(restock) => cancel_whole_order(tx, order, restock, reason).await,
+            }
+        })
+        .await
+}
+
+/// Returns the target order if the caller may cancel it. A matching token is sufficient, logged in or not; without one,
+/// staff can access every order and customers their own.
+async fn authorize_cancellation(context: &SalesContext<'_>, request: &CancelOrderRequest) -> Result<OrderTarget> {
+    let CancelOrderRequest { order_id, expected_version, token, .. } = request;
+    let (order_id, expected_version) = (*order_id, *expected_version);
+    if let Some(token) = token {
+        let order = queries::find_orders_by_ids(context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+        if order.is_some_and(|order| order.has_token(token)) {
+            return Ok(OrderTarget { order_id, owner_scope: OwnerScope::All, expected_version });
+        }
+    }
+    let not_found =
+        || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
+    let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
+    Ok(OrderTarget { order_id, owner_scope, expected_version })
+}
+
+/// Cancels a locked order with its payment. Returned units are restocked.
+async fn cancel_whole_order(
+    tx: &Tx,
+    order: OrderRow,
+    restock: Option<&[(i64, i64)]>,
+    reason: Option<&str>,
+) -> Result<OrderRow> {
+    let can_cancel = order.status.next_status(OrderAction::Cancel, order.payment_status).is_some();
+    if can_cancel && restock.is_none() && !order.status.is_cancelable_by_buyer() {
+        let message = "a part of it has been shipped; when the parcel has come back, staff cancel it with `restock`";
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
+    }
+    let to_refund_line = |(line_id, units): &(i64, i64)| RefundLine {
+        line_id: *line_id,
+        fulfilled: *units,
+        restock: true,
+        ..RefundLine::default()
+    };
+    let returned_lines: Vec<_> = restock.into_iter().flatten().map(to_refund_line).collect();
+    let returned_lines = validate_refund_lines(&queries::load_lines_of_order(tx, order.id).await?, &returned_lines)
+        .map_err(|error| remap_line_errors(error, "restock"))?;
+    order.status.apply(OrderAction::Cancel, order.payment_status)?;
+    let order = match entity::find_payment_by_order(tx, order.id).await? {
+        Some(payment) if !returned_lines.is_empty() => {
+            let reason = reason.map(str::to_owned);
+            let new_refund = NewRefund { lines: returned_lines, reason, ..NewRefund::default() };
+            create_refund(tx, order, payment, new_refund).await?.0
+        }
+        _ => order,
+    };
+    let order = cancel_locked_order(tx, order, reason).await?;
+    void_or_refund_payment(tx, order).await
+}
+
+/// Cancels unshipped units of an order whose payment is not captured, and reduces the payment's amount.
+async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[(i64, i64)], reason: Option<&str>) -> Result<OrderRow> {
+    let order_lines = queries::load_lines_of_order(tx, order.id).await?;
+    let requested: Vec<_> = requested
+        .iter()
+        .map(|(line, units)| RefundLine { line_id: *line, unfulfilled: *units, ..RefundLine::default() })
+        .collect();
+    let lines = validate_refund_lines(&order_lines, &requested).map_err(|error| remap_line_errors(error, "lines"))?;
+    let mut payment = require_payment(tx, order.id).await?;
+    if payment.status == PaymentState::Captured {
+        let message = "the order is paid; refund the units with orderRefund, which cancels them";
+        return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
+    }
+    order.status.apply(OrderAction::Cancel, order.payment_status)?;
+    let unshipped_units: i64 = order_lines.iter().map(OrderLineRow::unshipped_quantity).sum();
+    let units: i64 = lines.iter().map(|refund_line| refund_line.unfulfilled).sum();
+    if unshipped_units == units && order_lines.iter().all(|line| line.quantity_fulfilled == 0) {
+        let order = cancel_locked_order(tx, order, reason).await?;
+        return void_or_refund_payment(tx, order).await;
+    }
+    check_payment_reducible(&payment)?;
+    payment.amount -= calculate_refund_value(&order_lines, &lines);
+    transactions::update_payment_status(tx, &payment).await?;
+    let new_refund = NewRefund { lines, reason: reason.map(str::to_owned), ..NewRefund::default() };
+    create_refund(tx, order, payment, new_refund).await.map(|(order, _)| order)
+}
+
+/// Rejects a payment whose amount the provider is authorizing or capturing.
+fn check_payment_reducible(payment: &Payment) -> Result<()> {
+    let is_paying = payment.status == PaymentState::Pending && payment.provider != manual::MANUAL_PROVIDER_NAME;
+    if !is_paying && payment.capture_requested_at.is_none() {
+        return Ok(());
+    }
+    let message = "its payment is under way; try again when it has come";
+    Err(Error::user(PublicErrorCode::IllegalTransition, "id", message))
+}
+
+/// Cancels a locked order and releases its reservations. The caller voids or refunds its payment.
+///
+/// # Errors
+/// Returns `IllegalTransition` if the order cannot be canceled in its status.
+pub(super) async fn cancel_locked_order(tx: &Tx, order: OrderRow, reason: Option<&str>) -> Result<OrderRow> {
+    let new_payment_status = match order.payment_status {
+        PaymentStatus::Pending | PaymentStatus::Authorized => PaymentStatus::Voided,
+        other => other,
+    };
+    let order = transition::transition_order(
+        tx,
+        OrderRow { payment_status: new_payment_status, ..order },
+        OrderAction::Cancel,
+        reason,
+    )
+    .await?;
+    let lines = queries::load_lines_of_order(tx, order.id).await?;
+    let unshipped: Vec<_> =
+        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
+    reservation::release_reservations(tx, &unshipped).await?;
+    Ok(order)
+}
+
+/// Maps the field paths of line errors to the cancellation input.
+fn remap_line_errors(error: Error, list_name: &str) -> Error {
+    let remap = |mut user_error: PublicError| {
+        if let [_, list_segment, .., last_segment] = user_error.field.as_mut_slice() {
+            list_name.clone_into(list_segment);
+            if last_segment.starts_with("quantity") {
+                "quantity".clone_into(last_segment);
+            }
+        }
+        user_error
+    };
+    match error {
+        Error::UserErrors(user_errors) => Error::UserErrors(user_errors.into_iter().map(remap).collect()),
+        Error::User(user_error) => Error::User(remap(user_error)),
+        other @ (Error::RateLimited { .. } | Error::Internal(_)) => other,
+    }
+}
+
+/// Voids or refunds the payment of a canceled order.
+pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
+    let Some(mut payment) = entity::find_payment_by_order(tx, order.id).await? else { return Ok(order) };
+    match payment.status {
+        PaymentState::Captured => {
+            let amount = refunds::load_refundable_amount(tx, &payment).await?;
+            if amount == 0 {
+                return Ok(order);
+            }
+            let reason = Some("the order was canceled".to_owned());
+            let (order, _) =
+                create_refund(tx, order, payment, NewRefund { amount, reason, ..NewRefund::default() }).await?;
+            Ok(order)
+        }
+        PaymentState::Pending | PaymentState::Authorized => {
+            payment.status = PaymentState::Voided;
+            payment.action_url = None;
+            transactions::update_payment_status(tx, &payment).await?;
+            transactions::record_transaction(
+                tx,
+                payment.id,
+                (TransactionType::Void, 0),
+                &format!("void-{}", payment.id),
+            )
+            .await?;
+            tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
+            Ok(order)
+        }
+        PaymentState::Failed | PaymentState::Voided => Ok(order),
+    }
+}

@@ -1,0 +1,117 @@
+//! Captures of authorized payments. The intent is stored before the provider is called, and a job retries until the
+//! result is known.
+
+use super::{
+    SalesContext,
+    order_payment::{load_order_by_payment, lock_order_and_payment, require_payment},
+    payment_result::apply_payment_result,
+};
+use crate::{
+    base::{Error, Result, error::PublicErrorCode},
+    infra::{Db, Tx, jobs::JobOutcome},
+    order::{
+        OrderRow, Status, history,
+        history::OrderHistoryEvent,
+        transition::{self, OrderTarget},
+    },
+    payment::{
+        Payment, PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult, PaymentState,
+        jobs::{CapturePayment, PAYMENT_RETRY_DELAY},
+        manual, transactions,
+    },
+};
+
+/// Captures the authorized payment of an order. If the provider's result is unknown, returns the order unchanged, and a
+/// job retries.
+///
+/// # Errors
+/// Returns `IllegalTransition` if no payment is authorized, `PaymentFailed` if the provider declines.
+pub async fn capture_payment(context: &SalesContext<'_>, target: OrderTarget) -> Result<OrderRow> {
+    let (order, payment) = context.db.write_with_retry(async |tx| request_capture(tx, target).await).await?;
+    if payment.capture_requested_at.is_none() {
+        return Ok(order);
+    }
+    match execute_capture(context.db, context.payment_providers, payment.id).await? {
+        (_, Some(PaymentResult::Declined { reason })) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
+        (order, _) => Ok(order),
+    }
+}
+
+/// Stores the intent to capture a payment, with its job. Manual payments are captured immediately.
+async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Payment)> {
+    let order = transition::lock_target_order(tx, target).await?;
+    let mut payment = require_payment(tx, order.id).await?;
+    if payment.status == PaymentState::Captured {
+        return Ok((order, payment));
+    }
+    check_capturable(&order, &payment)?;
+    if payment.provider == manual::MANUAL_PROVIDER_NAME {
+        let reference = format!("capture-{}", payment.id);
+        let order = apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
+        return Ok((order, payment));
+    }
+    if payment.capture_requested_at.is_none() {
+        payment.capture_requested_at = Some(tx.now());
+        transactions::update_payment_status(tx, &payment).await?;
+        tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
+    }
+    Ok((order, payment))
+}
+
+fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
+    let is_ended = [Status::Canceled, Status::Refunded].contains(&order.status);
+    let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status == PaymentState::Pending;
+    if (payment.status == PaymentState::Authorized || is_manual) && !is_ended {
+        return Ok(());
+    }
+    let message = "no money is promised for this order that could be taken";
+    Err(Error::user(PublicErrorCode::IllegalTransition, "id", message))
+}
+
+/// Calls the provider, idempotently, and applies its result. Returns no result if there is nothing to capture.
+async fn execute_capture(
+    db: &Db,
+    providers: &PaymentProviders,
+    payment_id: i64,
+) -> Result<(OrderRow, Option<PaymentResult>)> {
+    let (order, payment) = load_order_by_payment(db, payment_id).await?;
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
+        return Ok((order, None));
+    }
+    let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
+    let order = db.write_with_retry(async |tx| apply_capture_result(tx, order.id, &result).await).await?;
+    Ok((order, Some(result)))
+}
+
+/// Calls the provider to capture a payment. A repeated call moves no money again.
+pub(super) async fn send_capture(provider: &dyn PaymentProvider, order: &OrderRow, payment: &Payment) -> PaymentResult {
+    provider.capture(PaymentRequest::new(order, payment, format!("capture-{}", payment.id))).await
+}
+
+/// Applies the result of a capture. A decline clears the intent; staff can request a capture again.
+async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Result<OrderRow> {
+    let PaymentResult::Declined { reason } = result else {
+        return apply_payment_result(tx, order, result).await;
+    };
+    let (order, mut payment) = lock_order_and_payment(tx, order).await?;
+    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
+        return Ok(order);
+    }
+    payment.capture_requested_at = None;
+    transactions::update_payment_status(tx, &payment).await?;
+    let note = format!("the capture was refused: {reason}");
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, (Some(&note), false)).await?;
+    transition::update_order(tx, order).await
+}
+
+/// Runs [`CapturePayment`]; retries until the result is known or no capture is requested.
+pub async fn run_capture_job(db: Db, providers: PaymentProviders, job: CapturePayment) -> JobOutcome {
+    match execute_capture(&db, &providers, job.payment).await {
+        Ok((_, Some(PaymentResult::Unknown { reason: error }))) => JobOutcome::Retry(error),
+        Ok((_, Some(PaymentResult::Pending { .. }))) => {
+            JobOutcome::Retry("the provider has not taken the money yet".into())
+        }
+        Ok(_) => JobOutcome::Done,
+        Err(error) => JobOutcome::from(Err(error)),
+    }
+}

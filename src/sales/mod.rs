@@ -1,0 +1,24 @@
+//! Sales: use cases across cart, order, stock and payment.
+
+pub mod context;
+pub mod order_payment;
+pub mod refund;
+pub mod cancel;
+pub mod payment_result;
+pub mod authorize;
+pub mod capture;
+pub mod void;
+pub mod confirm;
+pub mod expire;
+pub mod fulfill;
+pub mod order_limits;
+pub mod checkout;
+
+pub use cancel::{CancelOrderRequest, cancel_order};
+pub use capture::capture_payment;
+pub use checkout::{BuyerDetails, CheckoutRequest, CheckoutResult, OrderSource, complete_checkout};
+pub use confirm::confirm_order;
+pub use context::SalesContext;
+pub use fulfill::{FulfillmentRequest, fulfill_order};
+pub use order_limits::{OrderContacts, limit_orders};
+pub use refund::{RefundRequest, refund_order, retry_refund};
