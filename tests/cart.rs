@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 use savannah::{
-    catalog::{ProductInput, PublicationStatus},
+    base::Patch,
+    catalog::{ProductPatch, PublicationStatus},
     identity::Role,
 };
 use serde_json::{Value, json};
@@ -86,8 +87,9 @@ async fn lines_with_the_same_variant_are_merged(backend: Backend) {
 async fn invalid_lines_are_all_reported_and_none_is_added(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mug = app.create_product("mug", 10, None).await;
-    let product_input = ProductInput { status: Some(PublicationStatus::Draft), ..simple_product("draft", "Draft", 10) };
-    let archived = ProductInput { status: Some(PublicationStatus::Archived), ..simple_product("old", "Old", 10) };
+    let product_input =
+        ProductPatch { status: Patch::Set(PublicationStatus::Draft), ..simple_product("draft", "Draft", 10) };
+    let archived = ProductPatch { status: Patch::Set(PublicationStatus::Archived), ..simple_product("old", "Old", 10) };
     app.save_products(&[product_input, archived, simple_product("gone", "Gone", 10)]).await;
     app.execute_sql("UPDATE variant SET deleted_at = created_at WHERE sku = 'GONE'").await.expect("a deletion");
     let ids =

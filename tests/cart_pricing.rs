@@ -1,8 +1,8 @@
 //! Cart totals: sales, taxes by country and category, shipping; always at the shop's prices.
 
 use savannah::{
-    base::{GlobalId, global_id::NodeType},
-    catalog::SaleInput,
+    base::{GlobalId, Patch, global_id::NodeType},
+    catalog::{CategoryInput, SaleInput},
     identity::Role,
 };
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ async fn cart_totals_include_discount_tax_and_shipping(backend: Backend) {
     let app = TestApp::start(backend).await;
     app.seed_shipping_and_tax().await;
     let mut mug = simple_product("mug", "Mug", 100);
-    mug.variants[0].sale = Some(Some(SaleInput { price: 75.into(), starts_at: None, ends_at: None }));
-    mug.variants[0].weight_grams = Some(400);
+    mug.variants[0].set_sale(SaleInput { price: 75.into(), starts_at: None, ends_at: None });
+    mug.variants[0].weight_grams = Patch::Set(400);
     app.save_products(&[mug]).await;
     let (mug, bowl) = (app.query_variant_id("MUG").await, app.create_product("bowl", 33, Some(9)).await);
     let id = app.create_cart(None, &[(&mug, 2), (&bowl, 1)]).await;
@@ -88,8 +88,7 @@ async fn cart_prices_follow_scheduled_sales(backend: Backend) {
     let app = TestApp::start(backend).await;
     let (starts_at, ends_at) = (parse_datetime("2026-11-27T00:00:00Z"), parse_datetime("2026-11-30T00:00:00Z"));
     let mut mug = simple_product("mug", "Mug", 100);
-    mug.variants[0].sale =
-        Some(Some(SaleInput { price: 60.into(), starts_at: Some(starts_at), ends_at: Some(ends_at) }));
+    mug.variants[0].set_sale(SaleInput { price: 60.into(), starts_at: Some(starts_at), ends_at: Some(ends_at) });
     app.save_products(&[mug]).await;
     let id = app.create_cart(None, &[(&app.query_variant_id("MUG").await, 1)]).await;
     let total_and_issue = async || {
@@ -111,7 +110,8 @@ async fn tax_rate_of_the_nearest_category_applies(backend: Backend) {
         .zip(paths)
         .map(|(slug, path)| {
             let mut product_input = simple_product(slug, slug, 100);
-            product_input.category_path = Some(path.into_iter().map(str::to_owned).collect());
+            let path = path.into_iter().map(str::to_owned).collect();
+            product_input.category = Patch::Set(CategoryInput::Path(path));
             product_input
         })
         .collect();
@@ -224,7 +224,7 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
     let app = TestApp::start(backend).await;
     app.seed_shipping_and_tax().await;
     let mut product = simple_product("stone", "Stone", 10);
-    product.variants[0].weight_grams = Some(10_000);
+    product.variants[0].weight_grams = Patch::Set(10_000);
     app.save_products(&[product]).await;
     let product = app.query_variant_id("STONE").await;
     let id = app.create_cart(None, &[(&product, 3)]).await;

@@ -1,6 +1,9 @@
 //! Exported catalogs are imported without differences.
 
-use savannah::import_export::{Progress, seed::seed_demo_catalog};
+use savannah::import_export::{
+    Progress,
+    seed::{DemoCatalogSize, seed_demo_catalog},
+};
 use serde_json::json;
 
 use crate::{
@@ -43,7 +46,9 @@ async fn demo_catalog_export_reimports_unchanged(backend: Backend) {
 async fn generated_catalog_export_reimports_unchanged(backend: Backend) {
     let app = TestApp::start(backend).await;
     let currency = app.http_app.state.config.shop.currency;
-    seed_demo_catalog(&app.db, currency, (600, 30), &Progress::default()).await.expect("a made-up shop");
+    seed_demo_catalog(&app.db, currency, DemoCatalogSize { products: 600, categories: 30 }, &Progress::default())
+        .await
+        .expect("a made-up shop");
     let (out, other_app) = export_and_reimport(&app, backend).await;
     for status in ["active", "draft", "archived"] {
         let count = format!("SELECT count(*) FROM product WHERE status = '{status}'");

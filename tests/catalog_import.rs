@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use savannah::import_export::{Progress, seed::seed_demo_catalog};
+use savannah::import_export::{
+    Progress,
+    seed::{DemoCatalogSize, seed_demo_catalog},
+};
 use serde_json::json;
 
 use crate::{
@@ -285,7 +288,8 @@ async fn paging_during_an_import_returns_no_product_twice(backend: Backend) {
 async fn generated_catalog_is_deterministic(backend: Backend) {
     let make = async |app: &TestApp| {
         let currency = app.http_app.state.config.shop.currency;
-        seed_demo_catalog(&app.db, currency, (700, 40), &Progress::default()).await.expect("a made-up shop");
+        let size = DemoCatalogSize { products: 700, categories: 40 };
+        seed_demo_catalog(&app.db, currency, size, &Progress::default()).await.expect("a made-up shop");
         app.run_clock_tick().await;
     };
     let (first, second) = (TestApp::start(backend).await, TestApp::start(backend).await);

@@ -1,7 +1,7 @@
 //! Concurrent checkouts: no overselling, no deadlocks, no internal errors in responses.
 
 use futures_util::future::{join, join_all};
-use savannah::{identity::Role, payment::PaymentProviders};
+use savannah::{base::Patch, identity::Role, payment::PaymentProviders};
 use serde_json::{Value, json};
 
 use crate::{
@@ -110,12 +110,12 @@ async fn product_in_stock_follows_concurrent_variant_orders(backend: Backend) {
     for index in 0..12 {
         let mut product_input = crate::support::simple_product(&format!("cup-{index}"), "cup", 100);
         let first = product_input.variants[0].clone();
-        product_input.options = vec!["Size".into()];
+        product_input.options = Patch::Set(vec!["Size".to_owned().into()]);
         product_input.variants = ["S", "L"]
             .map(|size| {
                 let mut first = first.clone();
-                (first.sku, first.options, first.on_hand) =
-                    (Some(format!("CUP-{index}-{size}")), vec![size.into()], Some(1));
+                first.sku = Patch::Set(format!("CUP-{index}-{size}"));
+                (first.options, first.on_hand) = (Patch::Set(vec![size.into()]), Patch::Set(1));
                 first
             })
             .to_vec();

@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config as Cases, RngSeed, TestCaseError, TestRunner},
 };
 use savannah::{
-    graphql::document::parse_document,
+    graphql::{document::parse_document, limits::DocumentLimits},
     infra::{Config, config::GraphqlConfig},
 };
 
@@ -54,7 +54,7 @@ fn run_fuzz_cases(texts: impl Strategy<Value = String> + Send + 'static) -> Resu
 }
 
 fn check_document(text: &str, limits: &GraphqlConfig) -> Result<(), TestCaseError> {
-    match parse_document(text, (limits, true)) {
+    match parse_document(text, DocumentLimits { config: limits, allows_introspection: true }) {
         Ok(document) => prop_assert!(document.nodes <= 10_000),
         Err(error) => {
             prop_assert!(!error.errors.is_empty() && error.errors.len() <= 10);

@@ -1,6 +1,6 @@
 //! Null in a change, for what cannot be empty.
 
-use savannah::identity::Role;
+use savannah::{base::Patch, identity::Role};
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,7 +51,7 @@ async fn null_for_a_required_field_is_rejected_with_its_path(backend: Backend) {
 async fn sku_of_a_deleted_variant_is_reported_as_deleted(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mut deleted_product = simple_product("gone", "Gone", 10);
-    deleted_product.variants[0].sku = Some("TAKEN".into());
+    deleted_product.variants[0].sku = Patch::Set("TAKEN".into());
     app.save_products(&[deleted_product, simple_product("mug", "Mug", 10)]).await;
     let token = app.login(Role::Admin).await;
     let change = async |slug: &str, query: &str| {

@@ -269,8 +269,8 @@ async fn category_created_after_tree_load_is_loaded_once(backend: Backend) {
     let new: Vec<_> = (0..30).map(|n| simple_product(&format!("new-{n}"), "New", 5)).collect();
     let second_db = app.open_second_database().await;
     let currency = app.http_app.state.config.shop.currency;
-    let saved = second_db.write(async |tx| savannah::catalog::save_products(tx, currency, &new).await).await;
-    assert_eq!(saved.expect("saved").created, 30);
+    let saved = second_db.write(async |tx| savannah::inventory::import_products(tx, currency, &new).await).await;
+    assert_eq!(saved.expect("saved").created(), 30);
     second_db.close().await;
     assert!(old.find_index_by_slug("things").is_none());
     let query = "{ products(first: 30, orderBy: { field: NEWEST }) { nodes { category { name } } } }";

@@ -1,8 +1,8 @@
 //! What things cost now, and whether they can be bought: by the clock and by the shelf.
 
 use chrono::TimeDelta;
-use savannah::base::{GlobalId, global_id::NodeType};
-use savannah::catalog::{ProductInput, PublicationStatus, SaleInput, product_filter::ProductDateRange};
+use savannah::base::{GlobalId, Patch, global_id::NodeType};
+use savannah::catalog::{ProductPatch, PublicationStatus, SaleInput, product_filter::ProductDateRange};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,19 +18,21 @@ integration_tests![
 ];
 
 /// A product of three sizes; the middle one may be on sale for a while.
-fn product_with_sizes(sale: Option<ProductDateRange>) -> ProductInput {
+fn product_with_sizes(sale: Option<ProductDateRange>) -> ProductPatch {
     let base = simple_product("shirt", "Shirt", 0);
     let variant = |(size, price): (&str, i64)| {
         let mut product_variant = base.variants[0].clone();
-        product_variant.sku = Some(format!("SHIRT-{size}"));
-        product_variant.options = vec![size.to_owned()];
-        product_variant.price = Some(price.into());
-        let on = sale.filter(|_| size == "M");
-        product_variant.sale = Some(on.map(|(starts_at, ends_at)| SaleInput { price: 20.into(), starts_at, ends_at }));
+        product_variant.sku = Patch::Set(format!("SHIRT-{size}"));
+        product_variant.options = Patch::Set(vec![size.to_owned()]);
+        product_variant.price = Patch::Set(price.into());
+        product_variant.sale_price = Patch::Clear;
+        if let Some((starts_at, ends_at)) = sale.filter(|_| size == "M") {
+            product_variant.set_sale(SaleInput { price: 20.into(), starts_at, ends_at });
+        }
         product_variant
     };
-    ProductInput {
-        options: vec!["Size".into()],
+    ProductPatch {
+        options: Patch::Set(vec!["Size".to_owned().into()]),
         variants: [("S", 50), ("M", 40), ("L", 30)].map(variant).into(),
         ..base.clone()
     }
@@ -101,20 +103,22 @@ async fn untracked_variant_is_always_in_stock(backend: Backend) {
     let app = TestApp::start(backend).await;
     let with = |slug: &str, stocks: [Option<i64>; 2]| {
         let mut product_input = simple_product(slug, slug, 10);
-        product_input.options = vec!["Size".into()];
+        product_input.options = Patch::Set(vec!["Size".to_owned().into()]);
         product_input.variants = stocks
             .iter()
             .zip(["S", "L"])
             .map(|(stock, size)| {
                 let mut product_variant = product_input.variants[0].clone();
-                (product_variant.on_hand, product_variant.sku, product_variant.options) =
-                    (*stock, Some(format!("{slug}-{size}")), vec![size.into()]);
+                product_variant.on_hand = Patch::from_provided(*stock);
+                product_variant.sku = Patch::Set(format!("{slug}-{size}"));
+                product_variant.options = Patch::Set(vec![size.into()]);
                 product_variant
             })
             .collect();
         product_input
     };
-    let product_input = ProductInput { status: Some(PublicationStatus::Draft), ..with("hidden", [Some(9), Some(9)]) };
+    let product_input =
+        ProductPatch { status: Patch::Set(PublicationStatus::Draft), ..with("hidden", [Some(9), Some(9)]) };
     app.save_products(&[
         with("both", [Some(2), Some(3)]),
         with("none", [Some(0), Some(0)]),
@@ -166,8 +170,8 @@ async fn untracked_variant_is_always_in_stock(backend: Backend) {
 async fn stock_above_int_range_is_capped(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mut product = simple_product("grain", "Grain of sand", 1);
-    product.variants[0].on_hand = Some(8_000_000_000);
-    product.variants[0].weight_grams = Some(3_000_000_000);
+    product.variants[0].on_hand = Patch::Set(8_000_000_000);
+    product.variants[0].weight_grams = Patch::Set(3_000_000_000);
     app.save_products(&[product]).await;
     let response = app
         .query("{ product(slug: \"grain\") { inStock stockQuantity variants { stockQuantity weightGrams } } }")

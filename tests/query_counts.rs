@@ -1,8 +1,9 @@
 //! What operations cost: a number of statements that does not depend on how much they answer.
 
 use savannah::{
-    catalog::ProductImageInput,
-    import_export::seed::{CatalogGenerator, to_product_input},
+    base::Patch,
+    catalog::{CategoryInput, ProductImage, PublicationStatus},
+    import_export::seed::{CatalogGenerator, to_product_patch},
 };
 use serde_json::{Value, json};
 
@@ -75,31 +76,31 @@ async fn storefront_statement_counts(app: &TestApp, slug: &str) -> Vec<(&'static
 async fn listing_statement_count_is_independent_of_product_count(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_COMPLEXITY", "100000")]).await;
     let generator = CatalogGenerator::new(1_000, 30);
-    let image = |n: u64| ProductImageInput { url: format!("https://example.com/{n}.jpg"), alt: Some("A thing".into()) };
+    let image = |n: u64| ProductImage { url: format!("https://example.com/{n}.jpg"), alt: Some("A thing".into()) };
     let product_inputs = (0..1_000)
-        .map(|n| to_product_input(generator.generate_product(n), 2))
-        .filter(|product_input| product_input.options.len() == 2);
+        .map(|n| to_product_patch(generator.generate_product(n), 2))
+        .filter(|product_input| product_input.options().len() == 2);
     let product_inputs: Vec<_> = product_inputs
         .zip(0..100)
         .map(|(mut product_input, n)| {
-            product_input.images = vec![image(n), image(n + 1_000)];
-            product_input.featured = Some(true);
-            product_input.status = Some(savannah::catalog::PublicationStatus::Active);
+            product_input.images = Patch::Set(vec![image(n), image(n + 1_000)]);
+            product_input.featured = Patch::Set(true);
+            product_input.status = Patch::Set(PublicationStatus::Active);
             product_input
         })
         .collect();
     assert_eq!(product_inputs.len(), 100);
     app.save_products(&product_inputs[..1]).await;
-    let single_counts = storefront_statement_counts(&app, &product_inputs[0].slug).await;
+    let single_counts = storefront_statement_counts(&app, product_inputs[0].slug().expect("a slug")).await;
     // Of a listing: the page, the texts, tags, pictures, options, variants and their choices, stock of both.
     // Of a search for a word too short to be mistyped: the page, the count, the five facets, and the counts of the categories.
     let pinned = [("listing", 9), ("product", 9), ("tree", 4), ("search", 8), ("home", 9), ("nodes", 7)];
     assert_eq!(single_counts, pinned);
     app.save_products(&product_inputs[1..]).await;
     assert_eq!(app.query("{ products { totalCount } }").await.data_at("/products/totalCount"), &json!(100));
-    assert_eq!(storefront_statement_counts(&app, &product_inputs[50].slug).await, pinned);
+    assert_eq!(storefront_statement_counts(&app, product_inputs[50].slug().expect("a slug")).await, pinned);
     // Once more, with every document and plan at hand.
-    assert_eq!(storefront_statement_counts(&app, &product_inputs[99].slug).await, pinned);
+    assert_eq!(storefront_statement_counts(&app, product_inputs[99].slug().expect("a slug")).await, pinned);
     app.run_pending_jobs().await;
 }
 
@@ -120,7 +121,8 @@ async fn category_tree_of_ten_thousand_is_read_without_statements(backend: Backe
     let mut product_inputs =
         [simple_product("high", "High", 1), simple_product("low", "Low", 1), simple_product("lower", "Lower", 1)];
     for (product_input, (line, level)) in product_inputs.iter_mut().zip([(7, 0), (7, 4), (999, 9)]) {
-        product_input.category_path = Some((0..=level).map(|level| format!("L{line} {level}")).collect());
+        let path = (0..=level).map(|level| format!("L{line} {level}")).collect();
+        product_input.category = Patch::Set(CategoryInput::Path(path));
     }
     app.save_products(&product_inputs).await;
 

@@ -21,7 +21,10 @@ pub fn create_trials() -> Vec<Trial> {
         }),
         Trial::test("schema::the_examples_of_graphiql_are_valid", || {
             let config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere"), std::iter::empty())?;
-            let document = graphql::document::parse_document(graphiql::EXAMPLE_QUERIES, (&config.graphql, true));
+            let document = graphql::document::parse_document(
+                graphiql::EXAMPLE_QUERIES,
+                graphql::limits::DocumentLimits { config: &config.graphql, allows_introspection: true },
+            );
             let document = document.map_err(|error| format!("{:?}", error.errors))?;
             let graph = graphql::AppSchema::new(&config);
             for (name, _) in document.executable.operations.iter() {

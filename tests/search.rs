@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use savannah::catalog::ProductInput;
+use savannah::{base::Patch, catalog::ProductPatch};
 use serde_json::{Value, json};
 
 use crate::{
@@ -75,7 +75,7 @@ async fn search_requires_all_words(backend: Backend) {
 async fn search_ignores_case_and_accents(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mut other = simple_product("other", "NANDU GIROS", 10);
-    other.vendor = Some("Ælf & ﬁne".into());
+    other.vendor = Patch::Set("Ælf & ﬁne".into());
     app.save_products(&[
         simple_product("cafe", "Café CRÈME brûlée", 10),
         other,
@@ -128,11 +128,11 @@ async fn known_word_is_not_corrected(backend: Backend) {
 
 async fn match_in_the_name_ranks_first(backend: Backend) {
     let app = TestApp::start(backend).await;
-    let described = ProductInput {
-        description_html: Some("<p>Goes with a copper pot.</p>".into()),
+    let described = ProductPatch {
+        description: Patch::Set("<p>Goes with a copper pot.</p>".into()),
         ..simple_product("lid", "Lid", 10)
     };
-    let tagged = ProductInput { tags: Some(vec!["copper".into()]), ..simple_product("spoon", "Spoon", 10) };
+    let tagged = ProductPatch { tags: Patch::Set(vec!["copper".into()]), ..simple_product("spoon", "Spoon", 10) };
     let in_name = simple_product("pot", "Large Copper Pot", 10);
     let name_prefix = simple_product("wire", "Copper Wire", 10);
     let exact = simple_product("copper", "Copper", 10);
@@ -145,9 +145,9 @@ async fn match_in_the_name_ranks_first(backend: Backend) {
 async fn exact_sku_match_ranks_first(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mut exact_match = simple_product("wanted", "Something", 10);
-    exact_match.variants[0].sku = Some("AB-12".into());
+    exact_match.variants[0].sku = Patch::Set("AB-12".into());
     let mut longer = simple_product("longer", "Something else", 10);
-    longer.variants[0].sku = Some("AB-123".into());
+    longer.variants[0].sku = Patch::Set("AB-123".into());
     app.save_products(&[exact_match, longer, simple_product("named", "The AB 12 holder", 10)]).await;
     assert_eq!(search_slugs(&app, "AB-12").await, ["wanted", "named", "longer"]);
     assert_eq!(search_slugs(&app, " ab-12 ").await, ["wanted", "named", "longer"]);
@@ -250,22 +250,23 @@ async fn letters_of_every_script_are_searchable(backend: Backend) {
 
 async fn changed_product_is_searchable_at_once(backend: Backend) {
     let app = TestApp::start(backend).await;
-    let change = async |product_input: ProductInput| {
+    let change = async |product_input: ProductPatch| {
         app.clock.set(app.clock.now() + TimeDelta::seconds(1));
         app.save_products(&[product_input]).await;
     };
-    let product = |name: &str| ProductInput { name: Some(name.into()), ..simple_product("thing", "", 10) };
+    let product = |name: &str| ProductPatch { name: Patch::Set(name.into()), ..simple_product("thing", "", 10) };
     change(product("Teapot")).await;
     assert_eq!(search_slugs(&app, "teapot").await, ["thing"]);
     change(product("Kettle")).await;
     assert_eq!(search_slugs(&app, "teapot").await, Vec::<String>::new());
     assert_eq!(search_slugs(&app, "kettle").await, ["thing"]);
-    change(ProductInput { tags: Some(vec!["whistling".into()]), ..product("Kettle") }).await;
+    change(ProductPatch { tags: Patch::Set(vec!["whistling".into()]), ..product("Kettle") }).await;
     assert_eq!(search_slugs(&app, "whistling kettle").await, ["thing"]);
-    change(ProductInput { description_html: Some("<b>Enamel</b>led".into()), ..product("Kettle") }).await;
+    change(ProductPatch { description: Patch::Set("<b>Enamel</b>led".into()), ..product("Kettle") }).await;
     assert_eq!(search_slugs(&app, "enamelled whistling").await, ["thing"]);
-    let mut colored_product = ProductInput { options: vec!["Colour".into()], ..product("Kettle") };
-    colored_product.variants[0].options = vec!["Crimson".into()];
+    let mut colored_product =
+        ProductPatch { options: Patch::Set(vec!["Colour".to_owned().into()]), ..product("Kettle") };
+    colored_product.variants[0].options = Patch::Set(vec!["Crimson".into()]);
     change(colored_product).await;
     assert_eq!(search_slugs(&app, "crimson").await, ["thing"]);
     app.execute_sql("DELETE FROM product").await.expect("a deletion");

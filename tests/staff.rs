@@ -1,7 +1,7 @@
 //! What staff do about accounts, and what they may not.
 
 use savannah::{
-    base::{Country, error::PublicErrorCode},
+    base::error::PublicErrorCode,
     identity::{AccountTarget, Caller, Permission, Permissions, Role, account_admin},
 };
 use serde_json::{Value, json};
@@ -126,9 +126,7 @@ async fn staff_account_changes_without_permission_are_forbidden(backend: Backend
     let key = async |role: &str| app.query_scalar(&format!("SELECT id FROM account WHERE role = '{role}'")).await;
     let machine =
         |list: &[Permission]| Some(Caller::ApiKey { api_key_id: 1, permissions: Permissions::from_list(list) });
-    let country = Country::from_code("KE").expect("a country");
-    let account_target =
-        |account, caller| AccountTarget { account_id: account, caller, expected_version: None, shop_country: country };
+    let account_target = |account, caller| AccountTarget { id: account, scope: caller, expected_version: None };
     let (staff_key, customer_key) = (key("staff").await, key("customer").await);
     let writer = machine(&[Permission::CustomerWrite]);
     let disable = async |account_target: AccountTarget| {

@@ -7,7 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::queries::{CartContents, CartTarget, load_cart_contents, lock_cart};
 use crate::{
     base::Result,
-    customer::AddressSnapshot,
+    customer::PostalAddress,
     identity::{Caller, account_access},
     infra::{SqlBuilder, Tx},
     pricing::SellableVariant,
@@ -34,9 +34,9 @@ pub struct CheckedOutCart {
 #[derive(Debug, Clone, Default)]
 pub struct CartDetails {
     /// The shipping address.
-    pub shipping_address: Option<AddressSnapshot>,
+    pub shipping_address: Option<PostalAddress>,
     /// The billing address; defaults to the shipping address.
-    pub billing_address: Option<AddressSnapshot>,
+    pub billing_address: Option<PostalAddress>,
     /// The selected shipping method.
     pub shipping_method_id: Option<i64>,
     /// The note for the packer.
@@ -52,8 +52,8 @@ pub struct CartDetails {
 /// # Errors
 /// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open.
 pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Result<CheckedOutCart> {
-    let row = lock_cart(tx, CartTarget { token, caller, expected_version: None }).await?;
-    let CartContents { lines, variants } = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+    let row = lock_cart(tx, CartTarget { id: token, scope: caller, expected_version: None }).await?;
+    let CartContents { lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
     let mut lines: Vec<(i64, i64)> = lines.iter().map(|line| (line.variant_id, line.quantity)).collect();
     lines.sort_unstable();
     Ok(CheckedOutCart {
@@ -62,8 +62,8 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
         lines,
         variants,
         details: CartDetails {
-            shipping_address: row.shipping_address.map(AddressSnapshot::from_json).transpose()?,
-            billing_address: row.billing_address.map(AddressSnapshot::from_json).transpose()?,
+            shipping_address: row.shipping_address.map(PostalAddress::from_json).transpose()?,
+            billing_address: row.billing_address.map(PostalAddress::from_json).transpose()?,
             shipping_method_id: row.shipping_method_id,
             note: row.note,
             email: row.email,

@@ -4,7 +4,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveMode
 
 use super::{
     entity::cart::{self, CartStatus},
-    lines::{self, LineMode, LineRequest},
+    lines::{self, LineChange, LineMode, LineRequest},
     queries::{LockedCart, caller_account_id, find_open_cart},
 };
 use crate::{
@@ -26,7 +26,7 @@ pub async fn create_cart(db: &Db, caller: Caller, requests: &[LineRequest]) -> R
         if requests.is_empty() {
             return LockedCart::load(tx, row).await;
         }
-        lines::apply_line_requests(tx, row, requests, (LineMode::Add, "input.lines")).await
+        lines::apply_line_change(tx, row, LineChange { requests, mode: LineMode::Add, path: "input.lines" }).await
     })
     .await
 }

@@ -7,20 +7,28 @@ use super::{
     queries::{CartTarget, LockedCart, caller_account_id, load_cart_contents, lock_cart},
 };
 use crate::{
-    base::{Country, Error, Patch, Result, error::PublicErrorCode},
-    catalog::CategoryTree,
-    customer::{AddressSnapshot, OwnerScope, address::AddressPatch, loader, validation},
+    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode},
+    customer::{AddressPatch, OwnerScope, PostalAddress, loader},
     identity::account,
     infra::{Db, Tx},
-    pricing::{PricingContext, price_order},
+    pricing::{PricingContext, ShopContext, price_order},
 };
 
 /// The maximum length of a note. Characters.
 pub const MAX_CART_NOTE_LENGTH: usize = 1000;
 
-/// An address input: a reference to a saved address, or inline fields.
+/// An address of an input, and its path for errors.
 #[derive(Debug, Clone)]
-pub enum AddressInput {
+pub struct AddressInput {
+    /// The path of the address in the input.
+    pub path: &'static str,
+    /// The address.
+    pub choice: AddressChoice,
+}
+
+/// A reference to a saved address, or inline fields.
+#[derive(Debug, Clone)]
+pub enum AddressChoice {
     /// A saved address of the caller, by primary key.
     Saved(i64),
     /// Inline fields.
@@ -34,6 +42,15 @@ pub struct CartAddresses {
     pub shipping: Patch<AddressInput>,
     /// The billing address; defaults to the shipping address.
     pub billing: Patch<AddressInput>,
+}
+
+/// The contact data to set on a cart.
+#[derive(Debug, Default)]
+pub struct CartContact {
+    /// The email address.
+    pub email: Patch,
+    /// The phone number.
+    pub phone: Patch,
 }
 
 /// Sets the shipping and billing address of a cart.
@@ -51,34 +68,22 @@ pub async fn set_addresses(
         let row = lock_cart(tx, target).await?;
         let mut after = row.clone();
         let CartAddresses { shipping, billing } = addresses;
-        let account = caller_account_id(target.caller);
-        if let Some(address) = resolve_address_patch(tx, account, shipping, ("input.shipping", shop_country)).await? {
-            after.shipping_address = address.map(|address| address.to_json());
-        }
-        if let Some(address) = resolve_address_patch(tx, account, billing, ("input.billing", shop_country)).await? {
-            after.billing_address = address.map(|address| address.to_json());
+        let account = caller_account_id(target.scope);
+        for (patch, column) in [(shipping, &mut after.shipping_address), (billing, &mut after.billing_address)] {
+            match patch {
+                Patch::Unchanged => {}
+                Patch::Clear => *column = None,
+                Patch::Set(address) => {
+                    *column = Some(resolve_address(tx, account, address, shop_country).await?.to_json());
+                }
+            }
         }
         save_cart(tx, row, after).await
     })
     .await
 }
 
-/// Resolves an address patch to a snapshot; the outer `None` means unchanged.
-async fn resolve_address_patch(
-    tx: &Tx,
-    account: Option<i64>,
-    address: Patch<AddressInput>,
-    (field_path, shop_country): (&'static str, Country),
-) -> Result<Option<Option<AddressSnapshot>>> {
-    let address = match address {
-        Patch::Unchanged => return Ok(None),
-        Patch::Clear => return Ok(Some(None)),
-        Patch::Set(address) => address,
-    };
-    resolve_address(tx, account, address, (field_path, shop_country)).await.map(Some).map(Some)
-}
-
-/// Resolves an address input to a snapshot.
+/// Resolves an address input: a saved address is read, inline fields are validated.
 ///
 /// # Errors
 /// Returns `NotFound` if the saved address does not exist, or all errors of the inline address.
@@ -86,12 +91,13 @@ pub async fn resolve_address(
     tx: &Tx,
     account: Option<i64>,
     address: AddressInput,
-    (field_path, shop_country): (&'static str, Country),
-) -> Result<AddressSnapshot> {
-    match address {
-        AddressInput::Inline(patch) => AddressSnapshot::from_patch(*patch, field_path, shop_country),
-        AddressInput::Saved(address_id) => {
-            let missing = || Error::not_found(&format!("{field_path}.addressId"), "address");
+    shop_country: Country,
+) -> Result<PostalAddress> {
+    let AddressInput { path, choice } = address;
+    match choice {
+        AddressChoice::Inline(patch) => PostalAddress::default().apply_patch(*patch, path, shop_country),
+        AddressChoice::Saved(address_id) => {
+            let missing = || Error::not_found(&format!("{path}.addressId"), "address");
             let owner_scope = OwnerScope::Account(account.ok_or_else(missing)?);
             let saved_address = loader::load_addresses(tx, &[address_id], owner_scope).await?.remove(&address_id);
             Ok(saved_address.ok_or_else(missing)?.into())
@@ -108,7 +114,7 @@ pub async fn set_shipping_method(
     db: &Db,
     target: CartTarget<'_>,
     method: Option<i64>,
-    (tree, shop_country): (&CategoryTree, Country),
+    shop: ShopContext<'_>,
 ) -> Result<LockedCart> {
     db.write(async |tx| {
         let row = lock_cart(tx, target).await?;
@@ -116,10 +122,10 @@ pub async fn set_shipping_method(
         after.shipping_method_id = method;
         let Some(method_id) = method else { return save_cart(tx, row, after).await };
         let field = "shippingMethodId";
-        let pricing = PricingContext::load(tx, shipping_country(&row, shop_country)).await?;
+        let pricing = PricingContext::load(tx, shipping_country(&row, shop.country)).await?;
         let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(field, "shipping method"))?;
-        let contents = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
-        let priced = price_order(&pricing, tree, contents.sellable_lines(), None)?;
+        let contents = load_cart_contents(tx, row.id, &[], tx.now()).await?;
+        let priced = price_order(&pricing, shop.category_tree, contents.sellable_lines(), None)?;
         if !method.supports_shipment(pricing.country, priced.weight_grams) {
             let message =
                 format!("{} does not carry {} g to {}", method.name, priced.weight_grams, pricing.country.name());
@@ -170,23 +176,25 @@ pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Re
 pub async fn set_contact(
     db: &Db,
     target: CartTarget<'_>,
-    (email, phone): (Patch, Patch),
+    contact: CartContact,
     shop_country: Country,
 ) -> Result<LockedCart> {
     db.write(async |tx| {
+        let CartContact { email, phone } = contact;
         let row = lock_cart(tx, target).await?;
         let mut after = row.clone();
-        let mut validator = validation::Validator::new("input");
+        let mut validator = Validator::default();
+        let mut input = validator.at("input");
         match email {
             Patch::Unchanged => {}
             Patch::Clear => after.email = None,
             Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
                 Ok(email) => after.email = Some(email),
-                Err(error) => validator.add_error("email", error.to_public_error().message),
+                Err(error) => input.reject("email", error.to_public_error().message),
             },
         }
         let destination = shipping_country(&row, shop_country);
-        validator.apply_phone(&mut after.phone, phone, "phone", destination);
+        input.apply_phone(&mut after.phone, phone, "phone", destination);
         validator.finish()?;
         save_cart(tx, row, after).await
     })

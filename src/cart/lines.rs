@@ -40,34 +40,35 @@ pub enum LineMode {
     Set,
 }
 
+/// Requests for lines, how they are applied, and their path in the input.
+#[derive(Debug, Clone, Copy)]
+pub struct LineChange<'a> {
+    /// The requests.
+    pub requests: &'a [LineRequest],
+    /// How they are applied.
+    pub mode: LineMode,
+    /// The path of the requests.
+    pub path: &'a str,
+}
+
 /// Adds or sets quantities of cart lines: all requests or none.
 ///
 /// # Errors
 /// Returns the errors of [`lock_cart`], or all errors of the requests.
-pub async fn change_lines(
-    db: &Db,
-    target: CartTarget<'_>,
-    requests: &[LineRequest],
-    mode: LineMode,
-) -> Result<LockedCart> {
+pub async fn change_lines(db: &Db, target: CartTarget<'_>, change: LineChange<'_>) -> Result<LockedCart> {
     db.write(async |tx| {
         let row = lock_cart(tx, target).await?;
-        apply_line_requests(tx, row, requests, (mode, "lines")).await
+        apply_line_change(tx, row, change).await
     })
     .await
 }
 
-/// Applies requests to a locked cart; `field_path` is the path of the requests in the input. Statements: 2 on
-/// PostgreSQL, 3 on SQLite.
+/// Applies requests to a locked cart. Statements: 2 on PostgreSQL, 3 on SQLite.
 ///
 /// # Errors
 /// Returns all errors of the requests.
-pub async fn apply_line_requests(
-    tx: &Tx,
-    row: cart::Model,
-    requests: &[LineRequest],
-    (mode, field_path): (LineMode, &str),
-) -> Result<LockedCart> {
+pub async fn apply_line_change(tx: &Tx, row: cart::Model, change: LineChange<'_>) -> Result<LockedCart> {
+    let LineChange { requests, mode, path: field_path } = change;
     if requests.is_empty() || requests.len() > MAX_CART_LINES {
         return Err(Error::bad_input(
             field_path,
@@ -75,7 +76,7 @@ pub async fn apply_line_requests(
         ));
     }
     let variant_ids: Vec<i64> = requests.iter().map(|request| request.variant_id).collect();
-    let CartContents { lines: existing, variants } = load_cart_contents(tx, (row.id, &variant_ids), tx.now()).await?;
+    let CartContents { lines: existing, variants } = load_cart_contents(tx, row.id, &variant_ids, tx.now()).await?;
     let (lines, changed) =
         LineEditor { field_path, mode, variants: &variants, errors: Vec::new() }.apply_requests(&existing, requests)?;
     if changed.is_empty() {

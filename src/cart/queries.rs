@@ -10,7 +10,7 @@ use super::entity::{
     cart::{self, CartStatus},
 };
 use crate::{
-    base::{Error, Result, check_version, error::PublicErrorCode},
+    base::{Error, Result, VersionedTarget, error::PublicErrorCode},
     identity::{Caller, Permission},
     infra::{SqlBuilder, Tx},
     pricing::{SellableVariant, sellable_variant},
@@ -19,16 +19,8 @@ use crate::{
 /// The length of a cart token. Characters.
 const CART_TOKEN_LENGTH: usize = 43;
 
-/// The cart to change, the caller and the expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct CartTarget<'a> {
-    /// The cart's token.
-    pub token: &'a str,
-    /// The caller.
-    pub caller: Caller,
-    /// The expected version; `None` skips the check.
-    pub expected_version: Option<i32>,
-}
+/// The cart to change, by its token, with the caller.
+pub type CartTarget<'a> = VersionedTarget<&'a str, Caller>;
 
 /// The lines of a cart and their sellable variants.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +43,7 @@ pub struct LockedCart {
 impl LockedCart {
     /// Loads the contents of a locked cart. Statements: 1.
     pub async fn load(tx: &Tx, row: cart::Model) -> Result<Self> {
-        let contents = load_cart_contents(tx, (row.id, &[]), tx.now()).await?;
+        let contents = load_cart_contents(tx, row.id, &[], tx.now()).await?;
         Ok(Self { row, contents })
     }
 }
@@ -101,18 +93,18 @@ pub async fn find_open_cart(db: &impl ConnectionTrait, account: i64) -> Result<O
 pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
     let missing =
         || Error::user(PublicErrorCode::NotFound, "id", "there is no such cart; it may have expired: begin a new one");
-    if !is_cart_token(target.token) {
+    if !is_cart_token(target.id) {
         return Err(missing());
     }
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE token = ").bind(target.token);
-    push_access_condition(&mut sql, target.caller);
+    sql.push("SELECT * FROM cart WHERE token = ").bind(target.id);
+    push_access_condition(&mut sql, target.scope);
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");
     }
     let row = query_cart(tx, sql).await?.ok_or_else(missing)?;
     ensure_open(&row)?;
-    check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
@@ -141,7 +133,8 @@ pub async fn load_cart_lines(db: &impl ConnectionTrait, cart: i64) -> Result<Vec
 /// Loads the lines of a cart, and the sellable variants of the lines and of `variants`. Statements: 1.
 pub async fn load_cart_contents(
     db: &impl ConnectionTrait,
-    (cart, variants): (i64, &[i64]),
+    cart: i64,
+    variants: &[i64],
     now: DateTime<Utc>,
 ) -> Result<CartContents> {
     let mut sql = SqlBuilder::new(db.get_database_backend());

@@ -77,6 +77,11 @@ impl<'tx> CategoryIndex<'tx> {
     /// Locks the category tree and reads all categories.
     pub async fn load(tx: &'tx Tx) -> Result<Self> {
         category_tree::lock_category_tree(tx).await?;
+        Self::load_locked(tx).await
+    }
+
+    /// Reads all categories of a category tree that this transaction has locked.
+    pub(super) async fn load_locked(tx: &'tx Tx) -> Result<Self> {
         let rows: Vec<CategoryIndexRow> = category::Entity::find()
             .select_only()
             .columns([

@@ -1,12 +1,28 @@
 //! Entities of the catalog's tables. Relations are not declared: `loader` loads related rows in bulk, one statement
 //! each. The search index has no entity: its columns have types of each database.
 
+/// Publication status of a product.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum PublicationStatus {
+    /// In preparation; visible to staff only.
+    #[default]
+    #[sea_orm(string_value = "draft")]
+    Draft,
+    /// On sale and visible to everyone.
+    #[sea_orm(string_value = "active")]
+    Active,
+    /// Withdrawn; kept for the orders that refer to it.
+    #[sea_orm(string_value = "archived")]
+    Archived,
+}
+
 /// Table `category`.
 pub mod category {
     use sea_orm::entity::prelude::*;
 
     /// A row of `category`.
-    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "category")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
@@ -292,5 +308,3 @@ pub mod search_term {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
-
-pub use super::product_input::PublicationStatus;

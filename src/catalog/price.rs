@@ -68,28 +68,7 @@ mod tests {
     use super::*;
 
     fn build_variant(id: i64, price: i64, sale: Option<i64>) -> variant::Model {
-        let at = DateTime::UNIX_EPOCH;
-        variant::Model {
-            id,
-            product_id: 1,
-            sku: format!("S{id}"),
-            name: String::new(),
-            options_normalized: String::new(),
-            price,
-            sale_price: sale,
-            sale_starts_at: None,
-            sale_ends_at: None,
-            weight_grams: None,
-            image: None,
-            barcode: None,
-            track_stock: true,
-            allow_backorder: false,
-            position: 0,
-            version: 1,
-            created_at: at,
-            updated_at: at,
-            deleted_at: None,
-        }
+        variant::Model { id, sku: format!("S{id}"), price, sale_price: sale, ..variant::Model::default() }
     }
 
     #[test]

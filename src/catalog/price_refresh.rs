@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::{entity::product, loader, persist::ProductsChanged, price, projection::VariantColumns};
+use super::{entity::product, events::ProductsChanged, loader, price, projection::VariantColumns};
 use crate::{
     base::Result,
     infra::{Db, Tx},

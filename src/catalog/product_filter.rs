@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveEnum, ConnectionTrait};
 
-use super::{category_tree::CategoryTree, product_input::PublicationStatus, search};
+use super::{category_tree::CategoryTree, entity::PublicationStatus, search};
 use crate::{
     base::{Error, Result, pagination, text},
     identity::{Caller, Permission},

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{
@@ -13,9 +12,12 @@ use super::{
 use crate::{
     base::{
         Error, Result,
-        pagination::{Cursor, CursorValue, Page, PageRequest},
+        pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    infra::SqlBuilder,
+    infra::{
+        SqlBuilder,
+        keyset::{self, KeysetOrder, KeysetPage},
+    },
 };
 
 /// Maximum number of categories read by category index and merged; beyond it, the index of the sort order is used.
@@ -57,29 +59,19 @@ impl ProductSortKey {
         }
     }
 
-    /// Returns the columns before the id. All have the same direction, so that one row comparison selects a page.
-    const fn sort_columns(self) -> &'static [&'static str] {
+    /// Returns the columns before the id.
+    const fn sort_columns(self) -> &'static [(&'static str, CursorType)] {
         match self {
-            Self::BestMatch => &["p.featured", "p.created_at"],
-            Self::Relevance => &["score"],
-            Self::Price => &["p.current_price"],
-            Self::Name => &["p.name_normalized"],
-            Self::Newest => &["p.created_at"],
+            Self::BestMatch => &[("p.featured", CursorType::Bool), ("p.created_at", CursorType::Time)],
+            Self::Relevance => &[("score", CursorType::Int)],
+            Self::Price => &[("p.current_price", CursorType::Int)],
+            Self::Name => &[("p.name_normalized", CursorType::Text)],
+            Self::Newest => &[("p.created_at", CursorType::Time)],
         }
     }
 
     const fn is_descending(self) -> bool {
         matches!(self, Self::BestMatch | Self::Relevance | Self::Newest)
-    }
-
-    /// Returns the types of the cursor's values, to validate cursors.
-    fn cursor_shape(self) -> Vec<CursorValue> {
-        match self {
-            Self::BestMatch => vec![CursorValue::Bool(false), CursorValue::Time(DateTime::UNIX_EPOCH)],
-            Self::Relevance | Self::Price => vec![CursorValue::Int(0)],
-            Self::Name => vec![CursorValue::Text(String::new())],
-            Self::Newest => vec![CursorValue::Time(DateTime::UNIX_EPOCH)],
-        }
     }
 }
 
@@ -111,11 +103,21 @@ impl ProductRow {
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
         };
-        Cursor { sort_tag: sort.sort_key.cursor_tag(), values, id: product.id }.encode()
+        sort.keyset().cursor(values, product.id)
     }
 }
 
 impl ProductSort {
+    const fn keyset(self) -> KeysetOrder {
+        let Self { sort_key, reverse } = self;
+        KeysetOrder {
+            tag: sort_key.cursor_tag(),
+            columns: sort_key.sort_columns(),
+            id_column: "p.id",
+            descending: sort_key.is_descending() != reverse,
+        }
+    }
+
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
@@ -161,20 +163,12 @@ pub async fn load_product_page(
     page_request: &PageRequest,
     columns: ProductColumns,
 ) -> Result<Page<ProductRow>> {
-    let field = if page_request.backwards { "before" } else { "after" };
-    let cursor_shape = || sort.sort_key.cursor_shape();
-    let cursor = page_request
-        .cursor
-        .as_deref()
-        .map(|text| Cursor::decode(text, sort.sort_key.cursor_tag(), &cursor_shape(), field))
-        .transpose()?;
+    let keyset_page = sort.keyset().resolve(page_request)?;
     if filter.matches_nothing {
         return Ok(Page { rows: Vec::new(), has_next: false, has_previous: false });
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    let limit = i64::try_from(page_request.size + 1).unwrap_or(i64::MAX);
-    let descending = sort.sort_key.is_descending() != (sort.reverse != page_request.backwards);
-    ProductPageQuery { filter, sort, cursor, descending, limit, columns }.push_sql(&mut sql);
+    ProductPageQuery { filter, sort, page: keyset_page, columns }.push_sql(&mut sql);
     let has_score = sort.sort_key == ProductSortKey::Relevance;
     let rows = db.query_all_raw(sql.into_statement()).await?;
     let rows = rows.iter().map(|row| ProductRow::from_row(row, columns, has_score)).collect::<Result<Vec<_>>>()?;
@@ -185,9 +179,7 @@ pub async fn load_product_page(
 struct ProductPageQuery<'a> {
     filter: &'a ResolvedCatalogFilter,
     sort: ProductSort,
-    cursor: Option<Cursor>,
-    descending: bool,
-    limit: i64,
+    page: KeysetPage<'a>,
     columns: ProductColumns,
 }
 
@@ -209,7 +201,7 @@ impl ProductPageQuery<'_> {
                 sql.push(") AS c (id) CROSS JOIN LATERAL (");
                 self.push_select(sql, "SELECT p.*", " AND p.category_id = c.id");
                 sql.push(") AS p");
-                self.push_order_and_limit(sql);
+                self.page.push_order_and_limit(sql);
             }
             _ => self.push_select(sql, &format!("SELECT {}", self.columns.select_list("p")), ""),
         }
@@ -235,38 +227,8 @@ impl ProductPageQuery<'_> {
         if has_score {
             sql.push(") AS p WHERE true");
         }
-        self.push_keyset_condition(sql);
-        self.push_order_and_limit(sql);
-    }
-
-    /// Appends ` AND (columns, id) < (values)`: the rows after the cursor.
-    fn push_keyset_condition(&self, sql: &mut SqlBuilder) {
-        let Some(cursor) = &self.cursor else { return };
-        sql.push(" AND (");
-        for column in self.sort.sort_key.sort_columns() {
-            sql.push(column).push(", ");
-        }
-        sql.push(if self.descending { "p.id) < (" } else { "p.id) > (" });
-        for key in &cursor.values {
-            match key {
-                CursorValue::Int(value) => sql.bind(*value),
-                CursorValue::Bool(value) => sql.bind(*value),
-                CursorValue::Time(value) => sql.bind(*value),
-                CursorValue::Text(value) => sql.bind(value.as_str()),
-            };
-            sql.push(", ");
-        }
-        sql.bind(cursor.id).push(")");
-    }
-
-    fn push_order_and_limit(&self, sql: &mut SqlBuilder) {
-        let direction = if self.descending { " DESC" } else { "" };
-        sql.push(" ORDER BY ");
-        for column in self.sort.sort_key.sort_columns() {
-            sql.push(column).push(direction).push(", ");
-        }
-        // Not a parameter: a bound limit is planned anew at every execution, which costs as much as the page.
-        sql.push("p.id").push(direction).push(&format!(" LIMIT {}", self.limit));
+        self.page.push_condition(sql);
+        self.page.push_order_and_limit(sql);
     }
 }
 
@@ -302,15 +264,16 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
     if filter.is_only_category() {
-        sql.push("SELECT CAST(COALESCE(SUM(p.product_count), 0) AS BIGINT) AS many FROM category_product_count AS p WHERE true");
+        sql.push(
+            "SELECT CAST(COALESCE(SUM(p.product_count), 0) AS BIGINT) FROM category_product_count AS p WHERE true",
+        );
         filter.push_category_condition(&mut sql);
     } else {
-        sql.push("SELECT COUNT(*) AS many");
+        sql.push("SELECT COUNT(*)");
         filter.push_from_clause(&mut sql, &ExcludedFacet::None);
         filter.push_category_condition(&mut sql);
     }
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+    keyset::load_count(db, sql).await
 }
 
 /// Lookup key of a product.

@@ -149,7 +149,8 @@ pub(super) async fn run_seed(config: &Config, args: &SeedArgs) -> Result<(), Str
     let db = connect_initialized_database(config, false).await?;
     let progress = Progress::default();
     let started_at = std::time::Instant::now();
-    let seed_task = seed::seed_demo_catalog(&db, config.shop.currency, (args.products, args.categories), &progress);
+    let size = seed::DemoCatalogSize { products: args.products, categories: args.categories };
+    let seed_task = seed::seed_demo_catalog(&db, config.shop.currency, size, &progress);
     show_progress("products", ProgressScale::Items(Some(args.products)), &progress, seed_task)
         .await
         .map_err(|error| error.log_message())?;

@@ -96,9 +96,9 @@ pub(super) async fn run_user_command(config: &Config, command: UserCommand) -> R
     let outcome = match command {
         UserCommand::Create(args) => create_account(&db, args).await,
         UserCommand::List(args) => print_accounts(&db, config, args.role).await,
-        UserCommand::Role(args) => set_account_role(&db, config, &args).await,
-        UserCommand::Disable(args) => set_account_disabled(&db, config, &args.email, true).await,
-        UserCommand::Enable(args) => set_account_disabled(&db, config, &args.email, false).await,
+        UserCommand::Role(args) => set_account_role(&db, &args).await,
+        UserCommand::Disable(args) => set_account_disabled(&db, &args.email, true).await,
+        UserCommand::Enable(args) => set_account_disabled(&db, &args.email, false).await,
         UserCommand::Export(args) => export_account_data(&db, &args.email).await,
     };
     db.close().await;
@@ -155,15 +155,15 @@ fn format_account(row: &entity::account::Model) -> String {
     format!("{email}\t{}\t{status}\t{}", row.role.name(), name.trim()).trim_end().to_owned()
 }
 
-async fn set_account_role(db: &Db, config: &Config, UserRoleArgs { email, role }: &UserRoleArgs) -> Result<()> {
-    let target = account_target(db, config, email).await?;
+async fn set_account_role(db: &Db, UserRoleArgs { email, role }: &UserRoleArgs) -> Result<()> {
+    let target = account_target(db, email).await?;
     account_admin::set_account_role(db, None, target, *role).await?;
     println!("{email} is {} now", role.name());
     Ok(())
 }
 
-async fn set_account_disabled(db: &Db, config: &Config, email: &str, disabled: bool) -> Result<()> {
-    let target = account_target(db, config, email).await?;
+async fn set_account_disabled(db: &Db, email: &str, disabled: bool) -> Result<()> {
+    let target = account_target(db, email).await?;
     account_admin::set_account_disabled(db, None, target, disabled).await?;
     println!("{email} {}", if disabled { "may not sign in any more" } else { "may sign in again" });
     Ok(())
@@ -179,9 +179,9 @@ async fn export_account_data(db: &Db, email: &str) -> Result<()> {
     writeln!(stdout).map_err(write_failed)
 }
 
-async fn account_target(db: &Db, config: &Config, email: &str) -> Result<AccountTarget> {
+async fn account_target(db: &Db, email: &str) -> Result<AccountTarget> {
     let account_id = find_account_id(db, email).await?;
-    Ok(AccountTarget { account_id, caller: None, expected_version: None, shop_country: config.shop.country })
+    Ok(AccountTarget { id: account_id, scope: None, expected_version: None })
 }
 
 async fn find_account_id(db: &Db, email: &str) -> Result<i64> {

@@ -1,40 +1,25 @@
 //! Saved addresses of customers and the default shipping and billing address.
 
-use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
-    PaginatorTrait, QueryFilter,
+    ActiveModelTrait,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{access_scope::OwnerScope, entity::address, profile::diff_values, validation::Validator};
+use super::{
+    access_scope::OwnerScope,
+    entity::address,
+    postal_address::{AddressPatch, PostalAddress},
+};
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, check_version, error::PublicErrorCode, global_id::NodeType},
-    identity::{
-        AccountTarget, Caller, account::MAX_NAME_CHARS, account_access::lock_account_for_caller,
-        events::CustomerUpdated,
-    },
+    base::{Country, Error, GlobalId, Result, VersionedTarget, error::PublicErrorCode, global_id::NodeType},
+    identity::{AccountTarget, Caller, Permission, account_access::lock_account_for_caller, events::CustomerUpdated},
     infra::{AuditRecord, Db, Tx},
 };
 
 /// Maximum number of addresses per customer; the list needs no pagination.
 pub const MAX_ADDRESSES: u64 = 100;
-
-/// Partial update of an address.
-#[derive(Debug, Clone, Default)]
-#[expect(missing_docs, reason = "the fields are the columns")]
-pub struct AddressPatch {
-    pub first_name: Patch,
-    pub last_name: Patch,
-    pub company: Patch,
-    pub line1: Patch,
-    pub line2: Patch,
-    pub city: Patch,
-    pub region: Patch,
-    pub postal_code: Patch,
-    pub country_code: Patch,
-    pub phone: Patch,
-}
 
 /// Default uses of an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,20 +30,17 @@ pub struct AddressDefaults {
     pub billing: bool,
 }
 
-/// Address to change, with caller, scope and expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct AddressTarget {
-    /// ID of the address.
-    pub address_id: i64,
-    /// Owners whose addresses the caller may change.
-    pub scope: OwnerScope,
-    /// Caller.
-    pub caller: Caller,
-    /// Expected version (optimistic locking); `None` skips the check.
-    pub expected_version: Option<i32>,
-    /// Country of the shop: default region of phone numbers.
-    pub shop_country: Country,
+/// New address, and the uses for which it becomes the default.
+#[derive(Debug)]
+pub struct NewAddress {
+    /// Fields of the address.
+    pub patch: AddressPatch,
+    /// Uses for which it becomes the default.
+    pub defaults: AddressDefaults,
 }
+
+/// Address to change, with the caller: the owner, or staff who may change all customers.
+pub type AddressTarget = VersionedTarget<i64, Caller>;
 
 /// Creates an address. The first address of a customer becomes the default for shipping and billing.
 ///
@@ -68,23 +50,30 @@ pub struct AddressTarget {
 pub async fn create_address(
     db: &Db,
     target: AccountTarget,
-    patch: AddressPatch,
-    defaults: AddressDefaults,
+    new: NewAddress,
+    shop_country: Country,
 ) -> Result<address::Model> {
     db.write(async |tx| {
-        let owner_id = lock_account_for_caller(tx, target.account_id, target.caller).await?.id;
+        let NewAddress { patch, defaults } = new;
+        let owner_id = lock_account_for_caller(tx, target.id, target.scope).await?.id;
         let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
         if count >= MAX_ADDRESSES {
             let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
             return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
         }
-        let mut row = new_blank_address(tx.now(), owner_id);
-        apply_address_patch(&mut row, patch, ("input", target.shop_country))?;
-        let after = address_to_audit_json(&row);
-        let mut row = row.into_active_model().reset_all();
-        row.id = ActiveValue::NotSet;
+        let postal_address = PostalAddress::default().apply_patch(patch, "input", shop_country)?;
+        let (entity, after) = ((NodeType::Customer, owner_id), Some(postal_address.to_json()));
+        let row = address::ActiveModel {
+            account_id: Set(owner_id),
+            is_default_shipping: Set(false),
+            is_default_billing: Set(false),
+            version: Set(1),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..postal_address.into()
+        };
         let row = row.insert(tx).await?;
-        record_address_change(tx, "address.create", &row, (None, Some(after))).await?;
+        record_address_change(tx, &row, AuditRecord { action: "address.create", entity, before: None, after }).await?;
         let implied = AddressDefaults { shipping: count == 0, billing: count == 0 };
         let defaults = AddressDefaults {
             shipping: defaults.shipping || implied.shipping,
@@ -99,19 +88,28 @@ pub async fn create_address(
 ///
 /// # Errors
 /// Returns `NotFound` (also outside of the scope), `Forbidden`, `VersionConflict`, or all invalid fields together.
-pub async fn update_address(db: &Db, target: AddressTarget, patch: AddressPatch) -> Result<address::Model> {
+pub async fn update_address(
+    db: &Db,
+    target: AddressTarget,
+    patch: AddressPatch,
+    shop_country: Country,
+) -> Result<address::Model> {
     db.write(async |tx| {
-        let before = lock_address(tx, target).await?;
-        let mut after = before.clone();
-        apply_address_patch(&mut after, patch, ("input", target.shop_country))?;
-        let (old_values, new_values) = diff_values(&address_to_audit_json(&before), &address_to_audit_json(&after));
-        if new_values.is_empty() {
-            return Ok(before);
-        }
-        after.version += 1;
-        after.updated_at = tx.now();
-        let row = after.into_active_model().reset_all().update(tx).await?;
-        record_address_change(tx, "address.update", &row, (Some(old_values.into()), Some(new_values.into()))).await?;
+        let row = lock_address(tx, target).await?;
+        let before = PostalAddress::from(row.clone());
+        let after = before.clone().apply_patch(patch, "input", shop_country)?;
+        let entity = (NodeType::Customer, row.account_id);
+        let Some(record) = AuditRecord::updated("address.update", entity, &before.to_json(), &after.to_json()) else {
+            return Ok(row);
+        };
+        let row = address::ActiveModel {
+            id: Unchanged(row.id),
+            version: Set(row.version + 1),
+            updated_at: Set(tx.now()),
+            ..after.into()
+        };
+        let row = row.update(tx).await?;
+        record_address_change(tx, &row, record).await?;
         Ok(row)
     })
     .await
@@ -124,7 +122,8 @@ pub async fn update_address(db: &Db, target: AddressTarget, patch: AddressPatch)
 pub async fn delete_address(db: &Db, target: AddressTarget) -> Result<i64> {
     db.write(async |tx| {
         let row = lock_address(tx, target).await?;
-        record_address_change(tx, "address.delete", &row, (Some(address_to_audit_json(&row)), None)).await?;
+        let (entity, before) = ((NodeType::Customer, row.account_id), Some(PostalAddress::from(row.clone()).to_json()));
+        record_address_change(tx, &row, AuditRecord { action: "address.delete", entity, before, after: None }).await?;
         let address_id = row.id;
         row.delete(tx).await?;
         Ok(address_id)
@@ -148,16 +147,17 @@ pub async fn set_default_address(db: &Db, target: AddressTarget, defaults: Addre
 /// concurrent changes of defaults are serialized.
 async fn lock_address(tx: &Tx, target: AddressTarget) -> Result<address::Model> {
     let not_found = || Error::not_found("id", "address");
-    let owner_id = find_address(tx, target).await?.ok_or_else(not_found)?.account_id;
-    lock_account_for_caller(tx, owner_id, Some(target.caller)).await?;
-    let row = find_address(tx, target).await?.ok_or_else(not_found)?;
-    check_version(row.version, target.expected_version)?;
+    let owner_scope = OwnerScope::for_caller(target.scope, Permission::CustomerWrite).ok_or_else(not_found)?;
+    let owner_id = find_address(tx, target.id, owner_scope).await?.ok_or_else(not_found)?.account_id;
+    lock_account_for_caller(tx, owner_id, Some(target.scope)).await?;
+    let row = find_address(tx, target.id, owner_scope).await?.ok_or_else(not_found)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
-async fn find_address(tx: &Tx, target: AddressTarget) -> Result<Option<address::Model>> {
-    let mut query = address::Entity::find_by_id(target.address_id);
-    if let OwnerScope::Account(account_id) = target.scope {
+async fn find_address(tx: &Tx, address_id: i64, owner_scope: OwnerScope) -> Result<Option<address::Model>> {
+    let mut query = address::Entity::find_by_id(address_id);
+    if let OwnerScope::Account(account_id) = owner_scope {
         query = query.filter(address::Column::AccountId.eq(account_id));
     }
     Ok(query.one(tx).await?)
@@ -180,7 +180,9 @@ async fn assign_defaults(tx: &Tx, mut row: address::Model, requested: AddressDef
     row.updated_at = tx.now();
     let row = row.into_active_model().reset_all().update(tx).await?;
     let after = json!({ "isDefaultShipping": row.is_default_shipping, "isDefaultBilling": row.is_default_billing });
-    record_address_change(tx, "address.set_default", &row, (None, Some(after))).await?;
+    let entity = (NodeType::Customer, row.account_id);
+    let record = AuditRecord { action: "address.set_default", entity, before: None, after: Some(after) };
+    record_address_change(tx, &row, record).await?;
     Ok(row)
 }
 
@@ -199,81 +201,10 @@ async fn clear_defaults(tx: &Tx, owner: i64, AddressDefaults { shipping, billing
 
 /// Records a change in the audit log and emits the event. The audited entity is the customer, so that the history is
 /// kept in one place and erased together with the customer.
-async fn record_address_change(
-    tx: &Tx,
-    action: &'static str,
-    row: &address::Model,
-    (before, after): (Option<Value>, Option<Value>),
-) -> Result<()> {
-    let with_address_id = |value: Option<Value>| {
-        value.map(|mut value| {
-            value["address"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
-            value
-        })
-    };
-    let entity = (NodeType::Customer, row.account_id);
-    tx.record_audit(&[AuditRecord { action, entity, before: with_address_id(before), after: with_address_id(after) }])
-        .await?;
+async fn record_address_change(tx: &Tx, row: &address::Model, mut record: AuditRecord) -> Result<()> {
+    for value in [&mut record.before, &mut record.after].into_iter().flatten() {
+        value["address"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
+    }
+    tx.record_audit(&[record]).await?;
     tx.emit_event(CustomerUpdated { customer: row.account_id }).await
-}
-
-pub(super) fn new_blank_address(now: DateTime<Utc>, owner_id: i64) -> address::Model {
-    address::Model {
-        id: 0,
-        account_id: owner_id,
-        first_name: String::new(),
-        last_name: String::new(),
-        company: None,
-        line1: String::new(),
-        line2: None,
-        city: String::new(),
-        region: None,
-        postal_code: None,
-        country_code: String::new(),
-        phone: None,
-        is_default_shipping: false,
-        is_default_billing: false,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    }
-}
-
-/// Applies and validates a patch; `path` is the input path for errors, `shop_country` the default phone region.
-pub(super) fn apply_address_patch(
-    row: &mut address::Model,
-    patch: AddressPatch,
-    (path, shop_country): (&'static str, Country),
-) -> Result<()> {
-    let AddressPatch { first_name, last_name, company, line1, line2, city, region, postal_code, country_code, phone } =
-        patch;
-    let mut validator = Validator::new(path);
-    validator.apply_text(&mut row.first_name, first_name, "firstName", MAX_NAME_CHARS);
-    validator.apply_text(&mut row.last_name, last_name, "lastName", MAX_NAME_CHARS);
-    validator.apply_optional_text(&mut row.company, company, "company", 100);
-    validator.apply_required_text(&mut row.line1, line1, "line1", 200);
-    validator.apply_optional_text(&mut row.line2, line2, "line2", 200);
-    validator.apply_required_text(&mut row.city, city, "city", 100);
-    validator.apply_optional_text(&mut row.region, region, "region", 100);
-    validator.apply_optional_text(&mut row.postal_code, postal_code, "postalCode", 20);
-    validator.apply_country(&mut row.country_code, country_code, "countryCode");
-    validator.apply_phone(
-        &mut row.phone,
-        phone,
-        "phone",
-        Country::from_code(&row.country_code).unwrap_or(shop_country),
-    );
-    if row.first_name.is_empty() && row.last_name.is_empty() && row.company.is_none() {
-        validator.add_error("lastName", "say whose address it is: a first name, a last name or a company");
-    }
-    validator.finish()
-}
-
-/// Returns the fields of an address for the audit log and the data export.
-pub(super) fn address_to_audit_json(row: &address::Model) -> Value {
-    json!({
-        "firstName": row.first_name, "lastName": row.last_name, "company": row.company,
-        "line1": row.line1, "line2": row.line2, "city": row.city, "region": row.region,
-        "postalCode": row.postal_code, "countryCode": row.country_code, "phone": row.phone,
-    })
 }

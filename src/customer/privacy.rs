@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
-use super::{address, entity::address as address_row};
+use super::{PostalAddress, entity::address as address_row};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     infra::Tx,
@@ -20,7 +20,7 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
     let query = address_row::Entity::find().filter(address_row::Column::AccountId.eq(account_id));
     let rows = query.order_by_asc(address_row::Column::Id).all(db).await?;
     let address_json = |row: &address_row::Model| {
-        let mut address_json = address::address_to_audit_json(row);
+        let mut address_json = PostalAddress::from(row.clone()).to_json();
         address_json["id"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
         address_json["isDefaultShipping"] = json!(row.is_default_shipping);
         address_json["isDefaultBilling"] = json!(row.is_default_billing);

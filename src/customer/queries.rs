@@ -1,21 +1,24 @@
 //! Account lists for staff, newest first. Statements per page: 1; each condition has its own index.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 
-use super::validation;
 use crate::{
     base::{
         Country, Error, Result,
-        pagination::{Cursor, CursorValue, Page, PageRequest, is_storable_time},
-        text,
+        pagination::{CursorType, CursorValue, Page, PageRequest, is_storable_time},
+        phone, text,
     },
     identity::{Role, account::normalize_email, entity::account},
-    infra::SqlBuilder,
+    infra::{
+        SqlBuilder,
+        keyset::{self, KeysetOrder},
+    },
 };
 
-/// Sort tag in cursors.
-const CUSTOMER_CURSOR_TAG: char = 'c';
+/// Newest first.
+const CUSTOMER_ORDER: KeysetOrder =
+    KeysetOrder { tag: 'c', columns: &[("created_at", CursorType::Time)], id_column: "id", descending: true };
 /// Maximum length of a search text in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
@@ -67,7 +70,7 @@ impl CustomerListFilter {
         let prefixes = |input: &str| CustomerSearchPrefixes {
             name: text::normalize_for_search(input),
             email: normalize_email(input.trim()),
-            phone: validation::normalize_phone_prefix(input, country),
+            phone: phone::normalize_phone_prefix(input, country),
         };
         let search = self.search.as_deref().map(prefixes).filter(|prefixes| !prefixes.name.is_empty());
         Ok(ResolvedCustomerFilter { search, filter: self })
@@ -117,39 +120,22 @@ pub async fn list_customers(
     filter: &ResolvedCustomerFilter,
     page_request: &PageRequest,
 ) -> Result<Page<account::Model>> {
-    let field = if page_request.backwards { "before" } else { "after" };
-    let cursor_types = [CursorValue::Time(DateTime::UNIX_EPOCH)];
-    let cursor = page_request
-        .cursor
-        .as_deref()
-        .map(|text| Cursor::decode(text, CUSTOMER_CURSOR_TAG, &cursor_types, field))
-        .transpose()?;
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT *");
     filter.push_conditions(&mut sql);
-    let (comparison, direction) = if page_request.backwards { (">", "") } else { ("<", " DESC") };
-    if let Some(Cursor { values: keys, id, .. }) = &cursor
-        && let [CursorValue::Time(created_at)] = keys[..]
-    {
-        sql.push(&format!(" AND (created_at, id) {comparison} (")).bind(created_at).push(", ").bind(*id).push(")");
-    }
-    sql.push(&format!(" ORDER BY created_at{direction}, id{direction} LIMIT {}", page_request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| account::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, page_request))
+    CUSTOMER_ORDER.load_page(db, sql, page_request).await
 }
 
 /// Counts the accounts that match the filter. Statements: 1.
 pub async fn count_customers(db: &impl ConnectionTrait, filter: &ResolvedCustomerFilter) -> Result<i64> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT COUNT(*) AS many");
+    sql.push("SELECT COUNT(*)");
     filter.push_conditions(&mut sql);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+    keyset::load_count(db, sql).await
 }
 
 /// Encodes the cursor of an account in the list.
 #[must_use]
 pub fn encode_customer_cursor(row: &account::Model) -> String {
-    Cursor { sort_tag: CUSTOMER_CURSOR_TAG, values: vec![CursorValue::Time(row.created_at)], id: row.id }.encode()
+    CUSTOMER_ORDER.cursor(vec![CursorValue::Time(row.created_at)], row.id)
 }

@@ -1,33 +1,57 @@
 //! Saved addresses of customers.
 
-use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object};
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
     context::{RequestContext, request_context},
-    customer::resolve_customer_id,
     guard::{RequireLogin, RequirePermission},
+    input::{build_account_target, parse_target, resolve_customer_id},
     loader::AddressKey,
     payload::payload,
-    profile::{build_account_target, to_patch},
+    postal::{PostalAddressInput, PostalAddressObject},
 };
 use crate::{
-    base::{Country, Error, GlobalId, Patch, Result, global_id::NodeType},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     customer::{
-        OwnerScope,
-        address::{self, AddressDefaults, AddressPatch, AddressTarget},
+        AddressPatch, OwnerScope, PostalAddress,
+        address::{self, AddressDefaults, NewAddress},
         address_row,
     },
     identity::Permission,
 };
 
 /// Saved address of a customer. Visible to its owner and to staff.
-#[derive(Debug, Clone)]
-pub struct Address(address_row::Model);
+#[derive(Debug, Clone, SimpleObject)]
+pub struct Address {
+    /// Global ID.
+    #[graphql(owned)]
+    pub(super) id: ID,
+    #[graphql(flatten)]
+    postal: PostalAddressObject,
+    /// Whether this is the default shipping address.
+    is_default_shipping: bool,
+    /// Whether this is the default billing address.
+    is_default_billing: bool,
+    /// Creation time.
+    created_at: DateTime<Utc>,
+    /// Time of the last update.
+    updated_at: DateTime<Utc>,
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
+    version: i32,
+}
 
 impl From<address_row::Model> for Address {
     fn from(row: address_row::Model) -> Self {
-        Self(row)
+        Self {
+            id: GlobalId::new(NodeType::Address, row.id).encode().into(),
+            is_default_shipping: row.is_default_shipping,
+            is_default_billing: row.is_default_billing,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+            postal: PostalAddress::from(row).into(),
+        }
     }
 }
 
@@ -37,96 +61,7 @@ impl Address {
         let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::CustomerRead) else {
             return Ok(None);
         };
-        Ok(context.load(AddressKey { key: address_id, owner_scope }).await?.map(Self))
-    }
-}
-
-/// Saved address of a customer. Visible to its owner and to staff.
-#[Object]
-impl Address {
-    /// Global ID.
-    pub(super) async fn id(&self) -> ID {
-        GlobalId::new(NodeType::Address, self.0.id).encode().into()
-    }
-
-    /// First name of the recipient; may be empty.
-    async fn first_name(&self) -> &str {
-        &self.0.first_name
-    }
-
-    /// Last name of the recipient; may be empty.
-    async fn last_name(&self) -> &str {
-        &self.0.last_name
-    }
-
-    /// Company name; null for a private address.
-    async fn company(&self) -> Option<&str> {
-        self.0.company.as_deref()
-    }
-
-    /// Street and house number, or a PO box.
-    async fn line1(&self) -> &str {
-        &self.0.line1
-    }
-
-    /// Building, floor or apartment; null if there is none.
-    async fn line2(&self) -> Option<&str> {
-        self.0.line2.as_deref()
-    }
-
-    /// City or town.
-    async fn city(&self) -> &str {
-        &self.0.city
-    }
-
-    /// County, state or province; null if there is none.
-    async fn region(&self) -> Option<&str> {
-        self.0.region.as_deref()
-    }
-
-    /// Postal code; null if there is none.
-    async fn postal_code(&self) -> Option<&str> {
-        self.0.postal_code.as_deref()
-    }
-
-    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    async fn country_code(&self) -> &str {
-        &self.0.country_code
-    }
-
-    /// Country name in English.
-    async fn country(&self) -> &'static str {
-        Country::from_code(&self.0.country_code).map_or("", Country::name)
-    }
-
-    /// Phone number (E.164) for the carrier; null if there is none.
-    async fn phone(&self) -> Option<&str> {
-        self.0.phone.as_deref()
-    }
-
-    /// Whether this is the default shipping address.
-    async fn is_default_shipping(&self) -> bool {
-        self.0.is_default_shipping
-    }
-
-    /// Whether this is the default billing address.
-    async fn is_default_billing(&self) -> bool {
-        self.0.is_default_billing
-    }
-
-    /// Creation time.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
-    }
-
-    /// Time of the last update.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
-    }
-
-    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
-    async fn version(&self) -> i32 {
-        self.0.version
+        Ok(context.load(AddressKey { key: address_id, owner_scope }).await?.map(Self::from))
     }
 }
 
@@ -142,26 +77,8 @@ pub enum AddressPurpose {
 /// Input for a new address. Requires a first name, a last name or a company.
 #[derive(Debug, InputObject)]
 pub struct AddressCreateInput {
-    /// First name, at most 100 characters.
-    first_name: Option<String>,
-    /// Last name, at most 100 characters.
-    last_name: Option<String>,
-    /// Company name, at most 100 characters.
-    company: Option<String>,
-    /// Street and house number, or a PO box; at most 200 characters.
-    line1: String,
-    /// Building, floor or apartment; at most 200 characters.
-    line2: Option<String>,
-    /// City or town; at most 100 characters.
-    city: String,
-    /// County, state or province; at most 100 characters.
-    region: Option<String>,
-    /// Postal code; at most 20 characters.
-    postal_code: Option<String>,
-    /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    country_code: String,
-    /// Phone number, in international format or the national format of the address's country.
-    phone: Option<String>,
+    #[graphql(flatten)]
+    address: PostalAddressInput,
     /// Purposes for which the address becomes the default; a customer's first address is the default for all.
     #[graphql(default)]
     default_for: Vec<AddressPurpose>,
@@ -223,11 +140,12 @@ impl AddressMutation {
         #[graphql(desc = "Address to create.")] input: AddressCreateInput,
     ) -> Result<AddressPayload> {
         let context = request_context(ctx);
-        let (default_for, patch) = input.into_patch();
+        let AddressCreateInput { address, default_for } = input;
         let created = async {
-            let target =
-                build_account_target(context, resolve_customer_id(context, customer_id.as_ref(), "customerId")?, None);
-            address::create_address(&context.db, target, patch, default_for).await
+            let account_id = resolve_customer_id(context, customer_id.as_ref(), "customerId")?;
+            let target = build_account_target(context, account_id, None);
+            let new = NewAddress { patch: address.into(), defaults: to_address_defaults(&default_for) };
+            address::create_address(&context.db, target, new, context.app_state.config.shop.country).await
         };
         AddressPayload::from_result(created.await)
     }
@@ -244,8 +162,9 @@ impl AddressMutation {
     ) -> Result<AddressPayload> {
         let context = request_context(ctx);
         let updated = async {
-            let target = resolve_address_target(context, &id, expected_version)?;
-            address::update_address(&context.db, target, input.into()).await
+            let target = parse_target(&id, NodeType::Address, context.caller, expected_version)?;
+            let shop_country = context.app_state.config.shop.country;
+            address::update_address(&context.db, target, input.into(), shop_country).await
         };
         AddressPayload::from_result(updated.await)
     }
@@ -259,7 +178,7 @@ impl AddressMutation {
     ) -> Result<AddressDeletePayload> {
         let context = request_context(ctx);
         let deleted = async {
-            let target = resolve_address_target(context, &id, None)?;
+            let target = parse_target(&id, NodeType::Address, context.caller, None)?;
             address::delete_address(&context.db, target).await
         };
         AddressDeletePayload::from_result(
@@ -280,58 +199,17 @@ impl AddressMutation {
             if purposes.is_empty() {
                 return Err(Error::bad_input("purposes", "say what for: SHIPPING, BILLING or both"));
             }
-            let target = resolve_address_target(context, &id, None)?;
-            let purposes = to_default_for(&purposes);
-            address::set_default_address(&context.db, target, purposes).await
+            let target = parse_target(&id, NodeType::Address, context.caller, None)?;
+            address::set_default_address(&context.db, target, to_address_defaults(&purposes)).await
         };
         AddressPayload::from_result(updated.await)
     }
 }
 
-/// Resolves the target address within the caller's access scope.
-fn resolve_address_target(context: &RequestContext, id: &ID, expected_version: Option<i32>) -> Result<AddressTarget> {
-    let address_id = GlobalId::decode_as(id, NodeType::Address, "id")?;
-    let owner_scope = OwnerScope::for_caller(context.caller, Permission::CustomerWrite);
-    let owner_scope = owner_scope.ok_or_else(|| Error::not_found("id", "address"))?;
-    let (caller, country) = (context.caller, context.app_state.config.shop.country);
-    Ok(AddressTarget { address_id, scope: owner_scope, caller, expected_version, shop_country: country })
-}
-
-fn to_default_for(purposes: &[AddressPurpose]) -> AddressDefaults {
+fn to_address_defaults(purposes: &[AddressPurpose]) -> AddressDefaults {
     AddressDefaults {
         shipping: purposes.contains(&AddressPurpose::Shipping),
         billing: purposes.contains(&AddressPurpose::Billing),
-    }
-}
-
-impl AddressCreateInput {
-    fn into_patch(self) -> (AddressDefaults, AddressPatch) {
-        let Self {
-            first_name,
-            last_name,
-            company,
-            line1,
-            line2,
-            city,
-            region,
-            postal_code,
-            country_code,
-            phone,
-            default_for,
-        } = self;
-        let patch = AddressPatch {
-            first_name: Patch::from_option(first_name),
-            last_name: Patch::from_option(last_name),
-            company: Patch::from_option(company),
-            line1: Patch::Set(line1),
-            line2: Patch::from_option(line2),
-            city: Patch::Set(city),
-            region: Patch::from_option(region),
-            postal_code: Patch::from_option(postal_code),
-            country_code: Patch::Set(country_code),
-            phone: Patch::from_option(phone),
-        };
-        (to_default_for(&default_for), patch)
     }
 }
 
@@ -350,16 +228,16 @@ impl From<AddressUpdateInput> for AddressPatch {
             phone,
         } = input;
         Self {
-            first_name: to_patch(first_name),
-            last_name: to_patch(last_name),
-            company: to_patch(company),
-            line1: to_patch(line1),
-            line2: to_patch(line2),
-            city: to_patch(city),
-            region: to_patch(region),
-            postal_code: to_patch(postal_code),
-            country_code: to_patch(country_code),
-            phone: to_patch(phone),
+            first_name: first_name.into(),
+            last_name: last_name.into(),
+            company: company.into(),
+            line1: line1.into(),
+            line2: line2.into(),
+            city: city.into(),
+            region: region.into(),
+            postal_code: postal_code.into(),
+            country_code: country_code.into(),
+            phone: phone.into(),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! The audit log: changes with their actors.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Context, Enum, ID, InputObject, Json, Object, SimpleObject};
+use async_graphql::{Enum, ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    connection::{self, PageInfo},
-    context::request_context,
     guard::RequirePermission,
+    pagination::{compute_connection_cost, connection, edge, paged_list},
 };
 use crate::{
     base::{
         Error, GlobalId, Result,
         global_id::NodeType,
-        pagination::{self, PageRequest},
+        pagination::{PageRequest, is_storable_time},
     },
     identity::Permission,
     infra::{
@@ -55,6 +55,12 @@ pub enum AuditActorKind {
 /// Audit log entry: one change of one entity.
 #[derive(Debug, Clone)]
 pub struct AuditEntry(AuditRow);
+
+impl From<AuditRow> for AuditEntry {
+    fn from(row: AuditRow) -> Self {
+        Self(row)
+    }
+}
 
 /// Audit log entry: one change of one entity.
 #[Object]
@@ -106,25 +112,26 @@ impl AuditEntry {
     }
 }
 
-/// Audit log entry with its cursor.
-#[derive(Debug, SimpleObject)]
-pub struct AuditEdge {
-    /// Cursor of the entry.
-    cursor: String,
-    /// Audit log entry.
-    node: AuditEntry,
-}
+edge!(
+    /// Audit log entry with its cursor.
+    AuditEdge { cursor = "Cursor of the entry.", node: AuditEntry = "Audit log entry." }
+);
 
-/// Page of the audit log, newest first.
-#[derive(Debug, SimpleObject)]
-pub struct AuditConnection {
-    /// Entries of the page.
-    nodes: Vec<AuditEntry>,
-    /// Entries of the page with their cursors.
-    edges: Vec<AuditEdge>,
-    /// Pagination information.
-    page_info: PageInfo,
-}
+connection!(
+    /// Page of the audit log, newest first.
+    AuditConnection(AuditRowFilter) {
+        nodes: Vec<AuditEntry> = "Entries of the page.",
+        edges: Vec<AuditEdge> = "Entries of the page with their cursors.",
+        page_info = "Pagination information.",
+    }
+);
+
+paged_list!(
+    AuditRowFilter,
+    AuditRow,
+    |filter, db, request| audit_log::list_audit_rows(db, filter, request),
+    |_, row| row.cursor()
+);
 
 /// Audit log queries.
 #[derive(Debug, Default)]
@@ -135,11 +142,10 @@ impl AuditQuery {
     /// Audit log entries, newest first, paginated.
     #[graphql(
         guard = "RequirePermission(Permission::AuditRead)",
-        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+        complexity = "compute_connection_cost(first, last, child_complexity)"
     )]
     async fn audit_log(
         &self,
-        ctx: &Context<'_>,
         #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
@@ -147,16 +153,7 @@ impl AuditQuery {
         #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<AuditFilter>,
     ) -> Result<AuditConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        let page = audit_log::list_audit_rows(
-            &request_context(ctx).db,
-            &filter.unwrap_or_default().into_audit_filter()?,
-            &page_request,
-        )
-        .await?;
-        let page_info = PageInfo::from_page(&page, AuditRow::cursor);
-        let to_edge = |entry: &AuditRow| AuditEdge { cursor: entry.cursor(), node: AuditEntry(entry.clone()) };
-        let edges = page.rows.iter().map(to_edge).collect();
-        Ok(AuditConnection { edges, nodes: page.rows.into_iter().map(AuditEntry).collect(), page_info })
+        Ok(AuditConnection::new(filter.unwrap_or_default().into_audit_filter()?, page_request))
     }
 }
 
@@ -170,7 +167,7 @@ impl AuditFilter {
         };
         let entity = thing_id.map(|id| GlobalId::decode(&id, "filter.thingId")).transpose()?;
         for (field, time) in [("filter.since", since), ("filter.until", until)] {
-            if time.is_some_and(|time| !pagination::is_storable_time(&time)) {
+            if time.is_some_and(|time| !is_storable_time(&time)) {
                 return Err(Error::bad_input(field, "the year must be from 1 to 9999"));
             }
         }

@@ -1,6 +1,7 @@
 //! Carts with server-side pricing.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
+pub mod data;
 pub mod line;
 pub mod problem;
 pub mod mutations;
@@ -11,23 +12,15 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use tokio::sync::OnceCell;
 
-use self::{line::CartLine, problem::CartProblem};
+use self::{data::CartData, line::CartLine, problem::CartProblem};
 use super::{
-    clamp_to_i32,
-    context::{RequestContext, request_context},
-    postal::PostalAddress,
-    shipping::ShippingOption,
+    context::request_context, postal::PostalAddressObject, scalars::clamp_to_i32, shipping::ShippingOption,
     shop::CurrencyCode,
 };
 use crate::{
     base::Result,
-    cart::{
-        self, CartContents, CartStatus, LockedCart, cart_row, details as cart_details, validation as cart_validation,
-    },
-    customer::AddressSnapshot,
-    pricing::{PricedOrder, PricingContext, price_order},
+    cart::{self, CartStatus, LockedCart, cart_row, validation as cart_validation},
 };
 
 /// Base complexity of a cart field: each cart is read separately, in a few statements.
@@ -38,51 +31,15 @@ pub const CART_COST: usize = 25;
 #[derive(Debug, Clone)]
 pub struct Cart(Arc<CartData>);
 
-/// Row of a cart with its lazily loaded contents and pricing.
-#[derive(Debug)]
-pub struct CartData {
-    /// Cart row.
-    row: cart_row::Model,
-    /// Lines and variants; loaded when a field needs them, unless already available.
-    contents: OnceCell<CartContents>,
-    /// Totals; calculated when a field needs them.
-    pricing: OnceCell<(PricingContext, PricedOrder)>,
-}
-
 impl From<cart_row::Model> for Cart {
     fn from(row: cart_row::Model) -> Self {
-        Self(Arc::new(CartData { row, contents: OnceCell::new(), pricing: OnceCell::new() }))
+        Self(Arc::new(CartData::new(row, None)))
     }
 }
 
 impl From<LockedCart> for Cart {
     fn from(LockedCart { row, contents }: LockedCart) -> Self {
-        let contents = OnceCell::new_with(Some(contents));
-        Self(Arc::new(CartData { row, contents, pricing: OnceCell::new() }))
-    }
-}
-
-impl CartData {
-    async fn load_contents(&self, context: &RequestContext) -> Result<&CartContents> {
-        self.contents
-            .get_or_try_init(|| cart::queries::load_cart_contents(&context.db, (self.row.id, &[]), context.db.now()))
-            .await
-    }
-
-    async fn load_pricing(&self, context: &RequestContext) -> Result<&(PricingContext, PricedOrder)> {
-        let calculate_totals = || async {
-            let contents = self.load_contents(context).await?;
-            let country = cart_details::shipping_country(&self.row, context.app_state.config.shop.country);
-            let pricing_context = PricingContext::load(&context.db, country).await?;
-            let totals = price_order(
-                &pricing_context,
-                &context.category_tree(),
-                contents.sellable_lines(),
-                self.row.shipping_method_id,
-            )?;
-            Ok((pricing_context, totals))
-        };
-        self.pricing.get_or_try_init(calculate_totals).await
+        Self(Arc::new(CartData::new(row, Some(contents))))
     }
 }
 
@@ -186,13 +143,13 @@ impl Cart {
     }
 
     /// Shipping address; null until set.
-    async fn shipping_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.row.shipping_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
+    async fn shipping_address(&self) -> Result<Option<PostalAddressObject>> {
+        PostalAddressObject::from_json(self.0.row.shipping_address.clone())
     }
 
     /// Billing address; null if it is the shipping address.
-    async fn billing_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.0.row.billing_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
+    async fn billing_address(&self) -> Result<Option<PostalAddressObject>> {
+        PostalAddressObject::from_json(self.0.row.billing_address.clone())
     }
 
     /// Selected shipping method with its price; null if none is selected or it is no longer available.

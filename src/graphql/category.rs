@@ -9,7 +9,7 @@ use macros::batched_object;
 use super::{
     batched::{Batched, BatchedList},
     context::request_context,
-    find_conflicting_argument,
+    input::find_conflicting_argument,
     loader::{CategoryText, CountOf},
     product::Product,
 };

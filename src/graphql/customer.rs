@@ -1,29 +1,25 @@
 //! Customer and staff accounts.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Context, ID, Json, Object};
+use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::{
     address::Address,
     cart::Cart,
     context::{RequestContext, request_context},
-    customers::{CustomerConnection, CustomerFilter, CustomerPageQuery},
-    guard::{RequireLogin, RequirePermission},
     loader::{AddressesOf, CustomerKey, PreferencesOf},
-    message::Language,
     orders::queries::OrderConnection,
     preference::{self, NotificationPreference},
     role::AccountRole,
+    scalars::Language,
     session::{Session, list_sessions},
 };
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     cart,
     customer::{OwnerScope, address_row},
     identity::{Caller, Permission, entity::account},
-    privacy,
 };
 
 /// Customer or staff account. Visible to the account itself and to staff.
@@ -53,20 +49,6 @@ impl Customer {
         let addresses = context.load(AddressesOf(self.0.id)).await?;
         Ok(addresses.and_then(|addresses| addresses.iter().find(|row| predicate(row)).cloned()).map(Address::from))
     }
-}
-
-/// Resolves the target account: the caller, or an account that the caller may change.
-///
-/// # Errors
-/// Returns `NotFound` if the account does not exist or is out of scope, or a user error if no account is specified.
-pub fn resolve_customer_id(context: &RequestContext, id: Option<&ID>, field: &str) -> Result<i64> {
-    let Some(id) = id else { return context.caller.require_account_id() };
-    let account_id = GlobalId::decode_as(id, NodeType::Customer, field)?;
-    let owner_scope = OwnerScope::for_caller(context.caller, Permission::CustomerWrite);
-    owner_scope
-        .filter(|owner_scope| owner_scope.covers(account_id))
-        .map(|_| account_id)
-        .ok_or_else(|| Error::not_found(field, "customer"))
 }
 
 /// Customer or staff account. Visible to the account itself and to staff.
@@ -173,7 +155,7 @@ impl Customer {
     }
 
     /// Orders of the customer, newest first; null if the caller may not see them.
-    #[graphql(complexity = "super::connection::compute_connection_cost(first, last, child_complexity)")]
+    #[graphql(complexity = "super::pagination::compute_connection_cost(first, last, child_complexity)")]
     async fn orders(
         &self,
         ctx: &Context<'_>,
@@ -193,58 +175,5 @@ impl Customer {
     /// Default billing address; null if none is set.
     async fn default_billing_address(&self, ctx: &Context<'_>) -> Result<Option<Address>> {
         self.find_address(request_context(ctx), |row| row.is_default_billing).await
-    }
-}
-
-/// Customer queries.
-#[derive(Debug, Default)]
-pub struct CustomerQuery;
-
-#[Object]
-impl CustomerQuery {
-    /// The authenticated customer or staff account; null for anonymous and API-key requests.
-    async fn me(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        let context = request_context(ctx);
-        let Caller::User { account_id, .. } = context.caller else { return Ok(None) };
-        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
-        Ok(context.load(key).await?.map(Customer))
-    }
-
-    /// All stored personal data of the caller, as one JSON document.
-    #[graphql(guard = "RequireLogin", complexity = "5_000")]
-    async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
-        let context = request_context(ctx);
-        context.start_customer_export()?;
-        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
-    }
-
-    /// Customer by ID, for staff; null if it does not exist.
-    #[graphql(guard = "RequirePermission(Permission::CustomerRead)")]
-    async fn customer(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "ID of the customer.")] id: ID,
-    ) -> Result<Option<Customer>> {
-        Customer::find(request_context(ctx), GlobalId::decode_as(&id, NodeType::Customer, "id")?).await
-    }
-
-    /// Customer and staff accounts, newest first, for staff.
-    #[graphql(
-        guard = "RequirePermission(Permission::CustomerRead)",
-        complexity = "super::connection::compute_connection_cost(first, last, child_complexity)"
-    )]
-    async fn customers(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
-        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
-        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
-        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: CustomerFilter,
-    ) -> Result<CustomerConnection> {
-        let page_request = PageRequest::new(first, after, last, before)?;
-        let country = request_context(ctx).app_state.config.shop.country;
-        let resolved_filter = filter.into_customer_filter().resolve(country)?;
-        Ok(CustomerConnection::new(CustomerPageQuery { filter: resolved_filter, page_request }))
     }
 }

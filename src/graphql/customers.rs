@@ -1,19 +1,26 @@
-//! Customer connection and filter for staff.
+//! Customer list and filter for staff, and the queries of customers.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
-use tokio::sync::OnceCell;
+use async_graphql::{Context, ID, InputObject, Json, Object};
+use serde_json::Value;
 
 use super::{
-    connection::PageInfo, context::request_context, customer::Customer, filter::TimeFilter, role::AccountRole,
+    context::request_context,
+    customer::Customer,
+    filter::TimeFilter,
+    guard::{RequireLogin, RequirePermission},
+    loader::CustomerKey,
+    pagination::{compute_connection_cost, connection, edge, paged_list},
+    role::AccountRole,
 };
 use crate::{
-    base::{
-        Result,
-        pagination::{Page, PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    customer::{
+        OwnerScope,
+        queries::{self, CustomerListFilter, ResolvedCustomerFilter},
     },
-    customer::queries::{self, CustomerListFilter, ResolvedCustomerFilter},
-    identity::entity::account,
-    infra::Db,
+    identity::{Caller, Permission, entity::account},
+    privacy,
 };
 
 /// Filter for customers. Conditions are combined with AND; omitted fields do not filter.
@@ -48,71 +55,78 @@ impl CustomerFilter {
     }
 }
 
-/// Filter and page of a customer list.
-#[derive(Debug)]
-pub struct CustomerPageQuery {
-    /// Filter.
-    pub filter: ResolvedCustomerFilter,
-    /// Page request.
-    pub page_request: PageRequest,
-}
+edge!(
+    /// Customer with its cursor.
+    CustomerEdge { cursor = "Cursor of the customer.", node: Customer = "Customer." }
+);
 
-/// Page of customers with list-level fields.
-#[derive(Debug)]
-pub struct CustomerConnection {
-    query: CustomerPageQuery,
-    /// Loaded once, when the first field needs it.
-    page: OnceCell<Page<account::Model>>,
-}
-
-/// Customer with its cursor.
-#[derive(Debug, SimpleObject)]
-pub struct CustomerEdge {
-    /// Cursor of the customer.
-    cursor: String,
-    /// Customer.
-    node: Customer,
-}
-
-impl CustomerConnection {
-    /// Creates a page that is loaded on first use.
-    #[must_use]
-    pub fn new(query: CustomerPageQuery) -> Self {
-        Self { query, page: OnceCell::new() }
+connection!(
+    /// Page of customers with list-level fields.
+    CustomerConnection(ResolvedCustomerFilter) {
+        nodes: Vec<Customer> = "Customers of the page.",
+        edges: Vec<CustomerEdge> = "Customers of the page with their cursors.",
+        page_info = "Pagination information.",
+        total_count = "Number of customers that match the filter, across all pages.",
     }
+);
 
-    async fn page(&self, db: &Db) -> Result<&Page<account::Model>> {
-        self.page.get_or_try_init(|| queries::list_customers(db, &self.query.filter, &self.query.page_request)).await
-    }
-}
+paged_list!(
+    ResolvedCustomerFilter,
+    account::Model,
+    |filter, db, request| queries::list_customers(db, filter, request),
+    |_, row| queries::encode_customer_cursor(row),
+    |filter, db| queries::count_customers(db, filter)
+);
 
-/// Page of customers with list-level fields.
+/// Customer queries.
+#[derive(Debug, Default)]
+pub struct CustomerQuery;
+
 #[Object]
-impl CustomerConnection {
-    /// Customers of the page.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Customer>> {
-        let page = self.page(&request_context(ctx).db).await?;
-        Ok(page.rows.iter().cloned().map(Customer::from).collect())
+impl CustomerQuery {
+    /// The authenticated customer or staff account; null for anonymous and API-key requests.
+    async fn me(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+        let context = request_context(ctx);
+        let Caller::User { account_id, .. } = context.caller else { return Ok(None) };
+        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
+        Ok(context.load(key).await?.map(Customer::from))
     }
 
-    /// Customers of the page with their cursors.
-    async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<CustomerEdge>> {
-        let page = self.page(&request_context(ctx).db).await?;
-        let to_edge = |row: &account::Model| CustomerEdge {
-            cursor: queries::encode_customer_cursor(row),
-            node: row.clone().into(),
-        };
-        Ok(page.rows.iter().map(to_edge).collect())
+    /// All stored personal data of the caller, as one JSON document.
+    #[graphql(guard = "RequireLogin", complexity = "5_000")]
+    async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
+        let context = request_context(ctx);
+        context.start_customer_export()?;
+        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
     }
 
-    /// Pagination information.
-    async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::from_page(self.page(&request_context(ctx).db).await?, queries::encode_customer_cursor))
+    /// Customer by ID, for staff; null if it does not exist.
+    #[graphql(guard = "RequirePermission(Permission::CustomerRead)")]
+    async fn customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer.")] id: ID,
+    ) -> Result<Option<Customer>> {
+        Customer::find(request_context(ctx), GlobalId::decode_as(&id, NodeType::Customer, "id")?).await
     }
 
-    /// Number of customers that match the filter, across all pages.
-    #[graphql(complexity = "super::connection::cost_per_list(super::connection::TOTAL_COUNT_COST)")]
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        queries::count_customers(&request_context(ctx).db, &self.query.filter).await
+    /// Customer and staff accounts, newest first, for staff.
+    #[graphql(
+        guard = "RequirePermission(Permission::CustomerRead)",
+        complexity = "compute_connection_cost(first, last, child_complexity)"
+    )]
+    async fn customers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: CustomerFilter,
+    ) -> Result<CustomerConnection> {
+        let page_request = PageRequest::new(first, after, last, before)?;
+        let country = request_context(ctx).app_state.config.shop.country;
+        let resolved_filter = filter.into_customer_filter().resolve(country)?;
+        Ok(CustomerConnection::new(resolved_filter, page_request))
     }
 }

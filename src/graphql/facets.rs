@@ -6,11 +6,7 @@ use async_graphql::{Context, Object, SimpleObject};
 use rust_decimal::Decimal;
 use tokio::sync::OnceCell;
 
-use super::{
-    category::Category,
-    connection::{FACET_COST, cost_per_list},
-    context::request_context,
-};
+use super::{category::Category, context::request_context, pagination::cost_per_list};
 use crate::{
     base::{Result, pagination},
     catalog::{
@@ -86,6 +82,8 @@ pub struct OptionFacet {
     values: Vec<ValueFacet>,
 }
 
+/// Complexity of one facet of a list.
+const FACET_COST: usize = 400;
 /// Default number of facet values.
 const DEFAULT_FACET_VALUES: i32 = 50;
 

@@ -1,12 +1,13 @@
 //! Background jobs: pending, failed and scheduled.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
-    connection::{self, PageInfo},
     context::request_context,
     guard::RequirePermission,
+    pagination::{compute_connection_cost, connection, edge, paged_list},
     payload::payload,
 };
 use crate::{
@@ -110,25 +111,21 @@ pub struct JobFilter {
     kind: Option<String>,
 }
 
-/// Background job with its cursor.
-#[derive(Debug, SimpleObject)]
-pub struct JobEdge {
-    /// Cursor of the job.
-    cursor: String,
-    /// Background job.
-    node: Job,
-}
+edge!(
+    /// Background job with its cursor.
+    JobEdge { cursor = "Cursor of the job.", node: Job = "Background job." }
+);
 
-/// Page of background jobs, newest first.
-#[derive(Debug, SimpleObject)]
-pub struct JobConnection {
-    /// Jobs of the page.
-    nodes: Vec<Job>,
-    /// Jobs of the page with their cursors.
-    edges: Vec<JobEdge>,
-    /// Pagination information.
-    page_info: PageInfo,
-}
+connection!(
+    /// Page of background jobs, newest first.
+    JobConnection(JobRowFilter) {
+        nodes: Vec<Job> = "Jobs of the page.",
+        edges: Vec<JobEdge> = "Jobs of the page with their cursors.",
+        page_info = "Pagination information.",
+    }
+);
+
+paged_list!(JobRowFilter, JobRow, |filter, db, request| admin::list_jobs(db, filter, request), |_, row| row.cursor());
 
 /// Scheduled task.
 #[derive(Debug, SimpleObject)]
@@ -160,11 +157,10 @@ impl JobQuery {
     /// Background jobs, newest first, paginated.
     #[graphql(
         guard = "RequirePermission(Permission::JobWrite)",
-        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+        complexity = "compute_connection_cost(first, last, child_complexity)"
     )]
     async fn jobs(
         &self,
-        ctx: &Context<'_>,
         #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
@@ -174,10 +170,7 @@ impl JobQuery {
         let page_request = PageRequest::new(first, after, last, before)?;
         let JobFilter { state, queue, kind } = filter.unwrap_or_default();
         let job_filter = JobRowFilter { status: state.map(JobStatus::from), queue, kind };
-        let page = admin::list_jobs(&request_context(ctx).db, &job_filter, &page_request).await?;
-        let page_info = PageInfo::from_page(&page, JobRow::cursor);
-        let edges = page.rows.iter().map(|row| JobEdge { cursor: row.cursor(), node: Job(row.clone()) }).collect();
-        Ok(JobConnection { edges, nodes: page.rows.into_iter().map(Job).collect(), page_info })
+        Ok(JobConnection::new(job_filter, page_request))
     }
 
     /// Scheduled tasks, by name.

@@ -12,7 +12,7 @@ use async_graphql::{
     parser::types::{self, ExecutableDocument, OperationDefinition},
 };
 
-use super::document::{LineIndex, error_at};
+use super::document::{errors::error_at, line_index::LineIndex};
 use crate::{base::error::PublicErrorCode, infra::config::GraphqlConfig};
 
 /// Maximum nesting of selections, including nested fragments: every traversal of a document recurses once per level.
@@ -55,7 +55,8 @@ impl<'a> DocumentSizeVisitor<'a> {
     fn measure_selection_set(
         &mut self,
         selections: &'a [Selection],
-        (level, span): (usize, Option<SourceSpan>),
+        level: usize,
+        span: Option<SourceSpan>,
     ) -> Result<SelectionSize, ServerError> {
         let mut total = SelectionSize::default();
         for selection in selections {
@@ -67,17 +68,17 @@ impl<'a> DocumentSizeVisitor<'a> {
                     if ["__schema", "__type"].contains(&field.name.as_str()) {
                         self.introspection = field.location();
                     }
-                    let child_size = self.measure_selection_set(&field.selection_set, (level + 1, field.location()))?;
+                    let child_size = self.measure_selection_set(&field.selection_set, level + 1, field.location())?;
                     let fields = child_size.fields.saturating_add(1);
                     SelectionSize { fields, root_fields: 1, depth: child_size.depth + 1, ..child_size }
                 }
                 Selection::InlineFragment(fragment) => {
                     self.count_directives(&fragment.directives);
-                    self.measure_selection_set(&fragment.selection_set, (level + 1, fragment.location()))?
+                    self.measure_selection_set(&fragment.selection_set, level + 1, fragment.location())?
                 }
                 Selection::FragmentSpread(spread) => {
                     self.count_directives(&spread.directives);
-                    self.measure_fragment(&spread.fragment_name, (level + 1, spread.location()))?
+                    self.measure_fragment(&spread.fragment_name, level + 1, spread.location())?
                 }
             };
             total.fields = total.fields.saturating_add(size.fields);
@@ -95,7 +96,8 @@ impl<'a> DocumentSizeVisitor<'a> {
     fn measure_fragment(
         &mut self,
         name: &'a Name,
-        (level, span): (usize, Option<SourceSpan>),
+        level: usize,
+        span: Option<SourceSpan>,
     ) -> Result<SelectionSize, ServerError> {
         match self.fragment_sizes.get(name) {
             Some(Some(size)) if level + size.nesting > MAX_SELECTION_NESTING => return Err(self.too_deep_error(span)),
@@ -114,7 +116,7 @@ impl<'a> DocumentSizeVisitor<'a> {
         self.fragment_sizes.insert(name, None);
         self.parts += 1;
         self.count_directives(&fragment.directives);
-        let size = self.measure_selection_set(&fragment.selection_set, (level, fragment.location()))?;
+        let size = self.measure_selection_set(&fragment.selection_set, level, fragment.location())?;
         self.fragment_sizes.insert(name, Some(size));
         Ok(size)
     }
@@ -164,6 +166,15 @@ impl<'a> DocumentSizeVisitor<'a> {
     }
 }
 
+/// Limits of documents.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentLimits<'a> {
+    /// Maximum sizes.
+    pub config: &'a GraphqlConfig,
+    /// Whether introspection is allowed.
+    pub allows_introspection: bool,
+}
+
 /// Size of a document within its limits.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentSize {
@@ -179,8 +190,9 @@ pub struct DocumentSize {
 pub fn check_document_limits(
     document: &Document,
     lines: &LineIndex<'_>,
-    (limits, introspection): (&GraphqlConfig, bool),
+    limits: DocumentLimits<'_>,
 ) -> Result<DocumentSize, ServerError> {
+    let DocumentLimits { config: limits, allows_introspection } = limits;
     let mut visitor = DocumentSizeVisitor::new(document, lines);
     let too_many_fields_message =
         format!("The document has more than {} fields with its fragments expanded.", limits.max_fields);
@@ -189,7 +201,7 @@ pub fn check_document_limits(
         match definition {
             // Unused fragments are measured too: the validator traverses them.
             Definition::FragmentDefinition(fragment) => {
-                let size = visitor.measure_fragment(&fragment.name, (0, fragment.location()))?;
+                let size = visitor.measure_fragment(&fragment.name, 0, fragment.location())?;
                 if size.fields > limits.max_fields {
                     return Err(visitor.too_complex_error(too_many_fields_message, fragment.location()));
                 }
@@ -204,7 +216,7 @@ pub fn check_document_limits(
                         visitor.count_value(default);
                     }
                 }
-                let size = visitor.measure_selection_set(&operation.selection_set, (0, span))?;
+                let size = visitor.measure_selection_set(&operation.selection_set, 0, span)?;
                 fields = fields.saturating_add(size.fields);
                 selections = selections.saturating_add(size.selections);
                 if size.depth > limits.max_depth {
@@ -229,7 +241,7 @@ pub fn check_document_limits(
             format!("The document has more than {MAX_DOCUMENT_PARTS} selections, arguments, values and variables.");
         return Err(visitor.too_complex_error(message, None));
     }
-    match visitor.introspection.filter(|_| !introspection) {
+    match visitor.introspection.filter(|_| !allows_introspection) {
         Some(span) => {
             Err(error_at("This shop does not answer questions about its schema.", lines.position_of_span(Some(span))))
         }

@@ -44,68 +44,67 @@ pub struct Loaders {
     pub visibility: ProductVisibility,
 }
 
-/// Declares a key type whose value is a list, with the query that loads the lists of many keys.
-macro_rules! list_loader {
-    ($(#[$doc:meta])* $key:ident, $value:ty, |$loaders:ident, $keys:ident| $query:expr) => {
+/// Declares a key type with the query that loads the values of many keys; a list becomes a shared slice.
+macro_rules! batch_loader {
+    ($(#[$doc:meta])* $key:ident, $value:ty, |$loaders:ident, $ids:ident| $query:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key(pub i64);
 
         impl Loader<$key> for Loaders {
-            type Value = Arc<[$value]>;
+            type Value = $value;
             type Error = Error;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
-                let ($loaders, keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
-                let $keys = keys.as_slice();
-                let lists = $query.await?;
-                Ok(lists.into_iter().map(|(key, list)| ($key(key), list.into())).collect())
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
+                let ($loaders, ids) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
+                let $ids = ids.as_slice();
+                Ok($query.await?.into_iter().map(|(id, value)| ($key(id), value.into())).collect())
             }
         }
     };
 }
 
-list_loader!(
+batch_loader!(
     /// Key of a variant, as a list of at most one.
-    VariantKey, variant::Model, |loaders, keys| loader::load_visible_variants(&loaders.db, keys, loaders.visibility)
+    VariantKey, Arc<[variant::Model]>, |loaders, keys| loader::load_visible_variants(&loaders.db, keys, loaders.visibility)
 );
-list_loader!(
+batch_loader!(
     /// Key of a product, as a list of at most one.
-    ProductKey, product::Model, |loaders, keys| loader::load_visible_products(&loaders.db, keys, loaders.visibility)
+    ProductKey, Arc<[product::Model]>, |loaders, keys| loader::load_visible_products(&loaders.db, keys, loaders.visibility)
 );
-list_loader!(
+batch_loader!(
     /// Key of a product's descriptions, as a list of at most one.
-    DescriptionOf, ProductDescription, |loaders, keys| loader::load_descriptions(&loaders.db, keys)
+    DescriptionOf, Arc<[ProductDescription]>, |loaders, keys| loader::load_descriptions(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Key of a product's images.
-    ImagesOf, ImageObject, |loaders, keys| {
+    ImagesOf, Arc<[ImageObject]>, |loaders, keys| {
         let to_object = |row: loader::ProductImage| ImageObject { url: row.url, alt: row.alt };
         loader::load_images(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
     }
 );
-list_loader!(
+batch_loader!(
     /// Key of a product's tags.
-    TagsOf, String, |loaders, keys| loader::load_tags(&loaders.db, keys)
+    TagsOf, Arc<[String]>, |loaders, keys| loader::load_tags(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Key of a product's options.
-    OptionsOf, ProductOption, |loaders, keys| {
+    OptionsOf, Arc<[ProductOption]>, |loaders, keys| {
         let to_object = |row: loader::OptionValues| ProductOption { name: row.name, values: row.values };
         loader::load_product_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
     }
 );
-list_loader!(
+batch_loader!(
     /// Key of a variant's option values.
-    ChoicesOf, SelectedOption, |loaders, keys| {
+    ChoicesOf, Arc<[SelectedOption]>, |loaders, keys| {
         let to_object = |row: loader::VariantOption| SelectedOption { name: row.name, value: row.value };
         loader::load_variant_options(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
     }
 );
 
-list_loader!(
+batch_loader!(
     /// Key of an account's addresses.
-    AddressesOf, address_row::Model, |loaders, keys| customer::loader::load_addresses_by_owner(&loaders.db, keys)
+    AddressesOf, Arc<[address_row::Model]>, |loaders, keys| customer::loader::load_addresses_by_owner(&loaders.db, keys)
 );
 
 /// Converts lists of rows to lists of objects of the schema.
@@ -152,49 +151,30 @@ owner_scoped_loader!(
     AddressKey, address_row::Model, customer::loader::load_addresses
 );
 
-/// Declares a key type with one value, with the query that loads the values of many keys.
-macro_rules! value_loader {
-    ($(#[$doc:meta])* $key:ident, $value:ty, |$loaders:ident, $keys:ident| $query:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub struct $key(pub i64);
-
-        impl Loader<$key> for Loaders {
-            type Value = $value;
-            type Error = Error;
-
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>> {
-                let ($loaders, $keys) = (self, keys.iter().map(|key| key.0).collect::<Vec<_>>());
-                Ok($query.await?.into_iter().map(|(key, value)| ($key(key), value)).collect())
-            }
-        }
-    };
-}
-
-value_loader!(
+batch_loader!(
     /// Key of the combined stock availability of a product's variants.
-    ProductStock, StockAvailability, |loaders, keys| inventory::load_product_availability(&loaders.db, &keys)
+    ProductStock, StockAvailability, |loaders, keys| inventory::load_product_availability(&loaders.db, keys)
 );
-value_loader!(
+batch_loader!(
     /// Key of a variant's stock availability.
-    VariantStock, StockAvailability, |loaders, keys| inventory::load_variant_availability(&loaders.db, &keys)
+    VariantStock, StockAvailability, |loaders, keys| inventory::load_variant_availability(&loaders.db, keys)
 );
-value_loader!(
+batch_loader!(
     /// Key of the number of products in a category and its descendants.
-    CountOf, i64, |loaders, keys| loader::count_products_by_category(&loaders.db, &loaders.category_tree.load(), &keys)
+    CountOf, i64, |loaders, keys| loader::count_products_by_category(&loaders.db, &loaders.category_tree.load(), keys)
 );
-value_loader!(
+batch_loader!(
     /// Key of an account's notification preferences; no value if it has set none.
-    PreferencesOf, ChannelPreferences, |loaders, keys| preference::load_preferences_by_account(&loaders.db, &keys)
+    PreferencesOf, ChannelPreferences, |loaders, keys| preference::load_preferences_by_account(&loaders.db, keys)
 );
-value_loader!(
+batch_loader!(
     /// Key of a category's description.
-    CategoryText, String, |loaders, keys| category::load_category_descriptions(&loaders.db, &keys)
+    CategoryText, String, |loaders, keys| category::load_category_descriptions(&loaders.db, keys)
 );
 
-list_loader!(
+batch_loader!(
     /// Key of a variant's stock levels at each location.
-    LevelsOf, StockLevelRow, |loaders, keys| inventory::movements::load_stock_levels(&loaders.db, keys)
+    LevelsOf, Arc<[StockLevelRow]>, |loaders, keys| inventory::movements::load_stock_levels(&loaders.db, keys)
 );
 
 /// Key of the list of all locations.
@@ -233,7 +213,7 @@ impl Loader<LatestTreeKey> for Loaders {
     }
 }
 
-pub(super) use {list_loader, owner_scoped_loader};
+pub(super) use {batch_loader, owner_scoped_loader};
 
 /// Key of a product's variants with selected columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

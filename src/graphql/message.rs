@@ -3,61 +3,22 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use tokio::sync::OnceCell;
 
 use super::{
-    connection::{self, PageInfo},
     context::request_context,
     customer::Customer,
     guard::RequirePermission,
+    input::parse_optional_id,
     orders::Order,
+    pagination::{compute_connection_cost, connection, edge, paged_list},
     payload::payload,
+    scalars::{Language, NotificationEvent},
 };
 use crate::{
-    base::{
-        GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
-    infra::Db,
     notification::{self, notification::Model, queries, send, sending_limits},
 };
-
-/// Language of notifications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::base::LanguageCode")]
-pub enum Language {
-    /// English.
-    #[graphql(name = "EN")]
-    English,
-    /// Swahili.
-    #[graphql(name = "SW")]
-    Swahili,
-}
-
-/// Event that triggers a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::notification::NotificationEventType")]
-pub enum NotificationEvent {
-    /// An order was placed.
-    OrderPlaced,
-    /// An order was confirmed.
-    OrderConfirmed,
-    /// A fulfillment of an order was shipped.
-    OrderShipped,
-    /// An order was delivered.
-    OrderDelivered,
-    /// An order was canceled.
-    #[graphql(name = "ORDER_CANCELLED")]
-    OrderCanceled,
-    /// A refund was issued.
-    OrderRefunded,
-    /// Verification of an email address; sent on request.
-    VerifyEmail,
-    /// Password reset; sent on request.
-    ResetPassword,
-}
 
 /// Notification channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -209,73 +170,40 @@ pub struct MessageFilter {
 impl MessageFilter {
     fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
         let Self { state, channel, event, order_id, customer_id, recipient } = self;
-        let order_key = order_id.map(|id| GlobalId::decode_as(&id, NodeType::Order, "filter.orderId")).transpose()?;
-        let account_id =
-            customer_id.map(|id| GlobalId::decode_as(&id, NodeType::Customer, "filter.customerId")).transpose()?;
         let filter = queries::NotificationListFilter {
             status: state.map(Into::into),
             channel: channel.map(Into::into),
             event_type: event.map(Into::into),
-            order_id: order_key,
-            account_id,
+            order_id: parse_optional_id(order_id, NodeType::Order, "filter.orderId")?,
+            account_id: parse_optional_id(customer_id, NodeType::Customer, "filter.customerId")?,
             recipient,
         };
         filter.validate()
     }
 }
 
-/// Notification with its cursor.
-#[derive(Debug, SimpleObject)]
-pub struct MessageEdge {
-    /// Cursor of the notification.
-    cursor: String,
-    /// Notification.
-    node: Message,
-}
+edge!(
+    /// Notification with its cursor.
+    MessageEdge { cursor = "Cursor of the notification.", node: Message = "Notification." }
+);
 
-/// Page of notifications with list-level fields.
-#[derive(Debug)]
-pub struct MessageConnection {
-    filter: queries::NotificationListFilter,
-    page_request: PageRequest,
-    /// Loaded once, when the first field needs it.
-    page: OnceCell<Page<Model>>,
-}
-
-impl MessageConnection {
-    async fn page(&self, db: &Db) -> Result<&Page<Model>> {
-        self.page.get_or_try_init(|| queries::list_notifications(db, &self.filter, &self.page_request)).await
+connection!(
+    /// Page of notifications with list-level fields.
+    MessageConnection(queries::NotificationListFilter) {
+        nodes: Vec<Message> = "Notifications of the page.",
+        edges: Vec<MessageEdge> = "Notifications of the page with their cursors.",
+        page_info = "Pagination information.",
+        total_count = "Number of notifications that match the filter, across all pages.",
     }
-}
+);
 
-/// Page of notifications with list-level fields.
-#[Object]
-impl MessageConnection {
-    /// Notifications of the page.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Message>> {
-        let page = self.page(&request_context(ctx).db).await?;
-        Ok(page.rows.iter().cloned().map(Message).collect())
-    }
-
-    /// Notifications of the page with their cursors.
-    async fn edges(&self, ctx: &Context<'_>) -> Result<Vec<MessageEdge>> {
-        let page = self.page(&request_context(ctx).db).await?;
-        let to_edge =
-            |row: &Model| MessageEdge { cursor: queries::encode_notification_cursor(row), node: Message(row.clone()) };
-        Ok(page.rows.iter().map(to_edge).collect())
-    }
-
-    /// Pagination information.
-    async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::from_page(self.page(&request_context(ctx).db).await?, queries::encode_notification_cursor))
-    }
-
-    /// Number of notifications that match the filter, across all pages.
-    #[graphql(complexity = "connection::cost_per_list(connection::TOTAL_COUNT_COST)")]
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
-        queries::count_notifications(&request_context(ctx).db, &self.filter).await
-    }
-}
+paged_list!(
+    queries::NotificationListFilter,
+    Model,
+    |filter, db, request| queries::list_notifications(db, filter, request),
+    |_, row| queries::encode_notification_cursor(row),
+    |filter, db| queries::count_notifications(db, filter)
+);
 
 payload!(
     /// Payload of `messageResend`.
@@ -311,7 +239,7 @@ impl MessageQuery {
     /// Notifications to customers, newest first, paginated. Staff only.
     #[graphql(
         guard = "RequirePermission(Permission::MessageWrite)",
-        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+        complexity = "compute_connection_cost(first, last, child_complexity)"
     )]
     async fn messages(
         &self,
@@ -322,7 +250,7 @@ impl MessageQuery {
         #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: MessageFilter,
     ) -> Result<MessageConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(MessageConnection { filter: filter.into_notification_filter()?, page_request, page: OnceCell::new() })
+        Ok(MessageConnection::new(filter.into_notification_filter()?, page_request))
     }
 }
 

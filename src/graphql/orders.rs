@@ -2,6 +2,7 @@
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 pub mod loader;
+pub mod status;
 pub mod line;
 pub mod history;
 pub mod payments;
@@ -12,7 +13,7 @@ pub mod guest_erasure;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -21,72 +22,21 @@ use self::{
     line::{Fulfilment, OrderLine},
     loader::{FulfilmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
     payments::{OrderPayment, Refund},
+    status::{FulfilmentStatus, OrderStatus, OrderStep, PaymentStatus},
 };
 use super::{
     context::{RequestContext, request_context},
     customer::Customer,
     guard::RequirePermission,
-    postal::PostalAddress,
+    postal::PostalAddressObject,
     shop::CurrencyCode,
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    customer::{AddressSnapshot, OwnerScope},
+    customer::OwnerScope,
     identity::Permission,
-    order::{self, Status},
+    order,
 };
-
-/// Status of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Status")]
-pub enum OrderStatus {
-    /// Placed, but not confirmed or not paid.
-    Pending,
-    /// Confirmed; will be shipped.
-    Confirmed,
-    /// Partially shipped.
-    Processing,
-    /// Completely shipped.
-    Shipped,
-    /// Delivered.
-    Delivered,
-    /// Canceled; will not be shipped.
-    #[graphql(name = "CANCELLED")]
-    Canceled,
-    /// Completely refunded.
-    Refunded,
-}
-
-/// Payment status of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::PaymentStatus")]
-pub enum PaymentStatus {
-    /// Pending: the result is not known yet.
-    Pending,
-    /// Authorized by the payment provider, or payable on delivery.
-    #[graphql(name = "AUTHORISED")]
-    Authorized,
-    /// Captured.
-    Paid,
-    /// Partially refunded.
-    PartiallyRefunded,
-    /// Completely refunded.
-    Refunded,
-    /// Failed or voided.
-    Voided,
-}
-
-/// Fulfillment status of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::FulfillmentStatus")]
-pub enum FulfilmentStatus {
-    /// Nothing is shipped.
-    Unfulfilled,
-    /// Partially shipped.
-    Partial,
-    /// Completely shipped.
-    Fulfilled,
-}
 
 /// Order with names, prices, taxes and addresses as of the purchase. Visible to its buyer, to holders of its token and
 /// to staff.
@@ -246,13 +196,13 @@ impl Order {
     }
 
     /// Shipping address.
-    async fn shipping_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.row.shipping_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
+    async fn shipping_address(&self) -> Result<Option<PostalAddressObject>> {
+        PostalAddressObject::from_json(self.row.shipping_address.clone())
     }
 
     /// Billing address.
-    async fn billing_address(&self) -> Result<Option<PostalAddress>> {
-        Ok(self.row.billing_address.clone().map(AddressSnapshot::from_json).transpose()?.map(PostalAddress))
+    async fn billing_address(&self) -> Result<Option<PostalAddressObject>> {
+        PostalAddressObject::from_json(self.row.billing_address.clone())
     }
 
     /// Note of the buyer; null if there is none.
@@ -312,33 +262,5 @@ impl Order {
     /// Time of the last update.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.row.updated_at
-    }
-}
-
-/// Action on an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum OrderStep {
-    /// Confirm the order.
-    Confirm,
-    /// Ship all or some lines.
-    Fulfil,
-    /// Mark the order as delivered.
-    Deliver,
-    /// Cancel the order: before shipment, or after its return if no payment was captured.
-    Cancel,
-    /// Refund the payment.
-    Refund,
-}
-
-impl From<order::state_machine::OrderAction> for OrderStep {
-    fn from(action: order::state_machine::OrderAction) -> Self {
-        use order::state_machine::OrderAction;
-        match action {
-            OrderAction::Confirm => Self::Confirm,
-            OrderAction::Fulfill { .. } => Self::Fulfil,
-            OrderAction::Deliver => Self::Deliver,
-            OrderAction::Cancel => Self::Cancel,
-            OrderAction::Refund => Self::Refund,
-        }
     }
 }

@@ -1,21 +1,34 @@
 //! Postal addresses of carts and orders, and the choice between a saved and an inline address.
 
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, OneofObject};
+use serde_json::Value;
 
-use super::profile::to_patch;
 use crate::{
     base::{Country, GlobalId, Patch, Result, global_id::NodeType},
-    cart::details::AddressInput,
-    customer::{AddressSnapshot, address::AddressPatch},
+    cart::details::{AddressChoice, AddressInput},
+    customer::{AddressPatch, PostalAddress},
 };
 
 /// Postal address: a copy, independent of later changes to saved addresses.
-#[derive(Debug)]
-pub struct PostalAddress(pub AddressSnapshot);
+#[derive(Debug, Clone)]
+pub struct PostalAddressObject(PostalAddress);
+
+impl From<PostalAddress> for PostalAddressObject {
+    fn from(address: PostalAddress) -> Self {
+        Self(address)
+    }
+}
+
+impl PostalAddressObject {
+    /// Deserializes a stored address.
+    pub fn from_json(address: Option<Value>) -> Result<Option<Self>> {
+        Ok(address.map(PostalAddress::from_json).transpose()?.map(Self))
+    }
+}
 
 /// Postal address: a copy, independent of later changes to saved addresses.
-#[Object]
-impl PostalAddress {
+#[Object(name = "PostalAddress")]
+impl PostalAddressObject {
     /// First name of the recipient; may be empty.
     async fn first_name(&self) -> &str {
         &self.0.first_name
@@ -149,13 +162,14 @@ impl AddressChoiceInput {
     ///
     /// # Errors
     /// Returns a user error if the ID is not an address ID.
-    pub fn into_address_input(self, path: &str) -> Result<AddressInput> {
-        match self {
+    pub fn into_address_input(self, path: &'static str) -> Result<AddressInput> {
+        let choice = match self {
             Self::AddressId(id) => {
-                GlobalId::decode_as(&id, NodeType::Address, &format!("{path}.addressId")).map(AddressInput::Saved)
+                AddressChoice::Saved(GlobalId::decode_as(&id, NodeType::Address, &format!("{path}.addressId"))?)
             }
-            Self::Address(input) => Ok(AddressInput::Inline(Box::new((*input).into()))),
-        }
+            Self::Address(input) => AddressChoice::Inline(Box::new((*input).into())),
+        };
+        Ok(AddressInput { path, choice })
     }
 }
 
@@ -163,10 +177,9 @@ impl AddressChoiceInput {
 ///
 /// # Errors
 /// Returns a user error if the ID is not an address ID.
-pub fn parse_address_patch(input: MaybeUndefined<AddressChoiceInput>, path: &str) -> Result<Patch<AddressInput>> {
-    Ok(match to_patch(input) {
-        Patch::Unchanged => Patch::Unchanged,
-        Patch::Clear => Patch::Clear,
-        Patch::Set(choice) => Patch::Set(choice.into_address_input(path)?),
-    })
+pub fn parse_address_patch(
+    input: MaybeUndefined<AddressChoiceInput>,
+    path: &'static str,
+) -> Result<Patch<AddressInput>> {
+    Ok(input.map_value(|choice| choice.into_address_input(path)).transpose()?.into())
 }

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use sea_orm::Iterable;
 
-use super::{context::request_context, guard::RequireLogin, message::NotificationEvent, payload::payload};
+use super::{context::request_context, guard::RequireLogin, payload::payload, scalars::NotificationEvent};
 use crate::{
     base::Result,
     notification::{

@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
 use super::{
-    batched::{Batched, BatchedList, Selection},
+    batched::{Batched, BatchedList},
     category::Category,
-    clamp_to_i32,
-    connection::{self, ProductConnection},
-    context::{RequestContext, request_context},
-    filter::{ProductFilter, ProductOrder},
-    find_conflicting_argument,
+    context::RequestContext,
     loader::{DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
+    scalars::clamp_to_i32,
     shop::CurrencyCode,
     variant::Variant,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination},
-    catalog::{CategoryTree, PublicationStatus, loader, product, product_queries, variant},
+    catalog::{CategoryTree, PublicationStatus, loader, product, variant},
     inventory::StockAvailability,
 };
 
@@ -239,55 +236,4 @@ type LoadedDescriptions = Option<Arc<[loader::ProductDescription]>>;
 /// Returns the description of a product, unless it is empty.
 fn find_description(descriptions: Option<&[loader::ProductDescription]>) -> Option<&loader::ProductDescription> {
     descriptions?.first().filter(|description| description.has_text())
-}
-
-/// Product queries.
-#[derive(Debug, Default)]
-pub struct ProductQuery;
-
-#[Object]
-impl ProductQuery {
-    /// Product by ID, slug or SKU of a variant; null if it does not exist or the caller may not see it. Unpublished
-    /// products are visible to staff only.
-    async fn product(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "ID of the product.")] id: Option<ID>,
-        #[graphql(desc = "Slug of the product.")] slug: Option<String>,
-        #[graphql(desc = "Exact SKU of one of its variants.")] sku: Option<String>,
-    ) -> Result<Option<Batched<Product>>> {
-        let lookup = match (&id, &slug, &sku) {
-            (Some(id), None, None) => {
-                product_queries::ProductLookup::Id(GlobalId::decode_as(id, NodeType::Product, "id")?)
-            }
-            (None, Some(slug), None) => product_queries::ProductLookup::Slug(slug),
-            (None, None, Some(sku)) => product_queries::ProductLookup::Sku(sku),
-            _ => {
-                let message = "give the `id`, the `slug` or a `sku` of a product, one of the three";
-                let arguments = [("id", id.is_some()), ("slug", slug.is_some()), ("sku", sku.is_some())];
-                return Err(Error::bad_input(find_conflicting_argument(arguments), message));
-            }
-        };
-        let context = request_context(ctx);
-        let columns = Selection::of_field(ctx).columns::<Product>();
-        let row = product_queries::find_product(&context.db, lookup, context.visibility, columns).await?;
-        Ok(row.map(|row| Batched(Product::from(row))))
-    }
-
-    /// Products that match the filter, sorted and paginated.
-    #[graphql(complexity = "connection::compute_connection_cost(first, last, child_complexity)")]
-    #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
-    async fn products(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
-        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
-        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
-        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<ProductFilter>,
-        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] order_by: Option<ProductOrder>,
-    ) -> Result<ProductConnection> {
-        let page_request = pagination::PageRequest::new(first, after, last, before)?;
-        ProductConnection::create(ctx, page_request, filter.unwrap_or_default(), order_by.unwrap_or_default()).await
-    }
 }

@@ -4,15 +4,16 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::{
     context::{RequestContext, request_context},
-    customer::{Customer, resolve_customer_id},
+    customer::Customer,
     guard::{RequireLogin, RequirePermission},
-    message::Language,
+    input::{build_account_target, resolve_customer_id},
     payload::payload,
+    scalars::Language,
 };
 use crate::{
-    base::{Error, GlobalId, Patch, Result, global_id::NodeType},
+    base::{GlobalId, Result, global_id::NodeType},
     customer::profile::{self, ProfilePatch},
-    identity::{AccountTarget, Permission, account_admin},
+    identity::{Permission, account_admin},
     privacy,
 };
 
@@ -32,32 +33,8 @@ pub struct CustomerUpdateInput {
 impl From<CustomerUpdateInput> for ProfilePatch {
     fn from(input: CustomerUpdateInput) -> Self {
         let CustomerUpdateInput { first_name, last_name, phone, language } = input;
-        let language = match to_patch(language) {
-            Patch::Unchanged => Patch::Unchanged,
-            Patch::Clear => Patch::Clear,
-            Patch::Set(language) => Patch::Set(language.into()),
-        };
-        Self { first_name: to_patch(first_name), last_name: to_patch(last_name), phone: to_patch(phone), language }
-    }
-}
-
-/// Converts an input field to a patch.
-pub(super) fn to_patch<T>(input: MaybeUndefined<T>) -> Patch<T> {
-    match input {
-        MaybeUndefined::Undefined => Patch::Unchanged,
-        MaybeUndefined::Null => Patch::Clear,
-        MaybeUndefined::Value(value) => Patch::Set(value),
-    }
-}
-
-/// Returns the value of a required field. Null is rejected for an existing entity and treated as omitted for a new one.
-pub(super) fn reject_null<T>(input: MaybeUndefined<T>, is_new: bool, path: &str) -> Result<Option<T>> {
-    match input {
-        MaybeUndefined::Null if !is_new => {
-            Err(Error::bad_input(path, "this must not be null: leave it out to keep it"))
-        }
-        MaybeUndefined::Null | MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
+        let language = language.map_value(Into::into).into();
+        Self { first_name: first_name.into(), last_name: last_name.into(), phone: phone.into(), language }
     }
 }
 
@@ -76,20 +53,6 @@ payload!(
         deleted_customer_id: ID
     }
 );
-
-/// Builds the target of an account change by the caller.
-pub(super) fn build_account_target(
-    context: &RequestContext,
-    account_id: i64,
-    expected_version: Option<i32>,
-) -> AccountTarget {
-    AccountTarget {
-        account_id,
-        caller: Some(context.caller),
-        expected_version,
-        shop_country: context.app_state.config.shop.country,
-    }
-}
 
 /// Customer mutations.
 #[derive(Debug, Default)]
@@ -111,7 +74,8 @@ impl CustomerMutation {
         let updated = async {
             let target =
                 build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, expected_version);
-            profile::update_profile(&context.db, target, input.into()).await
+            let shop_country = context.app_state.config.shop.country;
+            profile::update_profile(&context.db, target, input.into(), shop_country).await
         };
         CustomerPayload::from_result(updated.await)
     }

@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 use super::{
     context::{RequestContext, request_context},
     guard::{Public, RequireLogin},
-    message::Language,
     payload::payload,
+    scalars::Language,
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},

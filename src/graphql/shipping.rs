@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    clamp_to_i32,
     context::request_context,
     guard::RequirePermission,
+    input::{parse_target, reject_null},
     payload::payload,
-    profile::{reject_null, to_patch},
+    scalars::clamp_to_i32,
     tax::AppliedTax,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     identity::Permission,
     pricing::{
         ShippingKind,
-        admin::{self, PricingRowTarget, ShippingMethodPatch},
+        admin::{self, ShippingMethodPatch},
         shipping, shipping_method,
     },
 };
@@ -244,14 +244,14 @@ impl TryFrom<ShippingMethodUpdateInput> for ShippingMethodPatch {
             active,
         } = input;
         Ok(Self {
-            name: to_patch(name),
-            description: to_patch(description),
+            name: name.into(),
+            description: description.into(),
             countries: reject_null(countries, false, "input.countries")?,
             price: reject_null(price, false, "input.price")?,
-            price_per_kg: to_patch(price_per_kg),
-            min_weight_grams: to_patch(min_grams),
-            max_weight_grams: to_patch(max_grams),
-            free_shipping_threshold: to_patch(free_from),
+            price_per_kg: price_per_kg.into(),
+            min_weight_grams: min_grams.into(),
+            max_weight_grams: max_grams.into(),
+            free_shipping_threshold: free_from.into(),
             taxable: reject_null(taxable, false, "input.taxable")?,
             position: reject_null(position, false, "input.position")?,
             active: reject_null(active, false, "input.active")?,
@@ -323,8 +323,7 @@ impl ShippingMutation {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
         let updated = async {
-            let target =
-                PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
+            let target = parse_target(&id, NodeType::ShippingMethod, (), expected_version)?;
             let patch = ShippingMethodPatch::try_from(input)?;
             admin::update_shipping_method(&context.db, currency, target, patch).await
         };
@@ -344,8 +343,7 @@ impl ShippingMutation {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
         let deleted = async {
-            let target =
-                PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::ShippingMethod, "id")?, expected_version };
+            let target = parse_target(&id, NodeType::ShippingMethod, (), expected_version)?;
             admin::delete_shipping_method(&context.db, currency, target).await
         };
         ShippingMethodDeletePayload::from_result(

@@ -3,9 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{
-    context::request_context,
-    guard::RequirePermission,
-    profile::{CustomerPayload, build_account_target},
+    context::request_context, guard::RequirePermission, input::build_account_target, profile::CustomerPayload,
     role::AccountRole,
 };
 use crate::{

@@ -7,19 +7,15 @@ use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
 use super::{
-    clamp_to_i32,
-    connection::{self, PageInfo},
     context::{RequestContext, request_context},
     guard::RequirePermission,
     loader::{LocationsKey, VariantKey},
+    pagination::{compute_connection_cost, connection, paged_list},
+    scalars::clamp_to_i32,
     variant::Variant,
 };
 use crate::{
-    base::{
-        Error, GlobalId, Result,
-        global_id::NodeType,
-        pagination::{Page, PageRequest},
-    },
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     inventory::{
         adjustments,
@@ -102,7 +98,7 @@ impl StockLevel {
     }
 
     /// Stock movements at the location, newest first.
-    #[graphql(complexity = "connection::compute_connection_cost(first, last, child_complexity)")]
+    #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
     async fn movements(
         &self,
         #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
@@ -110,11 +106,7 @@ impl StockLevel {
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
     ) -> Result<StockMovementConnection> {
-        let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(StockMovementConnection {
-            variant_and_location: (self.0.variant_id, Some(self.0.location_id)),
-            page_request,
-        })
+        Ok(StockMovementConnection::new(LevelMovements(self.0), PageRequest::new(first, after, last, before)?))
     }
 }
 
@@ -204,49 +196,40 @@ impl StockMovement {
     }
 }
 
-/// Page of stock movements.
+/// Stock movements of a stock level, newest first.
 #[derive(Debug)]
-pub struct StockMovementConnection {
-    variant_and_location: (i64, Option<i64>),
-    page_request: PageRequest,
-}
+pub struct LevelMovements(StockLevelRow);
 
-/// Page of stock movements.
-#[Object]
-impl StockMovementConnection {
-    /// Movements of the page.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<StockMovement>> {
-        Ok(movements::list_movements(&request_context(ctx).db, self.variant_and_location, &self.page_request)
-            .await?
-            .rows)
+connection!(
+    /// Page of stock movements.
+    StockMovementConnection(LevelMovements) {
+        nodes: Vec<StockMovement> = "Movements of the page.",
+        page_info = "Pagination information.",
     }
+);
 
-    /// Pagination information.
-    async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
-        Ok(PageInfo::from_page(
-            &movements::list_movements(&request_context(ctx).db, self.variant_and_location, &self.page_request).await?,
-            StockMovement::cursor,
-        ))
-    }
-}
+paged_list!(
+    LevelMovements,
+    StockMovement,
+    |level, db, request| movements::list_movements(db, level.0.variant_id, level.0.location_id, request),
+    |_, row| row.cursor()
+);
 
-/// Page of stock levels at or below their low-stock threshold.
+/// Stock levels at or below their low-stock threshold.
 #[derive(Debug)]
-pub struct StockLevelConnection(Page<StockLevelRow>);
+pub struct LowStockLevels;
 
-/// Page of stock levels at or below their low-stock threshold.
-#[Object]
-impl StockLevelConnection {
-    /// Stock levels of the page.
-    async fn nodes(&self) -> Vec<StockLevel> {
-        self.0.rows.iter().copied().map(StockLevel).collect()
+connection!(
+    /// Page of stock levels at or below their low-stock threshold.
+    StockLevelConnection(LowStockLevels) {
+        nodes: Vec<StockLevel> = "Stock levels of the page.",
+        page_info = "Pagination information.",
     }
+);
 
-    /// Pagination information.
-    async fn page_info(&self) -> PageInfo {
-        PageInfo::from_page(&self.0, movements::encode_low_stock_cursor)
-    }
-}
+paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| movements::list_low_stock(db, request), |_, row| {
+    movements::encode_low_stock_cursor(row)
+});
 
 /// Stock queries.
 #[derive(Debug, Default)]
@@ -266,18 +249,16 @@ impl StockQuery {
     /// Stock levels at or below their low-stock threshold. Staff only.
     #[graphql(
         guard = "RequirePermission(Permission::StockWrite)",
-        complexity = "connection::compute_connection_cost(first, last, child_complexity)"
+        complexity = "compute_connection_cost(first, last, child_complexity)"
     )]
     async fn low_stock(
         &self,
-        ctx: &Context<'_>,
         #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
     ) -> Result<StockLevelConnection> {
-        let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(StockLevelConnection(movements::list_low_stock(&request_context(ctx).db, &page_request).await?))
+        Ok(StockLevelConnection::new(LowStockLevels, PageRequest::new(first, after, last, before)?))
     }
 }
 

@@ -8,15 +8,15 @@ use super::{
     category::Category,
     context::request_context,
     guard::RequirePermission,
+    input::{parse_optional_id, parse_target, reject_null},
     payload::payload,
-    profile::{reject_null, to_patch},
 };
 use crate::{
     base::{GlobalId, Patch, Result, global_id::NodeType},
     identity::Permission,
     pricing::{
         EffectiveTaxRate,
-        admin::{self, PricingRowTarget, TaxRatePatch},
+        admin::{self, TaxRatePatch},
         tax, tax_rate,
     },
 };
@@ -171,8 +171,7 @@ impl TaxMutation {
     ) -> Result<TaxRatePayload> {
         let created = async {
             let TaxRateCreateInput { country_code, category_id, name, percent, included } = input;
-            let parse_category_id = |id: ID| GlobalId::decode_as(&id, NodeType::Category, "input.categoryId");
-            let category_key = category_id.map(parse_category_id).transpose()?;
+            let category_key = parse_optional_id(category_id, NodeType::Category, "input.categoryId")?;
             let patch = TaxRatePatch { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
             admin::create_tax_rate(&request_context(ctx).db, &country_code, category_key, patch).await
         };
@@ -190,11 +189,11 @@ impl TaxMutation {
         expected_version: Option<i32>,
     ) -> Result<TaxRatePayload> {
         let updated = async {
-            let target = PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::TaxRate, "id")?, expected_version };
+            let target = parse_target(&id, NodeType::TaxRate, (), expected_version)?;
             let TaxRateUpdateInput { name, percent, included } = input;
             let percent = reject_null(percent, false, "input.percent")?;
             let included = reject_null(included, false, "input.included")?;
-            let patch = TaxRatePatch { name: to_patch(name), percent, included };
+            let patch = TaxRatePatch { name: name.into(), percent, included };
             admin::update_tax_rate(&request_context(ctx).db, target, patch).await
         };
         TaxRatePayload::from_result(updated.await)
@@ -210,7 +209,7 @@ impl TaxMutation {
         expected_version: Option<i32>,
     ) -> Result<TaxRateDeletePayload> {
         let deleted = async {
-            let target = PricingRowTarget { id: GlobalId::decode_as(&id, NodeType::TaxRate, "id")?, expected_version };
+            let target = parse_target(&id, NodeType::TaxRate, (), expected_version)?;
             admin::delete_tax_rate(&request_context(ctx).db, target).await
         };
         TaxRateDeletePayload::from_result(

@@ -12,7 +12,7 @@ use async_graphql::{
 use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
 
-use super::document::{is_one_of, null_byte, null_byte_error, validation_schema};
+use super::document::{errors::null_byte_error, input_rules::is_one_of, null_byte, schema::validation_schema};
 
 /// Coerces the provided values to the types of an operation's variables. Omits variables without a value or default;
 /// ignores values of undeclared variables.

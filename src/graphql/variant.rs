@@ -9,11 +9,11 @@ use rust_decimal::Decimal;
 
 use super::{
     batched::BatchedList,
-    clamp_to_i32,
     context::{RequestContext, request_context},
     guard::RequirePermission,
     loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
     product::Product,
+    scalars::clamp_to_i32,
     shop::CurrencyCode,
     stock::StockLevel,
 };

@@ -6,7 +6,10 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::{
-    graphql::document::{DocumentError, ValidDocument, parse_document},
+    graphql::{
+        document::{DocumentError, ValidDocument, parse_document},
+        limits::DocumentLimits,
+    },
     infra::{Config, background, config::GraphqlConfig},
 };
 
@@ -53,9 +56,9 @@ impl DocumentCache {
         if let Some(document) = self.valid_documents.get(&text) {
             return Ok(document);
         }
-        let introspection = self.introspection;
+        let allows_introspection = self.introspection;
         let (text, parse_result) = if text.len() <= MAX_INLINE_PARSE_BYTES || text.len() > config.max_document_bytes {
-            let parse_result = parse_document(&text, (config, introspection));
+            let parse_result = parse_document(&text, DocumentLimits { config, allows_introspection });
             (text, parse_result)
         } else {
             // The task owns the permit: a canceled request releases it only when the task ends.
@@ -63,7 +66,7 @@ impl DocumentCache {
             let config = config.clone();
             let parse_task = move || {
                 let _permit = permit;
-                let parse_result = parse_document(&text, (&config, introspection));
+                let parse_result = parse_document(&text, DocumentLimits { config: &config, allows_introspection });
                 (text, parse_result)
             };
             background::compute(parse_task).await.map_err(|_| DocumentError::interrupted())?

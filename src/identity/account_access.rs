@@ -4,30 +4,20 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Loc
 
 use super::{Caller, Permission, Role, entity::account};
 use crate::{
-    base::{Country, Error, Result, check_version, error::PublicErrorCode},
+    base::{Error, Result, VersionedTarget, error::PublicErrorCode},
     infra::Tx,
 };
 
-/// Account to change, with caller and expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct AccountTarget {
-    /// ID of the account.
-    pub account_id: i64,
-    /// Caller; `None` for the CLI.
-    pub caller: Option<Caller>,
-    /// Expected version (optimistic locking); `None` skips the check.
-    pub expected_version: Option<i32>,
-    /// Country of the shop: default region of phone numbers.
-    pub shop_country: Country,
-}
+/// Account to change, with the caller; `None` for the CLI.
+pub type AccountTarget = VersionedTarget<i64, Option<Caller>>;
 
 /// Locks and returns the target account, at its expected version.
 ///
 /// # Errors
 /// Returns `NotFound`, `Forbidden` if the caller may not change the account, and `VersionConflict`.
 pub async fn lock_target_account(tx: &Tx, target: &AccountTarget) -> Result<account::Model> {
-    let row = lock_account_for_caller(tx, target.account_id, target.caller).await?;
-    check_version(row.version, target.expected_version)?;
+    let row = lock_account_for_caller(tx, target.id, target.scope).await?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 

@@ -143,7 +143,7 @@ pub async fn set_account_role(
     target: AccountTarget,
     role: Role,
 ) -> Result<account_row::Model> {
-    check_role_grant(target.caller, role)?;
+    check_role_grant(target.scope, role)?;
     let row = db.write(async |tx| write_account_role(tx, &target, role).await).await?;
     refresh_revoked_sessions(db, access_tokens).await?;
     Ok(row)

@@ -8,9 +8,9 @@ use csv::{ByteRecord, StringRecord};
 
 use super::{
     csv_fields::{format_repair_note, repair_windows_1252},
-    shopify, woocommerce,
+    shopify, shopify_columns, woocommerce,
 };
-use crate::catalog::ProductInput;
+use crate::catalog::ProductPatch;
 
 mod quote_tracker;
 
@@ -21,12 +21,7 @@ use quote_tracker::{CsvPosition, QuoteTracker};
 #[derive(Debug, Clone, PartialEq)]
 pub enum CatalogEntry {
     /// A product, or further rows of an earlier product with the same slug.
-    Product {
-        /// The first line.
-        line: u64,
-        /// The parsed fields.
-        input: Box<ProductInput>,
-    },
+    Product(Box<ProductPatch>),
     /// A row or product that is skipped; the rest of the file is imported.
     Rejected {
         /// The line.
@@ -284,13 +279,13 @@ fn parse_header(record: ByteRecord, time_zone: Tz) -> Result<(CatalogFormat, Csv
         names.pop();
     }
     let has_column = |column: &str| names.iter().any(|name| name.eq_ignore_ascii_case(column));
-    let (format, single_line_columns) = if has_column("Handle") {
-        (CatalogFormat::Shopify, shopify::SINGLE_LINE_COLUMNS)
+    let format = if has_column("Handle") {
+        CatalogFormat::Shopify
     } else if has_column("URL handle") {
         names = names.into_iter().map(shopify::map_renamed_column).collect();
-        (CatalogFormat::Shopify, shopify::SINGLE_LINE_COLUMNS)
+        CatalogFormat::Shopify
     } else if has_column("Type") && has_column("Name") && (has_column("SKU") || has_column("ID")) {
-        (CatalogFormat::WooCommerce, woocommerce::SINGLE_LINE_COLUMNS)
+        CatalogFormat::WooCommerce
     } else {
         let preview = names.iter().take(4).map(|name| name.chars().take(40).collect::<String>());
         let preview = preview.collect::<Vec<_>>().join("\", \"");
@@ -305,10 +300,13 @@ fn parse_header(record: ByteRecord, time_zone: Tz) -> Result<(CatalogFormat, Csv
             |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
         has_prefix("Option")
             || has_prefix("Attribute ")
-            || single_line_columns.split('|').any(|column| name.eq_ignore_ascii_case(column))
+            || match format {
+                CatalogFormat::Shopify => shopify_columns::is_single_line(name),
+                CatalogFormat::WooCommerce => woocommerce::is_single_line(name),
+            }
     };
-    let single_line_columns = names.iter().map(is_single_line).collect();
-    Ok((format, CsvHeader { names, is_single_line: single_line_columns, time_zone }))
+    let is_single_line = names.iter().map(is_single_line).collect();
+    Ok((format, CsvHeader { names, is_single_line, time_zone }))
 }
 
 #[cfg(test)]

@@ -7,11 +7,6 @@ use rust_decimal::prelude::ToPrimitive;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::catalog::SaleInput;
-
-/// The regular price and the sale. The outer `None` means that the file has no such column.
-pub(super) type ParsedPrices = (Option<Decimal>, Option<Option<SaleInput>>);
-
 /// Splits a list at `separator`, trims the parts and drops empty ones.
 pub(super) fn split_list(text: &str, separator: char) -> Vec<String> {
     text.split(separator).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -92,12 +87,18 @@ pub(super) fn parse_number(text: &str) -> Option<Decimal> {
     text.replace(',', "").parse().ok()
 }
 
-/// Parses a stock quantity. Returns the value and, if it was corrected or ignored, a warning.
-pub(super) fn parse_stock(text: &str) -> (Option<i64>, Option<String>) {
+/// Parses a stock quantity, with a warning if it is corrected or ignored.
+pub(super) fn parse_stock(text: &str, warnings: &mut Vec<String>) -> Option<i64> {
     match parse_number(text).filter(|pieces| pieces.fract().is_zero()).and_then(|pieces| pieces.to_i64()) {
-        None => (None, Some(format!("stock \"{text}\" is not a whole number and is left as it is"))),
-        Some(pieces) if pieces < 0 => (Some(0), Some(format!("stock {pieces} is below zero and is taken as 0"))),
-        pieces => (pieces, None),
+        None => {
+            warnings.push(format!("stock \"{text}\" is not a whole number and is left as it is"));
+            None
+        }
+        Some(pieces) if pieces < 0 => {
+            warnings.push(format!("stock {pieces} is below zero and is taken as 0"));
+            Some(0)
+        }
+        pieces => pieces,
     }
 }
 
@@ -109,15 +110,14 @@ pub(super) const GRAMS_PER_WEIGHT_UNIT: [(&str, Decimal); 4] = [
     ("oz", Decimal::from_parts(2_578_719_349, 6, 0, false, 9)),
 ];
 
-/// Parses a weight in units of `grams` and returns whole grams, or a warning.
-pub(super) fn parse_weight(text: &str, grams: Decimal) -> (Option<i64>, Option<String>) {
-    match parse_number(text)
-        .filter(|units| !units.is_sign_negative())
-        .and_then(|units| units.checked_mul(grams)?.round().to_i64())
-    {
-        None => (None, Some(format!("weight \"{text}\" is not a number from zero up and is left as it is"))),
-        grams => (grams, None),
+/// Parses a weight in units of `grams` and returns whole grams, with a warning if it is ignored.
+pub(super) fn parse_weight(text: &str, grams: Decimal, warnings: &mut Vec<String>) -> Option<i64> {
+    let units = parse_number(text).filter(|units| !units.is_sign_negative());
+    let weight = units.and_then(|units| units.checked_mul(grams)?.round().to_i64());
+    if weight.is_none() {
+        warnings.push(format!("weight \"{text}\" is not a number from zero up and is left as it is"));
     }
+    weight
 }
 
 /// Parses a boolean cell.

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     base::{Error, Result, text},
-    catalog::{self, ProductInput, category::CategoryIndex, persist::WriteSummary},
+    catalog::{
+        ProductPatch,
+        category::CategoryIndex,
+        write::{LineMessage, WriteReport},
+    },
     infra::{Db, Tx},
     inventory,
 };
@@ -122,8 +126,9 @@ impl CatalogImporter<'_> {
             transaction.await?;
             return Ok(summary);
         }
-        let batch = async |batch: &[ProductInput]| {
-            let write = async || db.write_with_retry(async |tx| store_product_batch(tx, currency, batch).await).await;
+        let batch = async |batch: &[ProductPatch]| {
+            let write =
+                async || db.write_with_retry(async |tx| inventory::import_products(tx, currency, batch).await).await;
             match write().await {
                 // A concurrent transaction inserted one of these rows; the retry matches it as existing.
                 Err(error) if error.is_unique_violation() => write().await,
@@ -152,7 +157,7 @@ impl CatalogImporter<'_> {
     ) -> Result<()> {
         let currency = self.currency;
         let mut entries = self.prefetch_entries(source);
-        let write = async |batch: &[ProductInput]| store_product_batch(tx, currency, batch).await;
+        let write = async |batch: &[ProductPatch]| inventory::import_products(tx, currency, batch).await;
         self.import_entries(&mut entries, file_name, summary, write)
             .await
             .map_err(|error| add_file_context(file_name, error))
@@ -178,21 +183,21 @@ impl CatalogImporter<'_> {
         entries: &mut PrefetchReceiver<CatalogEntry>,
         file: &Path,
         summary: &mut ImportSummary,
-        write: impl AsyncFn(&[ProductInput]) -> Result<WriteSummary>,
+        write: impl AsyncFn(&[ProductPatch]) -> Result<WriteReport>,
     ) -> Result<()> {
-        let mut batch: Vec<ProductInput> = Vec::with_capacity(PRODUCT_BATCH_SIZE);
+        let mut batch: Vec<ProductPatch> = Vec::with_capacity(PRODUCT_BATCH_SIZE);
         let mut slugs: HashSet<String> = HashSet::new();
         while let Some(entry) = entries.recv().await {
             match entry? {
-                CatalogEntry::Product { line, mut input } => {
-                    input.line = line;
+                CatalogEntry::Product(patch) => {
+                    let slug = patch.slug().unwrap_or_default().to_owned();
                     // A repeated slug goes into the next batch, where it matches the row written for its first part.
-                    if batch.len() >= PRODUCT_BATCH_SIZE || slugs.contains(&input.slug) {
+                    if batch.len() >= PRODUCT_BATCH_SIZE || slugs.contains(&slug) {
                         self.flush_batch(&mut batch, file, summary, &write).await?;
                         slugs.clear();
                     }
-                    slugs.insert(input.slug.clone());
-                    batch.push(*input);
+                    slugs.insert(slug);
+                    batch.push(*patch);
                 }
                 CatalogEntry::Rejected { line, reason } => self.report_message(summary, file, line, true, reason),
                 CatalogEntry::Warning { line, reason } => self.report_message(summary, file, line, false, reason),
@@ -203,24 +208,24 @@ impl CatalogImporter<'_> {
 
     async fn flush_batch(
         &mut self,
-        batch: &mut Vec<ProductInput>,
+        batch: &mut Vec<ProductPatch>,
         file: &Path,
         summary: &mut ImportSummary,
-        write: &impl AsyncFn(&[ProductInput]) -> Result<WriteSummary>,
+        write: &impl AsyncFn(&[ProductPatch]) -> Result<WriteReport>,
     ) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
-        let write_summary = write(batch).await?;
+        let report = write(batch).await?;
         self.progress.add_items(batch.len());
         batch.clear();
-        summary.created += write_summary.created;
-        summary.updated += write_summary.updated;
-        summary.variants += write_summary.variants.len();
-        for (line, reason) in write_summary.rejected {
+        summary.created += report.created();
+        summary.updated += report.updated();
+        summary.variants += report.written().map(|product| product.variants.len()).sum::<usize>();
+        for LineMessage { line, reason } in report.rejected {
             self.report_message(summary, file, line, true, reason);
         }
-        for (line, reason) in write_summary.warnings {
+        for LineMessage { line, reason } in report.warnings {
             self.report_message(summary, file, line, false, reason);
         }
         Ok(())
@@ -337,15 +342,6 @@ async fn ensure_category_path(
     }
     category_index.ensure_path(path).await?;
     Ok(true)
-}
-
-/// Writes a batch of products with their on-hand stock.
-pub(super) async fn store_product_batch(tx: &Tx, currency: Currency, batch: &[ProductInput]) -> Result<WriteSummary> {
-    let summary = catalog::save_products(tx, currency, batch).await?;
-    let on_hand: Vec<(i64, i64)> =
-        summary.variants.iter().filter_map(|(variant, stock)| Some((*variant, (*stock)?))).collect();
-    inventory::set_on_hand(tx, &on_hand).await?;
-    Ok(summary)
 }
 
 fn open_file(file: &Path) -> Result<File> {

@@ -1,6 +1,7 @@
 //! Catalog import, export, demo and seed data.
 
 mod csv_fields;
+mod shopify_columns;
 mod shopify;
 mod woocommerce;
 pub mod catalog_reader;

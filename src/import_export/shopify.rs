@@ -3,19 +3,13 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use rust_decimal::Decimal;
-
 use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RejectedRow};
-use super::csv_fields::{
-    ParsedPrices, parse_bool, parse_code, parse_price, parse_sale_window, parse_stock, parse_weight, split_escaped,
-    strip_formula_guard,
+use super::csv_fields::{parse_price, parse_sale_window, strip_formula_guard};
+use super::shopify_columns::{PRODUCT_COLUMNS, VARIANT_COLUMNS, parse_status};
+use crate::{
+    base::Patch,
+    catalog::{ProductImage, ProductPatch, SaleInput, VariantPatch, write::OptionInput},
 };
-use crate::catalog::{ProductImageInput, ProductInput, PublicationStatus, SaleInput, VariantInput};
-
-/// The imported columns in which a line break is an error: all except the body.
-pub(super) const SINGLE_LINE_COLUMNS: &str = "Handle|Title|Vendor|Type|Category|Product Category|Tags|Status|Published|Featured|Variant SKU|\
-    Variant Price|Variant Compare At Price|Variant Grams|Variant Barcode|Variant Inventory Qty|Variant Image|\
-    Image Src|Image Alt Text|Image Position|Sale Starts At|Sale Ends At";
 
 /// Returns the old name of a column that Shopify renamed in 2025; other names are returned unchanged.
 pub(super) fn map_renamed_column(name: String) -> String {
@@ -49,10 +43,9 @@ pub(super) struct ShopifyReader<R> {
 
 /// The product of the rows being read.
 struct OpenProduct {
-    line: u64,
-    input: ProductInput,
+    patch: ProductPatch,
     option_names: Vec<String>,
-    images: Vec<(i64, ProductImageInput)>,
+    images: Vec<(i64, ProductImage)>,
     has_rejected_variant: bool,
 }
 
@@ -69,18 +62,15 @@ impl<R: Read> ShopifyReader<R> {
                 return self.ready_entries.push_back(CatalogEntry::Rejected { line: row.line, reason });
             }
         };
-        if self.open_product.as_ref().is_none_or(|open_product| open_product.input.slug != slug) {
+        if self.open_product.as_ref().is_none_or(|open_product| open_product.patch.slug() != Some(&slug)) {
             self.flush_open_product();
         }
         let repairs = row.repairs.iter().cloned();
         self.ready_entries.extend(repairs.map(|reason| CatalogEntry::Warning { line: row.line, reason }));
         let open_product = self.open_product.get_or_insert_with(|| {
             let follows_rejected_row = self.rejected_slug.as_ref() == Some(&slug);
-            OpenProduct::new(
-                row,
-                ProductInput { slug, follows_rejected_row, ..ProductInput::default() },
-                self.option_count,
-            )
+            let patch = ProductPatch { line: row.line, follows_rejected_row, ..ProductPatch::for_slug(slug) };
+            OpenProduct::new(row, patch, self.option_count)
         });
         open_product.add_row(row, &mut self.ready_entries);
     }
@@ -113,13 +103,12 @@ impl<R: Read> Iterator for ShopifyReader<R> {
 }
 
 impl OpenProduct {
-    fn new(row: &CsvRow, input: ProductInput, option_count: usize) -> Self {
+    fn new(row: &CsvRow, patch: ProductPatch, option_count: usize) -> Self {
         let option_names = vec![String::new(); option_count];
-        let mut open_product =
-            Self { line: row.line, input, option_names, images: Vec::new(), has_rejected_variant: false };
+        let mut open_product = Self { patch, option_names, images: Vec::new(), has_rejected_variant: false };
         // A row without a title extends a product; its empty cells leave the product's fields unchanged.
         if row.non_empty_cell("Title").is_none() {
-            open_product.read_product_fields(row, |column| row.non_empty_cell(column));
+            open_product.read_product_fields(|column| row.non_empty_cell(column));
         }
         open_product
     }
@@ -127,8 +116,8 @@ impl OpenProduct {
     fn add_row(&mut self, row: &CsvRow, entries: &mut VecDeque<CatalogEntry>) {
         let line = row.line;
         let mut warn = |reason| entries.push_back(CatalogEntry::Warning { line, reason });
-        if self.input.name.is_none() && row.non_empty_cell("Title").is_some() {
-            self.read_product_fields(row, |column| row.cell(column));
+        if self.patch.name.is_unchanged() && row.non_empty_cell("Title").is_some() {
+            self.read_product_fields(|column| row.cell(column));
         }
         if let Some(status) = row.non_empty_cell("Status").filter(|text| parse_status(text).is_none()) {
             warn(format!("status \"{status}\" is none of active, draft, archived and is left as it is"));
@@ -139,13 +128,13 @@ impl OpenProduct {
         self.add_image(row);
         let mut warnings = Vec::new();
         match parse_variant(row, self.option_names.len(), &mut warnings) {
-            Some(Ok(variant)) => self.input.variants.push(variant),
+            Some(Ok(variant)) => self.patch.variants.push(variant),
             Some(Err(reason)) => {
                 self.has_rejected_variant = true;
                 entries.push_back(CatalogEntry::Rejected { line, reason });
             }
             None if row.non_empty_cell("Variant Inventory Qty").is_some()
-                || (row.non_empty_cell("Image Src").is_none() && line != self.line) =>
+                || (row.non_empty_cell("Image Src").is_none() && line != self.patch.line) =>
             {
                 warnings.push("the row has no price, SKU or option value, so it is no variant".to_owned());
             }
@@ -154,19 +143,14 @@ impl OpenProduct {
         entries.extend(warnings.into_iter().map(|reason| CatalogEntry::Warning { line, reason }));
     }
 
-    fn read_product_fields<'a>(&mut self, row: &'a CsvRow, cell: impl Fn(&str) -> Option<&'a str>) {
-        let cell_text = |column: &str| cell(column).map(|cell_text| strip_formula_guard(cell_text).to_owned());
-        let flag = |column: &str| cell(column).and_then(parse_bool);
-        let published =
-            flag("Published").map(|flag| if flag { PublicationStatus::Active } else { PublicationStatus::Draft });
-        let input = &mut self.input;
-        input.name = row.non_empty_cell("Title").map(|name| strip_formula_guard(name).to_owned());
-        input.description_html = cell_text("Body (HTML)");
-        input.vendor = cell_text("Vendor");
-        input.category_path = parse_category(row);
-        input.tags = cell("Tags").map(|tags| split_escaped(strip_formula_guard(tags), ','));
-        input.status = row.non_empty_cell("Status").map_or(published, parse_status);
-        input.featured = flag("Featured");
+    /// Reads the product's fields in place of those of an earlier row.
+    fn read_product_fields<'a>(&mut self, cell: impl Fn(&str) -> Option<&'a str>) {
+        (self.patch.category, self.patch.status) = (Patch::Unchanged, Patch::Unchanged);
+        for column in &PRODUCT_COLUMNS {
+            if let Some(cell) = cell(column.name) {
+                (column.read)(&mut self.patch, cell);
+            }
+        }
     }
 
     fn add_image(&mut self, row: &CsvRow) {
@@ -178,57 +162,59 @@ impl OpenProduct {
         }
         let position = row.non_empty_cell("Image Position").and_then(|text| text.parse().ok());
         let alt = row.non_empty_cell("Image Alt Text").map(|alt| strip_formula_guard(alt).to_owned());
-        let image = ProductImageInput { url: url.to_owned(), alt };
+        let image = ProductImage { url: url.to_owned(), alt };
         self.images.push((position.unwrap_or(i64::MAX), image));
     }
 
     fn finish(mut self, entries: &mut VecDeque<CatalogEntry>) {
-        let had_variants = self.has_rejected_variant || !self.input.variants.is_empty();
+        let had_variants = self.has_rejected_variant || !self.patch.variants.is_empty();
         self.resolve_options(entries);
-        let Self { line, mut input, mut images, .. } = self;
-        if had_variants && input.variants.is_empty() {
-            let reason = format!("product \"{}\" is left out: none of its variants can be taken", input.slug);
-            return entries.push_back(CatalogEntry::Rejected { line, reason });
+        let Self { mut patch, mut images, .. } = self;
+        if had_variants && patch.variants.is_empty() {
+            let slug = patch.slug().unwrap_or_default();
+            let reason = format!("product \"{slug}\" is left out: none of its variants can be taken");
+            return entries.push_back(CatalogEntry::Rejected { line: patch.line, reason });
         }
         images.sort_by_key(|(position, _)| *position);
-        input.images = images.into_iter().map(|(_, image)| image).collect();
-        entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        patch.images = Patch::Set(images.into_iter().map(|(_, image)| image).collect());
+        entries.push_back(CatalogEntry::Product(Box::new(patch)));
     }
 
     /// Drops unused options, names the others and rejects variants without a value for each.
     fn resolve_options(&mut self, entries: &mut VecDeque<CatalogEntry>) {
-        let Self { input, option_names, .. } = self;
+        let Self { patch, option_names, .. } = self;
         let is_unnamed = option_names.iter().all(String::is_empty);
         let has_default_title = is_unnamed || option_names[0] == "Title";
-        let is_default_variant = |variant: &VariantInput| match variant.options.split_first() {
+        let is_default_variant = |variant: &VariantPatch| match variant.option_values().split_first() {
             Some((first, others)) => first == "Default Title" && others.iter().all(String::is_empty),
             None => true,
         };
-        if has_default_title && input.variants.iter().all(is_default_variant) {
-            input.variants.iter_mut().for_each(|variant| variant.options.clear());
+        if has_default_title && patch.variants.iter().all(is_default_variant) {
+            patch.variants.iter_mut().for_each(|variant| variant.options = Patch::Unchanged);
             return;
         }
         let used_indexes: Vec<usize> = (0..option_names.len())
-            .filter(|&index| input.variants.iter().any(|variant| !variant.options[index].is_empty()))
+            .filter(|&index| patch.variants.iter().any(|variant| !variant.option_values()[index].is_empty()))
             .collect();
         let option_name = |index: usize| match option_names[index].as_str() {
             "" => format!("Option {}", index + 1),
             name => name.to_owned(),
         };
-        input.variants.retain(|variant| {
-            let missing = used_indexes.iter().find(|&&index| variant.options[index].is_empty());
+        patch.variants.retain(|variant| {
+            let missing = used_indexes.iter().find(|&&index| variant.option_values()[index].is_empty());
             entries.extend(missing.map(|&index| CatalogEntry::Rejected {
                 line: variant.line,
                 reason: format!("the variant has no value for \"{}\"", option_name(index)),
             }));
             missing.is_none()
         });
-        for variant in &mut input.variants {
-            variant.options = used_indexes.iter().map(|&index| variant.options[index].clone()).collect();
+        for variant in &mut patch.variants {
+            let values = variant.option_values();
+            variant.options = Patch::Set(used_indexes.iter().map(|&index| values[index].clone()).collect());
         }
         // A later group of the same handle has neither title nor option names; the product already has them.
-        if !is_unnamed || input.name.is_some() {
-            input.options = used_indexes.into_iter().map(option_name).collect();
+        if !is_unnamed || !patch.name.is_unchanged() {
+            patch.options = Patch::Set(used_indexes.into_iter().map(option_name).map(OptionInput::from).collect());
         }
     }
 }
@@ -244,23 +230,8 @@ fn parse_handle(text: &str) -> Result<String, String> {
     Ok(slug)
 }
 
-fn parse_category(row: &CsvRow) -> Option<Vec<String>> {
-    let path = row.non_empty_cell("Category").or_else(|| row.non_empty_cell("Product Category"));
-    let path = path.or_else(|| row.non_empty_cell("Type"));
-    path.map(|path| split_escaped(strip_formula_guard(path), '>')).filter(|path| !path.is_empty())
-}
-
-fn parse_status(text: &str) -> Option<PublicationStatus> {
-    match text.to_ascii_lowercase().as_str() {
-        "active" => Some(PublicationStatus::Active),
-        "draft" => Some(PublicationStatus::Draft),
-        "archived" => Some(PublicationStatus::Archived),
-        _ => None,
-    }
-}
-
 /// Parses the variant of a row, if it has one, with a value (possibly empty) for each of `options` option columns.
-fn parse_variant(row: &CsvRow, options: usize, warnings: &mut Vec<String>) -> Option<Result<VariantInput, String>> {
+fn parse_variant(row: &CsvRow, options: usize, warnings: &mut Vec<String>) -> Option<Result<VariantPatch, String>> {
     let value =
         |number: usize| row.non_empty_cell(&format!("Option{number} Value")).map_or("", strip_formula_guard).to_owned();
     let options: Vec<String> = (1..=options).map(value).collect();
@@ -269,48 +240,40 @@ fn parse_variant(row: &CsvRow, options: usize, warnings: &mut Vec<String>) -> Op
     {
         return None;
     }
-    let (price, sale) = match parse_prices(row) {
-        Ok(prices) => prices,
-        Err(reason) => return Some(Err(reason)),
-    };
-    let mut collect_warning = |(number, warning): (Option<i64>, Option<String>)| {
-        warnings.extend(warning);
-        number
-    };
-    Some(Ok(VariantInput {
-        line: row.line,
-        sku: row.non_empty_cell("Variant SKU").and_then(parse_code),
-        options,
-        price,
-        sale,
-        on_hand: row.non_empty_cell("Variant Inventory Qty").and_then(|text| collect_warning(parse_stock(text))),
-        weight_grams: row
-            .non_empty_cell("Variant Grams")
-            .and_then(|text| collect_warning(parse_weight(text, Decimal::ONE))),
-        image: row.non_empty_cell("Variant Image").map(|url| strip_formula_guard(url).to_owned()),
-        barcode: row.non_empty_cell("Variant Barcode").and_then(parse_code),
-    }))
+    let mut patch = VariantPatch { line: row.line, options: Patch::Set(options), ..VariantPatch::default() };
+    if let Err(reason) = read_prices(&mut patch, row) {
+        return Some(Err(reason));
+    }
+    for column in &VARIANT_COLUMNS {
+        if let (Some(read), Some(cell)) = (column.read, row.non_empty_cell(column.name)) {
+            read(&mut patch, cell, warnings);
+        }
+    }
+    Some(Ok(patch))
 }
 
-/// Parses the regular price and the sale. Shopify's price is the current price; a higher compare-at price is the
+/// Reads the regular price and the sale. Shopify's price is the current price; a higher compare-at price is the
 /// regular one.
-fn parse_prices(row: &CsvRow) -> Result<ParsedPrices, String> {
+fn read_prices(patch: &mut VariantPatch, row: &CsvRow) -> Result<(), String> {
     let current_price = match row.cell("Variant Price") {
-        None => return Ok((None, None)),
+        None => return Ok(()),
         Some("") => return Err("the variant has no price".into()),
         Some(text) => parse_price("price", text)?,
     };
-    let compare_at_price =
-        row.non_empty_cell("Variant Compare At Price").map(|text| parse_price("compare-at price", text)).transpose()?;
-    if let Some(compare_at_price) = compare_at_price.filter(|compare_at_price| *compare_at_price > current_price) {
-        let [starts_at, ends_at] = parse_sale_window(
-            row.non_empty_cell("Sale Starts At"),
-            row.non_empty_cell("Sale Ends At"),
-            row.time_zone(),
-        )?;
-        return Ok((Some(compare_at_price), Some(Some(SaleInput { price: current_price, starts_at, ends_at }))));
+    patch.price = Patch::Set(current_price);
+    let Some(compare_at_cell) = row.cell("Variant Compare At Price") else { return Ok(()) };
+    patch.sale_price = Patch::Clear;
+    if compare_at_cell.is_empty() {
+        return Ok(());
     }
-    Ok((Some(current_price), row.cell("Variant Compare At Price").map(|_| None)))
+    let compare_at_price = parse_price("compare-at price", compare_at_cell)?;
+    if compare_at_price > current_price {
+        let (starts, ends) = (row.non_empty_cell("Sale Starts At"), row.non_empty_cell("Sale Ends At"));
+        let [starts_at, ends_at] = parse_sale_window(starts, ends, row.time_zone())?;
+        patch.price = Patch::Set(compare_at_price);
+        patch.set_sale(SaleInput { price: current_price, starts_at, ends_at });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

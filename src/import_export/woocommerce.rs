@@ -12,14 +12,36 @@ use attributes::{collect_option_names, parse_attributes};
 
 use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RowError};
 use super::csv_fields::{
-    GRAMS_PER_WEIGHT_UNIT, ParsedPrices, decode_woocommerce_text, parse_bool, parse_price, parse_sale_window,
-    parse_stock, parse_weight, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
+    GRAMS_PER_WEIGHT_UNIT, decode_woocommerce_text, parse_bool, parse_price, parse_sale_window, parse_stock,
+    parse_weight, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
 };
-use crate::catalog::{ProductImageInput, ProductInput, PublicationStatus, SaleInput, VariantInput};
+use crate::{
+    base::Patch,
+    catalog::{
+        CategoryInput, ProductImage, ProductPatch, PublicationStatus, SaleInput, VariantPatch, write::OptionInput,
+    },
+};
 
 /// The imported columns in which a line break is an error.
-pub(super) const SINGLE_LINE_COLUMNS: &str = "ID|Type|SKU|GTIN, UPC, EAN, or ISBN|Name|Published|Is featured?|Brands|Stock|Parent|\
-    Date sale price starts|Date sale price ends|Sale price|Regular price|Categories|Tags|Images";
+const SINGLE_LINE_COLUMNS: [&str; 17] = [
+    "ID",
+    "Type",
+    "SKU",
+    "GTIN, UPC, EAN, or ISBN",
+    "Name",
+    "Published",
+    "Is featured?",
+    "Brands",
+    "Stock",
+    "Parent",
+    "Date sale price starts",
+    "Date sale price ends",
+    "Sale price",
+    "Regular price",
+    "Categories",
+    "Tags",
+    "Images",
+];
 
 type RowResult = Result<(), String>;
 
@@ -57,13 +79,22 @@ struct VariableProduct {
     pending: Option<Box<PendingProduct>>,
 }
 
-/// The line, the product, and the variant to use if the product has no variations.
-type PendingProduct = (u64, ProductInput, Result<VariantInput, String>);
+/// A variable product before its first variation.
+struct PendingProduct {
+    patch: ProductPatch,
+    /// The variant to use if the product has no variations.
+    own_variant: Result<VariantPatch, String>,
+}
 
 struct Variation {
     /// The attribute names and values.
     attributes: Vec<(String, String)>,
-    variant: VariantInput,
+    variant: VariantPatch,
+}
+
+/// Returns whether a line break in an imported column is an error.
+pub(super) fn is_single_line(column: &str) -> bool {
+    SINGLE_LINE_COLUMNS.iter().any(|name| name.eq_ignore_ascii_case(column))
 }
 
 impl<R: Read> WooCommerceReader<R> {
@@ -129,14 +160,13 @@ impl VariationGrouper {
     fn add_simple_product(&mut self, row: &CsvRow, unpriced: bool, warnings: &mut Vec<String>) -> RowResult {
         let may_be_free = unpriced && row.cell("Regular price") == Some("");
         let variant = parse_variant(row, may_be_free, warnings)?;
-        let mut input = self.parse_product(row)?;
+        let mut patch = self.parse_product(row)?;
         if may_be_free {
-            input.status = Some(PublicationStatus::Draft);
+            patch.status = Patch::Set(PublicationStatus::Draft);
             warnings.push("the product has no price, so it is a draft at price 0".into());
         }
-        input.variants.push(variant);
-        let line = row.line;
-        self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        patch.variants.push(variant);
+        self.ready_entries.push_back(CatalogEntry::Product(Box::new(patch)));
         Ok(())
     }
 
@@ -144,7 +174,7 @@ impl VariationGrouper {
     fn add_parent(&mut self, row: &CsvRow) -> RowResult {
         self.flush_group();
         self.check_capacity("products wait for their variations")?;
-        let input = self.parse_product(row)?;
+        let patch = self.parse_product(row)?;
         let index = self.parents.len();
         let mut early_variations = Vec::new();
         for key in collect_parent_keys(row) {
@@ -153,12 +183,11 @@ impl VariationGrouper {
         }
         self.pending_count = self.pending_count + 1 - early_variations.len();
         let own_variant = parse_variant(row, false, &mut Vec::new());
-        let (line, slug) = (row.line, input.slug.clone());
         self.parents.push(VariableProduct {
-            slug,
+            slug: patch.slug().unwrap_or_default().to_owned(),
             attributes: parse_attributes(row).into_iter().map(|(name, _)| name).collect(),
             options: Vec::new(),
-            pending: Some(Box::new((line, input, own_variant))),
+            pending: Some(Box::new(PendingProduct { patch, own_variant })),
         });
         if !early_variations.is_empty() {
             early_variations.sort_by_key(|variation| variation.variant.line);
@@ -171,7 +200,7 @@ impl VariationGrouper {
         let parent = read_cell(row, "Parent").ok_or("the variation names no parent")?;
         let mut variant = parse_variant(row, false, warnings)?;
         if row.non_empty_cell("Published").and_then(parse_bool) == Some(false) {
-            variant.on_hand = Some(0);
+            variant.on_hand = Patch::Set(0);
             warnings.push("the variation is not published, so its stock is taken as 0".into());
         }
         let attributes = parse_attributes(row);
@@ -201,23 +230,24 @@ impl VariationGrouper {
             return;
         };
         let parent = &mut self.parents[index];
-        let mut line = variations.first().map_or(0, |first| first.variant.line);
-        let mut input = ProductInput::default();
-        parent.slug.clone_into(&mut input.slug);
-        if let Some(pending) = parent.pending.take() {
-            (line, input, _) = *pending;
+        let mut patch = if let Some(pending) = parent.pending.take() {
             parent.options = collect_option_names(&parent.attributes, &variations);
             self.pending_count -= 1;
-        }
-        input.options.clone_from(&parent.options);
+            pending.patch
+        } else {
+            let line = variations.first().map_or(0, |first| first.variant.line);
+            ProductPatch { line, ..ProductPatch::for_slug(&parent.slug) }
+        };
+        let option_names = parent.options.clone();
         for variation in variations {
-            match variation.into_variant(&input.options) {
-                Ok(variant) => input.variants.push(variant),
+            match variation.into_variant(&option_names) {
+                Ok(variant) => patch.variants.push(variant),
                 Err(RowError { line, reason }) => self.reject_line(line, reason),
             }
         }
-        if !input.variants.is_empty() {
-            self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+        patch.options = Patch::Set(option_names.into_iter().map(OptionInput::from).collect());
+        if !patch.variants.is_empty() {
+            self.ready_entries.push_back(CatalogEntry::Product(Box::new(patch)));
         }
     }
 
@@ -226,16 +256,17 @@ impl VariationGrouper {
         self.flush_group();
         let parents = mem::take(&mut self.parents).into_iter();
         for pending in parents.filter_map(|parent| parent.pending) {
-            let (line, mut input, own_variant) = *pending;
+            let PendingProduct { mut patch, own_variant } = *pending;
+            let line = patch.line;
             let Ok(own_variant) = own_variant else {
                 let reason = "the variable product has no variations and no price";
                 self.reject_line(line, reason.into());
                 continue;
             };
-            input.variants.push(own_variant);
+            patch.variants.push(own_variant);
             let reason = "the variable product has no variations, so it is a simple one".into();
             self.ready_entries.push_back(CatalogEntry::Warning { line, reason });
-            self.ready_entries.push_back(CatalogEntry::Product { line, input: Box::new(input) });
+            self.ready_entries.push_back(CatalogEntry::Product(Box::new(patch)));
         }
         let mut orphan_lines = BTreeMap::new();
         let orphans = mem::take(&mut self.orphans).into_iter();
@@ -249,7 +280,7 @@ impl VariationGrouper {
         }
     }
 
-    fn parse_product(&mut self, row: &CsvRow) -> Result<ProductInput, String> {
+    fn parse_product(&mut self, row: &CsvRow) -> Result<ProductPatch, String> {
         let read_list = |column: &str| row.cell(column).map(split_woocommerce_list);
         let paths = read_list("Categories").unwrap_or_default();
         let mut paths = paths.iter().map(|path| split_list(path, '>'));
@@ -257,26 +288,28 @@ impl VariationGrouper {
         let leaves: Vec<String> = paths.filter_map(|mut path| path.pop()).collect();
         let tags = read_list("Tags").or((!leaves.is_empty()).then(Vec::new));
         let fallback_description = row.cell("Short description").or(row.cell("Description"));
-        let mut images: Vec<ProductImageInput> = Vec::new();
+        let mut images: Vec<ProductImage> = Vec::new();
         for url in read_list("Images").unwrap_or_default() {
             if images.iter().all(|image| image.url != url) {
-                images.push(ProductImageInput { url, alt: None });
+                images.push(ProductImage { url, alt: None });
             }
         }
         let published = row.non_empty_cell("Published").and_then(parse_bool);
         let description = row.non_empty_cell("Description").or(fallback_description).map(decode_woocommerce_text);
-        Ok(ProductInput {
-            slug: self.assign_slug(row)?,
-            name: read_cell(row, "Name"),
-            description_html: description.map(|text| unescape_description(&text)),
-            vendor: read_list("Brands").map(|brands| brands.into_iter().next().unwrap_or_default()),
-            category_path: category,
-            tags: tags.map(|tags| tags.into_iter().chain(leaves).collect()),
-            status: published
-                .map(|is_published| if is_published { PublicationStatus::Active } else { PublicationStatus::Draft }),
-            featured: row.non_empty_cell("Is featured?").and_then(parse_bool),
-            images,
-            ..ProductInput::default()
+        let status = published
+            .map(|is_published| if is_published { PublicationStatus::Active } else { PublicationStatus::Draft });
+        let vendor = read_list("Brands").map(|brands| brands.into_iter().next().unwrap_or_default());
+        Ok(ProductPatch {
+            line: row.line,
+            name: Patch::from_provided(read_cell(row, "Name")),
+            description: Patch::from_provided(description.map(|text| unescape_description(&text))),
+            vendor: Patch::from_provided(vendor),
+            category: Patch::from_provided(category.map(CategoryInput::Path)),
+            tags: Patch::from_provided(tags.map(|tags| tags.into_iter().chain(leaves).collect())),
+            status: Patch::from_provided(status),
+            featured: Patch::from_provided(row.non_empty_cell("Is featured?").and_then(parse_bool)),
+            images: Patch::Set(images),
+            ..ProductPatch::for_slug(self.assign_slug(row)?)
         })
     }
 
@@ -308,14 +341,14 @@ impl VariationGrouper {
 
 impl Variation {
     /// Converts to a variant with a value for each option. A missing value, "any" in `WooCommerce`, becomes `Any`.
-    fn into_variant(self, options: &[String]) -> Result<VariantInput, RowError> {
-        let (mut attributes, mut variant) = (self.attributes, self.variant);
-        for option in options {
+    fn into_variant(self, options: &[String]) -> Result<VariantPatch, RowError> {
+        let Self { mut attributes, mut variant } = self;
+        let mut take_value = |option: &String| {
             let index = attributes.iter().position(|(name, _)| name == option);
             let value = index.map(|index| attributes.swap_remove(index).1);
-            let value = value.filter(|value| !value.is_empty());
-            variant.options.push(value.unwrap_or_else(|| "Any".into()));
-        }
+            value.filter(|value| !value.is_empty()).unwrap_or_else(|| "Any".into())
+        };
+        variant.options = Patch::Set(options.iter().map(&mut take_value).collect());
         let Some((name, _)) = attributes.pop() else {
             return Ok(variant);
         };
@@ -325,53 +358,53 @@ impl Variation {
     }
 }
 
-fn parse_variant(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<VariantInput, String> {
-    let (price, sale) = parse_prices(row, may_be_free, warnings)?;
-    let mut collect_warning = |(number, warning): (Option<i64>, Option<String>)| {
-        warnings.extend(warning);
-        number
-    };
+fn parse_variant(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<VariantPatch, String> {
+    let mut patch = VariantPatch { line: row.line, ..VariantPatch::default() };
+    read_prices(&mut patch, row, may_be_free, warnings)?;
     let is_out_of_stock = row.non_empty_cell("In stock?").and_then(parse_bool) == Some(false);
     let on_hand = match read_cell(row, "Stock") {
-        Some(text) if text != "parent" => collect_warning(parse_stock(&text)),
+        Some(text) if text != "parent" => parse_stock(&text, warnings),
         _ => is_out_of_stock.then_some(0),
     };
     let read_weight = |(unit, grams)| Some((read_cell(row, &format!("Weight ({unit})"))?, grams));
     let weight_cell = GRAMS_PER_WEIGHT_UNIT.into_iter().find_map(read_weight);
+    let weight_grams = weight_cell.and_then(|(text, grams)| parse_weight(&text, grams, warnings));
     let images = row.cell("Images").map(split_woocommerce_list).unwrap_or_default();
-    Ok(VariantInput {
-        line: row.line,
-        sku: read_cell(row, "SKU"),
-        options: Vec::new(),
-        price,
-        sale,
-        on_hand,
-        weight_grams: weight_cell.and_then(|(text, grams)| collect_warning(parse_weight(&text, grams))),
-        image: images.into_iter().next(),
-        barcode: read_cell(row, "GTIN, UPC, EAN, or ISBN"),
-    })
+    patch.sku = Patch::from_provided(read_cell(row, "SKU"));
+    patch.on_hand = Patch::from_provided(on_hand);
+    patch.weight_grams = Patch::from_provided(weight_grams);
+    patch.image = Patch::from_provided(images.into_iter().next());
+    patch.barcode = Patch::from_provided(read_cell(row, "GTIN, UPC, EAN, or ISBN"));
+    Ok(patch)
 }
 
-/// Parses the regular price and the sale; `may_be_free` allows a missing price.
-fn parse_prices(row: &CsvRow, may_be_free: bool, warnings: &mut Vec<String>) -> Result<ParsedPrices, String> {
+/// Reads the regular price and the sale; `may_be_free` allows a missing price.
+fn read_prices(
+    patch: &mut VariantPatch,
+    row: &CsvRow,
+    may_be_free: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
     let regular = match row.cell("Regular price") {
-        None => return Ok((None, None)),
+        None => return Ok(()),
         Some("") if may_be_free => Decimal::ZERO,
         Some("") => return Err("the product has no regular price".into()),
         Some(text) => parse_price("price", &decode_woocommerce_text(text))?,
     };
-    let Some(text) = read_cell(row, "Sale price") else {
-        return Ok((Some(regular), row.cell("Sale price").map(|_| None)));
-    };
+    patch.price = Patch::Set(regular);
+    if row.cell("Sale price").is_some() {
+        patch.sale_price = Patch::Clear;
+    }
+    let Some(text) = read_cell(row, "Sale price") else { return Ok(()) };
     let price = parse_price("sale price", &text)?;
     if price >= regular {
         warnings.push(format!("sale price {price} is no lower than {regular}: no sale"));
-        return Ok((Some(regular), Some(None)));
+        return Ok(());
     }
     let date = |boundary| row.non_empty_cell(&format!("Date sale price {boundary}"));
     let [starts_at, ends_at] = parse_sale_window(date("starts"), date("ends"), row.time_zone())?;
-    let sale = SaleInput { price, starts_at, ends_at };
-    Ok((Some(regular), Some(Some(sale))))
+    patch.set_sale(SaleInput { price, starts_at, ends_at });
+    Ok(())
 }
 
 /// Returns the keys by which variations reference a parent: its SKU and `id:7`.

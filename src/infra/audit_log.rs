@@ -5,14 +5,14 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use super::entity::audit_log::Model as AuditRow;
-use super::{Actor, Db, Tx, entity::audit_log, sql_builder::query_rows};
+use super::{Actor, Db, Tx, entity::audit_log, keyset::KeysetOrder};
 use crate::base::{
-    Error, Result,
+    Result,
     global_id::NodeType,
-    pagination::{Cursor, CursorValue, Page, PageRequest},
+    pagination::{CursorType, CursorValue, Page, PageRequest},
 };
 
 /// A change of one entity, to be recorded.
@@ -28,11 +28,39 @@ pub struct AuditRecord {
     pub after: Option<Value>,
 }
 
+impl AuditRecord {
+    /// Returns the record of a creation, with the fields of a JSON object that are not null.
+    #[must_use]
+    pub fn created(action: &'static str, entity: (NodeType, i64), fields: &Value) -> Self {
+        let (_, after) = diff_values(&Value::Null, fields);
+        Self { action, entity, before: None, after: Some(after.into()) }
+    }
+
+    /// Returns the record of an update, with the fields that differ between two JSON objects; `None` if none do.
+    #[must_use]
+    pub fn updated(action: &'static str, entity: (NodeType, i64), before: &Value, after: &Value) -> Option<Self> {
+        let (before, after) = diff_values(before, after);
+        let is_changed = !after.is_empty();
+        is_changed.then(|| Self { action, entity, before: Some(before.into()), after: Some(after.into()) })
+    }
+}
+
+/// Returns the fields of two JSON objects that differ: old values and new values. A missing field counts as null.
+#[must_use]
+pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut old_values, mut new_values) = (Map::new(), Map::new());
+    for (name, value) in after.as_object().into_iter().flatten().filter(|(name, value)| before[*name] != **value) {
+        old_values.insert(name.clone(), before[name].clone());
+        new_values.insert(name.clone(), value.clone());
+    }
+    (old_values, new_values)
+}
+
 impl AuditRow {
     /// Returns the row's cursor.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: AUDIT_CURSOR_TAG, values: vec![CursorValue::Time(self.created_at)], id: self.id }.encode()
+        AUDIT_ORDER.cursor(vec![CursorValue::Time(self.created_at)], self.id)
     }
 }
 
@@ -51,8 +79,9 @@ pub struct AuditRowFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The sort tag of audit cursors.
-const AUDIT_CURSOR_TAG: char = 'a';
+/// Newest first.
+const AUDIT_ORDER: KeysetOrder =
+    KeysetOrder { tag: 'a', columns: &[("a.created_at", CursorType::Time)], id_column: "a.id", descending: true };
 
 /// Returns a page of the audit log, newest first. Statements: 1.
 ///
@@ -78,20 +107,7 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
     if let Some(until) = until {
         sql.push(" AND a.created_at < ").bind(*until);
     }
-    if let Some(cursor) = &request.cursor {
-        let field = if request.backwards { "before" } else { "after" };
-        let Cursor { values: keys, id, .. } =
-            Cursor::decode(cursor, AUDIT_CURSOR_TAG, &[CursorValue::Time(DateTime::UNIX_EPOCH)], field)?;
-        let Some(CursorValue::Time(created_at)) = keys.first() else {
-            return Err(Error::bad_input(field, "this is not a cursor"));
-        };
-        sql.push(" AND (a.created_at, a.id) ").push(if request.backwards { "> (" } else { "< (" });
-        sql.bind(*created_at).push(", ").bind(id).push(")");
-    }
-    let direction = if request.backwards { "" } else { " DESC" };
-    sql.push(&format!(" ORDER BY a.created_at{direction}, a.id{direction}"));
-    sql.push(&format!(" LIMIT {}", request.size + 1));
-    Ok(Page::from_rows(query_rows(db, sql).await?, request))
+    AUDIT_ORDER.load_page(db, sql, request).await
 }
 
 impl Tx {
@@ -166,4 +182,17 @@ pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Resul
         .filter(audit_log::Column::ActorId.eq(actor_id))
         .order_by_asc(audit_log::Column::CreatedAt);
     Ok(actions.into_partial_model().all(db).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn diff_contains_only_changed_fields() {
+        let (old_values, new_values) = diff_values(&json!({ "a": 1, "b": null }), &json!({ "a": 1, "b": "x" }));
+        assert_eq!((Value::from(old_values), Value::from(new_values)), (json!({ "b": null }), json!({ "b": "x" })));
+    }
 }

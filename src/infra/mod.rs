@@ -4,6 +4,7 @@ pub mod config;
 pub mod background;
 pub mod telemetry;
 pub mod sql_builder;
+pub mod keyset;
 pub mod query_stats;
 pub mod request_origin;
 pub mod job_notifier;

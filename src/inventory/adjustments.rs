@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     DEFAULT_LOCATION_ID,
     in_stock::{lock_products, refresh_in_stock},
-    reservation::write_on_hand_changes,
+    reservation::{MovementReason, write_on_hand_changes},
     stock_level::{self, StockLevelRow},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Db, IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
+    infra::{AuditRecord, Db, IdempotencyClaim, IdempotencyKey, ResourceKey, Tx, keyset},
 };
 
 /// Maximum stock quantity of a variant at a location.
@@ -98,9 +98,7 @@ async fn change_stock(tx: &Tx, key: StockKey, operation: StockOperation) -> Resu
     match operation {
         StockOperation::Adjust { delta, reason } => adjust_stock(tx, key, delta, reason).await,
         StockOperation::Set { quantity, expected } => set_stock(tx, key, quantity, expected).await,
-        StockOperation::Transfer { from_location_id: from, quantity } => {
-            transfer_stock(tx, key.variant_id, (from, key.location_or_default()), quantity).await
-        }
+        StockOperation::Transfer { from_location_id: from, quantity } => transfer_stock(tx, key, from, quantity).await,
     }
 }
 
@@ -113,7 +111,8 @@ async fn adjust_stock(tx: &Tx, key: StockKey, delta: i64, reason: &'static str) 
         ));
     }
     let before = lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
-    apply_deltas(tx, &before, &[(key.location_or_default(), delta)], ("stock.adjust", reason, "input.delta")).await
+    let change = StockChange { action: "stock.adjust", reason, field: "input.delta" };
+    apply_deltas(tx, &before, &[(key.location_or_default(), delta)], change).await
 }
 
 /// Sets on-hand stock to `quantity` if it equals `expected`.
@@ -127,26 +126,23 @@ async fn set_stock(tx: &Tx, key: StockKey, quantity: i64, expected: i64) -> Resu
         let message = format!("there are {on_hand} on hand now, not {expected}: others have changed it; count again");
         return Err(Error::user(PublicErrorCode::VersionConflict, "input.expectedQuantity", message));
     }
-    apply_deltas(
-        tx,
-        &before,
-        &[(key.location_or_default(), quantity - on_hand)],
-        ("stock.set", "count", "input.quantity"),
-    )
-    .await
+    let change = StockChange { action: "stock.set", reason: "count", field: "input.quantity" };
+    apply_deltas(tx, &before, &[(key.location_or_default(), quantity - on_hand)], change).await
 }
 
-/// Moves units from one location to another.
-async fn transfer_stock(tx: &Tx, variant: i64, (from, to): (i64, i64), quantity: i64) -> Result<StockLevelRow> {
+/// Moves units from another location to that of the key.
+async fn transfer_stock(tx: &Tx, key: StockKey, from: i64, quantity: i64) -> Result<StockLevelRow> {
+    let to = key.location_or_default();
     if !(1..=MAX_STOCK_QUANTITY).contains(&quantity) {
         return Err(Error::bad_input("input.quantity", format!("a quantity is from 1 to {MAX_STOCK_QUANTITY}")));
     }
     if from == to {
         return Err(Error::bad_input("input.toLocationId", "this is where they lie; name another location"));
     }
-    let before = lock_or_create_levels(tx, variant, &[from, to], "input.toLocationId").await?;
+    let before = lock_or_create_levels(tx, key.variant_id, &[from, to], "input.toLocationId").await?;
     let deltas = [(to, quantity), (from, -quantity)];
-    apply_deltas(tx, &before, &deltas, ("stock.transfer", "transfer", "input.quantity")).await
+    let change = StockChange { action: "stock.transfer", reason: "transfer", field: "input.quantity" };
+    apply_deltas(tx, &before, &deltas, change).await
 }
 
 /// Changes to stock settings; `None` leaves a setting unchanged.
@@ -212,7 +208,13 @@ pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSetting
         stock_level::propagate_stock_changes(tx, &before, &after).await?;
         refresh_in_stock(tx, &[key.variant_id]).await?;
         if !audit_fields.is_empty() {
-            record_stock_audit(tx, "stock.settings", key.variant_id, (None, Value::Object(audit_fields))).await?;
+            tx.record_audit(&[AuditRecord {
+                action: "stock.settings",
+                entity: (NodeType::Variant, key.variant_id),
+                before: None,
+                after: Some(Value::Object(audit_fields)),
+            }])
+            .await?;
         }
         find_level(&after, key.location_or_default())
     })
@@ -265,12 +267,12 @@ pub async fn list_locations(db: &impl ConnectionTrait) -> Result<Vec<StockLocati
 async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: &str) -> Result<Vec<StockLevelRow>> {
     let mut sql = tx.sql();
     sql.push("SELECT CAST(COUNT(*) AS BIGINT) FROM variant WHERE deleted_at IS NULL AND id = ").bind(variant);
-    if count_rows(tx, sql).await? == 0 {
+    if keyset::load_count(tx, sql).await? == 0 {
         return Err(Error::not_found("input.variantId", "variant"));
     }
     let mut sql = tx.sql();
     sql.push("SELECT CAST(COUNT(*) AS BIGINT) FROM location WHERE ").eq_any("id", locations.iter().copied());
-    if count_rows(tx, sql).await? < i64::try_from(locations.len()).unwrap_or(i64::MAX) {
+    if keyset::load_count(tx, sql).await? < i64::try_from(locations.len()).unwrap_or(i64::MAX) {
         return Err(Error::not_found(field, "location"));
     }
     let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
@@ -295,8 +297,13 @@ async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: 
     stock_level::lock_stock_levels(tx, [variant]).await
 }
 
-async fn count_rows(tx: &Tx, sql: crate::infra::SqlBuilder) -> Result<i64> {
-    Ok(tx.query_one_raw(sql.into_statement()).await?.map_or(Ok(0), |row| row.try_get_by(0))?)
+/// The operation that changes on-hand stock: its audit action, the reason of its movements, and the input field of the
+/// quantity.
+#[derive(Debug, Clone, Copy)]
+struct StockChange {
+    action: &'static str,
+    reason: &'static str,
+    field: &'static str,
 }
 
 /// Applies on-hand deltas to locations and returns the resulting stock level at the first one.
@@ -304,8 +311,9 @@ async fn apply_deltas(
     tx: &Tx,
     before: &[StockLevelRow],
     deltas: &[(i64, i64)],
-    (action, reason, field): (&'static str, &str, &str),
+    change: StockChange,
 ) -> Result<StockLevelRow> {
+    let StockChange { action, reason, field } = change;
     let mut after = before.to_vec();
     for (location, delta) in deltas {
         let Some(row) = after.iter_mut().find(|row| row.location_id == *location) else { continue };
@@ -319,7 +327,7 @@ async fn apply_deltas(
             return Err(Error::bad_input(field, format!("there would be more than {MAX_STOCK_QUANTITY}")));
         }
     }
-    write_on_hand_changes(tx, before, &after, (reason, None)).await?;
+    write_on_hand_changes(tx, before, &after, MovementReason { reason, reference: None }).await?;
     stock_level::propagate_stock_changes(tx, before, &after).await?;
     let to_audit_json = |rows: &[StockLevelRow]| {
         let changed_levels = rows.iter().filter(|row| deltas.iter().any(|(location, _)| row.location_id == *location));
@@ -327,20 +335,12 @@ async fn apply_deltas(
         Value::Array(changed_levels.map(level_to_json).collect())
     };
     let level = find_level(&after, deltas.first().map_or(DEFAULT_LOCATION_ID, |(location, _)| *location))?;
-    record_stock_audit(tx, action, level.variant_id, (Some(to_audit_json(before)), to_audit_json(&after))).await?;
+    let (entity, before) = ((NodeType::Variant, level.variant_id), Some(to_audit_json(before)));
+    tx.record_audit(&[AuditRecord { action, entity, before, after: Some(to_audit_json(&after)) }]).await?;
     Ok(level)
 }
 
 fn find_level(rows: &[StockLevelRow], location_id: i64) -> Result<StockLevelRow> {
     let level = rows.iter().find(|row| row.location_id == location_id).copied();
     level.ok_or_else(|| Error::internal("updating stock", "stock level not found"))
-}
-
-async fn record_stock_audit(
-    tx: &Tx,
-    action: &'static str,
-    variant: i64,
-    (before, after): (Option<Value>, Value),
-) -> Result<()> {
-    tx.record_audit(&[AuditRecord { action, entity: (NodeType::Variant, variant), before, after: Some(after) }]).await
 }

@@ -10,9 +10,10 @@ pub mod availability;
 pub mod reservation;
 pub mod adjustments;
 pub mod movements;
+pub mod product_write;
 
 pub use availability::{StockAvailability, load_product_availability, load_variant_availability};
 pub use events::StockLow;
 pub use in_stock::refresh_in_stock;
 pub use location::DEFAULT_LOCATION_ID;
-pub use on_hand::{check_on_hand, set_on_hand, set_on_hand_with_audit};
+pub use product_write::{InvalidProductPolicy, import_products, write_product, write_products};

@@ -9,9 +9,9 @@ use super::stock_level::StockLevelRow;
 use crate::{
     base::{
         Result,
-        pagination::{Cursor, CursorValue, Page, PageRequest},
+        pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    infra::{Db, SqlBuilder},
+    infra::{Db, SqlBuilder, keyset::KeysetOrder},
 };
 
 /// A stock movement.
@@ -33,37 +33,27 @@ impl StockMovement {
     /// Returns the pagination cursor of the movement.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: MOVEMENT_CURSOR_TAG, values: Vec::new(), id: self.id }.encode()
+        MOVEMENT_ORDER.cursor(Vec::new(), self.id)
     }
 }
 
-/// Sort tag of movement cursors.
-const MOVEMENT_CURSOR_TAG: char = 'm';
+/// Newest first.
+const MOVEMENT_ORDER: KeysetOrder = KeysetOrder { tag: 'm', columns: &[], id_column: "m.id", descending: true };
 
-/// Returns a page of a variant's stock movements, at one location or at all, newest first. Statements: 1.
+/// Returns a page of the stock movements of a variant at a location, newest first. Statements: 1.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_movements(
     db: &Db,
-    (variant, location): (i64, Option<i64>),
+    variant_id: i64,
+    location_id: i64,
     page_request: &PageRequest,
 ) -> Result<Page<StockMovement>> {
     let mut sql = db.sql();
-    sql.push("SELECT m.* FROM stock_movement AS m WHERE m.variant_id = ").bind(variant);
-    if let Some(location) = location {
-        sql.push(" AND m.location_id = ").bind(location);
-    }
-    if let Some(cursor) = &page_request.cursor {
-        let field = if page_request.backwards { "before" } else { "after" };
-        let cursor = Cursor::decode(cursor, MOVEMENT_CURSOR_TAG, &[], field)?;
-        sql.push(if page_request.backwards { " AND m.id > " } else { " AND m.id < " }).bind(cursor.id);
-    }
-    sql.push(if page_request.backwards { " ORDER BY m.id" } else { " ORDER BY m.id DESC" });
-    sql.push(&format!(" LIMIT {}", page_request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| StockMovement::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, page_request))
+    sql.push("SELECT m.* FROM stock_movement AS m WHERE m.variant_id = ").bind(variant_id);
+    sql.push(" AND m.location_id = ").bind(location_id);
+    MOVEMENT_ORDER.load_page(db, sql, page_request).await
 }
 
 /// Returns the stock levels of variants at every location. Statements: 1.
@@ -82,6 +72,14 @@ pub async fn load_stock_levels(
     Ok(levels_by_variant)
 }
 
+/// By variant, then by location.
+const LOW_STOCK_ORDER: KeysetOrder = KeysetOrder {
+    tag: 'l',
+    columns: &[("i.variant_id", CursorType::Int)],
+    id_column: "i.location_id",
+    descending: false,
+};
+
 /// Returns a page of the stock levels at or below their low-stock threshold, by variant and location. Statements: 1,
 /// using a partial index.
 ///
@@ -94,31 +92,11 @@ pub async fn list_low_stock(db: &Db, page_request: &PageRequest) -> Result<Page<
          JOIN variant AS v ON v.id = i.variant_id AND v.deleted_at IS NULL AND v.track_stock \
          WHERE i.low_stock_threshold IS NOT NULL AND i.on_hand - i.reserved <= i.low_stock_threshold",
     );
-    if let Some(cursor) = &page_request.cursor {
-        let field = if page_request.backwards { "before" } else { "after" };
-        let cursor = Cursor::decode(cursor, LOW_STOCK_CURSOR_TAG, &[CursorValue::Int(0)], field)?;
-        let Some(CursorValue::Int(variant)) = cursor.values.first() else { return Ok(empty_page()) };
-        let direction = if page_request.backwards { "<" } else { ">" };
-        sql.push(&format!(" AND (i.variant_id, i.location_id) {direction} (")).bind(*variant).push(", ");
-        sql.bind(cursor.id).push(")");
-    }
-    let direction = if page_request.backwards { "DESC" } else { "ASC" };
-    sql.push(&format!(" ORDER BY i.variant_id {direction}, i.location_id {direction} LIMIT {}", page_request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| StockLevelRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, page_request))
+    LOW_STOCK_ORDER.load_page(db, sql, page_request).await
 }
-
-/// Sort tag of low-stock cursors.
-const LOW_STOCK_CURSOR_TAG: char = 'l';
 
 /// Returns the low-stock cursor of a stock level.
 #[must_use]
 pub fn encode_low_stock_cursor(row: &StockLevelRow) -> String {
-    let keys = vec![CursorValue::Int(row.variant_id)];
-    Cursor { sort_tag: LOW_STOCK_CURSOR_TAG, values: keys, id: row.location_id }.encode()
-}
-
-fn empty_page() -> Page<StockLevelRow> {
-    Page { rows: Vec::new(), has_next: false, has_previous: false }
+    LOW_STOCK_ORDER.cursor(vec![CursorValue::Int(row.variant_id)], row.location_id)
 }

@@ -7,11 +7,7 @@ use serde_json::json;
 
 use super::{in_stock::refresh_in_stock, location::DEFAULT_LOCATION_ID, stock_level};
 use crate::{
-    base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
-        global_id::NodeType,
-    },
+    base::{Result, Validator, error::PublicErrorCode, global_id::NodeType},
     infra::{AuditRecord, Tx},
 };
 
@@ -50,24 +46,37 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
     refresh_in_stock(tx, &variants).await
 }
 
-/// Locks the stock levels of variants and checks their on-hand quantities at the default location. Each expectation is
-/// a variant id, a quantity, and the path of the input field.
+/// The on-hand quantity of a variant that the caller expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedOnHand {
+    /// The variant.
+    pub variant_id: i64,
+    /// The quantity at the default location.
+    pub quantity: i64,
+    /// Path of this input.
+    pub path: String,
+}
+
+/// Locks the stock levels of variants and checks their on-hand quantities at the default location.
 ///
 /// # Errors
 /// Returns `VersionConflict` for each variant whose on-hand quantity differs.
-pub async fn check_on_hand(tx: &Tx, expected: &[(i64, i64, String)]) -> Result<()> {
+pub async fn check_on_hand(tx: &Tx, expected: &[ExpectedOnHand]) -> Result<()> {
     if expected.is_empty() {
         return Ok(());
     }
-    let rows = stock_level::lock_stock_levels(tx, expected.iter().map(|(variant, ..)| *variant)).await?;
-    let to_mismatch_error = |(variant, quantity, field): &(i64, i64, String)| {
-        let level = rows.iter().find(|row| row.variant_id == *variant && row.location_id == DEFAULT_LOCATION_ID);
+    let rows = stock_level::lock_stock_levels(tx, expected.iter().map(|expected| expected.variant_id)).await?;
+    let mut validator = Validator::default();
+    for ExpectedOnHand { variant_id, quantity, path } in expected {
+        let level = rows.iter().find(|row| row.variant_id == *variant_id && row.location_id == DEFAULT_LOCATION_ID);
         let on_hand = level.map_or(0, |row| row.on_hand);
-        let message = format!("there are {on_hand} on hand now, not {quantity}: others have changed it; count again");
-        let field = field.split('.').map(str::to_owned).collect();
-        (on_hand != *quantity).then_some(PublicError { code: PublicErrorCode::VersionConflict, field, message })
-    };
-    Error::fail_if_any(expected.iter().filter_map(to_mismatch_error).collect())
+        if on_hand != *quantity {
+            let message =
+                format!("there are {on_hand} on hand now, not {quantity}: others have changed it; count again");
+            validator.at(path).reject_as(PublicErrorCode::VersionConflict, "", message);
+        }
+    }
+    validator.finish()
 }
 
 /// Sets on-hand quantities as [`set_on_hand`] does and writes an audit record for each variant whose quantity changes.

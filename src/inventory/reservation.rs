@@ -153,7 +153,7 @@ pub async fn ship_stock(tx: &Tx, lines: &[(i64, i64, i64)], reference: &str) -> 
         return Ok(shortages);
     }
     reduce_reservations(tx, &shipped).await?;
-    write_on_hand_changes(tx, &before, &after, ("sold", Some(reference))).await?;
+    write_on_hand_changes(tx, &before, &after, MovementReason { reason: "sold", reference: Some(reference) }).await?;
     stock_level::propagate_stock_changes(tx, &before, &after).await?;
     Ok(Vec::new())
 }
@@ -167,8 +167,18 @@ pub async fn restock_variants(tx: &Tx, variants: &[(i64, i64)], reference: &str)
             row.on_hand += quantity;
         }
     }
-    write_on_hand_changes(tx, &before, &after, ("returned", Some(reference))).await?;
+    write_on_hand_changes(tx, &before, &after, MovementReason { reason: "returned", reference: Some(reference) })
+        .await?;
     stock_level::propagate_stock_changes(tx, &before, &after).await
+}
+
+/// Why on-hand stock changes, as the stock movements record it.
+#[derive(Debug, Clone, Copy)]
+pub struct MovementReason<'a> {
+    /// The reason, as stored.
+    pub reason: &'a str,
+    /// What it refers to, such as an order; `None` for nothing.
+    pub reference: Option<&'a str>,
 }
 
 /// Writes changed on-hand quantities with their reason. Triggers record the stock movements. Statements: 1.
@@ -176,8 +186,9 @@ pub async fn write_on_hand_changes(
     tx: &Tx,
     before: &[StockLevelRow],
     after: &[StockLevelRow],
-    (reason, reference): (&str, Option<&str>),
+    reason: MovementReason<'_>,
 ) -> Result<()> {
+    let MovementReason { reason, reference } = reason;
     let changed_row = |(before, after): (&StockLevelRow, &StockLevelRow)| {
         (before.on_hand != after.on_hand).then(|| json!([after.variant_id, after.location_id, after.on_hand]))
     };

@@ -1,7 +1,7 @@
 //! Notification lists for staff, newest first, and preferences of many accounts. Statements per page: 1. Each condition of
 //! a list has an index of its own.
 
-use sea_orm::{ActiveEnum, ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait};
 
 use super::{
     NotificationChannel, NotificationEventType, NotificationStatus, entity::notification_preference,
@@ -10,13 +10,17 @@ use super::{
 use crate::{
     base::{
         Error, Result,
-        pagination::{Cursor, Page, PageRequest},
+        pagination::{Page, PageRequest},
     },
-    infra::{SqlBuilder, sql_builder::query_rows},
+    infra::{
+        SqlBuilder,
+        keyset::{self, KeysetOrder},
+        sql_builder::query_rows,
+    },
 };
 
-/// Tag of this list's cursors.
-const NOTIFICATION_CURSOR_TAG: char = 'm';
+/// Newest first.
+const NOTIFICATION_ORDER: KeysetOrder = KeysetOrder { tag: 'm', columns: &[], id_column: "id", descending: true };
 /// Maximum length of a recipient to search for, in characters.
 const MAX_RECIPIENT_CHARS: usize = 254;
 
@@ -81,38 +85,24 @@ pub async fn list_notifications(
     filter: &NotificationListFilter,
     page_request: &PageRequest,
 ) -> Result<Page<Model>> {
-    let field = if page_request.backwards { "before" } else { "after" };
-    let cursor = page_request
-        .cursor
-        .as_deref()
-        .map(|text| Cursor::decode(text, NOTIFICATION_CURSOR_TAG, &[], field))
-        .transpose()?;
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT *");
     filter.push_conditions(&mut sql);
-    let (comparison, direction) = if page_request.backwards { (">", "") } else { ("<", " DESC") };
-    if let Some(cursor) = cursor {
-        sql.push(&format!(" AND id {comparison} ")).bind(cursor.id);
-    }
-    sql.push(&format!(" ORDER BY id{direction} LIMIT {}", page_request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, page_request))
+    NOTIFICATION_ORDER.load_page(db, sql, page_request).await
 }
 
 /// Returns the number of matching notifications. Statements: 1.
 pub async fn count_notifications(db: &impl ConnectionTrait, filter: &NotificationListFilter) -> Result<i64> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT COUNT(*) AS many");
+    sql.push("SELECT COUNT(*)");
     filter.push_conditions(&mut sql);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+    keyset::load_count(db, sql).await
 }
 
 /// Returns the pagination cursor of a notification.
 #[must_use]
 pub fn encode_notification_cursor(row: &Model) -> String {
-    Cursor { sort_tag: NOTIFICATION_CURSOR_TAG, values: Vec::new(), id: row.id }.encode()
+    NOTIFICATION_ORDER.cursor(Vec::new(), row.id)
 }
 
 /// Returns the preferences of accounts. Statements: 1, whose text is the same for any number of accounts.

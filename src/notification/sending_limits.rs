@@ -14,8 +14,7 @@ use super::{
     notification,
 };
 use crate::{
-    base::{Country, Result},
-    customer::validation,
+    base::{Country, Result, phone},
     identity::entity::account,
     infra::{Config, Db, Tx, config::NotificationConfig},
     pricing::shipping,
@@ -89,7 +88,7 @@ async fn admit_guest_sms(tx: &Tx, config: &Config, (account_id, phone): (Option<
     {
         return Ok(Admission::Now);
     }
-    let country = validation::find_phone_country(phone);
+    let country = phone::find_phone_country(phone);
     let is_served = match country {
         Some(country) => ships_to_country(tx, country, config.shop.country).await?,
         None => false,

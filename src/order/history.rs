@@ -25,24 +25,38 @@ pub enum OrderHistoryEvent {
     Note,
 }
 
-/// Adds an entry to the order's history. The flag beside the note makes it visible to the buyer.
-pub async fn record_history_event(
-    tx: &Tx,
-    order_id: i64,
-    event: OrderHistoryEvent,
-    note: (Option<&str>, bool),
-) -> Result<()> {
+/// Note of a history entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderNote<'a> {
+    /// Text; `None` for an entry without a note.
+    pub text: Option<&'a str>,
+    /// Whether the buyer sees the entry.
+    pub is_public: bool,
+}
+
+impl<'a> OrderNote<'a> {
+    /// Creates a note that the buyer sees.
+    #[must_use]
+    pub const fn public(text: Option<&'a str>) -> Self {
+        Self { text, is_public: true }
+    }
+
+    /// Creates a note that only staff see.
+    #[must_use]
+    pub const fn internal(text: Option<&'a str>) -> Self {
+        Self { text, is_public: false }
+    }
+}
+
+/// Adds an entry to the order's history.
+pub async fn record_history_event(tx: &Tx, order_id: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> Result<()> {
     tx.execute_raw(statement(tx, order_id, event, note).into_statement()).await?;
     Ok(())
 }
 
 /// Returns the statement that inserts a history entry.
-pub(super) fn statement(
-    tx: &Tx,
-    order: i64,
-    event: OrderHistoryEvent,
-    (note, public): (Option<&str>, bool),
-) -> SqlBuilder {
+pub(super) fn statement(tx: &Tx, order: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> SqlBuilder {
+    let OrderNote { text, is_public } = note;
     let (event_type, from, to) = match event {
         OrderHistoryEvent::Placed => (OrderHistoryEventType::Placed, None, None),
         OrderHistoryEvent::StatusChanged(from, to) => (OrderHistoryEventType::Status, Some(from), Some(to)),
@@ -58,6 +72,6 @@ pub(super) fn statement(
     );
     sql.push("created_at) VALUES (").bind(order).push(", ").bind(event_type).push(", ").bind(from);
     sql.push(", ").bind(to).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
-    sql.bind(note).push(", ").bind(public).push(", ").bind(tx.now()).push(")");
+    sql.bind(text).push(", ").bind(is_public).push(", ").bind(tx.now()).push(")");
     sql
 }

@@ -1,17 +1,20 @@
 //! Order lists: filter, sort order and pagination. Statements per page: 1.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveEnum, ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveEnum, ConnectionTrait};
 
 use super::{FulfillmentStatus, OrderRow, PaymentStatus, Status, number};
 use crate::{
     base::{
         Country, Error, Result,
-        pagination::{Cursor, CursorValue, Page, PageRequest, is_storable_time},
-        text,
+        pagination::{CursorType, CursorValue, Page, PageRequest, is_storable_time},
+        phone, text,
     },
-    customer::{OwnerScope, validation},
-    infra::SqlBuilder,
+    customer::OwnerScope,
+    infra::{
+        SqlBuilder,
+        keyset::{self, KeysetOrder},
+    },
 };
 
 /// Maximum length of a search text, in characters.
@@ -53,13 +56,32 @@ pub enum OrderSortKey {
     Total,
 }
 
+/// Sort order of order lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderListSort {
+    /// The sort key.
+    pub sort_key: OrderSortKey,
+    /// Whether the order is reversed.
+    pub reverse: bool,
+}
+
+impl OrderListSort {
+    const fn keyset(self) -> KeysetOrder {
+        let (tag, reversed_tag, columns): (char, char, &[(&str, CursorType)]) = match self.sort_key {
+            OrderSortKey::Placed => ('o', 'p', &[("o.placed_at", CursorType::Time)]),
+            OrderSortKey::Total => ('t', 'u', &[("o.total", CursorType::Int)]),
+        };
+        let tag = if self.reverse { reversed_tag } else { tag };
+        KeysetOrder { tag, columns, id_column: "o.id", descending: !self.reverse }
+    }
+}
+
 /// A validated filter with access scope and sort order.
 #[derive(Debug)]
 pub struct ResolvedOrderFilter {
     filter: OrderListFilter,
     owner_scope: OwnerScope,
-    sort_key: OrderSortKey,
-    reverse: bool,
+    sort: OrderListSort,
     search_terms: Option<OrderSearchTerms>,
 }
 
@@ -80,7 +102,7 @@ impl OrderListFilter {
     pub fn resolve(
         self,
         owner_scope: OwnerScope,
-        (sort_key, reverse): (OrderSortKey, bool),
+        sort: OrderListSort,
         country: Country,
     ) -> Result<ResolvedOrderFilter> {
         for (field, value) in [("search", &self.search), ("number", &self.number), ("sku", &self.sku)] {
@@ -99,11 +121,11 @@ impl OrderListFilter {
         let to_search_terms = |value: &str| OrderSearchTerms {
             name: text::normalize_for_search(value),
             email: value.trim().to_lowercase(),
-            phone: validation::normalize_phone_prefix(value, country),
+            phone: phone::normalize_phone_prefix(value, country),
             number: value.trim().to_uppercase(),
         };
         let search_terms = self.search.as_deref().map(to_search_terms).filter(|terms| !terms.name.is_empty());
-        Ok(ResolvedOrderFilter { search_terms, filter: self, owner_scope, sort_key, reverse })
+        Ok(ResolvedOrderFilter { search_terms, filter: self, owner_scope, sort })
     }
 }
 
@@ -205,24 +227,14 @@ impl ResolvedOrderFilter {
         sql.push(")");
     }
 
-    /// Returns the cursor tag, the sort column and a sample cursor value of the sort order.
-    fn cursor_spec(&self) -> (char, &'static str, CursorValue) {
-        match (self.sort_key, self.reverse) {
-            (OrderSortKey::Placed, false) => ('o', "o.placed_at", CursorValue::Time(DateTime::UNIX_EPOCH)),
-            (OrderSortKey::Placed, true) => ('p', "o.placed_at", CursorValue::Time(DateTime::UNIX_EPOCH)),
-            (OrderSortKey::Total, false) => ('t', "o.total", CursorValue::Int(0)),
-            (OrderSortKey::Total, true) => ('u', "o.total", CursorValue::Int(0)),
-        }
-    }
-
     /// Returns the pagination cursor of an order.
     #[must_use]
-    pub fn cursor(&self, row: &OrderRow) -> String {
-        let key = match self.sort_key {
+    pub fn encode_cursor(&self, row: &OrderRow) -> String {
+        let key = match self.sort.sort_key {
             OrderSortKey::Placed => CursorValue::Time(row.placed_at),
             OrderSortKey::Total => CursorValue::Int(row.total),
         };
-        Cursor { sort_tag: self.cursor_spec().0, values: vec![key], id: row.id }.encode()
+        self.sort.keyset().cursor(vec![key], row.id)
     }
 }
 
@@ -249,13 +261,7 @@ pub async fn list_orders(
     filter: &ResolvedOrderFilter,
     page_request: &PageRequest,
 ) -> Result<Page<OrderRow>> {
-    let field = if page_request.backwards { "before" } else { "after" };
-    let (cursor_tag, column, key_template) = filter.cursor_spec();
-    let cursor = page_request
-        .cursor
-        .as_deref()
-        .map(|text| Cursor::decode(text, cursor_tag, &[key_template], field))
-        .transpose()?;
+    let page = filter.sort.keyset().resolve(page_request)?;
     let mut sql = SqlBuilder::new(db.get_database_backend());
     let status_lists = filter.indexed_status_lists().filter(|_| sql.is_postgres());
     if let Some(status_lists) = &status_lists {
@@ -274,35 +280,20 @@ pub async fn list_orders(
         sql.push("SELECT o.* FROM orders AS o WHERE true");
         filter.push_conditions(&mut sql);
     }
-    let ascending = page_request.backwards != filter.reverse;
-    let (compare, direction) = if ascending { (">", "") } else { ("<", " DESC") };
-    if let Some(Cursor { values: keys, id, .. }) = &cursor {
-        sql.push(&format!(" AND ({column}, o.id) {compare} ("));
-        match keys.first() {
-            Some(CursorValue::Time(placed_at)) => sql.bind(*placed_at),
-            Some(CursorValue::Int(total)) => sql.bind(*total),
-            _ => return Err(Error::bad_input(field, "this is not a cursor of this list")),
-        };
-        sql.push(", ").bind(*id).push(")");
-    }
-    let order_and_limit = |nulls: &str| {
-        format!(" ORDER BY {column}{direction}{nulls}, o.id{direction}{nulls} LIMIT {}", page_request.size + 1)
-    };
+    page.push_condition(&mut sql);
     if status_lists.is_some() {
-        // No value is null; the `NULLS` clause makes the sort order match the index by status and no other index.
-        sql.push(&order_and_limit(if ascending { " NULLS FIRST" } else { " NULLS LAST" })).push(") AS o");
+        // The index by status, and no other, sorts `NULLS FIRST`.
+        page.push_nulls_first_order_and_limit(&mut sql);
+        sql.push(") AS o");
     }
-    sql.push(&order_and_limit(""));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| OrderRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, page_request))
+    page.push_order_and_limit(&mut sql);
+    page.load(db, sql).await
 }
 
 /// Returns the number of matching orders. Statements: 1, with cost proportional to that number.
 pub async fn count_orders(db: &impl ConnectionTrait, filter: &ResolvedOrderFilter) -> Result<i64> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT COUNT(*) AS many FROM orders AS o WHERE true");
+    sql.push("SELECT COUNT(*) FROM orders AS o WHERE true");
     filter.push_conditions(&mut sql);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get("", "many"))?)
+    keyset::load_count(db, sql).await
 }

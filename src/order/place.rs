@@ -80,7 +80,7 @@ pub struct NewOrderLine {
 /// Returns `InsufficientStock` for each line whose stock is too low, with the available quantity.
 pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Result<OrderRow> {
     let order = insert_order(tx, new_order).await?;
-    batch.add(history::statement(tx, new_order.id, OrderHistoryEvent::Placed, (None, true)));
+    batch.add(history::statement(tx, new_order.id, OrderHistoryEvent::Placed, history::OrderNote::public(None)));
     batch.add(tx.emit_statement(&[OrderPlaced { order: new_order.id }])?);
     let line_ids = insert_order_lines(tx, new_order, batch).await?;
     let to_request = |(line, line_id): (&NewOrderLine, &i64)| {

@@ -53,7 +53,8 @@ pub async fn find_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Orde
 pub async fn find_order_by_number(
     db: &impl ConnectionTrait,
     number: &str,
-    (owner_scope, token): (Option<OwnerScope>, Option<&str>),
+    owner_scope: Option<OwnerScope>,
+    token: Option<&str>,
 ) -> Result<Option<OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT o.* FROM orders AS o WHERE o.number = ").bind(number);

@@ -9,7 +9,7 @@ use super::{
     state_machine::{FulfillmentStatus, OrderAction},
 };
 use crate::{
-    base::{Error, Result, check_version, error::PublicErrorCode},
+    base::{Error, Result, VersionedTarget, error::PublicErrorCode},
     customer::OwnerScope,
     infra::{Db, Tx},
 };
@@ -17,24 +17,16 @@ use crate::{
 /// Maximum length of a note, in characters.
 pub const MAX_ORDER_NOTE_LENGTH: usize = 1000;
 
-/// Target of an order mutation.
-#[derive(Debug, Clone, Copy)]
-pub struct OrderTarget {
-    /// Id of the order.
-    pub order_id: i64,
-    /// Access scope of the caller.
-    pub owner_scope: OwnerScope,
-    /// Expected current version; `None` skips the check.
-    pub expected_version: Option<i32>,
-}
+/// Order to change, with the access scope of the caller.
+pub type OrderTarget = VersionedTarget<i64, OwnerScope>;
 
 /// Locks and returns the order.
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist or is outside the access scope, `VersionConflict` if the version differs.
 pub async fn lock_target_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow> {
-    let order = queries::lock_order(tx, target.order_id, target.owner_scope).await?;
-    check_version(order.version, target.expected_version)?;
+    let order = queries::lock_order(tx, target.id, target.scope).await?;
+    target.check_version(order.version)?;
     Ok(order)
 }
 
@@ -53,7 +45,8 @@ pub async fn transition_order(
     order.expires_at = None;
     let order = update_order(tx, order).await?;
     if from != to {
-        history::record_history_event(tx, order.id, OrderHistoryEvent::StatusChanged(from, to), (note, true)).await?;
+        let event = OrderHistoryEvent::StatusChanged(from, to);
+        history::record_history_event(tx, order.id, event, history::OrderNote::public(note)).await?;
         tx.emit_event(OrderStatusChanged { order: order.id, from, to }).await?;
     }
     Ok(order)
@@ -115,7 +108,8 @@ pub async fn add_order_note(db: &Db, target: OrderTarget, text: &str, is_public:
     }
     db.write_with_retry(async |tx| {
         let order = lock_target_order(tx, target).await?;
-        history::record_history_event(tx, order.id, OrderHistoryEvent::Note, (Some(&text), is_public)).await?;
+        let note = history::OrderNote { text: Some(&text), is_public };
+        history::record_history_event(tx, order.id, OrderHistoryEvent::Note, note).await?;
         update_order(tx, order).await
     })
     .await

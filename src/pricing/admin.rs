@@ -14,11 +14,10 @@ use super::entity::{
 };
 use crate::{
     base::{
-        Country, Error, GlobalId, Money, Patch, Result, check_version, error::PublicErrorCode, global_id::NodeType,
-        money::MAX_MINOR_UNITS,
+        Country, Error, GlobalId, Money, Patch, Result, Validator, VersionedTarget, error::PublicErrorCode,
+        global_id::NodeType, money::MAX_MINOR_UNITS,
     },
     catalog::category_row as category,
-    customer::{profile::diff_values, validation::Validator},
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -26,15 +25,6 @@ use crate::{
 const MAX_WEIGHT_GRAMS: i64 = 1_000_000_000;
 /// The maximum number of shipping methods, and of tax rates; their lists are not paginated.
 pub const MAX_PRICING_ROWS: usize = 1_000;
-
-/// The row to change, and its expected version.
-#[derive(Debug, Clone, Copy)]
-pub struct PricingRowTarget {
-    /// The primary key.
-    pub id: i64,
-    /// The expected version; `None` skips the check.
-    pub expected_version: Option<i32>,
-}
 
 /// The fields to set on a shipping method.
 #[derive(Debug, Default)]
@@ -120,26 +110,23 @@ pub(super) async fn insert_shipping_method(
 pub async fn update_shipping_method(
     db: &Db,
     currency: Currency,
-    target: PricingRowTarget,
+    target: VersionedTarget,
     patch: ShippingMethodPatch,
 ) -> Result<shipping_method::Model> {
     db.write(async |tx| {
         let before = lock_shipping_method(tx, target).await?;
         let mut after = before.clone();
         apply_shipping_method_patch(&mut after, patch, currency)?;
-        let (old_values, new_values) = diff_values(
-            &shipping_method_to_audit_json(&before, currency),
-            &shipping_method_to_audit_json(&after, currency),
-        );
-        if new_values.is_empty() {
+        let entity = (NodeType::ShippingMethod, before.id);
+        let (old_values, new_values) =
+            (shipping_method_to_audit_json(&before, currency), shipping_method_to_audit_json(&after, currency));
+        let Some(record) = AuditRecord::updated("shipping_method.update", entity, &old_values, &new_values) else {
             return Ok(before);
-        }
+        };
         after.version += 1;
         after.updated_at = tx.now();
         let row = after.into_active_model().reset_all().update(tx).await?;
-        let entity = (NodeType::ShippingMethod, row.id);
-        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-        tx.record_audit(&[AuditRecord { action: "shipping_method.update", entity, before, after }]).await?;
+        tx.record_audit(&[record]).await?;
         Ok(row)
     })
     .await
@@ -149,7 +136,7 @@ pub async fn update_shipping_method(
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_shipping_method(db: &Db, currency: Currency, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_shipping_method(db: &Db, currency: Currency, target: VersionedTarget) -> Result<i64> {
     db.write(async |tx| {
         let mut row = lock_shipping_method(tx, target).await?;
         let before = Some(shipping_method_to_audit_json(&row, currency));
@@ -164,11 +151,11 @@ pub async fn delete_shipping_method(db: &Db, currency: Currency, target: Pricing
     .await
 }
 
-async fn lock_shipping_method(tx: &Tx, target: PricingRowTarget) -> Result<shipping_method::Model> {
+async fn lock_shipping_method(tx: &Tx, target: VersionedTarget) -> Result<shipping_method::Model> {
     let query = shipping_method::Entity::find_by_id(target.id).filter(shipping_method::Column::DeletedAt.is_null());
     let row = query.lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "shipping method"))?;
-    check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
@@ -190,13 +177,14 @@ fn apply_shipping_method_patch(
         position,
         active,
     } = patch;
-    let mut validator = Validator::new("input");
-    validator.apply_required_text(&mut row.name, name, "name", 100);
-    validator.apply_optional_text(&mut row.description, description, "description", 1000);
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
+    input.apply_required_text(&mut row.name, name, "name", 100);
+    input.apply_optional_text(&mut row.description, description, "description", 1000);
     if let Some(codes) = countries {
         match normalize_country_codes(&codes) {
             Ok(list) => row.countries = list,
-            Err(code) => validator.add_error("countries", format!("`{code}` is no country of ISO 3166-1")),
+            Err(code) => input.reject("countries", format!("`{code}` is no country of ISO 3166-1")),
         }
     }
     let mut amount = |new_value: Patch<Decimal>, target: &mut Option<i64>, field: &str| match new_value {
@@ -204,11 +192,11 @@ fn apply_shipping_method_patch(
         Patch::Clear => *target = None,
         Patch::Set(amount) => match Money::from_decimal(amount, currency) {
             Some((money, false)) => *target = Some(money.minor_units),
-            _ => validator.add_error(field, amount_range_message(currency)),
+            _ => input.reject(field, amount_range_message(currency)),
         },
     };
     let mut base_price = Some(row.price);
-    amount(price.map_or(Patch::Unchanged, Patch::Set), &mut base_price, "price");
+    amount(Patch::from_provided(price), &mut base_price, "price");
     row.price = base_price.unwrap_or(row.price);
     amount(price_per_kg, &mut row.price_per_kg, "pricePerKg");
     amount(free_shipping_threshold, &mut row.free_shipping_threshold, "freeFrom");
@@ -216,12 +204,12 @@ fn apply_shipping_method_patch(
         Patch::Unchanged => {}
         Patch::Clear => *target = None,
         Patch::Set(grams) if (0..=MAX_WEIGHT_GRAMS).contains(&i64::from(grams)) => *target = Some(grams.into()),
-        Patch::Set(_) => validator.add_error(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
+        Patch::Set(_) => input.reject(field, format!("a weight is from 0 to {MAX_WEIGHT_GRAMS} grams")),
     };
     grams(min_weight_grams, &mut row.min_weight_grams, "minGrams");
     grams(max_weight_grams, &mut row.max_weight_grams, "maxGrams");
     if row.min_weight_grams.zip(row.max_weight_grams).is_some_and(|(min, max)| min > max) {
-        validator.add_error("maxGrams", "the heaviest parcel is lighter than the lightest");
+        input.reject("maxGrams", "the heaviest parcel is lighter than the lightest");
     }
     row.kind = if row.price_per_kg.is_some() { ShippingKind::Weight } else { ShippingKind::Flat };
     row.taxable = taxable.unwrap_or(row.taxable);
@@ -286,8 +274,8 @@ pub(super) async fn insert_tax_rate(
         created_at: tx.now(),
         updated_at: tx.now(),
     };
-    let mut validator = Validator::new("input");
-    validator.apply_country(&mut row.country_code, Patch::Set(country.to_owned()), "countryCode");
+    let mut validator = Validator::default();
+    validator.at("input").apply_country(&mut row.country_code, Patch::Set(country.to_owned()), "countryCode");
     apply_tax_rate_patch(&mut row, patch, validator)?;
     if let Some(category_id) = category {
         let query = category::Entity::find_by_id(category_id).filter(category::Column::DeletedAt.is_null());
@@ -316,21 +304,20 @@ pub(super) async fn insert_tax_rate(
 ///
 /// # Errors
 /// Returns `NotFound`, `VersionConflict`, or `BadUserInput` if a field is invalid.
-pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
+pub async fn update_tax_rate(db: &Db, target: VersionedTarget, patch: TaxRatePatch) -> Result<tax_rate::Model> {
     db.write(async |tx| {
         let before = lock_tax_rate(tx, target).await?;
         let mut after = before.clone();
-        apply_tax_rate_patch(&mut after, patch, Validator::new("input"))?;
-        let (old_values, new_values) = diff_values(&tax_rate_to_audit_json(&before), &tax_rate_to_audit_json(&after));
-        if new_values.is_empty() {
+        apply_tax_rate_patch(&mut after, patch, Validator::default())?;
+        let (old_values, new_values) = (tax_rate_to_audit_json(&before), tax_rate_to_audit_json(&after));
+        let entity = (NodeType::TaxRate, before.id);
+        let Some(record) = AuditRecord::updated("tax_rate.update", entity, &old_values, &new_values) else {
             return Ok(before);
-        }
+        };
         after.version += 1;
         after.updated_at = tx.now();
         let row = after.into_active_model().reset_all().update(tx).await?;
-        let entity = (NodeType::TaxRate, row.id);
-        let (before, after) = (Some(old_values.into()), Some(new_values.into()));
-        tx.record_audit(&[AuditRecord { action: "tax_rate.update", entity, before, after }]).await?;
+        tx.record_audit(&[record]).await?;
         Ok(row)
     })
     .await
@@ -340,7 +327,7 @@ pub async fn update_tax_rate(db: &Db, target: PricingRowTarget, patch: TaxRatePa
 ///
 /// # Errors
 /// Returns `NotFound` or `VersionConflict`.
-pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
+pub async fn delete_tax_rate(db: &Db, target: VersionedTarget) -> Result<i64> {
     db.write(async |tx| {
         let row = lock_tax_rate(tx, target).await?;
         let (key, before) = (row.id, Some(tax_rate_to_audit_json(&row)));
@@ -352,21 +339,22 @@ pub async fn delete_tax_rate(db: &Db, target: PricingRowTarget) -> Result<i64> {
     .await
 }
 
-async fn lock_tax_rate(tx: &Tx, target: PricingRowTarget) -> Result<tax_rate::Model> {
+async fn lock_tax_rate(tx: &Tx, target: VersionedTarget) -> Result<tax_rate::Model> {
     let row = tax_rate::Entity::find_by_id(target.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let row = row.ok_or_else(|| Error::not_found("id", "tax rate"))?;
-    check_version(row.version, target.expected_version)?;
+    target.check_version(row.version)?;
     Ok(row)
 }
 
 fn apply_tax_rate_patch(row: &mut tax_rate::Model, patch: TaxRatePatch, mut validator: Validator) -> Result<()> {
     let TaxRatePatch { name, percent, included } = patch;
-    validator.apply_required_text(&mut row.name, name, "name", 100);
+    let mut input = validator.at("input");
+    input.apply_required_text(&mut row.name, name, "name", 100);
     if let Some(percent) = percent {
         let points = percent.checked_mul(Decimal::ONE_HUNDRED).filter(Decimal::is_integer);
         match points.and_then(|points| points.to_i32()).filter(|points| (0..=10_000).contains(points)) {
             Some(points) => row.rate_bps = points,
-            None => validator.add_error("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
+            None => input.reject("percent", "a rate is from 0 to 100 percent, with at most two decimals"),
         }
     }
     row.included_in_price = included.unwrap_or(row.included_in_price);

@@ -14,6 +14,6 @@ pub use entity::{
     shipping_method::{self, ShippingKind},
     tax_rate,
 };
-pub use pricing_context::{PricedLine, PricedOrder, PricedShipping, PricingContext, price_order};
+pub use pricing_context::{PricedLine, PricedOrder, PricedShipping, PricingContext, ShopContext, price_order};
 pub use quote::{EffectiveTaxRate, Totals};
 pub use sellable_variant::{SellableVariant, Unavailability, load_sellable_variants};

@@ -14,6 +14,15 @@ use crate::{
     catalog::CategoryTree,
 };
 
+/// What prices depend on besides the rates of a country.
+#[derive(Debug, Clone, Copy)]
+pub struct ShopContext<'a> {
+    /// The category tree, for tax rates.
+    pub category_tree: &'a CategoryTree,
+    /// The country of the shop, where orders without an address go.
+    pub country: Country,
+}
+
 /// The tax rates of a country and the active shipping methods.
 #[derive(Debug, Clone)]
 pub struct PricingContext {

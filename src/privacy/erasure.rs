@@ -20,9 +20,9 @@ pub async fn delete_account(
     target: AccountTarget,
     password: Option<String>,
 ) -> Result<i64> {
-    let is_own = matches!(context.caller, Caller::User { account_id, .. } if account_id == target.account_id);
+    let is_own = matches!(context.caller, Caller::User { account_id, .. } if account_id == target.id);
     if is_own {
-        password_change::confirm_password(context, target.account_id, password).await?;
+        password_change::confirm_password(context, target.id, password).await?;
     }
     let account_id = context.db.write(async |tx| erase_account(tx, &target).await).await?;
     context.access_tokens.refresh(context.db).await?;

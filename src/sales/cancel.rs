@@ -101,13 +101,13 @@ async fn authorize_cancellation(context: &SalesContext<'_>, request: &CancelOrde
     if let Some(token) = token {
         let order = queries::find_orders_by_ids(context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
         if order.is_some_and(|order| order.has_token(token)) {
-            return Ok(OrderTarget { order_id, owner_scope: OwnerScope::All, expected_version });
+            return Ok(OrderTarget { id: order_id, scope: OwnerScope::All, expected_version });
         }
     }
     let not_found =
         || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
     let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
-    Ok(OrderTarget { order_id, owner_scope, expected_version })
+    Ok(OrderTarget { id: order_id, scope: owner_scope, expected_version })
 }
 
 /// Cancels a locked order with its payment. Returned units are restocked.

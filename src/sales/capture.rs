@@ -100,7 +100,8 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
     payment.capture_requested_at = None;
     transactions::update_payment_status(tx, &payment).await?;
     let note = format!("the capture was refused: {reason}");
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, (Some(&note), false)).await?;
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, history::OrderNote::internal(Some(&note)))
+        .await?;
     transition::update_order(tx, order).await
 }
 

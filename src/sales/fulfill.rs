@@ -81,7 +81,7 @@ pub async fn fulfill_order(
     context
         .db
         .write_with_retry(async |tx| {
-            let resource = ResourceKey::Existing(target.order_id);
+            let resource = ResourceKey::Existing(target.id);
             if let IdempotencyClaim::Replay(order_id) =
                 tx.claim_idempotency_key(&request.idempotency_key, resource).await?
             {
@@ -118,7 +118,8 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
     }
     let new_fulfillment = NewFulfillment { lines: quantities, carrier, tracking_number, tracking_url };
     let fulfillment_id = fulfillment::insert_fulfillment(tx, order.id, new_fulfillment).await?;
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, (None, true)).await?;
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Fulfillment, history::OrderNote::public(None))
+        .await?;
     let is_last = lines.iter().all(|line| line.unshipped_quantity() == 0);
     let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     let order = transition::transition_order(tx, order, OrderAction::Fulfill { is_last }, None).await?;

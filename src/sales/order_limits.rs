@@ -2,9 +2,9 @@
 
 use super::SalesContext;
 use crate::{
-    base::Result,
+    base::{Result, phone},
     cart::queries,
-    customer::{AddressSnapshot, validation},
+    customer::PostalAddress,
     identity::{Caller, account},
     infra::throttle::ThrottleSubject,
 };
@@ -39,7 +39,7 @@ pub async fn limit_orders(context: &SalesContext<'_>, contacts: OrderContacts<'_
         && let Some(row) = queries::find_cart_by_token(throttle.db, cart_token, context.caller).await?
     {
         emails.extend(row.email);
-        let address_snapshot = row.shipping_address.and_then(|address| AddressSnapshot::from_json(address).ok());
+        let address_snapshot = row.shipping_address.and_then(|address| PostalAddress::from_json(address).ok());
         phones.extend(row.phone.into_iter().chain(address_snapshot.and_then(|address| address.phone)));
     }
     let (limit, country) = (throttle.config.orders_per_recipient, context.config.shop.country);
@@ -47,7 +47,7 @@ pub async fn limit_orders(context: &SalesContext<'_>, contacts: OrderContacts<'_
     let emails =
         emails.iter().map(|email| ThrottleSubject::new("order email", &account::normalize_email(email.trim()), limit));
     let phones = phones.into_iter().map(|raw_phone| {
-        let number = validation::normalize_phone(&raw_phone, country).unwrap_or(raw_phone);
+        let number = phone::normalize_phone(&raw_phone, country).unwrap_or(raw_phone);
         ThrottleSubject::new("order phone", &number, limit)
     });
     let account = match context.caller {

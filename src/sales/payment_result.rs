@@ -80,13 +80,8 @@ async fn apply_success(tx: &Tx, order: OrderRow, payment: Payment) -> Result<Ord
     let lines: Vec<i64> = queries::load_lines_of_order(tx, order.id).await?.iter().map(|line| line.id).collect();
     reservation::confirm_reservations(tx, &lines).await?;
     let is_captured = payment.status == PaymentState::Captured;
-    history::record_history_event(
-        tx,
-        order.id,
-        OrderHistoryEvent::Payment,
-        (Some(if is_captured { "paid" } else { "promised" }), true),
-    )
-    .await?;
+    let note = history::OrderNote::public(Some(if is_captured { "paid" } else { "promised" }));
+    history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, note).await?;
     let order =
         OrderRow { payment_status: transactions::derive_payment_status(Some(&payment)), expires_at: None, ..order };
     if order.status == Status::Pending {

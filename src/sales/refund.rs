@@ -47,7 +47,7 @@ pub struct RefundRequest {
 /// has fewer units.
 pub async fn refund_order(context: &SalesContext<'_>, target: OrderTarget, request: RefundRequest) -> Result<OrderRow> {
     let created = context.db.write_with_retry(async |tx| {
-        let resource = ResourceKey::Existing(target.order_id);
+        let resource = ResourceKey::Existing(target.id);
         if let IdempotencyClaim::Replay(_) = tx.claim_idempotency_key(&request.idempotency_key, resource).await? {
             return Ok(None);
         }
@@ -58,7 +58,7 @@ pub async fn refund_order(context: &SalesContext<'_>, target: OrderTarget, reque
         // Executes the refund immediately if possible; otherwise the job stored with it retries.
         execute_refund(context.db, context.payment_providers, refund_id).await?;
     }
-    queries::find_order(context.db, target.order_id).await
+    queries::find_order(context.db, target.id).await
 }
 
 /// Retries a declined refund under a new idempotency key. Its lines stay unchanged.

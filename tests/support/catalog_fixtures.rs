@@ -2,8 +2,9 @@
 
 use chrono::TimeDelta;
 use savannah::{
-    catalog::{self, ProductInput, VariantInput, category::CategoryIndex, persist::WriteSummary},
-    import_export::seed::{CatalogGenerator, to_product_input},
+    base::Patch,
+    catalog::{CategoryInput, ProductPatch, VariantPatch, category::CategoryIndex, write::WriteReport},
+    import_export::seed::{CatalogGenerator, to_product_patch},
     infra::Db,
     inventory,
 };
@@ -18,14 +19,9 @@ const BATCH_SIZE: usize = 25;
 
 impl TestApp {
     /// Saves products with their stock.
-    pub async fn save_products(&self, product_inputs: &[ProductInput]) -> WriteSummary {
+    pub async fn save_products(&self, product_inputs: &[ProductPatch]) -> WriteReport {
         let currency = self.http_app.state.config.shop.currency;
-        let write = self.db.write(async |tx| {
-            let saved = catalog::save_products(tx, currency, product_inputs).await?;
-            let counts: Vec<_> = saved.variants.iter().filter_map(|(key, stock)| Some((*key, (*stock)?))).collect();
-            inventory::set_on_hand(tx, &counts).await?;
-            Ok(saved)
-        });
+        let write = self.db.write(async |tx| inventory::import_products(tx, currency, product_inputs).await);
         let saved = write.await.unwrap_or_else(|error| panic!("products not saved: {}", error.log_message()));
         assert_eq!(saved.rejected, []);
         self.run_clock_tick().await;
@@ -63,7 +59,7 @@ impl TestApp {
         let app = Self::start(backend).await;
         let generator = CatalogGenerator::new(PRODUCT_COUNT as u64, CATEGORY_COUNT);
         app.create_categories((0..CATEGORY_COUNT).map(|number| generator.category_path(number))).await;
-        let generate = |index: usize| to_product_input(generator.generate_product(index as u64), 2);
+        let generate = |index: usize| to_product_patch(generator.generate_product(index as u64), 2);
         let product_inputs: Vec<_> = (0..PRODUCT_COUNT).map(|index| vary_product(index, generate(index))).collect();
         let mut created_times = Vec::new();
         for batch in product_inputs.chunks(BATCH_SIZE) {
@@ -104,15 +100,15 @@ pub async fn create_categories(db: &Db, paths: impl Iterator<Item = Vec<String>>
 }
 
 /// Adds cases that the generator lacks: ties, missing vendors, accents, untracked stock.
-fn vary_product(index: usize, mut product_input: ProductInput) -> ProductInput {
+fn vary_product(index: usize, mut product_input: ProductPatch) -> ProductPatch {
     if index.is_multiple_of(7) {
-        product_input.vendor = None;
+        product_input.vendor = Patch::Unchanged;
     }
     if index.is_multiple_of(5) {
-        product_input.featured = Some(true);
+        product_input.featured = Patch::Set(true);
     }
     if index % 12 == 1 {
-        product_input.name = Some("Café Crème".into());
+        product_input.name = Patch::Set("Café Crème".into());
     } else if index % 12 == 2 {
         product_input.name = product_input.name.map(|name| format!("Ünder {name}"));
     } else if index % 12 == 3 {
@@ -120,33 +116,32 @@ fn vary_product(index: usize, mut product_input: ProductInput) -> ProductInput {
         product_input.vendor = product_input.vendor.map(|vendor| vendor.to_uppercase());
     }
     if index.is_multiple_of(8) {
-        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = Some(0));
+        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = Patch::Set(0));
     }
     if index.is_multiple_of(17) {
-        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = None);
+        product_input.variants.iter_mut().for_each(|variant| variant.on_hand = Patch::Unchanged);
     }
     product_input
 }
 
 /// Adds a tag: a change that affects only the time of the last update.
-fn add_retouched_tag(product_input: ProductInput) -> ProductInput {
-    let tags = product_input.tags.into_iter().flatten().chain(["retouched".to_owned()]).collect();
-    ProductInput { tags: Some(tags), ..product_input }
+fn add_retouched_tag(product_input: ProductPatch) -> ProductPatch {
+    let tags = product_input.tags.into_value().into_iter().flatten().chain(["retouched".to_owned()]).collect();
+    ProductPatch { tags: Patch::Set(tags), ..product_input }
 }
 
 /// Returns the input of a simple product, in stock, with the SKU `SLUG`.
-pub fn simple_product(slug: &str, name: &str, price: i64) -> ProductInput {
-    let variant = VariantInput {
-        sku: Some(slug.to_uppercase()),
-        price: Some(price.into()),
-        on_hand: Some(5),
-        ..VariantInput::default()
+pub fn simple_product(slug: &str, name: &str, price: i64) -> ProductPatch {
+    let variant = VariantPatch {
+        sku: Patch::Set(slug.to_uppercase()),
+        price: Patch::Set(price.into()),
+        on_hand: Patch::Set(5),
+        ..VariantPatch::default()
     };
-    ProductInput {
-        slug: slug.into(),
-        name: Some(name.into()),
-        category_path: Some(vec!["Things".into()]),
+    ProductPatch {
+        name: Patch::Set(name.into()),
+        category: Patch::Set(CategoryInput::Path(vec!["Things".into()])),
         variants: vec![variant],
-        ..ProductInput::default()
+        ..ProductPatch::for_slug(slug)
     }
 }

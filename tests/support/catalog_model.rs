@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use savannah::{
     base::{
+        Patch,
         search_token::{SearchToken, tokenize},
         text,
     },
-    catalog::{ProductInput, PublicationStatus, VariantInput, sanitize},
+    catalog::{CategoryInput, ProductPatch, PublicationStatus, VariantPatch, sanitize},
 };
 use serde_json::{Map, Value, json};
 
@@ -39,55 +40,60 @@ pub struct ModelProduct {
 }
 
 /// Returns the current price of a variant, and whether it is a sale price.
-fn current_price(variant: &VariantInput, now: DateTime<Utc>) -> (Decimal, bool) {
-    let price = variant.price.expect("a price");
-    let sale = variant.sale.flatten().filter(|sale| {
-        let on = sale.starts_at.is_none_or(|time| time <= now) && sale.ends_at.is_none_or(|time| now < time);
-        on && sale.price < price
-    });
-    sale.map_or((price, false), |sale| (sale.price, true))
+fn current_price(variant: &VariantPatch, now: DateTime<Utc>) -> (Decimal, bool) {
+    let price = variant.price.into_value().expect("a price");
+    let (starts_at, ends_at) = (variant.sale_starts_at.into_value(), variant.sale_ends_at.into_value());
+    let is_active = starts_at.is_none_or(|time| time <= now) && ends_at.is_none_or(|time| now < time);
+    let sale_price = variant.sale_price.into_value().filter(|sale_price| is_active && *sale_price < price);
+    sale_price.map_or((price, false), |sale_price| (sale_price, true))
 }
 
 impl ModelProduct {
     pub fn from_input(
         index: usize,
-        product_input: &ProductInput,
+        product_input: &ProductPatch,
         (created, updated): (DateTime<Utc>, DateTime<Utc>),
         now: DateTime<Utc>,
     ) -> Self {
-        let name = product_input.name.clone().expect("a name");
+        let name = product_input.name.value().expect("a name");
         let prices = product_input.variants.iter().map(|variant| current_price(variant, now));
         let (price, on_sale) = prices.reduce(|a, b| if b.0 < a.0 { b } else { a }).expect("a variant");
-        let tags = product_input.tags.clone().unwrap_or_default();
+        let Patch::Set(CategoryInput::Path(category)) = product_input.category.clone() else { panic!("no category") };
+        let tags = product_input.tags.value().cloned().unwrap_or_default();
         let description = sanitize::convert_html_to_text(&sanitize::sanitize_html(
-            product_input.description_html.as_deref().unwrap_or_default(),
+            product_input.description.value().map_or("", String::as_str),
         ));
-        let choices = |variant: &VariantInput| {
-            let pairs = product_input.options.iter().zip(&variant.options);
-            pairs.map(|(name, value)| (text::normalize_text(name), text::normalize_text(value))).collect::<Vec<_>>()
+        let choices = |variant: &VariantPatch| {
+            let pairs = product_input.options().iter().zip(variant.option_values());
+            pairs
+                .map(|(option, value)| (text::normalize_text(&option.name), text::normalize_text(value)))
+                .collect::<Vec<_>>()
         };
         let variants: Vec<_> = product_input.variants.iter().map(choices).collect();
-        let skus: Vec<_> = product_input.variants.iter().filter_map(|variant| variant.sku.clone()).collect();
-        let mut words: BTreeSet<String> = index_words(&name).collect();
+        let skus: Vec<_> = product_input.variants.iter().filter_map(|variant| variant.sku.value().cloned()).collect();
+        let mut words: BTreeSet<String> = index_words(name).collect();
         let name_words = words.clone();
-        words.extend(index_words(product_input.vendor.as_deref().unwrap_or_default()));
+        words.extend(index_words(product_input.vendor.value().map_or("", String::as_str)));
         words.extend(tags.iter().chain(&skus).flat_map(|text| index_words(text)));
         words.extend(variants.iter().flatten().flat_map(|(_, value)| index_words(value)));
         words.extend(index_words(&description));
         Self {
             index,
-            slug: product_input.slug.clone(),
-            normalized_name: text::normalize_for_search(&name),
-            is_active: product_input.status == Some(PublicationStatus::Active),
-            featured: product_input.featured == Some(true),
+            slug: product_input.slug().expect("a slug").to_owned(),
+            normalized_name: text::normalize_for_search(name),
+            is_active: product_input.status == Patch::Set(PublicationStatus::Active),
+            featured: product_input.featured == Patch::Set(true),
             created_at: created,
             updated_at: updated,
             price,
             on_sale,
-            in_stock: product_input.variants.iter().any(|variant| variant.on_hand.is_none_or(|stock| stock > 0)),
-            vendor: product_input.vendor.clone(),
+            in_stock: product_input
+                .variants
+                .iter()
+                .any(|variant| variant.on_hand.into_value().is_none_or(|stock| stock > 0)),
+            vendor: product_input.vendor.value().cloned(),
             tags,
-            category: product_input.category_path.clone().expect("a category"),
+            category,
             skus,
             variants,
             name_words,

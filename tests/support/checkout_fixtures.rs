@@ -1,7 +1,7 @@
 //! Checkout fixtures: carts, products, shipping methods and tax.
 
 use savannah::{
-    base::{GlobalId, global_id::NodeType},
+    base::{GlobalId, Patch, global_id::NodeType},
     pricing,
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ impl TestApp {
     /// Creates a simple product with this stock. Returns the variant's id.
     pub async fn create_product(&self, slug: &str, price: i64, stock: Option<i64>) -> String {
         let mut product_input = simple_product(slug, slug, price);
-        product_input.variants[0].on_hand = stock;
+        product_input.variants[0].on_hand = Patch::from_provided(stock);
         self.save_products(&[product_input]).await;
         self.query_variant_id(&slug.to_uppercase()).await
     }

@@ -15,7 +15,7 @@ use crate::{
     catalog::{
         category_tree,
         entity::{category, product},
-        persist::ProductsChanged,
+        events::ProductsChanged,
     },
     infra::{AuditRecord, Tx},
 };

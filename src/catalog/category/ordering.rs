@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{CategoriesChanged, MAX_CATEGORY_DEPTH};
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
-    catalog::{category_tree, entity::category, validation_errors::ValidationErrors},
+    base::{Error, GlobalId, Result, Validator, error::PublicErrorCode, global_id::NodeType, validation::InputScope},
+    catalog::{category_tree, entity::category},
     infra::{AuditRecord, Tx},
 };
 
@@ -57,9 +57,9 @@ pub(super) fn insert_sibling(siblings: &mut Vec<i64>, category_id: i64, position
 }
 
 /// Rejects negative positions.
-pub(super) fn validate_position(position: Option<i32>, path: &str, errors: &mut ValidationErrors) {
+pub(super) fn validate_position(position: Option<i32>, field: &str, scope: &mut InputScope<'_>) {
     if position.is_some_and(|position| position < 0) {
-        errors.add_bad_input(path, "a position is 0 or more");
+        scope.reject(field, "a position is 0 or more");
     }
 }
 
@@ -104,24 +104,22 @@ pub async fn move_category(tx: &Tx, category_id: i64, parent_id: Option<i64>, po
     category_tree::lock_category_tree(tx).await?;
     let row = find_active_category(tx, category_id, "id").await?;
     let (parent_path, parent_depth) = load_parent_path(tx, parent_id, "parentId").await?;
-    let mut errors = ValidationErrors::default();
-    validate_position(position, "position", &mut errors);
+    let mut validator = Validator::default();
+    let mut scope = validator.at("");
+    validate_position(position, "position", &mut scope);
     if parent_path.starts_with(&row.path) {
-        errors.add_bad_input("parentId", format!("`{}` cannot lie in itself or in what lies in it", row.name));
+        scope.reject("parentId", format!("`{}` cannot lie in itself or in what lies in it", row.name));
     } else if row.parent_id != parent_id {
         let subtree_depth = load_max_subtree_depth(tx, &row.path).await? - count_path_depth(&row.path);
         if parent_depth + 1 + subtree_depth > MAX_CATEGORY_DEPTH {
-            errors.add_bad_input("parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
+            scope.reject("parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
         }
         if sibling_name_exists(tx, parent_id, &row.name_normalized, category_id).await? {
-            errors.add(
-                PublicErrorCode::AlreadyExists,
-                "parentId",
-                format!("there is a category `{}` there already", row.name),
-            );
+            let message = format!("there is a category `{}` there already", row.name);
+            scope.reject_as(PublicErrorCode::AlreadyExists, "parentId", message);
         }
     }
-    errors.into_user_errors()?;
+    validator.finish()?;
 
     let mut sibling_ids = load_sibling_ids(tx, parent_id).await?;
     sibling_ids.retain(|sibling_id| *sibling_id != category_id);

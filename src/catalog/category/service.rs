@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     CategoriesChanged, MAX_CATEGORY_DEPTH, MAX_CATEGORY_SLUG_LENGTH,
@@ -14,13 +14,11 @@ use super::{
     validate_category_name,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType, text},
-    catalog::{
-        ExpectedVersion, category_tree,
-        entity::category,
-        validation_errors::{ValidationErrors, join_field_path},
-        write,
+    base::{
+        Error, ExpectedVersion, GlobalId, Patch, Result, Validator, error::PublicErrorCode, global_id::NodeType, text,
+        validation::InputScope,
     },
+    catalog::{category_tree, entity::category, write},
     infra::{AuditRecord, Tx},
 };
 
@@ -44,17 +42,17 @@ pub struct NewCategory {
     pub position: Option<i32>,
 }
 
-/// Changes to a category; `None` leaves a field unchanged.
+/// Changes to a category.
 #[derive(Debug, Clone, Default)]
 pub struct CategoryPatch {
     /// Expected current version (optimistic locking).
     pub expected_version: Option<ExpectedVersion>,
     /// Display name.
-    pub name: Option<String>,
+    pub name: Patch,
     /// URL slug.
-    pub slug: Option<String>,
-    /// Description; `Some(None)` clears it.
-    pub description: Option<Option<String>>,
+    pub slug: Patch,
+    /// Description.
+    pub description: Patch,
 }
 
 /// Creates a category and returns its id.
@@ -64,31 +62,21 @@ pub struct CategoryPatch {
 pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
     let NewCategory { name, parent_id, slug, description, position } = input;
     category_tree::lock_category_tree(tx).await?;
-    let mut errors = ValidationErrors::default();
-    let path = match load_parent_path(tx, parent_id, "input.parentId").await {
-        Ok((path, level)) => {
-            if level >= MAX_CATEGORY_DEPTH {
-                errors
-                    .add_bad_input("input.parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
-            }
-            Some(path)
-        }
-        Err(error) => {
-            for entry in error.into_public_errors()? {
-                errors.add(entry.code, "input.parentId", entry.message);
-            }
-            None
-        }
-    };
-    let name_validator = CategoryNameValidator { parent_id: path.is_some().then_some(parent_id), excluded_id: 0 };
-    let name_normalized = name_validator.validate_name(tx, &name, &mut errors).await?;
+    let mut validator = Validator::default();
+    let parent = validator.collect(load_parent_path(tx, parent_id, "input.parentId").await)?;
+    let mut scope = validator.at("input");
+    if parent.as_ref().is_some_and(|(_, level)| *level >= MAX_CATEGORY_DEPTH) {
+        scope.reject("parentId", format!("a category is at most {MAX_CATEGORY_DEPTH} levels deep"));
+    }
+    let siblings = parent.is_some().then_some(Siblings { parent_id, excluded_id: 0 });
+    let name_normalized = validate_name(tx, &name, siblings, &mut scope).await?;
     let slug = match slug {
-        Some(slug) => validate_unique_slug(tx, slug, 0, &mut errors).await?,
-        None => generate_unique_slug(tx, &name, &mut errors).await?,
+        Some(slug) => validate_unique_slug(tx, slug, 0, &mut scope).await?,
+        None => generate_unique_slug(tx, &name, &mut scope).await?,
     };
-    let description = validate_description(description, &mut errors);
-    validate_position(position, "input.position", &mut errors);
-    errors.into_user_errors()?;
+    let description = description.and_then(|text| validate_description(&text, &mut scope));
+    validate_position(position, "position", &mut scope);
+    validator.finish()?;
 
     let category_id = tx.allocate_ids("category", 1).await?.next();
     let category_id = category_id.ok_or_else(|| Error::internal("allocating a category id", "no id returned"))?;
@@ -108,26 +96,19 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         slug,
         description,
         position: final_position,
-        path: format!("{}{category_id}/", path.unwrap_or_else(|| "/".into())),
+        path: format!("{}{category_id}/", parent.map_or_else(|| "/".into(), |(path, _)| path)),
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
         deleted_at: None,
     };
-    let audit_fields = collect_audit_fields(&row);
+    let record =
+        AuditRecord::created("category.create", (NodeType::Category, category_id), &category_to_audit_json(&row));
     category::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(tx).await?;
     renumber_siblings(tx, &[&sibling_ids]).await?;
     category_tree::bump_tree_version(tx).await?;
     tx.emit_event(CategoriesChanged { made: vec![category_id], ..CategoriesChanged::default() }).await?;
-    let after = audit_fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    let after = Some(Value::Object(after));
-    tx.record_audit(&[AuditRecord {
-        action: "category.create",
-        entity: (NodeType::Category, category_id),
-        before: None,
-        after,
-    }])
-    .await?;
+    tx.record_audit(&[record]).await?;
     Ok(category_id)
 }
 
@@ -140,35 +121,27 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     category_tree::lock_category_tree(tx).await?;
     let before = find_active_category(tx, category_id, "id").await?;
     let mut row = before.clone();
-    let mut errors = ValidationErrors::default();
-    errors.check_version(expected_version.as_ref(), before.version);
-    if let Some(name) = name {
-        row.name_normalized = CategoryNameValidator { parent_id: Some(before.parent_id), excluded_id: category_id }
-            .validate_name(tx, &name, &mut errors)
-            .await?;
+    let mut validator = Validator::default();
+    validator.check_version(expected_version.as_ref(), before.version);
+    let mut scope = validator.at("input");
+    if let Some(name) = name.into_value() {
+        let siblings = Siblings { parent_id: before.parent_id, excluded_id: category_id };
+        row.name_normalized = validate_name(tx, &name, Some(siblings), &mut scope).await?;
         name.trim().clone_into(&mut row.name);
     }
-    if let Some(slug) = slug.filter(|slug| *slug != before.slug) {
-        row.slug = validate_unique_slug(tx, slug, category_id, &mut errors).await?;
+    if let Some(slug) = slug.into_value().filter(|slug| *slug != before.slug) {
+        row.slug = validate_unique_slug(tx, slug, category_id, &mut scope).await?;
     }
-    if let Some(description) = description {
-        row.description = validate_description(description, &mut errors);
+    if let Some(description) = description.or_empty() {
+        row.description = validate_description(&description, &mut scope);
     }
-    errors.into_user_errors()?;
+    validator.finish()?;
     if row == before {
         return Ok(());
     }
-    let (fields_before, fields_after) = (collect_audit_fields(&before), collect_audit_fields(&row));
-    let changed_fields = |fields: &Map<String, Value>| {
-        let differs = fields.iter().filter(|(name, _)| fields_before.get(*name) != fields_after.get(*name));
-        Value::Object(differs.map(|(name, value)| (name.clone(), value.clone())).collect())
-    };
-    let change = AuditRecord {
-        action: "category.update",
-        entity: (NodeType::Category, category_id),
-        before: Some(changed_fields(&fields_before)),
-        after: Some(changed_fields(&fields_after)),
-    };
+    let entity = (NodeType::Category, category_id);
+    let (fields_before, fields_after) = (category_to_audit_json(&before), category_to_audit_json(&row));
+    let record = AuditRecord::updated("category.update", entity, &fields_before, &fields_after);
     let mut active = before.into_active_model();
     active.name = Set(row.name);
     active.name_normalized = Set(row.name_normalized);
@@ -179,56 +152,49 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     active.update(tx).await?;
     category_tree::bump_tree_version(tx).await?;
     tx.emit_event(CategoriesChanged { changed: vec![category_id], ..CategoriesChanged::default() }).await?;
-    tx.record_audit(&[change]).await
+    tx.record_audit(record.as_slice()).await
 }
 
-/// Validator of a category's name, which is unique among siblings. `parent_id` is `None` if the parent is invalid.
-struct CategoryNameValidator {
-    parent_id: write::NullablePatch<i64>,
+/// The siblings of a category, whose names differ from its own.
+#[derive(Debug, Clone, Copy)]
+struct Siblings {
+    parent_id: Option<i64>,
+    /// The category itself.
     excluded_id: i64,
 }
 
-impl CategoryNameValidator {
-    /// Validates the name and returns it normalized.
-    async fn validate_name(&self, tx: &Tx, name: &str, errors: &mut ValidationErrors) -> Result<String> {
-        let name_normalized = text::normalize_text(name);
-        let path = "input.name";
-        if let Err(error) = validate_category_name(name) {
-            errors.add_bad_input(path, error.to_public_error().message);
-        } else if name.trim().contains(char::is_control) {
-            errors.add_bad_input(path, "a name of one line: no line breaks or other control characters");
-        } else if let Some(parent) = self.parent_id
-            && sibling_name_exists(tx, parent, &name_normalized, self.excluded_id).await?
-        {
-            let message = format!("there is a category `{}` there already", name.trim());
-            errors.add(PublicErrorCode::AlreadyExists, path, message);
-        }
-        Ok(name_normalized)
+/// Validates the name of a category and returns it normalized. `siblings` is `None` if the parent is invalid.
+async fn validate_name(tx: &Tx, name: &str, siblings: Option<Siblings>, scope: &mut InputScope<'_>) -> Result<String> {
+    let name_normalized = text::normalize_text(name);
+    if let Err(error) = validate_category_name(name) {
+        scope.reject("name", error.to_public_error().message);
+    } else if name.trim().contains(char::is_control) {
+        scope.reject("name", "a name of one line: no line breaks or other control characters");
+    } else if let Some(Siblings { parent_id, excluded_id }) = siblings
+        && sibling_name_exists(tx, parent_id, &name_normalized, excluded_id).await?
+    {
+        let message = format!("there is a category `{}` there already", name.trim());
+        scope.reject_as(PublicErrorCode::AlreadyExists, "name", message);
     }
+    Ok(name_normalized)
 }
 
 /// Validates a slug and that no other category has it, and returns it.
-async fn validate_unique_slug(
-    tx: &Tx,
-    slug: String,
-    excluded_id: i64,
-    errors: &mut ValidationErrors,
-) -> Result<String> {
-    let path = join_field_path("input", "slug");
+async fn validate_unique_slug(tx: &Tx, slug: String, excluded_id: i64, scope: &mut InputScope<'_>) -> Result<String> {
     if let Err(reason) = write::check_slug(&slug) {
-        errors.add_bad_input(&path, reason);
-    } else if find_slug_owners(tx, std::slice::from_ref(&slug))
-        .await?
-        .into_iter()
-        .any(|(_, owner_id)| owner_id != excluded_id)
-    {
-        errors.add(PublicErrorCode::AlreadyExists, &path, format!("another category has, or had, the slug `{slug}`"));
+        scope.reject("slug", reason);
+    } else {
+        let owners = find_slug_owners(tx, std::slice::from_ref(&slug)).await?;
+        if owners.into_iter().any(|(_, owner_id)| owner_id != excluded_id) {
+            let message = format!("another category has, or had, the slug `{slug}`");
+            scope.reject_as(PublicErrorCode::AlreadyExists, "slug", message);
+        }
     }
     Ok(slug)
 }
 
 /// Generates a slug from the name, with a number appended if it is taken.
-async fn generate_unique_slug(tx: &Tx, name: &str, errors: &mut ValidationErrors) -> Result<String> {
+async fn generate_unique_slug(tx: &Tx, name: &str, scope: &mut InputScope<'_>) -> Result<String> {
     let base_slug = Some(text::slugify(name, MAX_CATEGORY_SLUG_LENGTH))
         .filter(|slug| !slug.is_empty())
         .unwrap_or_else(|| "category".into());
@@ -239,7 +205,7 @@ async fn generate_unique_slug(tx: &Tx, name: &str, errors: &mut ValidationErrors
     let free_slug = candidates.into_iter().find(|slug| !taken_slugs.contains(slug));
     if free_slug.is_none() {
         let message = "every slug that could be made of the name is taken: say one";
-        errors.add(PublicErrorCode::AlreadyExists, "input.slug", message);
+        scope.reject_as(PublicErrorCode::AlreadyExists, "slug", message);
     }
     Ok(free_slug.unwrap_or(base_slug))
 }
@@ -252,23 +218,18 @@ async fn find_slug_owners(tx: &Tx, slugs: &[String]) -> Result<Vec<(String, i64)
     rows.iter().map(|row| Ok((row.try_get("", "slug")?, row.try_get("", "id")?))).collect()
 }
 
-fn validate_description(description: Option<String>, errors: &mut ValidationErrors) -> Option<String> {
-    let text = description?.trim().to_owned();
+fn validate_description(description: &str, scope: &mut InputScope<'_>) -> Option<String> {
+    let text = description.trim();
     if text.chars().count() > MAX_CATEGORY_DESCRIPTION_LENGTH {
-        errors.add_bad_input("input.description", format!("at most {MAX_CATEGORY_DESCRIPTION_LENGTH} characters"));
+        scope.reject("description", format!("at most {MAX_CATEGORY_DESCRIPTION_LENGTH} characters"));
     }
-    Some(text).filter(|text| !text.is_empty())
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Returns the fields of a category that the audit log records.
-fn collect_audit_fields(row: &category::Model) -> Map<String, Value> {
-    let parent = row.parent_id.map(|parent_id| GlobalId::new(NodeType::Category, parent_id).encode());
-    let fields = [
-        ("name", json!(row.name)),
-        ("slug", json!(row.slug)),
-        ("description", json!(row.description)),
-        ("parent", json!(parent)),
-        ("position", json!(row.position)),
-    ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+fn category_to_audit_json(row: &category::Model) -> Value {
+    json!({
+        "name": row.name, "slug": row.slug, "description": row.description, "position": row.position,
+        "parent": row.parent_id.map(|parent_id| GlobalId::new(NodeType::Category, parent_id).encode()),
+    })
 }

@@ -1,29 +1,34 @@
-//! Changes to the options of a product: renamed, reordered, added or removed.
+//! The options of a product after a write: renamed, reordered, added or removed. No I/O.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::{OptionInput, ProductPatch, loaded::LoadedProducts};
+use super::{input::OptionInput, load::ExistingRows, match_variants::VariantMatch, validate::MAX_LABEL_LENGTH};
 use crate::{
-    base::text,
-    catalog::{
-        entity::variant,
-        row_values::MAX_LABEL_LENGTH,
-        validation_errors::{ValidationErrors, join_field_path},
-    },
+    base::{text, validation::InputScope},
+    catalog::entity::variant,
 };
 
 /// Maximum number of options of a product.
 const MAX_PRODUCT_OPTIONS: usize = 10;
+
+/// The existing options of a product.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExistingOptions<'a> {
+    /// The loaded rows.
+    pub(super) rows: &'a ExistingRows,
+    /// Option names, in order.
+    pub(super) names: &'a [String],
+    /// All variants, including deleted ones.
+    pub(super) variants: &'a [variant::Model],
+}
 
 /// The options of a product, and the option values of its existing variants.
 #[derive(Debug, Default)]
 pub(super) struct OptionLayout {
     /// Option names, in order.
     pub(super) names: Vec<String>,
-    /// Whether they differ from the existing ones.
-    pub(super) is_changed: bool,
-    /// Option values of active variants by variant id, where they may have changed.
-    pub(super) values_by_variant: HashMap<i64, Vec<String>>,
+    /// Option values of active variants by their index, where they may have changed.
+    pub(super) values_by_row: BTreeMap<usize, Vec<String>>,
 }
 
 /// The source of an option's values.
@@ -34,76 +39,79 @@ enum OptionValueSource {
     Constant(String),
 }
 
-impl OptionLayout {
-    /// Returns the existing options, or those of the edit.
-    pub(super) fn from_patch(
-        patch: &ProductPatch,
-        existing: &[String],
-        (variants, loaded): (&[variant::Model], &LoadedProducts),
-        errors: &mut ValidationErrors,
-    ) -> Self {
-        let Some(inputs) = &patch.options else { return Self { names: existing.to_vec(), ..Self::default() } };
-        let path = join_field_path(&patch.path, "options");
-        errors.validate_count(&path, inputs.len(), MAX_PRODUCT_OPTIONS);
-        let mut seen = HashSet::new();
+impl ExistingOptions<'_> {
+    /// Keeps the options.
+    pub(super) fn keep(self) -> OptionLayout {
+        OptionLayout { names: self.names.to_vec(), values_by_row: BTreeMap::new() }
+    }
+
+    /// Returns the options of an import: its own, unless variants not in the input have another number of options.
+    pub(super) fn replace_if_compatible(self, options: &[OptionInput], matches: &[VariantMatch]) -> OptionLayout {
+        let is_unmatched = |(index, row): (usize, &variant::Model)| {
+            row.deleted_at.is_none() && !matches.contains(&VariantMatch::Existing(index))
+        };
+        let has_other_variants = || self.variants.iter().enumerate().any(is_unmatched);
+        if options.is_empty() || (options.len() != self.names.len() && has_other_variants()) {
+            return self.keep();
+        }
+        OptionLayout { names: options.iter().map(|option| option.name.clone()).collect(), ..OptionLayout::default() }
+    }
+
+    /// Returns the options of an edit, with the values that existing variants take over. `product` is the scope of the
+    /// product's input.
+    pub(super) fn rearrange(self, options: &[OptionInput], product: &mut InputScope<'_>) -> OptionLayout {
+        product.check_count("options", options.len(), MAX_PRODUCT_OPTIONS);
+        let mut scope = product.at("options");
+        let is_active = |row: &variant::Model| row.deleted_at.is_none();
+        let has_variants = self.variants.iter().any(is_active);
+        let mut seen_names = HashSet::new();
         let (mut names, mut sources) = (Vec::new(), Vec::new());
-        let active_variants: Vec<_> = variants.iter().filter(|row| row.deleted_at.is_none()).collect();
-        for (index, input) in inputs.iter().enumerate() {
-            let path = join_field_path(&path, &index.to_string());
-            let name = errors.validate_text(&join_field_path(&path, "name"), &input.name, MAX_LABEL_LENGTH);
-            let name_normalized = text::normalize_text(&name);
-            if name_normalized.is_empty() {
-                errors.add_bad_input(&join_field_path(&path, "name"), "an option needs a name");
-            } else if !seen.insert(name_normalized) {
-                errors.add_bad_input(&join_field_path(&path, "name"), "two options of one name");
+        for (index, option) in options.iter().enumerate() {
+            let mut scope = scope.at(&index.to_string());
+            let name = scope.text("name", &option.name, MAX_LABEL_LENGTH);
+            let normalized_name = text::normalize_text(&name);
+            if normalized_name.is_empty() {
+                scope.reject("name", "an option needs a name");
+            } else if !seen_names.insert(normalized_name) {
+                scope.reject("name", "two options of one name");
             }
-            sources.push(resolve_value_source(input, existing, (&path, active_variants.is_empty()), errors));
+            sources.push(self.resolve_value_source(option, has_variants, &mut scope));
             names.push(name);
         }
-        let existing_indexes = sources.iter().filter_map(|source| match source {
-            OptionValueSource::Existing(source_index) => Some(source_index),
-            OptionValueSource::Constant(_) => None,
-        });
-        if existing_indexes.clone().collect::<HashSet<_>>().len() < existing_indexes.count() {
-            errors.add_bad_input(&path, "two options come from the same one");
+        let mut seen_sources = HashSet::new();
+        let is_repeated = |source: &OptionValueSource| matches!(source, OptionValueSource::Existing(source_index) if !seen_sources.insert(*source_index));
+        if sources.iter().any(is_repeated) {
+            scope.reject("", "two options come from the same one");
         }
-        let values = |row: &&variant::Model| {
-            let existing: Vec<&str> = loaded.option_values(row.id).collect();
+        let values = |row: &variant::Model| {
             let value = |source: &OptionValueSource| match source {
-                OptionValueSource::Existing(source_index) => {
-                    existing.get(*source_index).copied().unwrap_or_default().to_owned()
-                }
+                OptionValueSource::Existing(source_index) => self.rows.option_value(row.id, *source_index),
                 OptionValueSource::Constant(value) => value.clone(),
             };
-            (row.id, sources.iter().map(value).collect())
+            sources.iter().map(value).collect()
         };
-        let values = active_variants.iter().map(values).collect();
-        Self { is_changed: names != existing, names, values_by_variant: values }
+        let active_rows = self.variants.iter().enumerate().filter(|(_, row)| is_active(row));
+        OptionLayout { names, values_by_row: active_rows.map(|(index, row)| (index, values(row))).collect() }
     }
-}
 
-/// Returns the source of an option's values: the existing option, or the default value.
-fn resolve_value_source(
-    input: &OptionInput,
-    existing_names: &[String],
-    (path, has_no_variants): (&str, bool),
-    errors: &mut ValidationErrors,
-) -> OptionValueSource {
-    let previous = text::normalize_text(input.previous_name.as_deref().unwrap_or(&input.name));
-    if let Some(index) = existing_names.iter().position(|name| text::normalize_text(name) == previous) {
-        return OptionValueSource::Existing(index);
+    /// Returns the source of an option's values: the existing option, or the default value.
+    fn resolve_value_source(
+        self,
+        option: &OptionInput,
+        has_variants: bool,
+        scope: &mut InputScope<'_>,
+    ) -> OptionValueSource {
+        let previous = text::normalize_text(option.previous_name.as_deref().unwrap_or(&option.name));
+        if let Some(index) = self.names.iter().position(|name| text::normalize_text(name) == previous) {
+            return OptionValueSource::Existing(index);
+        }
+        if let Some(previous) = &option.previous_name {
+            scope.reject("was", format!("the product has no option `{previous}`"));
+        }
+        let value = scope.text("value", option.default_value.as_deref().unwrap_or_default(), MAX_LABEL_LENGTH);
+        if text::normalize_text(&value).is_empty() && has_variants {
+            scope.reject("value", "a new option needs the value that the variants have which are there");
+        }
+        OptionValueSource::Constant(value)
     }
-    if let Some(previous) = &input.previous_name {
-        errors.add_bad_input(&join_field_path(path, "was"), format!("the product has no option `{previous}`"));
-    }
-    let value = errors.validate_text(
-        &join_field_path(path, "value"),
-        input.default_value.as_deref().unwrap_or_default(),
-        MAX_LABEL_LENGTH,
-    );
-    if text::normalize_text(&value).is_empty() && !has_no_variants {
-        let message = "a new option needs the value that the variants have which are there";
-        errors.add_bad_input(&join_field_path(path, "value"), message);
-    }
-    OptionValueSource::Constant(value)
 }

@@ -1,290 +1,315 @@
-//! The variants of one edit: matching, changes, SKUs and option values.
+//! Plans the variants of a product: the rows after the write, their options and SKUs. No I/O.
 
-mod patcher;
+use std::collections::HashSet;
 
-use std::collections::{HashMap, HashSet};
-
-use super::{EditSession, ProductPatch, ProductSelector, VariantPatch, VariantSelector, options::OptionLayout};
+use super::{
+    apply::{apply_option_values, apply_variant_fields, new_variant_row},
+    input::{ProductPatch, ProductSelector, VariantPatch, VariantSelector, WriteMode},
+    load::ExistingRows,
+    match_variants::{VariantMatch, match_variants},
+    options::{ExistingOptions, OptionLayout},
+    report::WriteReport,
+    sku::{self, SkuRequest},
+    validate::{FieldRules, WriteContext},
+};
 use crate::{
-    base::{error::PublicErrorCode, text},
-    catalog::{
-        entity::{product, variant},
-        match_existing::ProvidedVariant,
-        product_input::VariantInput,
-        row_values::{self, MAX_INDEX_KEY_BYTES, MAX_LABEL_LENGTH},
-        sku_generator,
-        validation_errors::{ValidationErrors, join_field_path},
-    },
+    base::{Validator, error::PublicErrorCode, validation::InputScope},
+    catalog::entity::variant,
 };
 
-use patcher::VariantPatcher;
-
-/// The variants of a product after an edit.
+/// The variants of a product after a write.
 #[derive(Debug)]
 pub(super) struct VariantChanges {
-    /// The rows before the edit.
-    pub(super) existing: Vec<variant::Model>,
-    /// All rows after the edit, existing ones first.
+    /// The rows before the write.
+    pub(super) before: Vec<variant::Model>,
+    /// All rows after the write, existing ones first; new ones have no id yet.
     pub(super) rows: Vec<variant::Model>,
     /// Option names.
-    pub(super) options: Vec<String>,
-    /// Whether the options differ from the existing ones.
+    pub(super) option_names: Vec<String>,
+    /// Whether the option names differ from the existing ones.
     pub(super) options_changed: bool,
-    /// Variants in the edit, in order, then those whose option values change with the product's options.
+    /// The variants in the input, in order, then those whose option values change with the product's options.
     pub(super) provided: Vec<ProvidedVariant>,
-    /// The option values of each provided variant.
-    pub(super) inputs: Vec<VariantInput>,
-    /// SKUs that the edit claims.
-    pub(super) claimed_skus: Vec<String>,
 }
 
-impl VariantChanges {
-    pub(super) fn from_patch(
-        session: &EditSession,
-        patch: &ProductPatch,
-        before: Option<&product::Model>,
-        errors: &mut ValidationErrors,
-    ) -> Self {
-        let product_id = before.map_or(0, |before| before.id);
-        let existing = session.loaded.variants(product_id).to_vec();
-        let current = session.loaded.option_names(product_id);
-        let OptionLayout { names: options, is_changed: options_changed, values_by_variant: values } =
-            OptionLayout::from_patch(patch, current, (&existing, &session.loaded), errors);
-        let mut values: HashMap<usize, Vec<String>> = index_values(&existing, values);
-        let mut changes = Self {
-            rows: existing.clone(),
-            existing,
-            options,
-            options_changed,
-            provided: vec![],
-            inputs: vec![],
-            claimed_skus: vec![],
+/// A variant whose row or option values change.
+#[derive(Debug)]
+pub(super) struct ProvidedVariant {
+    /// Index among the product's variants.
+    pub(super) row_index: usize,
+    /// The new option values; `None` if they do not change.
+    pub(super) option_values: Option<Vec<String>>,
+    /// The on-hand quantity in the input.
+    pub(super) on_hand: Option<i64>,
+}
+
+/// A variant in the input with its resulting row.
+#[derive(Debug)]
+struct PlannedVariant<'a> {
+    patch: &'a VariantPatch,
+    /// Index of the existing row; `None` for a new one.
+    row_index: Option<usize>,
+    row: variant::Model,
+    option_values: Option<Vec<String>>,
+}
+
+/// Plans the variants of one product.
+#[derive(Debug)]
+pub(super) struct VariantPlanner<'a> {
+    /// Parameters of the write.
+    pub(super) context: &'a WriteContext,
+    /// The rows in the database, and the SKUs claimed by earlier products.
+    pub(super) rows: &'a mut ExistingRows,
+    /// Messages about the lines of an import.
+    pub(super) report: &'a mut WriteReport,
+    /// The product in the input.
+    pub(super) patch: &'a ProductPatch,
+    /// Collector of the product's errors.
+    pub(super) validator: &'a mut Validator,
+}
+
+impl<'a> VariantPlanner<'a> {
+    /// Returns the variants of a product. An import reports the variants that it leaves out.
+    pub(super) fn plan(mut self, product_id: i64) -> VariantChanges {
+        let before = self.rows.variants(product_id).to_vec();
+        let existing_names = self.rows.option_names(product_id).to_vec();
+        let matches = match_variants(self.context.mode, self.patch, &before, self.validator);
+        let existing = ExistingOptions { rows: self.rows, names: &existing_names, variants: &before };
+        let layout = match self.context.mode {
+            WriteMode::Strict if self.patch.options.is_unchanged() => existing.keep(),
+            WriteMode::Strict => {
+                existing.rearrange(self.patch.options(), &mut self.validator.at(self.patch.path.as_str()))
+            }
+            WriteMode::Repair => existing.replace_if_compatible(self.patch.options(), &matches),
         };
-        for (index, values) in &values {
-            set_option_values(&mut changes.rows[*index], values);
+        let mut rows = before.clone();
+        for (index, values) in &layout.values_by_row {
+            apply_option_values(&mut rows[*index], values);
         }
-        let mut patched: Vec<(usize, &VariantPatch)> = Vec::with_capacity(patch.variants.len());
-        for variant_patch in &patch.variants {
-            let Ok(index) = changes.find_variant(patch, variant_patch, errors) else { continue };
-            let index = changes.apply_patch(index, session, variant_patch, errors);
-            if let Some(option_values) = changes.resolve_option_values(variant_patch, index, errors) {
-                set_option_values(&mut changes.rows[index], &option_values);
-                values.insert(index, option_values);
-            }
-            if patched.iter().any(|(current, _)| *current == index) {
-                errors.add_bad_input(&variant_patch.path, "this variant is said twice");
-            }
-            patched.push((index, variant_patch));
+        let mut planned = Vec::with_capacity(self.patch.variants.len());
+        for (patch, matched) in self.patch.variants.iter().zip(matches) {
+            let (row_index, row) = match matched {
+                VariantMatch::New => (None, new_variant_row(self.context.now)),
+                VariantMatch::Existing(index) => (Some(index), rows[index].clone()),
+                VariantMatch::Invalid => continue,
+            };
+            let candidate = PlannedVariant { patch, row_index, row, option_values: None };
+            planned.extend(self.plan_variant(candidate, &layout.names, &planned));
         }
-        changes.check_unique_options(patch, &patched, errors);
-        changes.require_active_variant(patch, errors);
-        changes.collect_inputs(&patched, values);
-        changes
+        self.check_unique_options(&layout.names, &rows, &mut planned);
+        self.assign_skus(&mut planned);
+        let options_changed = layout.names != existing_names;
+        let (option_names, provided) = merge_planned(planned, layout, &mut rows);
+        self.require_active_variant(&rows);
+        VariantChanges { before, rows, option_names, options_changed, provided }
     }
 
-    /// Returns the index of the existing variant that is selected; `None` for a new one.
-    fn find_variant(
-        &self,
-        patch: &ProductPatch,
-        variant_patch: &VariantPatch,
-        errors: &mut ValidationErrors,
-    ) -> Result<Option<usize>, ()> {
-        let existing = || self.existing.iter().enumerate();
-        let active = || existing().filter(|(_, row)| row.deleted_at.is_none());
-        let index = |(index, _): (usize, &variant::Model)| index;
-        let requested_sku = variant_patch.sku.as_deref().map(str::trim);
-        let by_sku = |(_, row): &(usize, &variant::Model)| Some(row.sku.as_str()) == requested_sku;
-        match variant_patch.selector {
-            VariantSelector::Id(lookup_key) | VariantSelector::Delete(lookup_key) => {
-                let matched = active().find(|(_, row)| row.id == lookup_key).map(index);
-                if matched.is_none() {
-                    let path = if let ProductSelector::ByVariantId(_, path) = &patch.selector {
-                        path
-                    } else {
-                        &variant_patch.path
-                    };
-                    errors.add(PublicErrorCode::NotFound, path, "there is no such variant");
-                }
-                matched.map(Some).ok_or(())
-            }
-            // A deleted variant is restored by its SKU, with everything that references it.
-            VariantSelector::New => Ok(existing().filter(|(_, row)| row.deleted_at.is_some()).find(by_sku).map(index)),
-            VariantSelector::BySkuOrOptions => {
-                let lookup_key = variant_patch.options.as_ref().map(|values| compute_option_key(values));
-                let by_options = || {
-                    active()
-                        .find(|(_, row)| {
-                            Some(&row.options_normalized) == lookup_key.as_ref() && requested_sku.is_none()
-                        })
-                        .map(index)
-                };
-                Ok(existing().find(by_sku).map(index).or_else(by_options))
-            }
-            VariantSelector::Single => {
-                let by_sku = active().find(by_sku).map(index);
-                let mut remaining = active();
-                let single = remaining.next().map(index).filter(|_| remaining.next().is_none());
-                if by_sku.or(single).is_none() && active().next().is_some() {
-                    let message = "the product has several variants: say the sku of the one that is meant";
-                    errors.add_bad_input(&join_field_path(&variant_patch.path, "sku"), message);
-                    return Err(());
-                }
-                Ok(by_sku.or(single))
-            }
-        }
-    }
-
-    /// Applies a patch to the row at an index, or to a new row; returns the row's index.
-    fn apply_patch(
+    /// Applies one variant of the input to its row; `None` if an import leaves it out.
+    fn plan_variant(
         &mut self,
-        index: Option<usize>,
-        session: &EditSession,
-        patch: &VariantPatch,
-        errors: &mut ValidationErrors,
-    ) -> usize {
-        let index = index.unwrap_or_else(|| {
-            let position = self.rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-            self.rows.push(variant::Model { position, ..row_values::new_variant_row(session.now) });
-            self.rows.len() - 1
-        });
-        let before = self.rows[index].clone();
-        if before.id != 0 {
-            errors.check_version(patch.expected_version.as_ref(), before.version);
+        mut candidate: PlannedVariant<'a>,
+        option_names: &[String],
+        planned: &[PlannedVariant<'a>],
+    ) -> Option<PlannedVariant<'a>> {
+        let (patch, current_sku) = (candidate.patch, candidate.row.sku.clone());
+        let (mut validator, mut warnings) = (Validator::default(), Vec::new());
+        let is_new = candidate.row.id == 0;
+        if !is_new {
+            validator.check_version(patch.expected_version.as_ref(), candidate.row.version);
         }
         if matches!(patch.selector, VariantSelector::Delete(_)) {
-            self.rows[index].deleted_at = Some(session.now);
-            return index;
-        }
-        let row = VariantPatcher { session, patch, errors }.apply_to_row(before);
-        if self.existing.get(index).is_none_or(|before| before.sku != row.sku) {
-            let owner_id = session.loaded.find_variant_id_by_sku(&row.sku);
-            let is_taken =
-                owner_id.is_some_and(|owner_id| owner_id != row.id) || session.claimed_skus.contains(&row.sku);
-            if !row.sku.is_empty() && (is_taken || self.claimed_skus.contains(&row.sku)) {
-                let owner_kind = if owner_id.is_some_and(|owner_id| session.loaded.is_variant_deleted(owner_id)) {
-                    "a deleted"
-                } else {
-                    "another"
-                };
-                let message = format!("{owner_kind} variant has the sku `{}`", row.sku);
-                errors.add(PublicErrorCode::AlreadyExists, &join_field_path(&patch.path, "sku"), message);
+            candidate.row.deleted_at = Some(self.context.now);
+        } else {
+            let (slug, scope) = (self.patch.slug().unwrap_or_default(), validator.at(patch.path.as_str()));
+            let mut rules = FieldRules { context: self.context, slug, scope, warnings: &mut warnings };
+            // An import restores a variant with its former options; an edit gives them anew.
+            let needs_options = is_new || (rules.is_strict() && candidate.row.deleted_at.is_some());
+            candidate.option_values = rules.check_option_values(patch, option_names, needs_options);
+            if let Some(values) = &candidate.option_values {
+                apply_option_values(&mut candidate.row, values);
             }
-            self.claimed_skus.push(row.sku.clone());
+            if !rules.is_rejected() {
+                apply_variant_fields(&mut candidate.row, patch, &mut rules);
+            }
+            if rules.is_strict() {
+                candidate.row.sku = rules.check_sku(patch, &current_sku);
+                if candidate.row.sku != current_sku {
+                    self.check_sku_is_free(&candidate.row, planned, &mut rules.scope);
+                }
+            }
         }
-        self.rows[index] = row;
-        index
+        for warning in warnings {
+            self.report.warn(patch.line, warning);
+        }
+        if self.context.mode == WriteMode::Strict {
+            let is_repeated = |other: &PlannedVariant<'_>| other.row_index == candidate.row_index;
+            if !is_new && planned.iter().any(is_repeated) {
+                validator.at(patch.path.as_str()).reject("", "this variant is said twice");
+            }
+            self.validator.append(validator);
+            return Some(candidate);
+        }
+        match validator.into_errors().into_iter().next() {
+            None => Some(candidate),
+            Some(error) => {
+                self.report.reject(patch.line, error.message);
+                None
+            }
+        }
+    }
+    fn check_sku_is_free(&self, row: &variant::Model, planned: &[PlannedVariant<'_>], scope: &mut InputScope<'_>) {
+        let is_taken =
+            self.rows.skus.is_taken(&row.sku, row.id) || planned.iter().any(|other| other.row.sku == row.sku);
+        if !row.sku.is_empty() && is_taken {
+            let is_deleted = self.rows.skus.owners.get(&row.sku).is_some_and(|owner| owner.is_deleted);
+            let owner_kind = if is_deleted { "a deleted" } else { "another" };
+            let message = format!("{owner_kind} variant has the sku `{}`", row.sku);
+            scope.reject_as(PublicErrorCode::AlreadyExists, "sku", message);
+        }
     }
 
-    /// Returns the option values of a patch; `None` if they do not change.
-    fn resolve_option_values(
-        &self,
-        patch: &VariantPatch,
-        index: usize,
-        errors: &mut ValidationErrors,
-    ) -> Option<Vec<String>> {
-        let is_new = self.existing.get(index).is_none_or(|before| before.deleted_at.is_some());
-        if (patch.options.is_none() && !is_new) || matches!(patch.selector, VariantSelector::Delete(_)) {
-            return None;
-        }
-        let path = join_field_path(&patch.path, "options");
-        let requested = patch.options.as_deref().unwrap_or_default();
-        let value = |(value_index, value): (usize, &String)| {
-            errors.validate_text(&join_field_path(&path, &value_index.to_string()), value, MAX_LABEL_LENGTH)
-        };
-        let values: Vec<String> = requested.iter().enumerate().map(value).collect();
-        if values.len() != self.options.len() {
-            let message = match self.options.as_slice() {
-                [] => "the product has no options: it is not chosen by any".to_owned(),
-                names => format!("say one value for each of the product's options: {}", names.join(", ")),
-            };
-            errors.add_bad_input(&path, message);
-        } else if values.iter().any(|value| text::normalize_text(value).is_empty())
-            || compute_option_key(&values).len() > MAX_INDEX_KEY_BYTES
-        {
-            errors.add_bad_input(
-                &path,
-                "each value needs a letter or a sign that can be seen, and all together are too long",
-            );
-        }
-        Some(values)
-    }
-
-    /// Rejects active variants with the same option values.
+    /// Checks that active variants have different option values. An import leaves out the duplicates.
     fn check_unique_options(
-        &self,
-        patch: &ProductPatch,
-        patched: &[(usize, &VariantPatch)],
-        errors: &mut ValidationErrors,
+        &mut self,
+        option_names: &[String],
+        rows: &[variant::Model],
+        planned: &mut Vec<PlannedVariant<'a>>,
     ) {
-        let mut seen = HashSet::new();
-        let patches_by_index: HashMap<usize, &VariantPatch> = patched.iter().copied().collect();
-        let unpatched = (0..self.rows.len()).filter(|index| !patches_by_index.contains_key(index));
-        for index in unpatched.chain(patched.iter().map(|(index, _)| *index)) {
-            let row = &self.rows[index];
-            if row.deleted_at.is_some() || seen.insert(&row.options_normalized) {
-                continue;
+        if self.context.mode == WriteMode::Repair {
+            // The existing row of a variant that is left out counts again.
+            while let Some(index) = find_duplicates(rows, planned).planned.first().copied() {
+                let PlannedVariant { patch, row, .. } = planned.remove(index);
+                let slug = self.patch.slug().unwrap_or_default();
+                self.report.reject(patch.line, format!("`{slug}` has a variant `{}` already", row.name));
             }
-            let (path, message) = match (patches_by_index.get(&index), self.options.is_empty()) {
-                (Some(variant_patch), false) => (
-                    join_field_path(&variant_patch.path, "options"),
-                    format!("there is a variant `{}` already", row.name),
-                ),
-                (Some(variant_patch), true) => {
-                    let message = "the product has no options to tell its variants apart: give it some first";
-                    (join_field_path(&variant_patch.path, "options"), message.to_owned())
-                }
-                (None, _) => {
-                    let message = format!("without that option there would be two variants `{}`", row.name);
-                    (join_field_path(&patch.path, "options"), message)
-                }
-            };
-            errors.add(PublicErrorCode::AlreadyExists, &path, message);
+            return;
         }
+        let DuplicateVariants { existing, planned: repeated } = find_duplicates(rows, planned);
+        for index in existing {
+            let message = format!("without that option there would be two variants `{}`", rows[index].name);
+            let mut scope = self.validator.at(self.patch.path.as_str());
+            scope.reject_as(PublicErrorCode::AlreadyExists, "options", message);
+        }
+        for index in repeated {
+            let PlannedVariant { patch, row, .. } = &planned[index];
+            let message = if option_names.is_empty() {
+                "the product has no options to tell its variants apart: give it some first".to_owned()
+            } else {
+                format!("there is a variant `{}` already", row.name)
+            };
+            let mut scope = self.validator.at(patch.path.as_str());
+            scope.reject_as(PublicErrorCode::AlreadyExists, "options", message);
+        }
+    }
+
+    /// Assigns a SKU to each variant of an import, and warns if it differs from the requested one.
+    fn assign_skus(&mut self, planned: &mut Vec<PlannedVariant<'a>>) {
+        if self.context.mode == WriteMode::Strict {
+            return;
+        }
+        let slug = self.patch.slug().unwrap_or_default();
+        planned.retain_mut(|PlannedVariant { patch, row, .. }| {
+            let is_given = sku::find_given_sku(patch).is_some();
+            if !is_given && !row.sku.is_empty() {
+                return true;
+            }
+            let all_taken = || "every sku that could stand in for its own is taken".to_owned();
+            let assigned = SkuRequest::from_patch(slug, patch).and_then(|requested| {
+                self.rows.skus.allocate(&requested, row).ok_or_else(all_taken).map(|sku| (sku, requested.sku))
+            });
+            match assigned {
+                Ok((sku, requested)) => {
+                    if !is_given {
+                        self.report.warn(patch.line, format!("no sku: `{sku}` was made from the name"));
+                    } else if sku != requested {
+                        let message = format!("the sku `{requested}` is used twice: this one became `{sku}`");
+                        self.report.warn(patch.line, message);
+                    }
+                    row.sku = sku;
+                    true
+                }
+                Err(reason) => {
+                    self.report.reject(patch.line, reason);
+                    false
+                }
+            }
+        });
     }
 
     /// Requires at least one active variant.
-    fn require_active_variant(&self, patch: &ProductPatch, errors: &mut ValidationErrors) {
-        if self.rows.iter().any(|row| row.deleted_at.is_none()) {
+    fn require_active_variant(&mut self, rows: &[variant::Model]) {
+        if rows.iter().any(|row| row.deleted_at.is_none()) {
             return;
         }
-        if let ProductSelector::ByVariantId(_, path) = &patch.selector {
-            let message = "this is the product's only variant: delete or archive the product instead";
-            errors.add(PublicErrorCode::IllegalTransition, path, message);
-        } else if patch.variants.is_empty() || errors.is_empty() {
-            let message = "a new product needs something that can be bought: say its sku and price, or its variants";
-            errors.add_bad_input(&join_field_path(&patch.path, "variants"), message);
-        }
-    }
-
-    fn collect_inputs(&mut self, patched: &[(usize, &VariantPatch)], mut values: HashMap<usize, Vec<String>>) {
-        for (index, patch) in patched {
-            let options = values.remove(index).unwrap_or_default();
-            self.provided.push(ProvidedVariant {
-                input_index: self.inputs.len(),
-                row_index: *index,
-                on_hand: patch.on_hand.flatten(),
-            });
-            self.inputs.push(VariantInput { options, ..VariantInput::default() });
-        }
-        for (index, options) in values {
-            self.provided.push(ProvidedVariant { input_index: self.inputs.len(), row_index: index, on_hand: None });
-            self.inputs.push(VariantInput { options, ..VariantInput::default() });
+        let patch = self.patch;
+        match &patch.selector {
+            _ if self.context.mode == WriteMode::Repair => {
+                let slug = patch.slug().unwrap_or_default();
+                self.validator.at("").reject("", format!("the product `{slug}` has nothing that can be bought"));
+            }
+            ProductSelector::ByVariantId { path, .. } => {
+                let message = "this is the product's only variant: delete or archive the product instead";
+                self.validator.at(path).reject_as(PublicErrorCode::IllegalTransition, "", message);
+            }
+            _ if patch.variants.is_empty() || !self.validator.has_errors() => {
+                let message =
+                    "a new product needs something that can be bought: say its sku and price, or its variants";
+                self.validator.at(patch.path.as_str()).reject("variants", message);
+            }
+            _ => {}
         }
     }
 }
 
-fn index_values(existing: &[variant::Model], mut values: HashMap<i64, Vec<String>>) -> HashMap<usize, Vec<String>> {
-    let take_values = |(index, row): (usize, &variant::Model)| Some((index, values.remove(&row.id)?));
-    existing.iter().enumerate().filter_map(take_values).collect()
+/// Variants with the option values of another active one.
+struct DuplicateVariants {
+    /// Indexes of rows that are not in the input.
+    existing: Vec<usize>,
+    /// Indexes of planned variants.
+    planned: Vec<usize>,
 }
 
-/// Sets the name and option key of a variant from its option values.
-fn set_option_values(row: &mut variant::Model, values: &[String]) {
-    let input = VariantInput { options: values.to_vec(), ..VariantInput::default() };
-    row.name = row_values::format_variant_name(&input);
-    row.options_normalized = sku_generator::build_option_key(&input);
+/// Returns the active variants with the option values of an earlier one; those that are not in the input come first.
+fn find_duplicates<'a>(rows: &'a [variant::Model], planned: &'a [PlannedVariant<'_>]) -> DuplicateVariants {
+    let planned_rows: HashSet<usize> = planned.iter().filter_map(|candidate| candidate.row_index).collect();
+    let mut option_keys: HashSet<&'a str> = HashSet::new();
+    let mut repeats_options =
+        |row: &'a variant::Model| row.deleted_at.is_none() && !option_keys.insert(&row.options_normalized);
+    let unplanned = (0..rows.len()).filter(|index| !planned_rows.contains(index));
+    DuplicateVariants {
+        existing: unplanned.filter(|index| repeats_options(&rows[*index])).collect(),
+        planned: (0..planned.len()).filter(|index| repeats_options(&planned[*index].row)).collect(),
+    }
 }
 
-fn compute_option_key(values: &[String]) -> String {
-    sku_generator::build_option_key(&VariantInput { options: values.to_vec(), ..VariantInput::default() })
+/// Puts the planned variants into the rows, new ones after the existing ones. Returns the option names and the variants
+/// whose rows or option values change.
+fn merge_planned(
+    planned: Vec<PlannedVariant<'_>>,
+    layout: OptionLayout,
+    rows: &mut Vec<variant::Model>,
+) -> (Vec<String>, Vec<ProvidedVariant>) {
+    let OptionLayout { names, mut values_by_row } = layout;
+    let mut provided = Vec::with_capacity(planned.len() + values_by_row.len());
+    let mut next_position = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
+    for PlannedVariant { patch, row_index, mut row, option_values } in planned {
+        let row_index = row_index.unwrap_or(rows.len());
+        if row_index == rows.len() {
+            row.position = next_position;
+            next_position += 1;
+            rows.push(row);
+        } else {
+            rows[row_index] = row;
+        }
+        let inherited_values = values_by_row.remove(&row_index);
+        let option_values = option_values.or(inherited_values);
+        provided.push(ProvidedVariant { row_index, option_values, on_hand: patch.on_hand.into_value() });
+    }
+    let rearranged = values_by_row.into_iter();
+    provided.extend(rearranged.map(|(row_index, values)| ProvidedVariant {
+        row_index,
+        option_values: Some(values),
+        on_hand: None,
+    }));
+    (names, provided)
 }

@@ -6,17 +6,15 @@ use super::{
     super::{
         context::request_context,
         guard::Public,
+        input::parse_optional_id,
         postal::{AddressChoiceInput, parse_address_patch},
-        profile::to_patch,
     },
-    mutations::{CartPayload, build_cart_target},
+    mutations::{CartPayload, build_cart_target, change_cart},
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
-    cart::{
-        self,
-        details::{self, CartAddresses},
-    },
+    base::{Result, global_id::NodeType},
+    cart::details::{self, CartAddresses, CartContact},
+    pricing::ShopContext,
 };
 
 /// Addresses of a cart. Omitted fields are unchanged; null clears a field.
@@ -54,16 +52,15 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+        let country = context.app_state.config.shop.country;
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
             let CartAddressInput { shipping, billing } = input;
             let shipping = parse_address_patch(shipping, "input.shipping")?;
             let addresses = CartAddresses { shipping, billing: parse_address_patch(billing, "input.billing")? };
-            let (target, country) =
-                (build_cart_target(context, &id, expected_version), context.app_state.config.shop.country);
             details::set_addresses(&context.db, target, addresses, country).await
         };
-        CartPayload::from_result(updated.await)
+        change_cart(context, change).await
     }
 
     /// Selects one of the cart's `availableShippingMethods`.
@@ -77,15 +74,14 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
-            let parse_method_id = |id: ID| GlobalId::decode_as(&id, NodeType::ShippingMethod, "shippingMethodId");
-            let method_id = shipping_method_id.map(parse_method_id).transpose()?;
-            let target = build_cart_target(context, &id, expected_version);
-            let (category_tree, country) = (context.category_tree(), context.app_state.config.shop.country);
-            details::set_shipping_method(&context.db, target, method_id, (&category_tree, country)).await
+        let category_tree = context.category_tree();
+        let shop = ShopContext { category_tree: &category_tree, country: context.app_state.config.shop.country };
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
+            let method_id = parse_optional_id(shipping_method_id, NodeType::ShippingMethod, "shippingMethodId")?;
+            details::set_shipping_method(&context.db, target, method_id, shop).await
         };
-        CartPayload::from_result(updated.await)
+        change_cart(context, change).await
     }
 
     /// Sets the note for the packer.
@@ -99,12 +95,8 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
-            let target = build_cart_target(context, &id, expected_version);
-            details::set_note(&context.db, target, note.as_deref()).await
-        };
-        CartPayload::from_result(updated.await)
+        let target = build_cart_target(context, &id, expected_version);
+        change_cart(context, details::set_note(&context.db, target, note.as_deref())).await
     }
 
     /// Sets the email or phone of the buyer; an order needs one of them.
@@ -118,13 +110,10 @@ impl CartDetailsMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let updated = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
-            let CartContactInput { email, phone } = input;
-            let target = build_cart_target(context, &id, expected_version);
-            let (contact, country) = ((to_patch(email), to_patch(phone)), context.app_state.config.shop.country);
-            details::set_contact(&context.db, target, contact, country).await
-        };
-        CartPayload::from_result(updated.await)
+        let country = context.app_state.config.shop.country;
+        let CartContactInput { email, phone } = input;
+        let contact = CartContact { email: email.into(), phone: phone.into() };
+        let target = build_cart_target(context, &id, expected_version);
+        change_cart(context, details::set_contact(&context.db, target, contact, country)).await
     }
 }

@@ -7,13 +7,13 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{
-        clamp_to_i32,
         context::{RequestContext, request_context},
         loader::VariantKey,
+        scalars::clamp_to_i32,
         tax::AppliedTax,
         variant::Variant,
     },
-    CartData,
+    data::CartData,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     cart::{
-        self, CartTarget,
-        lines::{self, LineMode, LineRequest},
+        self, CartTarget, LockedCart,
+        lines::{self, LineChange, LineMode, LineRequest},
     },
 };
 
@@ -50,7 +50,19 @@ pub(super) fn build_cart_target<'a>(
     id: &'a ID,
     expected_version: Option<i32>,
 ) -> CartTarget<'a> {
-    CartTarget { token: id, caller: context.caller, expected_version }
+    CartTarget { id, scope: context.caller, expected_version }
+}
+
+/// Counts a change of a cart toward the caller's limit, and carries it out.
+pub(super) async fn change_cart(
+    context: &RequestContext,
+    change: impl Future<Output = Result<LockedCart>>,
+) -> Result<CartPayload> {
+    let changed = async {
+        cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+        change.await
+    };
+    CartPayload::from_result(changed.await)
 }
 
 fn parse_line_requests(lines: Vec<CartLineInput>, path: &str) -> Result<Vec<LineRequest>> {
@@ -76,12 +88,11 @@ impl CartLineMutation {
         #[graphql(desc = "Lines of the cart.")] input: Option<CartCreateInput>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let created = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+        let change = async {
             let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
             cart::create_cart(&context.db, context.caller, &requests).await
         };
-        CartPayload::from_result(created.await)
+        change_cart(context, change).await
     }
 
     /// Adds quantities to a cart; all or none.
@@ -94,9 +105,9 @@ impl CartLineMutation {
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
-        CartPayload::from_result(
-            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Add).await,
-        )
+        let context = request_context(ctx);
+        let target = build_cart_target(context, &id, expected_version);
+        change_cart(context, change_lines(context, target, lines, LineMode::Add)).await
     }
 
     /// Sets quantities of cart lines at current prices; all or none.
@@ -109,9 +120,9 @@ impl CartLineMutation {
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
-        CartPayload::from_result(
-            change_lines(request_context(ctx), (&id, expected_version), lines, LineMode::Set).await,
-        )
+        let context = request_context(ctx);
+        let target = build_cart_target(context, &id, expected_version);
+        change_cart(context, change_lines(context, target, lines, LineMode::Set)).await
     }
 
     /// Removes variants from a cart; variants not in the cart are ignored.
@@ -125,15 +136,14 @@ impl CartLineMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let removed = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
             let parse_variant_id =
                 |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
             let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
-            let target = build_cart_target(context, &id, expected_version);
             lines::remove_lines(&context.db, target, &variant_keys).await
         };
-        CartPayload::from_result(removed.await)
+        change_cart(context, change).await
     }
 
     /// Removes all lines of a cart; keeps addresses, contact, note and shipping method.
@@ -146,12 +156,8 @@ impl CartLineMutation {
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
-        let cleared = async {
-            cart::limit_cart_changes(&context.throttle(), context.caller).await?;
-            let target = build_cart_target(context, &id, expected_version);
-            lines::clear_lines(&context.db, target).await
-        };
-        CartPayload::from_result(cleared.await)
+        let target = build_cart_target(context, &id, expected_version);
+        change_cart(context, lines::clear_lines(&context.db, target)).await
     }
 
     /// Merges a guest cart into the caller's cart; quantities are added up to available stock. Without an open cart the
@@ -164,19 +170,16 @@ impl CartLineMutation {
     ) -> Result<CartPayload> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
-        cart::limit_cart_changes(&context.throttle(), context.caller).await?;
-        CartPayload::from_result(cart::merge_guest_cart(&context.db, account_id, &id).await)
+        change_cart(context, cart::merge_guest_cart(&context.db, account_id, &id)).await
     }
 }
 
 async fn change_lines(
     context: &RequestContext,
-    (id, expected_version): (&ID, Option<i32>),
+    target: CartTarget<'_>,
     lines: Vec<CartLineInput>,
     mode: LineMode,
-) -> Result<cart::LockedCart> {
-    cart::limit_cart_changes(&context.throttle(), context.caller).await?;
+) -> Result<LockedCart> {
     let requests = parse_line_requests(lines, "lines")?;
-    let target = build_cart_target(context, id, expected_version);
-    lines::change_lines(&context.db, target, &requests, mode).await
+    lines::change_lines(&context.db, target, LineChange { requests: &requests, mode, path: "lines" }).await
 }

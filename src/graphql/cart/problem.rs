@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, Object};
 use rust_decimal::Decimal;
 
-use super::super::{clamp_to_i32, context::request_context};
+use super::super::{context::request_context, scalars::clamp_to_i32};
 use crate::{
     base::{GlobalId, global_id::NodeType},
     cart::{CartContents, CartIssue},

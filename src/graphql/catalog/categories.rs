@@ -4,16 +4,13 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::{
     super::{
-        category::Category, context::request_context, guard::RequirePermission, payload::payload, profile::reject_null,
+        category::Category, context::request_context, guard::RequirePermission, input::reject_null, payload::payload,
     },
     write_with_name_retry,
 };
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
-    catalog::{
-        ExpectedVersion,
-        category::{self, CategoryPatch, NewCategory},
-    },
+    base::{Error, ExpectedVersion, GlobalId, Patch, Result, global_id::NodeType},
+    catalog::category::{self, CategoryPatch, NewCategory},
     identity::Permission,
 };
 
@@ -99,10 +96,13 @@ impl CategoryMutation {
         let CategoryUpdateInput { name, slug, description } = input;
         let updated = async {
             let category_id = parse_category_id(&id)?;
-            let version_check = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
-            let name = reject_null(name, false, "input.name")?;
-            let slug = reject_null(slug, false, "input.slug")?;
-            let patch = CategoryPatch { expected_version: version_check, name, slug, description: description.into() };
+            let to_version = |version| ExpectedVersion { version, path: "expectedVersion".into() };
+            let patch = CategoryPatch {
+                expected_version: expected_version.map(to_version),
+                name: Patch::from_provided(reject_null(name, false, "input.name")?),
+                slug: Patch::from_provided(reject_null(slug, false, "input.slug")?),
+                description: Patch::from(description),
+            };
             write_with_name_retry(&request_context(ctx).db, async |tx| {
                 category::update_category(tx, category_id, patch.clone()).await
             })

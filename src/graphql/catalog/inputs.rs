@@ -4,11 +4,11 @@ use async_graphql::{ID, InputObject, MaybeUndefined};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::super::{product::ProductStatus, profile::reject_null};
+use super::super::{input::reject_null, product::ProductStatus};
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{Error, ExpectedVersion, GlobalId, Patch, Result, global_id::NodeType},
     catalog::{
-        ExpectedVersion, ProductImageInput,
+        CategoryInput, ProductImage,
         write::{OptionInput, ProductPatch, ProductSelector, VariantPatch, VariantSelector},
     },
 };
@@ -58,7 +58,7 @@ pub struct ProductOptionInput {
 }
 
 /// Fields shared by the variant inputs. In a product input they apply to its only variant or the one with the SKU.
-#[derive(Debug, Default, InputObject)]
+#[derive(Debug, Default, PartialEq, InputObject)]
 pub struct VariantFields {
     /// SKU, unique across variants. Required for a new variant.
     sku: MaybeUndefined<String>,
@@ -127,60 +127,107 @@ pub struct ProductUpdateInput {
 #[derive(Debug, InputObject)]
 pub struct ProductUpsertInput {
     /// ID of the product. Without an ID it is matched by slug, then by SKU.
-    pub(super) id: Option<ID>,
+    id: Option<ID>,
     /// Expected current version (optimistic locking); a mismatch rejects the row with `VERSION_CONFLICT`.
-    pub(super) expected_version: Option<i32>,
+    expected_version: Option<i32>,
     /// Product name: 1 to 500 characters. Required for a new product.
-    pub(super) name: MaybeUndefined<String>,
+    name: MaybeUndefined<String>,
     /// Fields shared by the product inputs.
     #[graphql(flatten)]
-    pub(super) fields: ProductFields,
+    fields: ProductFields,
     /// Fields of the only variant or the one with the SKU.
     #[graphql(flatten)]
-    pub(super) default_variant: VariantFields,
+    default_variant: VariantFields,
     /// Variants to create or update, matched by SKU or, without one, by options; at most 100. Other variants are
     /// unchanged.
-    pub(super) variants: Option<Vec<ProductVariantInput>>,
+    variants: Option<Vec<ProductVariantInput>>,
 }
 
-impl ProductFields {
-    /// Converts the fields into a patch without name, selector and variants.
+/// What the three product inputs have in common.
+struct ProductInputParts {
+    /// Path of the input.
+    path: String,
+    selector: ProductSelector,
+    expected_version: Option<ExpectedVersion>,
+    name: MaybeUndefined<String>,
+    fields: ProductFields,
+    default_variant: VariantFields,
+    variants: Vec<ProductVariantInput>,
+}
+
+impl ProductInputParts {
+    /// Converts the input into a patch.
     ///
     /// # Errors
     /// Returns a user error if the category's ID is invalid or a non-nullable field is null.
-    pub(super) fn into_product_patch(self, path: &str, is_new: bool) -> Result<ProductPatch> {
-        let Self { slug, description, vendor, category_id, tags, status, featured, images, options } = self;
+    fn into_patch(self) -> Result<ProductPatch> {
+        let Self { path, selector, expected_version, name, fields, default_variant, variants } = self;
+        let ProductFields { slug, description, vendor, category_id, tags, status, featured, images, options } = fields;
+        let is_new = selector == ProductSelector::New;
+        let nullability = Nullability { path: &path, is_new };
+        let variant_selector = if is_new { VariantSelector::New } else { VariantSelector::BySkuOrOptions };
+        // In a row with a list of variants, a SKU without other fields only selects the product.
+        let sku_selects_product = !variants.is_empty() && matches!(selector, ProductSelector::Sku(_));
+        let name = nullability.require("name", name)?;
         let category_path = format!("{path}.categoryId");
-        let category_id = reject_null(category_id, is_new, &category_path)?;
-        let category =
-            category_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, &category_path)).transpose()?;
-        let to_image = |ImageInput { url, alt }| ProductImageInput { url, alt };
+        let category = match nullability.require("categoryId", category_id)? {
+            Patch::Set(id) => {
+                Patch::Set(CategoryInput::Id(GlobalId::decode_as(&id, NodeType::Category, &category_path)?))
+            }
+            Patch::Unchanged | Patch::Clear => Patch::Unchanged,
+        };
+        let to_image = |ImageInput { url, alt }| ProductImage { url, alt };
         let to_option =
             |ProductOptionInput { name, was, value }| OptionInput { name, previous_name: was, default_value: value };
-        Ok(ProductPatch {
-            path: path.to_owned(),
-            slug: reject_null(slug, is_new, &format!("{path}.slug"))?,
-            description: null_to_default(description),
-            vendor: null_to_default(vendor),
-            category_id: category,
-            tags: null_to_default(tags),
-            status: reject_null(status, is_new, &format!("{path}.status"))?.map(Into::into),
-            featured: reject_null(featured, is_new, &format!("{path}.featured"))?,
-            images: null_to_default(images).map(|images| images.into_iter().map(to_image).collect()),
-            options: null_to_default(options).map(|options| options.into_iter().map(to_option).collect()),
+        let mut patch = ProductPatch {
+            expected_version,
+            action: "product.update",
+            name,
+            slug: nullability.require("slug", slug)?,
+            description: Patch::from(description),
+            vendor: Patch::from(vendor),
+            category,
+            tags: Patch::from(tags),
+            status: nullability.require("status", status)?.map(Into::into),
+            featured: nullability.require("featured", featured)?,
+            images: Patch::from(images).map(|images| images.into_iter().map(to_image).collect()),
+            options: Patch::from(options).map(|options| options.into_iter().map(to_option).collect()),
             ..ProductPatch::default()
-        })
+        };
+        if default_variant != VariantFields::default() && !sku_selects_product {
+            let default_variant = default_variant.into_variant_patch(&path, is_new)?;
+            patch.variants.push(VariantPatch { selector: VariantSelector::Single, ..default_variant });
+        }
+        for (index, variant) in variants.into_iter().enumerate() {
+            patch.variants.push(variant.into_variant_patch(&format!("{path}.variants.{index}"), variant_selector)?);
+        }
+        Ok(ProductPatch { path, selector, ..patch })
     }
+}
 
-    /// Returns the slug of the input.
-    pub(super) fn slug(&self) -> Option<&String> {
-        self.slug.value()
+/// How null is treated in fields that cannot be cleared.
+#[derive(Debug, Clone, Copy)]
+struct Nullability<'a> {
+    /// Path of the input.
+    path: &'a str,
+    /// Whether the entity is new: null then counts as omitted.
+    is_new: bool,
+}
+
+impl Nullability<'_> {
+    /// Returns the patch of a field that cannot be cleared.
+    ///
+    /// # Errors
+    /// Returns a user error if the field of an existing entity is null.
+    fn require<T>(self, field: &str, input: MaybeUndefined<T>) -> Result<Patch<T>> {
+        Ok(Patch::from_provided(reject_null(input, self.is_new, &format!("{}.{field}", self.path))?))
     }
 }
 
 impl VariantFields {
-    fn into_variant_patch(self, path: String, selector: VariantSelector) -> Result<VariantPatch> {
-        let is_new = matches!(selector, VariantSelector::New);
+    /// Converts the fields into a patch of a new variant.
+    fn into_variant_patch(self, path: &str, is_new: bool) -> Result<VariantPatch> {
+        let nullability = Nullability { path, is_new };
         let Self {
             sku,
             price,
@@ -193,44 +240,18 @@ impl VariantFields {
             barcode,
         } = self;
         Ok(VariantPatch {
-            selector,
-            sku: reject_null(sku, is_new, &format!("{path}.sku"))?,
-            price: reject_null(price, is_new, &format!("{path}.price"))?,
-            path,
-            sale_price: sale_price.into(),
-            sale_starts_at: sale_starts_at.into(),
-            sale_ends_at: sale_ends_at.into(),
-            on_hand: stock_quantity.into(),
+            path: path.to_owned(),
+            sku: nullability.require("sku", sku)?,
+            price: nullability.require("price", price)?,
+            sale_price: Patch::from(sale_price),
+            sale_starts_at: Patch::from(sale_starts_at),
+            sale_ends_at: Patch::from(sale_ends_at),
+            on_hand: Patch::from(stock_quantity),
             expected_on_hand: expected_stock_quantity,
-            weight_grams: weight_grams.into(),
-            barcode: barcode.into(),
+            weight_grams: Patch::from(weight_grams),
+            barcode: Patch::from(barcode),
             ..VariantPatch::default()
         })
-    }
-
-    /// Returns whether any field is set.
-    fn has_values(&self) -> bool {
-        let Self {
-            sku,
-            price,
-            sale_price,
-            sale_starts_at,
-            sale_ends_at,
-            stock_quantity,
-            expected_stock_quantity,
-            weight_grams,
-            barcode,
-        } = self;
-        let has_sale_dates = !sale_starts_at.is_undefined() || !sale_ends_at.is_undefined();
-        let has_counts =
-            !stock_quantity.is_undefined() || expected_stock_quantity.is_some() || !weight_grams.is_undefined();
-        let has_sku_or_price = !sku.is_undefined() || !price.is_undefined();
-        has_sku_or_price || !sale_price.is_undefined() || has_sale_dates || has_counts || !barcode.is_undefined()
-    }
-
-    /// Returns the SKU of the input.
-    pub(super) fn sku(&self) -> Option<&String> {
-        self.sku.value()
     }
 }
 
@@ -239,10 +260,11 @@ impl ProductVariantInput {
     ///
     /// # Errors
     /// Returns a user error if a non-nullable field is null.
-    pub(super) fn into_variant_patch(self, path: String, selector: VariantSelector) -> Result<VariantPatch> {
-        let Self { fields, options, image: to_image } = self;
-        let options = reject_null(options, matches!(selector, VariantSelector::New), &format!("{path}.options"))?;
-        Ok(VariantPatch { options, image: to_image.into(), ..fields.into_variant_patch(path, selector)? })
+    pub(super) fn into_variant_patch(self, path: &str, selector: VariantSelector) -> Result<VariantPatch> {
+        let Self { fields, options, image } = self;
+        let is_new = selector == VariantSelector::New;
+        let options = Nullability { path, is_new }.require("options", options)?;
+        Ok(VariantPatch { selector, options, image: Patch::from(image), ..fields.into_variant_patch(path, is_new)? })
     }
 }
 
@@ -253,9 +275,16 @@ impl ProductCreateInput {
     /// Returns a user error if the category's ID is invalid.
     pub(super) fn into_product_patch(self) -> Result<ProductPatch> {
         let Self { name, fields, default_variant, variants } = self;
-        let patch =
-            ProductPatch { name: Some(name), action: "product.create", ..fields.into_product_patch("input", true)? };
-        add_variants(patch, default_variant, variants, VariantSelector::New)
+        let parts = ProductInputParts {
+            path: "input".into(),
+            selector: ProductSelector::New,
+            expected_version: None,
+            name: MaybeUndefined::Value(name),
+            fields,
+            default_variant,
+            variants: variants.unwrap_or_default(),
+        };
+        parts.into_patch()
     }
 }
 
@@ -263,63 +292,49 @@ impl ProductUpdateInput {
     /// Converts the input into a patch.
     ///
     /// # Errors
-    /// Returns a user error if the category's ID is invalid.
+    /// Returns a user error if the category's ID is invalid or a non-nullable field is null.
     pub(super) fn into_product_patch(
         self,
         selector: ProductSelector,
         expected_version: Option<i32>,
     ) -> Result<ProductPatch> {
         let Self { name, fields, default_variant } = self;
-        let expected_version = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
-        let name = reject_null(name, false, "input.name")?;
-        let patch = ProductPatch {
-            name,
+        let parts = ProductInputParts {
+            path: "input".into(),
             selector,
-            expected_version,
-            action: "product.update",
-            ..fields.into_product_patch("input", false)?
+            expected_version: expected_version
+                .map(|version| ExpectedVersion { version, path: "expectedVersion".into() }),
+            name,
+            fields,
+            default_variant,
+            variants: Vec::new(),
         };
-        add_variants(patch, default_variant, None, VariantSelector::New)
+        parts.into_patch()
     }
 }
 
-/// Adds the variants to the patch: the only one, and those of the list.
-///
-/// # Errors
-/// Returns a user error if a non-nullable field is null.
-pub(super) fn add_variants(
-    mut patch: ProductPatch,
-    default_variant: VariantFields,
-    variants: Option<Vec<ProductVariantInput>>,
-    selector: VariantSelector,
-) -> Result<ProductPatch> {
-    let variants = variants.unwrap_or_default();
-    // In a row with a list of variants, a SKU without other fields only selects the product.
-    let targets_existing_variant =
-        !variants.is_empty() && matches!(&patch.selector, ProductSelector::BySlugOrSku(None, Some(_)));
-    if default_variant.has_values() && !targets_existing_variant {
-        let default_selector =
-            if matches!(patch.selector, ProductSelector::New) { VariantSelector::New } else { VariantSelector::Single };
-        patch.variants.push(VariantPatch {
-            selector: VariantSelector::Single,
-            ..default_variant.into_variant_patch(patch.path.clone(), default_selector)?
-        });
-    }
-    let path = patch.path.clone();
-    let variant = |(index, variant): (usize, ProductVariantInput)| {
-        variant.into_variant_patch(format!("{path}.variants.{index}"), selector)
-    };
-    for variant in variants.into_iter().enumerate().map(variant) {
-        patch.variants.push(variant?);
-    }
-    Ok(patch)
-}
-
-/// Converts null to the empty list or text.
-fn null_to_default<T: Default>(input: MaybeUndefined<T>) -> Option<T> {
-    match input {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(T::default()),
-        MaybeUndefined::Value(value) => Some(value),
+impl ProductUpsertInput {
+    /// Converts the row into a patch.
+    ///
+    /// # Errors
+    /// Returns a user error if an ID is invalid, a non-nullable field is null, or the row selects no product.
+    pub(super) fn into_product_patch(self, row_index: usize) -> Result<ProductPatch> {
+        let path = format!("input.{row_index}");
+        let Self { id, expected_version, name, fields, default_variant, variants } = self;
+        let selector = match (&id, fields.slug.value(), default_variant.sku.value()) {
+            (Some(id), _, _) => {
+                let id_path = format!("{path}.id");
+                let product_id = GlobalId::decode_as(id, NodeType::Product, &id_path)?;
+                ProductSelector::Id { product_id, path: id_path }
+            }
+            (None, Some(slug), _) => ProductSelector::Slug(slug.clone()),
+            (None, None, Some(sku)) => ProductSelector::Sku(sku.clone()),
+            (None, None, None) => return Err(Error::bad_input(&path, "say the product's id, its slug or its sku")),
+        };
+        let expected_version =
+            expected_version.map(|version| ExpectedVersion { version, path: format!("{path}.expectedVersion") });
+        let variants = variants.unwrap_or_default();
+        let parts = ProductInputParts { path, selector, expected_version, name, fields, default_variant, variants };
+        parts.into_patch()
     }
 }

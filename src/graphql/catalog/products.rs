@@ -8,10 +8,10 @@ use super::{
     save_product,
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, Patch, Result, global_id::NodeType},
     catalog::{
         PublicationStatus,
-        write::{EditedProduct, ProductPatch, ProductSelector},
+        write::{ProductPatch, ProductSelector, WrittenProduct},
     },
     identity::Permission,
 };
@@ -76,7 +76,7 @@ impl ProductMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let status = Some(PublicationStatus::Active);
+        let status = Patch::Set(PublicationStatus::Active);
         let patch = ProductPatch { status, action: "product.publish", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
@@ -88,7 +88,7 @@ impl ProductMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let status = Some(PublicationStatus::Archived);
+        let status = Patch::Set(PublicationStatus::Archived);
         let patch = ProductPatch { status, action: "product.archive", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
@@ -100,7 +100,7 @@ impl ProductMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductDeletePayload> {
-        let patch = ProductPatch { deleted: Some(true), action: "product.delete", ..ProductPatch::default() };
+        let patch = ProductPatch { deleted: Patch::Set(true), action: "product.delete", ..ProductPatch::default() };
         ProductDeletePayload::from_result(save_product_patch(ctx, &id, patch).await.map(|_| id))
     }
 
@@ -111,16 +111,17 @@ impl ProductMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
     ) -> Result<ProductPayload> {
-        let patch = ProductPatch { deleted: Some(false), action: "product.restore", ..ProductPatch::default() };
+        let patch = ProductPatch { deleted: Patch::Set(false), action: "product.restore", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }
 }
 
 /// Returns the selector of the product with this ID.
 fn parse_product_selector(id: &ID) -> Result<ProductSelector> {
-    Ok(ProductSelector::Id(GlobalId::decode_as(id, NodeType::Product, "id")?, "id".into()))
+    let product_id = GlobalId::decode_as(id, NodeType::Product, "id")?;
+    Ok(ProductSelector::Id { product_id, path: "id".into() })
 }
 
-async fn save_product_patch(ctx: &Context<'_>, id: &ID, patch: ProductPatch) -> Result<EditedProduct> {
+async fn save_product_patch(ctx: &Context<'_>, id: &ID, patch: ProductPatch) -> Result<WrittenProduct> {
     save_product(request_context(ctx), ProductPatch { selector: parse_product_selector(id)?, ..patch }).await
 }

@@ -6,19 +6,16 @@ use async_graphql::{Context, Object};
 use super::{
     super::{
         context::request_context, guard::RequirePermission, payload::UserError, payload::split_user_errors,
-        product::Product, profile::reject_null,
+        product::Product,
     },
-    apply_stock_changes,
-    inputs::{ProductUpsertInput, add_variants},
+    inputs::ProductUpsertInput,
     write_with_name_retry,
 };
 use crate::{
-    base::{Error, GlobalId, Result, error::PublicError, global_id::NodeType},
-    catalog::{
-        ExpectedVersion,
-        write::{self, EditedProduct, ProductPatch, ProductSelector, VariantSelector},
-    },
+    base::{Error, Result, error::PublicError},
+    catalog::write::WrittenProduct,
     identity::Permission,
+    inventory::{self, InvalidProductPolicy},
 };
 
 /// Maximum number of rows per request.
@@ -27,7 +24,7 @@ const MAX_UPSERT_ROWS: usize = 1_000;
 /// Payload of `productsUpsert`.
 #[derive(Debug, Default)]
 pub struct ProductsUpsertPayload {
-    products: Vec<Option<EditedProduct>>,
+    products: Vec<Option<WrittenProduct>>,
     user_errors: Vec<UserError>,
 }
 
@@ -77,16 +74,16 @@ impl UpsertMutation {
     }
 }
 
-type UpsertOutcome = (Vec<Option<EditedProduct>>, Vec<PublicError>);
+type UpsertOutcome = (Vec<Option<WrittenProduct>>, Vec<PublicError>);
 
 async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool) -> Result<UpsertOutcome> {
     if input.is_empty() || input.len() > MAX_UPSERT_ROWS {
         return Err(Error::bad_input("input", format!("from 1 to {MAX_UPSERT_ROWS} rows; there are {}", input.len())));
     }
-    let mut products: Vec<Option<EditedProduct>> = vec![None; input.len()];
+    let mut products: Vec<Option<WrittenProduct>> = vec![None; input.len()];
     let (mut row_indexes, mut patches, mut user_errors) = (Vec::new(), Vec::new(), Vec::new());
     for (row_index, row) in input.into_iter().enumerate() {
-        match parse_row(row_index, row) {
+        match row.into_product_patch(row_index) {
             Ok(patch) => {
                 row_indexes.push(row_index);
                 patches.push(patch);
@@ -96,18 +93,10 @@ async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atom
     }
     let context = request_context(ctx);
     let currency = context.app_state.config.shop.currency;
-    let parse_errors = &user_errors;
-    let outcomes = write_with_name_retry(&context.db, async |tx| {
-        let outcomes = write::apply_product_patches(tx, currency, &patches).await?;
-        if atomic {
-            let row_errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).flatten();
-            Error::fail_if_any(parse_errors.iter().chain(row_errors).cloned().collect())?;
-        }
-        let saved = patches.iter().zip(&outcomes).filter_map(|(patch, outcome)| Some((patch, outcome.as_ref().ok()?)));
-        apply_stock_changes(tx, &saved.collect::<Vec<_>>()).await?;
-        Ok(outcomes)
-    })
-    .await?;
+    let policy = if atomic { InvalidProductPolicy::FailAll(&user_errors) } else { InvalidProductPolicy::Skip };
+    let outcomes =
+        write_with_name_retry(&context.db, async |tx| inventory::write_products(tx, currency, &patches, policy).await)
+            .await?;
     for (row_index, outcome) in row_indexes.into_iter().zip(outcomes) {
         match outcome {
             Ok(saved) => products[row_index] = Some(saved),
@@ -115,28 +104,4 @@ async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atom
         }
     }
     Ok((products, user_errors))
-}
-
-/// Converts a row into a patch.
-fn parse_row(row_index: usize, row: ProductUpsertInput) -> Result<ProductPatch> {
-    let path = format!("input.{row_index}");
-    let ProductUpsertInput { id, expected_version, name, fields, default_variant, variants } = row;
-    let selector = match (&id, fields.slug(), default_variant.sku()) {
-        (Some(id), _, _) => {
-            let id_path = format!("{path}.id");
-            ProductSelector::Id(GlobalId::decode_as(id, NodeType::Product, &id_path)?, id_path)
-        }
-        (None, None, None) => return Err(Error::bad_input(&path, "say the product's id, its slug or its sku")),
-        (None, slug, sku) => ProductSelector::BySlugOrSku(slug.cloned(), sku.cloned()),
-    };
-    let version_check = expected_version.map(|version| ExpectedVersion(version, format!("{path}.expectedVersion")));
-    let name = reject_null(name, false, &format!("{path}.name"))?;
-    let patch = ProductPatch {
-        selector,
-        expected_version: version_check,
-        name,
-        action: "product.update",
-        ..fields.into_product_patch(&path, false)?
-    };
-    add_variants(patch, default_variant, variants, VariantSelector::BySkuOrOptions)
 }

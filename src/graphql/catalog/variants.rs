@@ -9,11 +9,8 @@ use super::{
     save_product,
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
-    catalog::{
-        ExpectedVersion,
-        write::{EditedProduct, ProductPatch, ProductSelector, VariantPatch, VariantSelector},
-    },
+    base::{ExpectedVersion, GlobalId, Result, global_id::NodeType},
+    catalog::write::{ProductPatch, ProductSelector, VariantPatch, VariantSelector, WrittenProduct},
     identity::Permission,
 };
 
@@ -49,12 +46,13 @@ impl VariantMutation {
         input: ProductVariantInput,
     ) -> Result<ProductVariantPayload> {
         let created = async {
-            let product_key = GlobalId::decode_as(&product_id, NodeType::Product, "productId")?;
-            let selector = ProductSelector::Id(product_key, "productId".into());
+            let path = "productId".to_owned();
+            let product_id = GlobalId::decode_as(&product_id, NodeType::Product, &path)?;
+            let selector = ProductSelector::Id { product_id, path };
             extract_variant(
                 save_product(
                     request_context(ctx),
-                    build_variant_patch(selector, input.into_variant_patch("input".into(), VariantSelector::New)?),
+                    build_variant_patch(selector, input.into_variant_patch("input", VariantSelector::New)?),
                 )
                 .await?,
             )
@@ -74,17 +72,13 @@ impl VariantMutation {
     ) -> Result<ProductVariantPayload> {
         let updated = async {
             let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
-            let version_check = expected_version.map(|version| ExpectedVersion(version, "expectedVersion".into()));
+            let to_version = |version| ExpectedVersion { version, path: "expectedVersion".into() };
             let patch = VariantPatch {
-                expected_version: version_check,
-                ..input.into_variant_patch("input".into(), VariantSelector::Id(variant_key))?
+                expected_version: expected_version.map(to_version),
+                ..input.into_variant_patch("input", VariantSelector::Id(variant_key))?
             };
             extract_variant(
-                save_product(
-                    request_context(ctx),
-                    build_variant_patch(ProductSelector::ByVariantId(variant_key, "id".into()), patch),
-                )
-                .await?,
+                save_product(request_context(ctx), build_variant_patch(select_product(variant_key), patch)).await?,
             )
         };
         ProductVariantPayload::from_result(updated.await)
@@ -100,15 +94,16 @@ impl VariantMutation {
         let deleted = async {
             let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
             let patch = VariantPatch { selector: VariantSelector::Delete(variant_key), ..VariantPatch::default() };
-            save_product(
-                request_context(ctx),
-                build_variant_patch(ProductSelector::ByVariantId(variant_key, "id".into()), patch),
-            )
-            .await
+            save_product(request_context(ctx), build_variant_patch(select_product(variant_key), patch)).await
         };
-        let deleted: Result<EditedProduct> = deleted.await;
+        let deleted: Result<WrittenProduct> = deleted.await;
         ProductVariantDeletePayload::from_result(deleted)
     }
+}
+
+/// Selects the product of a variant.
+fn select_product(variant_id: i64) -> ProductSelector {
+    ProductSelector::ByVariantId { variant_id, path: "id".into() }
 }
 
 /// Returns a patch of one variant of a product.

@@ -12,7 +12,10 @@ use apollo_compiler::{
 };
 use async_graphql::ServerError;
 
-use super::{MAX_REPORTED_ERRORS, error_at, line_index::LineIndex};
+use super::{
+    errors::{MAX_REPORTED_ERRORS, error_at},
+    line_index::LineIndex,
+};
 
 /// Checks a document that `apollo-compiler` accepts.
 ///
@@ -102,7 +105,7 @@ impl<'a> InputRuleVisitor<'a> {
     /// Checks a value; the contents of a custom scalar have no expected type.
     fn check_value(&mut self, position: Option<InputPosition<'_>>, value: &'a Node<Value>) {
         match &**value {
-            Value::Variable(name) => self.check_variable(position, (name, value.location())),
+            Value::Variable(name) => self.check_variable(position, name, value.location()),
             Value::List(items) => {
                 let item = position.filter(|position| position.ty.is_list()).map(|position| position.ty.item_type());
                 for value in items {
@@ -133,7 +136,7 @@ impl<'a> InputRuleVisitor<'a> {
         }
     }
 
-    fn check_variable(&mut self, position: Option<InputPosition<'_>>, (name, span): (&Name, Option<SourceSpan>)) {
+    fn check_variable(&mut self, position: Option<InputPosition<'_>>, name: &Name, span: Option<SourceSpan>) {
         let Some(variable) = self.variables.get(name).copied() else {
             self.add_error(format!("Variable \"${name}\" is not defined."), span);
             return;
@@ -185,6 +188,7 @@ impl<'a> InputRuleVisitor<'a> {
 }
 
 /// Returns whether exactly one field of the input object must be set.
-pub(in super::super) fn is_one_of(input_object: &InputObjectType) -> bool {
+#[must_use]
+pub fn is_one_of(input_object: &InputObjectType) -> bool {
     input_object.directives.has("oneOf")
 }

@@ -10,7 +10,7 @@ use apollo_compiler::{
 };
 use async_graphql::ServerError;
 
-use super::{LineIndex, collect_errors};
+use super::{errors::collect_errors, line_index::LineIndex};
 
 /// Name of the validation rule for conflicting arguments.
 const CONFLICTING_ARGUMENT_ERROR: &str = "ConflictingFieldArgument";

@@ -6,40 +6,35 @@
 //! preserved.
 
 mod convert;
-mod line_index;
+pub mod errors;
+pub mod line_index;
 mod list_lengths;
 pub mod null_byte;
-mod input_rules;
-mod schema;
+pub mod input_rules;
+pub mod schema;
 
-use std::collections::HashSet;
-
-use apollo_compiler::{
-    ast,
-    diagnostic::ToCliReport,
-    parser::Parser,
-    validation::{DiagnosticData, DiagnosticList},
-};
+use apollo_compiler::{ast, parser::Parser};
 use async_graphql::{
     Pos, ServerError,
     parser::types::{ExecutableDocument, OperationType},
 };
 
-use super::{document_rewrite::rewrite_document, error::ErrorStage, limits};
-use crate::{base::error::PublicErrorCode, infra::config::GraphqlConfig};
-pub(super) use input_rules::is_one_of;
-pub use line_index::LineIndex;
-pub use schema::validation_schema;
+use self::{
+    errors::{collect_errors, error_at, error_with_code, null_byte_error, too_complex_error},
+    line_index::LineIndex,
+    schema::validation_schema,
+};
+use super::{
+    document_rewrite::rewrite_document,
+    error::ErrorStage,
+    limits::{self, DocumentLimits},
+};
+use crate::base::error::PublicErrorCode;
 
 /// Maximum nesting depth of selections, of lists and objects in values, and of list types.
 const MAX_NESTING_DEPTH: usize = 100;
 /// Maximum number of tokens, including white space and comments.
 const MAX_TOKENS: usize = 40_000;
-/// Maximum number of reported errors per document.
-const MAX_REPORTED_ERRORS: usize = 10;
-/// Maximum length of an error message, in bytes: messages quote the document.
-const MAX_MESSAGE_BYTES: usize = 300;
-
 /// Validated document, ready for the executor.
 #[derive(Debug)]
 pub struct ValidDocument {
@@ -77,12 +72,9 @@ impl DocumentError {
 ///
 /// # Errors
 /// Returns an error if the text is not valid GraphQL, exceeds a limit, or does not match the schema.
-pub fn parse_document(
-    text: &str,
-    (limits, introspection): (&GraphqlConfig, bool),
-) -> Result<ValidDocument, DocumentError> {
-    if text.len() > limits.max_document_bytes {
-        let limit = limits.max_document_bytes;
+pub fn parse_document(text: &str, limits: DocumentLimits<'_>) -> Result<ValidDocument, DocumentError> {
+    if text.len() > limits.config.max_document_bytes {
+        let limit = limits.config.max_document_bytes;
         let message = format!("The document is longer than {limit} bytes: pass data in `variables`.");
         return Err(DocumentError::new(ErrorStage::Validate, vec![too_complex_error(message)]));
     }
@@ -108,7 +100,7 @@ pub fn parse_document(
             return Err(DocumentError::new(ErrorStage::Parse, collect_errors(&parse_failure.errors, &lines, |_| true)));
         }
     };
-    validate_document(&ast, text, &lines, (limits, introspection)).map_err(|errors| DocumentError {
+    validate_document(&ast, text, &lines, limits).map_err(|errors| DocumentError {
         operations: list_operations(&ast),
         ..DocumentError::new(ErrorStage::Validate, errors)
     })
@@ -118,9 +110,9 @@ fn validate_document(
     ast: &ast::Document,
     text: &str,
     lines: &LineIndex<'_>,
-    settings: (&GraphqlConfig, bool),
+    limits: DocumentLimits<'_>,
 ) -> Result<ValidDocument, Vec<ServerError>> {
-    let size = limits::check_document_limits(ast, lines, settings).map_err(|error| vec![error])?;
+    let size = limits::check_document_limits(ast, lines, limits).map_err(|error| vec![error])?;
     let valid = ast
         .to_executable_validate(validation_schema())
         .map_err(|validation_failure| collect_errors(&validation_failure.errors, lines, |_| true))?;
@@ -134,67 +126,6 @@ fn validate_document(
     }
     rewrite_document(&mut executable);
     Ok(ValidDocument { executable, nodes: size.parts })
-}
-
-/// Returns the error for a null byte at a path.
-#[must_use]
-pub fn null_byte_error(path: &str) -> ServerError {
-    error_with_code(format!("A text may not hold a null byte; one is in {path}."), PublicErrorCode::BadUserInput)
-}
-
-fn too_complex_error(message: String) -> ServerError {
-    error_with_code(message, PublicErrorCode::QueryTooComplex)
-}
-
-fn error_with_code(message: String, code: PublicErrorCode) -> ServerError {
-    let mut error = ServerError::new(message, None);
-    error.extensions.get_or_insert_default().set("code", code.as_str());
-    error
-}
-
-/// Validator's name of the error for an object without a selection set.
-const MISSING_SUBFIELDS: &str = "MissingSubselection";
-
-/// Creates an error at a position.
-pub(super) fn error_at(message: impl Into<String>, pos: Pos) -> ServerError {
-    ServerError::new(message, Some(pos))
-}
-
-/// Returns the first validation errors, without duplicate messages.
-fn collect_errors(
-    diagnostics: &DiagnosticList,
-    lines: &LineIndex<'_>,
-    is_reported: impl Fn(&DiagnosticData) -> bool,
-) -> Vec<ServerError> {
-    let mut seen_messages = HashSet::new();
-    let mut errors = Vec::new();
-    // A field with only unknown subfields is also reported as a field without subfields.
-    let is_follow_up = |error: &DiagnosticData| error.unstable_error_name() == Some(MISSING_SUBFIELDS);
-    let has_cause = diagnostics.iter().any(|diagnostic| !is_follow_up(diagnostic.error));
-    let reported = |error: &&DiagnosticData| is_reported(error) && !(has_cause && is_follow_up(error));
-    for error in diagnostics.iter().map(|diagnostic| diagnostic.error).filter(reported) {
-        let message = error.unstable_compat_message().unwrap_or_else(|| error.to_string());
-        let message = match message.strip_prefix("syntax error: ") {
-            Some(message) => format!("Syntax error: {message}"),
-            None => message,
-        };
-        if seen_messages.insert(message.clone()) {
-            errors.push(error_at(truncate_message(message), lines.position_of_span(error.location())));
-        }
-        if errors.len() == MAX_REPORTED_ERRORS {
-            break;
-        }
-    }
-    errors
-}
-
-/// Truncates a message that quotes a long part of the document.
-fn truncate_message(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE_BYTES {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        message.push('…');
-    }
-    message
 }
 
 fn list_operations(ast: &ast::Document) -> Vec<(Option<String>, OperationType)> {

@@ -8,7 +8,7 @@ use apollo_compiler::{Schema, validation::Valid};
 const SCHEMA_EXTENSIONS: &str = "extend type __Type { isOneOf: Boolean }";
 
 static VALIDATION_SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
-    Schema::parse_and_validate(format!("{}{SCHEMA_EXTENSIONS}", super::super::render_sdl()), "schema.graphql")
+    Schema::parse_and_validate(format!("{}{SCHEMA_EXTENSIONS}", crate::graphql::schema::render_sdl()), "schema.graphql")
         .unwrap_or_else(|failed| {
             // The schema text is generated and covered by a test: client input cannot cause this.
             tracing::error!(error = %failed.errors, "generated schema is invalid");
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn validation_schema_is_valid() {
         let parsed = Schema::parse_and_validate(
-            format!("{}{SCHEMA_EXTENSIONS}", super::super::super::render_sdl()),
+            format!("{}{SCHEMA_EXTENSIONS}", crate::graphql::schema::render_sdl()),
             "schema.graphql",
         );
         assert!(parsed.is_ok(), "{}", parsed.expect_err("errors").errors);

@@ -1,4 +1,5 @@
-use super::*;
+use super::{errors::MAX_REPORTED_ERRORS, *};
+use crate::infra::config::GraphqlConfig;
 
 fn load_default_limits() -> GraphqlConfig {
     let no_variables = std::iter::empty();
@@ -6,7 +7,7 @@ fn load_default_limits() -> GraphqlConfig {
 }
 
 fn parse_with_defaults(text: &str) -> Result<ValidDocument, DocumentError> {
-    parse_document(text, (&load_default_limits(), true))
+    parse_document(text, DocumentLimits { config: &load_default_limits(), allows_introspection: true })
 }
 
 fn parse_error(text: &str) -> (ErrorStage, String, String) {

@@ -13,7 +13,11 @@ fn repeat_with_index(count: usize, item: impl Fn(usize) -> String) -> String {
 
 fn check_document_text(text: &str) -> Result<DocumentSize, ServerError> {
     let document = Document::parse(text, "").expect("valid document");
-    check_document_limits(&document, &LineIndex::new(text), (&load_default_limits(), true))
+    check_document_limits(
+        &document,
+        &LineIndex::new(text),
+        DocumentLimits { config: &load_default_limits(), allows_introspection: true },
+    )
 }
 
 #[test]

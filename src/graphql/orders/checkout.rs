@@ -7,15 +7,15 @@ use super::{
     super::{
         context::{RequestContext, request_context},
         guard::Public,
-        message::Language,
+        idempotency::parse_idempotency_key,
+        input::{parse_amount, parse_optional_id},
         payload::{UserError, split_user_errors},
         postal::AddressChoiceInput,
-        stock::mutations::parse_idempotency_key,
+        scalars::Language,
     },
     Order,
     loader::PaymentsOf,
     payments::OrderPayment,
-    queries::parse_amount,
 };
 use crate::{
     base::{
@@ -227,8 +227,8 @@ impl CheckoutDetailsInput {
             shipping_address.map(|choice| choice.into_address_input("input.shippingAddress")).transpose()?;
         let billing_input =
             billing_address.map(|choice| choice.into_address_input("input.billingAddress")).transpose()?;
-        let parse_method_id = |id: ID| GlobalId::decode_as(&id, NodeType::ShippingMethod, "input.shippingMethodId");
-        let shipping_method_id = shipping_method_id.map(parse_method_id).transpose()?;
+        let shipping_method_id =
+            parse_optional_id(shipping_method_id, NodeType::ShippingMethod, "input.shippingMethodId")?;
         let provider_name = payment_method.to_lowercase();
         Ok(CheckoutRequest {
             idempotency_key,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     super::{context::request_context, customer::Customer, guard::RequirePermission},
-    OrderStatus,
+    status::OrderStatus,
 };
 use crate::{
     base::Result,

@@ -6,9 +6,9 @@ use rust_decimal::Decimal;
 
 use super::{
     super::{
-        clamp_to_i32,
         context::{RequestContext, request_context},
         loader::VariantKey,
+        scalars::clamp_to_i32,
         shop::CurrencyCode,
         variant::Variant,
     },

@@ -7,7 +7,7 @@ use std::{
 
 use async_graphql::dataloader::Loader;
 
-use super::super::loader::{Loaders, list_loader, owner_scoped_loader};
+use super::super::loader::{Loaders, batch_loader, owner_scoped_loader};
 use crate::{
     base::{Error, Result},
     customer::OwnerScope,
@@ -23,31 +23,31 @@ owner_scoped_loader!(
     /// Loads orders visible to the caller.
     OrderKey, OrderRow, queries::find_orders_by_ids
 );
-list_loader!(
+batch_loader!(
     /// Loads the lines of orders.
-    LinesOf, OrderLineRow, |loads, keys| queries::lines(&loads.db, keys)
+    LinesOf, Arc<[OrderLineRow]>, |loaders, keys| queries::lines(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the history of orders.
-    HistoryOf, OrderHistoryRow, |loads, keys| queries::history(&loads.db, keys)
+    HistoryOf, Arc<[OrderHistoryRow]>, |loaders, keys| queries::history(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the fulfillments of orders.
-    FulfilmentsOf, FulfillmentRow, |loads, keys| queries::fulfillments(&loads.db, keys)
+    FulfilmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfillments(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the lines of fulfillments.
-    ParcelOf, LineQuantityRow, |loads, keys| queries::parcels(&loads.db, keys)
+    ParcelOf, Arc<[LineQuantityRow]>, |loaders, keys| queries::parcels(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the refunds of orders.
-    RefundsOf, RefundRow, |loads, keys| refunds::list_refunds_by_order(&loads.db, keys)
+    RefundsOf, Arc<[RefundRow]>, |loaders, keys| refunds::list_refunds_by_order(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the lines of refunds.
-    RefundedOf, LineQuantityRow, |loads, keys| refunds::list_refund_lines(&loads.db, keys)
+    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| refunds::list_refund_lines(&loaders.db, keys)
 );
-list_loader!(
+batch_loader!(
     /// Loads the payments of orders.
-    PaymentsOf, Payment, |loads, keys| entity::list_payments_by_order(&loads.db, keys)
+    PaymentsOf, Arc<[Payment]>, |loaders, keys| entity::list_payments_by_order(&loaders.db, keys)
 );

@@ -5,9 +5,11 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 use super::{Location, StockLevel, StockReason};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    graphql::{context::request_context, guard::RequirePermission, payload::payload},
+    graphql::{
+        context::request_context, guard::RequirePermission, idempotency::parse_idempotency_key,
+        input::parse_optional_id, payload::payload,
+    },
     identity::Permission,
-    infra::IdempotencyKey,
     inventory::adjustments::{self, StockKey, StockOperation, StockSettings},
 };
 
@@ -113,7 +115,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let idempotency_key = parse_idempotency_key("stockAdjust", &input.idempotency_key, &input);
         let result = async {
-            let stock_key = parse_stock_key(&input.variant_id, input.location_id.as_ref())?;
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let reason = match input.reason {
                 StockReason::Opening | StockReason::Count | StockReason::Sold | StockReason::Transfer => {
                     let message = "this is for the shop to say; say RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
@@ -141,7 +143,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let idempotency_key = parse_idempotency_key("stockSet", &input.idempotency_key, &input);
         let result = async {
-            let stock_key = parse_stock_key(&input.variant_id, input.location_id.as_ref())?;
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let operation =
                 StockOperation::Set { quantity: input.quantity.into(), expected: input.expected_quantity.into() };
             adjustments::apply_stock_operation(&request_context(ctx).db, &idempotency_key?, stock_key, operation).await
@@ -183,7 +185,7 @@ impl StockMutation {
     ) -> Result<StockPayload> {
         let StockSettingsInput { variant_id, location_id, tracked, backorder, low_stock_threshold } = input;
         let result = async {
-            let stock_key = parse_stock_key(&variant_id, location_id.as_ref())?;
+            let stock_key = parse_stock_key(&variant_id, location_id)?;
             let threshold_update = match low_stock_threshold {
                 MaybeUndefined::Undefined => None,
                 MaybeUndefined::Null => Some(None),
@@ -207,22 +209,7 @@ impl StockMutation {
     }
 }
 
-/// Creates the idempotency key of a request from its operation, key and input.
-///
-/// # Errors
-/// Returns `BadUserInput` if the key is malformed.
-pub fn parse_idempotency_key(
-    operation_name: &'static str,
-    idempotency_key: &str,
-    input: &impl async_graphql::InputType,
-) -> Result<IdempotencyKey> {
-    let input_json = input.to_value().into_json().map_err(|error| Error::internal("reading an input", error))?;
-    IdempotencyKey::new(operation_name, idempotency_key, &input_json)
-}
-
-fn parse_stock_key(variant_id: &ID, location_id: Option<&ID>) -> Result<StockKey> {
+fn parse_stock_key(variant_id: &ID, location_id: Option<ID>) -> Result<StockKey> {
     let variant_id = GlobalId::decode_as(variant_id, NodeType::Variant, "input.variantId")?;
-    let location_id =
-        location_id.map(|id| GlobalId::decode_as(id, NodeType::Location, "input.locationId")).transpose()?;
-    Ok(StockKey { variant_id, location_id })
+    Ok(StockKey { variant_id, location_id: parse_optional_id(location_id, NodeType::Location, "input.locationId")? })
 }

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::import_export::catalog_reader;
+use crate::{
+    catalog::{CategoryInput, PublicationStatus},
+    import_export::catalog_reader,
+};
 
 fn parse_entries(text: &str) -> Vec<CatalogEntry> {
     match catalog_reader::open_catalog(text.as_bytes(), chrono_tz::Tz::UTC) {
@@ -18,13 +21,14 @@ fn format_entries(text: &str) -> Vec<String> {
     let format_entry = |entry| match entry {
         CatalogEntry::Rejected { line, reason } => format!("{line}: {reason}"),
         CatalogEntry::Warning { line, reason } => format!("{line}? {reason}"),
-        CatalogEntry::Product { input, .. } => {
-            let mut text = format!("{}[{}]", input.slug, input.options.join(","));
-            for variant in input.variants {
-                let price = variant.price.unwrap_or_default();
-                let _ = write!(text, " {}={price}", variant.options.join("/"));
-                if let Some(Some(sale)) = variant.sale {
-                    let _ = write!(text, "->{}", sale.price);
+        CatalogEntry::Product(patch) => {
+            let option_names: Vec<&str> = patch.options().iter().map(|option| option.name.as_str()).collect();
+            let mut text = format!("{}[{}]", patch.slug().unwrap_or_default(), option_names.join(","));
+            for variant in &patch.variants {
+                let price = variant.price.into_value().unwrap_or_default();
+                let _ = write!(text, " {}={price}", variant.option_values().join("/"));
+                if let Patch::Set(sale_price) = variant.sale_price {
+                    let _ = write!(text, "->{sale_price}");
                 }
             }
             text
@@ -54,7 +58,7 @@ fn rejected_row_keeps_the_rest_of_its_product() {
         ]
     );
     let images = parse_entries(text).into_iter().find_map(|entry| match entry {
-        CatalogEntry::Product { input, .. } => input.images.into_iter().next(),
+        CatalogEntry::Product(patch) => patch.images.into_value().into_iter().flatten().next(),
         _ => None,
     });
     assert_eq!(images.map(|image| image.url).as_deref(), Some("m.png"));
@@ -66,21 +70,22 @@ fn product_fields_come_from_the_titled_row() {
         Variant Price,Variant Inventory Qty,Variant Barcode\n\
         a,A,,\"x, y,\",Old,New > Leaf,TRUE,draft,2.png,2,1,-4,'900\na,,,,,,,,1.png,1,,,\na,,,,,,,,1.png,1,,,\n";
     let parsed = parse_entries(text);
-    let [CatalogEntry::Warning { line: 2, .. }, CatalogEntry::Product { line: 2, input }] = &parsed[..] else {
+    let [CatalogEntry::Warning { line: 2, .. }, CatalogEntry::Product(patch)] = &parsed[..] else {
         panic!("{parsed:?}");
     };
-    assert_eq!(input.vendor.as_deref(), Some(""));
-    assert_eq!(input.description_html, None);
-    assert_eq!(input.tags, Some(vec!["x".to_owned(), "y".to_owned()]));
-    assert_eq!(input.category_path, Some(vec!["New".to_owned(), "Leaf".to_owned()]));
-    assert_eq!(input.status, Some(PublicationStatus::Draft));
-    let images: Vec<&str> = input.images.iter().map(|image| image.url.as_str()).collect();
+    assert_eq!(patch.line, 2);
+    assert_eq!(patch.vendor, Patch::Set(String::new()));
+    assert_eq!(patch.description, Patch::Unchanged);
+    assert_eq!(patch.tags, Patch::Set(vec!["x".to_owned(), "y".to_owned()]));
+    assert_eq!(patch.category, Patch::Set(CategoryInput::Path(vec!["New".to_owned(), "Leaf".to_owned()])));
+    assert_eq!(patch.status, Patch::Set(PublicationStatus::Draft));
+    let images: Vec<&str> = patch.images.value().into_iter().flatten().map(|image| image.url.as_str()).collect();
     assert_eq!(images, ["1.png", "2.png"]);
-    let [variant] = &input.variants[..] else {
-        panic!("{input:?}");
+    let [variant] = &patch.variants[..] else {
+        panic!("{patch:?}");
     };
-    assert_eq!((variant.on_hand, variant.sale), (Some(0), None));
-    assert_eq!(variant.barcode.as_deref(), Some("900"));
+    assert_eq!((variant.on_hand, variant.sale_price), (Patch::Set(0), Patch::Unchanged));
+    assert_eq!(variant.barcode, Patch::Set("900".to_owned()));
 }
 
 #[test]
@@ -88,11 +93,10 @@ fn renamed_columns_and_dated_sale_are_parsed() {
     let text = "Title,URL handle,SKU,Price,Compare-at price,Sale Starts At,Sale Ends At\n\
         A,a,A1,8,10,2026-01-01,2026-01-31\nB,b,B1,8,10,soon,\nC,c,C1,8,10,2026-02-02,2026-02-01\n";
     let parsed = parse_entries(text);
-    let Some(CatalogEntry::Product { input, .. }) = parsed.first() else {
+    let Some(CatalogEntry::Product(patch)) = parsed.first() else {
         panic!("{parsed:?}");
     };
-    let sale = input.variants[0].sale.flatten();
-    let sale_end = sale.and_then(|sale| sale.ends_at).map(|end| end.to_rfc3339());
+    let sale_end = patch.variants[0].sale_ends_at.value().map(chrono::DateTime::to_rfc3339);
     assert_eq!(sale_end.as_deref(), Some("2026-02-01T00:00:00+00:00"));
     let rejected = parsed.iter().filter(|entry| matches!(entry, CatalogEntry::Rejected { .. }));
     assert_eq!(rejected.count(), 4);

@@ -15,10 +15,11 @@ fn format_entries(text: &str) -> Vec<String> {
     let format_entry = |entry| match entry {
         CatalogEntry::Rejected { line, reason } => format!("{line}: {reason}"),
         CatalogEntry::Warning { line, reason } => format!("{line}? {reason}"),
-        CatalogEntry::Product { input, .. } => {
-            let format_values = |variant: &VariantInput| format!(" {}", variant.options.join("/"));
-            let variants: String = input.variants.iter().map(format_values).collect();
-            format!("{}[{}]{variants}", input.slug, input.options.join(","))
+        CatalogEntry::Product(patch) => {
+            let format_values = |variant: &VariantPatch| format!(" {}", variant.option_values().join("/"));
+            let variants: String = patch.variants.iter().map(format_values).collect();
+            let option_names: Vec<&str> = patch.options().iter().map(|option| option.name.as_str()).collect();
+            format!("{}[{}]{variants}", patch.slug().unwrap_or_default(), option_names.join(","))
         }
     };
     parse_entries(text).into_iter().map(format_entry).collect()
@@ -64,18 +65,18 @@ fn spreadsheet_escapes_are_decoded() {
         \"simple, virtual\",'=A1,Salt &amp; Pepper,-1,1,10,8,2026-01-01 10:00:00,2026-01-31,,0,1,\
         \"Food > Spices\\, dry, Gifts > Small\",\"hot, a\\, b\",\"1.png, 2.png,1.png\",one\\ntwo\n";
     let parsed = parse_entries(text);
-    let [CatalogEntry::Product { input, .. }] = &parsed[..] else {
+    let [CatalogEntry::Product(patch)] = &parsed[..] else {
         panic!("{parsed:?}");
     };
-    let variant = &input.variants[0];
-    assert_eq!((input.slug.as_str(), variant.sku.as_deref()), ("salt-pepper", Some("=A1")));
-    assert_eq!((input.status, input.featured), (Some(PublicationStatus::Draft), Some(true)));
-    assert_eq!((variant.on_hand, variant.weight_grams), (Some(0), Some(454)));
-    assert_eq!(input.category_path, Some(vec!["Food".to_owned(), "Spices, dry".to_owned()]));
-    assert_eq!(input.tags, Some(["hot", "a, b", "Small"].map(str::to_owned).to_vec()));
-    assert_eq!(input.images.len(), 2);
-    assert_eq!(input.description_html.as_deref(), Some("one\ntwo"));
-    let sale = variant.sale.flatten().and_then(|sale| sale.starts_at.zip(sale.ends_at));
+    let variant = &patch.variants[0];
+    assert_eq!((patch.slug(), &variant.sku), (Some("salt-pepper"), &Patch::Set("=A1".to_owned())));
+    assert_eq!((patch.status, patch.featured), (Patch::Set(PublicationStatus::Draft), Patch::Set(true)));
+    assert_eq!((variant.on_hand, variant.weight_grams), (Patch::Set(0), Patch::Set(454)));
+    assert_eq!(patch.category, Patch::Set(CategoryInput::Path(vec!["Food".to_owned(), "Spices, dry".to_owned()])));
+    assert_eq!(patch.tags, Patch::Set(["hot", "a, b", "Small"].map(str::to_owned).to_vec()));
+    assert_eq!(patch.images.value().map(Vec::len), Some(2));
+    assert_eq!(patch.description, Patch::Set("one\ntwo".to_owned()));
+    let sale = variant.sale_starts_at.into_value().zip(variant.sale_ends_at.into_value());
     let sale = sale.map(|(starts, ends)| (starts.to_rfc3339(), ends.to_rfc3339()));
     let times = ["2026-01-01T10:00:00+00:00", "2026-02-01T00:00:00+00:00"].map(str::to_owned);
     assert_eq!(sale, Some(times.into()));

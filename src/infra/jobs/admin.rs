@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DeriveActiveEnum, DerivePartialModel, EntityTrait,
-    EnumIter, FromQueryResult, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
+    EnumIter, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::json;
 
@@ -12,11 +12,12 @@ use crate::{
         Error, Result,
         error::PublicErrorCode,
         global_id::NodeType,
-        pagination::{Cursor, Page, PageRequest},
+        pagination::{Page, PageRequest},
     },
     infra::{
         AuditRecord, Db, SqlBuilder, Tx,
         entity::{job, outbox_event},
+        keyset::KeysetOrder,
     },
 };
 
@@ -66,14 +67,14 @@ pub struct JobRowFilter {
     pub kind: Option<String>,
 }
 
-/// The sort tag of job cursors.
-const JOB_CURSOR_TAG: char = 'j';
+/// Newest first.
+const JOB_ORDER: KeysetOrder = KeysetOrder { tag: 'j', columns: &[], id_column: "j.id", descending: true };
 
 impl JobRow {
     /// Returns the job's cursor.
     #[must_use]
     pub fn cursor(&self) -> String {
-        Cursor { sort_tag: JOB_CURSOR_TAG, values: Vec::new(), id: self.id }.encode()
+        JOB_ORDER.cursor(Vec::new(), self.id)
     }
 }
 
@@ -102,16 +103,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
     if let Some(kind) = kind {
         sql.push(" AND j.kind = ").bind(kind.as_str());
     }
-    if let Some(cursor) = &request.cursor {
-        let field = if request.backwards { "before" } else { "after" };
-        let cursor = Cursor::decode(cursor, JOB_CURSOR_TAG, &[], field)?;
-        sql.push(if request.backwards { " AND j.id > " } else { " AND j.id < " }).bind(cursor.id);
-    }
-    sql.push(if request.backwards { " ORDER BY j.id" } else { " ORDER BY j.id DESC" });
-    sql.push(&format!(" LIMIT {}", request.size + 1));
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
-    Ok(Page::from_rows(rows, request))
+    JOB_ORDER.load_page(db, sql, request).await
 }
 
 /// Returns a job by id. Statements: 1.

@@ -4,13 +4,13 @@ use sea_orm::EntityTrait;
 
 use super::request::BuyerDetails;
 use crate::{
-    base::{Country, Error, LanguageCode, Patch, Result},
+    base::{Country, Error, LanguageCode, Patch, Result, Validator},
     cart::{
         CartDetails,
         details::{self, AddressInput},
         queries::caller_account_id,
     },
-    customer::{self, AddressSnapshot, address_row, validation::Validator},
+    customer::{self, PostalAddress, address_row},
     identity::{Permission, account, entity::account as account_row},
     infra::Tx,
     sales::SalesContext,
@@ -42,9 +42,9 @@ pub(super) struct Contact {
 /// Addresses of an order.
 pub(super) struct OrderAddresses {
     /// Shipping address.
-    pub shipping: AddressSnapshot,
+    pub shipping: PostalAddress,
     /// Billing address.
-    pub billing: AddressSnapshot,
+    pub billing: PostalAddress,
 }
 
 /// Resolves and validates the buyer's data.
@@ -62,8 +62,8 @@ pub(super) async fn resolve_buyer(
     let is_verified = is_staff || account.as_ref().is_some_and(|account| account.email_verified_at.is_some());
 
     let resolver = AddressResolver { tx, account_id, shop_country };
-    let shipping = resolver.resolve(shipping_address, "input.shippingAddress").await?.or(cart.shipping_address);
-    let billing = resolver.resolve(billing_address, "input.billingAddress").await?.or(cart.billing_address);
+    let shipping = resolver.resolve(shipping_address).await?.or(cart.shipping_address);
+    let billing = resolver.resolve(billing_address).await?.or(cart.billing_address);
     let addresses = resolver.complete(shipping, billing).await?;
 
     let of_account =
@@ -92,17 +92,16 @@ struct AddressResolver<'a> {
 
 impl AddressResolver<'_> {
     /// Resolves a requested address.
-    async fn resolve(&self, requested: Option<AddressInput>, path: &'static str) -> Result<Option<AddressSnapshot>> {
+    async fn resolve(&self, requested: Option<AddressInput>) -> Result<Option<PostalAddress>> {
         let Some(input) = requested else { return Ok(None) };
-        let resolved = details::resolve_address(self.tx, self.account_id, input, (path, self.shop_country)).await?;
-        Ok(Some(resolved))
+        details::resolve_address(self.tx, self.account_id, input, self.shop_country).await.map(Some)
     }
 
     /// Completes missing addresses with the defaults of the account, and a missing billing address with the other one.
     async fn complete(
         &self,
-        shipping: Option<AddressSnapshot>,
-        billing: Option<AddressSnapshot>,
+        shipping: Option<PostalAddress>,
+        billing: Option<PostalAddress>,
     ) -> Result<OrderAddresses> {
         let (shipping, billing) = match (shipping, self.account_id) {
             (Some(shipping), _) => (Some(shipping), billing),
@@ -111,7 +110,7 @@ impl AddressResolver<'_> {
                 let mut by_owner = customer::loader::load_addresses_by_owner(self.tx, &[account_id]).await?;
                 let saved = by_owner.remove(&account_id).unwrap_or_default();
                 let find_saved = |predicate: fn(&address_row::Model) -> bool| {
-                    saved.iter().find(|address| predicate(address)).cloned().map(AddressSnapshot::from)
+                    saved.iter().find(|address| predicate(address)).cloned().map(PostalAddress::from)
                 };
                 let billing = billing.or_else(|| find_saved(|address| address.is_default_billing));
                 (find_saved(|address| address.is_default_shipping), billing)
@@ -126,23 +125,24 @@ impl AddressResolver<'_> {
 fn resolve_contact(
     requested: Contact,
     known: Contact,
-    shipping_address: &AddressSnapshot,
+    shipping_address: &PostalAddress,
     shop_country: Country,
 ) -> Result<Contact> {
     let Contact { email: requested_email, phone: requested_phone, language } = requested;
     let Contact { mut email, mut phone, language: known_language } = known;
-    let mut validator = Validator::new("input");
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
     match requested_email.map(|input| account::validate_email(&input, "input.email")) {
         Some(Ok(valid_email)) => email = Some(valid_email),
-        Some(Err(error)) => validator.add_error("email", error.to_public_error().message),
+        Some(Err(error)) => input.reject("email", error.to_public_error().message),
         None => {}
     }
     let is_phone_requested = requested_phone.is_some();
     let phone_country = shipping_address.country().unwrap_or(shop_country);
-    validator.apply_phone(&mut phone, Patch::from_option(requested_phone), "phone", phone_country);
+    input.apply_phone(&mut phone, Patch::from_provided(requested_phone), "phone", phone_country);
     let phone = phone.or_else(|| shipping_address.phone.clone());
     if email.is_none() && phone.is_none() && !is_phone_requested {
-        validator.add_error("email", "say where you can be reached: an e-mail address or a telephone number");
+        input.reject("email", "say where you can be reached: an e-mail address or a telephone number");
     }
     validator.finish()?;
     Ok(Contact { email, phone, language: language.or(known_language) })

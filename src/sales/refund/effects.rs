@@ -22,7 +22,13 @@ pub async fn create_refund(
         release_and_restock(tx, &order, &lines).await?;
     }
     if amount == 0 {
-        history::record_history_event(tx, order.id, OrderHistoryEvent::Refund, (reason.as_deref(), true)).await?;
+        history::record_history_event(
+            tx,
+            order.id,
+            OrderHistoryEvent::Refund,
+            history::OrderNote::public(reason.as_deref()),
+        )
+        .await?;
         return finalize_order(tx, order, Some(payment), reason.as_deref()).await.map(|order| (order, None));
     }
     let order = update_fulfillment_status(tx, order).await?;

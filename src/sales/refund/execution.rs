@@ -54,7 +54,8 @@ async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult
         return Ok(order);
     }
     if error.is_some() {
-        history::record_history_event(tx, order.id, OrderHistoryEvent::Refund, (error, false)).await?;
+        history::record_history_event(tx, order.id, OrderHistoryEvent::Refund, history::OrderNote::internal(error))
+            .await?;
         return transition::update_order(tx, order).await;
     }
     transactions::record_transaction(
@@ -66,7 +67,13 @@ async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult
     .await?;
     let payment = entity::find_payment_by_order(tx, order.id).await?;
     let order = OrderRow { payment_status: transactions::derive_payment_status(payment.as_ref()), ..order };
-    history::record_history_event(tx, order.id, OrderHistoryEvent::Refund, (refund.reason.as_deref(), true)).await?;
+    history::record_history_event(
+        tx,
+        order.id,
+        OrderHistoryEvent::Refund,
+        history::OrderNote::public(refund.reason.as_deref()),
+    )
+    .await?;
     let order = finalize_order(tx, order, payment, refund.reason.as_deref()).await?;
     tx.emit_event(OrderRefunded { order: order.id, refund: refund.id }).await?;
     Ok(order)

@@ -1,16 +1,99 @@
-//! Conversion of the inputs of order mutations into requests of the use cases.
+//! Inputs of the order mutations, and their conversion into requests of the use cases.
 
-use async_graphql::ID;
+use async_graphql::{ID, InputObject};
+use rust_decimal::Decimal;
 
-use super::{OrderCancelInput, OrderFulfilInput, OrderLineQuantityInput, OrderRefundInput, OrderRefundLineInput};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    graphql::{context::RequestContext, orders::queries::parse_amount},
+    graphql::{context::RequestContext, input::parse_amount},
     infra::IdempotencyKey,
     order::transition::validate_note,
     payment::RefundLine,
     sales::{CancelOrderRequest, FulfillmentRequest, RefundRequest},
 };
+
+/// Order line and quantity.
+#[derive(Debug, InputObject)]
+pub struct OrderLineQuantityInput {
+    /// ID of the order line.
+    line_id: ID,
+    /// Quantity.
+    quantity: i64,
+}
+
+/// Input of `orderFulfil`.
+#[derive(Debug, InputObject)]
+pub struct OrderFulfilInput {
+    /// Lines to ship; defaults to all unshipped units.
+    lines: Option<Vec<OrderLineQuantityInput>>,
+    /// Carrier, at most 100 characters.
+    carrier: Option<String>,
+    /// Tracking number, at most 100 characters.
+    tracking_number: Option<String>,
+    /// Tracking URL (http or https).
+    tracking_url: Option<String>,
+    /// Idempotency key: repeated requests with the same key and input create one fulfillment. Use a new UUID for each
+    /// one.
+    pub(super) idempotency_key: String,
+}
+
+/// Input of `orderCancel`.
+#[derive(Debug, Default, InputObject)]
+pub struct OrderCancelInput {
+    /// Reason, visible to the buyer; at most 1000 characters.
+    reason: Option<String>,
+    /// Guest access token of the order. Checked before the caller's login, so it also authorizes a logged-in caller.
+    token: Option<String>,
+    /// Staff only: unshipped units of an unpaid order to cancel; the total is reduced and the order stays open. Without
+    /// lines the whole order is canceled. Units of a paid order are refunded instead.
+    lines: Option<Vec<OrderLineQuantityInput>>,
+    /// Staff only: shipped units that return to stock when a whole unpaid order is canceled after its shipment was
+    /// returned; an empty list for none. Without it a shipped order cannot be canceled.
+    restock: Option<Vec<OrderLineQuantityInput>>,
+}
+
+/// Units of an order line to refund.
+#[derive(Debug, InputObject)]
+pub struct OrderRefundLineInput {
+    /// ID of the order line.
+    line_id: ID,
+    /// Number of shipped units, whether or not they were returned.
+    #[graphql(default)]
+    quantity_fulfilled: i64,
+    /// Number of unshipped units: they are canceled and their stock reservation is released.
+    #[graphql(default)]
+    quantity_unfulfilled: i64,
+    /// Whether the shipped units return to stock.
+    #[graphql(default)]
+    restock: bool,
+}
+
+/// Input of `orderRefund`. Without lines and amount the remaining captured amount is refunded.
+#[derive(Debug, InputObject)]
+pub struct OrderRefundInput {
+    /// Lines to refund.
+    lines: Option<Vec<OrderRefundLineInput>>,
+    /// Amount to refund; defaults to the price of the lines.
+    amount: Option<Decimal>,
+    /// Whether the shipping cost is refunded with the lines. At most once per order.
+    #[graphql(default)]
+    shipping: bool,
+    /// Reason, visible to the buyer; at most 1000 characters.
+    reason: Option<String>,
+    /// Idempotency key: repeated requests with the same key and input create one refund. Use a new UUID for each
+    /// refund.
+    pub(super) idempotency_key: String,
+}
+
+/// Input of `orderNoteAdd`.
+#[derive(Debug, InputObject)]
+pub struct OrderNoteInput {
+    /// Text of the note, at most 1000 characters.
+    pub(super) note: String,
+    /// Whether the note is visible to the buyer.
+    #[graphql(default)]
+    pub(super) public: bool,
+}
 
 pub(super) fn parse_fulfillment(
     input: OrderFulfilInput,

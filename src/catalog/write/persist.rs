@@ -1,0 +1,294 @@
+//! Writes the changes of products in a constant number of statements: rows, child rows, search documents and events.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    QueryFilter, Value, sea_query::OnConflict,
+};
+use serde_json::{Value as JsonValue, json};
+
+use super::diff::{ChangedChildRows, ProductChange};
+use crate::{
+    base::{Result, text},
+    catalog::{
+        entity::{product, variant},
+        events::{ProductPublished, ProductsChanged},
+        loader,
+        projection::VariantColumns,
+        sanitize, search,
+    },
+    infra::Tx,
+};
+
+/// Number of rows per statement, well below the parameter limits of both databases.
+const ROWS_PER_STATEMENT: usize = 500;
+/// The primary key, and the columns that never change.
+const KEY_COLUMN: &str = "id";
+const FIXED_COLUMNS: [&str; 3] = [KEY_COLUMN, "product_id", "created_at"];
+
+/// A row to write, and the row before the change; `None` for a new one.
+type RowChange<'a, M> = (&'a M, Option<&'a M>);
+
+/// Writes all changes.
+pub(super) async fn write_changes(tx: &Tx, changes: &mut [ProductChange]) -> Result<()> {
+    assign_ids(tx, changes).await?;
+    let changed = changes.iter().filter(|change| change.is_changed());
+    let mut products: Vec<_> = changed.map(|change| (&change.product, change.before.as_ref())).collect();
+    // In id order, the lock order of all writers, to prevent deadlocks.
+    products.sort_unstable_by_key(|(product, _)| product.id);
+    write_rows::<product::Entity>(tx, &products).await?;
+    let variants: Vec<_> = changes.iter().flat_map(ProductChange::changed_variants).collect();
+    release_option_keys(tx, &variants).await?;
+    write_rows::<variant::Entity>(tx, &variants).await?;
+    replace_child_rows(tx, changes).await?;
+    if products.is_empty() {
+        return Ok(());
+    }
+    let changed_ids: Vec<i64> = products.iter().map(|(product, _)| product.id).collect();
+    index_products(tx, &changed_ids).await?;
+    tx.emit_event(ProductsChanged { products: changed_ids }).await?;
+    let published = changes.iter().filter(|change| change.is_published());
+    let mut published: Vec<i64> = published.map(|change| change.product.id).collect();
+    published.sort_unstable();
+    let events: Vec<_> = published.into_iter().map(|product| ProductPublished { product }).collect();
+    tx.emit_events(&events).await
+}
+
+/// Assigns ids to new rows.
+async fn assign_ids(tx: &Tx, changes: &mut [ProductChange]) -> Result<()> {
+    let new_products = changes.iter().filter(|change| change.is_new()).count();
+    let mut product_ids = tx.allocate_ids("product", new_products).await?;
+    let new_variants = changes.iter().flat_map(|change| &change.variants.rows).filter(|row| row.id == 0).count();
+    let mut variant_ids = tx.allocate_ids("variant", new_variants).await?;
+    for change in changes {
+        if change.is_new() {
+            change.product.id = product_ids.next().unwrap_or_default();
+        }
+        for variant in &mut change.variants.rows {
+            variant.product_id = change.product.id;
+            if variant.id == 0 {
+                variant.id = variant_ids.next().unwrap_or_default();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Frees the option keys that change: variants may swap them, but unique constraints are checked row by row.
+async fn release_option_keys(tx: &Tx, changed: &[RowChange<'_, variant::Model>]) -> Result<()> {
+    let has_new_options = |(row, before): &&RowChange<'_, variant::Model>| {
+        before.is_some_and(|before| before.options_normalized != row.options_normalized)
+    };
+    let variant_ids: Vec<i64> = changed.iter().filter(has_new_options).map(|(row, _)| row.id).collect();
+    if !variant_ids.is_empty() {
+        let mut sql = tx.sql();
+        sql.push("UPDATE variant SET options_normalized = ").bind("\u{1f}\u{1f}").push(" || id WHERE ");
+        sql.eq_any("id", variant_ids);
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    Ok(())
+}
+
+/// Inserts new rows and updates the changeable columns of others.
+///
+/// PostgreSQL receives each column as one array, so that the statement's text is the same for any number of rows.
+/// Changed rows are updated, not upserted: an upsert that sets a unique column takes a row lock that conflicts with
+/// foreign-key checks, even if the value is unchanged, and would block concurrent orders. SQLite has no arrays, and no
+/// round trips to save.
+async fn write_rows<E>(tx: &Tx, rows: &[RowChange<'_, E::Model>]) -> Result<()>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: ActiveModelTrait<Entity = E>,
+{
+    let changeable = || E::Column::iter().filter(|column| !FIXED_COLUMNS.contains(&column.as_str()));
+    if !tx.sql().is_postgres() {
+        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+            let rows = rows.iter().map(|(row, _)| (*row).clone().into_active_model().reset_all());
+            let update = OnConflict::column(KEY_COLUMN).update_columns(changeable()).to_owned();
+            E::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+        }
+        return Ok(());
+    }
+    let (existing, inserted): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, before)| before.is_some());
+    let table = E::default();
+    if !inserted.is_empty() {
+        let columns: Vec<E::Column> = E::Column::iter().collect();
+        let mut sql = tx.sql();
+        sql.push("INSERT INTO ").push(table.table_name()).push(" (").push(&join_names(&columns)).push(") SELECT ");
+        sql.select_columns(&collect_column_values::<E>(&inserted, &columns));
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    if !existing.is_empty() {
+        let key = E::Column::iter().filter(|column| column.as_str() == KEY_COLUMN);
+        let columns: Vec<E::Column> = key.chain(changeable()).collect();
+        let assignments: Vec<String> = changeable().map(|column| format!("{0} = given.{0}", column.as_str())).collect();
+        let mut sql = tx.sql();
+        sql.push("WITH given (").push(&join_names(&columns)).push(") AS (SELECT ");
+        sql.select_columns(&collect_column_values::<E>(&existing, &columns));
+        sql.push(") UPDATE ").push(table.table_name()).push(" AS row SET ").push(&assignments.join(", "));
+        sql.push(" FROM given WHERE row.id = given.id");
+        tx.execute_raw(sql.into_statement()).await?;
+    }
+    Ok(())
+}
+
+fn join_names<C: IdenStatic>(columns: &[C]) -> String {
+    columns.iter().map(IdenStatic::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn collect_column_values<E: EntityTrait>(rows: &[&RowChange<'_, E::Model>], columns: &[E::Column]) -> Vec<Vec<Value>> {
+    columns.iter().map(|column| rows.iter().map(|(row, _)| row.get(*column)).collect()).collect()
+}
+
+/// A table of rows that belong to products or variants and are replaced together.
+struct ChildTable {
+    name: &'static str,
+    /// Columns with their PostgreSQL types; the first is the owner's id.
+    columns: &'static [(&'static str, &'static str)],
+}
+
+const DESCRIPTION_TABLE: ChildTable = ChildTable {
+    name: "product_description",
+    columns: &[("product_id", "bigint"), ("html", "text"), ("text", "text")],
+};
+const TAG_TABLE: ChildTable = ChildTable {
+    name: "product_tag",
+    columns: &[("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")],
+};
+const IMAGE_TABLE: ChildTable = ChildTable {
+    name: "product_image",
+    columns: &[("product_id", "bigint"), ("position", "int"), ("url", "text"), ("alt", "text")],
+};
+const OPTION_TABLE: ChildTable =
+    ChildTable { name: "product_option", columns: &[("product_id", "bigint"), ("position", "int"), ("name", "text")] };
+const VARIANT_OPTION_TABLE: ChildTable = ChildTable {
+    name: "variant_option",
+    columns: &[
+        ("variant_id", "bigint"),
+        ("position", "int"),
+        ("product_id", "bigint"),
+        ("name", "text"),
+        ("name_normalized", "text"),
+        ("value", "text"),
+        ("value_normalized", "text"),
+    ],
+};
+
+/// The rows of a child table to write.
+#[derive(Default)]
+struct ChildRows {
+    /// Ids of existing owners, whose rows are deleted.
+    owner_ids: Vec<i64>,
+    rows: Vec<JsonValue>,
+}
+
+impl ChildRows {
+    /// Adds the rows of one owner.
+    fn replace(&mut self, owner_id: i64, is_new: bool, rows: impl IntoIterator<Item = JsonValue>) {
+        // A new owner has no rows to replace.
+        self.owner_ids.extend((!is_new).then_some(owner_id));
+        self.rows.extend(rows);
+    }
+
+    async fn write(self, tx: &Tx, table: &ChildTable) -> Result<()> {
+        if !self.owner_ids.is_empty() {
+            let mut sql = tx.sql();
+            sql.push("DELETE FROM ").push(table.name).push(" WHERE ").eq_any(table.columns[0].0, self.owner_ids);
+            tx.execute_raw(sql.into_statement()).await?;
+        }
+        if !self.rows.is_empty() {
+            let mut sql = tx.sql();
+            sql.insert_rows(table.name, table.columns, self.rows);
+            tx.execute_raw(sql.into_statement()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the child rows that differ. Statements: 11 at most, for any number of products.
+async fn replace_child_rows(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
+    let [mut descriptions, mut tags, mut images, mut options, mut variant_options] =
+        std::array::from_fn(|_| ChildRows::default());
+    for change in changes {
+        let (id, is_new) = (change.product.id, change.is_new());
+        let ChangedChildRows { description, tags: new_tags, images: new_images, options: has_new_options } =
+            &change.child_rows;
+        if let Some(html) = description {
+            descriptions.replace(id, is_new, [json!([id, html, sanitize::convert_html_to_text(html)])]);
+        }
+        if let Some(new_tags) = new_tags {
+            tags.replace(id, is_new, new_tags.iter().map(|tag| json!([id, tag.normalized, tag.tag])));
+        }
+        if let Some(new_images) = new_images {
+            let rows = new_images.iter().enumerate();
+            images.replace(id, is_new, rows.map(|(position, image)| json!([id, position, image.url, image.alt])));
+        }
+        let names = &change.variants.option_names;
+        if *has_new_options {
+            let rows = names.iter().enumerate();
+            options.replace(id, is_new, rows.map(|(position, name)| json!([id, position, name])));
+        }
+        for (variant, values) in change.changed_options() {
+            let row = |(position, (name, value)): (usize, (&String, &String))| {
+                let (normalized_name, normalized_value) = (text::normalize_text(name), text::normalize_text(value));
+                json!([variant.id, position, id, name, normalized_name, value, normalized_value])
+            };
+            variant_options.replace(variant.id, is_new, names.iter().zip(values).enumerate().map(row));
+        }
+    }
+    descriptions.write(tx, &DESCRIPTION_TABLE).await?;
+    tags.write(tx, &TAG_TABLE).await?;
+    images.write(tx, &IMAGE_TABLE).await?;
+    options.write(tx, &OPTION_TABLE).await?;
+    rename_variant_options(tx, changes).await?;
+    variant_options.write(tx, &VARIANT_OPTION_TABLE).await
+}
+
+/// Renames the options in the option values of existing products. Statements: 1.
+async fn rename_variant_options(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
+    let renamed = changes.iter().filter(|change| change.child_rows.options && !change.is_new());
+    let rows: Vec<JsonValue> = renamed
+        .flat_map(|change| {
+            let names = change.variants.option_names.iter().enumerate();
+            names.map(|(position, name)| json!([change.product.id, position, name, text::normalize_text(name)]))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_normalized", "text")];
+    let mut sql = tx.sql();
+    sql.with_rows(&columns, rows).push(
+        "UPDATE variant_option SET name = given.name, name_normalized = given.name_normalized FROM given \
+         WHERE variant_option.product_id = given.product_id AND variant_option.position = given.position",
+    );
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}
+
+/// Rebuilds the search documents of products from stored data.
+async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
+    let mut documents: BTreeMap<i64, search::SearchDocument> = BTreeMap::new();
+    let rows = product::Entity::find().filter(product::Column::Id.is_in(product_ids.iter().copied())).all(tx).await?;
+    for row in rows {
+        let document = documents.entry(row.id).or_default();
+        document.add_name(&row.name);
+        document.add_text(row.vendor.as_deref().unwrap_or_default());
+    }
+    let columns = VariantColumns::from([variant::Column::Sku]);
+    let variants = loader::load_variants(tx, product_ids, columns).await?;
+    let tags = loader::load_tags(tx, product_ids).await?;
+    let options = loader::load_product_options(tx, product_ids).await?;
+    let descriptions = loader::load_descriptions(tx, product_ids).await?;
+    for (product_id, document) in &mut documents {
+        variants.get(product_id).into_iter().flatten().for_each(|variant| document.add_text(&variant.sku));
+        tags.get(product_id).into_iter().flatten().for_each(|tag| document.add_text(tag));
+        for option in options.get(product_id).into_iter().flatten() {
+            option.values.iter().for_each(|value| document.add_text(value));
+        }
+        descriptions.get(product_id).into_iter().flatten().for_each(|description| document.add_text(&description.text));
+    }
+    search::store_search_documents(tx, &documents).await
+}

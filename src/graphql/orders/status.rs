@@ -1,0 +1,85 @@
+//! Statuses of orders, and the actions that they allow.
+
+use async_graphql::Enum;
+
+use crate::order::{self, Status};
+
+/// Status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Status")]
+pub enum OrderStatus {
+    /// Placed, but not confirmed or not paid.
+    Pending,
+    /// Confirmed; will be shipped.
+    Confirmed,
+    /// Partially shipped.
+    Processing,
+    /// Completely shipped.
+    Shipped,
+    /// Delivered.
+    Delivered,
+    /// Canceled; will not be shipped.
+    #[graphql(name = "CANCELLED")]
+    Canceled,
+    /// Completely refunded.
+    Refunded,
+}
+
+/// Payment status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "order::PaymentStatus")]
+pub enum PaymentStatus {
+    /// Pending: the result is not known yet.
+    Pending,
+    /// Authorized by the payment provider, or payable on delivery.
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
+    /// Captured.
+    Paid,
+    /// Partially refunded.
+    PartiallyRefunded,
+    /// Completely refunded.
+    Refunded,
+    /// Failed or voided.
+    Voided,
+}
+
+/// Fulfillment status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "order::FulfillmentStatus")]
+pub enum FulfilmentStatus {
+    /// Nothing is shipped.
+    Unfulfilled,
+    /// Partially shipped.
+    Partial,
+    /// Completely shipped.
+    Fulfilled,
+}
+
+/// Action on an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum OrderStep {
+    /// Confirm the order.
+    Confirm,
+    /// Ship all or some lines.
+    Fulfil,
+    /// Mark the order as delivered.
+    Deliver,
+    /// Cancel the order: before shipment, or after its return if no payment was captured.
+    Cancel,
+    /// Refund the payment.
+    Refund,
+}
+
+impl From<order::state_machine::OrderAction> for OrderStep {
+    fn from(action: order::state_machine::OrderAction) -> Self {
+        use order::state_machine::OrderAction;
+        match action {
+            OrderAction::Confirm => Self::Confirm,
+            OrderAction::Fulfill { .. } => Self::Fulfil,
+            OrderAction::Deliver => Self::Deliver,
+            OrderAction::Cancel => Self::Cancel,
+            OrderAction::Refund => Self::Refund,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The columns of Shopify's product CSV, shared by import and export, including those that Savannah adds.
+
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+use super::csv_fields::{
+    escape_separator, guard_code, guard_formula, parse_bool, parse_code, parse_stock, parse_weight, split_escaped,
+    strip_formula_guard,
+};
+use crate::{
+    base::{Money, Patch},
+    catalog::{CategoryInput, ProductPatch, PublicationStatus, VariantPatch, product, variant},
+};
+
+/// The only column in which line breaks are allowed.
+const DESCRIPTION_COLUMN: &str = "Body (HTML)";
+/// Imported columns that are not in the tables below, because they belong together or to several fields.
+const OTHER_IMPORTED_COLUMNS: [&str; 8] = [
+    "Handle",
+    "Variant Price",
+    "Variant Compare At Price",
+    "Sale Starts At",
+    "Sale Ends At",
+    "Image Src",
+    "Image Alt Text",
+    "Image Position",
+];
+
+/// A product to export.
+pub(super) struct ExportedProduct<'a> {
+    pub(super) row: &'a product::Model,
+    pub(super) description_html: &'a str,
+    pub(super) category_path: String,
+    pub(super) tags: &'a [String],
+}
+
+/// A variant to export.
+pub(super) struct ExportedVariant<'a> {
+    pub(super) row: &'a variant::Model,
+    pub(super) on_hand: i64,
+    pub(super) currency: Currency,
+}
+
+/// A column of the product's fields, in its first row.
+pub(super) struct ProductColumn {
+    pub(super) name: &'static str,
+    /// Reads a cell of the file. A later column overrides an earlier one.
+    pub(super) read: fn(&mut ProductPatch, &str),
+    /// Formats the cell; `None` for columns that are not exported.
+    pub(super) format: Option<fn(&ExportedProduct<'_>) -> String>,
+}
+
+/// A column of a variant's fields.
+pub(super) struct VariantColumn {
+    pub(super) name: &'static str,
+    /// Reads a cell that is not empty, and adds warnings; `None` for columns that are not read on their own.
+    pub(super) read: Option<fn(&mut VariantPatch, &str, &mut Vec<String>)>,
+    /// Formats the cell.
+    pub(super) format: fn(&ExportedVariant<'_>) -> String,
+}
+
+/// The columns of products, in the order of the export.
+pub(super) static PRODUCT_COLUMNS: [ProductColumn; 10] = [
+    ProductColumn {
+        name: "Title",
+        read: |patch, cell| {
+            if !cell.is_empty() {
+                patch.name = read_text(cell);
+            }
+        },
+        format: Some(|product| guard_formula(&product.row.name)),
+    },
+    ProductColumn {
+        name: DESCRIPTION_COLUMN,
+        read: |patch, cell| patch.description = read_text(cell),
+        format: Some(|product| guard_formula(product.description_html)),
+    },
+    ProductColumn {
+        name: "Vendor",
+        read: |patch, cell| patch.vendor = read_text(cell),
+        format: Some(|product| guard_formula(product.row.vendor.as_deref().unwrap_or_default())),
+    },
+    ProductColumn { name: "Type", read: read_category, format: None },
+    ProductColumn { name: "Product Category", read: read_category, format: None },
+    ProductColumn {
+        name: "Category",
+        read: read_category,
+        format: Some(|product| guard_formula(&product.category_path)),
+    },
+    ProductColumn {
+        name: "Tags",
+        read: |patch, cell| patch.tags = Patch::Set(split_escaped(strip_formula_guard(cell), ',')),
+        format: Some(|product| {
+            let tags: Vec<String> = product.tags.iter().map(|tag| escape_separator(tag, ',')).collect();
+            guard_formula(&tags.join(", "))
+        }),
+    },
+    ProductColumn {
+        name: "Published",
+        read: |patch, cell| {
+            let to_status = |is_active| if is_active { PublicationStatus::Active } else { PublicationStatus::Draft };
+            patch.status = Patch::from_provided(parse_bool(cell).map(to_status));
+        },
+        format: Some(|product| format_flag(product.row.status == PublicationStatus::Active)),
+    },
+    ProductColumn {
+        name: "Featured",
+        read: |patch, cell| patch.featured = Patch::from_provided(parse_bool(cell)),
+        format: Some(|product| format_flag(product.row.featured)),
+    },
+    ProductColumn {
+        name: "Status",
+        read: |patch, cell| {
+            if !cell.is_empty() {
+                patch.status = Patch::from_provided(parse_status(cell));
+            }
+        },
+        format: Some(|product| format_status(product.row.status).to_owned()),
+    },
+];
+
+/// The columns of variants, in the order of the export.
+pub(super) static VARIANT_COLUMNS: [VariantColumn; 10] = [
+    VariantColumn {
+        name: "Variant SKU",
+        read: Some(|patch, cell, _| patch.sku = Patch::from_provided(parse_code(cell))),
+        format: |variant| guard_code(&variant.row.sku),
+    },
+    VariantColumn {
+        name: "Variant Grams",
+        read: Some(|patch, cell, warnings| {
+            patch.weight_grams = Patch::from_provided(parse_weight(cell, Decimal::ONE, warnings));
+        }),
+        format: |variant| variant.row.weight_grams.map(|grams| grams.to_string()).unwrap_or_default(),
+    },
+    VariantColumn {
+        name: "Variant Inventory Tracker",
+        read: None,
+        format: |variant| if variant.row.track_stock { "savannah" } else { "" }.to_owned(),
+    },
+    VariantColumn {
+        name: "Variant Inventory Qty",
+        read: Some(|patch, cell, warnings| patch.on_hand = Patch::from_provided(parse_stock(cell, warnings))),
+        format: |variant| if variant.row.track_stock { variant.on_hand.to_string() } else { String::new() },
+    },
+    VariantColumn {
+        name: "Variant Price",
+        read: None,
+        format: |variant| variant.format_amount(variant.row.sale_price.unwrap_or(variant.row.price)),
+    },
+    VariantColumn {
+        name: "Variant Compare At Price",
+        read: None,
+        format: |variant| variant.row.sale_price.map(|_| variant.format_amount(variant.row.price)).unwrap_or_default(),
+    },
+    VariantColumn {
+        name: "Sale Starts At",
+        read: None,
+        format: |variant| variant.row.sale_starts_at.map(|moment| moment.to_rfc3339()).unwrap_or_default(),
+    },
+    VariantColumn {
+        name: "Sale Ends At",
+        read: None,
+        format: |variant| variant.row.sale_ends_at.map(|moment| moment.to_rfc3339()).unwrap_or_default(),
+    },
+    VariantColumn {
+        name: "Variant Barcode",
+        read: Some(|patch, cell, _| patch.barcode = Patch::from_provided(parse_code(cell))),
+        format: |variant| guard_code(variant.row.barcode.as_deref().unwrap_or_default()),
+    },
+    VariantColumn {
+        name: "Variant Image",
+        read: Some(|patch, cell, _| patch.image = read_text(cell)),
+        format: |variant| guard_formula(variant.row.image.as_deref().unwrap_or_default()),
+    },
+];
+
+impl ExportedVariant<'_> {
+    fn format_amount(&self, minor_units: i64) -> String {
+        Money::new(minor_units, self.currency).to_decimal().to_string()
+    }
+}
+
+/// Returns whether a line break in an imported column is an error.
+pub(super) fn is_single_line(column: &str) -> bool {
+    let product_columns = PRODUCT_COLUMNS.iter().map(|column| column.name).filter(|name| *name != DESCRIPTION_COLUMN);
+    let variant_columns = VARIANT_COLUMNS.iter().filter(|column| column.read.is_some()).map(|column| column.name);
+    let mut names = product_columns.chain(variant_columns).chain(OTHER_IMPORTED_COLUMNS);
+    names.any(|name| name.eq_ignore_ascii_case(column))
+}
+
+/// Parses a publication status.
+pub(super) fn parse_status(cell: &str) -> Option<PublicationStatus> {
+    use PublicationStatus::{Active, Archived, Draft};
+    [Active, Draft, Archived].into_iter().find(|status| format_status(*status).eq_ignore_ascii_case(cell))
+}
+
+fn format_status(status: PublicationStatus) -> &'static str {
+    match status {
+        PublicationStatus::Draft => "draft",
+        PublicationStatus::Active => "active",
+        PublicationStatus::Archived => "archived",
+    }
+}
+
+fn format_flag(is_set: bool) -> String {
+    if is_set { "TRUE" } else { "FALSE" }.to_owned()
+}
+
+fn read_text(cell: &str) -> Patch {
+    Patch::Set(strip_formula_guard(cell).to_owned())
+}
+
+fn read_category(patch: &mut ProductPatch, cell: &str) {
+    if !cell.is_empty() {
+        let path = Some(split_escaped(strip_formula_guard(cell), '>')).filter(|path| !path.is_empty());
+        patch.category = Patch::from_provided(path.map(CategoryInput::Path));
+    }
+}
