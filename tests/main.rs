@@ -7,6 +7,7 @@ mod support;
 
 mod architecture;
 mod naming;
+mod entities;
 mod fuzz_documents;
 mod schema;
 mod catalog_queries;
@@ -94,9 +95,9 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Conclusion, Trial};
 use support::{Backend, TestCase};
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let test_cases = [
+/// Returns the test cases of each file.
+fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
+    vec![
         ("catalog_queries", catalog_queries::test_cases()),
         ("product_pricing", product_pricing::test_cases()),
         ("cart", cart::test_cases()),
@@ -146,6 +147,7 @@ fn main() -> ExitCode {
         ("catalog_export", catalog_export::test_cases()),
         ("import_real_files", import_real_files::test_cases()),
         ("import_interrupted", import_interrupted::test_cases()),
+        ("entities", entities::test_cases()),
         ("db_constraints_catalog", db_constraints_catalog::test_cases()),
         ("db_constraints_orders", db_constraints_orders::test_cases()),
         ("catalog_mutations", catalog_mutations::test_cases()),
@@ -175,14 +177,18 @@ fn main() -> ExitCode {
         ("connections", connections::test_cases()),
         ("disconnects", disconnects::test_cases()),
         ("startup", startup::test_cases()),
-    ];
+    ]
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::create_trials());
     trials.extend(naming::create_trials());
     trials.extend(schema::create_trials());
     trials.extend(fuzz_documents::create_trials());
     trials.extend(settings::trials());
-    for (file, cases) in test_cases {
+    for (file, cases) in test_cases_by_file() {
         for test_case in cases {
             trials.extend(Backend::ALL.map(|backend| create_trial(file, test_case, backend)));
         }

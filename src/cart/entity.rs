@@ -48,6 +48,33 @@ pub mod cart {
     }
 }
 
+/// Table `cart_line`.
+pub mod cart_line {
+    use sea_orm::entity::prelude::*;
+
+    /// A line of a cart.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "cart_line")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub cart_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub variant_id: i64,
+        pub position: i32,
+        pub quantity: i64,
+        pub unit_price: i64,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// No relations.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A cart line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::FromQueryResult)]
 pub struct CartLineRow {

@@ -1,6 +1,7 @@
 //! `savannah jobs`: inspection and administration of background jobs.
 
 use clap::{Args, Subcommand};
+use sea_orm::ActiveEnum;
 
 use super::connect_initialized_database;
 use crate::{
@@ -75,7 +76,8 @@ pub(super) struct JobSelectionArgs {
 }
 
 fn parse_job_state(text: &str) -> Result<JobStatus, String> {
-    JobStatus::from_db_str(text).ok_or_else(|| "it is pending, running, done, dead or discarded".to_owned())
+    JobStatus::try_from_value(&text.to_owned())
+        .map_err(|_| "it is pending, running, done, dead or discarded".to_owned())
 }
 
 pub(super) async fn run_jobs_command(config: &Config, command: JobsCommand) -> Result<(), String> {
@@ -129,7 +131,7 @@ async fn print_jobs(db: &Db, args: JobListArgs) -> Result<()> {
 fn format_job(row: &JobRow) -> String {
     let subject = row.aggregate.as_deref().map(|subject| format!("  {subject}")).unwrap_or_default();
     let error = row.last_error.as_deref().map(|error| format!("  {error}")).unwrap_or_default();
-    format!("{}  {:<9}  {}{subject}  attempts {}{error}", row.id, row.status, row.kind, row.attempts)
+    format!("{}  {:<9}  {}{subject}  attempts {}{error}", row.id, row.status.to_value(), row.kind, row.attempts)
 }
 
 async fn print_job(db: &Db, id: i64) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::{
     },
     identity::Permission,
     infra::{
-        Actor,
+        self, Actor,
         audit_log::{self, AuditRow, AuditRowFilter},
     },
 };
@@ -39,9 +39,11 @@ pub struct AuditFilter {
 
 /// Kind of actor that made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum ActorKind {
+#[graphql(remote = "infra::ActorKind", name = "ActorKind")]
+pub enum AuditActorKind {
     /// Anonymous caller.
-    Nobody,
+    #[graphql(name = "NOBODY")]
+    Anonymous,
     /// The system: a command or a background job.
     System,
     /// Customer or staff account.
@@ -69,18 +71,13 @@ impl AuditEntry {
     }
 
     /// Kind of actor that made the change.
-    async fn actor_kind(&self) -> ActorKind {
-        match self.0.actor_kind.as_str() {
-            "account" => ActorKind::Account,
-            "api_key" => ActorKind::ApiKey,
-            "system" => ActorKind::System,
-            _ => ActorKind::Nobody,
-        }
+    async fn actor_kind(&self) -> AuditActorKind {
+        self.0.actor_kind.into()
     }
 
     /// ID of the account or API key; null for system and anonymous changes.
     async fn actor_id(&self) -> Option<ID> {
-        let kind = if self.0.actor_kind == "api_key" { NodeType::ApiKey } else { NodeType::Customer };
+        let kind = if self.0.actor_kind == infra::ActorKind::ApiKey { NodeType::ApiKey } else { NodeType::Customer };
         self.0.actor_id.map(|actor_key| GlobalId::new(kind, actor_key).encode().into())
     }
 

@@ -66,8 +66,7 @@ impl Job {
 
     /// Job status.
     async fn state(&self) -> JobState {
-        // A database constraint allows no other values.
-        JobStatus::from_db_str(&self.0.status).unwrap_or(JobStatus::Pending).into()
+        self.0.status.into()
     }
 
     /// Subject of the event as `type:key`, such as `order:7`; null for a job.
@@ -178,7 +177,7 @@ impl JobQuery {
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
     async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
         let rows = schedule::list_schedules(&request_context(ctx).db).await?;
-        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at }| Schedule {
+        let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at, .. }| Schedule {
             name,
             cron,
             next_at: next_run_at,

@@ -15,7 +15,7 @@ use super::{
     scalars::{Language, NotificationEvent},
 };
 use crate::{
-    base::{self, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     identity::Permission,
     notification::{self, notification::Model, queries, send, sending_limits},
 };
@@ -32,6 +32,7 @@ pub enum MessageChannel {
 
 /// Status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "crate::notification::NotificationStatus")]
 pub enum MessageState {
     /// Waiting to be sent or retried.
     Queued,
@@ -41,26 +42,6 @@ pub enum MessageState {
     Failed,
     /// Not sent: the recipient opted out or was erased, or the channel is disabled.
     Skipped,
-}
-
-impl MessageState {
-    const fn as_db_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    fn from_db_str(value: &str) -> Self {
-        match value {
-            "queued" => Self::Queued,
-            "sent" => Self::Sent,
-            "failed" => Self::Failed,
-            _ => Self::Skipped,
-        }
-    }
 }
 
 /// Notification to a customer: one event on one channel.
@@ -73,10 +54,6 @@ impl From<Model> for Message {
     }
 }
 
-fn invalid_row_error(reason: String) -> base::Error {
-    base::Error::internal("reading a message", reason)
-}
-
 /// Notification to a customer: one event on one channel.
 #[Object]
 impl Message {
@@ -86,15 +63,13 @@ impl Message {
     }
 
     /// Event that triggered the notification.
-    async fn event(&self) -> Result<NotificationEvent> {
-        let event: notification::NotificationEventType = self.0.event_type.parse().map_err(invalid_row_error)?;
-        Ok(event.into())
+    async fn event(&self) -> NotificationEvent {
+        self.0.event_type.into()
     }
 
     /// Channel of the notification.
-    async fn channel(&self) -> Result<MessageChannel> {
-        let channel: notification::NotificationChannel = self.0.channel.parse().map_err(invalid_row_error)?;
-        Ok(channel.into())
+    async fn channel(&self) -> MessageChannel {
+        self.0.channel.into()
     }
 
     /// Email address or phone number of the recipient; null after its erasure.
@@ -125,8 +100,7 @@ impl Message {
 
     /// Language of the notification.
     async fn language(&self, ctx: &Context<'_>) -> Language {
-        let recipient_language = self.0.language.as_deref().and_then(base::LanguageCode::from_code);
-        recipient_language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
+        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
     }
 
     /// Subject line; null for an SMS and after the recipient's erasure.
@@ -136,7 +110,7 @@ impl Message {
 
     /// Notification status.
     async fn state(&self) -> MessageState {
-        MessageState::from_db_str(&self.0.status)
+        self.0.status.into()
     }
 
     /// Reason of the last delivery failure; null if there was none.
@@ -197,7 +171,7 @@ impl MessageFilter {
     fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
         let Self { state, channel, event, order_id, customer_id, recipient } = self;
         let filter = queries::NotificationListFilter {
-            status: state.map(MessageState::as_db_str),
+            status: state.map(Into::into),
             channel: channel.map(Into::into),
             event_type: event.map(Into::into),
             order_id: parse_optional_id(order_id, NodeType::Order, "filter.orderId")?,

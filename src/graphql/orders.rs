@@ -22,7 +22,7 @@ use self::{
     line::{Fulfilment, OrderLine},
     loader::{FulfilmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
     payments::{OrderPayment, Refund},
-    status::{FulfilmentStatus, OrderStatus, OrderStep, PaymentStatus},
+    status::{FulfilmentStatus, OrderPaymentStatus, OrderStatus, OrderStep},
 };
 use super::{
     context::{RequestContext, request_context},
@@ -105,7 +105,7 @@ impl Order {
     }
 
     /// Payment status.
-    async fn payment_status(&self) -> PaymentStatus {
+    async fn payment_status(&self) -> OrderPaymentStatus {
         self.row.payment_status.into()
     }
 

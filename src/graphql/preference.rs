@@ -1,6 +1,7 @@
 //! Notification preferences of customers.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use sea_orm::Iterable;
 
 use super::{context::request_context, guard::RequireLogin, payload::payload, scalars::NotificationEvent};
 use crate::{
@@ -25,7 +26,7 @@ pub struct NotificationPreference {
 /// Returns the preferences for all configurable events.
 #[must_use]
 pub fn list_preferences(preferences: &ChannelPreferences) -> Vec<NotificationPreference> {
-    let configurable_events = NotificationEventType::ALL.into_iter().filter(|event| event.is_optional());
+    let configurable_events = NotificationEventType::iter().filter(|event| event.is_optional());
     let to_preference = |event: NotificationEventType| NotificationPreference {
         event: event.into(),
         email: preferences.is_enabled(event, NotificationChannel::Email),

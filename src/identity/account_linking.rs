@@ -1,15 +1,15 @@
 //! Linking of external (OpenID Connect) identities to accounts.
 
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde_json::{Map, Value, json};
 
 use super::{
     account::{self, NewAccount},
-    entity::account as row,
+    entity::{account as row, account_identity},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Db, SqlBuilder, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Maximum length of a subject (`sub`) in bytes.
@@ -84,11 +84,9 @@ pub async fn find_or_create_account(db: &Db, identity: &ExternalIdentity) -> Res
 
 /// Returns the account that the identity is linked to.
 async fn find_linked_account(db: &impl ConnectionTrait, identity: &ExternalIdentity) -> Result<Option<row::Model>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id FROM account_identity WHERE issuer = ").bind(identity.issuer.as_str());
-    sql.push(" AND subject = ").bind(identity.subject.as_str());
-    let Some(row) = db.query_one_raw(sql.into_statement()).await? else { return Ok(None) };
-    Ok(row::Entity::find_by_id(row.try_get_by::<i64, _>(0)?).one(db).await?)
+    let identity_id = (identity.issuer.clone(), identity.subject.clone());
+    let linked = account_identity::Entity::find_by_id(identity_id).find_also_related(row::Entity).one(db).await?;
+    Ok(linked.and_then(|(_, account)| account))
 }
 
 /// Returns whether the email address of the account follows the one at the provider. This applies only to accounts
@@ -140,16 +138,14 @@ async fn link_account(tx: &Tx, identity: &ExternalIdentity) -> Result<row::Model
         // An unverified address is not stored: it would block its real owner.
         None => create_account_for_identity(tx, identity).await?,
     };
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO account_identity (issuer, subject, account_id, created_at, updated_at) VALUES (");
-    sql.bind(identity.issuer.as_str())
-        .push(", ")
-        .bind(identity.subject.as_str())
-        .push(", ")
-        .bind(account.id)
-        .push(", ");
-    sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.into_statement()).await?;
+    let link = account_identity::ActiveModel {
+        issuer: Set(identity.issuer.clone()),
+        subject: Set(identity.subject.clone()),
+        account_id: Set(account.id),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    link.insert(tx).await?;
     let after = json!({ "issuer": identity.issuer, "subject": identity.subject });
     let entity = (NodeType::Customer, account.id);
     tx.record_audit(&[AuditRecord { action: "account.link", entity, before: None, after: Some(after) }]).await?;
@@ -174,10 +170,12 @@ fn check_link_allowed(account: row::Model, identity: &ExternalIdentity) -> Resul
 /// Rejects an account that is linked to another identity of the same provider: the provider may have reassigned the
 /// email address to another person.
 async fn check_not_linked(tx: &Tx, account: &row::Model, identity: &ExternalIdentity) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("SELECT 1 FROM account_identity WHERE account_id = ").bind(account.id);
-    sql.push(" AND issuer = ").bind(identity.issuer.as_str());
-    if tx.query_one_raw(sql.into_statement()).await?.is_none() {
+    let other_identity = account_identity::Entity::find()
+        .filter(account_identity::Column::AccountId.eq(account.id))
+        .filter(account_identity::Column::Issuer.eq(identity.issuer.as_str()))
+        .one(tx)
+        .await?;
+    if other_identity.is_none() {
         return Ok(());
     }
     Err(account_already_linked_error())

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set, sea_query::LockType,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, LockType},
 };
 use serde_json::json;
 
@@ -210,10 +211,13 @@ pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<
 /// Updates `last_used_at`; of concurrent uses only one writes.
 async fn record_api_key_use(db: &Db, api_key_id: i64, now: DateTime<Utc>) -> Result<()> {
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("UPDATE api_key SET last_used_at = ").bind(now).push(" WHERE id = ").bind(api_key_id);
-        sql.push(" AND (last_used_at IS NULL OR last_used_at <= ").bind(now - LAST_USED_UPDATE_INTERVAL).push(")");
-        tx.execute_raw(sql.into_statement()).await?;
+        let is_outdated = api_key::Column::LastUsedAt.lte(now - LAST_USED_UPDATE_INTERVAL);
+        api_key::Entity::update_many()
+            .col_expr(api_key::Column::LastUsedAt, Expr::value(now))
+            .filter(api_key::Column::Id.eq(api_key_id))
+            .filter(api_key::Column::LastUsedAt.is_null().or(is_outdated))
+            .exec(tx)
+            .await?;
         Ok(())
     })
     .await

@@ -16,14 +16,17 @@ use openidconnect::{
     },
     url::Url,
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
     account,
     account_linking::{self, ExternalIdentity},
-    entity,
+    entity::{
+        self,
+        oidc_login_state::{self, Column},
+    },
     oidc_provider::{OidcProvider, ProviderMetadata},
     one_time_token::{self, OneTimeTokenPurpose},
     random_token,
@@ -126,30 +129,33 @@ impl OidcLoginState {
 
     /// Stores the pending login and deletes expired ones.
     async fn store(self, tx: &Tx, request: OidcLoginRequest) -> Result<()> {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM oidc_login_state WHERE expires_at <= ").bind(tx.now());
-        tx.execute_raw(sql.into_statement()).await?;
-        let mut sql = tx.sql();
-        sql.push("INSERT INTO oidc_login_state ");
-        sql.push("(state_hash, browser_hash, provider, redirect_uri, code_challenge, expires_at, created_at, updated_at) VALUES (");
-        for value in [self.state_hash, self.browser_hash, self.provider, request.redirect_uri, request.code_challenge] {
-            sql.bind(value).push(", ");
-        }
-        sql.bind(tx.now() + LOGIN_STATE_TTL).push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(")");
-        tx.execute_raw(sql.into_statement()).await?;
+        let expired = Column::ExpiresAt.lte(tx.now());
+        oidc_login_state::Entity::delete_many().filter(expired).exec(tx).await?;
+        let row = oidc_login_state::ActiveModel {
+            state_hash: Set(self.state_hash),
+            browser_hash: Set(self.browser_hash),
+            provider: Set(self.provider),
+            redirect_uri: Set(request.redirect_uri),
+            code_challenge: Set(request.code_challenge),
+            expires_at: Set(tx.now() + LOGIN_STATE_TTL),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+        };
+        row.insert(tx).await?;
         Ok(())
     }
 
     /// Consumes the pending login; returns redirect URI and PKCE challenge of the app.
     async fn consume(self, tx: &Tx) -> Result<(String, String)> {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM oidc_login_state WHERE state_hash = ").bind(self.state_hash);
-        sql.push(" AND browser_hash = ").bind(self.browser_hash).push(" AND provider = ").bind(self.provider);
-        sql.push(" AND expires_at > ").bind(tx.now()).push(" RETURNING redirect_uri, code_challenge");
-        match tx.query_one_raw(sql.into_statement()).await? {
-            Some(row) => Ok((row.try_get_by(0)?, row.try_get_by(1)?)),
-            None => Err(invalid_login_state_error()),
-        }
+        let consumed = oidc_login_state::Entity::delete_many()
+            .filter(Column::StateHash.eq(self.state_hash))
+            .filter(Column::BrowserHash.eq(self.browser_hash))
+            .filter(Column::Provider.eq(self.provider))
+            .filter(Column::ExpiresAt.gt(tx.now()))
+            .exec_with_returning(tx)
+            .await?;
+        let row = consumed.into_iter().next().ok_or_else(invalid_login_state_error)?;
+        Ok((row.redirect_uri, row.code_challenge))
     }
 }
 

@@ -1,17 +1,24 @@
 //! Single-use tokens: email verification, password reset, OpenID Connect login.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DeriveActiveEnum, EntityTrait, EnumIter, QueryFilter,
+    Set,
+};
 use serde::{Deserialize, Serialize};
 
-use super::random_token;
+use super::{
+    entity::one_time_token::{self, Column},
+    random_token,
+};
 use crate::{
     base::{Error, Result},
-    infra::{SqlBuilder, Tx, outbox::Event},
+    infra::{Tx, outbox::Event},
 };
 
 /// Purpose of a one-time token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum OneTimeTokenPurpose {
     /// Verifies the email address of an account.
@@ -23,11 +30,12 @@ pub enum OneTimeTokenPurpose {
 }
 
 impl OneTimeTokenPurpose {
-    const fn name_and_ttl(self) -> (&'static str, TimeDelta) {
+    /// Returns the lifetime of a token.
+    const fn ttl(self) -> TimeDelta {
         match self {
-            Self::VerifyEmail => ("verify_email", TimeDelta::days(2)),
-            Self::ResetPassword => ("reset_password", TimeDelta::hours(1)),
-            Self::Login => ("login", TimeDelta::minutes(1)),
+            Self::VerifyEmail => TimeDelta::days(2),
+            Self::ResetPassword => TimeDelta::hours(1),
+            Self::Login => TimeDelta::minutes(1),
         }
     }
 }
@@ -65,22 +73,17 @@ pub async fn create_one_time_token(
     account_id: i64,
     metadata: &str,
 ) -> Result<String> {
-    let (purpose_name, ttl) = purpose.name_and_ttl();
     let token = random_token::generate_token()?;
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO one_time_token (token_hash, purpose, account_id, metadata, expires_at, created_at, updated_at) VALUES (",
-    );
-    sql.bind(random_token::sha256_base64url(&token))
-        .push(", ")
-        .bind(purpose_name)
-        .push(", ")
-        .bind(account_id)
-        .push(", ")
-        .bind(metadata)
-        .push(", ");
-    sql.bind(tx.now() + ttl).push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.into_statement()).await?;
+    let row = one_time_token::ActiveModel {
+        token_hash: Set(random_token::sha256_base64url(&token)),
+        purpose: Set(purpose),
+        account_id: Set(account_id),
+        metadata: Set(metadata.to_owned()),
+        expires_at: Set(tx.now() + purpose.ttl()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    row.insert(tx).await?;
     Ok(token)
 }
 
@@ -94,12 +97,10 @@ pub async fn consume_one_time_token(
     token: &str,
     field: &str,
 ) -> Result<ConsumedToken> {
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
-    sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(tx.now());
-    sql.push(" RETURNING account_id, metadata");
-    let row = tx.query_one_raw(sql.into_statement()).await?.ok_or_else(|| invalid_token_error(field))?;
-    Ok(ConsumedToken { account_id: row.try_get_by(0)?, metadata: row.try_get_by(1)? })
+    let valid = valid_token_condition(purpose, token, tx.now());
+    let consumed = one_time_token::Entity::delete_many().filter(valid).exec_with_returning(tx).await?;
+    let row = consumed.into_iter().next().ok_or_else(|| invalid_token_error(field))?;
+    Ok(ConsumedToken { account_id: row.account_id, metadata: row.metadata })
 }
 
 /// Returns the account of a valid token without consuming it.
@@ -109,11 +110,16 @@ pub async fn find_account_by_token(
     token: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<i64>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id FROM one_time_token WHERE token_hash = ").bind(random_token::sha256_base64url(token));
-    sql.push(" AND purpose = ").bind(purpose.name_and_ttl().0).push(" AND expires_at > ").bind(now);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map(|row| row.try_get_by(0)).transpose()?)
+    let row = one_time_token::Entity::find().filter(valid_token_condition(purpose, token, now)).one(db).await?;
+    Ok(row.map(|row| row.account_id))
+}
+
+/// Returns the condition of an unexpired token.
+fn valid_token_condition(purpose: OneTimeTokenPurpose, token: &str, now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::TokenHash.eq(random_token::sha256_base64url(token)))
+        .add(Column::Purpose.eq(purpose))
+        .add(Column::ExpiresAt.gt(now))
 }
 
 /// Returns the error for an invalid token; `field` is the input path.
@@ -127,9 +133,10 @@ pub fn invalid_token_error(field: &str) -> Error {
 
 /// Deletes all tokens of an account for a purpose.
 pub async fn delete_one_time_tokens(tx: &Tx, purpose: OneTimeTokenPurpose, account_id: i64) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM one_time_token WHERE purpose = ").bind(purpose.name_and_ttl().0);
-    sql.push(" AND account_id = ").bind(account_id);
-    tx.execute_raw(sql.into_statement()).await?;
+    one_time_token::Entity::delete_many()
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::AccountId.eq(account_id))
+        .exec(tx)
+        .await?;
     Ok(())
 }

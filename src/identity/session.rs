@@ -3,25 +3,26 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select, Set,
     sea_query::{Expr, LockType},
 };
 use secrecy::SecretString;
 
 use super::{
     account::{account_changed_error, find_active_account},
-    entity::{account, session},
+    entity::{account, one_time_token, refresh_token, session},
     random_token,
 };
 use crate::{
     base::{Result, global_id::NodeType},
-    infra::{AuditRecord, Db, SqlBuilder, Tx},
+    infra::{AuditRecord, Db, Tx},
 };
 
 /// Separator of the two parts of a refresh token; it does not occur in base64url.
 const TOKEN_SEPARATOR: char = '.';
 /// Maximum number of new tokens for one used token within the reuse interval.
-const MAX_TOKEN_REUSES: i64 = 10;
+const MAX_TOKEN_REUSES: u64 = 10;
 /// Maximum stored length of a user agent in characters.
 const MAX_USER_AGENT_CHARS: usize = 300;
 /// Retention of ended sessions, for inspection.
@@ -115,11 +116,14 @@ pub async fn create_session(
 /// Issues a refresh token: the family token, which identifies the session, and a random part.
 async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<SecretString> {
     let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO refresh_token (token_hash, session_id, created_at, updated_at) VALUES (");
-    sql.bind(random_token::sha256_base64url(&refresh_token)).push(", ").bind(session_id).push(", ");
-    sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.into_statement()).await?;
+    let row = refresh_token::ActiveModel {
+        token_hash: Set(random_token::sha256_base64url(&refresh_token)),
+        session_id: Set(session_id),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    row.insert(tx).await?;
     Ok(refresh_token.into())
 }
 
@@ -178,33 +182,39 @@ pub async fn refresh_session(
         .filter(session::Column::Id.eq(session.id))
         .exec(tx)
         .await?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE refresh_token SET used_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
-    sql.push(" WHERE used_at IS NULL AND session_id = ").bind(session.id);
-    tx.execute_raw(sql.into_statement()).await?;
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM refresh_token WHERE session_id = ").bind(session.id);
-    sql.push(" AND used_at < ").bind(tx.now() - reuse_interval);
-    tx.execute_raw(sql.into_statement()).await?;
+    refresh_token::Entity::update_many()
+        .col_expr(refresh_token::Column::UsedAt, Expr::value(tx.now()))
+        .col_expr(refresh_token::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(refresh_token::Column::UsedAt.is_null())
+        .filter(refresh_token::Column::SessionId.eq(session.id))
+        .exec(tx)
+        .await?;
+    refresh_token::Entity::delete_many()
+        .filter(refresh_token::Column::SessionId.eq(session.id))
+        .filter(refresh_token::Column::UsedAt.lt(tx.now() - reuse_interval))
+        .exec(tx)
+        .await?;
     let refresh_token = issue_refresh_token(tx, session.id, family).await?;
     Ok(RefreshOutcome::Issued(Box::new(IssuedSession { session_id: session.id, account, refresh_token, expires_at })))
 }
 
 /// Returns whether a token is unused, or was used within the reuse interval less than [`MAX_TOKEN_REUSES`] times.
 async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, reuse_interval: TimeDelta) -> Result<bool> {
-    let mut sql = tx.sql();
-    sql.push("SELECT used_at FROM refresh_token WHERE session_id = ").bind(session_id);
-    sql.push(" AND token_hash = ").bind(random_token::sha256_base64url(token));
-    let Some(row) = tx.query_one_raw(sql.into_statement()).await? else { return Ok(false) };
-    let Some(used_at) = row.try_get_by::<Option<DateTime<Utc>>, _>(0)? else { return Ok(true) };
+    let stored = refresh_token::Entity::find_by_id(random_token::sha256_base64url(token))
+        .filter(refresh_token::Column::SessionId.eq(session_id))
+        .one(tx)
+        .await?;
+    let Some(stored) = stored else { return Ok(false) };
+    let Some(used_at) = stored.used_at else { return Ok(true) };
     if used_at + reuse_interval <= tx.now() {
         return Ok(false);
     }
-    let mut sql = tx.sql();
-    sql.push("SELECT count(*) FROM refresh_token WHERE session_id = ").bind(session_id);
-    sql.push(" AND created_at >= ").bind(used_at);
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get_by::<i64, _>(0))? < MAX_TOKEN_REUSES)
+    let reuse_count = refresh_token::Entity::find()
+        .filter(refresh_token::Column::SessionId.eq(session_id))
+        .filter(refresh_token::Column::CreatedAt.gte(used_at))
+        .count(tx)
+        .await?;
+    Ok(reuse_count < MAX_TOKEN_REUSES)
 }
 
 /// Returns whether a session of an account is active.
@@ -261,22 +271,17 @@ pub async fn find_newest_session_id(db: &impl ConnectionTrait) -> Result<i64> {
 
 /// Returns the IDs of the sessions that were revoked after `cutoff`.
 pub async fn list_sessions_revoked_since(db: &impl ConnectionTrait, cutoff: DateTime<Utc>) -> Result<Vec<i64>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT id FROM session WHERE revoked_at IS NOT NULL AND revoked_at > ").bind(cutoff);
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?)
+    let revoked = session::Entity::find().filter(session::Column::RevokedAt.gt(cutoff));
+    Ok(revoked.select_only().column(session::Column::Id).into_tuple().all(db).await?)
 }
 
 /// Deletes sessions past their retention and expired one-time tokens.
 pub async fn delete_expired_sessions(db: &Db) -> Result<()> {
     db.write(async |tx| {
-        for (table, column, cutoff) in
-            [("session", "expires_at", tx.now() - ENDED_SESSION_RETENTION), ("one_time_token", "expires_at", tx.now())]
-        {
-            let mut sql = tx.sql();
-            sql.push(&format!("DELETE FROM {table} WHERE {column} < ")).bind(cutoff);
-            tx.execute_raw(sql.into_statement()).await?;
-        }
+        let ended = session::Column::ExpiresAt.lt(tx.now() - ENDED_SESSION_RETENTION);
+        session::Entity::delete_many().filter(ended).exec(tx).await?;
+        let expired = one_time_token::Column::ExpiresAt.lt(tx.now());
+        one_time_token::Entity::delete_many().filter(expired).exec(tx).await?;
         Ok(())
     })
     .await

@@ -5,10 +5,16 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
+    sea_query::Expr,
+};
 use serde_json::{Value, json};
 
-use super::random_token;
+use super::{
+    entity::signing_key::{self, Column},
+    random_token,
+};
 use crate::{
     base::{Error, Result},
     infra::{Db, Tx},
@@ -62,22 +68,25 @@ impl KeyRing {
     }
 
     async fn read_keys(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<Self> {
-        let mut sql = crate::infra::SqlBuilder::new(db.get_database_backend());
-        sql.push("SELECT kid, private_key, public_key, retired_at FROM signing_key WHERE retired_at IS NULL OR retired_at > ");
-        sql.bind(since).push(" ORDER BY created_at DESC, kid");
+        let rows = signing_key::Entity::find()
+            .filter(Column::RetiredAt.is_null().or(Column::RetiredAt.gt(since)))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_asc(Column::Kid)
+            .all(db)
+            .await?;
         let mut key_ring = Self { current: None, verification_keys: Vec::new() };
-        for row in db.query_all_raw(sql.into_statement()).await? {
-            key_ring.add_row(&row)?;
+        for row in rows {
+            key_ring.add_row(row)?;
         }
         Ok(key_ring)
     }
 
-    fn add_row(&mut self, row: &QueryResult) -> Result<()> {
-        let (kid, x): (String, String) = (row.try_get_by(0)?, row.try_get_by(2)?);
+    fn add_row(&mut self, row: signing_key::Model) -> Result<()> {
+        let signing_key::Model { kid, private_key, public_key: x, retired_at, .. } = row;
         let invalid_key_error = |error: String| Error::internal("reading a signing key", error);
         let key = DecodingKey::from_ed_components(&x).map_err(|error| invalid_key_error(error.to_string()))?;
-        if row.try_get_by::<Option<DateTime<Utc>>, _>(3)?.is_none() {
-            let private = BASE64_URL_SAFE_NO_PAD.decode(row.try_get_by::<String, _>(1)?);
+        if retired_at.is_none() {
+            let private = BASE64_URL_SAFE_NO_PAD.decode(private_key);
             let private = private.map_err(|error| invalid_key_error(error.to_string()))?;
             self.current = Some((kid.clone(), EncodingKey::from_ed_der(&private)));
         }
@@ -109,17 +118,18 @@ impl KeyRing {
 
 /// Creates a new key and retires or deletes the previous ones; returns the new key ID.
 pub async fn rotate_signing_key(tx: &Tx, rotation: KeyRotation) -> Result<String> {
-    let mut sql = tx.sql();
-    sql.push("UPDATE signing_key SET private_key = '', retired_at = ").bind(tx.now());
-    sql.push(", updated_at = ").bind(tx.now()).push(" WHERE retired_at IS NULL");
-    tx.execute_raw(sql.into_statement()).await?;
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM signing_key WHERE retired_at ");
-    match rotation {
-        KeyRotation::Planned => sql.push("< ").bind(tx.now() - MAX_ACCESS_TOKEN_LIFETIME - MAX_CLOCK_SKEW),
-        KeyRotation::Compromised => sql.push("IS NOT NULL"),
+    signing_key::Entity::update_many()
+        .col_expr(Column::PrivateKey, Expr::value(""))
+        .col_expr(Column::RetiredAt, Expr::value(tx.now()))
+        .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(Column::RetiredAt.is_null())
+        .exec(tx)
+        .await?;
+    let unusable = match rotation {
+        KeyRotation::Planned => Column::RetiredAt.lt(tx.now() - MAX_ACCESS_TOKEN_LIFETIME - MAX_CLOCK_SKEW),
+        KeyRotation::Compromised => Column::RetiredAt.is_not_null(),
     };
-    tx.execute_raw(sql.into_statement()).await?;
+    signing_key::Entity::delete_many().filter(unusable).exec(tx).await?;
     create_signing_key(tx).await
 }
 
@@ -128,11 +138,14 @@ async fn create_signing_key(tx: &Tx) -> Result<String> {
     let key_pair = Ed25519KeyPair::generate().map_err(generation_error)?;
     let private = key_pair.to_pkcs8v1().map_err(generation_error)?;
     let kid = random_token::generate_token()?[..16].to_owned();
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO signing_key (kid, private_key, public_key, created_at, updated_at) VALUES (");
-    sql.bind(kid.as_str()).push(", ").bind(BASE64_URL_SAFE_NO_PAD.encode(private.as_ref())).push(", ");
-    sql.bind(BASE64_URL_SAFE_NO_PAD.encode(key_pair.public_key().as_ref())).push(", ");
-    sql.bind(tx.now()).push(", ").bind(tx.now()).push(")");
-    tx.execute_raw(sql.into_statement()).await?;
+    let row = signing_key::ActiveModel {
+        kid: Set(kid.clone()),
+        private_key: Set(BASE64_URL_SAFE_NO_PAD.encode(private.as_ref())),
+        public_key: Set(BASE64_URL_SAFE_NO_PAD.encode(key_pair.public_key().as_ref())),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    row.insert(tx).await?;
     Ok(kid)
 }

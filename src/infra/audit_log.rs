@@ -1,11 +1,14 @@
 //! The audit log: one row per change, written in the transaction of the change.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Actor, Db, SqlBuilder, Tx, keyset::KeysetOrder, sql_builder::query_rows};
+pub use super::entity::audit_log::Model as AuditRow;
+use super::{Actor, Db, Tx, entity::audit_log, keyset::KeysetOrder};
 use crate::base::{
     Result,
     global_id::NodeType,
@@ -51,22 +54,6 @@ pub fn diff_values(before: &Value, after: &Value) -> (Map<String, Value>, Map<St
         new_values.insert(name.clone(), value.clone());
     }
     (old_values, new_values)
-}
-
-/// A row of the audit log.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the schema")]
-pub struct AuditRow {
-    pub id: i64,
-    pub actor_kind: String,
-    pub actor_id: Option<i64>,
-    pub action: String,
-    pub entity_type: String,
-    pub entity_id: i64,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
-    pub request_id: String,
-    pub created_at: DateTime<Utc>,
 }
 
 impl AuditRow {
@@ -126,55 +113,40 @@ pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageReq
 impl Tx {
     /// Records changes in this transaction. Records must not contain secrets. Statements: 1 for any number.
     pub async fn record_audit(&self, records: &[AuditRecord]) -> Result<()> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let (actor, actor_id) = self.origin().actor.to_db_parts();
-        // Formatted as the driver does, because SQLite compares times as text.
-        let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false);
-        let row = |record: &AuditRecord| {
-            let (kind, key) = record.entity;
-            json!([
-                actor,
-                actor_id,
-                record.action,
-                kind.name(),
-                key,
-                record.before,
-                record.after,
-                self.origin().request_id,
-                now
-            ])
+        let (actor_kind, actor_id) = self.origin().actor.to_db_parts();
+        let to_row = |AuditRecord { action, entity: (entity_type, entity_id), before, after }: &AuditRecord| {
+            audit_log::ActiveModel {
+                actor_kind: Set(actor_kind),
+                actor_id: Set(actor_id),
+                action: Set((*action).to_owned()),
+                entity_type: Set(entity_type.name().to_owned()),
+                entity_id: Set(*entity_id),
+                before: Set(before.clone()),
+                after: Set(after.clone()),
+                request_id: Set(self.origin().request_id.clone()),
+                created_at: Set(self.now()),
+                ..Default::default()
+            }
         };
-        let columns = [
-            ("actor_kind", "text"),
-            ("actor_id", "bigint"),
-            ("action", "text"),
-            ("entity_type", "text"),
-            ("entity_id", "bigint"),
-            ("before", "jsonb"),
-            ("after", "jsonb"),
-            ("request_id", "text"),
-            ("created_at", "timestamptz"),
-        ];
-        let mut sql = self.sql();
-        sql.insert_rows("audit_log", &columns, records.iter().map(row).collect());
-        self.execute_raw(sql.into_statement()).await?;
-        Ok(())
+        self.insert_rows(&records.iter().map(to_row).collect::<Vec<_>>()).await
     }
 }
 
 /// Clears the values of an entity's audit rows; the actions are kept.
 pub async fn erase_audit_values(tx: &Tx, (kind, row_id): (NodeType, i64)) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("UPDATE audit_log SET before = NULL, after = NULL WHERE entity_type = ").bind(kind.name());
-    sql.push(" AND entity_id = ").bind(row_id);
-    tx.execute_raw(sql.into_statement()).await?;
+    audit_log::Entity::update_many()
+        .col_expr(audit_log::Column::Before, Expr::value(None::<Value>))
+        .col_expr(audit_log::Column::After, Expr::value(None::<Value>))
+        .filter(audit_log::Column::EntityType.eq(kind.name()))
+        .filter(audit_log::Column::EntityId.eq(row_id))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 
 /// An audited change, as exported to the person that it is about.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "audit_log::Entity")]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedChange {
     action: String,
@@ -184,7 +156,8 @@ pub struct ExportedChange {
 }
 
 /// An audited action of an account, as exported to it: without the values of the changed entity.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "audit_log::Entity")]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedAction {
     action: String,
@@ -194,23 +167,27 @@ pub struct ExportedAction {
 
 /// Exports the changes of an entity, oldest first. Statements: 1.
 pub async fn export_changes(db: &impl ConnectionTrait, (kind, row_id): (NodeType, i64)) -> Result<Vec<ExportedChange>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, before, after, created_at FROM audit_log WHERE entity_type = ").bind(kind.name());
-    sql.push(" AND entity_id = ").bind(row_id).push(" ORDER BY created_at");
-    query_rows(db, sql).await
+    let changes = audit_log::Entity::find()
+        .filter(audit_log::Column::EntityType.eq(kind.name()))
+        .filter(audit_log::Column::EntityId.eq(row_id))
+        .order_by_asc(audit_log::Column::CreatedAt);
+    Ok(changes.into_partial_model().all(db).await?)
 }
 
 /// Exports the actions of an account, oldest first. Statements: 1.
 pub async fn export_actions(db: &impl ConnectionTrait, account_id: i64) -> Result<Vec<ExportedAction>> {
     let (kind, actor_id) = Actor::Account(account_id).to_db_parts();
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, entity_type, created_at FROM audit_log WHERE actor_kind = ").bind(kind);
-    sql.push(" AND actor_id = ").bind(actor_id).push(" ORDER BY created_at");
-    query_rows(db, sql).await
+    let actions = audit_log::Entity::find()
+        .filter(audit_log::Column::ActorKind.eq(kind))
+        .filter(audit_log::Column::ActorId.eq(actor_id))
+        .order_by_asc(audit_log::Column::CreatedAt);
+    Ok(actions.into_partial_model().all(db).await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

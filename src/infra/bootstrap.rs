@@ -1,9 +1,12 @@
 //! Initialization of the database: current schema and matching currency.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{EntityTrait, QuerySelect, Set};
 
-use super::{Config, Db, Tx, config::ShopMode};
+use super::{Config, Db, Tx, config::ShopMode, entity::shop};
 use crate::base::{Clock, Result};
+
+/// The id of the only row of `shop`.
+const SHOP_ID: i16 = 1;
 
 /// Applies pending migrations where that is safe, and checks the currency.
 ///
@@ -31,28 +34,24 @@ pub async fn ensure_initialized(db: &Db, config: &Config) -> Result<(), String> 
 
 /// Locks the shop row for the transaction, so that initialization runs one at a time.
 pub async fn lock_shop(tx: &Tx) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("SELECT id FROM shop");
-    if sql.is_postgres() {
-        sql.push(" FOR UPDATE");
-    }
-    tx.query_all_raw(sql.into_statement()).await?;
+    shop::Entity::find().lock_exclusive().all(tx).await?;
     Ok(())
 }
 
 /// Stores the currency or compares it: prices are stored without currency, so it must never change.
 async fn ensure_currency(db: &Db, code: &str) -> Result<(), String> {
     let currency_read = db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("INSERT INTO shop (id, currency, created_at, updated_at) VALUES (1, ").bind(code).push(", ");
-        sql.bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (id) DO NOTHING");
-        tx.execute_raw(sql.into_statement()).await?;
-        let mut sql = tx.sql();
-        sql.push("SELECT currency FROM shop");
-        let row = tx.query_one_raw(sql.into_statement()).await?;
-        Ok(row.map_or(Ok(code.to_owned()), |row| row.try_get("", "currency"))?)
+        let row = shop::ActiveModel {
+            id: Set(SHOP_ID),
+            currency: Set(code.to_owned()),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+        };
+        shop::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(tx).await?;
+        let stored = shop::Entity::find_by_id(SHOP_ID).one(tx).await?;
+        Ok(stored.map_or_else(|| code.to_owned(), |shop| shop.currency))
     });
-    let stored_currency: String = currency_read.await.map_err(|error| error.log_message())?;
+    let stored_currency = currency_read.await.map_err(|error| error.log_message())?;
     if stored_currency == code {
         return Ok(());
     }

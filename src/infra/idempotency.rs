@@ -3,16 +3,24 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use sea_orm::ConnectionTrait;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    sea_query::{Expr, OnConflict, Query},
+};
 use serde_json::Value;
 
-use super::{Actor, Db, Tx};
+use super::{
+    Actor, Db, Tx,
+    entity::idempotency_key::{self, Column},
+};
 use crate::base::{Error, Result, error::PublicErrorCode};
 
 /// The retention of idempotency keys.
 const IDEMPOTENCY_KEY_RETENTION: TimeDelta = TimeDelta::days(30);
 /// The maximum length of a key. Characters.
 const MAX_IDEMPOTENCY_KEY_LENGTH: usize = 255;
+/// The operation in internal errors.
+const CLAIM_OPERATION: &str = "claiming an idempotency key";
 /// The input path of the key.
 const IDEMPOTENCY_KEY_FIELD: &str = "input.idempotencyKey";
 
@@ -87,47 +95,44 @@ impl Tx {
     ) -> Result<IdempotencyClaim> {
         let guest_hash = if self.origin().actor == Actor::Anonymous { idempotency_key.guest_hash.as_str() } else { "" };
         let scope = format!("{} {} {guest_hash}", idempotency_key.mutation, self.origin().actor).trim_end().to_owned();
-        let mut sql = self.sql();
-        sql.push("INSERT INTO idempotency_key (scope, key, request_hash, resource_id, created_at) VALUES (")
-            .bind(scope.as_str());
-        sql.push(", ")
-            .bind(idempotency_key.key.as_str())
-            .push(", ")
-            .bind(idempotency_key.request_hash.as_str())
-            .push(", ");
-        match resource {
-            ResourceKey::Existing(resource_id) => sql.bind(resource_id),
-            ResourceKey::New(table) if sql.is_postgres() => {
-                sql.push(&format!("nextval(pg_get_serial_sequence('{table}', 'id'))"))
+        let resource_id = match resource {
+            ResourceKey::Existing(resource_id) => Expr::val(resource_id),
+            // Allocated by the same statement.
+            ResourceKey::New(table) if self.sql().is_postgres() => {
+                Expr::cust(format!("nextval(pg_get_serial_sequence('{table}', 'id'))"))
             }
             ResourceKey::New(table) => {
-                let resource_id = self.allocate_ids(table, 1).await?.next();
-                sql.bind(resource_id.ok_or_else(|| Error::internal("claiming an idempotency key", "no id allocated"))?)
+                let allocated_id = self.allocate_ids(table, 1).await?.next();
+                Expr::val(allocated_id.ok_or_else(|| Error::internal(CLAIM_OPERATION, "no id allocated"))?)
             }
         };
-        sql.push(", ").bind(self.now()).push(") ON CONFLICT (scope, key) DO NOTHING RETURNING resource_id");
-        if let Some(row) = self.query_one_raw(sql.into_statement()).await? {
+        let (key, request_hash) = (&idempotency_key.key, &idempotency_key.request_hash);
+        let insert = Query::insert()
+            .into_table(idempotency_key::Entity)
+            .columns([Column::Scope, Column::Key, Column::RequestHash, Column::ResourceId, Column::CreatedAt])
+            .values([scope.as_str().into(), key.into(), request_hash.into(), resource_id, self.now().into()])
+            .map_err(|error| Error::internal(CLAIM_OPERATION, error))?
+            .on_conflict(OnConflict::columns([Column::Scope, Column::Key]).do_nothing().to_owned())
+            .returning_col(Column::ResourceId)
+            .to_owned();
+        if let Some(row) = self.query_one(&insert).await? {
             return Ok(IdempotencyClaim::New(row.try_get_by(0)?));
         }
-        let mut sql = self.sql();
-        sql.push("SELECT request_hash, resource_id FROM idempotency_key WHERE scope = ").bind(scope);
-        sql.push(" AND key = ").bind(idempotency_key.key.as_str());
-        let row = self.query_one_raw(sql.into_statement()).await?;
-        let row = row.ok_or_else(|| Error::internal("claiming an idempotency key", "the stored key was not found"))?;
-        if row.try_get_by::<String, _>(0)? != idempotency_key.request_hash {
+        let stored = idempotency_key::Entity::find_by_id((scope, key.clone())).one(self).await?;
+        let stored = stored.ok_or_else(|| Error::internal(CLAIM_OPERATION, "the stored key was not found"))?;
+        if stored.request_hash != *request_hash {
             let message = "this key was used for another request; take a new one for a new request";
             return Err(Error::user(PublicErrorCode::IdempotencyMismatch, IDEMPOTENCY_KEY_FIELD, message));
         }
-        Ok(IdempotencyClaim::Replay(row.try_get_by(1)?))
+        Ok(IdempotencyClaim::Replay(stored.resource_id))
     }
 }
 
 /// Deletes idempotency keys past their retention.
 pub async fn delete_expired_idempotency_keys(db: &Db) -> Result<u64> {
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM idempotency_key WHERE created_at < ").bind(tx.now() - IDEMPOTENCY_KEY_RETENTION);
-        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+        let expired = Column::CreatedAt.lt(tx.now() - IDEMPOTENCY_KEY_RETENTION);
+        Ok(idempotency_key::Entity::delete_many().filter(expired).exec(tx).await?.rows_affected)
     })
     .await
 }

@@ -4,6 +4,7 @@ mod claim;
 pub mod retention;
 pub mod admin;
 mod pg_listener;
+mod queries;
 mod outbox_relay;
 mod runner;
 pub mod schedule;
@@ -11,12 +12,16 @@ mod registry;
 mod worker;
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{
+    EntityTrait, Set,
+    sea_query::{Expr, OnConflict},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Db, Tx};
+use super::{Db, Tx, entity::job};
 use crate::base::{Error, Result};
 
+pub use admin::JobStatus;
 pub use registry::JobRegistry;
 pub use worker::Worker;
 
@@ -84,26 +89,32 @@ impl Tx {
     /// Enqueues a job that is due at `run_at`.
     pub async fn enqueue_job_at<J: BackgroundJob>(&self, job: J, run_at: DateTime<Utc>) -> Result<()> {
         let payload = serde_json::to_value(&job).map_err(|error| Error::internal("serializing a job", error))?;
-        insert_job(self, (J::QUEUE, J::KIND), (job.dedup_key(), payload), run_at).await
+        let new_job = job::ActiveModel {
+            queue: Set(J::QUEUE.to_owned()),
+            kind: Set(J::KIND.to_owned()),
+            dedup_key: Set(job.dedup_key()),
+            payload: Set(Some(payload)),
+            run_at: Set(Some(run_at)),
+            ..Default::default()
+        };
+        insert_job(self, new_job).await
     }
 }
 
-async fn insert_job(
-    tx: &Tx,
-    (queue, kind): (&str, &str),
-    (dedup_key, payload): (Option<String>, serde_json::Value),
-    run_at: DateTime<Utc>,
-) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO job (queue, kind, dedup_key, payload, status, run_at, attempts, created_at, updated_at) VALUES (",
-    );
-    sql.bind(queue).push(", ").bind(kind).push(", ").bind(dedup_key).push(", ").bind(payload);
-    sql.push(", 'pending', ").bind(run_at).push(", 0, ").bind(tx.now()).push(", ").bind(tx.now());
-    sql.push(
-        ") ON CONFLICT (kind, dedup_key) WHERE dedup_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
+/// Inserts a pending job, unless an unfinished one of the same kind has its deduplication key.
+async fn insert_job(tx: &Tx, new_job: job::ActiveModel) -> Result<()> {
+    let row = job::ActiveModel {
+        status: Set(JobStatus::Pending),
+        attempts: Set(0),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..new_job
+    };
+    let unfinished_duplicate = OnConflict::columns([job::Column::Kind, job::Column::DedupKey])
+        .target_and_where(Expr::cust("dedup_key IS NOT NULL AND status IN ('pending', 'running')"))
+        .do_nothing()
+        .to_owned();
+    job::Entity::insert(row).on_conflict(unfinished_duplicate).exec_without_returning(tx).await?;
     tx.notify_workers_on_commit();
     Ok(())
 }

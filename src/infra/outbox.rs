@@ -1,11 +1,10 @@
 //! The transactional outbox: events stored in the transaction of the change they describe.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Set};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
 
-use super::{SqlBuilder, Tx};
+use super::{SqlBuilder, Tx, entity::outbox_event};
 use crate::base::{Error, Result};
 
 /// A domain event. It contains keys, and neither secrets nor personal data, because it is retained.
@@ -48,17 +47,18 @@ impl Tx {
 
     /// Returns the statement that stores the events, to be executed in this transaction.
     pub fn emit_statement<E: Event>(&self, events: &[E]) -> Result<SqlBuilder> {
-        let now = self.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-        let row = |event: &E| {
-            let payload =
-                serde_json::to_value(event).map_err(|error| Error::internal("serializing an event", error))?;
-            Ok(json!([E::KIND, event.aggregate(), payload, now]))
+        let to_row = |event: &E| {
+            let payload = serde_json::to_value(event);
+            Ok(outbox_event::ActiveModel {
+                event_type: Set(E::KIND.to_owned()),
+                aggregate: Set(event.aggregate()),
+                payload: Set(payload.map_err(|error| Error::internal("serializing an event", error))?),
+                created_at: Set(self.now()),
+                ..Default::default()
+            })
         };
-        let rows = events.iter().map(row).collect::<Result<Vec<_>>>()?;
-        let columns =
-            [("event_type", "text"), ("aggregate", "text"), ("payload", "jsonb"), ("created_at", "timestamptz")];
         let mut sql = self.sql();
-        sql.insert_rows("outbox_event", &columns, rows);
+        sql.insert_models(&events.iter().map(to_row).collect::<Result<Vec<_>>>()?);
         self.notify_workers_on_commit();
         Ok(sql)
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sea_orm::{ActiveEnum, DeriveActiveEnum, EnumIter};
+
 /// The actor of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Actor {
@@ -16,15 +18,29 @@ pub enum Actor {
     ApiKey(i64),
 }
 
+/// The kind of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A caller without authentication.
+    Anonymous,
+    /// The system: a command or a job.
+    System,
+    /// A customer or staff account.
+    Account,
+    /// An API key.
+    ApiKey,
+}
+
 impl Actor {
     /// Returns the kind and the id, as stored.
     #[must_use]
-    pub const fn to_db_parts(self) -> (&'static str, Option<i64>) {
+    pub const fn to_db_parts(self) -> (ActorKind, Option<i64>) {
         match self {
-            Self::Anonymous => ("anonymous", None),
-            Self::System => ("system", None),
-            Self::Account(id) => ("account", Some(id)),
-            Self::ApiKey(id) => ("api_key", Some(id)),
+            Self::Anonymous => (ActorKind::Anonymous, None),
+            Self::System => (ActorKind::System, None),
+            Self::Account(id) => (ActorKind::Account, Some(id)),
+            Self::ApiKey(id) => (ActorKind::ApiKey, Some(id)),
         }
     }
 }
@@ -32,10 +48,9 @@ impl Actor {
 /// Formats kind and id: `account:7`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.to_db_parts() {
-            (kind, Some(id)) => write!(f, "{kind}:{id}"),
-            (kind, None) => f.write_str(kind),
-        }
+        let (kind, id) = self.to_db_parts();
+        f.write_str(&kind.to_value())?;
+        id.map_or(Ok(()), |id| write!(f, ":{id}"))
     }
 }
 

@@ -5,6 +5,8 @@
 //! is written. A subject with a high limit is counted in portions, which an instance then consumes in memory; a
 //! rejected subject is cached in memory until its window ends.
 
+mod queries;
+
 use std::{
     net::IpAddr,
     sync::{
@@ -15,13 +17,14 @@ use std::{
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    Db, SqlBuilder, Tx,
+    Db,
     config::{RateLimit, ThrottleConfig},
+    entity::throttle::{self, Column},
 };
 use crate::base::{Error, Result};
 
@@ -220,8 +223,7 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
     });
     subjects.dedup_by(|(left, _), (right, _)| (left.action, &left.subject_hash) == (right.action, &right.subject_hash));
     let counters = db.write(async |tx| {
-        let counters =
-            match_counters(&tx.query_all_raw(push_counter_upsert(tx, &subjects).into_statement()).await?, &subjects)?;
+        let counters = match_counters(queries::count_unless_exhausted(tx, &subjects).await?, &subjects);
         // Concurrent actions may have been counted meanwhile: a transaction that exceeds a limit is rolled back.
         let is_above_limit = counters.iter().any(|(subject, counter)| counter.count > subject.max_count);
         if is_above_limit { Err(rate_limited_error(tx.now(), tx.now())) } else { Ok(counters) }
@@ -243,63 +245,29 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
     Ok(ThrottleOutcome::Rejected(exhausted))
 }
 
-fn push_counter_upsert(tx: &Tx, subjects: &[(ThrottleSubject, u32)]) -> SqlBuilder {
-    let columns = [
-        ("action", "text"),
-        ("subject_hash", "text"),
-        ("count", "int"),
-        ("max_count", "int"),
-        ("window_ends_at", "timestamptz"),
-    ];
-    let row = |(subject, increment): &(ThrottleSubject, u32)| {
-        let window_ends_at = tx.now().checked_add_signed(subject.window).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let window_ends_at = window_ends_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
-        serde_json::json!([subject.action, subject.subject_hash, increment, subject.max_count, window_ends_at])
-    };
-    let mut sql = tx.sql();
-    sql.with_rows(&columns, subjects.iter().map(row).collect());
-    sql.push("INSERT INTO throttle (action, subject_hash, count, window_ends_at, created_at, updated_at) ");
-    sql.push("SELECT action, subject_hash, count, window_ends_at, ").bind(tx.now()).push(", ").bind(tx.now());
-    sql.push(" FROM given WHERE NOT EXISTS (SELECT 1 FROM throttle AS t JOIN given AS g ");
-    sql.push("ON t.action = g.action AND t.subject_hash = g.subject_hash WHERE t.count + g.count > g.max_count AND t.window_ends_at > ");
-    sql.bind(tx.now()).push(") ON CONFLICT (action, subject_hash) DO UPDATE SET updated_at = excluded.updated_at, ");
-    sql.push("count = excluded.count + CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
-    sql.push(" THEN 0 ELSE throttle.count END, window_ends_at = CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
-    sql.push(" THEN excluded.window_ends_at ELSE throttle.window_ends_at END RETURNING action, subject_hash, count, window_ends_at, updated_at");
-    sql
-}
-
 /// Returns the existing counters of the subjects, including those whose window has ended. Statements: 1.
 pub async fn load_counters(
     db: &impl ConnectionTrait,
     subjects: &[(ThrottleSubject, u32)],
 ) -> Result<Vec<(ThrottleSubject, ThrottleCounter)>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT action, subject_hash, count, window_ends_at, updated_at FROM throttle WHERE ");
-    sql.eq_any_text("subject_hash", subjects.iter().map(|(subject, _)| subject.subject_hash.as_str()));
-    match_counters(&db.query_all_raw(sql.into_statement()).await?, subjects)
+    let hashes = subjects.iter().map(|(subject, _)| subject.subject_hash.as_str());
+    let rows = throttle::Entity::find().filter(Column::SubjectHash.is_in(hashes)).all(db).await?;
+    Ok(match_counters(rows, subjects))
 }
 
+/// Returns the counters of the subjects with each counter's subject.
 fn match_counters(
-    rows: &[QueryResult],
+    rows: Vec<throttle::Model>,
     subjects: &[(ThrottleSubject, u32)],
-) -> Result<Vec<(ThrottleSubject, ThrottleCounter)>> {
-    let mut matched_counters = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (action, subject_hash): (String, String) = (row.try_get_by(0)?, row.try_get_by(1)?);
-        let mut known_subjects = subjects.iter().map(|(subject, _)| subject);
-        let Some(subject) =
-            known_subjects.find(|candidate| candidate.action == action && candidate.subject_hash == subject_hash)
-        else {
-            continue;
-        };
-        let count = u32::try_from(row.try_get_by::<i32, _>(2)?).unwrap_or(0);
-        matched_counters.push((
-            subject.clone(),
-            ThrottleCounter { count, window_ends_at: row.try_get_by(3)?, updated_at: row.try_get_by(4)? },
-        ));
-    }
-    Ok(matched_counters)
+) -> Vec<(ThrottleSubject, ThrottleCounter)> {
+    let match_counter = |row: throttle::Model| {
+        let is_of =
+            |subject: &&ThrottleSubject| subject.action == row.action && subject.subject_hash == row.subject_hash;
+        let subject = subjects.iter().map(|(subject, _)| subject).find(is_of)?.clone();
+        let count = u32::try_from(row.count).unwrap_or(0);
+        Some((subject, ThrottleCounter { count, window_ends_at: row.window_ends_at, updated_at: row.updated_at }))
+    };
+    rows.into_iter().filter_map(match_counter).collect()
 }
 
 /// Undoes the counts of a successful action: `reset_subject` is set to 0, the others are decremented.
@@ -310,12 +278,18 @@ pub async fn undo_counts(db: &Db, reset_subject: &ThrottleSubject, other_subject
         .sort_unstable_by(|left, right| (left.action, &left.subject_hash).cmp(&(right.action, &right.subject_hash)));
     db.write(async |tx| {
         for subject in all_subjects {
-            let new_count = if subject == reset_subject { "0" } else { "count - 1" };
-            let mut sql = tx.sql();
-            sql.push(&format!("UPDATE throttle SET count = {new_count} WHERE count > 0 AND action = "))
-                .bind(subject.action);
-            sql.push(" AND subject_hash = ").bind(subject.subject_hash.as_str());
-            tx.execute_raw(sql.into_statement()).await?;
+            let new_count = if subject == reset_subject {
+                Expr::val(0)
+            } else {
+                sea_orm::ExprTrait::sub(Expr::col(Column::Count), 1)
+            };
+            throttle::Entity::update_many()
+                .col_expr(Column::Count, new_count)
+                .filter(Column::Count.gt(0))
+                .filter(Column::Action.eq(subject.action))
+                .filter(Column::SubjectHash.eq(subject.subject_hash.as_str()))
+                .exec(tx)
+                .await?;
         }
         Ok(())
     })
@@ -325,9 +299,8 @@ pub async fn undo_counts(db: &Db, reset_subject: &ThrottleSubject, other_subject
 /// Deletes counters whose window has ended.
 pub async fn delete_expired_counters(db: &Db) -> Result<u64> {
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM throttle WHERE window_ends_at <= ").bind(tx.now());
-        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+        let expired = Column::WindowEndsAt.lte(tx.now());
+        Ok(throttle::Entity::delete_many().filter(expired).exec(tx).await?.rows_affected)
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! Inventory: stock levels of variants per location, reservations and stock movements.
 
+pub mod entity;
 pub mod events;
 pub mod location;
 pub mod in_stock;

@@ -1,10 +1,13 @@
 //! Creation of notifications, in the transaction of the event handler.
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, sea_query::LockType};
-use serde_json::{Value, json};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, EntityTrait, IntoActiveModel, QuerySelect, Set, TryInsertResult, sea_query::LockType,
+};
+use serde_json::json;
 
 use super::{
-    NotificationChannel, NotificationEventType, OrderTemplateData, notification,
+    NotificationChannel, NotificationEventType, NotificationStatus, OrderTemplateData,
+    notification::{self, Column},
     preference::{self, ChannelPreferences},
     send::SendNotification,
 };
@@ -55,65 +58,44 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
         Some((order_key, template_data)) => (Some(order_key), Some(json!(template_data))),
         None => (None, None),
     };
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let row = |channel: NotificationChannel, recipient: Option<String>| -> Option<Value> {
+    let to_row = |channel: NotificationChannel, recipient: Option<String>| {
         let recipient = recipient.filter(|recipient| !recipient.is_empty())?;
         let is_enabled = preferences.is_enabled(event_type, channel);
         // Channels that are off by default, not by choice, leave no skipped row.
         let (status, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
-            (true, _) => ("queued", None),
-            (false, Some(_)) => ("skipped", Some(OPTED_OUT_REASON)),
+            (true, _) => (NotificationStatus::Queued, None),
+            (false, Some(_)) => (NotificationStatus::Skipped, Some(OPTED_OUT_REASON.to_owned())),
             (false, None) => return None,
         };
-        Some(json!([
-            event_id,
-            event_type.name(),
-            channel.name(),
-            recipient,
-            account_id,
-            order_id,
-            language.map(LanguageCode::code),
-            template_data,
-            status,
-            reason,
-            0,
-            0,
-            now,
-            now
-        ]))
+        Some(notification::ActiveModel {
+            event_id: Set(event_id),
+            event_type: Set(event_type),
+            channel: Set(channel),
+            recipient: Set(Some(recipient)),
+            account_id: Set(account_id),
+            order_id: Set(order_id),
+            language: Set(language),
+            template_data: Set(template_data.clone()),
+            status: Set(status),
+            failure_reason: Set(reason),
+            attempts: Set(0),
+            resend_count: Set(0),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..Default::default()
+        })
     };
     let channels =
         [(NotificationChannel::Email, email), (NotificationChannel::Sms, phone.filter(|_| event_type.is_optional()))];
-    let rows: Vec<Value> = channels.into_iter().filter_map(|(channel, recipient)| row(channel, recipient)).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let columns = [
-        ("event_id", "bigint"),
-        ("event_type", "text"),
-        ("channel", "text"),
-        ("recipient", "text"),
-        ("account_id", "bigint"),
-        ("order_id", "bigint"),
-        ("language", "text"),
-        ("template_data", "jsonb"),
-        ("status", "text"),
-        ("failure_reason", "text"),
-        ("attempts", "int"),
-        ("resend_count", "int"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
-    let mut sql = tx.sql();
-    sql.insert_rows("notification", &columns, rows)
-        .push(" ON CONFLICT (event_id, channel) DO NOTHING RETURNING id, status");
-    let inserted = tx.query_all_raw(sql.into_statement()).await?;
-    for row in &inserted {
-        // At most one per channel.
-        let (notification_id, status): (i64, String) = (row.try_get("", "id")?, row.try_get("", "status")?);
-        if status == "queued" {
-            tx.enqueue_job(SendNotification { notification_id }).await?;
-        }
+    let rows = channels.into_iter().filter_map(|(channel, recipient)| to_row(channel, recipient));
+    let inserted = notification::Entity::insert_many(rows)
+        .on_conflict_do_nothing_on([Column::EventId, Column::Channel])
+        .exec_with_returning_many(tx)
+        .await?;
+    let TryInsertResult::Inserted(inserted) = inserted else { return Ok(()) };
+    // At most one per channel.
+    for row in inserted.iter().filter(|row| row.status == NotificationStatus::Queued) {
+        tx.enqueue_job(SendNotification { notification_id: row.id }).await?;
     }
     Ok(())
 }
@@ -126,7 +108,7 @@ pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notifi
     db.write(async |tx| {
         let existing = notification::Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
         let existing = existing.ok_or_else(|| Error::not_found("id", "message"))?;
-        if existing.status == "queued" {
+        if existing.status == NotificationStatus::Queued {
             return Err(Error::user(
                 PublicErrorCode::IllegalTransition,
                 "id",
@@ -136,9 +118,9 @@ pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notifi
         if existing.recipient.is_none() {
             return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
         }
-        let (before, resend_count) = (existing.status.clone(), existing.resend_count + 1);
+        let (before, resend_count) = (existing.status, existing.resend_count + 1);
         let mut row = existing.into_active_model();
-        row.status = Set("queued".to_owned());
+        row.status = Set(NotificationStatus::Queued);
         // A resend by staff bypasses the sending limits.
         row.send_at = Set(Some(tx.now()));
         row.failure_reason = Set(None);
@@ -150,8 +132,8 @@ pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notifi
         tx.record_audit(&[AuditRecord {
             action: "notification.resend",
             entity: (NodeType::Message, notification_id),
-            before: Some(json!({ "status": before })),
-            after: Some(json!({ "status": "queued" })),
+            before: Some(json!({ "status": before.to_value() })),
+            after: Some(json!({ "status": row.status.to_value() })),
         }])
         .await?;
         Ok(row)

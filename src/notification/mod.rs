@@ -3,7 +3,7 @@
 mod event_type;
 mod template_data;
 mod render;
-mod entity;
+pub mod entity;
 pub mod preference;
 pub mod send;
 mod enqueue;
@@ -14,7 +14,7 @@ pub mod order_handlers;
 pub mod queries;
 
 pub use enqueue::{NewNotification, NotificationRecipient, enqueue_notification, resend_notification};
-pub use entity::notification;
+pub use entity::{NotificationStatus, notification};
 pub use event_type::{NotificationChannel, NotificationEventType};
 pub use render::{RenderedEmail, TemplateContext, render_email, render_sms};
 pub use template_data::{

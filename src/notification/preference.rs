@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, QueryResult};
-use serde_json::{Value, json};
+use sea_orm::{ConnectionTrait, EntityTrait, Set, sea_query::OnConflict};
 
-use super::{NotificationChannel, NotificationEventType};
+use super::{
+    NotificationChannel, NotificationEventType,
+    entity::notification_preference::{self, Column},
+    queries,
+};
 use crate::{
     base::{Error, Result},
-    infra::{Db, SqlBuilder},
+    infra::Db,
 };
 
 /// Preferences of an account. Combinations without a choice use the default.
@@ -27,14 +30,6 @@ impl ChannelPreferences {
     pub fn explicit_choice(&self, event_type: NotificationEventType, channel: NotificationChannel) -> Option<bool> {
         self.0.get(&(event_type, channel)).copied()
     }
-
-    fn insert_row(&mut self, row: &QueryResult) -> Result<()> {
-        let (event_type, channel): (String, String) = (row.try_get("", "event_type")?, row.try_get("", "channel")?);
-        let parse_error = |error: String| Error::internal("reading what a customer wants to hear of", error);
-        let key = (event_type.parse().map_err(parse_error)?, channel.parse().map_err(parse_error)?);
-        self.0.insert(key, row.try_get("", "enabled")?);
-        Ok(())
-    }
 }
 
 /// Returns the preferences of an account. Statements: 1.
@@ -47,12 +42,9 @@ pub async fn load_preferences_by_account(
     db: &impl ConnectionTrait,
     account_ids: &[i64],
 ) -> Result<HashMap<i64, ChannelPreferences>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT account_id, event_type, channel, enabled FROM notification_preference WHERE ");
-    sql.eq_any("account_id", account_ids.iter().copied());
     let mut by_account: HashMap<i64, ChannelPreferences> = HashMap::new();
-    for row in db.query_all_raw(sql.into_statement()).await? {
-        by_account.entry(row.try_get("", "account_id")?).or_default().insert_row(&row)?;
+    for row in queries::list_preferences(db, account_ids).await? {
+        by_account.entry(row.account_id).or_default().0.insert((row.event_type, row.channel), row.enabled);
     }
     Ok(by_account)
 }
@@ -72,25 +64,23 @@ pub async fn set_preferences(
             let message = "these letters come only when they are asked for; they cannot be switched off";
             return Err(Error::bad_input("input.event", message));
         }
-        let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-        let row = |(channel, enabled): (NotificationChannel, Option<bool>)| -> Option<Value> {
-            Some(json!([account_id, event_type.name(), channel.name(), enabled?, now, now]))
+        let to_row = |(channel, enabled): (NotificationChannel, Option<bool>)| {
+            Some(notification_preference::ActiveModel {
+                account_id: Set(account_id),
+                event_type: Set(event_type),
+                channel: Set(channel),
+                enabled: Set(enabled?),
+                created_at: Set(tx.now()),
+                updated_at: Set(tx.now()),
+            })
         };
-        let rows: Vec<Value> = choices.into_iter().filter_map(row).collect();
+        let rows: Vec<_> = choices.into_iter().filter_map(to_row).collect();
         if !rows.is_empty() {
-            let columns = [
-                ("account_id", "bigint"),
-                ("event_type", "text"),
-                ("channel", "text"),
-                ("enabled", "boolean"),
-                ("created_at", "timestamptz"),
-                ("updated_at", "timestamptz"),
-            ];
-            let mut sql = tx.sql();
-            sql.insert_rows("notification_preference", &columns, rows);
-            sql.push(" ON CONFLICT (account_id, event_type, channel) DO UPDATE SET enabled = excluded.enabled, ");
-            sql.push("updated_at = excluded.updated_at");
-            tx.execute_raw(sql.into_statement()).await?;
+            let change = OnConflict::columns([Column::AccountId, Column::EventType, Column::Channel])
+                .update_columns([Column::Enabled, Column::UpdatedAt])
+                .to_owned();
+            let insert = notification_preference::Entity::insert_many(rows).on_conflict(change);
+            insert.exec_without_returning(tx).await?;
         }
         load_preferences(tx, account_id).await
     })

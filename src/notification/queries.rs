@@ -1,8 +1,12 @@
-//! Notification lists for staff, newest first. Statements per page: 1. Each condition has an index of its own.
+//! Notification lists for staff, newest first, and preferences of many accounts. Statements per page: 1. Each condition of
+//! a list has an index of its own.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveEnum, ConnectionTrait};
 
-use super::{NotificationChannel, NotificationEventType, notification::Model};
+use super::{
+    NotificationChannel, NotificationEventType, NotificationStatus, entity::notification_preference,
+    notification::Model,
+};
 use crate::{
     base::{
         Error, Result,
@@ -11,6 +15,7 @@ use crate::{
     infra::{
         SqlBuilder,
         keyset::{self, KeysetOrder},
+        sql_builder::query_rows,
     },
 };
 
@@ -23,7 +28,7 @@ const MAX_RECIPIENT_CHARS: usize = 254;
 #[derive(Debug, Clone, Default)]
 pub struct NotificationListFilter {
     /// Status of the notification.
-    pub status: Option<&'static str>,
+    pub status: Option<NotificationStatus>,
     /// Channel of the notification.
     pub channel: Option<NotificationChannel>,
     /// Type of the event.
@@ -53,10 +58,10 @@ impl NotificationListFilter {
         let Self { status, channel, event_type, order_id, account_id, recipient } = self;
         sql.push(" FROM notification WHERE true");
         let text_conditions = [
-            ("status", *status),
-            ("channel", channel.map(NotificationChannel::name)),
-            ("event_type", event_type.map(NotificationEventType::name)),
-            ("lower(recipient)", recipient.as_deref()),
+            ("status", status.map(ActiveEnum::into_value)),
+            ("channel", channel.map(ActiveEnum::into_value)),
+            ("event_type", event_type.map(ActiveEnum::into_value)),
+            ("lower(recipient)", recipient.clone()),
         ];
         for (column, value) in text_conditions {
             if let Some(value) = value {
@@ -98,4 +103,14 @@ pub async fn count_notifications(db: &impl ConnectionTrait, filter: &Notificatio
 #[must_use]
 pub fn encode_notification_cursor(row: &Model) -> String {
     NOTIFICATION_ORDER.cursor(Vec::new(), row.id)
+}
+
+/// Returns the preferences of accounts. Statements: 1, whose text is the same for any number of accounts.
+pub(super) async fn list_preferences(
+    db: &impl ConnectionTrait,
+    account_ids: &[i64],
+) -> Result<Vec<notification_preference::Model>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT * FROM notification_preference WHERE ").eq_any("account_id", account_ids.iter().copied());
+    query_rows(db, sql).await
 }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use sea_orm::ActiveEnum;
 use serde::Serialize;
 
 use super::{NotificationEventType, OrderTemplateData};
@@ -105,7 +106,7 @@ fn build_template_values<'a>(
 ) -> (String, TemplateValues<'a>) {
     let code = language.code();
     (
-        format!("{code}/{}", event_type.name()),
+        format!("{code}/{}", event_type.to_value()),
         TemplateValues { facts: context, language: code, labels: format!("{code}/labels") },
     )
 }

@@ -1,20 +1,19 @@
 //! Delivery of enqueued notifications: retried until sent, failed or skipped.
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Set,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, LockType},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    NotificationChannel, NotificationEventType, OrderTemplateData, TemplateContext,
+    NotificationChannel, NotificationEventType, NotificationStatus, OrderTemplateData, TemplateContext,
     notification::{self, Column, Entity},
     render, render_email, render_sms,
     sending_limits::{self, Admission},
 };
 use crate::{
-    base::{Error, LanguageCode, Result, link_detection::contains_link},
+    base::{Error, Result, link_detection::contains_link},
     customer::OwnerScope,
     identity::{
         account,
@@ -31,6 +30,9 @@ use crate::{
 
 /// Maximum number of delivery attempts of a notification.
 pub const MAX_SEND_ATTEMPTS: u32 = 8;
+
+/// Statuses of notifications that are sent: a failed one is sent again when its job is retried.
+const UNSENT_STATUSES: [NotificationStatus; 2] = [NotificationStatus::Queued, NotificationStatus::Failed];
 
 /// Job that sends a notification.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,29 +69,53 @@ async fn attempt_delivery(context: &JobContext, notification_id: i64) -> Result<
         PreparedMessage::Email(email) => context.email_sender.send_email(&email).await,
         PreparedMessage::Sms(sms) => context.sms_sender.send_sms(&sms).await,
         PreparedMessage::Skipped(reason) => {
-            return record_delivery_result(context, &row, ("skipped", Some(reason), None), JobOutcome::Done).await;
+            return record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Skipped, Some(reason), None),
+                JobOutcome::Done,
+            )
+            .await;
         }
     };
     match outcome {
-        Ok(id) => record_delivery_result(context, &row, ("sent", None, Some(id)), JobOutcome::Done).await,
+        Ok(id) => {
+            record_delivery_result(context, &row, (NotificationStatus::Sent, None, Some(id)), JobOutcome::Done).await
+        }
         Err(DeliveryError::Disabled) => {
-            let reason = format!("this shop sends nothing by {}", row.channel);
-            record_delivery_result(context, &row, ("skipped", Some(reason), None), JobOutcome::Done).await
+            let reason = format!("this shop sends nothing by {}", row.channel.to_value());
+            record_delivery_result(context, &row, (NotificationStatus::Skipped, Some(reason), None), JobOutcome::Done)
+                .await
         }
         Err(DeliveryError::Permanent(reason)) => {
-            record_delivery_result(context, &row, ("failed", Some(reason.clone()), None), JobOutcome::Fail(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Failed, Some(reason.clone()), None),
+                JobOutcome::Fail(reason),
+            )
+            .await
         }
         Err(DeliveryError::Transient(reason))
             if row.attempts >= i32::try_from(MAX_SEND_ATTEMPTS).unwrap_or(i32::MAX) =>
         {
             let reason = format!("tried {} times; the last time: {reason}", row.attempts);
-            record_delivery_result(context, &row, ("failed", Some(reason.clone()), None), JobOutcome::Fail(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Failed, Some(reason.clone()), None),
+                JobOutcome::Fail(reason),
+            )
+            .await
         }
         Err(DeliveryError::Transient(reason)) => {
-            record_delivery_result(context, &row, ("queued", Some(reason.clone()), None), JobOutcome::Retry(reason))
-                .await
+            record_delivery_result(
+                context,
+                &row,
+                (NotificationStatus::Queued, Some(reason.clone()), None),
+                JobOutcome::Retry(reason),
+            )
+            .await
         }
     }
 }
@@ -114,8 +140,7 @@ async fn prepare_message(
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
         .filter(Column::Id.eq(notification_id))
-        // A failed notification is sent again when its job is retried.
-        .filter(Column::Status.is_in(["queued", "failed"]))
+        .filter(Column::Status.is_in(UNSENT_STATUSES))
         .exec_with_returning(tx)
         .await?;
     let Some(row) = updated.into_iter().next() else { return Ok(None) };
@@ -126,9 +151,10 @@ async fn prepare_message(
 /// Returns whether a notification may be sent now. A postponed one is enqueued for its time; a refused one is skipped.
 async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Result<bool> {
     let locked = Entity::find_by_id(notification_id).lock(LockType::NoKeyUpdate).one(tx).await?;
-    let Some(row) = locked.filter(|row| row.status == "queued" && row.send_at.is_none()) else { return Ok(true) };
-    let (_, channel) = parse_event_and_channel(&row)?;
-    let admission = sending_limits::decide_admission(tx, config, &row, channel).await?;
+    let Some(row) = locked.filter(|row| row.status == NotificationStatus::Queued && row.send_at.is_none()) else {
+        return Ok(true);
+    };
+    let admission = sending_limits::decide_admission(tx, config, &row).await?;
     let is_now = admission == Admission::Now;
     let mut changes = row.into_active_model();
     changes.updated_at = Set(tx.now());
@@ -141,7 +167,7 @@ async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Resu
             tx.enqueue_job_at(SendNotification { notification_id }, send_at).await?;
         }
         Admission::Refused(reason) => {
-            changes.status = Set("skipped".to_owned());
+            changes.status = Set(NotificationStatus::Skipped);
             changes.failure_reason = Set(Some(reason));
         }
     }
@@ -153,9 +179,9 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     let Some(recipient) = row.recipient.clone() else {
         return Ok(PreparedMessage::Skipped("its recipient has been forgotten".into()));
     };
-    let (event_type, channel) = parse_event_and_channel(row)?;
+    let event_type = row.event_type;
     let id = format!("{}.{}", row.id, row.resend_count);
-    let language = row.language.as_deref().and_then(LanguageCode::from_code).unwrap_or(config.shop.language);
+    let language = row.language.unwrap_or(config.shop.language);
     let data = parse_template_data(row)?;
     let mut context = build_template_context(config, data.as_ref());
     let pattern = &config.notification.order_url;
@@ -193,7 +219,7 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
         context.token = Some(&token);
         context.name = &name;
     }
-    if channel == NotificationChannel::Sms {
+    if row.channel == NotificationChannel::Sms {
         return Ok(PreparedMessage::Sms(SmsMessage {
             id,
             to: recipient,
@@ -203,11 +229,6 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     let rendered = render_email(event_type, language, &context)?;
     let super::RenderedEmail { subject, text, html } = rendered;
     Ok(PreparedMessage::Email(EmailMessage { id, to: recipient, subject, text, html, date: row.created_at }))
-}
-
-fn parse_event_and_channel(row: &notification::Model) -> Result<(NotificationEventType, NotificationChannel)> {
-    let parse_error = |error: String| Error::internal("reading a message", error);
-    Ok((row.event_type.parse().map_err(parse_error)?, row.channel.parse().map_err(parse_error)?))
 }
 
 const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTimeTokenPurpose> {
@@ -230,12 +251,12 @@ fn build_template_context<'a>(config: &'a Config, data: Option<&'a OrderTemplate
 
 /// Renders the subject of a stored notification. Returns `None` for an SMS and for erased template data.
 pub fn render_message_subject(config: &Config, row: &notification::Model) -> Result<Option<String>> {
-    let (event_type, channel) = parse_event_and_channel(row)?;
+    let event_type = row.event_type;
     let data = parse_template_data(row)?;
-    if channel == NotificationChannel::Sms || (event_type.is_optional() && data.is_none()) {
+    if row.channel == NotificationChannel::Sms || (event_type.is_optional() && data.is_none()) {
         return Ok(None);
     }
-    let language = row.language.as_deref().and_then(LanguageCode::from_code).unwrap_or(config.shop.language);
+    let language = row.language.unwrap_or(config.shop.language);
     render::render_subject(event_type, language, &build_template_context(config, data.as_ref())).map(Some)
 }
 
@@ -243,15 +264,15 @@ pub fn render_message_subject(config: &Config, row: &notification::Model) -> Res
 async fn record_delivery_result(
     context: &JobContext,
     row: &notification::Model,
-    (status, reason, id): (&str, Option<String>, Option<String>),
+    (status, reason, id): (NotificationStatus, Option<String>, Option<String>),
     outcome: JobOutcome,
 ) -> Result<JobOutcome> {
-    if let Some(reason) = reason.as_deref().filter(|_| status != "skipped") {
+    if let Some(reason) = reason.as_deref().filter(|_| status != NotificationStatus::Skipped) {
         tracing::warn!(
             notification = row.id,
-            channel = row.channel,
+            channel = row.channel.to_value(),
             attempt = row.attempts,
-            status,
+            status = status.to_value(),
             reason,
             "notification not sent"
         );
@@ -260,16 +281,23 @@ async fn record_delivery_result(
     context
         .db
         .write(async |tx| {
-            let mut sql = tx.sql();
-            sql.push("UPDATE notification SET status = ").bind(status).push(", failure_reason = ").bind(reason);
-            sql.push(", updated_at = ").bind(tx.now());
+            let mut update = Entity::update_many()
+                .col_expr(Column::Status, Expr::value(status))
+                .col_expr(Column::FailureReason, Expr::value(reason))
+                .col_expr(Column::UpdatedAt, Expr::value(tx.now()));
             if let Some(id) = id {
-                sql.push(", provider_id = ").bind(id).push(", sent_at = ").bind(tx.now());
+                update = update
+                    .col_expr(Column::ProviderId, Expr::value(id))
+                    .col_expr(Column::SentAt, Expr::value(tx.now()));
             }
             // Keeps erased recipients erased, and a notification that another worker has sent as sent.
-            sql.push(" WHERE id = ").bind(row.id).push(" AND resend_count = ").bind(row.resend_count);
-            sql.push(" AND status IN ('queued', 'failed') AND recipient IS NOT NULL");
-            tx.execute_raw(sql.into_statement()).await?;
+            update
+                .filter(Column::Id.eq(row.id))
+                .filter(Column::ResendCount.eq(row.resend_count))
+                .filter(Column::Status.is_in(UNSENT_STATUSES))
+                .filter(Column::Recipient.is_not_null())
+                .exec(tx)
+                .await?;
             Ok(())
         })
         .await?;

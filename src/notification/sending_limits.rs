@@ -3,9 +3,16 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{
+    ActiveEnum, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
+    sea_query::{Expr, OnConflict},
+};
 
-use super::{NotificationChannel, notification};
+use super::{
+    NotificationChannel, NotificationEventType, NotificationStatus,
+    entity::{guest_sms_daily_count, notification_throttle},
+    notification,
+};
 use crate::{
     base::{Country, Result, phone},
     identity::entity::account,
@@ -26,15 +33,10 @@ pub enum Admission {
 
 /// Decides when a notification is sent. Call it once per notification: it consumes a time slot or a unit of the daily
 /// limit.
-pub async fn decide_admission(
-    tx: &Tx,
-    config: &Config,
-    row: &notification::Model,
-    channel: NotificationChannel,
-) -> Result<Admission> {
+pub async fn decide_admission(tx: &Tx, config: &Config, row: &notification::Model) -> Result<Admission> {
     let Some(recipient) = row.recipient.as_deref() else { return Ok(Admission::Now) };
-    match channel {
-        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, &row.event_type)).await,
+    match row.channel {
+        NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, row.event_type)).await,
         NotificationChannel::Sms => admit_guest_sms(tx, config, (row.account_id, recipient)).await,
     }
 }
@@ -43,31 +45,34 @@ pub async fn decide_admission(
 async fn reserve_email_slot(
     tx: &Tx,
     config: &NotificationConfig,
-    (recipient, event_type): (&str, &str),
+    (recipient, event_type): (&str, NotificationEventType),
 ) -> Result<Admission> {
     let interval = to_millis(config.email_interval);
     if interval == 0 {
         return Ok(Admission::Now);
     }
-    let pace_subject = format!("{} {event_type}", recipient.to_lowercase());
+    let pace_subject = format!("{} {}", recipient.to_lowercase(), event_type.to_value());
     let key = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, pace_subject.as_bytes()));
     let now_millis = tx.now().timestamp_millis();
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO notification_throttle (subject_hash, next_slot_ms, created_at, updated_at) VALUES (")
-        .bind(key);
-    sql.push(", ").bind(now_millis + interval).push(", ").bind(tx.now()).push(", ").bind(tx.now());
-    sql.push(") ON CONFLICT (subject_hash) DO UPDATE SET updated_at = excluded.updated_at, next_slot_ms = ");
-    sql.push("CASE WHEN notification_throttle.next_slot_ms > ")
-        .bind(now_millis)
-        .push(" THEN notification_throttle.next_slot_ms + ")
-        .bind(interval);
-    sql.push(" ELSE excluded.next_slot_ms END WHERE notification_throttle.next_slot_ms <= ")
-        .bind(now_millis + to_millis(config.max_email_delay));
-    sql.push(" RETURNING next_slot_ms");
-    let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
+    let row = notification_throttle::ActiveModel {
+        subject_hash: Set(key),
+        next_slot_ms: Set(now_millis + interval),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    let next_slot = || Expr::col((notification_throttle::Entity, notification_throttle::Column::NextSlotMs));
+    let slot_after = Expr::case(next_slot().gt(now_millis), next_slot().add(interval))
+        .finally(Expr::col(("excluded", notification_throttle::Column::NextSlotMs)));
+    let reservation = OnConflict::column(notification_throttle::Column::SubjectHash)
+        .update_column(notification_throttle::Column::UpdatedAt)
+        .value(notification_throttle::Column::NextSlotMs, slot_after)
+        .action_and_where(next_slot().lte(now_millis + to_millis(config.max_email_delay)))
+        .to_owned();
+    let insert = notification_throttle::Entity::insert(row).on_conflict(reservation);
+    let Some(reserved) = insert.exec_with_returning_many(tx).await?.into_iter().next() else {
         return Ok(Admission::Refused("too many e-mails of this kind to this address".into()));
     };
-    let due_at_millis = row.try_get_by::<i64, _>(0)? - interval;
+    let due_at_millis = reserved.next_slot_ms - interval;
     if due_at_millis <= now_millis {
         return Ok(Admission::Now);
     }
@@ -115,48 +120,41 @@ async fn count_guest_sms(tx: &Tx, limit: u32) -> Result<bool> {
     if limit == 0 {
         return Ok(false);
     }
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO guest_sms_daily_count (day, sent_count, created_at, updated_at) VALUES (")
-        .bind(format_day(tx.now()));
-    sql.push(", 1, ").bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (day) DO UPDATE SET ");
-    sql.push("sent_count = guest_sms_daily_count.sent_count + 1, updated_at = excluded.updated_at WHERE guest_sms_daily_count.sent_count < ");
-    sql.bind(i64::from(limit)).push(" RETURNING sent_count");
-    Ok(tx.query_one_raw(sql.into_statement()).await?.is_some())
+    let row = guest_sms_daily_count::ActiveModel {
+        day: Set(format_day(tx.now())),
+        sent_count: Set(1),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    let sent_count = || Expr::col((guest_sms_daily_count::Entity, guest_sms_daily_count::Column::SentCount));
+    let increment = OnConflict::column(guest_sms_daily_count::Column::Day)
+        .update_column(guest_sms_daily_count::Column::UpdatedAt)
+        .value(guest_sms_daily_count::Column::SentCount, sent_count().add(1))
+        .action_and_where(sent_count().lt(i64::from(limit)))
+        .to_owned();
+    let counted = guest_sms_daily_count::Entity::insert(row).on_conflict(increment).exec_without_returning(tx).await?;
+    Ok(counted > 0)
 }
 
 /// Returns the number of SMS sent to guests today (UTC). Statements: 1.
 pub async fn count_guest_sms_today(db: &Db) -> Result<i64> {
-    let mut sql = db.sql();
-    sql.push("SELECT sent_count FROM guest_sms_daily_count WHERE day = ").bind(format_day(db.now()));
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get_by(0))?)
+    let count = guest_sms_daily_count::Entity::find_by_id(format_day(db.now())).one(db).await?;
+    Ok(count.map_or(0, |count| count.sent_count))
 }
 
-/// Deletes notifications and daily counts past their retention, and elapsed time slots. One transaction per 1,000
-/// notifications.
+/// Deletes notifications and daily counts past their retention, and elapsed time slots.
 pub async fn delete_expired_messages(db: &Db, config: &NotificationConfig) -> Result<()> {
-    const DELETE_BATCH_SIZE: u64 = 1000;
     let cutoff = db.now() - config.retention;
-    loop {
-        let deleted = db.write(async |tx| {
-            let mut sql = tx.sql();
-            sql.push(
-                "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE status <> 'queued' AND updated_at < ",
-            );
-            sql.bind(cutoff).push(&format!(" ORDER BY updated_at LIMIT {DELETE_BATCH_SIZE})"));
-            Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
-        });
-        if deleted.await? < DELETE_BATCH_SIZE {
-            break;
-        }
-    }
+    let expired = notification::Entity::find()
+        .filter(notification::Column::Status.ne(NotificationStatus::Queued))
+        .filter(notification::Column::UpdatedAt.lt(cutoff))
+        .order_by_asc(notification::Column::UpdatedAt);
+    db.delete_in_batches(notification::Column::Id, expired).await?;
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM notification_throttle WHERE next_slot_ms < ").bind(tx.now().timestamp_millis());
-        tx.execute_raw(sql.into_statement()).await?;
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM guest_sms_daily_count WHERE day < ").bind(format_day(cutoff));
-        tx.execute_raw(sql.into_statement()).await?;
+        let elapsed = notification_throttle::Column::NextSlotMs.lt(tx.now().timestamp_millis());
+        notification_throttle::Entity::delete_many().filter(elapsed).exec(tx).await?;
+        let expired = guest_sms_daily_count::Column::Day.lt(format_day(cutoff));
+        guest_sms_daily_count::Entity::delete_many().filter(expired).exec(tx).await?;
         Ok(())
     })
     .await

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::Status;
+use super::{Status, entity::order_history::OrderHistoryEventType};
 use crate::{
     base::Result,
     infra::{SqlBuilder, Tx},
@@ -58,20 +58,20 @@ pub async fn record_history_event(tx: &Tx, order_id: i64, event: OrderHistoryEve
 pub(super) fn statement(tx: &Tx, order: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> SqlBuilder {
     let OrderNote { text, is_public } = note;
     let (event_type, from, to) = match event {
-        OrderHistoryEvent::Placed => ("placed", None, None),
-        OrderHistoryEvent::StatusChanged(from, to) => ("status", Some(from), Some(to)),
-        OrderHistoryEvent::Payment => ("payment", None, None),
-        OrderHistoryEvent::Fulfillment => ("fulfillment", None, None),
-        OrderHistoryEvent::Refund => ("refund", None, None),
-        OrderHistoryEvent::Note => ("note", None, None),
+        OrderHistoryEvent::Placed => (OrderHistoryEventType::Placed, None, None),
+        OrderHistoryEvent::StatusChanged(from, to) => (OrderHistoryEventType::Status, Some(from), Some(to)),
+        OrderHistoryEvent::Payment => (OrderHistoryEventType::Payment, None, None),
+        OrderHistoryEvent::Fulfillment => (OrderHistoryEventType::Fulfillment, None, None),
+        OrderHistoryEvent::Refund => (OrderHistoryEventType::Refund, None, None),
+        OrderHistoryEvent::Note => (OrderHistoryEventType::Note, None, None),
     };
     let (actor, actor_id) = tx.origin().actor.to_db_parts();
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO order_history (order_id, event_type, from_status, to_status, actor_kind, actor_id, note, is_public, ",
     );
-    sql.push("created_at) VALUES (").bind(order).push(", ").bind(event_type).push(", ").bind(from.map(Status::stored));
-    sql.push(", ").bind(to.map(Status::stored)).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
+    sql.push("created_at) VALUES (").bind(order).push(", ").bind(event_type).push(", ").bind(from);
+    sql.push(", ").bind(to).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
     sql.bind(text).push(", ").bind(is_public).push(", ").bind(tx.now()).push(")");
     sql
 }

@@ -1,7 +1,7 @@
 //! Order lists: filter, sort order and pagination. Statements per page: 1.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveEnum, ConnectionTrait};
 
 use super::{FulfillmentStatus, OrderRow, PaymentStatus, Status, number};
 use crate::{
@@ -130,19 +130,19 @@ impl OrderListFilter {
 }
 
 /// Stored values of the selected statuses: order, payment, fulfillment.
-type OrderStatusLists = [Vec<&'static str>; 3];
+type OrderStatusLists = [Vec<String>; 3];
 
 /// Columns of [`OrderStatusLists`].
 const STATUS_COLUMNS: [&str; 3] = ["status", "payment_status", "fulfillment_status"];
 
 impl ResolvedOrderFilter {
     /// Returns the selected statuses; `None` where the filter has no condition.
-    fn status_lists(&self) -> [Option<Vec<&'static str>>; 3] {
+    fn status_lists(&self) -> [Option<Vec<String>>; 3] {
         let OrderListFilter { status, payment_status, fulfillment_status, .. } = &self.filter;
         [
-            status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
-            payment_status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
-            fulfillment_status.as_ref().map(|list| list.iter().map(|value| value.stored()).collect()),
+            status.as_ref().map(|list| list.iter().map(ActiveEnum::to_value).collect()),
+            payment_status.as_ref().map(|list| list.iter().map(ActiveEnum::to_value).collect()),
+            fulfillment_status.as_ref().map(|list| list.iter().map(ActiveEnum::to_value).collect()),
         ]
     }
 
@@ -159,9 +159,9 @@ impl ResolvedOrderFilter {
             return None;
         }
         Some([
-            status.unwrap_or_else(|| Status::ALL.iter().map(|value| value.stored()).collect()),
-            payment.unwrap_or_else(|| PaymentStatus::ALL.iter().map(|value| value.stored()).collect()),
-            fulfillment.unwrap_or_else(|| FulfillmentStatus::ALL.iter().map(|value| value.stored()).collect()),
+            status.unwrap_or_else(Status::values),
+            payment.unwrap_or_else(PaymentStatus::values),
+            fulfillment.unwrap_or_else(FulfillmentStatus::values),
         ])
     }
 
@@ -172,7 +172,7 @@ impl ResolvedOrderFilter {
             self.indexed_status_lists().map_or_else(|| self.status_lists(), |status_lists| status_lists.map(Some));
         for (column, list) in STATUS_COLUMNS.into_iter().zip(status_lists) {
             if let Some(list) = list {
-                sql.push(" AND ").eq_any_text(&format!("o.{column}"), list);
+                sql.push(" AND ").eq_any_text(&format!("o.{column}"), list.iter().map(String::as_str));
             }
         }
         self.push_other_conditions(sql);
@@ -268,7 +268,7 @@ pub async fn list_orders(
         sql.push("SELECT o.* FROM ");
         for (column, list) in STATUS_COLUMNS.into_iter().zip(status_lists) {
             sql.push("unnest(")
-                .bind_texts(list.iter().copied())
+                .bind_texts(list.iter().map(String::as_str))
                 .push(&format!(") AS by_{column} ({column}) CROSS JOIN "));
         }
         sql.push("LATERAL (SELECT o.* FROM orders AS o WHERE true");

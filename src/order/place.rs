@@ -142,7 +142,7 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
         sql.bind(new_order.phone.as_deref()).push(", ").bind(new_order.customer_name_normalized.as_str()).push(", ");
         sql.bind(new_order.language.as_str())
             .push(", 'pending', ")
-            .bind(new_order.payment_status.stored())
+            .bind(new_order.payment_status)
             .push(", 'unfulfilled', ");
         sql.bind(new_order.currency.as_str());
         for amount in [

@@ -101,7 +101,7 @@ pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<V
         });
         json!({
             "id": GlobalId::new(NodeType::Order, order.id).encode(), "number": order.number, "placedAt": order.placed_at,
-            "status": order.status.stored(), "paymentStatus": order.payment_status.stored(),
+            "status": order.status, "paymentStatus": order.payment_status,
             "email": order.email, "phone": order.phone, "language": order.language, "note": order.note,
             "currency": order.currency, "subtotal": amounts.format_amount(order.subtotal), "discount": amounts.format_amount(order.discount),
             "shipping": amounts.format_amount(order.shipping), "tax": amounts.format_amount(order.tax), "total": amounts.format_amount(order.total),

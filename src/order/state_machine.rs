@@ -1,89 +1,62 @@
 //! State machine of orders: statuses, actions and transitions. Pure.
 
+use sea_orm::{ActiveEnum, DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Error, error::PublicErrorCode};
 
-macro_rules! string_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
-        #[sea_orm(rs_type = "String", db_type = "Text")]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name {
-            $($(#[$variant_doc])* #[sea_orm(string_value = $word)] $variant),*
-        }
-
-        impl $name {
-            /// All values.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Returns the stored value.
-            #[must_use]
-            pub const fn stored(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),*
-                }
-            }
-
-            /// Returns the value with this stored name; `None` if unknown.
-            #[must_use]
-            pub fn named(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.stored() == word)
-            }
-        }
-    };
+/// Status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Placed; not confirmed or not paid yet.
+    Pending,
+    /// Confirmed; nothing is shipped yet.
+    Confirmed,
+    /// Partially shipped.
+    Processing,
+    /// Completely shipped.
+    Shipped,
+    /// Delivered.
+    Delivered,
+    /// Canceled; final.
+    Canceled,
+    /// Completely refunded; final.
+    Refunded,
 }
 
-string_enum!(
-    /// Status of an order.
-    Status {
-        /// Placed; not confirmed or not paid yet.
-        Pending = "pending",
-        /// Confirmed; nothing is shipped yet.
-        Confirmed = "confirmed",
-        /// Partially shipped.
-        Processing = "processing",
-        /// Completely shipped.
-        Shipped = "shipped",
-        /// Delivered.
-        Delivered = "delivered",
-        /// Canceled; final.
-        Canceled = "canceled",
-        /// Completely refunded; final.
-        Refunded = "refunded",
-    }
-);
+/// Payment status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// No result of the provider yet.
+    Pending,
+    /// Authorized by the provider, or payable on delivery.
+    Authorized,
+    /// Captured.
+    Paid,
+    /// Partially refunded.
+    PartiallyRefunded,
+    /// Completely refunded.
+    Refunded,
+    /// Voided or declined.
+    Voided,
+}
 
-string_enum!(
-    /// Payment status of an order.
-    PaymentStatus {
-        /// No result of the provider yet.
-        Pending = "pending",
-        /// Authorized by the provider, or payable on delivery.
-        Authorized = "authorized",
-        /// Captured.
-        Paid = "paid",
-        /// Partially refunded.
-        PartiallyRefunded = "partially_refunded",
-        /// Completely refunded.
-        Refunded = "refunded",
-        /// Voided or declined.
-        Voided = "voided",
-    }
-);
-
-string_enum!(
-    /// Fulfillment status of an order.
-    FulfillmentStatus {
-        /// No unit is shipped.
-        Unfulfilled = "unfulfilled",
-        /// Some units are shipped.
-        Partial = "partial",
-        /// All units are shipped or canceled.
-        Fulfilled = "fulfilled",
-    }
-);
+/// Fulfillment status of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum FulfillmentStatus {
+    /// No unit is shipped.
+    Unfulfilled,
+    /// Some units are shipped.
+    Partial,
+    /// All units are shipped or canceled.
+    Fulfilled,
+}
 
 /// An action that changes the status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +146,7 @@ impl Status {
             } else {
                 format!("it can: {}", available_actions.join(", "))
             };
-            let message = format!("an order that is {} cannot {}; {alternatives}", self.stored(), action.name());
+            let message = format!("an order that is {} cannot {}; {alternatives}", self.to_value(), action.name());
             Error::user(PublicErrorCode::IllegalTransition, "id", message)
         })
     }
@@ -181,6 +154,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::Iterable;
+
     use super::*;
 
     const ACTIONS: [OrderAction; 6] = [
@@ -194,14 +169,14 @@ mod tests {
 
     #[test]
     fn transitions_never_lead_backward() {
-        let rank = |status: Status| Status::ALL.iter().position(|candidate| *candidate == status);
+        let rank = |status: Status| Status::iter().position(|candidate| candidate == status);
         for (from, payment) in
-            Status::ALL.iter().flat_map(|from| PaymentStatus::ALL.iter().map(move |candidate| (from, candidate)))
+            Status::iter().flat_map(|from| PaymentStatus::iter().map(move |candidate| (from, candidate)))
         {
             for action in ACTIONS {
-                let Some(to) = from.next_status(action, *payment) else { continue };
-                let is_unchanged = *from == Status::Processing && to == Status::Processing;
-                assert!(is_unchanged || rank(to) > rank(*from), "{from:?} {payment:?} {action:?} {to:?}");
+                let Some(to) = from.next_status(action, payment) else { continue };
+                let is_unchanged = from == Status::Processing && to == Status::Processing;
+                assert!(is_unchanged || rank(to) > rank(from), "{from:?} {payment:?} {action:?} {to:?}");
             }
         }
     }
@@ -214,15 +189,15 @@ mod tests {
             next_index += 1;
             for (action, payment) in ACTIONS
                 .into_iter()
-                .flat_map(|action| PaymentStatus::ALL.iter().map(move |payment_status| (action, payment_status)))
+                .flat_map(|action| PaymentStatus::iter().map(move |payment_status| (action, payment_status)))
             {
-                reached.extend(from.next_status(action, *payment).filter(|to| !reached.contains(to)));
+                reached.extend(from.next_status(action, payment).filter(|to| !reached.contains(to)));
             }
         }
-        assert_eq!(reached.len(), Status::ALL.len());
-        for payment in PaymentStatus::ALL {
+        assert_eq!(reached.len(), Status::iter().count());
+        for payment in PaymentStatus::iter() {
             for final_status in [Status::Canceled, Status::Refunded] {
-                assert_eq!(final_status.available_actions(*payment).count(), 0, "{final_status:?} {payment:?}");
+                assert_eq!(final_status.available_actions(payment).count(), 0, "{final_status:?} {payment:?}");
             }
         }
     }
@@ -232,7 +207,7 @@ mod tests {
         use PaymentStatus::{Authorized, Paid, PartiallyRefunded, Pending, Refunded, Voided};
         for payment in [Pending, Authorized, Voided, Paid, PartiallyRefunded, Refunded] {
             let captured = [Paid, PartiallyRefunded, Refunded].contains(&payment);
-            for from in Status::ALL {
+            for from in Status::iter() {
                 let expected = match from {
                     Status::Pending | Status::Confirmed => true,
                     Status::Processing | Status::Shipped => !captured,

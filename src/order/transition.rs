@@ -57,8 +57,8 @@ pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     order.version += 1;
     order.updated_at = tx.now();
     let mut sql = tx.sql();
-    sql.push("UPDATE orders SET status = ").bind(order.status.stored()).push(", payment_status = ");
-    sql.bind(order.payment_status.stored()).push(", fulfillment_status = ").bind(order.fulfillment_status.stored());
+    sql.push("UPDATE orders SET status = ").bind(order.status).push(", payment_status = ");
+    sql.bind(order.payment_status).push(", fulfillment_status = ").bind(order.fulfillment_status);
     sql.push(", expires_at = ").bind(order.expires_at).push(", version = ").bind(order.version);
     sql.push(", updated_at = ").bind(order.updated_at).push(" WHERE id = ").bind(order.id);
     tx.execute_raw(sql.into_statement()).await?;

@@ -8,7 +8,7 @@ pub mod transactions;
 pub mod refunds;
 pub mod jobs;
 
-pub use entity::{Payment, PaymentState};
+pub use entity::{Payment, PaymentState, RefundStatus, TransactionType};
 pub use provider::{PaymentProvider, PaymentRequest, PaymentResult};
 pub use refunds::{NewRefund, RefundLine, RefundRow};
 pub use registry::PaymentProviders;

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::json;
+use sea_orm::{ConnectionTrait, FromQueryResult, Set};
 
-use super::entity::Payment;
+pub use super::entity::refund::Model as RefundRow;
+use super::entity::{Payment, RefundStatus, refund_line};
 use crate::{
     base::{Error, Result},
     infra::{
@@ -15,22 +14,6 @@ use crate::{
     },
     order::entity::LineQuantityRow,
 };
-
-/// A refund of an order.
-#[derive(Debug, Clone, PartialEq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
-pub struct RefundRow {
-    pub id: i64,
-    pub order_id: i64,
-    pub payment_id: i64,
-    pub amount: i64,
-    pub shipping: i64,
-    pub attempt: i32,
-    pub status: String,
-    pub reason: Option<String>,
-    pub error: Option<String>,
-    pub created_at: DateTime<Utc>,
-}
 
 /// Refunded units of an order line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,7 +96,7 @@ pub async fn list_refund_lines(
 /// Inserts a refund of a payment with its lines; returns its id. One without an amount is done at once.
 pub async fn insert_refund(tx: &Tx, payment: &Payment, new_refund: &NewRefund) -> Result<i64> {
     let NewRefund { amount, shipping, lines, reason } = new_refund;
-    let status = if *amount == 0 { "succeeded" } else { "pending" };
+    let status = if *amount == 0 { RefundStatus::Succeeded } else { RefundStatus::Pending };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO refund (order_id, payment_id, amount, shipping, status, reason, created_at, updated_at) VALUES (",
@@ -124,22 +107,14 @@ pub async fn insert_refund(tx: &Tx, payment: &Payment, new_refund: &NewRefund) -
     let row = tx.query_one_raw(sql.into_statement()).await?;
     let refund_id: i64 =
         row.map_or_else(|| Err(Error::internal("giving money back", "no refund")), |row| Ok(row.try_get_by(0)?))?;
-    if lines.is_empty() {
-        return Ok(refund_id);
-    }
-    let columns = [
-        ("refund_id", "bigint"),
-        ("order_line_id", "bigint"),
-        ("quantity", "bigint"),
-        ("quantity_canceled", "bigint"),
-        ("quantity_returned", "bigint"),
-    ];
-    let row = |refund_line: &RefundLine| {
-        json!([refund_id, refund_line.line_id, refund_line.quantity(), refund_line.unfulfilled, refund_line.returned()])
+    let to_row = |refund_line: &RefundLine| refund_line::ActiveModel {
+        refund_id: Set(refund_id),
+        order_line_id: Set(refund_line.line_id),
+        quantity: Set(refund_line.quantity()),
+        quantity_canceled: Set(refund_line.unfulfilled),
+        quantity_returned: Set(refund_line.returned()),
     };
-    let mut sql = tx.sql();
-    sql.insert_rows("refund_line", &columns, lines.iter().map(row).collect());
-    tx.execute_raw(sql.into_statement()).await?;
+    tx.insert_rows(&lines.iter().map(to_row).collect::<Vec<_>>()).await?;
     Ok(refund_id)
 }
 
@@ -154,7 +129,7 @@ pub async fn restart_refund(tx: &Tx, refund_id: i64) -> Result<()> {
 
 /// Stores the result of a refund's attempt: done, or failed with an error. Returns whether it was pending.
 pub async fn finish_refund(tx: &Tx, refund: &RefundRow, error: Option<&str>) -> Result<bool> {
-    let status = if error.is_some() { "failed" } else { "succeeded" };
+    let status = if error.is_some() { RefundStatus::Failed } else { RefundStatus::Succeeded };
     let mut sql = tx.sql();
     sql.push("UPDATE refund SET status = ").bind(status).push(", error = ").bind(error).push(", updated_at = ");
     sql.bind(tx.now()).push(" WHERE status = 'pending' AND id = ").bind(refund.id);

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::entity::{Payment, PaymentState};
+use super::entity::{Payment, PaymentState, TransactionType};
 use crate::{
     base::{Error, Result},
     infra::{Batch, SqlBuilder, Tx},
@@ -41,7 +41,7 @@ const PAYMENT: &str = "opened_payment";
 /// Returns the statement that inserts a payment, authorized if there is a reference. It returns the payment's id.
 fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> SqlBuilder {
     let NewPayment { order_id, provider, amount } = payment;
-    let status = if reference.is_some() { "authorized" } else { "pending" };
+    let status = if reference.is_some() { PaymentState::Authorized } else { PaymentState::Pending };
     let mut sql = tx.sql();
     sql.push(
         "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
@@ -80,7 +80,7 @@ fn insert_authorization(tx: &Tx, payment: NewPayment<'_>, reference: &str) -> Sq
 pub async fn record_transaction(
     tx: &Tx,
     payment_id: i64,
-    (transaction_type, amount): (&str, i64),
+    (transaction_type, amount): (TransactionType, i64),
     reference: &str,
 ) -> Result<bool> {
     let mut sql = tx.sql();
@@ -93,15 +93,11 @@ pub async fn record_transaction(
 
 /// Updates the columns of a payment that do not follow from its ledger.
 pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
-    let status = match payment.status {
-        PaymentState::Pending => "pending",
-        PaymentState::Authorized => "authorized",
-        PaymentState::Captured => "captured",
-        PaymentState::Failed => "failed",
-        PaymentState::Voided => "voided",
-    };
     let mut sql = tx.sql();
-    sql.push("UPDATE payment SET status = ").bind(status).push(", reference = ").bind(payment.reference.as_deref());
+    sql.push("UPDATE payment SET status = ")
+        .bind(payment.status)
+        .push(", reference = ")
+        .bind(payment.reference.as_deref());
     sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
     sql.push(", amount = ").bind(payment.amount).push(", capture_requested_at = ").bind(payment.capture_requested_at);
     sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);

@@ -22,7 +22,10 @@ use crate::{
         state_machine::OrderAction,
         transition::{self, OrderTarget},
     },
-    payment::{NewRefund, Payment, PaymentState, RefundLine, entity, jobs::VoidPayment, manual, refunds, transactions},
+    payment::{
+        NewRefund, Payment, PaymentState, RefundLine, TransactionType, entity, jobs::VoidPayment, manual, refunds,
+        transactions,
+    },
 };
 
 /// Input of an order cancellation.
@@ -237,7 +240,13 @@ pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<O
             payment.status = PaymentState::Voided;
             payment.action_url = None;
             transactions::update_payment_status(tx, &payment).await?;
-            transactions::record_transaction(tx, payment.id, ("void", 0), &format!("void-{}", payment.id)).await?;
+            transactions::record_transaction(
+                tx,
+                payment.id,
+                (TransactionType::Void, 0),
+                &format!("void-{}", payment.id),
+            )
+            .await?;
             tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
             Ok(order)
         }

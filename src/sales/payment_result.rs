@@ -11,7 +11,9 @@ use crate::{
         OrderRow, PaymentStatus, Status, history, history::OrderHistoryEvent, queries, state_machine::OrderAction,
         transition,
     },
-    payment::{NewRefund, Payment, PaymentResult, PaymentState, entity, jobs::VoidPayment, transactions},
+    payment::{
+        NewRefund, Payment, PaymentResult, PaymentState, TransactionType, entity, jobs::VoidPayment, transactions,
+    },
 };
 
 /// Applies a provider result to the payment and its order. Idempotent.
@@ -30,7 +32,14 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
         }
         PaymentResult::Declined { reason } => return apply_decline(tx, order, payment, reason).await,
         PaymentResult::Authorized { reference } => {
-            if !transactions::record_transaction(tx, payment.id, ("authorize", payment.amount), reference).await? {
+            if !transactions::record_transaction(
+                tx,
+                payment.id,
+                (TransactionType::Authorize, payment.amount),
+                reference,
+            )
+            .await?
+            {
                 return Ok(order);
             }
             payment.reference = Some(reference.clone());
@@ -45,7 +54,9 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
             payment.action_url = None;
             payment.error = None;
             transactions::update_payment_status(tx, &payment).await?;
-            if !transactions::record_transaction(tx, payment.id, ("capture", payment.amount), reference).await? {
+            if !transactions::record_transaction(tx, payment.id, (TransactionType::Capture, payment.amount), reference)
+                .await?
+            {
                 return Ok(order);
             }
         }
@@ -88,7 +99,8 @@ async fn apply_decline(tx: &Tx, order: OrderRow, mut payment: Payment, reason: &
     payment.error = Some(reason.chars().take(500).collect());
     payment.action_url = None;
     transactions::update_payment_status(tx, &payment).await?;
-    transactions::record_transaction(tx, payment.id, ("fail", 0), &format!("payment-{}", payment.id)).await?;
+    transactions::record_transaction(tx, payment.id, (TransactionType::Fail, 0), &format!("payment-{}", payment.id))
+        .await?;
     if order.status == Status::Pending {
         let order = OrderRow { payment_status: PaymentStatus::Voided, ..order };
         let order = cancel_locked_order(tx, order, Some("the payment was refused")).await?;

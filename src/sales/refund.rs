@@ -21,7 +21,7 @@ use crate::{
         state_machine::OrderAction,
         transition::{self, OrderTarget},
     },
-    payment::{NewRefund, PaymentState, RefundLine, entity, jobs::RefundPayment, refunds},
+    payment::{NewRefund, PaymentState, RefundLine, RefundStatus, entity, jobs::RefundPayment, refunds},
 };
 
 /// Input of a refund.
@@ -125,7 +125,7 @@ async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Re
 /// Returns the shipping cost of an order including tax, in minor units. Shipping can be refunded once.
 async fn calculate_refundable_shipping(tx: &Tx, order: &OrderRow, order_lines: &[OrderLineRow]) -> Result<i64> {
     let previous_refunds = refunds::list_refunds_of_order(tx, order.id).await?;
-    if previous_refunds.iter().any(|refund| refund.shipping > 0 && refund.status != "failed") {
+    if previous_refunds.iter().any(|refund| refund.shipping > 0 && refund.status != RefundStatus::Failed) {
         return Err(Error::bad_input("input.shipping", "the shipping has been refunded already"));
     }
     Ok(order.total - order_lines.iter().map(|line| line.total).sum::<i64>())
@@ -137,7 +137,7 @@ async fn restart_declined_refund(tx: &Tx, refund_id: i64) -> Result<OrderRow> {
     let order = queries::lock_order(tx, refund.order_id, OwnerScope::All).await?;
     // Read again under the order's lock.
     let refund = refunds::find_refund(tx, refund_id).await?;
-    if refund.status != "failed" {
+    if refund.status != RefundStatus::Failed {
         return Err(Error::user(
             PublicErrorCode::IllegalTransition,
             "id",
@@ -150,8 +150,8 @@ async fn restart_declined_refund(tx: &Tx, refund_id: i64) -> Result<OrderRow> {
         None => 0,
     };
     let order_refunds = refunds::list_refunds_of_order(tx, order.id).await?;
-    let is_shipping_refunded =
-        refund.shipping > 0 && order_refunds.iter().any(|other| other.shipping > 0 && other.status != "failed");
+    let is_shipping_refunded = refund.shipping > 0
+        && order_refunds.iter().any(|other| other.shipping > 0 && other.status != RefundStatus::Failed);
     if refund.amount > refundable || is_shipping_refunded {
         let message = "its money has been refunded another way since; less is left than it comes to";
         return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));

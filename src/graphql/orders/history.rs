@@ -7,10 +7,16 @@ use super::{
     super::{context::request_context, customer::Customer, guard::RequirePermission},
     status::OrderStatus,
 };
-use crate::{base::Result, identity::Permission, order::entity::OrderHistoryRow};
+use crate::{
+    base::Result,
+    identity::Permission,
+    infra::ActorKind,
+    order::entity::{OrderHistoryRow, order_history::OrderHistoryEventType},
+};
 
 /// Type of an order history entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "OrderHistoryEventType")]
 pub enum OrderEntryKind {
     /// The order was placed.
     Placed,
@@ -19,7 +25,8 @@ pub enum OrderEntryKind {
     /// A payment event.
     Payment,
     /// A fulfillment was shipped.
-    Fulfilment,
+    #[graphql(name = "FULFILMENT")]
+    Fulfillment,
     /// A refund was created.
     Refund,
     /// A note was added.
@@ -28,15 +35,20 @@ pub enum OrderEntryKind {
 
 /// Type of actor that changed an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "ActorKind")]
 pub enum OrderActor {
     /// Anonymous caller.
-    Guest,
+    #[graphql(name = "GUEST")]
+    Anonymous,
     /// Customer or staff account.
-    Person,
+    #[graphql(name = "PERSON")]
+    Account,
     /// API key.
-    Machine,
+    #[graphql(name = "MACHINE")]
+    ApiKey,
     /// The system: a scheduled job or a payment event.
-    Shop,
+    #[graphql(name = "SHOP")]
+    System,
 }
 
 /// Entry of the order history.
@@ -48,14 +60,7 @@ pub struct OrderEntry(pub OrderHistoryRow);
 impl OrderEntry {
     /// Type of the entry.
     async fn kind(&self) -> OrderEntryKind {
-        match self.0.event_type.as_str() {
-            "placed" => OrderEntryKind::Placed,
-            "status" => OrderEntryKind::Status,
-            "payment" => OrderEntryKind::Payment,
-            "fulfillment" => OrderEntryKind::Fulfilment,
-            "refund" => OrderEntryKind::Refund,
-            _ => OrderEntryKind::Note,
-        }
+        self.0.event_type.into()
     }
 
     /// Previous order status; null unless the status changed.
@@ -70,18 +75,13 @@ impl OrderEntry {
 
     /// Type of actor.
     async fn actor(&self) -> OrderActor {
-        match self.0.actor_kind.as_str() {
-            "anonymous" => OrderActor::Guest,
-            "account" => OrderActor::Person,
-            "api_key" => OrderActor::Machine,
-            _ => OrderActor::Shop,
-        }
+        self.0.actor_kind.into()
     }
 
     /// Account of the actor; null for other types of actors. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
     async fn person(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        match self.0.actor_id.filter(|_| self.0.actor_kind == "account") {
+        match self.0.actor_id.filter(|_| self.0.actor_kind == ActorKind::Account) {
             Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }

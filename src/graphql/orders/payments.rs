@@ -98,11 +98,13 @@ impl OrderPayment {
 
 /// Status of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "payment::RefundStatus")]
 pub enum RefundState {
     /// The provider has not executed the refund yet.
     Pending,
     /// The amount was refunded.
-    Done,
+    #[graphql(name = "DONE")]
+    Succeeded,
     /// The provider declined the refund.
     Failed,
 }
@@ -131,11 +133,7 @@ impl Refund {
 
     /// Status of the refund.
     async fn status(&self) -> RefundState {
-        match self.0.status.as_str() {
-            "pending" => RefundState::Pending,
-            "succeeded" => RefundState::Done,
-            _ => RefundState::Failed,
-        }
+        self.0.status.into()
     }
 
     /// Refunded lines; empty for a refund by amount.

@@ -12,7 +12,7 @@ use super::{
         pagination::{compute_connection_cost, connection, edge, paged_list},
     },
     Order,
-    status::{FulfilmentStatus, OrderStatus, PaymentStatus},
+    status::{FulfilmentStatus, OrderPaymentStatus, OrderStatus},
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
@@ -42,7 +42,7 @@ pub struct OrderFilter {
     /// Any of these statuses.
     status: Option<Vec<OrderStatus>>,
     /// Any of these payment statuses.
-    payment_status: Option<Vec<PaymentStatus>>,
+    payment_status: Option<Vec<OrderPaymentStatus>>,
     /// Any of these fulfillment statuses.
     fulfilment_status: Option<Vec<FulfilmentStatus>>,
     /// Time range of placement.

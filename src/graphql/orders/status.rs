@@ -27,8 +27,8 @@ pub enum OrderStatus {
 
 /// Payment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::PaymentStatus")]
-pub enum PaymentStatus {
+#[graphql(remote = "order::PaymentStatus", name = "PaymentStatus")]
+pub enum OrderPaymentStatus {
     /// Pending: the result is not known yet.
     Pending,
     /// Authorized by the payment provider, or payable on delivery.

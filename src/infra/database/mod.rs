@@ -1,6 +1,7 @@
 //! The database: reads without a transaction, writes only in transactions, and statistics per request.
 
 mod batch;
+mod bulk;
 mod postgres;
 mod retry;
 mod schema;

@@ -1,7 +1,10 @@
 //! Administration of jobs: list, retry, discard.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DeriveActiveEnum, DerivePartialModel, EntityTrait,
+    EnumIter, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
+};
 use serde_json::json;
 
 use crate::{
@@ -11,11 +14,16 @@ use crate::{
         global_id::NodeType,
         pagination::{Page, PageRequest},
     },
-    infra::{AuditRecord, Db, SqlBuilder, Tx, keyset::KeysetOrder},
+    infra::{
+        AuditRecord, Db, SqlBuilder, Tx,
+        entity::{job, outbox_event},
+        keyset::KeysetOrder,
+    },
 };
 
 /// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 pub enum JobStatus {
     /// Pending: due now or later.
     Pending,
@@ -29,41 +37,20 @@ pub enum JobStatus {
     Discarded,
 }
 
-impl JobStatus {
-    /// All statuses.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Done, Self::Dead, Self::Discarded];
-
-    /// Returns the status as stored.
-    #[must_use]
-    pub const fn as_db_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Discarded => "discarded",
-        }
-    }
-
-    /// Returns the status of a stored value.
-    #[must_use]
-    pub fn from_db_str(value: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_db_str() == value)
-    }
-}
-
 /// A job without its payload.
-#[derive(Debug, Clone, FromQueryResult)]
+#[derive(Debug, Clone, DerivePartialModel)]
+#[sea_orm(entity = "job::Entity")]
 #[expect(missing_docs, reason = "the columns are explained in the schema")]
 pub struct JobRow {
     pub id: i64,
     pub queue: String,
     pub kind: String,
-    pub status: String,
+    pub status: JobStatus,
     pub attempts: i32,
     pub run_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
     pub event_id: Option<i64>,
+    #[sea_orm(from_expr = "outbox_event::Column::Aggregate.into_expr()")]
     pub aggregate: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -108,7 +95,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
     push_job_select(&mut sql);
     sql.push("true");
     if let Some(status) = status {
-        sql.push(" AND j.status = ").bind(status.as_db_str());
+        sql.push(" AND j.status = ").bind(*status);
     }
     if let Some(queue) = queue {
         sql.push(" AND j.queue = ").bind(queue.as_str());
@@ -121,11 +108,7 @@ pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) ->
 
 /// Returns a job by id. Statements: 1.
 pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRow>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    push_job_select(&mut sql);
-    sql.push("j.id = ").bind(id);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map(|row| JobRow::from_query_result(&row, "")).transpose()?)
+    Ok(job::Entity::find_by_id(id).left_join(outbox_event::Entity).into_partial_model().one(db).await?)
 }
 
 /// Retries a dead or discarded job with a fresh attempt count; a pending job becomes due now.
@@ -135,21 +118,22 @@ pub async fn find_job(db: &impl ConnectionTrait, id: i64) -> Result<Option<JobRo
 /// pending.
 pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
-        let row = lock_job(tx, id).await?;
-        let status = JobStatus::from_db_str(&row.status);
-        if !matches!(status, Some(JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded)) {
-            return Err(illegal_transition(&row, "tried again", "one that is pending, dead or discarded"));
+        let before = lock_job(tx, id).await?;
+        if !matches!(before.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
+            return Err(illegal_transition(&before, "tried again", "one that is pending, dead or discarded"));
         }
-        let mut sql = tx.sql();
-        sql.push("UPDATE job SET status = 'pending', attempts = 0, run_at = ").bind(tx.now());
-        sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(id);
-        let outcome: Result<_> = tx.execute_raw(sql.into_statement()).await.map_err(Error::from);
-        if outcome.as_ref().is_err_and(Error::is_unique_violation) {
-            return Err(Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already"));
-        }
-        outcome?;
-        tx.notify_workers_on_commit();
-        record_decision(tx, &row, "job.retry").await
+        let mut changes = before.clone().into_active_model();
+        changes.status = Set(JobStatus::Pending);
+        changes.attempts = Set(0);
+        changes.run_at = Set(Some(tx.now()));
+        let after = update_job(tx, changes).await.map_err(|error| {
+            if error.is_unique_violation() {
+                Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already")
+            } else {
+                error
+            }
+        })?;
+        record_decision(tx, "job.retry", &before, &after).await
     })
     .await
 }
@@ -160,45 +144,47 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
 /// Returns `NotFound`, or `IllegalTransition` if the job is running, done or discarded.
 pub async fn discard_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
-        let row = lock_job(tx, id).await?;
-        if !matches!(JobStatus::from_db_str(&row.status), Some(JobStatus::Pending | JobStatus::Dead)) {
-            return Err(illegal_transition(&row, "discarded", "one that is pending or dead"));
+        let before = lock_job(tx, id).await?;
+        if !matches!(before.status, JobStatus::Pending | JobStatus::Dead) {
+            return Err(illegal_transition(&before, "discarded", "one that is pending or dead"));
         }
-        let mut sql = tx.sql();
-        sql.push("UPDATE job SET status = 'discarded', run_at = NULL, updated_at = ").bind(tx.now());
-        sql.push(" WHERE id = ").bind(id);
-        tx.execute_raw(sql.into_statement()).await?;
-        // The next job of its ordering key may run.
-        tx.notify_workers_on_commit();
-        record_decision(tx, &row, "job.discard").await
+        let mut changes = before.clone().into_active_model();
+        changes.status = Set(JobStatus::Discarded);
+        changes.run_at = Set(None);
+        let after = update_job(tx, changes).await?;
+        record_decision(tx, "job.discard", &before, &after).await
     })
     .await
 }
 
-async fn lock_job(tx: &Tx, id: i64) -> Result<JobRow> {
-    let mut sql = tx.sql();
-    if sql.is_postgres() {
-        sql.push("SELECT id FROM job WHERE id = ").bind(id).push(" FOR NO KEY UPDATE");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    find_job(tx, id).await?.ok_or_else(|| Error::not_found("id", "job"))
+async fn lock_job(tx: &Tx, id: i64) -> Result<job::Model> {
+    let row = job::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    row.ok_or_else(|| Error::not_found("id", "job"))
 }
 
-fn illegal_transition(row: &JobRow, attempted_action: &str, allowed_statuses: &str) -> Error {
-    let message = format!("a job that is {} cannot be {attempted_action}; only {allowed_statuses} can", row.status);
+async fn update_job(tx: &Tx, mut changes: job::ActiveModel) -> Result<job::Model> {
+    changes.updated_at = Set(tx.now());
+    let after = changes.update(tx).await?;
+    // The job, or the next one of its ordering key, may run.
+    tx.notify_workers_on_commit();
+    Ok(after)
+}
+
+fn illegal_transition(row: &job::Model, attempted_action: &str, allowed_statuses: &str) -> Error {
+    let status = row.status.to_value();
+    let message = format!("a job that is {status} cannot be {attempted_action}; only {allowed_statuses} can");
     Error::user(PublicErrorCode::IllegalTransition, "id", message)
 }
 
-async fn record_decision(tx: &Tx, before: &JobRow, action: &'static str) -> Result<JobRow> {
-    let after = find_job(tx, before.id).await?.ok_or_else(|| Error::not_found("id", "job"))?;
+async fn record_decision(tx: &Tx, action: &'static str, before: &job::Model, after: &job::Model) -> Result<JobRow> {
     let to_audit_json =
-        |row: &JobRow| Some(json!({ "kind": row.kind, "status": row.status, "attempts": row.attempts }));
+        |row: &job::Model| Some(json!({ "kind": row.kind, "status": row.status.to_value(), "attempts": row.attempts }));
     tx.record_audit(&[AuditRecord {
         action,
         entity: (NodeType::Job, after.id),
         before: to_audit_json(before),
-        after: to_audit_json(&after),
+        after: to_audit_json(after),
     }])
     .await?;
-    Ok(after)
+    find_job(tx, after.id).await?.ok_or_else(|| Error::not_found("id", "job"))
 }

@@ -7,16 +7,20 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{BackgroundJob, JobOutcome};
+use super::{
+    BackgroundJob, JobOutcome, JobStatus,
+    queries::{self, JobChanges},
+};
 use crate::{
     base::{Error, Result},
     infra::{
-        Db, SqlBuilder, Tx,
+        Db, Tx,
         config::JobsConfig,
+        entity::job::{self, Column},
         outbox::{DeliveredEvent, Event},
     },
 };
@@ -72,59 +76,17 @@ pub(super) struct ClaimRequest<'a> {
     pub(super) is_delivery_queue: bool,
 }
 
-/// Lets a transaction commit without waiting for the disk. Only for changes inside the database, which are repeated if
-/// a crash loses them. Claiming a job with external effects commits synchronously, and with it everything committed
-/// before.
-pub(super) async fn disable_synchronous_commit(tx: &Tx) -> Result<()> {
-    if tx.sql().is_postgres() {
-        tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
-    }
-    Ok(())
-}
-
-/// Selects the due jobs of a queue: of each ordering key only the earliest unfinished one, and no job leased by another
-/// worker unless the lease has expired.
-fn push_due_jobs_query(sql: &mut SqlBuilder, request: &ClaimRequest<'_>, now: DateTime<Utc>) {
-    sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(request.queue);
-    sql.push(" AND j.status IN ('pending', 'running') AND j.run_at <= ").bind(now).push(" AND ");
-    sql.eq_any_text("j.kind", request.kinds.iter().copied());
-    sql.push(
-        " AND NOT EXISTS (SELECT 1 FROM job AS e WHERE e.ordering_key = j.ordering_key AND e.id < j.id \
-         AND e.status IN ('pending', 'running')) ORDER BY j.run_at, j.id LIMIT ",
-    );
-    sql.push(&request.limit.to_string());
-}
-
 /// Claims due jobs in order. Writes nothing if none is due.
 pub(super) async fn claim_jobs(db: &Db, request: &ClaimRequest<'_>) -> Result<Vec<ClaimedJob>> {
-    if !db.sql().is_postgres() {
-        // On SQLite a read is cheap, while a write waits for the only writer.
-        let mut sql = db.sql();
-        push_due_jobs_query(&mut sql, &ClaimRequest { limit: 1, ..*request }, db.now());
-        if db.query_one_raw(sql.into_statement()).await?.is_none() {
-            return Ok(Vec::new());
-        }
+    // On SQLite a read is cheap, while a write waits for the only writer.
+    if !db.sql().is_postgres() && !queries::has_due_jobs(db, request).await? {
+        return Ok(Vec::new());
     }
     let claimed = db.write(async |tx| {
         if request.is_delivery_queue {
-            disable_synchronous_commit(tx).await?;
+            queries::disable_synchronous_commit(tx).await?;
         }
-        let mut sql = tx.sql();
-        sql.push("WITH picked AS (");
-        push_due_jobs_query(&mut sql, request, tx.now());
-        sql.push(if sql.is_postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
-        sql.push(" UPDATE job SET status = 'running', attempts = attempts + 1, locked_by = ").bind(request.worker_id);
-        sql.push(", run_at = ")
-            .bind(lease_end(tx.now(), request.lease_duration))
-            .push(", updated_at = ")
-            .bind(tx.now());
-        sql.push(
-            " FROM picked WHERE job.id = picked.key RETURNING id, kind, attempts, payload, event_id, \
-             (SELECT o.payload FROM outbox_event AS o WHERE o.id = event_id) AS event_payload, \
-             (SELECT o.created_at FROM outbox_event AS o WHERE o.id = event_id) AS event_created_at",
-        );
-        let rows = tx.query_all_raw(sql.into_statement()).await?;
-        Ok(rows.iter().map(|row| ClaimedJob::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?)
+        queries::claim_due_jobs(tx, request, lease_end(tx.now(), request.lease_duration)).await
     });
     let mut claimed = claimed.await?;
     claimed.sort_unstable_by_key(|job| job.id);
@@ -140,14 +102,7 @@ fn lease_end(now: DateTime<Utc>, lease_duration: Duration) -> DateTime<Utc> {
 /// # Errors
 /// Returns an error if another worker has claimed one of them; the transaction must then roll back.
 pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob]) -> Result<()> {
-    let mut sql = tx.sql();
-    let rows = jobs.iter().map(|job| json!([job.id, job.attempts])).collect();
-    sql.with_rows(&[("key", "bigint"), ("attempt", "int")], rows);
-    sql.push("UPDATE job SET status = 'done', run_at = NULL, locked_by = NULL, last_error = NULL, updated_at = ");
-    sql.bind(tx.now()).push(" FROM given WHERE job.id = given.key AND attempts = given.attempt AND locked_by = ");
-    sql.bind(worker_id).push(" AND status = 'running'");
-    let changed_count = tx.execute_raw(sql.into_statement()).await?.rows_affected();
-    if changed_count == jobs.len() as u64 {
+    if queries::mark_jobs_done(tx, worker_id, jobs).await? == jobs.len() as u64 {
         return Ok(());
     }
     Err(Error::internal("completing jobs", "another worker has claimed one"))
@@ -170,13 +125,20 @@ pub(super) async fn store_outcome(
     let error_message: String = error_message.chars().take(MAX_ERROR_LENGTH).collect();
     db.write(async |tx| {
         let next_run_at = tx.now() + retry_delay(config, job.id, job.attempts);
-        let mut sql = tx.sql();
-        sql.push("UPDATE job SET locked_by = NULL, status = ").bind(if is_last { "dead" } else { "pending" });
-        sql.push(", run_at = ").bind((!is_last).then_some(next_run_at)).push(", last_error = ").bind(error_message);
-        sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(job.id);
-        sql.push(" AND attempts = ").bind(job.attempts).push(" AND locked_by = ").bind(worker_id);
-        sql.push(" AND status = 'running'");
-        if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 0 {
+        let status = if is_last { JobStatus::Dead } else { JobStatus::Pending };
+        let updated = job::Entity::update_many()
+            .col_expr(Column::Status, Expr::value(status))
+            .col_expr(Column::LockedBy, Expr::value(None::<String>))
+            .col_expr(Column::RunAt, Expr::value((!is_last).then_some(next_run_at)))
+            .col_expr(Column::LastError, Expr::value(error_message))
+            .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+            .filter(Column::Id.eq(job.id))
+            .filter(Column::Attempts.eq(job.attempts))
+            .filter(Column::LockedBy.eq(worker_id))
+            .filter(Column::Status.eq(JobStatus::Running))
+            .exec(tx)
+            .await?;
+        if updated.rows_affected == 0 {
             return Err(Error::internal("storing a job's failure", "another worker has claimed it"));
         }
         // The next job of its ordering key may run.
@@ -205,40 +167,24 @@ pub(super) async fn extend_leases(
     (worker_id, lease_duration): (&str, Duration),
     job_ids: &[i64],
 ) -> Result<u64> {
-    update_running_jobs(db, (worker_id, job_ids), "run_at = ", Some(lease_duration)).await
-}
-
-/// Releases unfinished jobs for other workers; the attempt is not counted.
-pub(super) async fn release_jobs(db: &Db, worker_id: &str, job_ids: &[i64]) -> Result<u64> {
-    update_running_jobs(
-        db,
-        (worker_id, job_ids),
-        "status = 'pending', locked_by = NULL, attempts = attempts - 1, run_at = ",
-        None,
-    )
-    .await
-}
-
-async fn update_running_jobs(
-    db: &Db,
-    (worker_id, job_ids): (&str, &[i64]),
-    set_clause: &str,
-    lease_duration: Option<Duration>,
-) -> Result<u64> {
     if job_ids.is_empty() {
         return Ok(0);
     }
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("WITH picked AS (SELECT id AS key FROM job WHERE locked_by = ").bind(worker_id);
-        sql.push(" AND status = 'running' AND ").eq_any("id", job_ids.iter().copied());
-        sql.push(if sql.is_postgres() { " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) " } else { ") " });
-        sql.push("UPDATE job SET ").push(set_clause).bind(lease_end(tx.now(), lease_duration.unwrap_or_default()));
-        sql.push(", updated_at = ").bind(tx.now()).push(" FROM picked WHERE job.id = picked.key");
-        if lease_duration.is_none() {
-            tx.notify_workers_on_commit();
-        }
-        Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+        let changes = JobChanges::ExtendLease(lease_end(tx.now(), lease_duration));
+        queries::update_running_jobs(tx, worker_id, job_ids, changes).await
+    })
+    .await
+}
+
+/// Releases unfinished jobs for other workers; the attempt is not counted.
+pub(super) async fn release_jobs(db: &Db, worker_id: &str, job_ids: &[i64]) -> Result<u64> {
+    if job_ids.is_empty() {
+        return Ok(0);
+    }
+    db.write(async |tx| {
+        tx.notify_workers_on_commit();
+        queries::update_running_jobs(tx, worker_id, job_ids, JobChanges::Release).await
     })
     .await
 }

@@ -1,14 +1,18 @@
 //! Retention of jobs, events and audit rows.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
+use chrono::TimeDelta;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::queries;
 use crate::{
     base::Result,
-    infra::{Db, JobContext},
+    infra::{
+        Db, JobContext,
+        entity::{audit_log, event_subscription, job, outbox_event},
+    },
 };
 
-/// The number of rows deleted in one transaction.
+/// The number of sequence numbers deleted in one transaction.
 const DELETE_BATCH_SIZE: u32 = 1000;
 /// The retention of a subscription that no worker registers any more.
 const SUBSCRIPTION_RETENTION: TimeDelta = TimeDelta::days(7);
@@ -17,16 +21,15 @@ const SUBSCRIPTION_RETENTION: TimeDelta = TimeDelta::days(7);
 pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
     let db = &context.db;
     let cutoff = db.now() - context.config.jobs.retention;
-    delete_expired_rows(db, ("job", "status IN ('done', 'discarded') AND t.updated_at < ", ""), cutoff).await?;
-    let without_jobs = "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.event_id = t.id)";
-    delete_expired_rows(db, ("outbox_event", "dispatched_at < ", without_jobs), cutoff).await?;
+    db.delete_in_batches(job::Column::Id, queries::find_jobs_finished_before(cutoff)).await?;
+    db.delete_in_batches(outbox_event::Column::Id, queries::find_events_dispatched_before(cutoff)).await?;
     delete_unused_sequences(db).await?;
     let cutoff = db.now() - context.config.jobs.audit_log_retention;
-    delete_expired_rows(db, ("audit_log", "created_at < ", ""), cutoff).await?;
+    let expired = audit_log::Entity::find().filter(audit_log::Column::CreatedAt.lt(cutoff));
+    db.delete_in_batches(audit_log::Column::Id, expired).await?;
     db.write(async |tx| {
-        let mut sql = tx.sql();
-        sql.push("DELETE FROM event_subscription WHERE updated_at < ").bind(tx.now() - SUBSCRIPTION_RETENTION);
-        tx.execute_raw(sql.into_statement()).await?;
+        let expired = event_subscription::Column::UpdatedAt.lt(tx.now() - SUBSCRIPTION_RETENTION);
+        event_subscription::Entity::delete_many().filter(expired).exec(tx).await?;
         Ok(())
     })
     .await
@@ -36,35 +39,7 @@ pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
 /// gets an event meanwhile, its number has changed and the row is kept.
 async fn delete_unused_sequences(db: &Db) -> Result<()> {
     loop {
-        let deleted_count = db.write(async |tx| {
-            let mut sql = tx.sql();
-            sql.push("DELETE FROM outbox_sequence WHERE (aggregate, last_sequence) IN (SELECT s.aggregate, s.last_sequence ");
-            sql.push(
-                "FROM outbox_sequence AS s WHERE NOT EXISTS (SELECT 1 FROM outbox_event AS o WHERE o.aggregate = s.aggregate) ",
-            );
-            sql.push(&format!("LIMIT {DELETE_BATCH_SIZE})"));
-            Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
-        });
-        if deleted_count.await? < u64::from(DELETE_BATCH_SIZE) {
-            return Ok(());
-        }
-    }
-}
-
-async fn delete_expired_rows(
-    db: &Db,
-    (table, age_condition, extra_condition): (&str, &str, &str),
-    cutoff: DateTime<Utc>,
-) -> Result<()> {
-    loop {
-        let deleted_count = db.write(async |tx| {
-            let mut sql = tx.sql();
-            sql.push(&format!(
-                "DELETE FROM {table} WHERE id IN (SELECT t.id FROM {table} AS t WHERE t.{age_condition}"
-            ));
-            sql.bind(cutoff).push(&format!(" {extra_condition} LIMIT {DELETE_BATCH_SIZE})"));
-            Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
-        });
+        let deleted_count = db.write(async |tx| queries::delete_unused_sequences(tx, DELETE_BATCH_SIZE).await);
         if deleted_count.await? < u64::from(DELETE_BATCH_SIZE) {
             return Ok(());
         }

@@ -1,34 +1,31 @@
 //! Schedules: the worker that advances a schedule's next run enqueues the job, so each run starts once.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
+    sea_query::{Expr, OnConflict},
+};
 use serde_json::json;
 
 use super::{
     insert_job,
     registry::{JobRegistry, SCHEDULE_QUEUE, ScheduleEntry},
 };
+pub use crate::infra::entity::schedule::Model as ScheduleRow;
 use crate::{
     base::Result,
-    infra::{Db, Tx},
+    infra::{
+        Db, Tx,
+        entity::{
+            job,
+            schedule::{self, Column},
+        },
+    },
 };
-
-/// A schedule as stored.
-#[derive(Debug, Clone, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the schema")]
-pub struct ScheduleRow {
-    pub name: String,
-    pub cron: String,
-    pub next_run_at: DateTime<Utc>,
-    pub last_run_at: Option<DateTime<Utc>>,
-}
 
 /// Returns all schedules, by name. Statements: 1.
 pub async fn list_schedules(db: &Db) -> Result<Vec<ScheduleRow>> {
-    let mut sql = db.sql();
-    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule ORDER BY name");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| ScheduleRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    Ok(schedule::Entity::find().order_by_asc(Column::Name).all(db).await?)
 }
 
 /// Returns the next run after `time`.
@@ -43,27 +40,22 @@ pub(super) async fn register_schedules(tx: &Tx, registry: &JobRegistry) -> Resul
     if registry.schedules.is_empty() {
         return Ok(());
     }
-    let to_db_time = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false);
-    let now = to_db_time(tx.now());
     let mut entries: Vec<&ScheduleEntry> = registry.schedules.iter().collect();
     entries.sort_unstable_by_key(|entry| entry.name);
-    let row = |entry: &&ScheduleEntry| {
-        json!([entry.name, entry.cron_expression, to_db_time(next_run_after(entry, tx.now())), now, now])
-    };
-    let columns = [
-        ("name", "text"),
-        ("cron", "text"),
-        ("next_run_at", "timestamptz"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
-    let mut sql = tx.sql();
-    sql.insert_rows("schedule", &columns, entries.iter().map(row).collect());
-    sql.push(
-        " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, next_run_at = excluded.next_run_at, \
-         updated_at = excluded.updated_at WHERE schedule.cron <> excluded.cron",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
+    let rows = entries.into_iter().map(|entry| schedule::ActiveModel {
+        name: Set(entry.name.to_owned()),
+        cron: Set(entry.cron_expression.to_owned()),
+        next_run_at: Set(next_run_after(entry, tx.now())),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    });
+    let new_cron = Expr::col(("excluded", Column::Cron));
+    let recalculation = OnConflict::column(Column::Name)
+        .update_columns([Column::Cron, Column::NextRunAt, Column::UpdatedAt])
+        .action_and_where(Expr::col((schedule::Entity, Column::Cron)).ne(new_cron))
+        .to_owned();
+    schedule::Entity::insert_many(rows).on_conflict(recalculation).exec_without_returning(tx).await?;
     Ok(())
 }
 
@@ -73,14 +65,12 @@ pub(super) async fn start_due_schedules(db: &Db, registry: &JobRegistry) -> Resu
     if registry.schedules.is_empty() {
         return Ok(0);
     }
-    let mut sql = db.sql();
-    sql.push("SELECT name, cron, next_run_at, last_run_at FROM schedule WHERE next_run_at <= ")
-        .bind(db.now())
-        .push(" AND ");
-    sql.eq_any_text("name", registry.schedules.iter().map(|entry| entry.name)).push(" ORDER BY name");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let due_schedules =
-        rows.iter().map(|row| ScheduleRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
+    let due_schedules = schedule::Entity::find()
+        .filter(Column::NextRunAt.lte(db.now()))
+        .filter(Column::Name.is_in(registry.schedules.iter().map(|entry| entry.name)))
+        .order_by_asc(Column::Name)
+        .all(db)
+        .await?;
     if due_schedules.is_empty() {
         return Ok(0);
     }
@@ -88,16 +78,24 @@ pub(super) async fn start_due_schedules(db: &Db, registry: &JobRegistry) -> Resu
         let mut started_count = 0;
         for row in &due_schedules {
             let Some(entry) = registry.schedules.iter().find(|entry| entry.name == row.name) else { continue };
-            let mut sql = tx.sql();
-            sql.push("UPDATE schedule SET next_run_at = ")
-                .bind(next_run_after(entry, tx.now()))
-                .push(", last_run_at = ")
-                .bind(tx.now());
-            sql.push(", updated_at = ").bind(tx.now()).push(" WHERE name = ").bind(entry.name);
-            sql.push(" AND next_run_at = ").bind(row.next_run_at);
-            if tx.execute_raw(sql.into_statement()).await?.rows_affected() == 1 {
-                insert_job(tx, (SCHEDULE_QUEUE, entry.name), (Some(entry.name.to_owned()), json!({})), tx.now())
-                    .await?;
+            let advanced = schedule::Entity::update_many()
+                .col_expr(Column::NextRunAt, Expr::value(next_run_after(entry, tx.now())))
+                .col_expr(Column::LastRunAt, Expr::value(tx.now()))
+                .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
+                .filter(Column::Name.eq(entry.name))
+                .filter(Column::NextRunAt.eq(row.next_run_at))
+                .exec(tx)
+                .await?;
+            if advanced.rows_affected == 1 {
+                let new_job = job::ActiveModel {
+                    queue: Set(SCHEDULE_QUEUE.to_owned()),
+                    kind: Set(entry.name.to_owned()),
+                    dedup_key: Set(Some(entry.name.to_owned())),
+                    payload: Set(Some(json!({}))),
+                    run_at: Set(Some(tx.now())),
+                    ..Default::default()
+                };
+                insert_job(tx, new_job).await?;
                 started_count += 1;
             }
         }

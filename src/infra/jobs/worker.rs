@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     JobOutcome,
     claim::{self, ClaimRequest, ClaimedJob},
-    outbox_relay,
+    outbox_relay, queries,
     registry::{ExecutionMode, JobRegistry},
     schedule,
 };
@@ -111,7 +111,7 @@ impl Worker {
     /// Handles deliveries in one transaction; returns whether it committed. Otherwise nothing has changed.
     async fn run_batch_in_transaction(&self, batch: &[ClaimedJob]) -> bool {
         let outcome = catch_panic(self.context.db.write(async |tx| {
-            claim::disable_synchronous_commit(tx).await?;
+            queries::disable_synchronous_commit(tx).await?;
             claim::complete_jobs(tx, &self.id, batch).await?;
             for job in batch {
                 let Some(ExecutionMode::Transactional(handler)) = self.execution_mode(job) else {
@@ -138,7 +138,7 @@ impl Worker {
             Some(ExecutionMode::NonTransactional(handler)) => catch_panic(handler(&self.context, job)).await,
             Some(ExecutionMode::Transactional(handler)) => {
                 let outcome = catch_panic(db.write(async |tx| {
-                    claim::disable_synchronous_commit(tx).await?;
+                    queries::disable_synchronous_commit(tx).await?;
                     claim::complete_jobs(tx, &self.id, std::slice::from_ref(job)).await?;
                     handler(tx, job).await
                 }));

@@ -7,7 +7,8 @@ use crate::{
     infra::{Db, Tx, jobs::JobOutcome},
     order::{OrderRefunded, OrderRow, history, history::OrderHistoryEvent, queries, transition},
     payment::{
-        PaymentProviders, PaymentRequest, PaymentResult, RefundRow, entity, jobs::RefundPayment, refunds, transactions,
+        PaymentProviders, PaymentRequest, PaymentResult, RefundRow, RefundStatus, TransactionType, entity,
+        jobs::RefundPayment, refunds, transactions,
     },
     sales::order_payment::lock_order_and_payment,
 };
@@ -28,7 +29,7 @@ pub async fn run_refund_job(db: Db, providers: PaymentProviders, job: RefundPaym
 /// Returns `NotFound` if the refund does not exist.
 pub(super) async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i64) -> Result<PaymentResult> {
     let refund = refunds::find_refund(db, refund_id).await?;
-    if refund.status != "pending" {
+    if refund.status != RefundStatus::Pending {
         return Ok(PaymentResult::Succeeded { reference: format!("refund-{refund_id}") });
     }
     let (order, payment) = db.write(async |tx| lock_order_and_payment(tx, refund.order_id).await).await?;
@@ -60,7 +61,7 @@ async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult
     transactions::record_transaction(
         tx,
         refund.payment_id,
-        ("refund", refund.amount),
+        (TransactionType::Refund, refund.amount),
         &format!("refund-{}", refund.id),
     )
     .await?;
