@@ -24,7 +24,7 @@ ENV SAVANNAH_GRAPHIQL_DIR=/graphiql
 # Dependencies stay in the builder's cache, so a change of ours does not build them again.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --no-default-features --bin savannah && cp target/release/savannah /savannah
+    cargo build --profile dist --locked --no-default-features --bin savannah && cp target/dist/savannah /savannah
 
 FROM debian:trixie-slim
 # By these the shop knows the servers it asks: OpenID providers.
