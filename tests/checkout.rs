@@ -130,12 +130,15 @@ async fn customer_order_uses_saved_contact_and_is_listed(backend: Backend) {
     let mug = app.create_product("mug", 100, Some(5)).await;
     let token = app.login(Role::Customer).await;
     crate::customers::create_address(&app, &token, crate::customers::home_address()).await;
-    // For logged-in customers the email and address come from the account.
+    let update = "mutation { customerUpdate(input: { phone: \"0733 000001\" }) { userErrors { code } } }";
+    assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
+    // For logged-in customers the email, phone and address come from the account.
     let query = "mutation($items: [OrderItemInput!]!) { orderCreate(input: { items: $items, idempotencyKey: \"one\" }) {
-        order { number email total shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
+        order { number email phone total shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
     let placed_order = app.query_as(&token, query, json!({ "items": [{ "variantId": mug }] })).await;
     let placed_order = expect_order(&placed_order, "orderCreate");
     assert_eq!(placed_order["email"], placed_order["customer"]["email"]);
+    assert_eq!(placed_order["phone"], "+254733000001");
     assert_eq!(placed_order["shippingAddress"], json!({ "firstName": "Wanjiku", "city": "Nairobi" }));
     assert_eq!(placed_order["total"], "100.00");
     let own_orders = app.query_as(&token, "{ orders { totalCount nodes { number } } }", json!({})).await;
