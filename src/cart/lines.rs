@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::ConnectionTrait;
-use serde_json::{Value, json};
+use sea_orm::{ActiveValue::Set, ConnectionTrait};
 
 use super::{
-    entity::{CartLineRow, cart},
+    entity::{CartLineRow, cart, cart_line},
     queries::{CartContents, CartTarget, LockedCart, load_cart_contents, lock_cart},
 };
 use crate::{
@@ -174,20 +173,16 @@ pub(super) async fn write_lines(tx: &Tx, cart: i64, lines: &[CartLineRow]) -> Re
 }
 
 fn push_line_upsert(sql: &mut SqlBuilder, tx: &Tx, cart: i64, lines: &[CartLineRow]) {
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let row = |line: &CartLineRow| -> Value {
-        json!([cart, line.variant_id, line.position, line.quantity, line.unit_price, now, now])
+    let to_row = |line: &CartLineRow| cart_line::ActiveModel {
+        cart_id: Set(cart),
+        variant_id: Set(line.variant_id),
+        position: Set(line.position),
+        quantity: Set(line.quantity),
+        unit_price: Set(line.unit_price),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
     };
-    let columns = [
-        ("cart_id", "bigint"),
-        ("variant_id", "bigint"),
-        ("position", "int"),
-        ("quantity", "bigint"),
-        ("unit_price", "bigint"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
-    sql.insert_rows("cart_line", &columns, lines.iter().map(row).collect()).push(
+    sql.insert_models(&lines.iter().map(to_row).collect::<Vec<_>>()).push(
         " ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = excluded.quantity, \
          unit_price = excluded.unit_price, updated_at = excluded.updated_at",
     );

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, IntoActiveModel};
 
 use crate::{
     base::{
@@ -176,11 +176,12 @@ pub async fn store_search_documents(tx: &Tx, documents: &BTreeMap<i64, SearchDoc
         documents.values().flat_map(|document| document.name_words.iter().chain(&document.other_words)).collect();
     // Letter pairs are never spelling candidates. Words are sorted, so that concurrent writers do not deadlock.
     let words = words.into_iter().filter(|word| !word.starts_with(search_token::is_unspaced));
-    let mut sql = tx.sql();
-    let columns = [("term", "text"), ("reversed", "text"), ("end_letters", "text")];
-    sql.insert_rows("search_term", &columns, words.map(|word| spelling::build_vocabulary_row(word)).collect());
-    sql.push(" ON CONFLICT DO NOTHING");
-    tx.execute_raw(sql.into_statement()).await?;
+    let rows: Vec<_> = words.map(|word| spelling::build_search_term(word).into_active_model().reset_all()).collect();
+    if !rows.is_empty() {
+        let mut sql = tx.sql();
+        sql.insert_models(&rows).push(" ON CONFLICT DO NOTHING");
+        tx.execute_raw(sql.into_statement()).await?;
+    }
     let rows =
         documents.iter().map(|(product_id, document)| (*product_id, &document.name_words, &document.other_words));
     if tx.sql().is_postgres() {

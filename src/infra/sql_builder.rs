@@ -106,16 +106,8 @@ impl SqlBuilder {
         self.bind(serde_json::json!(values).to_string())
     }
 
-    /// Appends `INSERT INTO table (columns) SELECT …` of rows given as JSON arrays. The text does not depend on the
-    /// number of rows, so it is prepared once. Columns are given with their PostgreSQL types; there each column is sent
-    /// as one array, which is several times faster than rows.
-    pub fn insert_rows(&mut self, table: &str, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
-        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        self.push("INSERT INTO ").push(table).push(" (").push(&names.join(", ")).push(") ");
-        self.select_rows(columns, rows)
-    }
-
-    /// Appends `WITH given (columns) AS (SELECT …) `: the rows, for a statement that joins them.
+    /// Appends `WITH given (columns) AS (SELECT …) `: rows given as JSON arrays, for a statement that joins them. The text
+    /// does not depend on the number of rows, so it is prepared once. Columns are given with their PostgreSQL types.
     pub fn with_rows(&mut self, columns: &[(&str, &str)], rows: Vec<serde_json::Value>) -> &mut Self {
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         self.push("WITH given (").push(&names.join(", ")).push(") AS (");

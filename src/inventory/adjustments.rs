@@ -1,10 +1,11 @@
 //! Staff operations on stock: adjusting, setting and transferring quantities, and stock settings.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 
 use super::{
     DEFAULT_LOCATION_ID,
+    entity::inventory_level,
     in_stock::{lock_products, refresh_in_stock},
     reservation::{MovementReason, write_on_hand_changes},
     stock_level::{self, StockLevelRow},
@@ -275,23 +276,19 @@ async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: 
     if keyset::load_count(tx, sql).await? < i64::try_from(locations.len()).unwrap_or(i64::MAX) {
         return Err(Error::not_found(field, "location"));
     }
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let columns = [
-        ("variant_id", "bigint"),
-        ("location_id", "bigint"),
-        ("on_hand", "bigint"),
-        ("reserved", "bigint"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
     let mut locations = locations.to_vec();
     locations.sort_unstable();
     let mut sql = tx.sql();
-    sql.insert_rows(
-        "inventory_level",
-        &columns,
-        locations.iter().map(|location_id| json!([variant, location_id, 0, 0, now, now])).collect(),
-    );
+    let to_row = |location_id| inventory_level::ActiveModel {
+        variant_id: Set(variant),
+        location_id: Set(location_id),
+        on_hand: Set(0),
+        reserved: Set(0),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    sql.insert_models(&locations.into_iter().map(to_row).collect::<Vec<_>>());
     sql.push(" ON CONFLICT (variant_id, location_id) DO NOTHING");
     tx.execute_raw(sql.into_statement()).await?;
     stock_level::lock_stock_levels(tx, [variant]).await

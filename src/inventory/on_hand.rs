@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveValue::Set, ConnectionTrait};
 use serde_json::json;
 
-use super::{in_stock::refresh_in_stock, location::DEFAULT_LOCATION_ID, stock_level};
+use super::{
+    entity::{StockMovementReason, inventory_level},
+    in_stock::refresh_in_stock,
+    location::DEFAULT_LOCATION_ID,
+    stock_level,
+};
 use crate::{
     base::{Result, Validator, error::PublicErrorCode, global_id::NodeType},
     infra::{AuditRecord, Tx},
@@ -20,21 +25,19 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
     counts.sort_unstable();
     counts.dedup_by_key(|(variant, _)| *variant);
     let actor = tx.origin().actor.to_string();
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let rows =
-        counts.iter().map(|(variant, count)| json!([variant, DEFAULT_LOCATION_ID, count, 0, "count", actor, now, now]));
-    let columns = [
-        ("variant_id", "bigint"),
-        ("location_id", "bigint"),
-        ("on_hand", "bigint"),
-        ("reserved", "bigint"),
-        ("last_reason", "text"),
-        ("last_actor", "text"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
+    let to_row = |(variant_id, on_hand): &(i64, i64)| inventory_level::ActiveModel {
+        variant_id: Set(*variant_id),
+        location_id: Set(DEFAULT_LOCATION_ID),
+        on_hand: Set(*on_hand),
+        reserved: Set(0),
+        last_reason: Set(StockMovementReason::Count),
+        last_actor: Set(actor.clone()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
     let mut sql = tx.sql();
-    sql.insert_rows("inventory_level", &columns, rows.collect()).push(
+    sql.insert_models(&counts.iter().map(to_row).collect::<Vec<_>>()).push(
         " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
          last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
          on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \

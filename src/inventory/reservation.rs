@@ -3,11 +3,14 @@
 //! Database triggers derive `reserved` from the reservations, so that no unit is counted or released twice, and a
 //! constraint rejects reserving more than is on hand.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 
-use super::stock_level::{self, StockLevelRow};
+use super::{
+    entity::stock_reservation,
+    stock_level::{self, StockLevelRow},
+};
 use crate::{base::Result, infra::Tx};
 
 /// The units an order line requests.
@@ -73,23 +76,16 @@ pub async fn reserve_stock(
     }
     // In the lock order of the stock levels.
     reservations.sort_unstable_by_key(|(line, variant, location, _)| (*variant, *location, *line));
-    let now = format_timestamp(tx.now());
-    let expires_at = expires_at.map(format_timestamp);
-    let columns = [
-        ("order_line_id", "bigint"),
-        ("variant_id", "bigint"),
-        ("location_id", "bigint"),
-        ("quantity", "bigint"),
-        ("expires_at", "timestamptz"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
-    let to_row = |(line, variant, location, quantity)| json!([line, variant, location, quantity, expires_at, now, now]);
-    if !reservations.is_empty() {
-        let mut sql = tx.sql();
-        sql.insert_rows("stock_reservation", &columns, reservations.into_iter().map(to_row).collect());
-        tx.execute_raw(sql.into_statement()).await?;
-    }
+    let to_row = |(order_line_id, variant_id, location_id, quantity)| stock_reservation::ActiveModel {
+        order_line_id: Set(order_line_id),
+        location_id: Set(location_id),
+        variant_id: Set(variant_id),
+        quantity: Set(quantity),
+        expires_at: Set(expires_at),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    tx.insert_rows(&reservations.into_iter().map(to_row).collect::<Vec<_>>()).await?;
     stock_level::propagate_stock_changes(tx, &before, &after).await?;
     Ok(Vec::new())
 }
@@ -259,8 +255,4 @@ async fn reduce_reservations(tx: &Tx, reductions: &[(Reservation, i64)]) -> Resu
 
 fn is_same_level(row: &StockLevelRow, reservation: &Reservation) -> bool {
     (row.variant_id, row.location_id) == (reservation.variant_id, reservation.location_id)
-}
-
-fn format_timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }

@@ -1,12 +1,9 @@
 //! Writes of fulfillments.
 
-use sea_orm::ConnectionTrait;
-use serde_json::json;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait};
 
-use crate::{
-    base::{Error, Result},
-    infra::Tx,
-};
+use super::entity::{fulfillment, fulfillment_line};
+use crate::{base::Result, infra::Tx};
 
 /// A fulfillment to insert.
 #[derive(Debug, Clone, Default)]
@@ -22,22 +19,24 @@ pub struct NewFulfillment {
 }
 
 /// Inserts a fulfillment of an order with its lines; returns its id.
-pub async fn insert_fulfillment(tx: &Tx, order_id: i64, fulfillment: NewFulfillment) -> Result<i64> {
-    let NewFulfillment { lines, carrier, tracking_number, tracking_url } = fulfillment;
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO fulfillment (order_id, carrier, tracking_number, tracking_url, created_at, updated_at) VALUES (",
-    );
-    sql.bind(order_id).push(", ").bind(carrier).push(", ").bind(tracking_number).push(", ").bind(tracking_url);
-    sql.push(", ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    let fulfillment_id: i64 =
-        row.map_or_else(|| Err(Error::internal("sending an order", "no parcel")), |row| Ok(row.try_get_by(0)?))?;
-    let columns = [("fulfillment_id", "bigint"), ("order_line_id", "bigint"), ("quantity", "bigint")];
-    let rows = lines.iter().map(|(line, quantity)| json!([fulfillment_id, line, quantity])).collect();
-    let mut sql = tx.sql();
-    sql.insert_rows("fulfillment_line", &columns, rows);
-    tx.execute_raw(sql.into_statement()).await?;
+pub async fn insert_fulfillment(tx: &Tx, order_id: i64, new_fulfillment: NewFulfillment) -> Result<i64> {
+    let NewFulfillment { lines, carrier, tracking_number, tracking_url } = new_fulfillment;
+    let row = fulfillment::ActiveModel {
+        order_id: Set(order_id),
+        carrier: Set(carrier),
+        tracking_number: Set(tracking_number),
+        tracking_url: Set(tracking_url),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    let fulfillment_id = row.insert(tx).await?.id;
+    let to_row = |(order_line_id, quantity): &(i64, i64)| fulfillment_line::ActiveModel {
+        fulfillment_id: Set(fulfillment_id),
+        order_line_id: Set(*order_line_id),
+        quantity: Set(*quantity),
+    };
+    tx.insert_rows(&lines.iter().map(to_row).collect::<Vec<_>>()).await?;
     Ok(fulfillment_id)
 }
 

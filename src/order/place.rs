@@ -1,10 +1,13 @@
 //! Order placement: copies product data and prices into the order and reserves stock, all or nothing.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::{Value, json};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, FromQueryResult,
+};
+use serde_json::Value;
 
-use super::{OrderPlaced, OrderRow, PaymentStatus, history, history::OrderHistoryEvent, number};
+use super::{OrderPlaced, OrderRow, PaymentStatus, entity::order_line, history, history::OrderHistoryEvent, number};
 use crate::{
     base::{
         Error, Result,
@@ -181,63 +184,36 @@ async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
 
 /// Inserts the lines after the batch's statements. Returns their ids in line order.
 async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Result<Vec<i64>> {
-    let now = tx.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-    let columns = [
-        ("order_id", "bigint"),
-        ("position", "int"),
-        ("variant_id", "bigint"),
-        ("product_id", "bigint"),
-        ("sku", "text"),
-        ("name", "text"),
-        ("variant_name", "text"),
-        ("image", "text"),
-        ("quantity", "bigint"),
-        ("unit_list_price", "bigint"),
-        ("unit_price", "bigint"),
-        ("discount", "bigint"),
-        ("tax_name", "text"),
-        ("tax_rate_bps", "int"),
-        ("tax", "bigint"),
-        ("tax_excluded_total", "bigint"),
-        ("total", "bigint"),
-        ("weight_grams", "bigint"),
-        ("track_stock", "boolean"),
-        ("quantity_fulfilled", "bigint"),
-        ("quantity_refunded", "bigint"),
-        ("quantity_canceled", "bigint"),
-        ("created_at", "timestamptz"),
-        ("updated_at", "timestamptz"),
-    ];
-    let to_row = |(line_index, line): (usize, &NewOrderLine)| {
-        json!([
-            new_order.id,
-            line_index,
-            line.variant_id,
-            line.product_id,
-            line.sku,
-            line.name,
-            line.variant_name,
-            line.image,
-            line.quantity,
-            line.unit_list_price,
-            line.unit_price,
-            line.discount,
-            line.tax_name,
-            line.tax_rate_bps,
-            line.tax,
-            line.tax_excluded_total,
-            line.total,
-            line.weight_grams,
-            line.track_stock,
-            0,
-            0,
-            0,
-            now,
-            now
-        ])
+    let to_row = |(position, line): (i32, &NewOrderLine)| order_line::ActiveModel {
+        id: NotSet,
+        order_id: Set(new_order.id),
+        position: Set(position),
+        variant_id: Set(Some(line.variant_id)),
+        product_id: Set(Some(line.product_id)),
+        sku: Set(line.sku.clone()),
+        name: Set(line.name.clone()),
+        variant_name: Set(line.variant_name.clone()),
+        image: Set(line.image.clone()),
+        quantity: Set(line.quantity),
+        unit_list_price: Set(line.unit_list_price),
+        unit_price: Set(line.unit_price),
+        discount: Set(line.discount),
+        tax_name: Set(line.tax_name.clone()),
+        tax_rate_bps: Set(line.tax_rate_bps),
+        tax: Set(line.tax),
+        tax_excluded_total: Set(line.tax_excluded_total),
+        total: Set(line.total),
+        weight_grams: Set(line.weight_grams),
+        track_stock: Set(line.track_stock),
+        quantity_fulfilled: Set(0),
+        quantity_refunded: Set(0),
+        quantity_canceled: Set(0),
+        quantity_returned: NotSet,
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
     };
     let mut sql = tx.sql();
-    sql.insert_rows("order_line", &columns, new_order.lines.iter().enumerate().map(to_row).collect());
+    sql.insert_models(&(0..).zip(&new_order.lines).map(to_row).collect::<Vec<_>>());
     sql.push(" RETURNING id, position");
     let mut positioned_ids = Vec::with_capacity(new_order.lines.len());
     for row in tx.query_batch(batch, sql).await? {

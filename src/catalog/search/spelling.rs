@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::{base::Result, infra::SqlBuilder};
+use crate::{base::Result, catalog::entity::search_term, infra::SqlBuilder};
 
 /// Minimum length of a word in which one typo is tolerated.
 const MIN_LENGTH_FOR_ONE_TYPO: usize = 4;
@@ -132,8 +132,12 @@ fn extract_first_and_last_letter(word: &str) -> String {
 }
 
 /// Returns a word as a row of the vocabulary: `term`, `reversed`, `end_letters`.
-pub(super) fn build_vocabulary_row(word: &str) -> Value {
-    json!([word, word.chars().rev().collect::<String>(), extract_first_and_last_letter(word)])
+pub(super) fn build_search_term(word: &str) -> search_term::Model {
+    search_term::Model {
+        term: word.to_owned(),
+        reversed: word.chars().rev().collect(),
+        end_letters: extract_first_and_last_letter(word),
+    }
 }
 
 /// Returns the edit distance of two words if it is tolerated: up to one typo in a short word, two in a long one.
@@ -167,9 +171,10 @@ mod tests {
 
     /// Returns whether one of the index ranges of a typed word contains a vocabulary word.
     fn is_in_index_ranges(typed: &str, word: &str) -> bool {
-        let Value::Array(forms) = build_vocabulary_row(word) else { return false };
+        let search_term::Model { term, reversed, end_letters } = build_search_term(word);
+        let forms = [term, reversed, end_letters];
         build_index_ranges(typed).iter().any(|range| {
-            let form = forms[usize::try_from(range[2].as_u64().unwrap_or_default()).unwrap_or_default()].as_str();
+            let form = Some(forms[usize::try_from(range[2].as_u64().unwrap_or_default()).unwrap_or_default()].as_str());
             let is_inside = form >= range[3].as_str() && form < range[4].as_str();
             is_inside && range[1].as_u64() == u64::try_from(word.chars().count()).ok()
         })

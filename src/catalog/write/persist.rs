@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
-    QueryFilter, Value, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityName, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait, QueryFilter, Value, sea_query::OnConflict,
 };
 use serde_json::{Value as JsonValue, json};
 
-use super::diff::{ChangedChildRows, ProductChange};
+use super::diff::{ChangedChildRows, NormalizedTag, ProductChange};
 use crate::{
     base::{Result, text},
     catalog::{
-        entity::{product, variant},
+        entity::{product, product_description, product_image, product_option, product_tag, variant, variant_option},
         events::{ProductPublished, ProductsChanged},
-        loader,
+        loader::{self, ProductImage},
         projection::VariantColumns,
         sanitize, search,
     },
@@ -142,108 +142,100 @@ fn collect_column_values<E: EntityTrait>(rows: &[&RowChange<'_, E::Model>], colu
     columns.iter().map(|column| rows.iter().map(|(row, _)| row.get(*column)).collect()).collect()
 }
 
-/// A table of rows that belong to products or variants and are replaced together.
-struct ChildTable {
-    name: &'static str,
-    /// Columns with their PostgreSQL types; the first is the owner's id.
-    columns: &'static [(&'static str, &'static str)],
-}
-
-const DESCRIPTION_TABLE: ChildTable = ChildTable {
-    name: "product_description",
-    columns: &[("product_id", "bigint"), ("html", "text"), ("text", "text")],
-};
-const TAG_TABLE: ChildTable = ChildTable {
-    name: "product_tag",
-    columns: &[("product_id", "bigint"), ("tag_normalized", "text"), ("tag", "text")],
-};
-const IMAGE_TABLE: ChildTable = ChildTable {
-    name: "product_image",
-    columns: &[("product_id", "bigint"), ("position", "int"), ("url", "text"), ("alt", "text")],
-};
-const OPTION_TABLE: ChildTable =
-    ChildTable { name: "product_option", columns: &[("product_id", "bigint"), ("position", "int"), ("name", "text")] };
-const VARIANT_OPTION_TABLE: ChildTable = ChildTable {
-    name: "variant_option",
-    columns: &[
-        ("variant_id", "bigint"),
-        ("position", "int"),
-        ("product_id", "bigint"),
-        ("name", "text"),
-        ("name_normalized", "text"),
-        ("value", "text"),
-        ("value_normalized", "text"),
-    ],
-};
-
-/// The rows of a child table to write.
-#[derive(Default)]
-struct ChildRows {
+/// The rows of a child table to write: they belong to products or variants and are replaced together.
+struct ChildRows<A> {
     /// Ids of existing owners, whose rows are deleted.
     owner_ids: Vec<i64>,
-    rows: Vec<JsonValue>,
+    rows: Vec<A>,
 }
 
-impl ChildRows {
+impl<A> Default for ChildRows<A> {
+    fn default() -> Self {
+        Self { owner_ids: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<A: ActiveModelTrait> ChildRows<A> {
     /// Adds the rows of one owner.
-    fn replace(&mut self, owner_id: i64, is_new: bool, rows: impl IntoIterator<Item = JsonValue>) {
+    fn replace(&mut self, owner_id: i64, is_new: bool, rows: impl IntoIterator<Item = A>) {
         // A new owner has no rows to replace.
         self.owner_ids.extend((!is_new).then_some(owner_id));
         self.rows.extend(rows);
     }
 
-    async fn write(self, tx: &Tx, table: &ChildTable) -> Result<()> {
+    /// Writes the rows; `owner` is the column of the owner's id.
+    async fn write(self, tx: &Tx, owner: <A::Entity as EntityTrait>::Column) -> Result<()> {
         if !self.owner_ids.is_empty() {
             let mut sql = tx.sql();
-            sql.push("DELETE FROM ").push(table.name).push(" WHERE ").eq_any(table.columns[0].0, self.owner_ids);
+            sql.push("DELETE FROM ").push(A::Entity::default().table_name()).push(" WHERE ");
+            sql.eq_any(owner.as_str(), self.owner_ids);
             tx.execute_raw(sql.into_statement()).await?;
         }
-        if !self.rows.is_empty() {
-            let mut sql = tx.sql();
-            sql.insert_rows(table.name, table.columns, self.rows);
-            tx.execute_raw(sql.into_statement()).await?;
-        }
-        Ok(())
+        tx.insert_rows(&self.rows).await
     }
 }
 
 /// Writes the child rows that differ. Statements: 11 at most, for any number of products.
 async fn replace_child_rows(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
-    let [mut descriptions, mut tags, mut images, mut options, mut variant_options] =
-        std::array::from_fn(|_| ChildRows::default());
+    let (mut descriptions, mut tags, mut images) = (ChildRows::default(), ChildRows::default(), ChildRows::default());
+    let (mut options, mut variant_options) = (ChildRows::default(), ChildRows::default());
     for change in changes {
         let (id, is_new) = (change.product.id, change.is_new());
         let ChangedChildRows { description, tags: new_tags, images: new_images, options: has_new_options } =
             &change.child_rows;
         if let Some(html) = description {
-            descriptions.replace(id, is_new, [json!([id, html, sanitize::convert_html_to_text(html)])]);
+            let row = product_description::Model {
+                product_id: id,
+                html: html.clone(),
+                text: sanitize::convert_html_to_text(html),
+            };
+            descriptions.replace(id, is_new, [row.into_active_model().reset_all()]);
         }
         if let Some(new_tags) = new_tags {
-            tags.replace(id, is_new, new_tags.iter().map(|tag| json!([id, tag.normalized, tag.tag])));
+            let to_row = |tag: &NormalizedTag| product_tag::ActiveModel {
+                tag_normalized: Set(tag.normalized.clone()),
+                product_id: Set(id),
+                tag: Set(tag.tag.clone()),
+            };
+            tags.replace(id, is_new, new_tags.iter().map(to_row));
         }
         if let Some(new_images) = new_images {
-            let rows = new_images.iter().enumerate();
-            images.replace(id, is_new, rows.map(|(position, image)| json!([id, position, image.url, image.alt])));
+            let to_row = |(position, image): (i32, &ProductImage)| product_image::ActiveModel {
+                product_id: Set(id),
+                position: Set(position),
+                url: Set(image.url.clone()),
+                alt: Set(image.alt.clone()),
+            };
+            images.replace(id, is_new, (0..).zip(new_images).map(to_row));
         }
         let names = &change.variants.option_names;
         if *has_new_options {
-            let rows = names.iter().enumerate();
-            options.replace(id, is_new, rows.map(|(position, name)| json!([id, position, name])));
+            let to_row = |(position, name): (i32, &String)| product_option::ActiveModel {
+                product_id: Set(id),
+                position: Set(position),
+                name: Set(name.clone()),
+            };
+            options.replace(id, is_new, (0..).zip(names).map(to_row));
         }
         for (variant, values) in change.changed_options() {
-            let row = |(position, (name, value)): (usize, (&String, &String))| {
-                let (normalized_name, normalized_value) = (text::normalize_text(name), text::normalize_text(value));
-                json!([variant.id, position, id, name, normalized_name, value, normalized_value])
+            let to_row = |(position, (name, value)): (i32, (&String, &String))| variant_option::ActiveModel {
+                variant_id: Set(variant.id),
+                position: Set(position),
+                product_id: Set(id),
+                name: Set(name.clone()),
+                name_normalized: Set(text::normalize_text(name)),
+                value: Set(value.clone()),
+                value_normalized: Set(text::normalize_text(value)),
             };
-            variant_options.replace(variant.id, is_new, names.iter().zip(values).enumerate().map(row));
+            variant_options.replace(variant.id, is_new, (0..).zip(names.iter().zip(values)).map(to_row));
         }
     }
-    descriptions.write(tx, &DESCRIPTION_TABLE).await?;
-    tags.write(tx, &TAG_TABLE).await?;
-    images.write(tx, &IMAGE_TABLE).await?;
-    options.write(tx, &OPTION_TABLE).await?;
+    descriptions.write(tx, product_description::Column::ProductId).await?;
+    tags.write(tx, product_tag::Column::ProductId).await?;
+    images.write(tx, product_image::Column::ProductId).await?;
+    options.write(tx, product_option::Column::ProductId).await?;
     rename_variant_options(tx, changes).await?;
-    variant_options.write(tx, &VARIANT_OPTION_TABLE).await
+    variant_options.write(tx, variant_option::Column::VariantId).await
 }
 
 /// Renames the options in the option values of existing products. Statements: 1.
