@@ -112,14 +112,8 @@ where
         return Ok(());
     }
     let (existing, inserted): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, before)| before.is_some());
-    let table = E::default();
-    if !inserted.is_empty() {
-        let columns: Vec<E::Column> = E::Column::iter().collect();
-        let mut sql = tx.sql();
-        sql.push("INSERT INTO ").push(table.table_name()).push(" (").push(&join_names(&columns)).push(") SELECT ");
-        sql.select_columns(&collect_column_values::<E>(&inserted, &columns));
-        tx.execute_raw(sql.into_statement()).await?;
-    }
+    let to_active = |(row, _): &RowChange<'_, E::Model>| (*row).clone().into_active_model().reset_all();
+    tx.insert_rows(&inserted.into_iter().map(to_active).collect::<Vec<_>>()).await?;
     if !existing.is_empty() {
         let key = E::Column::iter().filter(|column| column.as_str() == KEY_COLUMN);
         let columns: Vec<E::Column> = key.chain(changeable()).collect();
@@ -127,7 +121,7 @@ where
         let mut sql = tx.sql();
         sql.push("WITH given (").push(&join_names(&columns)).push(") AS (SELECT ");
         sql.select_columns(&collect_column_values::<E>(&existing, &columns));
-        sql.push(") UPDATE ").push(table.table_name()).push(" AS row SET ").push(&assignments.join(", "));
+        sql.push(") UPDATE ").push(E::default().table_name()).push(" AS row SET ").push(&assignments.join(", "));
         sql.push(" FROM given WHERE row.id = given.id");
         tx.execute_raw(sql.into_statement()).await?;
     }
