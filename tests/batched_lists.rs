@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use savannah::{
-    graphql::{batched::BatchResolve, category::Category, product::Product, variant::Variant},
+    graphql::{
+        batched::BatchResolve,
+        catalog::{category::Category, product::Product, variant::Variant},
+    },
     identity::Role,
 };
 use serde_json::{Value, json};

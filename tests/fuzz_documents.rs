@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config as Cases, RngSeed, TestCaseError, TestRunner},
 };
 use savannah::{
-    graphql::{document::parse_document, limits::DocumentLimits},
+    graphql::execution::{document::parse_document, limits::DocumentLimits},
     infra::{Config, config::GraphqlConfig},
 };
 

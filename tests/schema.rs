@@ -21,9 +21,9 @@ pub fn create_trials() -> Vec<Trial> {
         }),
         Trial::test("schema::the_examples_of_graphiql_are_valid", || {
             let config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere"), std::iter::empty())?;
-            let document = graphql::document::parse_document(
+            let document = graphql::execution::document::parse_document(
                 graphiql::EXAMPLE_QUERIES,
-                graphql::limits::DocumentLimits { config: &config.graphql, allows_introspection: true },
+                graphql::execution::limits::DocumentLimits { config: &config.graphql, allows_introspection: true },
             );
             let document = document.map_err(|error| format!("{:?}", error.errors))?;
             let graph = graphql::AppSchema::new(&config);

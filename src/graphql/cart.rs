@@ -9,14 +9,14 @@ pub mod details;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, ID, MergedObject, Object};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use self::{data::CartData, line::CartLine, problem::CartProblem};
 use super::{
-    context::request_context, postal::PostalAddressObject, scalars::clamp_to_i32, shipping::ShippingOption,
-    shop::CurrencyCode,
+    context::request_context, customer::postal_address::PostalAddressObject, pricing::shipping::ShippingOption,
+    scalars::clamp_to_i32, shop::CurrencyCode,
 };
 use crate::{
     base::Result,
@@ -25,6 +25,10 @@ use crate::{
 
 /// Base complexity of a cart field: each cart is read separately, in a few statements.
 pub const CART_COST: usize = 25;
+
+/// Cart mutations.
+#[derive(Debug, Default, MergedObject)]
+pub struct CartMutation(mutations::CartLineMutation, details::CartDetailsMutation);
 
 /// Shopping cart. The ID of a guest cart grants access to it and must be kept secret; a customer's cart is accessible
 /// to that customer only.

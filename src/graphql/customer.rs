@@ -1,19 +1,26 @@
 //! Customer and staff accounts.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Context, ID, Object};
+pub mod address;
+pub mod postal_address;
+pub mod queries;
+pub mod mutations;
+
+use async_graphql::{Context, ID, MergedObject, Object};
 use chrono::{DateTime, Utc};
 
+use self::address::Address;
 use super::{
-    address::Address,
     cart::Cart,
     context::{RequestContext, request_context},
+    identity::{
+        role::AccountRole,
+        session::{Session, list_sessions},
+    },
     loader::{AddressesOf, CustomerKey, PreferencesOf},
-    orders::queries::OrderConnection,
-    preference::{self, NotificationPreference},
-    role::AccountRole,
+    notification::preference::{self, NotificationPreference},
+    order::queries::OrderConnection,
     scalars::Language,
-    session::{Session, list_sessions},
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
@@ -21,6 +28,10 @@ use crate::{
     customer::{OwnerScope, address_row},
     identity::{Caller, Permission, entity::account},
 };
+
+/// Customer mutations.
+#[derive(Debug, Default, MergedObject)]
+pub struct CustomerMutations(mutations::CustomerMutation, address::AddressMutation);
 
 /// Customer or staff account. Visible to the account itself and to staff.
 #[derive(Debug, Clone)]

@@ -10,15 +10,17 @@ use async_graphql::dataloader::Loader;
 use futures_util::TryFutureExt;
 
 use super::{
+    catalog::{
+        product::{ImageObject, ProductOption},
+        variant::SelectedOption,
+    },
     context::{AppState, RequestContext},
-    product::{ImageObject, ProductOption},
-    variant::SelectedOption,
 };
 use crate::{
     base::{Error, Result},
     catalog::{
-        CategoryTree, category, loader,
-        loader::{CategorySlice, ProductDescription},
+        CategoryTree, category,
+        loader::{self, CategorySlice, ProductDescription},
         product,
         product_filter::ProductVisibility,
         projection::VariantColumns,

@@ -1,4 +1,5 @@
-//! GraphQL schema: all types in one module tree, since they refer to each other.
+//! GraphQL schema: all types in one module tree, since they refer to each other. One folder per domain; the rest is
+//! shared by all of them.
 
 pub mod context;
 pub mod error;
@@ -8,43 +9,21 @@ pub mod input;
 pub mod idempotency;
 pub mod scalars;
 pub mod pagination;
-pub mod limits;
-pub mod document;
-pub mod variables;
-pub mod response_shape;
-pub mod document_rewrite;
+pub mod execution;
 pub mod loader;
 pub mod load_batching;
 pub mod batched;
 pub mod node;
 pub mod shop;
-pub mod category;
-pub mod product;
-pub mod products;
-pub mod variant;
-pub mod filter;
-pub mod facets;
-pub mod catalog;
-pub mod stock;
-pub mod orders;
-pub mod postal;
-pub mod tax;
-pub mod shipping;
-pub mod cart;
-pub mod audit_log;
-pub mod jobs;
-pub mod session;
-pub mod role;
-pub mod message;
-pub mod preference;
+pub mod identity;
 pub mod customer;
-pub mod customers;
-pub mod profile;
-pub mod staff;
-pub mod address;
-pub mod api_key;
-pub mod password;
-pub mod login;
+pub mod catalog;
+pub mod inventory;
+pub mod pricing;
+pub mod cart;
+pub mod order;
+pub mod notification;
+pub mod admin;
 pub mod schema;
 
 pub use schema::{AppSchema, render_sdl};

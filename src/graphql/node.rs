@@ -3,14 +3,11 @@
 use async_graphql::{Context, ID, Interface, Object};
 
 use super::{
-    address::Address,
-    category::Category,
+    catalog::{category::Category, product::Product, variant::Variant},
     context::request_context,
-    customer::Customer,
+    customer::{Customer, address::Address},
     loader::{ProductKey, VariantKey},
-    orders::Order,
-    product::Product,
-    variant::Variant,
+    order::Order,
 };
 use crate::base::{Error, GlobalId, Result, global_id::NodeType, pagination};
 

@@ -3,10 +3,7 @@
 use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, SchemaBuilder, ValidationMode};
 use rust_decimal::Decimal;
 
-use super::{
-    address, api_key, audit_log, cart, catalog, category, customers, jobs, login, message, node, orders, password,
-    preference, products, profile, session, shipping, shop, staff, stock, tax,
-};
+use super::{admin, cart, catalog, customer, identity, inventory, node, notification, order, pricing, shop};
 use crate::infra::Config;
 
 /// Root query type.
@@ -14,77 +11,31 @@ use crate::infra::Config;
 #[graphql(name = "Query")]
 pub struct Query(
     shop::ShopQuery,
-    products::ProductQuery,
-    category::CategoryQuery,
     node::NodeQuery,
-    AccountQueries,
-    OrderQueries,
-    CartQueries,
-    AdminQueries,
+    catalog::CatalogQuery,
+    customer::queries::CustomerQuery,
+    identity::IdentityQuery,
+    inventory::stock::StockQuery,
+    cart::CartQuery,
+    order::queries::OrderQuery,
+    pricing::PricingQuery,
+    notification::log::MessageQuery,
+    admin::AdminQuery,
 );
-
-/// Cart, shipping and tax queries.
-#[derive(Debug, Default, MergedObject)]
-pub struct CartQueries(cart::CartQuery, shipping::ShippingQuery, tax::TaxQuery);
-
-/// Administration queries for staff.
-#[derive(Debug, Default, MergedObject)]
-pub struct AdminQueries(audit_log::AuditQuery, jobs::JobQuery, message::MessageQuery);
-
-/// Stock and order queries.
-#[derive(Debug, Default, MergedObject)]
-pub struct OrderQueries(stock::StockQuery, orders::queries::OrderQuery);
-
-/// Account queries.
-#[derive(Debug, Default, MergedObject)]
-pub struct AccountQueries(customers::CustomerQuery, api_key::ApiKeyQuery, login::LoginQuery);
 
 /// Root mutation type.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
 pub struct Mutation(
-    AuthMutations,
-    AccountMutations,
-    catalog::CatalogMutation,
-    OrderMutations,
-    CartMutations,
-    AdminMutations,
-);
-
-/// Cart, shipping and tax mutations.
-#[derive(Debug, Default, MergedObject)]
-pub struct CartMutations(
-    cart::mutations::CartLineMutation,
-    cart::details::CartDetailsMutation,
-    shipping::ShippingMutation,
-    tax::TaxMutation,
-);
-
-/// Stock, checkout and order mutations.
-#[derive(Debug, Default, MergedObject)]
-pub struct OrderMutations(
-    stock::mutations::StockMutation,
-    orders::checkout::CheckoutMutation,
-    orders::mutations::OrderMutation,
-    orders::guest_erasure::GuestMutation,
-);
-
-/// Administration mutations for staff.
-#[derive(Debug, Default, MergedObject)]
-pub struct AdminMutations(jobs::JobMutation, message::MessageMutation);
-
-/// Authentication mutations.
-#[derive(Debug, Default, MergedObject)]
-pub struct AuthMutations(session::SessionMutation, password::PasswordMutation, login::LoginMutation);
-
-/// Account mutations.
-#[derive(Debug, Default, MergedObject)]
-pub struct AccountMutations(
-    profile::CustomerMutation,
-    address::AddressMutation,
-    staff::StaffMutation,
-    api_key::ApiKeyMutation,
-    preference::PreferenceMutation,
+    identity::IdentityMutation,
+    customer::CustomerMutations,
+    catalog::mutations::CatalogMutation,
+    inventory::mutations::StockMutation,
+    cart::CartMutation,
+    order::OrderMutations,
+    pricing::PricingMutation,
+    notification::NotificationMutation,
+    admin::jobs::JobMutation,
 );
 
 /// Executable schema.
@@ -92,7 +43,7 @@ pub struct AccountMutations(
 pub struct AppSchema(Schema<Query, Mutation, EmptySubscription>);
 
 impl AppSchema {
-    /// Builds the schema. It limits the complexity of an operation; [`super::document`] enforces the other rules.
+    /// Builds the schema. It limits the complexity of an operation; [`super::execution::document`] enforces the other rules.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let mut builder = create_schema_builder()

@@ -6,7 +6,7 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::{
-    graphql::{
+    graphql::execution::{
         document::{DocumentError, ValidDocument, parse_document},
         limits::DocumentLimits,
     },

@@ -29,12 +29,9 @@ use crate::{
     base::error::PublicErrorCode,
     graphql::{
         context::{RequestContext, RequestInfo},
-        document::ValidDocument,
-        document_rewrite,
         error::{ErrorStage, finalize_errors},
-        limits,
+        execution::{document::ValidDocument, document_rewrite, limits, response_shape, variables},
         load_batching::run_with_batching,
-        response_shape, variables,
     },
 };
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::content_negotiation;
 use crate::{
     base::error::PublicErrorCode,
-    graphql::{document::DocumentError, error::ErrorStage},
+    graphql::{error::ErrorStage, execution::document::DocumentError},
     identity::error::AuthError,
 };
 

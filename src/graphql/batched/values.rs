@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
-use super::{
-    super::{context::RequestContext, loader::Loaders, product::ProductStatus, shop::CurrencyCode},
-    BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects,
+use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects};
+use crate::{
+    base::{Error, Result},
+    graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, shop::CurrencyCode},
 };
-use crate::base::{Error, Result};
 
 /// Objects that are resolved together.
 #[derive(Clone, Copy)]

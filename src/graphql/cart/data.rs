@@ -2,10 +2,10 @@
 
 use tokio::sync::OnceCell;
 
-use super::super::context::RequestContext;
 use crate::{
     base::Result,
     cart::{self, CartContents, cart_row, details},
+    graphql::context::RequestContext,
     pricing::{PricedOrder, PricingContext, price_order},
 };
 

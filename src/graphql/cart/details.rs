@@ -2,18 +2,16 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::{
-    super::{
-        context::request_context,
-        guard::Public,
-        input::parse_optional_id,
-        postal::{AddressChoiceInput, parse_address_patch},
-    },
-    mutations::{CartPayload, build_cart_target, change_cart},
-};
+use super::mutations::{CartPayload, build_cart_target, change_cart};
 use crate::{
     base::{Result, global_id::NodeType},
     cart::details::{self, CartAddresses, CartContact},
+    graphql::{
+        context::request_context,
+        customer::postal_address::{AddressChoiceInput, parse_address_patch},
+        guard::Public,
+        input::parse_optional_id,
+    },
     pricing::ShopContext,
 };
 

@@ -5,19 +5,17 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use rust_decimal::Decimal;
 
-use super::{
-    super::{
-        context::{RequestContext, request_context},
-        loader::VariantKey,
-        scalars::clamp_to_i32,
-        tax::AppliedTax,
-        variant::Variant,
-    },
-    data::CartData,
-};
+use super::data::CartData;
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     cart::CartLineRow,
+    graphql::{
+        catalog::variant::Variant,
+        context::{RequestContext, request_context},
+        loader::VariantKey,
+        pricing::tax::AppliedTax,
+        scalars::clamp_to_i32,
+    },
     pricing::{PricedLine, SellableVariant},
 };
 

@@ -2,19 +2,17 @@
 
 use async_graphql::{Context, ID, InputObject, Object};
 
-use super::{
-    super::{
-        context::{RequestContext, request_context},
-        guard::{Public, RequireLogin},
-        payload::payload,
-    },
-    Cart,
-};
+use super::Cart;
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     cart::{
         self, CartTarget, LockedCart,
         lines::{self, LineChange, LineMode, LineRequest},
+    },
+    graphql::{
+        context::{RequestContext, request_context},
+        guard::{Public, RequireLogin},
+        payload::payload,
     },
 };
 

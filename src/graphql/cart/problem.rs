@@ -3,10 +3,10 @@
 use async_graphql::{Context, Enum, ID, Object};
 use rust_decimal::Decimal;
 
-use super::super::{context::request_context, scalars::clamp_to_i32};
 use crate::{
     base::{GlobalId, global_id::NodeType},
     cart::{CartContents, CartIssue},
+    graphql::{context::request_context, scalars::clamp_to_i32},
 };
 
 /// Type of a cart issue.

@@ -1,0 +1,180 @@
+//! Categories: the tree is cached in memory; only counts, products and descriptions are read from the database.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use macros::batched_object;
+
+use super::product::Product;
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::{CategoryTree, category_tree::CategoryNode, loader::CategorySlice},
+    graphql::{
+        batched::{Batched, BatchedList},
+        context::request_context,
+        input::find_conflicting_argument,
+        loader::{CategoryText, CountOf},
+    },
+};
+
+/// Maximum `offset`.
+const MAX_OFFSET: i32 = 10_000;
+
+/// Product category. Fields of the tree are resolved from memory, without database access.
+#[derive(Debug, Clone)]
+pub struct Category {
+    category_tree: Arc<CategoryTree>,
+    index: usize,
+}
+
+impl Category {
+    /// Creates the category at an index of the tree.
+    #[must_use]
+    pub fn from_index(category_tree: &Arc<CategoryTree>, index: usize) -> Self {
+        Self { category_tree: Arc::clone(category_tree), index }
+    }
+
+    /// Returns the category with the ID, if the tree contains it.
+    #[must_use]
+    pub fn find(category_tree: &Arc<CategoryTree>, id: i64) -> Option<Self> {
+        category_tree.find_index(id).map(|index| Self::from_index(category_tree, index))
+    }
+
+    /// Returns the tree node.
+    fn node(&self) -> &CategoryNode {
+        self.category_tree.node(self.index)
+    }
+
+    /// Returns the categories at indexes of the same tree.
+    fn list_categories(&self, indexes: impl IntoIterator<Item = usize>) -> BatchedList<Self> {
+        BatchedList::unlimited(indexes.into_iter().map(|index| Self::from_index(&self.category_tree, index)))
+    }
+}
+
+/// Product category. Fields of the tree are resolved from memory, without database access.
+#[batched_object]
+#[Object]
+impl Category {
+    /// Global ID.
+    pub fn id(&self) -> ID {
+        ID(GlobalId::new(NodeType::Category, self.node().id).encode())
+    }
+
+    /// Display name.
+    fn name(&self) -> &str {
+        &self.node().name
+    }
+
+    /// URL slug, unique across categories.
+    fn slug(&self) -> &str {
+        &self.node().slug
+    }
+
+    /// Description; null if there is none.
+    fn description(&self, #[load(CategoryText(self.node().id))] description: Option<String>) -> Option<String> {
+        description
+    }
+
+    /// Depth in the tree; 0 for a root category.
+    fn level(&self) -> usize {
+        self.node().depth
+    }
+
+    /// Position among its siblings, from 0.
+    fn position(&self) -> i32 {
+        self.node().position
+    }
+
+    /// Version number, incremented by every update of the category; pass it as `expectedVersion`.
+    fn version(&self) -> i32 {
+        self.node().version
+    }
+
+    /// Parent category; null for a root category.
+    fn parent(&self) -> Option<Batched<Category>> {
+        self.node().parent_index.map(|index| Batched(Self::from_index(&self.category_tree, index)))
+    }
+
+    /// Direct subcategories, in order.
+    fn children(&self) -> BatchedList<Category> {
+        self.list_categories(self.category_tree.children(self.index))
+    }
+
+    /// Ancestors from the root to the parent (breadcrumb); empty for a root category.
+    fn ancestors(&self) -> BatchedList<Category> {
+        self.list_categories(self.category_tree.ancestors(self.index))
+    }
+
+    /// All descendants, parents before their children.
+    fn descendants(&self) -> BatchedList<Category> {
+        self.list_categories(self.index + 1..self.index + self.node().subtree_size)
+    }
+
+    /// Products in the category and its descendants: featured products first, then newest first. Use `products(filter:
+    /// { category: … })` for pagination, filters and sort orders.
+    #[graphql(complexity = "usize::try_from(limit.unwrap_or(20)).unwrap_or(0) * child_complexity")]
+    async fn products(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of products (0-100, default 20).")] limit: Option<i32>,
+        #[graphql(desc = "Number of products to skip (0-10,000, default 0).")] offset: Option<i32>,
+    ) -> Result<BatchedList<Product>> {
+        let limit = pagination::validate_page_size("limit", limit)?;
+        let offset = offset.unwrap_or(0);
+        let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= MAX_OFFSET) else {
+            let message =
+                format!("`offset` must be from 0 to {MAX_OFFSET}; go further with `products` and its cursors");
+            return Err(Error::bad_input("offset", message));
+        };
+        if limit == 0 {
+            return Ok(BatchedList::limited([]));
+        }
+        let slice = CategorySlice { category_id: self.node().id, limit, offset };
+        let rows = request_context(ctx).load(slice).await?.unwrap_or_default();
+        Ok(BatchedList::limited(rows.into_iter().map(Product::from)))
+    }
+
+    /// Number of products in the category and its descendants.
+    fn product_count(&self, #[load(CountOf(self.node().id))] count: Option<i64>) -> i64 {
+        count.unwrap_or(0)
+    }
+}
+
+/// Category queries.
+#[derive(Debug, Default)]
+pub struct CategoryQuery;
+
+#[Object]
+impl CategoryQuery {
+    /// Category by ID or slug; null if it does not exist.
+    async fn category(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the category.")] id: Option<ID>,
+        #[graphql(desc = "Slug of the category.")] slug: Option<String>,
+    ) -> Result<Option<Batched<Category>>> {
+        let category_tree = &request_context(ctx).category_tree();
+        match (&id, &slug) {
+            (Some(id), None) => {
+                Ok(Category::find(category_tree, GlobalId::decode_as(id, NodeType::Category, "id")?).map(Batched))
+            }
+            (None, Some(slug)) => Ok(category_tree
+                .find_index_by_slug(slug)
+                .map(|index| Batched(Category::from_index(category_tree, index)))),
+            _ => {
+                let arguments = [("id", id.is_some()), ("slug", slug.is_some())];
+                Err(Error::bad_input(
+                    find_conflicting_argument(arguments),
+                    "give the `id` or the `slug` of a category, one of the two",
+                ))
+            }
+        }
+    }
+
+    /// Root categories, in order.
+    async fn categories(&self, ctx: &Context<'_>) -> BatchedList<Category> {
+        let tree = request_context(ctx).category_tree();
+        BatchedList::unlimited(tree.roots().map(|index| Category::from_index(&tree, index)))
+    }
+}

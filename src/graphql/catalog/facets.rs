@@ -1,0 +1,189 @@
+//! Facets of a product list.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, SimpleObject};
+use rust_decimal::Decimal;
+use tokio::sync::OnceCell;
+
+use super::category::Category;
+use crate::{
+    base::{Result, pagination},
+    catalog::{
+        facets::{self, FacetCount, OptionFacetCount, PriceBucket},
+        product_filter::ResolvedCatalogFilter,
+    },
+    graphql::{context::request_context, pagination::cost_per_list},
+};
+
+/// Cache of the computed facets of one list.
+#[derive(Debug, Default)]
+pub struct FacetCache {
+    categories: OnceCell<Vec<(usize, i64)>>,
+    prices: OnceCell<Vec<PriceBucket>>,
+    vendors: OnceCell<Vec<FacetCount>>,
+    tags: OnceCell<Vec<FacetCount>>,
+    options: OnceCell<Vec<OptionFacetCount>>,
+}
+
+/// Computes a facet with the maximum number of values, unless it is cached.
+macro_rules! compute_facet {
+    ($facets:expr, $context:expr, $cell:ident, |$db:ident, $filter:ident| $read:expr) => {{
+        let $filter = Arc::clone($facets.filter);
+        let read = || $context.run_expensive_read(|$db| async move { $read.await });
+        $facets.cache.$cell.get_or_try_init(read).await
+    }};
+}
+
+/// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
+/// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
+#[derive(Debug)]
+pub struct ProductFacets<'a> {
+    /// Filter of the list.
+    pub filter: &'a Arc<ResolvedCatalogFilter>,
+    /// Computed facets.
+    pub cache: &'a FacetCache,
+}
+
+/// Facet value with its product count.
+#[derive(Debug, SimpleObject)]
+pub struct ValueFacet {
+    /// Value, as the filter accepts it.
+    value: String,
+    /// Number of products.
+    count: i64,
+}
+
+/// Category with its product count.
+#[derive(Debug, SimpleObject)]
+pub struct CategoryFacet {
+    /// Category.
+    category: Category,
+    /// Number of products in the category and its descendants.
+    count: i64,
+}
+
+/// Price range with its product count.
+#[derive(Debug, SimpleObject)]
+pub struct PriceRangeFacet {
+    /// Lower bound, inclusive.
+    min: Decimal,
+    /// Upper bound, exclusive; null for the last range.
+    max: Option<Decimal>,
+    /// Number of products.
+    count: i64,
+}
+
+/// Option with its values and their product counts.
+#[derive(Debug, SimpleObject)]
+pub struct OptionFacet {
+    /// Option name, such as `Size`.
+    name: String,
+    /// Option values, by descending product count.
+    values: Vec<ValueFacet>,
+}
+
+/// Complexity of one facet of a list.
+const FACET_COST: usize = 400;
+/// Default number of facet values.
+const DEFAULT_FACET_VALUES: i32 = 50;
+
+fn to_value_facets(counts: &[FacetCount], limit: usize) -> Vec<ValueFacet> {
+    let to_facet = |FacetCount { value, count }: &FacetCount| ValueFacet { value: value.clone(), count: *count };
+    counts.iter().take(limit).map(to_facet).collect()
+}
+
+/// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
+/// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
+#[Object]
+impl ProductFacets<'_> {
+    /// Subcategories of the filtered category, or the root categories; by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
+    async fn categories(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
+    ) -> Result<Vec<CategoryFacet>> {
+        let context = request_context(ctx);
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let category_tree = context.category_tree();
+        let counts = compute_facet!(self, context, categories, |db, filter| facets::count_by_category(
+            &db,
+            &filter,
+            &category_tree,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        let to_facet = |(category_index, count): &(usize, i64)| CategoryFacet {
+            category: Category::from_index(&context.category_tree(), *category_index),
+            count: *count,
+        };
+        Ok(counts.iter().take(first).map(to_facet).collect())
+    }
+
+    /// At most six ranges of the current price with rounded bounds, ascending.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
+    async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
+        let context = request_context(ctx);
+        let amount = |minor_units| context.decimal_amount(minor_units);
+        let ranges = compute_facet!(self, context, prices, |db, filter| facets::count_by_price(&db, &filter))?;
+        let to_facet = |PriceBucket { min, max, count }: &PriceBucket| PriceRangeFacet {
+            min: amount(*min),
+            max: max.map(amount),
+            count: *count,
+        };
+        Ok(ranges.iter().map(to_facet).collect())
+    }
+
+    /// Vendors, by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
+    async fn vendors(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
+    ) -> Result<Vec<ValueFacet>> {
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let counts = compute_facet!(self, request_context(ctx), vendors, |db, filter| facets::count_by_vendor(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        Ok(to_value_facets(counts, first))
+    }
+
+    /// Tags, by descending product count.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
+    async fn tags(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
+    ) -> Result<Vec<ValueFacet>> {
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let counts = compute_facet!(self, request_context(ctx), tags, |db, filter| facets::count_by_tag(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        Ok(to_value_facets(counts, first))
+    }
+
+    /// Options with their values. Values of an option in the filter are counted as if the option were not filtered.
+    #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
+    async fn options(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of values per option (0-100).", default_with = "DEFAULT_FACET_VALUES")]
+        first: i32,
+    ) -> Result<Vec<OptionFacet>> {
+        let first = pagination::validate_page_size("first", Some(first))?;
+        let options = compute_facet!(self, request_context(ctx), options, |db, filter| facets::count_by_option(
+            &db,
+            &filter,
+            pagination::MAX_PAGE_SIZE
+        ))?;
+        let to_facet = |OptionFacetCount { name, values: counts }: &OptionFacetCount| OptionFacet {
+            name: name.clone(),
+            values: to_value_facets(counts, first),
+        };
+        Ok(options.iter().map(to_facet).collect())
+    }
+}

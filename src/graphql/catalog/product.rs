@@ -1,0 +1,238 @@
+//! Products.
+
+use std::sync::Arc;
+
+use async_graphql::{Enum, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use macros::{BatchedObject, batched_object};
+use rust_decimal::Decimal;
+
+use super::{category::Category, variant::Variant};
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::{CategoryTree, PublicationStatus, loader, product, variant},
+    graphql::{
+        batched::{Batched, BatchedList},
+        context::RequestContext,
+        loader::{DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
+        scalars::clamp_to_i32,
+        shop::CurrencyCode,
+    },
+    inventory::StockAvailability,
+};
+
+/// Product, sold in one or more variants.
+#[derive(Debug, Clone)]
+pub struct Product(Arc<product::Model>);
+
+impl From<Arc<product::Model>> for Product {
+    fn from(row: Arc<product::Model>) -> Self {
+        Self(row)
+    }
+}
+
+impl From<product::Model> for Product {
+    fn from(row: product::Model) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+/// Publication status of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "PublicationStatus")]
+pub enum ProductStatus {
+    /// Draft; visible to staff only.
+    Draft,
+    /// Published and available to everyone.
+    Active,
+    /// Archived: withdrawn from sale, kept for existing orders.
+    Archived,
+}
+
+/// Product image.
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
+#[graphql(name = "Image")]
+pub struct ImageObject {
+    /// URL of the image.
+    pub url: String,
+    /// Alternative text; null if there is none.
+    pub alt: Option<String>,
+}
+
+/// Product option with all its values.
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
+pub struct ProductOption {
+    /// Option name, such as `Size` or `Color`.
+    pub name: String,
+    /// Option values, in the order of the variants.
+    pub values: Vec<String>,
+}
+
+/// Range of current prices of a product's variants.
+#[derive(Debug, SimpleObject, BatchedObject)]
+pub struct PriceRange {
+    /// Current price of the cheapest variant.
+    min: Decimal,
+    /// Current price of the most expensive variant.
+    max: Decimal,
+    /// Currency of both prices.
+    currency: CurrencyCode,
+}
+
+/// Product, sold in one or more variants.
+#[batched_object(columns = product::Column, row = self.0)]
+#[Object]
+impl Product {
+    /// Global ID.
+    pub fn id(&self) -> ID {
+        ID(GlobalId::new(NodeType::Product, self.0.id).encode())
+    }
+
+    /// SKU of the first variant.
+    fn sku(&self) -> &str {
+        &self.0.sku
+    }
+
+    /// Display name.
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// URL slug, unique across products.
+    fn slug(&self) -> &str {
+        &self.0.slug
+    }
+
+    /// Description as plain text.
+    fn description(&self, #[load(DescriptionOf(self.0.id))] descriptions: LoadedDescriptions) -> Option<String> {
+        find_description(descriptions.as_deref()).map(|description| description.text.clone())
+    }
+
+    /// Description as sanitized HTML.
+    fn description_html(&self, #[load(DescriptionOf(self.0.id))] descriptions: LoadedDescriptions) -> Option<String> {
+        find_description(descriptions.as_deref()).map(|description| description.html.clone())
+    }
+
+    /// Vendor (manufacturer or brand).
+    fn vendor(&self) -> Option<&str> {
+        self.0.vendor.as_deref()
+    }
+
+    /// Tags, in alphabetical order.
+    fn tags(&self, #[load(TagsOf(self.0.id))] tags: Option<Arc<[String]>>) -> Arc<[String]> {
+        tags.unwrap_or_default()
+    }
+
+    /// Publication status. Customers see active products only.
+    fn status(&self) -> ProductStatus {
+        self.0.status.into()
+    }
+
+    /// Whether the product is featured.
+    fn featured(&self) -> bool {
+        self.0.featured
+    }
+
+    /// Category of the product.
+    fn category(
+        &self,
+        context: &RequestContext,
+        #[load_optional(LatestTreeKey::unless_known(context, self.0.category_id))] latest: Option<Arc<CategoryTree>>,
+    ) -> Result<Batched<Category>> {
+        let missing_category = || Error::internal("finding a product's category", "it is not in the tree");
+        let tree = latest.unwrap_or_else(|| context.category_tree());
+        Category::find(&tree, self.0.category_id).map(Batched).ok_or_else(missing_category)
+    }
+
+    /// Regular price of the variant with the lowest current price.
+    fn price(&self, context: &RequestContext) -> Decimal {
+        context.decimal_amount(self.0.price)
+    }
+
+    /// Sale price of that variant; null if it is not on sale.
+    fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
+        self.0.sale_price.map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Range of current prices of all variants.
+    fn price_range(&self, context: &RequestContext) -> Batched<PriceRange> {
+        Batched(PriceRange {
+            min: context.decimal_amount(self.0.current_price),
+            max: context.decimal_amount(self.0.max_current_price),
+            currency: CurrencyCode(context.app_state.config.shop.currency),
+        })
+    }
+
+    /// Currency of the prices.
+    fn currency(&self, context: &RequestContext) -> CurrencyCode {
+        CurrencyCode(context.app_state.config.shop.currency)
+    }
+
+    /// URL of the first image.
+    fn image(&self) -> Option<&str> {
+        self.0.image.as_deref()
+    }
+
+    /// All images, in order.
+    fn images(&self, #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>) -> BatchedList<ImageObject> {
+        images.into()
+    }
+
+    /// Whether at least one variant is available for purchase.
+    fn in_stock(&self, #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>) -> bool {
+        stock.is_some_and(|stock| stock.buyable)
+    }
+
+    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0.
+    fn stock_quantity(&self, #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>) -> i32 {
+        stock.map_or(0, |stock| clamp_to_i32(stock.available))
+    }
+
+    /// Options with their values, in order; empty for a simple product.
+    fn options(
+        &self,
+        #[load(OptionsOf(self.0.id))] options: Option<Arc<[ProductOption]>>,
+    ) -> BatchedList<ProductOption> {
+        options.into()
+    }
+
+    /// Variants, in order; at least one.
+    // The variants contain this row, so it needs what they select of it.
+    #[columns(selection.nested_columns::<Self>("product"))]
+    #[graphql(complexity = "usize::try_from(first.unwrap_or(10)).unwrap_or(0) * child_complexity")]
+    fn variants(
+        &self,
+        #[graphql(desc = "Returns the first n variants (0-100, default 100).")] first: Option<i32>,
+        #[load(ProductVariantsKey { product_id: self.0.id, columns: selection.columns::<Variant>() })] rows: Option<
+            Arc<[Arc<variant::Model>]>,
+        >,
+    ) -> Result<BatchedList<Variant>> {
+        let first = pagination::validate_page_size("first", first.or(Some(100)))?;
+        let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
+        Ok(BatchedList::unlimited(rows.map(|row| Variant::with_product(Arc::clone(row), self.clone()))))
+    }
+
+    /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by
+    /// sales and scheduled price changes do not increment it.
+    fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// Creation time.
+    fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// Time of the last update of the product or one of its variants.
+    fn updated_at(&self) -> DateTime<Utc> {
+        self.0.updated_at
+    }
+}
+
+/// Descriptions of a product, as a list of at most one.
+type LoadedDescriptions = Option<Arc<[loader::ProductDescription]>>;
+
+/// Returns the description of a product, unless it is empty.
+fn find_description(descriptions: Option<&[loader::ProductDescription]>) -> Option<&loader::ProductDescription> {
+    descriptions?.first().filter(|description| description.has_text())
+}

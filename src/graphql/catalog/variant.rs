@@ -1,0 +1,174 @@
+//! Product variants.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use macros::{BatchedObject, batched_object};
+use rust_decimal::Decimal;
+
+use super::product::Product;
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    catalog::{
+        projection::ColumnSet,
+        variant::{self, Column},
+    },
+    graphql::{
+        batched::BatchedList,
+        context::{RequestContext, request_context},
+        guard::RequirePermission,
+        inventory::stock::StockLevel,
+        loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
+        scalars::clamp_to_i32,
+        shop::CurrencyCode,
+    },
+    identity::Permission,
+    inventory::StockAvailability,
+};
+
+/// Product variant: a purchasable combination of option values.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    row: Arc<variant::Model>,
+    parent_product: Option<Product>,
+}
+
+impl From<variant::Model> for Variant {
+    fn from(row: variant::Model) -> Self {
+        Self { row: Arc::new(row), parent_product: None }
+    }
+}
+
+impl Variant {
+    /// Creates a variant with its loaded product.
+    #[must_use]
+    pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
+        Self { row, parent_product: Some(product) }
+    }
+}
+
+/// Value of one option of a variant.
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
+pub struct SelectedOption {
+    /// Option name, such as `Size`.
+    pub name: String,
+    /// Option value, such as `M`.
+    pub value: String,
+}
+
+/// Product variant: a purchasable combination of option values.
+#[batched_object(columns = variant::Column, row = self.row)]
+#[Object(name = "ProductVariant")]
+impl Variant {
+    /// Global ID.
+    pub fn id(&self) -> ID {
+        ID(GlobalId::new(NodeType::Variant, self.row.id).encode())
+    }
+
+    /// SKU, unique across variants.
+    fn sku(&self) -> &str {
+        &self.row.sku
+    }
+
+    /// Title composed of the option values, such as `M / Red`; `Default` for the only variant of a simple product.
+    fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Product of the variant.
+    async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
+        if let Some(product) = &self.parent_product {
+            return Ok(product.clone());
+        }
+        let rows = request_context(ctx).load(ProductKey(self.row.product_id)).await?;
+        let missing_product = || Error::internal("finding a variant's product", "row not found");
+        rows.and_then(|rows| rows.first().cloned()).map(Product::from).ok_or_else(missing_product)
+    }
+
+    /// Regular price.
+    fn price(&self, context: &RequestContext) -> Decimal {
+        context.decimal_amount(self.row.price)
+    }
+
+    /// Current sale price; null if it is not on sale.
+    #[columns(ColumnSet::from([Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt]))]
+    fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
+        self.row.current_sale_price(context.db.now()).map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Currency of the prices.
+    fn currency(&self, context: &RequestContext) -> CurrencyCode {
+        CurrencyCode(context.app_state.config.shop.currency)
+    }
+
+    /// Start time of the current or next sale; null if it has no start or there is none.
+    fn sale_starts_at(&self, context: &RequestContext) -> Option<DateTime<Utc>> {
+        self.row.sale_starts_at.filter(|_| is_open(self.row.sale_ends_at, context))
+    }
+
+    /// End time of the current or next sale; null if it has no end or there is none.
+    fn sale_ends_at(&self, context: &RequestContext) -> Option<DateTime<Utc>> {
+        self.row.sale_ends_at.filter(|_| is_open(self.row.sale_ends_at, context))
+    }
+
+    /// Option values, in the product's order.
+    fn options(
+        &self,
+        #[load(ChoicesOf(self.row.id))] options: Option<Arc<[SelectedOption]>>,
+    ) -> BatchedList<SelectedOption> {
+        options.into()
+    }
+
+    /// Whether the variant is available for purchase.
+    fn in_stock(&self, #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>) -> bool {
+        stock.is_some_and(|stock| stock.buyable)
+    }
+
+    /// Available quantity: on hand minus reserved; 0 if stock is not tracked.
+    fn stock_quantity(&self, #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>) -> i32 {
+        stock.map_or(0, |stock| clamp_to_i32(stock.available))
+    }
+
+    /// Stock levels at each location. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn stock_levels(&self, ctx: &Context<'_>) -> Result<Vec<StockLevel>> {
+        let levels = request_context(ctx).load(LevelsOf(self.row.id)).await?;
+        Ok(levels.iter().flat_map(|levels| levels.iter().copied()).map(StockLevel).collect())
+    }
+
+    /// Weight in grams.
+    fn weight_grams(&self) -> Option<i32> {
+        self.row.weight_grams.map(clamp_to_i32)
+    }
+
+    /// Barcode: EAN, UPC or ISBN.
+    fn barcode(&self) -> Option<&str> {
+        self.row.barcode.as_deref()
+    }
+
+    /// URL of the variant's own image; null if there is none.
+    fn image(&self) -> Option<&str> {
+        self.row.image.as_deref()
+    }
+
+    /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking.
+    fn version(&self) -> i32 {
+        self.row.version
+    }
+
+    /// Creation time.
+    fn created_at(&self) -> DateTime<Utc> {
+        self.row.created_at
+    }
+
+    /// Time of the last update.
+    fn updated_at(&self) -> DateTime<Utc> {
+        self.row.updated_at
+    }
+}
+
+/// Returns whether a sale that ends at the time, or never, is not over.
+fn is_open(sale_ends_at: Option<DateTime<Utc>>, context: &RequestContext) -> bool {
+    sale_ends_at.is_none_or(|ends_at| ends_at > context.db.now())
+}

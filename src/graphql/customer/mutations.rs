@@ -1,0 +1,128 @@
+//! Customer mutations, for customers and staff.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
+
+use super::Customer;
+use crate::{
+    base::{GlobalId, Result, global_id::NodeType},
+    customer::profile::{self, ProfilePatch},
+    graphql::{
+        context::{RequestContext, request_context},
+        guard::{RequireLogin, RequirePermission},
+        input::{build_account_target, resolve_customer_id},
+        payload::payload,
+        scalars::Language,
+    },
+    identity::{Permission, account_admin},
+    privacy,
+};
+
+/// Fields of a customer to update. Omitted fields are unchanged; null clears a field.
+#[derive(Debug, InputObject)]
+pub struct CustomerUpdateInput {
+    /// First name, at most 100 characters.
+    first_name: MaybeUndefined<String>,
+    /// Last name, at most 100 characters.
+    last_name: MaybeUndefined<String>,
+    /// Phone number, in international format or the national format of the shop's country.
+    phone: MaybeUndefined<String>,
+    /// Language of notifications; null for the shop's default.
+    language: MaybeUndefined<Language>,
+}
+
+impl From<CustomerUpdateInput> for ProfilePatch {
+    fn from(input: CustomerUpdateInput) -> Self {
+        let CustomerUpdateInput { first_name, last_name, phone, language } = input;
+        let language = language.map_value(Into::into).into();
+        Self { first_name: first_name.into(), last_name: last_name.into(), phone: phone.into(), language }
+    }
+}
+
+payload!(
+    /// Payload of the customer mutations.
+    CustomerPayload {
+        /// Customer after the mutation; null if nothing was changed.
+        customer: Customer
+    }
+);
+
+payload!(
+    /// Payload of `customerDelete`.
+    CustomerDeletePayload {
+        /// ID of the erased customer; null if nothing was erased.
+        deleted_customer_id: ID
+    }
+);
+
+/// Customer mutations.
+#[derive(Debug, Default)]
+pub struct CustomerMutation;
+
+#[Object]
+impl CustomerMutation {
+    /// Updates name, phone and language of the caller or, for staff, of a customer.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
+    async fn customer_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer; defaults to the caller.")] id: Option<ID>,
+        #[graphql(desc = "Fields to update.")] input: CustomerUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<CustomerPayload> {
+        let context = request_context(ctx);
+        let updated = async {
+            let target =
+                build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, expected_version);
+            let shop_country = context.app_state.config.shop.country;
+            profile::update_profile(&context.db, target, input.into(), shop_country).await
+        };
+        CustomerPayload::from_result(updated.await)
+    }
+
+    /// Blocks a customer from logging in and revokes their sessions.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
+    async fn customer_disable(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer.")] id: ID,
+    ) -> Result<CustomerPayload> {
+        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, true).await)
+    }
+
+    /// Lifts the login block of a customer.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
+    async fn customer_enable(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer.")] id: ID,
+    ) -> Result<CustomerPayload> {
+        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, false).await)
+    }
+
+    /// Erases the personal data of the caller or, for staff, of a customer: names, email, phone number, addresses,
+    /// sessions and history. Orders are kept anonymized for accounting; open orders are anonymized once they are
+    /// finished.
+    #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
+    async fn customer_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer; defaults to the caller.")] id: Option<ID>,
+        #[graphql(desc = "Password of the caller; required for self-deletion.")] password: Option<String>,
+    ) -> Result<CustomerDeletePayload> {
+        let context = request_context(ctx);
+        let deleted = async {
+            let target = build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, None);
+            privacy::delete_account(&context.identity(), target, password).await
+        };
+        CustomerDeletePayload::from_result(
+            deleted.await.map(|account_id| GlobalId::new(NodeType::Customer, account_id).encode()),
+        )
+    }
+}
+
+async fn set_customer_disabled(context: &RequestContext, id: &ID, disabled: bool) -> Result<Customer> {
+    let target = build_account_target(context, GlobalId::decode_as(id, NodeType::Customer, "id")?, None);
+    let access_tokens = Some(&context.app_state.access_token_service);
+    Ok(account_admin::set_account_disabled(&context.db, access_tokens, target, disabled).await?.into())
+}

@@ -1,0 +1,132 @@
+//! Customer list and filter for staff, and the queries of customers.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
+
+use async_graphql::{Context, ID, InputObject, Json, Object};
+use serde_json::Value;
+
+use super::Customer;
+use crate::{
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    customer::{
+        OwnerScope,
+        queries::{self, CustomerListFilter, ResolvedCustomerFilter},
+    },
+    graphql::{
+        catalog::filter::TimeFilter,
+        context::request_context,
+        guard::{RequireLogin, RequirePermission},
+        identity::role::AccountRole,
+        loader::CustomerKey,
+        pagination::{compute_connection_cost, connection, edge, paged_list},
+    },
+    identity::{Caller, Permission, entity::account},
+    privacy,
+};
+
+/// Filter for customers. Conditions are combined with AND; omitted fields do not filter.
+#[derive(Debug, Default, InputObject)]
+pub struct CustomerFilter {
+    /// Prefix of the first name, last name, email address or phone number. Case and accents are ignored; a phone number
+    /// may be in the national format of the shop's country. At most 200 characters.
+    search: Option<String>,
+    /// Role of the account.
+    role: Option<AccountRole>,
+    /// Creation time range.
+    created_at: Option<TimeFilter>,
+    /// Whether the email address is verified.
+    verified: Option<bool>,
+    /// Whether the account is blocked from logging in.
+    disabled: Option<bool>,
+}
+
+impl CustomerFilter {
+    /// Converts the input to the domain's filter.
+    #[must_use]
+    pub fn into_customer_filter(self) -> CustomerListFilter {
+        let Self { search, role, created_at, verified, disabled } = self;
+        let created_range = created_at.map(TimeFilter::into_range).unwrap_or_default();
+        CustomerListFilter {
+            search,
+            role: role.map(Into::into),
+            created: created_range,
+            email_verified: verified,
+            disabled,
+        }
+    }
+}
+
+edge!(
+    /// Customer with its cursor.
+    CustomerEdge { cursor = "Cursor of the customer.", node: Customer = "Customer." }
+);
+
+connection!(
+    /// Page of customers with list-level fields.
+    CustomerConnection(ResolvedCustomerFilter) {
+        nodes: Vec<Customer> = "Customers of the page.",
+        edges: Vec<CustomerEdge> = "Customers of the page with their cursors.",
+        page_info = "Pagination information.",
+        total_count = "Number of customers that match the filter, across all pages.",
+    }
+);
+
+paged_list!(
+    ResolvedCustomerFilter,
+    account::Model,
+    |filter, db, request| queries::list_customers(db, filter, request),
+    |_, row| queries::encode_customer_cursor(row),
+    |filter, db| queries::count_customers(db, filter)
+);
+
+/// Customer queries.
+#[derive(Debug, Default)]
+pub struct CustomerQuery;
+
+#[Object]
+impl CustomerQuery {
+    /// The authenticated customer or staff account; null for anonymous and API-key requests.
+    async fn me(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+        let context = request_context(ctx);
+        let Caller::User { account_id, .. } = context.caller else { return Ok(None) };
+        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
+        Ok(context.load(key).await?.map(Customer::from))
+    }
+
+    /// All stored personal data of the caller, as one JSON document.
+    #[graphql(guard = "RequireLogin", complexity = "5_000")]
+    async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
+        let context = request_context(ctx);
+        context.start_customer_export()?;
+        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
+    }
+
+    /// Customer by ID, for staff; null if it does not exist.
+    #[graphql(guard = "RequirePermission(Permission::CustomerRead)")]
+    async fn customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the customer.")] id: ID,
+    ) -> Result<Option<Customer>> {
+        Customer::find(request_context(ctx), GlobalId::decode_as(&id, NodeType::Customer, "id")?).await
+    }
+
+    /// Customer and staff accounts, newest first, for staff.
+    #[graphql(
+        guard = "RequirePermission(Permission::CustomerRead)",
+        complexity = "compute_connection_cost(first, last, child_complexity)"
+    )]
+    async fn customers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: CustomerFilter,
+    ) -> Result<CustomerConnection> {
+        let page_request = PageRequest::new(first, after, last, before)?;
+        let country = request_context(ctx).app_state.config.shop.country;
+        let resolved_filter = filter.into_customer_filter().resolve(country)?;
+        Ok(CustomerConnection::new(resolved_filter, page_request))
+    }
+}

@@ -1,0 +1,8 @@
+//! Steps around the execution of an operation: parsing and validation of the document, limits, variables, and the form
+//! of the response.
+
+pub mod limits;
+pub mod document;
+pub mod variables;
+pub mod response_shape;
+pub mod document_rewrite;

@@ -1,0 +1,4 @@
+//! Stock levels, movements and their changes.
+
+pub mod stock;
+pub mod mutations;

@@ -1,0 +1,215 @@
+//! Stock mutations of staff.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
+
+use super::stock::{Location, StockLevel, StockReason};
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType},
+    graphql::{
+        context::request_context, guard::RequirePermission, idempotency::parse_idempotency_key,
+        input::parse_optional_id, payload::payload,
+    },
+    identity::Permission,
+    inventory::adjustments::{self, StockKey, StockOperation, StockSettings},
+};
+
+/// Input of `stockAdjust`.
+#[derive(Debug, InputObject)]
+pub struct StockAdjustInput {
+    /// ID of the variant.
+    variant_id: ID,
+    /// ID of the location; defaults to the shop's default location.
+    location_id: Option<ID>,
+    /// Change of the on-hand quantity; negative to reduce it.
+    delta: i32,
+    /// Reason: `RECEIVED`, `DAMAGED`, `LOST`, `RETURNED` or `CORRECTION`.
+    reason: StockReason,
+    /// Idempotency key: repeated requests with the same key and input change the stock once. Use a new UUID for each
+    /// change.
+    idempotency_key: String,
+}
+
+/// Input of `stockSet`.
+#[derive(Debug, InputObject)]
+pub struct StockSetInput {
+    /// ID of the variant.
+    variant_id: ID,
+    /// ID of the location; defaults to the shop's default location.
+    location_id: Option<ID>,
+    /// Counted on-hand quantity.
+    quantity: i32,
+    /// Expected on-hand quantity; a mismatch rejects the change.
+    expected_quantity: i32,
+    /// Idempotency key: repeated requests with the same key and input change the stock once. Use a new UUID for each
+    /// change.
+    idempotency_key: String,
+}
+
+/// Input of `stockTransfer`.
+#[derive(Debug, InputObject)]
+pub struct StockTransferInput {
+    /// ID of the variant.
+    variant_id: ID,
+    /// ID of the source location.
+    from_location_id: ID,
+    /// ID of the target location.
+    to_location_id: ID,
+    /// Quantity to move.
+    quantity: i32,
+    /// Idempotency key: repeated requests with the same key and input move the stock once. Use a new UUID for each
+    /// transfer.
+    idempotency_key: String,
+}
+
+/// Stock settings of a variant. Omitted fields are unchanged.
+#[derive(Debug, InputObject)]
+pub struct StockSettingsInput {
+    /// ID of the variant.
+    variant_id: ID,
+    /// ID of the location; defaults to the shop's default location.
+    location_id: Option<ID>,
+    /// Whether stock is tracked; untracked variants can always be bought.
+    tracked: Option<bool>,
+    /// Whether backorders are allowed: orders beyond available stock.
+    backorder: Option<bool>,
+    /// Available quantity at or below which stock is low; null disables low-stock alerts.
+    low_stock_threshold: MaybeUndefined<i32>,
+}
+
+/// Input of `locationCreate`.
+#[derive(Debug, InputObject)]
+pub struct LocationCreateInput {
+    /// Location name, at most 100 characters, unique across locations.
+    name: String,
+}
+
+payload!(
+    /// Payload of the stock mutations.
+    StockPayload {
+        /// Stock level at the location after the change (the target location of a transfer); null if nothing was
+        /// changed.
+        level: StockLevel
+    }
+);
+
+payload!(
+    /// Payload of `locationCreate`.
+    LocationPayload {
+        /// Location; null if it was not created.
+        location: Location
+    }
+);
+
+/// Stock fields of the mutation root.
+#[derive(Debug, Default)]
+pub struct StockMutation;
+
+#[Object]
+impl StockMutation {
+    /// Changes on-hand stock by a delta; reserved stock cannot be removed.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn stock_adjust(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Change of the stock.")] input: StockAdjustInput,
+    ) -> Result<StockPayload> {
+        let idempotency_key = parse_idempotency_key("stockAdjust", &input.idempotency_key, &input);
+        let result = async {
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
+            let reason = match input.reason {
+                StockReason::Opening | StockReason::Count | StockReason::Sold | StockReason::Transfer => {
+                    let message = "this is for the shop to say; say RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
+                    return Err(Error::bad_input("input.reason", message));
+                }
+                reason => reason.as_db_str(),
+            };
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
+                stock_key,
+                StockOperation::Adjust { delta: input.delta.into(), reason },
+            )
+            .await
+        };
+        StockPayload::from_result(result.await)
+    }
+
+    /// Sets on-hand stock to a counted value if it still equals `expectedQuantity`.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn stock_set(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Counted stock.")] input: StockSetInput,
+    ) -> Result<StockPayload> {
+        let idempotency_key = parse_idempotency_key("stockSet", &input.idempotency_key, &input);
+        let result = async {
+            let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
+            let operation =
+                StockOperation::Set { quantity: input.quantity.into(), expected: input.expected_quantity.into() };
+            adjustments::apply_stock_operation(&request_context(ctx).db, &idempotency_key?, stock_key, operation).await
+        };
+        StockPayload::from_result(result.await)
+    }
+
+    /// Moves stock between locations.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn stock_transfer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Stock to move.")] input: StockTransferInput,
+    ) -> Result<StockPayload> {
+        let idempotency_key = parse_idempotency_key("stockTransfer", &input.idempotency_key, &input);
+        let result = async {
+            let from_location_id =
+                GlobalId::decode_as(&input.from_location_id, NodeType::Location, "input.fromLocationId")?;
+            let to_location_id = GlobalId::decode_as(&input.to_location_id, NodeType::Location, "input.toLocationId")?;
+            let variant_id = GlobalId::decode_as(&input.variant_id, NodeType::Variant, "input.variantId")?;
+            let stock_key = StockKey { variant_id, location_id: Some(to_location_id) };
+            adjustments::apply_stock_operation(
+                &request_context(ctx).db,
+                &idempotency_key?,
+                stock_key,
+                StockOperation::Transfer { from_location_id, quantity: input.quantity.into() },
+            )
+            .await
+        };
+        StockPayload::from_result(result.await)
+    }
+
+    /// Sets tracking, backorder and low-stock threshold of a variant.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn stock_settings_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Stock settings.")] input: StockSettingsInput,
+    ) -> Result<StockPayload> {
+        let StockSettingsInput { variant_id, location_id, tracked, backorder, low_stock_threshold } = input;
+        let result = async {
+            let stock_key = parse_stock_key(&variant_id, location_id)?;
+            let threshold_update = match low_stock_threshold {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(None),
+                MaybeUndefined::Value(threshold) => Some(Some(i64::from(threshold))),
+            };
+            let settings = StockSettings { tracked, allow_backorder: backorder, low_stock_threshold: threshold_update };
+            adjustments::update_stock_settings(&request_context(ctx).db, stock_key, settings).await
+        };
+        StockPayload::from_result(result.await)
+    }
+
+    /// Creates a stock location.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn location_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Location to create.")] input: LocationCreateInput,
+    ) -> Result<LocationPayload> {
+        let LocationCreateInput { name } = input;
+        LocationPayload::from_result(adjustments::create_location(&request_context(ctx).db, &name).await)
+    }
+}
+
+fn parse_stock_key(variant_id: &ID, location_id: Option<ID>) -> Result<StockKey> {
+    let variant_id = GlobalId::decode_as(variant_id, NodeType::Variant, "input.variantId")?;
+    Ok(StockKey { variant_id, location_id: parse_optional_id(location_id, NodeType::Location, "input.locationId")? })
+}

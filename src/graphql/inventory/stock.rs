@@ -1,0 +1,267 @@
+//! Stock levels, movements and locations, for staff.
+#![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
+
+use async_graphql::{Context, Enum, ID, Object};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    graphql::{
+        catalog::variant::Variant,
+        context::{RequestContext, request_context},
+        guard::RequirePermission,
+        loader::{LocationsKey, VariantKey},
+        pagination::{compute_connection_cost, connection, paged_list},
+        scalars::clamp_to_i32,
+    },
+    identity::Permission,
+    inventory::{
+        adjustments,
+        movements::{self, StockMovement},
+        stock_level::StockLevelRow,
+    },
+};
+
+/// Stock location.
+#[derive(Debug, Clone)]
+pub struct Location(pub adjustments::StockLocation);
+
+impl From<adjustments::StockLocation> for Location {
+    fn from(row: adjustments::StockLocation) -> Self {
+        Self(row)
+    }
+}
+
+/// Stock location, such as a store or a warehouse. Staff only.
+#[Object]
+impl Location {
+    /// Global ID.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::Location, self.0.id).encode().into()
+    }
+
+    /// Name, unique across locations.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it is the default location.
+    async fn is_default(&self) -> bool {
+        self.0.is_default
+    }
+}
+
+/// Stock level of a variant at a location.
+#[derive(Debug, Clone, Copy)]
+pub struct StockLevel(pub StockLevelRow);
+
+impl From<StockLevelRow> for StockLevel {
+    fn from(row: StockLevelRow) -> Self {
+        Self(row)
+    }
+}
+
+/// Stock level of a variant at a location. Staff only.
+#[Object]
+impl StockLevel {
+    /// Variant; null if it was deleted.
+    async fn variant(&self, ctx: &Context<'_>) -> Result<Option<Variant>> {
+        let rows = request_context(ctx).load(VariantKey(self.0.variant_id)).await?;
+        Ok(rows.and_then(|rows| rows.first().cloned()).map(Variant::from))
+    }
+
+    /// Location.
+    async fn location(&self, ctx: &Context<'_>) -> Result<Location> {
+        load_location(request_context(ctx), self.0.location_id).await
+    }
+
+    /// On-hand quantity.
+    async fn on_hand(&self) -> i32 {
+        clamp_to_i32(self.0.on_hand)
+    }
+
+    /// Reserved quantity.
+    async fn reserved(&self) -> i32 {
+        clamp_to_i32(self.0.reserved)
+    }
+
+    /// Available quantity: on hand minus reserved.
+    async fn available(&self) -> i32 {
+        clamp_to_i32(self.0.available())
+    }
+
+    /// Threshold of available stock at or below which the level is low; null if there is none.
+    async fn low_stock_threshold(&self) -> Option<i32> {
+        self.0.low_stock_threshold.map(clamp_to_i32)
+    }
+
+    /// Stock movements at the location, newest first.
+    #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
+    async fn movements(
+        &self,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+    ) -> Result<StockMovementConnection> {
+        Ok(StockMovementConnection::new(LevelMovements(self.0), PageRequest::new(first, after, last, before)?))
+    }
+}
+
+/// Reason of a stock movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum StockReason {
+    /// Opening balance.
+    Opening,
+    /// Stock count.
+    Count,
+    /// Receipt from a supplier.
+    Received,
+    /// Damage.
+    Damaged,
+    /// Loss.
+    Lost,
+    /// Correction of an earlier movement.
+    Correction,
+    /// Shipment of an order.
+    Sold,
+    /// Customer return.
+    Returned,
+    /// Transfer from or to another location.
+    Transfer,
+}
+
+impl StockReason {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Opening, "opening"),
+        (Self::Count, "count"),
+        (Self::Received, "received"),
+        (Self::Damaged, "damaged"),
+        (Self::Lost, "lost"),
+        (Self::Correction, "correction"),
+        (Self::Sold, "sold"),
+        (Self::Returned, "returned"),
+        (Self::Transfer, "transfer"),
+    ];
+
+    /// Returns the database value.
+    #[must_use]
+    pub fn as_db_str(self) -> &'static str {
+        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("correction", |(_, name)| name)
+    }
+
+    fn from_db_str(name: &str) -> Self {
+        Self::ALL.iter().find(|(_, reason)| *reason == name).map_or(Self::Correction, |(reason, _)| *reason)
+    }
+}
+
+/// Stock movement. The sum of all quantity changes is the on-hand quantity.
+#[Object(name = "StockMovement")]
+impl StockMovement {
+    /// Global ID.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::StockMovement, self.id).encode().into()
+    }
+
+    /// Quantity change; negative for a decrease.
+    #[graphql(name = "delta")]
+    async fn resolve_delta(&self) -> i32 {
+        clamp_to_i32(self.delta)
+    }
+
+    /// On-hand quantity after the movement.
+    #[graphql(name = "onHand")]
+    async fn resolve_on_hand(&self) -> i32 {
+        clamp_to_i32(self.on_hand)
+    }
+
+    /// Reason of the movement.
+    #[graphql(name = "reason")]
+    async fn resolve_reason(&self) -> StockReason {
+        StockReason::from_db_str(&self.reason)
+    }
+
+    /// Reference, such as `order K7QX-3M9T`; null if there is none.
+    #[graphql(name = "reference")]
+    async fn resolve_reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
+    /// Time of the movement.
+    #[graphql(name = "createdAt")]
+    async fn resolve_created_at(&self) -> DateTime<Utc> {
+        self.created_at
+    }
+}
+
+/// Stock movements of a stock level, newest first.
+#[derive(Debug)]
+pub struct LevelMovements(StockLevelRow);
+
+connection!(
+    /// Page of stock movements.
+    StockMovementConnection(LevelMovements) {
+        nodes: Vec<StockMovement> = "Movements of the page.",
+        page_info = "Pagination information.",
+    }
+);
+
+paged_list!(
+    LevelMovements,
+    StockMovement,
+    |level, db, request| movements::list_movements(db, level.0.variant_id, level.0.location_id, request),
+    |_, row| row.cursor()
+);
+
+/// Stock levels at or below their low-stock threshold.
+#[derive(Debug)]
+pub struct LowStockLevels;
+
+connection!(
+    /// Page of stock levels at or below their low-stock threshold.
+    StockLevelConnection(LowStockLevels) {
+        nodes: Vec<StockLevel> = "Stock levels of the page.",
+        page_info = "Pagination information.",
+    }
+);
+
+paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| movements::list_low_stock(db, request), |_, row| {
+    movements::encode_low_stock_cursor(row)
+});
+
+/// Stock queries.
+#[derive(Debug, Default)]
+pub struct StockQuery;
+
+#[Object]
+impl StockQuery {
+    /// Stock locations, default location first. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn locations(&self, ctx: &Context<'_>) -> Result<Vec<Location>> {
+        let context = request_context(ctx);
+        let locations = adjustments::list_locations(&context.db).await?;
+        context.charge_list_values(ctx, locations.len())?;
+        Ok(locations.into_iter().map(Location).collect())
+    }
+
+    /// Stock levels at or below their low-stock threshold. Staff only.
+    #[graphql(
+        guard = "RequirePermission(Permission::StockWrite)",
+        complexity = "compute_connection_cost(first, last, child_complexity)"
+    )]
+    async fn low_stock(
+        &self,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+    ) -> Result<StockLevelConnection> {
+        Ok(StockLevelConnection::new(LowStockLevels, PageRequest::new(first, after, last, before)?))
+    }
+}
+
+async fn load_location(context: &RequestContext, location_id: i64) -> Result<Location> {
+    let locations = context.load(LocationsKey).await?.unwrap_or_default();
+    let location = locations.iter().find(|location| location.id == location_id).cloned();
+    location.map(Location).ok_or_else(|| Error::internal("finding a location", "row not found"))
+}

@@ -1,0 +1,10 @@
+//! Notifications sent to customers, and the preferences that switch them off.
+
+pub mod log;
+pub mod preference;
+
+use async_graphql::MergedObject;
+
+/// Notification mutations.
+#[derive(Debug, Default, MergedObject)]
+pub struct NotificationMutation(log::MessageMutation, preference::PreferenceMutation);

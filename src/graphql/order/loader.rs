@@ -1,0 +1,53 @@
+//! Data loaders of orders.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use async_graphql::dataloader::Loader;
+
+use crate::{
+    base::{Error, Result},
+    customer::OwnerScope,
+    graphql::loader::{Loaders, batch_loader, owner_scoped_loader},
+    order::{
+        OrderLineRow, OrderRow,
+        entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow},
+        queries,
+    },
+    payment::{Payment, RefundRow, entity, refunds},
+};
+
+owner_scoped_loader!(
+    /// Loads orders visible to the caller.
+    OrderKey, OrderRow, queries::find_orders_by_ids
+);
+batch_loader!(
+    /// Loads the lines of orders.
+    LinesOf, Arc<[OrderLineRow]>, |loaders, keys| queries::lines(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the history of orders.
+    HistoryOf, Arc<[OrderHistoryRow]>, |loaders, keys| queries::history(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the fulfillments of orders.
+    FulfilmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfillments(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the lines of fulfillments.
+    ParcelOf, Arc<[LineQuantityRow]>, |loaders, keys| queries::parcels(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the refunds of orders.
+    RefundsOf, Arc<[RefundRow]>, |loaders, keys| refunds::list_refunds_by_order(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the lines of refunds.
+    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| refunds::list_refund_lines(&loaders.db, keys)
+);
+batch_loader!(
+    /// Loads the payments of orders.
+    PaymentsOf, Arc<[Payment]>, |loaders, keys| entity::list_payments_by_order(&loaders.db, keys)
+);

@@ -1,0 +1,167 @@
+//! Payments and refunds of orders.
+
+use async_graphql::{Context, Enum, ID, Object};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{
+    line::{OrderLineQuantity, load_line_quantities},
+    loader::RefundedOf,
+};
+use crate::{
+    base::{GlobalId, Result, global_id::NodeType},
+    graphql::{context::request_context, guard::RequirePermission, shop::CurrencyCode},
+    identity::Permission,
+    payment,
+};
+
+/// Status of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "payment::PaymentState", name = "PaymentState")]
+pub enum OrderPaymentState {
+    /// Awaiting the provider's response.
+    Pending,
+    /// The amount is authorized and not yet captured.
+    #[graphql(name = "AUTHORISED")]
+    Authorized,
+    /// The amount was captured.
+    Captured,
+    /// The payment was declined.
+    Failed,
+    /// The authorization was voided.
+    Voided,
+}
+
+/// Payment of an order.
+#[derive(Debug, Clone)]
+pub struct OrderPayment(pub payment::Payment);
+
+/// Payment of an order.
+#[Object(name = "Payment")]
+impl OrderPayment {
+    /// Global ID.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::Payment, self.0.id).encode().into()
+    }
+
+    /// Payment provider: `manual`.
+    async fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// Reference of the payment at the provider. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
+    async fn reference(&self) -> Option<&str> {
+        self.0.reference.as_deref()
+    }
+
+    /// Status of the payment.
+    async fn status(&self) -> OrderPaymentState {
+        self.0.status.into()
+    }
+
+    /// Amount due.
+    async fn amount(&self, ctx: &Context<'_>) -> Decimal {
+        request_context(ctx).decimal_amount(self.0.amount)
+    }
+
+    /// Captured amount.
+    async fn captured_amount(&self, ctx: &Context<'_>) -> Decimal {
+        request_context(ctx).decimal_amount(self.0.captured)
+    }
+
+    /// Refunded amount.
+    async fn refunded_amount(&self, ctx: &Context<'_>) -> Decimal {
+        request_context(ctx).decimal_amount(self.0.refunded)
+    }
+
+    /// Currency of all amounts.
+    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    }
+
+    /// URL where the buyer continues the payment; null if no action is required.
+    async fn action_url(&self) -> Option<&str> {
+        self.0.action_url.as_deref()
+    }
+
+    /// Why the payment was declined; null otherwise.
+    async fn error(&self) -> Option<&str> {
+        self.0.error.as_deref()
+    }
+
+    /// Creation time.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+}
+
+/// Status of a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "payment::RefundStatus")]
+pub enum RefundState {
+    /// The provider has not executed the refund yet.
+    Pending,
+    /// The amount was refunded.
+    #[graphql(name = "DONE")]
+    Succeeded,
+    /// The provider declined the refund.
+    Failed,
+}
+
+/// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
+#[derive(Debug, Clone)]
+pub struct Refund(pub payment::RefundRow);
+
+/// Refund of an amount and the units it covers. An amount of 0.00 records units canceled or returned before payment.
+#[Object]
+impl Refund {
+    /// Global ID.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::Refund, self.0.id).encode().into()
+    }
+
+    /// Refunded amount.
+    async fn amount(&self, ctx: &Context<'_>) -> Decimal {
+        request_context(ctx).decimal_amount(self.0.amount)
+    }
+
+    /// Currency of the amount.
+    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
+        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    }
+
+    /// Status of the refund.
+    async fn status(&self) -> RefundState {
+        self.0.status.into()
+    }
+
+    /// Refunded lines; empty for a refund by amount.
+    async fn lines(&self, ctx: &Context<'_>) -> Result<Vec<OrderLineQuantity>> {
+        let context = request_context(ctx);
+        let rows = context.load(RefundedOf(self.0.id)).await?.unwrap_or_default();
+        context.charge_list_values(ctx, rows.len())?;
+        load_line_quantities(context, self.0.order_id, &rows).await
+    }
+
+    /// Part of the amount that covers shipping.
+    async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
+        request_context(ctx).decimal_amount(self.0.shipping)
+    }
+
+    /// Why the provider declined the refund; null otherwise. `refundRetry` retries it. Staff only.
+    #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
+    async fn error(&self) -> Option<&str> {
+        self.0.error.as_deref()
+    }
+
+    /// Reason; null if not given.
+    async fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// Creation time.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+}

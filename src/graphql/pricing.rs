@@ -1,0 +1,14 @@
+//! Tax rates and shipping methods.
+
+pub mod tax;
+pub mod shipping;
+
+use async_graphql::MergedObject;
+
+/// Pricing queries.
+#[derive(Debug, Default, MergedObject)]
+pub struct PricingQuery(shipping::ShippingQuery, tax::TaxQuery);
+
+/// Pricing mutations.
+#[derive(Debug, Default, MergedObject)]
+pub struct PricingMutation(shipping::ShippingMutation, tax::TaxMutation);
