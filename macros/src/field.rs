@@ -16,6 +16,8 @@ pub struct BatchedField {
     pub name: String,
     /// Type that its function returns.
     pub output: Type,
+    /// Whether it loads data itself.
+    pub loads: bool,
     /// Values of the field for `objects`, in the context `field`.
     pub values: TokenStream,
     /// `ColumnSet` that it reads for a `selection`; `None` without a row.
@@ -66,6 +68,7 @@ impl BatchedField {
         let field = Self {
             name: method.sig.ident.to_string().to_lower_camel_case(),
             output: *output.clone(),
+            loads: parameters.load.is_some(),
             values: parameters.generate_values(&function.sig.ident),
             columns,
         };

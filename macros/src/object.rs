@@ -58,7 +58,7 @@ pub fn expand_struct(item: TokenStream) -> Result<TokenStream> {
         reject_options(attrs, "graphql", &[])?;
         let values = quote!(field.render(objects.iter().map(|object| object.#ident.clone())));
         let name = quote!(#ident).to_string().to_lower_camel_case();
-        fields.push(BatchedField { name, output: ty.clone(), values, columns: None });
+        fields.push(BatchedField { name, output: ty.clone(), loads: false, values, columns: None });
     }
     let name = &object.ident;
     Ok(implement_batch_resolve(&syn::parse2(quote!(#name))?, &fields))
@@ -74,7 +74,8 @@ pub fn named_fields(input: &DeriveInput) -> Result<&Punctuated<Field, Token![,]>
 
 fn implement_batch_resolve(object: &Type, fields: &[BatchedField]) -> TokenStream {
     let names: Vec<&String> = fields.iter().map(|field| &field.name).collect();
-    let (outputs, values) = (fields.iter().map(|field| &field.output), fields.iter().map(|field| &field.values));
+    let outputs: Vec<&Type> = fields.iter().map(|field| &field.output).collect();
+    let (loads, values) = (fields.iter().map(|field| field.loads), fields.iter().map(|field| &field.values));
     quote! {
         impl crate::graphql::batched::BatchResolve for #object {
             const BATCHED_FIELDS: &'static [&'static str] = &[#(#names),*];
@@ -90,13 +91,21 @@ fn implement_batch_resolve(object: &Type, fields: &[BatchedField]) -> TokenStrea
                 }
             }
 
+            fn loads(name: &str, selection: crate::graphql::batched::Selection<'_>) -> bool {
+                match name {
+                    #(#names =>
+                        #loads || selection.loads::<<#outputs as crate::graphql::batched::BatchOutput>::Object>(),)*
+                    _ => false,
+                }
+            }
+
             fn resolve_field<'a>(
                 objects: &'a [&'a Self],
                 field: crate::graphql::batched::FieldContext<'a>,
             ) -> crate::graphql::batched::FieldValues<'a> {
                 match field.field.name() {
                     #(#names => #values,)*
-                    _ => Box::pin(::std::future::ready(Vec::new())),
+                    _ => crate::graphql::batched::FieldValues::Ready(Vec::new()),
                 }
             }
         }

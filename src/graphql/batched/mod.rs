@@ -2,7 +2,8 @@
 //!
 //! The executor creates a future for every field of every object and joins them, which is most of the cost of a list
 //! query. Here the objects of a list are resolved together, field by field: the data of a field is loaded for all
-//! objects at once, then its values are computed without waiting. The response, the errors and the statements are those
+//! objects at once, then its values are computed without waiting; fields that load nothing need no future at all. The
+//! response, the errors and the statements are those
 //! of the executor. What a batch does not support is left to it; the selection decides, before anything is loaded.
 //!
 //! Each field is declared once, in the `impl` of its object, by [`macros::batched_object`].
@@ -10,13 +11,16 @@
 mod selection;
 mod values;
 
-use std::{borrow::Cow, convert::Infallible, future::ready, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, sync::Arc};
 
 use async_graphql::{
     ContextSelectionSet, OutputType, PathSegment, Positioned, ServerError, ServerResult, Value, indexmap::IndexMap,
     parser::types::Field, registry::Registry, resolver_utils::resolve_list,
 };
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 
 use super::context::RequestContext;
 use crate::base::Result;
@@ -41,16 +45,22 @@ pub trait BatchResolve: Send + Sync + Sized {
         false
     }
 
+    /// Returns whether a field with the selection may load data.
+    #[must_use]
+    fn loads(_name: &str, _selection: Selection<'_>) -> bool {
+        false
+    }
+
     /// Resolves a supported field of all objects.
     fn resolve_field<'a>(_objects: &'a [&'a Self], _field: FieldContext<'a>) -> FieldValues<'a> {
-        Box::pin(ready(Vec::new()))
+        FieldValues::Ready(Vec::new())
     }
 }
 
 /// Objects in a scalar: there are none.
 impl BatchResolve for Infallible {}
 
-/// Resolves the selected fields of objects.
+/// Resolves the selected fields of objects: those that load data together, the others at once.
 fn resolve_objects<'a, T: BatchResolve>(
     objects: &'a [&'a T],
     selection: Selection<'a>,
@@ -58,26 +68,58 @@ fn resolve_objects<'a, T: BatchResolve>(
 ) -> BoxFuture<'a, Vec<Value>> {
     Box::pin(async move {
         let fields = selection.merge_fields();
-        let resolve_field = |field| {
-            let field = FieldContext::new(batch, field, selection);
-            match field.field.name() {
-                "__typename" => field.render(objects.iter().map(|_| T::type_name().into_owned())),
-                _ => T::resolve_field(objects, field),
-            }
-        };
-        let columns = join_all(fields.iter().map(resolve_field)).await;
-        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-        let build_object = |_| {
-            let mut object = IndexMap::with_capacity(fields.len());
-            for (field, column) in fields.iter().zip(&mut columns) {
-                if let Some(value) = column.next().flatten() {
-                    object.insert(field.response_key.clone(), value);
+        let (mut columns, mut loads) = (Vec::with_capacity(fields.len()), Vec::new());
+        for (index, field) in fields.iter().enumerate() {
+            columns.push(match resolve_field(objects, FieldContext::new(batch, field, selection)) {
+                FieldValues::Ready(values) => values,
+                FieldValues::Loading(values) => {
+                    loads.push(async move { (index, values.await) });
+                    Vec::new()
                 }
-            }
-            Value::Object(object)
-        };
-        objects.iter().map(build_object).collect()
+            });
+        }
+        for (index, values) in join_all(loads).await {
+            columns[index] = values;
+        }
+        build_objects(objects.len(), &fields, columns)
     })
+}
+
+/// Resolves the selected fields of objects, none of which loads data.
+fn resolve_objects_at_once<T: BatchResolve>(
+    objects: &[&T],
+    selection: Selection<'_>,
+    batch: ObjectBatch<'_>,
+) -> Vec<Value> {
+    let fields = selection.merge_fields();
+    let resolve = |field| match resolve_field(objects, FieldContext::new(batch, field, selection)) {
+        FieldValues::Ready(values) => values,
+        FieldValues::Loading(values) => values.now_or_never().unwrap_or_default(),
+    };
+    let columns = fields.iter().map(resolve).collect();
+    build_objects(objects.len(), &fields, columns)
+}
+
+fn resolve_field<'a, T: BatchResolve>(objects: &'a [&'a T], field: FieldContext<'a>) -> FieldValues<'a> {
+    match field.field.name() {
+        "__typename" => field.render(objects.iter().map(|_| T::type_name().into_owned())),
+        _ => T::resolve_field(objects, field),
+    }
+}
+
+/// Builds objects from the values of their fields.
+fn build_objects(object_count: usize, fields: &[SelectedField<'_>], columns: Vec<Vec<Option<Value>>>) -> Vec<Value> {
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let build_object = |_| {
+        let mut object = IndexMap::with_capacity(fields.len());
+        for (field, column) in fields.iter().zip(&mut columns) {
+            if let Some(value) = column.next().flatten() {
+                object.insert(field.response_key.clone(), value);
+            }
+        }
+        Value::Object(object)
+    };
+    (0..object_count).map(build_object).collect()
 }
 
 /// Resolves the objects of a field in a batch; `None` if the selection is not supported.
@@ -96,7 +138,11 @@ async fn resolve_batch<T: BatchResolve>(
         path
     };
     let batch = ObjectBatch { request_context: ctx.data_unchecked(), selection_context: ctx, path_of: &path_of };
-    Some(resolve_objects(objects, selection, batch).await)
+    Some(if selection.loads::<T>() {
+        resolve_objects(objects, selection, batch).await
+    } else {
+        resolve_objects_at_once(objects, selection, batch)
+    })
 }
 
 /// Object that is resolved in a batch if possible.

@@ -126,6 +126,16 @@ impl<'a> Selection<'a> {
         is_supported
     }
 
+    /// Returns whether a selected field may load data, at any level.
+    #[must_use]
+    pub fn loads<T: BatchResolve>(self) -> bool {
+        let mut loads = false;
+        self.visit_fields(&mut |field, selection| {
+            loads = loads || T::loads(field.node.name.node.as_str(), selection);
+        });
+        loads
+    }
+
     /// Returns the columns that the selected fields of an object need.
     #[must_use]
     pub fn columns<T: SelectColumns>(self) -> ColumnSet<T::Column> {

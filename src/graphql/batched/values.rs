@@ -1,6 +1,6 @@
 //! Values of the fields of a batch.
 
-use std::{convert::Infallible, future::ready, hash::Hash, sync::Arc};
+use std::{convert::Infallible, hash::Hash, sync::Arc};
 
 use async_graphql::{
     ContextSelectionSet, ID, InputType, PathSegment, ServerError, ServerResult, Value, dataloader::Loader,
@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
-use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects};
+use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects, resolve_objects_at_once};
 use crate::{
     base::{Error, Result},
     graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, shop::CurrencyCode},
@@ -40,7 +40,12 @@ pub struct FieldContext<'a> {
 }
 
 /// Values of a field, one for each object of a batch; `None` for an object whose field failed.
-pub type FieldValues<'a> = BoxFuture<'a, Vec<Option<Value>>>;
+pub enum FieldValues<'a> {
+    /// Computed without waiting.
+    Ready(Vec<Option<Value>>),
+    /// Computed from loaded data.
+    Loading(BoxFuture<'a, Vec<Option<Value>>>),
+}
 
 /// What a field resolves to.
 pub enum FieldOutput<T> {
@@ -79,7 +84,7 @@ impl<'a> FieldContext<'a> {
 
     /// Renders what the field resolves to for each object.
     pub fn render<O: BatchOutput<Object: 'a>>(self, outputs: impl Iterator<Item = O>) -> FieldValues<'a> {
-        let (mut values, mut parents) = (Vec::with_capacity(outputs.size_hint().0), Vec::new());
+        let (mut values, mut outputs_with_objects) = (Vec::with_capacity(outputs.size_hint().0), Vec::new());
         for (index, output) in outputs.enumerate() {
             values.push(match output.into_output(self) {
                 FieldOutput::Value(value) => Some(value),
@@ -88,36 +93,27 @@ impl<'a> FieldContext<'a> {
                     None
                 }
                 output => {
-                    parents.push((index, output));
+                    outputs_with_objects.push((index, output));
                     None
                 }
             });
         }
-        if parents.is_empty() {
-            return Box::pin(ready(values));
-        }
-        Box::pin(async move {
-            let objects: Vec<_> = parents.iter().flat_map(|(_, output)| output.objects()).collect();
-            let path_of = |index| {
-                let positions = |(parent, output): &(usize, FieldOutput<_>)| {
-                    let (parent, is_list) = (*parent, matches!(output, FieldOutput::List(_)));
-                    (0..output.objects().len()).map(move |child| (parent, is_list.then_some(child)))
-                };
-                let (parent, child) = parents.iter().flat_map(positions).nth(index).unwrap_or_default();
-                let mut path = self.path(parent);
-                path.extend(child.map(PathSegment::Index));
-                path
-            };
+        let children = ChildObjects { field: self, outputs: outputs_with_objects };
+        if children.outputs.is_empty() {
+            FieldValues::Ready(values)
+        } else if self.selection.loads::<O::Object>() {
+            FieldValues::Loading(Box::pin(async move {
+                let path_of = |index| children.path(index);
+                let batch = ObjectBatch { path_of: &path_of, ..self.batch };
+                let resolved = resolve_objects(&children.objects(), self.selection, batch).await;
+                children.insert_into(values, resolved)
+            }))
+        } else {
+            let path_of = |index| children.path(index);
             let batch = ObjectBatch { path_of: &path_of, ..self.batch };
-            let mut resolved = resolve_objects(&objects, self.selection, batch).await.into_iter();
-            for (index, output) in &parents {
-                values[*index] = match output {
-                    FieldOutput::List(list) => Some(Value::List(resolved.by_ref().take(list.len()).collect())),
-                    _ => resolved.next(),
-                };
-            }
-            values
-        })
+            let resolved = resolve_objects_at_once(&children.objects(), self.selection, batch);
+            FieldValues::Ready(children.insert_into(values, resolved))
+        }
     }
 
     /// Loads the keys of all objects, then renders what the field resolves to.
@@ -136,7 +132,7 @@ impl<'a> FieldContext<'a> {
         if keys.iter().all(Option::is_none) {
             return self.render(objects.iter().map(|object| output_of(object, None)));
         }
-        Box::pin(async move {
+        FieldValues::Loading(Box::pin(async move {
             let values = match self.batch.request_context.load_many(keys.iter().flatten().cloned()).await {
                 Ok(loaded) => {
                     let loaded = keys.iter().map(|key| loaded.get(key.as_ref()?).cloned());
@@ -144,14 +140,17 @@ impl<'a> FieldContext<'a> {
                 }
                 Err(error) => self.fail_all(objects.len(), &self.to_server_error(error)),
             };
-            values.await
-        })
+            match values {
+                FieldValues::Ready(values) => values,
+                FieldValues::Loading(values) => values.await,
+            }
+        }))
     }
 
     /// Reports an error of the field for every object.
     pub fn fail_all(self, object_count: usize, error: &ServerError) -> FieldValues<'a> {
         (0..object_count).for_each(|index| self.report(index, error.clone()));
-        Box::pin(ready(vec![None; object_count]))
+        FieldValues::Ready(vec![None; object_count])
     }
 
     /// Reports an error as the executor does: the response omits the field, until it is shaped.
@@ -167,6 +166,43 @@ impl<'a> FieldContext<'a> {
 
     fn to_server_error(self, error: Error) -> ServerError {
         async_graphql::Error::from(error).into_server_error(self.field.field.pos)
+    }
+}
+
+/// Objects in a field.
+struct ChildObjects<'a, T> {
+    field: FieldContext<'a>,
+    /// Outputs that contain objects, with the indexes of the objects whose field it is.
+    outputs: Vec<(usize, FieldOutput<T>)>,
+}
+
+impl<T> ChildObjects<'_, T> {
+    fn objects(&self) -> Vec<&T> {
+        self.outputs.iter().flat_map(|(_, output)| output.objects()).collect()
+    }
+
+    /// Returns the path of the child object with an index.
+    fn path(&self, index: usize) -> Vec<PathSegment> {
+        let positions = |(parent, output): &(usize, FieldOutput<T>)| {
+            let (parent, is_list) = (*parent, matches!(output, FieldOutput::List(_)));
+            (0..output.objects().len()).map(move |child| (parent, is_list.then_some(child)))
+        };
+        let (parent, child) = self.outputs.iter().flat_map(positions).nth(index).unwrap_or_default();
+        let mut path = self.field.path(parent);
+        path.extend(child.map(PathSegment::Index));
+        path
+    }
+
+    /// Inserts the resolved objects into the values of the field.
+    fn insert_into(&self, mut values: Vec<Option<Value>>, resolved: Vec<Value>) -> Vec<Option<Value>> {
+        let mut resolved = resolved.into_iter();
+        for (index, output) in &self.outputs {
+            values[*index] = match output {
+                FieldOutput::List(list) => Some(Value::List(resolved.by_ref().take(list.len()).collect())),
+                _ => resolved.next(),
+            };
+        }
+        values
     }
 }
 
