@@ -266,9 +266,9 @@ async fn invalid_documents_are_rejected(backend: Backend) {
         ("query($v: Boolean) { products(first: $v) { totalCount } }", json!({})),
         ("{ products(first: 1, filter: { inStock: true, inStock: false }) { totalCount } }", json!({})),
         ("{ products(first: 1, orderBy: { field: \"NEWEST\" }) { totalCount } }", json!({})),
-        ("query($v: ProductOrderField = \"NEWEST\") { products(orderBy: { field: $v }) { totalCount } }", json!({})),
-        ("query($v: ProductOrderField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": "OLDEST" })),
-        ("query($v: ProductOrderField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": 1 })),
+        ("query($v: ProductSortField = \"NEWEST\") { products(orderBy: { field: $v }) { totalCount } }", json!({})),
+        ("query($v: ProductSortField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": "OLDEST" })),
+        ("query($v: ProductSortField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": 1 })),
         ("query($v: ID!) { node(id: $v) { id } }", json!({})),
         ("query($v: ID!) { node(id: $v) { id } }", json!({ "v": null })),
         ("query($v: [ID!]!) { nodes(ids: $v) { id } }", json!({ "v": ["a", null] })),
@@ -284,7 +284,7 @@ async fn invalid_documents_are_rejected(backend: Backend) {
     }
     let valid = [
         (
-            "query($v: ProductOrderField!) { products(first: 1, orderBy: { field: $v }) { nodes { id } } }",
+            "query($v: ProductSortField!) { products(first: 1, orderBy: { field: $v }) { nodes { id } } }",
             json!({ "v": "NEWEST" }),
         ),
         ("query($v: [ID!]!) { nodes(ids: $v) { id } }", json!({ "v": [] })),

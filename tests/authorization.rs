@@ -31,10 +31,10 @@ const PUBLIC_MUTATIONS: [&str; 19] = [
     "cartLinesUpdate",
     "cartLinesRemove",
     "cartClear",
-    "cartAddressSet",
-    "cartShippingMethodSet",
-    "cartNoteSet",
-    "cartContactSet",
+    "cartAddressUpdate",
+    "cartShippingMethodUpdate",
+    "cartNoteUpdate",
+    "cartContactUpdate",
     "checkoutComplete",
     "orderCreate",
     "orderCancel",
@@ -51,9 +51,9 @@ const CUSTOMER_MUTATIONS: [&str; 13] = [
     "addressCreate",
     "addressUpdate",
     "addressDelete",
-    "addressSetDefault",
+    "addressDefaultSet",
     "cartMerge",
-    "notificationPreferenceSet",
+    "notificationPreferenceUpdate",
 ];
 /// Queries available to all callers.
 const PUBLIC_QUERIES: [&str; 11] =
@@ -210,7 +210,8 @@ async fn staff_mutations_by_a_customer_are_forbidden(backend: Backend) {
         );
         forbidden.push(name);
     }
-    for staff in ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "messageResend"]
+    for staff in
+        ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "notificationResend"]
     {
         assert!(forbidden.contains(&staff), "{staff} is not asked for");
     }

@@ -23,7 +23,7 @@ async fn create_authorized_order(backend: Backend) -> (TestApp, std::sync::Arc<F
     let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Authorized).await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
-    assert_eq!(order_and_payment_status(&placed_order), ("CONFIRMED", "AUTHORISED"));
+    assert_eq!(order_and_payment_status(&placed_order), ("CONFIRMED", "AUTHORIZED"));
     let staff = app.login(Role::Staff).await;
     (app, payment_provider, placed_order, staff)
 }
@@ -37,7 +37,7 @@ async fn capture_with_lost_response_is_retried(backend: Backend) {
     );
     assert_eq!(
         (order_and_payment_status(&captured_order), payment_provider.balance()),
-        (("CONFIRMED", "AUTHORISED"), 20_000),
+        (("CONFIRMED", "AUTHORIZED"), 20_000),
         "taken there, not known here"
     );
     let line = json!([{ "lineId": placed_order["lines"][0]["id"], "quantity": 1 }]);
@@ -97,14 +97,14 @@ async fn void_that_is_declined_refunds_the_captured_amount(backend: Backend) {
     );
     assert_eq!(
         (order_and_payment_status(&canceled_order), payment_provider.balance()),
-        (("CANCELLED", "VOIDED"), 20_000)
+        (("CANCELED", "VOIDED"), 20_000)
     );
     payment_provider.set_capture_response(FakePaymentResponse::Succeeded);
     app.clock.set(parse_datetime("2026-11-01T09:00:31Z"));
     app.run_pending_jobs().await;
     assert_eq!(
         (order_and_payment_status(&reload_order(&app, &placed_order).await), payment_provider.balance()),
-        (("CANCELLED", "REFUNDED"), 0)
+        (("CANCELED", "REFUNDED"), 0)
     );
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
@@ -113,13 +113,13 @@ async fn void_that_is_declined_refunds_the_captured_amount(backend: Backend) {
 async fn void_that_is_declined_without_capture_queries_payment_status(backend: Backend) {
     let (app, payment_provider, placed_order, staff) = create_authorized_order(backend).await;
     // The provider captured the payment on its own.
-    payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 20_000);
     payment_provider.set_void_response(FakePaymentResponse::Declined);
     expect_order(&app.run_order_mutation(&staff, "orderCancel", order_id(&placed_order), None).await, "orderCancel");
     app.run_pending_jobs().await;
     assert_eq!(
         (order_and_payment_status(&reload_order(&app, &placed_order).await), payment_provider.balance()),
-        (("CANCELLED", "REFUNDED"), 0)
+        (("CANCELED", "REFUNDED"), 0)
     );
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
@@ -134,20 +134,20 @@ async fn pending_payment_is_polled_until_it_expires(backend: Backend) {
     for (time, expected_requests) in [("09:00:31", 4), ("09:00:45", 4), ("09:01:10", 6)] {
         app.clock.set(parse_datetime(&format!("2026-11-01T{time}Z")));
         app.run_pending_jobs().await;
-        assert_eq!(payment_provider.request_keys("authorise").len(), expected_requests, "{time}");
+        assert_eq!(payment_provider.request_keys("authorize").len(), expected_requests, "{time}");
     }
     // The buyer pays without a webhook: the server polls the provider.
-    payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 10_000);
+    payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 10_000);
     app.clock.set(parse_datetime("2026-11-01T09:10:00Z"));
     app.run_pending_jobs().await;
     assert_eq!(order_and_payment_status(&reload_order(&app, &paid).await), ("CONFIRMED", "PAID"));
     app.clock.set(parse_datetime("2026-11-01T09:16:00Z"));
     app.run_pending_jobs().await;
-    assert_eq!(order_and_payment_status(&reload_order(&app, &unpaid).await), ("CANCELLED", "VOIDED"));
-    let expected_requests = payment_provider.request_keys("authorise").len();
+    assert_eq!(order_and_payment_status(&reload_order(&app, &unpaid).await), ("CANCELED", "VOIDED"));
+    let expected_requests = payment_provider.request_keys("authorize").len();
     app.clock.set(parse_datetime("2026-11-01T12:00:00Z"));
     app.run_pending_jobs().await;
-    assert_eq!(payment_provider.request_keys("authorise").len(), expected_requests, "finished orders are not polled");
+    assert_eq!(payment_provider.request_keys("authorize").len(), expected_requests, "finished orders are not polled");
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
 }

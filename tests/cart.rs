@@ -197,9 +197,9 @@ async fn line_add_statement_count_is_independent_of_cart_size(backend: Backend) 
     let ids = create_products(&app, 102).await;
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
     let (small, full) = (app.create_cart(None, &lines[..1]).await, app.create_cart(None, &lines[..100]).await);
-    let query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
+    let query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
         lines { quantity unitPrice } itemCount } userErrors { code } } }";
-    let full_query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
+    let full_query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
         lines { quantity total tax variant { name } } subtotal total problems { code } availableShippingMethods { price } }
         userErrors { code } } }";
     let read_query = "query($id: ID!) { cart(id: $id) { lines { total variant { sku } } total problems { code } } }";
@@ -274,10 +274,10 @@ async fn cart_of_another_customer_is_not_accessible(backend: Backend) {
     let rest = [
         "cartClear(id: $id)",
         "cartLinesRemove(id: $id, variantIds: [])",
-        "cartNoteSet(id: $id, note: \"mine\")",
-        "cartContactSet(id: $id, input: { email: \"mine@example.com\" })",
-        "cartShippingMethodSet(id: $id)",
-        "cartAddressSet(id: $id, input: { shipping: null })",
+        "cartNoteUpdate(id: $id, note: \"mine\")",
+        "cartContactUpdate(id: $id, input: { email: \"mine@example.com\" })",
+        "cartShippingMethodUpdate(id: $id)",
+        "cartAddressUpdate(id: $id, input: { shipping: null })",
     ];
     for token in [None, Some(own_token.as_str()), Some(staff.as_str())] {
         let response = app.mutate_cart_lines(token, "cartLinesAdd", &id, &[(&mug, 1)]).await;
@@ -358,7 +358,7 @@ async fn stale_cart_version_is_rejected(backend: Backend) {
     let mug = app.create_product("mug", 10, Some(50)).await;
     let id = app.create_cart(None, &[(&mug, 1)]).await;
     let version = app.query_cart(None, &id).await["version"].clone();
-    let query = "mutation($id: ID!, $lines: [CartLineInput!]!, $version: Int) {
+    let query = "mutation($id: ID!, $lines: [LineInput!]!, $version: Int) {
         cartLinesAdd(id: $id, lines: $lines, expectedVersion: $version) { cart { version } userErrors { code field } } }";
     let variables = json!({ "id": id, "lines": line_inputs(&[(&mug, 1)]), "version": version });
     let (first, second) =

@@ -60,19 +60,17 @@ impl Change {
     /// Executes the change; returns the version and lines of the response, or `None` if it was rejected.
     async fn ask(self, shop: &TestApp, (cart, goods): (&str, &[String]), number: usize) -> Option<(i64, Lines)> {
         let (mutation, declared, passed, value) = match self {
-            Self::Add(sku) => ("cartLinesAdd", "[CartLineInput!]!", "lines", line_inputs(&[(&goods[sku], 1)])),
-            Self::Set(sku, many) => {
-                ("cartLinesUpdate", "[CartLineInput!]!", "lines", line_inputs(&[(&goods[sku], many)]))
-            }
+            Self::Add(sku) => ("cartLinesAdd", "[LineInput!]!", "lines", line_inputs(&[(&goods[sku], 1)])),
+            Self::Set(sku, many) => ("cartLinesUpdate", "[LineInput!]!", "lines", line_inputs(&[(&goods[sku], many)])),
             Self::Remove(sku) => ("cartLinesRemove", "[ID!]!", "variantIds", json!([goods[sku]])),
             Self::Clear => ("cartClear", "Int", "expectedVersion", Value::Null),
-            Self::Note => ("cartNoteSet", "String", "note", json!(format!("note {number}"))),
+            Self::Note => ("cartNoteUpdate", "String", "note", json!(format!("note {number}"))),
             Self::Contact => {
-                ("cartContactSet", "CartContactInput!", "input", json!({ "email": format!("{number}@example.com") }))
+                ("cartContactUpdate", "CartContactInput!", "input", json!({ "email": format!("{number}@example.com") }))
             }
             Self::Address => {
                 let current = json!({ "lastName": "Kamau", "line1": format!("Street {number}"), "city": "Nairobi", "countryCode": "KE" });
-                ("cartAddressSet", "CartAddressInput!", "input", json!({ "shipping": { "address": current } }))
+                ("cartAddressUpdate", "CartAddressInput!", "input", json!({ "shipping": { "address": current } }))
             }
         };
         let query = format!(

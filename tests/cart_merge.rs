@@ -143,14 +143,14 @@ async fn merge_keeps_customer_details_over_guest_details(backend: Backend) {
     let customer_cart = app.create_cart(Some(&token), &[(&mug, 1)]).await;
     let guest = app.create_cart(None, &[(&mug, 2)]).await;
     let set_details = "mutation($id: ID!, $note: String!, $email: String) {
-        cartNoteSet(id: $id, note: $note) { userErrors { code } }
-        cartContactSet(id: $id, input: { email: $email }) { userErrors { code } } }";
+        cartNoteUpdate(id: $id, note: $note) { userErrors { code } }
+        cartContactUpdate(id: $id, input: { email: $email }) { userErrors { code } } }";
     app.query_as(&token, set_details, json!({ "id": customer_cart, "note": "mine", "email": null }))
         .await
-        .data_at("/cartNoteSet");
+        .data_at("/cartNoteUpdate");
     app.query_with_variables(set_details, json!({ "id": guest, "note": "theirs", "email": "guest@example.com" }))
         .await
-        .data_at("/cartNoteSet");
+        .data_at("/cartNoteUpdate");
     let merged = merge_cart(&app, &token, &guest).await;
     let cart = merged.data_at("/cartMerge/cart");
     assert_eq!((&cart["note"], &cart["email"]), (&json!("mine"), &json!("guest@example.com")));

@@ -23,10 +23,10 @@ integration_tests![
 ];
 
 const SET_CART_ADDRESS: &str =
-    "mutation($id: ID!, $input: CartAddressInput!) { cartAddressSet(id: $id, input: $input) {
+    "mutation($id: ID!, $input: CartAddressInput!) { cartAddressUpdate(id: $id, input: $input) {
     cart { version shippingAddress { city phone country } billingAddress { city } tax } userErrors { code field } } }";
 const SET_SHIPPING_METHOD: &str =
-    "mutation($id: ID!, $method: ID) { cartShippingMethodSet(id: $id, shippingMethodId: $method) {
+    "mutation($id: ID!, $method: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $method) {
     cart { shipping shippingMethod { method { name } price } total } userErrors { code field message } } }";
 
 /// Inserts tax rates directly: country, category, basis points, included.
@@ -72,14 +72,14 @@ async fn cart_totals_include_discount_tax_and_shipping(backend: Backend) {
     let chosen = app
         .query_with_variables(SET_SHIPPING_METHOD, json!({ "id": id, "method": shipping_methods[1]["method"]["id"] }))
         .await;
-    let cart = chosen.data_at("/cartShippingMethodSet/cart");
+    let cart = chosen.data_at("/cartShippingMethodUpdate/cart");
     assert_eq!((&cart["shipping"], &cart["total"]), (&json!("400.00"), &json!("583.00")));
     assert_eq!(query_totals(&app, &id).await, json!(["233.00", "50.00", "400.00", "80.41", "80.41", "583.00"]));
     // Standard shipping is free above a minimum total.
     let standard = app
         .query_with_variables(SET_SHIPPING_METHOD, json!({ "id": id, "method": shipping_methods[0]["method"]["id"] }))
         .await;
-    assert_eq!(standard.data_at("/cartShippingMethodSet/cart/shipping"), "350.00");
+    assert_eq!(standard.data_at("/cartShippingMethodUpdate/cart/shipping"), "350.00");
     app.execute_sql("UPDATE variant SET price = 1000000 WHERE sku = 'BOWL'").await.expect("a price");
     assert_eq!(query_totals(&app, &id).await[2], "0.00");
 }
@@ -151,7 +151,7 @@ async fn tax_rate_follows_the_shipping_country(backend: Backend) {
     let set = app
         .query_with_variables(SET_CART_ADDRESS, json!({ "id": id, "input": { "shipping": { "address": address } } }))
         .await;
-    assert_eq!(set.data_at("/cartAddressSet/cart/shippingAddress/phone"), "+4930901820");
+    assert_eq!(set.data_at("/cartAddressUpdate/cart/shippingAddress/phone"), "+4930901820");
     assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "0.00", "19.00", "0.00", "119.00"]));
     address["countryCode"] = json!("TZ");
     address["phone"] = Value::Null;
@@ -170,24 +170,24 @@ async fn cart_details_are_validated(backend: Backend) {
     };
     let address_response = set(&token, json!({ "shipping": { "addressId": saved } })).await;
     let address = json!({ "city": "Nairobi", "phone": "+254712345678", "country": "Kenya" });
-    assert_eq!(address_response.data_at("/cartAddressSet/cart/shippingAddress"), &address);
+    assert_eq!(address_response.data_at("/cartAddressUpdate/cart/shippingAddress"), &address);
     // The cart has a copy: the saved address can be deleted.
-    let delete = format!("mutation {{ addressDelete(id: \"{saved}\") {{ deletedAddressId }} }}");
-    app.query_as(&token, &delete, json!({})).await.data_at("/addressDelete/deletedAddressId");
+    let delete = format!("mutation {{ addressDelete(id: \"{saved}\") {{ deletedId }} }}");
+    app.query_as(&token, &delete, json!({})).await.data_at("/addressDelete/deletedId");
     let mut billing_address = home_address();
     billing_address["city"] = json!("Kisumu");
     let address_response = set(&token, json!({ "billing": { "address": billing_address } })).await;
-    let cart = address_response.data_at("/cartAddressSet/cart");
+    let cart = address_response.data_at("/cartAddressUpdate/cart");
     assert_eq!((&cart["shippingAddress"], &cart["billingAddress"]["city"]), (&address, &json!("Kisumu")));
     let cleared = set(&token, json!({ "billing": null })).await;
-    assert_eq!(cleared.data_at("/cartAddressSet/cart/billingAddress"), &Value::Null);
-    assert_eq!(cleared.data_at("/cartAddressSet/cart/shippingAddress"), &address);
+    assert_eq!(cleared.data_at("/cartAddressUpdate/cart/billingAddress"), &Value::Null);
+    assert_eq!(cleared.data_at("/cartAddressUpdate/cart/shippingAddress"), &address);
 
     let problem = |code: &str, field: &str| vec![(code.to_owned(), field.to_owned())];
     let other_address = create_address(&app, &other, home_address()).await;
     for missing in [other_address, saved] {
         let response = set(&token, json!({ "shipping": { "addressId": missing } })).await;
-        assert_eq!(response.user_errors("cartAddressSet"), problem("NOT_FOUND", "input.shipping.addressId"));
+        assert_eq!(response.user_errors("cartAddressUpdate"), problem("NOT_FOUND", "input.shipping.addressId"));
     }
     let mut invalid_address = home_address();
     invalid_address["countryCode"] = json!("");
@@ -197,27 +197,27 @@ async fn cart_details_are_validated(backend: Backend) {
         problem("VALIDATION_ERROR", "input.shipping.countryCode"),
         problem("VALIDATION_ERROR", "input.shipping.phone"),
     ];
-    assert_eq!(response.user_errors("cartAddressSet"), expected.concat());
+    assert_eq!(response.user_errors("cartAddressUpdate"), expected.concat());
 
-    let contact = "mutation($id: ID!, $input: CartContactInput!) { cartContactSet(id: $id, input: $input) {
+    let contact = "mutation($id: ID!, $input: CartContactInput!) { cartContactUpdate(id: $id, input: $input) {
         cart { email phone } userErrors { code field } } }";
     let set_contact = async |input: Value| app.query_as(&token, contact, json!({ "id": id, "input": input })).await;
     let contact_response = set_contact(json!({ "email": " wanjiku@example.com ", "phone": "0712 345678" })).await;
     let expected = json!({ "email": "wanjiku@example.com", "phone": "+254712345678" });
-    assert_eq!(contact_response.data_at("/cartContactSet/cart"), &expected);
+    assert_eq!(contact_response.data_at("/cartContactUpdate/cart"), &expected);
     let rejected = set_contact(json!({ "email": "nobody", "phone": "12" })).await;
     let both = [problem("VALIDATION_ERROR", "input.email"), problem("VALIDATION_ERROR", "input.phone")];
-    assert_eq!(rejected.user_errors("cartContactSet"), both.concat());
-    let note = "mutation($id: ID!, $note: String) { cartNoteSet(id: $id, note: $note) { cart { note email } userErrors { code field } } }";
+    assert_eq!(rejected.user_errors("cartContactUpdate"), both.concat());
+    let note = "mutation($id: ID!, $note: String) { cartNoteUpdate(id: $id, note: $note) { cart { note email } userErrors { code field } } }";
     let set_note = async |text: Value| app.query_as(&token, note, json!({ "id": id, "note": text })).await;
     let note_response = set_note(json!(" Ring twice.\nBeware of the dog. ")).await;
-    assert_eq!(note_response.data_at("/cartNoteSet/cart/note"), "Ring twice.\nBeware of the dog.");
-    assert_eq!(note_response.data_at("/cartNoteSet/cart/email"), "wanjiku@example.com");
+    assert_eq!(note_response.data_at("/cartNoteUpdate/cart/note"), "Ring twice.\nBeware of the dog.");
+    assert_eq!(note_response.data_at("/cartNoteUpdate/cart/email"), "wanjiku@example.com");
     for text in ["x".repeat(1001), "a\u{7}b".to_owned()] {
-        assert_eq!(set_note(json!(text)).await.user_errors("cartNoteSet"), problem("VALIDATION_ERROR", "note"));
+        assert_eq!(set_note(json!(text)).await.user_errors("cartNoteUpdate"), problem("VALIDATION_ERROR", "note"));
     }
-    assert_eq!(set_note(json!("é".repeat(1000))).await.user_errors("cartNoteSet"), []);
-    assert_eq!(set_note(Value::Null).await.data_at("/cartNoteSet/cart/note"), &Value::Null);
+    assert_eq!(set_note(json!("é".repeat(1000))).await.user_errors("cartNoteUpdate"), []);
+    assert_eq!(set_note(Value::Null).await.data_at("/cartNoteUpdate/cart/note"), &Value::Null);
 }
 
 async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend) {
@@ -235,7 +235,7 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
     };
     let chosen = choose(json!(courier)).await;
     assert_eq!(
-        chosen.data_at("/cartShippingMethodSet/cart/shippingMethod"),
+        chosen.data_at("/cartShippingMethodUpdate/cart/shippingMethod"),
         &json!({ "method": { "name": "Courier" }, "price": "3300.00" })
     );
     let code = async || app.query_cart(None, &id).await["problems"][0]["code"].clone();
@@ -244,7 +244,7 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
     assert_eq!(code().await, "SHIPPING_METHOD_NOT_AVAILABLE");
     let rejected = choose(json!(courier)).await;
     assert_eq!(
-        rejected.user_errors("cartShippingMethodSet"),
+        rejected.user_errors("cartShippingMethodUpdate"),
         [("ILLEGAL_TRANSITION".into(), "shippingMethodId".into())]
     );
     app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&product, 1)]).await;
@@ -255,11 +255,11 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
     assert_eq!(code().await, "SHIPPING_METHOD_NOT_AVAILABLE");
     for method in [json!(courier), json!(GlobalId::new(NodeType::ShippingMethod, 999).encode())] {
         assert_eq!(
-            choose(method).await.user_errors("cartShippingMethodSet"),
+            choose(method).await.user_errors("cartShippingMethodUpdate"),
             [("NOT_FOUND".into(), "shippingMethodId".into())]
         );
     }
     let none = choose(Value::Null).await;
-    assert_eq!(none.data_at("/cartShippingMethodSet/cart/shippingMethod"), &Value::Null);
+    assert_eq!(none.data_at("/cartShippingMethodUpdate/cart/shippingMethod"), &Value::Null);
     assert_eq!(code().await, Value::Null);
 }

@@ -70,9 +70,9 @@ async fn customer_carts_are_exported_and_erased(backend: Backend) {
     let token = app.login(Role::Customer).await;
     let id = app.create_cart(Some(&token), &[(&mug, 2)]).await;
     let set_address = "mutation($id: ID!, $address: PostalAddressInput!) {
-        cartAddressSet(id: $id, input: { shipping: { address: $address } }) { userErrors { code } } }";
+        cartAddressUpdate(id: $id, input: { shipping: { address: $address } }) { userErrors { code } } }";
     let response = app.query_as(&token, set_address, json!({ "id": id, "address": home_address() })).await;
-    assert_eq!(response.user_errors("cartAddressSet"), []);
+    assert_eq!(response.user_errors("cartAddressUpdate"), []);
     let export = app.query_as(&token, "{ customerExport }", json!({})).await;
     let cart = export.data_at("/customerExport/carts/0");
     assert_eq!(
@@ -81,7 +81,7 @@ async fn customer_carts_are_exported_and_erased(backend: Backend) {
     );
     assert_eq!(cart["shippingAddress"]["line1"], "Moi Avenue 1");
     let deleted =
-        app.query_as(&token, "mutation { customerDelete { deletedCustomerId userErrors { code } } }", json!({})).await;
+        app.query_as(&token, "mutation { customerDelete { deletedId userErrors { code } } }", json!({})).await;
     assert_eq!(deleted.user_errors("customerDelete"), []);
     assert_eq!(
         app.query_scalar("SELECT count(*) FROM cart").await + app.query_scalar("SELECT count(*) FROM cart_line").await,

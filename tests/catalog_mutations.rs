@@ -28,7 +28,7 @@ const UPDATE_PRODUCT: &str = "mutation($id: ID!, $input: ProductUpdateInput!, $e
     product { id slug name vendor description version price salePrice images { url } image options { name values }
         variants { sku name version options { name value } } } userErrors { code field message } } }";
 const CREATE_VARIANT: &str =
-    "mutation($id: ID!, $input: ProductVariantInput!) { variantCreate(productId: $id, input: $input) {
+    "mutation($id: ID!, $input: ProductVariantInput!) { productVariantCreate(productId: $id, input: $input) {
     variant { id name product { version } } userErrors { code field } } }";
 
 /// Returns code and path of every user error.
@@ -164,30 +164,30 @@ async fn product_options_are_renamed_reordered_and_added(backend: Backend) {
     assert_eq!(format_user_errors(&rejected, "productUpdate"), ["ALREADY_EXISTS input.options"]);
     let duplicate_variant = json!({ "sku": "TWIN", "price": "5", "options": ["red", "M", "slim"] });
     let rejected = app.query_as(&admin, CREATE_VARIANT, json!({ "id": id, "input": duplicate_variant })).await;
-    assert_eq!(format_user_errors(&rejected, "variantCreate"), ["ALREADY_EXISTS input.options"]);
+    assert_eq!(format_user_errors(&rejected, "productVariantCreate"), ["ALREADY_EXISTS input.options"]);
     let third = json!({ "sku": "L-RED", "price": "4", "options": ["Red", "L", "Slim"] });
     let created = app.query_as(&admin, CREATE_VARIANT, json!({ "id": id, "input": third })).await;
-    assert_eq!(created.data_at("/variantCreate/variant/name"), "Red / L / Slim");
-    let variant = created.data_at("/variantCreate/variant/id").clone();
-    let update = "mutation($id: ID!, $input: ProductVariantInput!) { variantUpdate(id: $id, input: $input) {
+    assert_eq!(created.data_at("/productVariantCreate/variant/name"), "Red / L / Slim");
+    let variant = created.data_at("/productVariantCreate/variant/id").clone();
+    let update = "mutation($id: ID!, $input: ProductVariantInput!) { productVariantUpdate(id: $id, input: $input) {
         variant { stockQuantity inStock price product { price inStock } } userErrors { code field } } }";
     let input = json!({ "price": "3.50", "stockQuantity": 0 });
     let changed = app.query_as(&admin, update, json!({ "id": variant, "input": input })).await;
     let expected = json!({ "stockQuantity": 0, "inStock": false, "price": "3.50", "product": { "price": "3.50", "inStock": true } });
-    assert_eq!(changed.data_at("/variantUpdate/variant"), &expected);
-    let delete =
-        "mutation($id: ID!) { variantDelete(id: $id) { product { variants { id sku } } userErrors { code field } } }";
+    assert_eq!(changed.data_at("/productVariantUpdate/variant"), &expected);
+    let delete = "mutation($id: ID!) { productVariantDelete(id: $id) { product { variants { id sku } } userErrors { code field } } }";
     let variants_left = app.query_as(&admin, delete, json!({ "id": variant })).await;
-    let variants_left = variants_left.data_at("/variantDelete/product/variants").as_array().expect("a list").clone();
+    let variants_left =
+        variants_left.data_at("/productVariantDelete/product/variants").as_array().expect("a list").clone();
     assert_eq!(variants_left.len(), 2);
     let variant_result = app.query_as(&admin, delete, json!({ "id": variants_left[0]["id"] })).await;
-    assert_eq!(format_user_errors(&variant_result, "variantDelete"), [""; 0]);
+    assert_eq!(format_user_errors(&variant_result, "productVariantDelete"), [""; 0]);
     let last = app.query_as(&admin, delete, json!({ "id": variants_left[1]["id"] })).await;
-    assert_eq!(format_user_errors(&last, "variantDelete"), ["ILLEGAL_TRANSITION id"]);
+    assert_eq!(format_user_errors(&last, "productVariantDelete"), ["ILLEGAL_TRANSITION id"]);
     // A deleted variant is restored by its SKU.
     let deleted_variant_input = json!({ "sku": "L-RED", "price": "4", "options": ["Red", "L", "Slim"] });
     let restored = app.query_as(&admin, CREATE_VARIANT, json!({ "id": id, "input": deleted_variant_input })).await;
-    assert_eq!(restored.data_at("/variantCreate/variant/id"), &variant);
+    assert_eq!(restored.data_at("/productVariantCreate/variant/id"), &variant);
     app.run_pending_jobs().await;
 }
 

@@ -48,11 +48,11 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
         rejected.user_errors("checkoutComplete"),
         error_pairs(&[("VALIDATION_ERROR", "input.shippingMethodId")])
     );
-    let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodSet(id: $id, shippingMethodId: $way) { userErrors { code } } }";
+    let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $way) { userErrors { code } } }";
     assert_eq!(
         app.query_with_variables(choose, json!({ "id": cart, "way": shipping_method }))
             .await
-            .user_errors("cartShippingMethodSet"),
+            .user_errors("cartShippingMethodUpdate"),
         []
     );
     let response = app.complete_checkout(None, "k1", &cart, json!({ "phone": "0712 345678" })).await;
@@ -75,17 +75,17 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
     assert_eq!(confirmed["status"], "CONFIRMED");
     let parcel = json!({ "idempotencyKey": "p1", "carrier": "G4S", "trackingNumber": "KE1",
         "trackingUrl": "https://track.example/KE1" });
-    let fulfill = Some(("OrderFulfilInput!", parcel));
+    let fulfill = Some(("OrderFulfillInput!", parcel));
     let sent = expect_order(
-        &app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), fulfill.clone()).await,
-        "orderFulfil",
+        &app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), fulfill.clone()).await,
+        "orderFulfill",
     );
-    assert_eq!((&sent["status"], &sent["fulfilmentStatus"]), (&json!("SHIPPED"), &json!("FULFILLED")));
+    assert_eq!((&sent["status"], &sent["fulfillmentStatus"]), (&json!("SHIPPED"), &json!("FULFILLED")));
     // A replayed request sends no further notification.
     assert_eq!(
         expect_order(
-            &app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), fulfill).await,
-            "orderFulfil"
+            &app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), fulfill).await,
+            "orderFulfill"
         ),
         sent
     );
@@ -133,7 +133,7 @@ async fn customer_order_uses_saved_contact_and_is_listed(backend: Backend) {
     let update = "mutation { customerUpdate(input: { phone: \"0733 000001\" }) { userErrors { code } } }";
     assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
     // For logged-in customers the email, phone and address come from the account.
-    let query = "mutation($items: [OrderItemInput!]!) { orderCreate(input: { items: $items, idempotencyKey: \"one\" }) {
+    let query = "mutation($items: [LineInput!]!) { orderCreate(input: { items: $items, idempotencyKey: \"one\" }) {
         order { number email phone total shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
     let placed_order = app.query_as(&token, query, json!({ "items": [{ "variantId": mug }] })).await;
     let placed_order = expect_order(&placed_order, "orderCreate");

@@ -246,10 +246,10 @@ async fn concurrent_cancel_and_fulfill_allow_only_one(backend: Backend) {
         expect_order(&app.run_order_mutation(&staff, "orderConfirm", order_id(&placed), None).await, "orderConfirm");
         placed_orders.push(placed);
     }
-    let parcel = Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p" })));
+    let parcel = Some(("OrderFulfillInput!", json!({ "idempotencyKey": "p" })));
     let both = placed_orders.iter().enumerate().map(async |(round, placed)| {
         let cancel = app.run_order_mutation(&staff, "orderCancel", order_id(placed), None);
-        let fulfill = app.run_order_mutation(&staff, "orderFulfil", order_id(placed), parcel.clone());
+        let fulfill = app.run_order_mutation(&staff, "orderFulfill", order_id(placed), parcel.clone());
         if round % 2 == 0 {
             join(cancel, fulfill).await
         } else {
@@ -261,7 +261,7 @@ async fn concurrent_cancel_and_fulfill_allow_only_one(backend: Backend) {
     for ((canceled, fulfilled), placed) in join_all(both).await.iter().zip(&placed_orders) {
         let expected_errors = error_pairs(&[("ILLEGAL_TRANSITION", "id")]);
         let reloaded = reload_order(&app, placed).await;
-        if fulfilled.user_errors("orderFulfil").is_empty() {
+        if fulfilled.user_errors("orderFulfill").is_empty() {
             assert_eq!(
                 (canceled.user_errors("orderCancel"), &reloaded["status"]),
                 (expected_errors, &json!("SHIPPED"))
@@ -269,10 +269,10 @@ async fn concurrent_cancel_and_fulfill_allow_only_one(backend: Backend) {
             sent += 2;
         } else {
             assert_eq!(
-                (fulfilled.user_errors("orderFulfil"), canceled.user_errors("orderCancel")),
+                (fulfilled.user_errors("orderFulfill"), canceled.user_errors("orderCancel")),
                 (expected_errors, vec![])
             );
-            assert_eq!(reloaded["status"], "CANCELLED");
+            assert_eq!(reloaded["status"], "CANCELED");
         }
     }
     assert_eq!(query_stock(&app, "MUG").await, (100 - sent, 0));
@@ -291,16 +291,16 @@ async fn concurrent_fulfillments_ship_each_unit_once(backend: Backend) {
         let parcels = (0..6).map(async |index| {
             let lines = json!([{ "lineId": placed["lines"][0]["id"], "quantity": if index < 3 { 3 } else { 1 } }]);
             let input = json!({ "idempotencyKey": format!("p{index}"), "lines": lines });
-            app.run_order_mutation(&staff, "orderFulfil", order_id(&placed), Some(("OrderFulfilInput!", input))).await
+            app.run_order_mutation(&staff, "orderFulfill", order_id(&placed), Some(("OrderFulfillInput!", input))).await
         });
         let all = join_all(parcels).await;
         let shipped_quantity: i64 = all
             .iter()
             .zip([3, 3, 3, 1, 1, 1])
-            .filter(|(placed, _)| placed.user_errors("orderFulfil").is_empty())
+            .filter(|(placed, _)| placed.user_errors("orderFulfill").is_empty())
             .map(|(_, sent)| sent)
             .sum();
-        let (_, rejections) = count_outcomes(&all, "orderFulfil");
+        let (_, rejections) = count_outcomes(&all, "orderFulfill");
         assert!(
             rejections.iter().all(|code| code == "VALIDATION_ERROR" || code == "ILLEGAL_TRANSITION"),
             "{rejections:?}"

@@ -52,9 +52,9 @@ async fn checkout_over_http(app: &TestApp, token: Option<&str>, variant_ids: &[S
     let shipping_methods = app.query_maybe_as(token, shipping_methods, json!({ "id": cart })).await;
     let shipping_method = shipping_methods.data_at("/cart/availableShippingMethods/0/method");
     assert_eq!(shipping_method["name"], "Standard");
-    let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodSet(id: $id, shippingMethodId: $way) { userErrors { code } } }";
+    let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $way) { userErrors { code } } }";
     let chosen = app.query_maybe_as(token, choose, json!({ "id": cart, "way": shipping_method["id"] })).await;
-    assert_eq!(chosen.user_errors("cartShippingMethodSet"), []);
+    assert_eq!(chosen.user_errors("cartShippingMethodUpdate"), []);
     expect_order(&app.complete_checkout(token, "a word", &cart, overrides).await, "checkoutComplete")
 }
 
@@ -73,7 +73,7 @@ async fn checkout_in_graphiql(
 /// Confirms, ships and delivers an order as staff.
 async fn fulfill_and_deliver(app: &TestApp, staff: &str, placed_order: &Value) {
     // A guest's manual payment is authorized when staff confirm the order.
-    let payment = if placed_order["email"] == "wanjiku@example.com" { "PENDING" } else { "AUTHORISED" };
+    let payment = if placed_order["email"] == "wanjiku@example.com" { "PENDING" } else { "AUTHORIZED" };
     assert_eq!(
         (&placed_order["status"], &placed_order["paymentStatus"]),
         (&json!("PENDING"), &json!(payment)),
@@ -82,9 +82,9 @@ async fn fulfill_and_deliver(app: &TestApp, staff: &str, placed_order: &Value) {
     expect_order(&app.run_order_mutation(staff, "orderConfirm", order_id(placed_order), None).await, "orderConfirm");
     let parcel = json!({ "idempotencyKey": "p", "carrier": "G4S", "trackingNumber": format!("KE-{}", order_number(placed_order)) });
     expect_order(
-        &app.run_order_mutation(staff, "orderFulfil", order_id(placed_order), Some(("OrderFulfilInput!", parcel)))
+        &app.run_order_mutation(staff, "orderFulfill", order_id(placed_order), Some(("OrderFulfillInput!", parcel)))
             .await,
-        "orderFulfil",
+        "orderFulfill",
     );
     expect_order(&app.run_order_mutation(staff, "orderCapture", order_id(placed_order), None).await, "orderCapture");
     let delivered_order = expect_order(

@@ -164,7 +164,7 @@ const CRASH_INVARIANT_VIOLATIONS: [(&str, &str); 4] = [
 async fn query_orders(db: &Db) -> Vec<AcknowledgedOrder> {
     // The statuses as the schema spells them.
     let sql = "SELECT replace(email, '@example.com', '') AS key, number, \
-        CASE status WHEN 'canceled' THEN 'CANCELLED' ELSE upper(status) END AS status FROM orders";
+        CASE status WHEN 'canceled' THEN 'CANCELED' ELSE upper(status) END AS status FROM orders";
     let rows = db.writer_connection().query_all_raw(Statement::from_string(db.backend(), sql)).await.expect("rows");
     let text = |row: &sea_orm::QueryResult, name: &str| row.try_get::<String>("", name).expect("text");
     let mut all: Vec<_> = rows

@@ -23,7 +23,7 @@ integration_tests![
 ];
 
 pub const CREATE_ADDRESS: &str = "mutation($id: ID, $input: AddressCreateInput!) { addressCreate(customerId: $id, input: $input) {
-    address { id version isDefaultShipping isDefaultBilling phone countryCode country } userErrors { code field message } } }";
+    address { id version defaultShipping defaultBilling phone countryCode country } userErrors { code field message } } }";
 const UPDATE_CUSTOMER: &str = "mutation($id: ID, $input: CustomerUpdateInput!, $version: Int) {
     customerUpdate(id: $id, input: $input, expectedVersion: $version) {
     customer { firstName lastName phone version } userErrors { code field message } } }";
@@ -31,10 +31,9 @@ const UPDATE_ADDRESS: &str = "mutation($id: ID!, $input: AddressUpdateInput!, $v
     addressUpdate(id: $id, input: $input, expectedVersion: $version) {
     address { company city phone version } userErrors { code field } } }";
 const SET_DEFAULT_ADDRESS: &str =
-    "mutation($id: ID!, $for: [AddressPurpose!]!) { addressSetDefault(id: $id, purposes: $for) {
+    "mutation($id: ID!, $for: [AddressPurpose!]!) { addressDefaultSet(id: $id, purposes: $for) {
     address { id version } userErrors { code field } } }";
-const DELETE_ADDRESS: &str =
-    "mutation($id: ID!) { addressDelete(id: $id) { deletedAddressId userErrors { code field } } }";
+const DELETE_ADDRESS: &str = "mutation($id: ID!) { addressDelete(id: $id) { deletedId userErrors { code field } } }";
 const DEFAULT_ADDRESSES: &str =
     "{ me { id defaultShippingAddress { id } defaultBillingAddress { id } addresses { id } } }";
 
@@ -118,10 +117,10 @@ async fn first_address_becomes_default_shipping_and_billing(backend: Backend) {
     let token = app.login(Role::Customer).await;
     let created = app.query_as(&token, CREATE_ADDRESS, json!({ "input": home_address() })).await;
     let address = created.data_at("/addressCreate/address");
-    assert_eq!((&address["isDefaultShipping"], &address["isDefaultBilling"]), (&json!(true), &json!(true)));
+    assert_eq!((&address["defaultShipping"], &address["defaultBilling"]), (&json!(true), &json!(true)));
     assert_eq!((&address["version"], &address["countryCode"]), (&json!(1), &json!("KE")));
     let second = app.query_as(&token, CREATE_ADDRESS, json!({ "input": home_address() })).await;
-    assert_eq!(second.data_at("/addressCreate/address/isDefaultShipping"), false);
+    assert_eq!(second.data_at("/addressCreate/address/defaultShipping"), false);
     let id = &address["id"];
     let update = async |input: Value, version: i32| {
         app.query_as(&token, UPDATE_ADDRESS, json!({ "id": id, "input": input, "version": version })).await
@@ -151,12 +150,12 @@ async fn default_address_moves_and_is_cleared_on_delete(backend: Backend) {
     let set = |purposes: Value| json!({ "id": second, "for": purposes });
     app.query_as(&token, SET_DEFAULT_ADDRESS, set(json!(["BILLING", "SHIPPING"])))
         .await
-        .data_at("/addressSetDefault/address/id");
+        .data_at("/addressDefaultSet/address/id");
     assert_eq!(defaults().await, (Some(second.clone()), Some(second.clone())));
     let missing = app.query_as(&token, SET_DEFAULT_ADDRESS, set(json!([]))).await;
-    assert_eq!(missing.user_errors("addressSetDefault"), [("VALIDATION_ERROR".into(), "purposes".into())]);
+    assert_eq!(missing.user_errors("addressDefaultSet"), [("VALIDATION_ERROR".into(), "purposes".into())]);
     let deleted = app.query_as(&token, DELETE_ADDRESS, json!({ "id": second })).await;
-    assert_eq!(deleted.data_at("/addressDelete/deletedAddressId"), &json!(second));
+    assert_eq!(deleted.data_at("/addressDelete/deletedId"), &json!(second));
     assert_eq!(defaults().await, (None, None));
     let repeated = app.query_as(&token, DELETE_ADDRESS, json!({ "id": second })).await;
     assert_eq!(repeated.user_errors("addressDelete"), [("NOT_FOUND".into(), "id".into())]);
@@ -214,7 +213,7 @@ async fn concurrent_default_address_changes_leave_one_default(backend: Backend) 
     let set = async |id: &str| {
         let chosen =
             app.query_as(&token, SET_DEFAULT_ADDRESS, json!({ "id": id, "for": ["SHIPPING", "BILLING"] })).await;
-        assert_eq!(chosen.user_errors("addressSetDefault"), [], "{}", chosen.body);
+        assert_eq!(chosen.user_errors("addressDefaultSet"), [], "{}", chosen.body);
     };
     for _ in 0..10 {
         tokio::join!(set(&first), set(&second), set(&first), set(&second));
@@ -239,7 +238,7 @@ async fn data_of_another_customer_is_not_accessible(backend: Backend) {
 
     let mutations = [
         ("addressUpdate", UPDATE_ADDRESS, json!({ "id": address, "input": { "city": "Mombasa" } })),
-        ("addressSetDefault", SET_DEFAULT_ADDRESS, json!({ "id": address, "for": ["SHIPPING"] })),
+        ("addressDefaultSet", SET_DEFAULT_ADDRESS, json!({ "id": address, "for": ["SHIPPING"] })),
         ("addressDelete", DELETE_ADDRESS, json!({ "id": address })),
         ("addressCreate", CREATE_ADDRESS, json!({ "id": other, "input": home_address() })),
         ("customerUpdate", UPDATE_CUSTOMER, json!({ "id": other, "input": { "firstName": "Mine" } })),

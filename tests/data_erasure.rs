@@ -24,7 +24,7 @@ const REGISTER_CUSTOMER: &str =
     "mutation { customerRegister(input: { email: \"wanjiku.kamau@example.com\", password: \"correct horse\",
     firstName: \"Wanjiku\", lastName: \"Kamau\" }) { tokens { accessToken refreshToken } userErrors { code } } }";
 const DELETE_CUSTOMER: &str = "mutation($password: String) { customerDelete(password: $password) {
-    deletedCustomerId userErrors { code field } } }";
+    deletedId userErrors { code field } } }";
 
 async fn register_customer(app: &TestApp) -> (String, String) {
     let created = app.query(REGISTER_CUSTOMER).await;
@@ -33,8 +33,8 @@ async fn register_customer(app: &TestApp) -> (String, String) {
     let (token, refresh) = (token_named("accessToken"), token_named("refreshToken"));
     create_address(app, &token, home_address()).await;
     let deleted_address = create_address(app, &token, home_address()).await;
-    let remove = format!("mutation {{ addressDelete(id: \"{deleted_address}\") {{ deletedAddressId }} }}");
-    app.query_as(&token, &remove, json!({})).await.data_at("/addressDelete/deletedAddressId");
+    let remove = format!("mutation {{ addressDelete(id: \"{deleted_address}\") {{ deletedId }} }}");
+    app.query_as(&token, &remove, json!({})).await.data_at("/addressDelete/deletedId");
     let update = "mutation { customerUpdate(input: { phone: \"0712 345678\" }) { customer { phone } } }";
     assert_eq!(
         app.query_as(&token, update, json!({})).await.data_at("/customerUpdate/customer/phone"),
@@ -69,7 +69,7 @@ async fn deleted_customer_leaves_no_personal_data(backend: Backend) {
         assert!(before.contains(trace), "the test data has no {trace}");
     }
     let deleted = delete_customer(&app, &token, Some("correct horse")).await;
-    assert!(deleted.data_at("/customerDelete/deletedCustomerId").is_string());
+    assert!(deleted.data_at("/customerDelete/deletedId").is_string());
     let after = dump_account_tables(&app).await;
     for trace in traces {
         assert!(!after.contains(trace), "{trace} is left in {after}");
@@ -103,9 +103,9 @@ async fn staff_delete_of_a_customer_hides_the_account(backend: Backend) {
     let (token, _) = register_customer(&app).await;
     let id = query_account_id(&app, &token).await;
     let admin = app.login(Role::Admin).await;
-    let query = "mutation($id: ID) { customerDelete(id: $id) { deletedCustomerId userErrors { code field } } }";
+    let query = "mutation($id: ID) { customerDelete(id: $id) { deletedId userErrors { code field } } }";
     let deleted = app.query_as(&admin, query, json!({ "id": id })).await;
-    assert_eq!(deleted.data_at("/customerDelete/deletedCustomerId"), &json!(id));
+    assert_eq!(deleted.data_at("/customerDelete/deletedId"), &json!(id));
     let repeated = app.query_as(&admin, query, json!({ "id": id })).await;
     assert_eq!(repeated.user_errors("customerDelete").len(), 1);
     let response =
@@ -167,7 +167,7 @@ async fn orders_of_a_deleted_customer_are_anonymized(backend: Backend) {
         read_order(&staff, &others).await,
     ];
     assert!(before[..2].iter().all(|one| one.to_string().contains("Wanjiku")), "{before:?}");
-    delete_customer(&app, &token, Some("correct horse")).await.data_at("/customerDelete/deletedCustomerId");
+    delete_customer(&app, &token, Some("correct horse")).await.data_at("/customerDelete/deletedId");
     let after = read_order(&staff, &canceled_order).await;
     assert!(!after.to_string().to_lowercase().contains("wanjiku"), "{after}");
     for field in ["number", "status", "total", "lines"] {
@@ -186,10 +186,10 @@ async fn orders_of_a_deleted_customer_are_anonymized(backend: Backend) {
         (&before[1]["shippingAddress"], &before[1]["email"])
     );
     assert!(app.execute_sql("UPDATE orders SET email = 'again@example.com'").await.is_err(), "a name comes back");
-    let parcel = Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p" })));
+    let parcel = Some(("OrderFulfillInput!", json!({ "idempotencyKey": "p" })));
     expect_order(
-        &app.run_order_mutation(&staff, "orderFulfil", order_id(&confirmed_order), parcel).await,
-        "orderFulfil",
+        &app.run_order_mutation(&staff, "orderFulfill", order_id(&confirmed_order), parcel).await,
+        "orderFulfill",
     );
     expect_order(
         &app.run_order_mutation(&staff, "orderDeliver", order_id(&confirmed_order), None).await,

@@ -33,8 +33,8 @@ async fn start_app_with_orders(backend: Backend) -> TestApp {
     let line = &paid["lines"][0]["id"];
     let parcel = json!({ "idempotencyKey": "p", "carrier": "G4S", "lines": [{ "lineId": line, "quantity": 1 }] });
     expect_order(
-        &app.run_order_mutation(&staff, "orderFulfil", order_id(&paid), Some(("OrderFulfilInput!", parcel))).await,
-        "orderFulfil",
+        &app.run_order_mutation(&staff, "orderFulfill", order_id(&paid), Some(("OrderFulfillInput!", parcel))).await,
+        "orderFulfill",
     );
     let refund = json!({ "idempotencyKey": "r", "lines": [{ "lineId": line, "quantityUnfulfilled": 1 }] });
     expect_order(

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 12;
 
 const CHECKOUT: &str = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
     order { number } userErrors { code message } } }";
-const ADD: &str = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
+const ADD: &str = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
     cart { version } userErrors { code } } }";
 const REGISTER: &str = "mutation($input: CustomerRegisterInput!) { customerRegister(input: $input) {
     tokens { refreshToken } userErrors { code } } }";

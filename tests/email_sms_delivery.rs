@@ -82,7 +82,7 @@ pub async fn enqueue_notification(
 pub async fn query_messages(app: &TestApp, filter: &str) -> Vec<Value> {
     let staff = app.login(Role::Admin).await;
     let query = format!(
-        "{{ messages(first: 100{filter}) {{ nodes {{ id event channel recipient state why attempts subject providerId
+        "{{ notifications(first: 100{filter}) {{ nodes {{ id event channel recipient state why attempts subject providerId
             language sentAt }} }} }}"
     );
     let response: GraphqlResponse = app.query_as(&staff, &query, json!({})).await;
@@ -153,12 +153,12 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     // Resending creates another email with the same content.
     let staff = app.login(Role::Staff).await;
     let resend_mutation =
-        "mutation($id: ID!) { messageResend(id: $id) { message { state attempts } userErrors { code field } } }";
+        "mutation($id: ID!) { notificationResend(id: $id) { message { state attempts } userErrors { code field } } }";
     let id = json!({ "id": message_list[0]["id"] });
     let sent = app.query_as(&staff, resend_mutation, id.clone()).await;
-    assert_eq!(sent.data_at("/messageResend/message"), &json!({ "state": "QUEUED", "attempts": 0 }));
+    assert_eq!(sent.data_at("/notificationResend/message"), &json!({ "state": "QUEUED", "attempts": 0 }));
     let repeated = app.query_as(&staff, resend_mutation, id).await;
-    assert_eq!(repeated.user_errors("messageResend"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
+    assert_eq!(repeated.user_errors("notificationResend"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
     app.drain_jobs().await;
     let emails = smtp_server.received_emails().await;
     assert_eq!((emails.len(), &emails[1]["text"]), (2, &email["text"]));

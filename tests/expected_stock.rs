@@ -17,7 +17,8 @@ integration_tests![
 
 const PRODUCT: &str = "mutation($id: ID!, $input: ProductUpdateInput!) { productUpdate(id: $id, input: $input) {
     product { name } userErrors { code field message } } }";
-const VARIANT: &str = "mutation($id: ID!, $input: ProductVariantInput!) { variantUpdate(id: $id, input: $input) {
+const VARIANT: &str =
+    "mutation($id: ID!, $input: ProductVariantInput!) { productVariantUpdate(id: $id, input: $input) {
     userErrors { code field message } } }";
 const UPSERT: &str = "mutation($input: [ProductUpsertInput!]!, $atomic: Boolean!) {
     productsUpsert(input: $input, atomic: $atomic) { created updated userErrors { code field message } } }";
@@ -45,8 +46,8 @@ async fn sell(shop: &TestApp, token: &str, variant: &Value, quantity: i64) {
     let id = made.data_at("/orderCreate/order/id").as_str().expect("an order").to_owned();
     shop.run_order_mutation(token, "orderConfirm", &id, None).await;
     let input = json!({ "idempotencyKey": "parcel" });
-    let sent = shop.run_order_mutation(token, "orderFulfil", &id, Some(("OrderFulfilInput!", input))).await;
-    assert_eq!(sent.user_errors("orderFulfil"), []);
+    let sent = shop.run_order_mutation(token, "orderFulfill", &id, Some(("OrderFulfillInput!", input))).await;
+    assert_eq!(sent.user_errors("orderFulfill"), []);
 }
 
 /// Asserts that one count was rejected, at this field, with the actual quantity in the message.
@@ -62,7 +63,7 @@ async fn expected_stock_that_is_on_hand_is_accepted(backend: Backend) {
     let answer = shop.query_as(&token, PRODUCT, json!({ "id": product, "input": stock_input(8, 5) })).await;
     assert_eq!((answer.user_errors("productUpdate"), on_hand(&shop, "MUG").await), (vec![], 8));
     let answer = shop.query_as(&token, VARIANT, json!({ "id": variant, "input": stock_input(9, 8) })).await;
-    assert_eq!((answer.user_errors("variantUpdate"), on_hand(&shop, "MUG").await), (vec![], 9));
+    assert_eq!((answer.user_errors("productVariantUpdate"), on_hand(&shop, "MUG").await), (vec![], 9));
     let rows = json!([{ "slug": "mug", "stockQuantity": 7, "expectedStockQuantity": 9 },
         { "slug": "pot", "name": "Pot", "sku": "POT", "price": "1.00", "stockQuantity": 3, "expectedStockQuantity": 0 }]);
     let answer = shop.query_as(&token, UPSERT, json!({ "input": rows, "atomic": false })).await;
@@ -82,7 +83,7 @@ async fn expected_stock_after_a_sale_is_refused_with_its_path(backend: Backend) 
     assert_refused(&answer, "productUpdate", "input.expectedStockQuantity", 3);
     let stale = json!({ "stockQuantity": 5, "expectedStockQuantity": 5 });
     let answer = shop.query_as(&token, VARIANT, json!({ "id": variant, "input": stale })).await;
-    assert_refused(&answer, "variantUpdate", "input.expectedStockQuantity", 3);
+    assert_refused(&answer, "productVariantUpdate", "input.expectedStockQuantity", 3);
     // Nothing of the request was written; it succeeds after reading again.
     assert_eq!(shop.query_scalar("SELECT count(*) FROM product WHERE name = 'Renamed'").await, 0);
     assert_eq!(on_hand(&shop, "MUG").await, 3);

@@ -193,7 +193,7 @@ async fn frozen_instance_does_not_stop_the_other_and_resumes_correctly(backend: 
         let AcknowledgedOrder { idempotency_key: key, number: order, status } = one;
         let matching_order_sql = format!(
             "SELECT count(*) FROM orders WHERE number = '{order}' AND email = '{key}@example.com' \
-             AND CASE status WHEN 'canceled' THEN 'CANCELLED' ELSE upper(status) END = '{status}'"
+             AND CASE status WHEN 'canceled' THEN 'CANCELED' ELSE upper(status) END = '{status}'"
         );
         assert_eq!(query_scalar(&db, &matching_order_sql).await, 1, "{one:?}");
     }

@@ -61,15 +61,15 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
     app.create_product("bowl", 100, Some(1)).await;
     let bowl = app.query_variant_id("BOWL").await;
     let orders = expect_order(&app.create_order(Some(&customer), "k", &[(&bowl, 1)], json!({})).await, "orderCreate");
-    assert_eq!((order_and_payment_status(&orders), &orders["expiresAt"]), (("PENDING", "AUTHORISED"), &Value::Null));
+    assert_eq!((order_and_payment_status(&orders), &orders["expiresAt"]), (("PENDING", "AUTHORIZED"), &Value::Null));
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     app.run_pending_jobs().await;
     let reloaded = reload_order(&app, &placed_order).await;
-    assert_eq!(order_and_payment_status(&reloaded), ("CANCELLED", "VOIDED"), "{reloaded}");
+    assert_eq!(order_and_payment_status(&reloaded), ("CANCELED", "VOIDED"), "{reloaded}");
     let last = reloaded["history"].as_array().and_then(|all| all.last()).expect("an entry");
     assert_eq!(last["note"], "the shop did not confirm the order in time");
     assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
-    assert_eq!(order_and_payment_status(&reload_order(&app, &orders).await), ("PENDING", "AUTHORISED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &orders).await), ("PENDING", "AUTHORIZED"));
     expect_order(&app.complete_checkout(None, "k2", &cart, json!({})).await, "checkoutComplete");
     app.assert_invariants().await;
 }
@@ -86,7 +86,7 @@ async fn confirmed_guest_order_does_not_expire(backend: Backend) {
         expect_order(&app.run_order_mutation(&staff, "orderConfirm", order_id(&first), None).await, "orderConfirm");
     assert_eq!(
         (order_and_payment_status(&confirmed), &confirmed["expiresAt"]),
-        (("CONFIRMED", "AUTHORISED"), &Value::Null)
+        (("CONFIRMED", "AUTHORIZED"), &Value::Null)
     );
     // Money over the counter confirms as well.
     let paid =
@@ -94,7 +94,7 @@ async fn confirmed_guest_order_does_not_expire(backend: Backend) {
     assert_eq!(order_and_payment_status(&paid), ("CONFIRMED", "PAID"));
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     app.run_pending_jobs().await;
-    assert_eq!(order_and_payment_status(&reload_order(&app, &first).await), ("CONFIRMED", "AUTHORISED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &first).await), ("CONFIRMED", "AUTHORIZED"));
     assert_eq!(order_and_payment_status(&reload_order(&app, &second).await), ("CONFIRMED", "PAID"));
     assert_eq!(app.query_scalar("SELECT COUNT(*) FROM stock_reservation WHERE expires_at IS NULL").await, 2);
     app.assert_invariants().await;
@@ -148,7 +148,7 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
     app.clock.set(parse_datetime(AFTER_GUEST_ORDER_EXPIRY));
     let expired_count = savannah::sales::expire::expire_overdue_orders(&app.db, None).await;
     assert_eq!(expired_count.unwrap_or_else(|reason| panic!("{}", reason.log_message())), 1);
-    assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELLED");
+    assert_eq!(reload_order(&app, &placed_order).await["status"], "CANCELED");
 }
 
 async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
@@ -188,9 +188,9 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     // Staff send the one that was skipped all the same.
     let staff = app.login(Role::Admin).await;
     let skipped = query_messages(&app, ", filter: { state: SKIPPED }").await;
-    let resend = "mutation($id: ID!) { messageResend(id: $id) { message { state } userErrors { code } } }";
+    let resend = "mutation($id: ID!) { notificationResend(id: $id) { message { state } userErrors { code } } }";
     let resend_response = app.query_as(&staff, resend, json!({ "id": skipped[0]["id"] })).await;
-    assert_eq!(resend_response.data_at("/messageResend/message/state"), "QUEUED");
+    assert_eq!(resend_response.data_at("/notificationResend/message/state"), "QUEUED");
     app.drain_jobs().await;
     assert_eq!(read_sent_emails(&app).len(), 5);
 }
@@ -311,8 +311,8 @@ async fn guest_erasure_leaves_no_personal_data(backend: Backend) {
         expect_order(&app.create_order(None, "a", &[(&mug, 1)], overrides.clone()).await, "orderCreate");
     let open = expect_order(&app.create_order(None, "b", &[(&mug, 1)], overrides).await, "orderCreate");
     let cart = app.create_cart(None, &[(&mug, 1)]).await;
-    let contact = "mutation($id: ID!) { cartContactSet(id: $id, input: { email: \"njeri@example.com\" }) { userErrors { code } } }";
-    assert_eq!(app.query_with_variables(contact, json!({ "id": cart })).await.user_errors("cartContactSet"), []);
+    let contact = "mutation($id: ID!) { cartContactUpdate(id: $id, input: { email: \"njeri@example.com\" }) { userErrors { code } } }";
+    assert_eq!(app.query_with_variables(contact, json!({ "id": cart })).await.user_errors("cartContactUpdate"), []);
     let admin = app.login(Role::Admin).await;
     expect_order(&app.run_order_mutation(&admin, "orderCancel", order_id(&canceled_order), None).await, "orderCancel");
     app.drain_jobs().await;

@@ -19,8 +19,12 @@ integration_tests![
 const CATALOG_EDITS: [(&str, &str, &str); 6] = [
     ("productUpdate", "ProductUpdateInput!", r#"{ "name": "Mug, large", "vendor": "Kiln", "tags": ["new"] }"#),
     ("productUpdate", "ProductUpdateInput!", r#"{ "description": "<p>Deep.</p>" }"#),
-    ("variantUpdate", "ProductVariantInput!", r#"{ "price": "120.00" }"#),
-    ("variantUpdate", "ProductVariantInput!", r#"{ "price": "120.00", "salePrice": "90.00", "stockQuantity": 500 }"#),
+    ("productVariantUpdate", "ProductVariantInput!", r#"{ "price": "120.00" }"#),
+    (
+        "productVariantUpdate",
+        "ProductVariantInput!",
+        r#"{ "price": "120.00", "salePrice": "90.00", "stockQuantity": 500 }"#,
+    ),
     ("productArchive", "", "null"),
     ("productUpdate", "ProductUpdateInput!", r#"{ "status": "ACTIVE" }"#),
 ];
@@ -108,8 +112,13 @@ async fn product_edited_during_checkout_causes_no_deadlock(backend: Backend) {
             let name = format!(r#"{{ "name": "Mug {round}" }}"#);
             run_catalog_edit(&app, &staff, ("productUpdate", "ProductUpdateInput!", &name), (&product, &variant)).await;
             let price = format!(r#"{{ "price": "{}.00" }}"#, 100 + round);
-            run_catalog_edit(&app, &staff, ("variantUpdate", "ProductVariantInput!", &price), (&product, &variant))
-                .await;
+            run_catalog_edit(
+                &app,
+                &staff,
+                ("productVariantUpdate", "ProductVariantInput!", &price),
+                (&product, &variant),
+            )
+            .await;
         }
     };
     let (outcomes, ()) = join(join_all(buyers), editors).await;

@@ -212,7 +212,11 @@ impl ModelBasedRun {
             4 | 5 => {
                 let lines = (self.random_below(2) == 0).then(|| self.choose_line_quantities(index));
                 let input = json!({ "lines": lines.as_deref().map(|lines| self.line_inputs(index, lines)) });
-                ("orderFulfil", Some(("OrderFulfilInput!", input)), self.ledger.fulfill_order(index, lines.as_deref()))
+                (
+                    "orderFulfill",
+                    Some(("OrderFulfillInput!", input)),
+                    self.ledger.fulfill_order(index, lines.as_deref()),
+                )
             }
             _ => {
                 let operation = self.random_below(5);
@@ -347,7 +351,7 @@ impl ModelBasedRun {
     /// Fails unless the shop stands as the paper says.
     async fn assert_matches_ledger(&self, when: &str) {
         let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on ProductVariant { stockLevels { onHand reserved location { id } } } }
-            orders(first: 100) { nodes { id status paymentStatus fulfilmentStatus
+            orders(first: 100) { nodes { id status paymentStatus fulfillmentStatus
             lines { quantityFulfilled quantityRefunded quantityUnfulfilled quantityCanceled quantityReturned } payments { capturedAmount refundedAmount } } } }";
         let response = self.app.query_as(&self.staff_token, query, json!({ "ids": self.variant_ids })).await;
         for (index, variant) in self.ledger.variants.iter().enumerate() {
@@ -371,7 +375,7 @@ impl ModelBasedRun {
                     "quantityReturned": ledger_line.returned })
             });
             let expected = json!({ "status": ledger_order.status, "paymentStatus": ledger_order.payment_status(),
-                "fulfilmentStatus": ledger_order.fulfillment_status(), "lines": lines.collect::<Vec<_>>(),
+                "fulfillmentStatus": ledger_order.fulfillment_status(), "lines": lines.collect::<Vec<_>>(),
                 "payments": [{ "capturedAmount": format_minor_units(ledger_order.captured()), "refundedAmount": format_minor_units(ledger_order.refunded) }] });
             assert_eq!(actual, expected, "{when}: order {index}: {ledger_order:#?}");
         }

@@ -103,7 +103,7 @@ async fn password_reset_email_contains_a_valid_token(backend: Backend) {
 async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     const ALL_PREFERENCES: &str = "{ me { notificationPreferences { event email sms } } }";
     const SET_PREFERENCE: &str = "mutation($event: NotificationEvent!, $email: Boolean, $sms: Boolean) {
-        notificationPreferenceSet(input: { event: $event, email: $email, sms: $sms }) {
+        notificationPreferenceUpdate(input: { event: $event, email: $email, sms: $sms }) {
         notificationPreferences { event email sms } userErrors { code field } } }";
     let app = TestApp::start(backend).await;
     let customer = app.login(Role::Customer).await;
@@ -119,13 +119,13 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     assert!(list.iter().all(|preference| preference["email"] == true));
 
     let set = app.query_as(&customer, SET_PREFERENCE, json!({ "event": "ORDER_PLACED", "email": false })).await;
-    assert_eq!(set.user_errors("notificationPreferenceSet"), []);
+    assert_eq!(set.user_errors("notificationPreferenceUpdate"), []);
     let set = app.query_as(&customer, SET_PREFERENCE, json!({ "event": "ORDER_CONFIRMED", "sms": true })).await;
-    let now = set.data_at("/notificationPreferenceSet/notificationPreferences");
+    let now = set.data_at("/notificationPreferenceUpdate/notificationPreferences");
     assert_eq!(now[0], json!({ "event": "ORDER_PLACED", "email": false, "sms": true }));
     assert_eq!(now[1], json!({ "event": "ORDER_CONFIRMED", "email": true, "sms": true }));
     let never = app.query_as(&customer, SET_PREFERENCE, json!({ "event": "RESET_PASSWORD", "email": false })).await;
-    assert_eq!(never.user_errors("notificationPreferenceSet"), [("VALIDATION_ERROR".into(), "input.event".into())]);
+    assert_eq!(never.user_errors("notificationPreferenceUpdate"), [("VALIDATION_ERROR".into(), "input.event".into())]);
 
     let account = app.query_scalar("SELECT max(id) FROM account").await;
     let to = || NotificationRecipient { account_id: Some(account), ..guest_recipient() };
@@ -145,7 +145,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     assert_eq!(
         reported,
         [
-            r#"["ORDER_CANCELLED","EMAIL","SENT"]"#,
+            r#"["ORDER_CANCELED","EMAIL","SENT"]"#,
             r#"["ORDER_CONFIRMED","EMAIL","SENT"]"#,
             r#"["ORDER_CONFIRMED","SMS","SENT"]"#,
             r#"["ORDER_PLACED","EMAIL","SKIPPED"]"#,
@@ -196,7 +196,7 @@ async fn message_list_filters_and_pages_for_staff(backend: Backend) {
     let staff = app.login(Role::Staff).await;
     let page = async |arguments: String| {
         let query = format!(
-            "{{ messages({arguments}) {{ totalCount edges {{ cursor node {{ id channel orderId customer {{ id }} }} }}
+            "{{ notifications({arguments}) {{ totalCount edges {{ cursor node {{ id channel orderId customer {{ id }} }} }}
                 pageInfo {{ hasNextPage endCursor }} }} }}"
         );
         app.query_as(&staff, &query, json!({})).await
@@ -245,8 +245,8 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     )
     .await;
     let set =
-        "mutation { notificationPreferenceSet(input: { event: ORDER_PLACED, sms: false }) { userErrors { code } } }";
-    assert_eq!(app.query_as(&customer, set, json!({})).await.user_errors("notificationPreferenceSet"), []);
+        "mutation { notificationPreferenceUpdate(input: { event: ORDER_PLACED, sms: false }) { userErrors { code } } }";
+    assert_eq!(app.query_as(&customer, set, json!({})).await.user_errors("notificationPreferenceUpdate"), []);
     let all = app.query_as(&customer, "{ customerExport }", json!({})).await;
     let all = all.data_at("/customerExport");
     let reported: Vec<_> =
@@ -256,10 +256,9 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     assert_eq!(all["customer"]["language"], "sw");
 
     let id = query_account_id(&app, &customer).await;
-    let delete_mutation =
-        "mutation { customerDelete(password: \"correct horse\") { deletedCustomerId userErrors { code } } }";
+    let delete_mutation = "mutation { customerDelete(password: \"correct horse\") { deletedId userErrors { code } } }";
     assert_eq!(
-        app.query_as(&customer, delete_mutation, json!({})).await.data_at("/customerDelete/deletedCustomerId"),
+        app.query_as(&customer, delete_mutation, json!({})).await.data_at("/customerDelete/deletedId"),
         &json!(id)
     );
     app.drain_jobs().await;
@@ -275,9 +274,9 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     assert_eq!(app.query_scalar("SELECT count(*) FROM notification_preference").await, 0);
     let message_list = query_messages(&app, "").await;
     let staff = app.login(Role::Admin).await;
-    let resend_mutation = "mutation($id: ID!) { messageResend(id: $id) { userErrors { code field } } }";
+    let resend_mutation = "mutation($id: ID!) { notificationResend(id: $id) { userErrors { code field } } }";
     let response = app.query_as(&staff, resend_mutation, json!({ "id": message_list[0]["id"] })).await;
-    assert_eq!(response.user_errors("messageResend"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
+    assert_eq!(response.user_errors("notificationResend"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
 }
 
 async fn messages_without_configured_transport_are_skipped(backend: Backend) {

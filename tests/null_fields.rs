@@ -28,7 +28,7 @@ async fn null_for_a_required_field_is_rejected_with_its_path(backend: Backend) {
             "/product/id",
             vec!["name", "slug", "categoryId", "status", "featured", "sku", "price"],
         ),
-        ("variantUpdate", "ProductVariantInput", "/product/variants/0/id", vec!["sku", "price", "options"]),
+        ("productVariantUpdate", "ProductVariantInput", "/product/variants/0/id", vec!["sku", "price", "options"]),
         ("categoryUpdate", "CategoryUpdateInput", "/product/category/id", vec!["name", "slug"]),
     ];
     let before = app.dump_tables().await;

@@ -81,7 +81,7 @@ async fn order_cancel_with_token_by_another_customer_succeeds(backend: Backend) 
     };
     assert_eq!(cancel(json!("a guess")).await.user_errors("orderCancel"), error_pairs(&[("NOT_FOUND", "id")]));
     let canceled_order = expect_order(&cancel(placed_order["token"].clone()).await, "orderCancel");
-    assert_eq!((&canceled_order["status"], &canceled_order["token"]), (&json!("CANCELLED"), &placed_order["token"]));
+    assert_eq!((&canceled_order["status"], &canceled_order["token"]), (&json!("CANCELED"), &placed_order["token"]));
     app.assert_invariants().await;
     app.run_pending_jobs().await;
 }
@@ -155,7 +155,7 @@ async fn checkout_concurrent_with_customer_erasure_does_not_deadlock(backend: Ba
             "shippingAddress": shipping_address(), "expectedTotal": "100.00" });
         let buying = app.query_as(&customer, &buy, json!({ "input": input }));
         let erasing =
-            app.query_as(&customer, "mutation { customerDelete { deletedCustomerId userErrors { code } } }", json!({}));
+            app.query_as(&customer, "mutation { customerDelete { deletedId userErrors { code } } }", json!({}));
         let (order_response, erase_response) = if round % 2 == 0 {
             futures_util::future::join(buying, erasing).await
         } else {

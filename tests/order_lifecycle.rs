@@ -1,4 +1,4 @@
-//! What becomes of an order: it is sent in parcels, cancelled, or paid back.
+//! What becomes of an order: it is sent in parcels, canceled, or paid back.
 
 use savannah::identity::Role;
 use serde_json::{Value, json};
@@ -27,26 +27,27 @@ async fn order_is_fulfilled_in_several_parcels(backend: Backend) {
     let line = |index: usize| placed_order["lines"][index]["id"].clone();
     let fulfill = async |key: &str, lines: Value| {
         let input = json!({ "idempotencyKey": key, "lines": lines });
-        app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), Some(("OrderFulfilInput!", input))).await
+        app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), Some(("OrderFulfillInput!", input)))
+            .await
     };
     let first = fulfill("p1", json!([{ "lineId": line(0), "quantity": 2 }])).await;
-    let first = expect_order(&first, "orderFulfil");
-    assert_eq!((&first["status"], &first["fulfilmentStatus"]), (&json!("PROCESSING"), &json!("PARTIAL")));
+    let first = expect_order(&first, "orderFulfill");
+    assert_eq!((&first["status"], &first["fulfillmentStatus"]), (&json!("PROCESSING"), &json!("PARTIAL")));
     let rejected =
         fulfill("p2", json!([{ "lineId": line(0), "quantity": 2 }, { "lineId": line(1), "quantity": 0 }])).await;
     assert_eq!(
-        rejected.user_errors("orderFulfil"),
+        rejected.user_errors("orderFulfill"),
         error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity"), ("VALIDATION_ERROR", "input.lines.1.quantity")])
     );
-    let last = expect_order(&fulfill("p2", Value::Null).await, "orderFulfil");
-    assert_eq!((&last["status"], &last["fulfilmentStatus"]), (&json!("SHIPPED"), &json!("FULFILLED")));
+    let last = expect_order(&fulfill("p2", Value::Null).await, "orderFulfill");
+    assert_eq!((&last["status"], &last["fulfillmentStatus"]), (&json!("SHIPPED"), &json!("FULFILLED")));
     assert_eq!(
-        fulfill("p3", Value::Null).await.user_errors("orderFulfil"),
+        fulfill("p3", Value::Null).await.user_errors("orderFulfill"),
         error_pairs(&[("ILLEGAL_TRANSITION", "id")])
     );
-    let query = "query($id: ID) { order(id: $id) { fulfilments { lines { quantity line { sku } } } } }";
+    let query = "query($id: ID) { order(id: $id) { fulfillments { lines { quantity line { sku } } } } }";
     let response = app.query_as(&staff, query, json!({ "id": order_id(&placed_order) })).await;
-    let parcel_lines = |parcel: usize| response.data_at(&format!("/order/fulfilments/{parcel}/lines")).clone();
+    let parcel_lines = |parcel: usize| response.data_at(&format!("/order/fulfillments/{parcel}/lines")).clone();
     assert_eq!(parcel_lines(0), json!([{ "quantity": 2, "line": { "sku": "MUG" } }]));
     assert_eq!(parcel_lines(1).as_array().map(Vec::len), Some(2));
     app.assert_invariants().await;
@@ -67,9 +68,10 @@ async fn backordered_units_are_fulfilled_when_stock_arrives(backend: Backend) {
     expect_order(&app.run_order_mutation(&staff, "orderConfirm", order_id(&placed_order), None).await, "orderConfirm");
     let fulfill = async |key: &str| {
         let input = json!({ "idempotencyKey": key });
-        app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), Some(("OrderFulfilInput!", input))).await
+        app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), Some(("OrderFulfillInput!", input)))
+            .await
     };
-    assert_eq!(fulfill("p").await.user_errors("orderFulfil"), error_pairs(&[("INSUFFICIENT_STOCK", "input.lines")]));
+    assert_eq!(fulfill("p").await.user_errors("orderFulfill"), error_pairs(&[("INSUFFICIENT_STOCK", "input.lines")]));
     let adjust =
         "mutation($id: ID!, $delta: Int!) { stockAdjust(input: { variantId: $id, delta: $delta, reason: RECEIVED,
         idempotencyKey: \"came\" }) { level { onHand available } userErrors { code field } } }";
@@ -77,7 +79,7 @@ async fn backordered_units_are_fulfilled_when_stock_arrives(backend: Backend) {
         let response = app.query_as(&staff, adjust, json!({ "id": mug, "delta": 4 })).await;
         assert_eq!(response.data_at("/stockAdjust/level"), &json!({ "onHand": 5, "available": 4 }));
     }
-    assert_eq!(expect_order(&fulfill("p").await, "orderFulfil")["status"], "SHIPPED");
+    assert_eq!(expect_order(&fulfill("p").await, "orderFulfill")["status"], "SHIPPED");
     assert_eq!(app.query_scalar("SELECT sum(on_hand) FROM inventory_level").await, 2);
     app.assert_invariants().await;
     app.run_pending_jobs().await;
@@ -95,7 +97,7 @@ async fn canceled_order_releases_reserved_stock(backend: Backend) {
         &app.run_order_mutation(&token, "orderCancel", order_id(&placed_order), input.clone()).await,
         "orderCancel",
     );
-    assert_eq!((&canceled_order["status"], &canceled_order["paymentStatus"]), (&json!("CANCELLED"), &json!("VOIDED")));
+    assert_eq!((&canceled_order["status"], &canceled_order["paymentStatus"]), (&json!("CANCELED"), &json!("VOIDED")));
     assert_eq!(canceled_order["history"][1]["note"], "too late for the feast");
     assert_eq!(app.query(product).await.data_at("/product"), &json!({ "inStock": true, "stockQuantity": 2 }));
     let repeated = app.run_order_mutation(&token, "orderCancel", order_id(&placed_order), input).await;
@@ -108,7 +110,7 @@ async fn canceled_order_releases_reserved_stock(backend: Backend) {
     assert_eq!(response.user_errors("orderCancel"), error_pairs(&[("NOT_FOUND", "id")]));
     let response =
         app.query_with_variables(cancel, json!({ "id": placed_order["id"], "t": placed_order["token"] })).await;
-    assert_eq!(response.data_at("/orderCancel/order/status"), "CANCELLED");
+    assert_eq!(response.data_at("/orderCancel/order/status"), "CANCELED");
     app.assert_invariants().await;
     app.run_pending_jobs().await;
 }
@@ -129,9 +131,9 @@ async fn order_is_refunded_by_lines_amount_and_in_full(backend: Backend) {
     let parcel =
         json!({ "idempotencyKey": "p", "lines": [{ "lineId": placed_order["lines"][0]["id"], "quantity": 2 }] });
     expect_order(
-        &app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), Some(("OrderFulfilInput!", parcel)))
+        &app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), Some(("OrderFulfillInput!", parcel)))
             .await,
-        "orderFulfil",
+        "orderFulfill",
     );
     // Two mugs: the one that was not sent is free again, the other one comes back to the shelf.
     let lines = json!({ "lines": [{ "lineId": placed_order["lines"][0]["id"], "quantityFulfilled": 1, "quantityUnfulfilled": 1,
@@ -170,11 +172,11 @@ async fn illegal_order_transition_is_rejected(backend: Backend) {
     let steps = app
         .query_as(
             &staff,
-            "query($id: ID) { order(id: $id) { possibleSteps } }",
+            "query($id: ID) { order(id: $id) { availableActions } }",
             json!({ "id": order_id(&placed_order) }),
         )
         .await;
-    assert_eq!(steps.data_at("/order/possibleSteps"), &json!(["CONFIRM", "CANCEL"]));
+    assert_eq!(steps.data_at("/order/availableActions"), &json!(["CONFIRM", "CANCEL"]));
     let stale = "mutation($id: ID!) { orderConfirm(id: $id, expectedVersion: 7) { userErrors { code field } } }";
     let stale = app.query_as(&staff, stale, json!({ "id": order_id(&placed_order) })).await;
     assert_eq!(stale.user_errors("orderConfirm"), error_pairs(&[("VERSION_CONFLICT", "expectedVersion")]));

@@ -82,7 +82,7 @@ async fn order_events_are_notified_exactly_once(backend: Backend) {
         message_list.iter().map(|entry| format!("{} {}", entry["event"], entry["channel"]).replace('"', "")).collect();
     reported.sort();
     let expected = [
-        "ORDER_CANCELLED EMAIL",
+        "ORDER_CANCELED EMAIL",
         "ORDER_CONFIRMED EMAIL",
         "ORDER_DELIVERED EMAIL",
         "ORDER_DELIVERED SMS",

@@ -78,13 +78,13 @@ async fn order_list_filters_and_pages_for_staff(backend: Backend) {
         find_positions(json!({ "placedAt": { "from": "2026-11-01T09:02:00Z", "to": "2026-11-01T09:03:00Z" } })).await,
         [1]
     );
-    assert_eq!(find_positions(json!({ "status": ["CONFIRMED"], "paymentStatus": ["AUTHORISED"] })).await, [0_usize; 0]);
+    assert_eq!(find_positions(json!({ "status": ["CONFIRMED"], "paymentStatus": ["AUTHORIZED"] })).await, [0_usize; 0]);
     // Guests' payments by hand wait for staff, the customer's is authorized.
     assert_eq!(
-        find_positions(json!({ "fulfilmentStatus": ["UNFULFILLED"], "paymentStatus": ["PENDING"] })).await,
+        find_positions(json!({ "fulfillmentStatus": ["UNFULFILLED"], "paymentStatus": ["PENDING"] })).await,
         [2, 0]
     );
-    assert_eq!(find_positions(json!({ "paymentStatus": ["AUTHORISED"] })).await, [1]);
+    assert_eq!(find_positions(json!({ "paymentStatus": ["AUTHORIZED"] })).await, [1]);
     // Pages, both ways and both orders.
     let page = async |args: &str| {
         let query =
@@ -106,7 +106,7 @@ async fn order_list_statement_count_is_independent_of_size(backend: Backend) {
     let (mug, bowl) = (app.create_product("mug", 100, Some(50)).await, app.create_product("bowl", 30, Some(50)).await);
     let staff = app.login(Role::Staff).await;
     let query = "{ orders { nodes { number lines { sku variant { sku } } payments { amount } refunds { amount }
-        fulfilments { lines { quantity } } history { kind person { email } } customer { email } } } }";
+        fulfillments { lines { quantity } } history { kind person { email } } customer { email } } } }";
     let mut costs = Vec::new();
     for index in 0..12 {
         let placed_order = expect_order(
@@ -117,10 +117,10 @@ async fn order_list_statement_count_is_independent_of_size(backend: Backend) {
             &app.run_order_mutation(&staff, "orderConfirm", order_id(&placed_order), None).await,
             "orderConfirm",
         );
-        let parcel = Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p" })));
+        let parcel = Some(("OrderFulfillInput!", json!({ "idempotencyKey": "p" })));
         expect_order(
-            &app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), parcel).await,
-            "orderFulfil",
+            &app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), parcel).await,
+            "orderFulfill",
         );
         let response = app.query_as(&staff, query, json!({})).await;
         assert_eq!(response.data_at("/orders/nodes").as_array().map(Vec::len), Some(index + 1));

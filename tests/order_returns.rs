@@ -52,7 +52,7 @@ impl OrderScenario {
         if shipped > 0 {
             let parcel =
                 json!({ "idempotencyKey": "p", "lines": [{ "lineId": scenario.line_id(0), "quantity": shipped }] });
-            scenario.expect_mutation("orderFulfil", Some(("OrderFulfilInput!", parcel))).await;
+            scenario.expect_mutation("orderFulfill", Some(("OrderFulfillInput!", parcel))).await;
         }
         scenario
     }
@@ -114,7 +114,7 @@ async fn refund_of_returned_units_leaves_unshipped_units_to_ship(backend: Backen
     );
     // The buyer gets the two that they still pay for.
     let sent =
-        scenario.expect_mutation("orderFulfil", Some(("OrderFulfilInput!", json!({ "idempotencyKey": "p2" })))).await;
+        scenario.expect_mutation("orderFulfill", Some(("OrderFulfillInput!", json!({ "idempotencyKey": "p2" })))).await;
     assert_eq!((&sent["status"], &sent["lines"][0]["quantityFulfilled"]), (&json!("SHIPPED"), &json!(3)));
     scenario.assert_consistent().await;
 }
@@ -255,14 +255,14 @@ async fn cancel_of_unshipped_units_lowers_the_amount_due(backend: Backend) {
     let reduced_order = expect_order(&scenario.cancel(line_quantity(0, 2)).await, "orderCancel");
     assert_eq!(
         (order_and_payment_status(&reduced_order), &reduced_order["payments"][0]["amount"]),
-        (("PROCESSING", "AUTHORISED"), &json!("150.00"))
+        (("PROCESSING", "AUTHORIZED"), &json!("150.00"))
     );
     assert_eq!(scenario.query_stock("MUG").await, (19, 0));
     // Nothing is left to be shipped: the order goes on.
     let rest = expect_order(&scenario.cancel(line_quantity(1, 1)).await, "orderCancel");
     assert_eq!(
         (order_and_payment_status(&rest), &rest["payments"][0]["amount"]),
-        (("SHIPPED", "AUTHORISED"), &json!("100.00"))
+        (("SHIPPED", "AUTHORIZED"), &json!("100.00"))
     );
     let paid = scenario.expect_mutation("orderCapture", None).await;
     assert_eq!(
@@ -294,7 +294,7 @@ async fn cancel_of_a_returned_parcel_voids_and_restocks(backend: Backend) {
     assert_eq!(rejected.user_errors("orderCancel"), error_pairs(&[("VALIDATION_ERROR", "input.restock.0.quantity")]));
     // Two came back, one of them broken.
     let canceled_order = expect_order(&scenario.cancel(restock(1)).await, "orderCancel");
-    assert_eq!(order_and_payment_status(&canceled_order), ("CANCELLED", "VOIDED"));
+    assert_eq!(order_and_payment_status(&canceled_order), ("CANCELED", "VOIDED"));
     assert_eq!((scenario.query_stock("MUG").await, scenario.query_stock("BOWL").await), ((19, 0), (20, 0)));
     let returned = "SELECT delta FROM stock_movement WHERE reason = 'returned'";
     assert_eq!(scenario.app.query_scalar(returned).await, 1);

@@ -91,7 +91,7 @@ async fn row_locked_by_another_session_is_unavailable_and_reads_succeed(backend:
     if backend == Backend::Postgres {
         locked.execute_unprepared("SELECT id FROM cart FOR UPDATE").await.expect("a lock");
     }
-    let note = "mutation($id: ID!) { cartNoteSet(id: $id, note: \"x\") { cart { version } userErrors { code } } }";
+    let note = "mutation($id: ID!) { cartNoteUpdate(id: $id, note: \"x\") { cart { version } userErrors { code } } }";
     let writes = join_all((0..12).map(|_| app.query_with_variables(note, json!({ "id": id }))));
     let reads = join_all((0..12).map(|_| app.query("{ products { totalCount } }")));
     let (writes, reads) = tokio::join!(writes, reads);
@@ -103,7 +103,7 @@ async fn row_locked_by_another_session_is_unavailable_and_reads_succeed(backend:
     }
     locked.rollback().await.expect("the end of it");
     let response = app.query_with_variables(note, json!({ "id": id })).await;
-    assert_eq!(response.data_at("/cartNoteSet/cart/version"), 2);
+    assert_eq!(response.data_at("/cartNoteUpdate/cart/version"), 2);
 }
 
 async fn full_disk_is_unavailable_and_later_writes_are_durable(backend: Backend) {

@@ -19,7 +19,7 @@ integration_tests![
 ];
 
 const PRODUCTS_PAGE: &str =
-    "query($first: Int, $after: String, $last: Int, $before: String, $filter: ProductFilter, $orderBy: ProductOrder) {
+    "query($first: Int, $after: String, $last: Int, $before: String, $filter: ProductFilter, $orderBy: ProductSort) {
     products(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy) {
         edges { cursor node { slug } }
         nodes { slug }
@@ -225,7 +225,7 @@ async fn invalid_page_arguments_are_rejected_with_their_name(backend: Backend) {
 
 async fn cursors_of_another_list_are_rejected(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    let query = "query($order: ProductOrder, $search: String) { products(first: 2, orderBy: $order, filter: { search: $search }) { pageInfo { endCursor } } }";
+    let query = "query($order: ProductSort, $search: String) { products(first: 2, orderBy: $order, filter: { search: $search }) { pageInfo { endCursor } } }";
     let fields = ["BEST_MATCH", "PRICE", "NAME", "NEWEST"];
     let mut cursors = Vec::new();
     for field in fields {

@@ -75,14 +75,14 @@ async fn authorized_payment_keeps_the_reservation(backend: Backend) {
     let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Authorized).await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
-    assert_eq!(order_and_payment_status(&placed_order), ("CONFIRMED", "AUTHORISED"), "{placed_order}");
+    assert_eq!(order_and_payment_status(&placed_order), ("CONFIRMED", "AUTHORIZED"), "{placed_order}");
     assert_eq!(
         (&placed_order["expiresAt"], count_reserved_units(&app).await, payment_provider.balance()),
         (&Value::Null, (2, 0), 0)
     );
     app.clock.set(parse_datetime("2026-11-01T09:30:00Z"));
     app.run_pending_jobs().await;
-    assert_eq!(order_and_payment_status(&reload_order(&app, &placed_order).await), ("CONFIRMED", "AUTHORISED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &placed_order).await), ("CONFIRMED", "AUTHORIZED"));
     let staff = app.login(savannah::identity::Role::Staff).await;
     let capture = app.run_order_mutation(&staff, "orderCapture", order_id(&placed_order), None);
     let repeated = app.run_order_mutation(&staff, "orderCapture", order_id(&placed_order), None);
@@ -111,7 +111,7 @@ async fn immediate_capture_marks_the_order_paid(backend: Backend) {
         expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate"),
         placed_order
     );
-    assert_eq!(payment_provider.request_keys("authorise").len(), 1);
+    assert_eq!(payment_provider.request_keys("authorize").len(), 1);
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
     app.run_pending_jobs().await;
@@ -137,7 +137,7 @@ async fn pending_payment_confirms_the_order_when_it_arrives(backend: Backend) {
     }
     app.clock.set(parse_datetime("2026-11-01T09:14:59Z"));
     app.run_pending_jobs().await;
-    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 20_000);
     apply_payment_response(&app, &placed_order, &paid).await;
     let reloaded = reload_order(&app, &placed_order).await;
     assert_eq!(
@@ -168,7 +168,7 @@ async fn declined_payment_cancels_the_order_and_reopens_the_cart(backend: Backen
     assert_eq!(rejected[0], rejected[1], "the same request is told the same");
     assert_eq!(
         (order_and_payment_status(&rejected[0]), count_reserved_units(&app).await),
-        (("CANCELLED", "VOIDED"), (0, 0))
+        (("CANCELED", "VOIDED"), (0, 0))
     );
     assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
     payment_provider.set_authorize_response(FakePaymentResponse::Succeeded);
@@ -186,12 +186,12 @@ async fn unknown_payment_result_is_queried_again(backend: Backend) {
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
     assert_eq!(order_and_payment_status(&placed_order), ("PENDING", "PENDING"));
     app.drain_jobs().await;
-    assert_eq!(payment_provider.request_keys("authorise").len(), 1, "it is too early to ask again");
+    assert_eq!(payment_provider.request_keys("authorize").len(), 1, "it is too early to ask again");
     app.clock.set(parse_datetime("2026-11-01T09:00:31Z"));
     app.drain_jobs().await;
     assert_eq!(
         (
-            payment_provider.request_keys("authorise").len(),
+            payment_provider.request_keys("authorize").len(),
             order_and_payment_status(&reload_order(&app, &placed_order).await)
         ),
         (2, ("PENDING", "PENDING"))
@@ -199,7 +199,7 @@ async fn unknown_payment_result_is_queried_again(backend: Backend) {
     payment_provider.set_authorize_response(FakePaymentResponse::Succeeded);
     app.clock.set(parse_datetime("2026-11-01T09:05:00Z"));
     app.run_pending_jobs().await;
-    let keys = payment_provider.request_keys("authorise");
+    let keys = payment_provider.request_keys("authorize");
     assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     assert_eq!(
         (order_and_payment_status(&reload_order(&app, &placed_order).await), payment_provider.balance()),
@@ -219,12 +219,12 @@ async fn unpaid_order_is_canceled_after_its_timeout(backend: Backend) {
     let reloaded = reload_order(&app, &placed_order).await;
     assert_eq!(
         (order_and_payment_status(&reloaded), count_reserved_units(&app).await),
-        (("CANCELLED", "VOIDED"), (0, 0)),
+        (("CANCELED", "VOIDED"), (0, 0)),
         "{reloaded}"
     );
     assert_eq!(payment_provider.request_keys("void").len(), 1, "the bank is told to let go");
     // Money that comes for it nevertheless goes back.
-    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 20_000);
     for _ in 0..2 {
         apply_payment_response(&app, &placed_order, &paid).await;
     }
@@ -232,7 +232,7 @@ async fn unpaid_order_is_canceled_after_its_timeout(backend: Backend) {
     let reloaded = reload_order(&app, &placed_order).await;
     assert_eq!(
         (order_and_payment_status(&reloaded), payment_provider.balance()),
-        (("CANCELLED", "REFUNDED"), 0),
+        (("CANCELED", "REFUNDED"), 0),
         "{reloaded}"
     );
     assert_eq!(payment_provider.request_keys("refund").len(), 1);
@@ -251,7 +251,7 @@ async fn stock_of_an_overdue_order_is_available_to_others(backend: Backend) {
     app.clock.set(parse_datetime("2026-11-01T09:15:00Z"));
     let placed_order = expect_order(&app.create_order(None, "k3", &[(&mug, 1)], json!({})).await, "orderCreate");
     assert_eq!(order_and_payment_status(&placed_order), ("PENDING", "PENDING"));
-    assert_eq!(order_and_payment_status(&reload_order(&app, &mugs).await), ("CANCELLED", "VOIDED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &mugs).await), ("CANCELED", "VOIDED"));
     assert_eq!(
         order_and_payment_status(&reload_order(&app, &bowls).await),
         ("PENDING", "PENDING"),
@@ -259,7 +259,7 @@ async fn stock_of_an_overdue_order_is_available_to_others(backend: Backend) {
     );
     // Through a cart too.
     expect_order(&app.complete_checkout(None, "k4", &cart, json!({})).await, "checkoutComplete");
-    assert_eq!(order_and_payment_status(&reload_order(&app, &bowls).await), ("CANCELLED", "VOIDED"));
+    assert_eq!(order_and_payment_status(&reload_order(&app, &bowls).await), ("CANCELED", "VOIDED"));
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
     app.run_pending_jobs().await;
@@ -276,7 +276,7 @@ async fn payment_concurrent_with_expiry_is_paid_or_refunded(backend: Backend) {
         ));
     }
     app.clock.set(parse_datetime("2026-11-01T09:15:00Z"));
-    let keys = payment_provider.request_keys("authorise");
+    let keys = payment_provider.request_keys("authorize");
     for (round, (placed, key)) in placed_orders.iter().zip(&keys).enumerate() {
         let (order, when) = (order_key(placed), app.clock.now());
         let response = payment_provider.complete_payment(key, 20_000);
@@ -297,7 +297,7 @@ async fn payment_concurrent_with_expiry_is_paid_or_refunded(backend: Backend) {
         let reloaded = reload_order(&app, placed).await;
         match order_and_payment_status(&reloaded) {
             ("CONFIRMED", "PAID") => paid += 1,
-            ("CANCELLED", "REFUNDED") => {}
+            ("CANCELED", "REFUNDED") => {}
             other => panic!("{other:?}: {reloaded}"),
         }
     }
@@ -311,7 +311,7 @@ async fn repeated_payment_result_is_applied_once(backend: Backend) {
     let (app, payment_provider) = FakePaymentProvider::start_app(backend, FakePaymentResponse::Pending).await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let placed_order = expect_order(&app.create_order(None, "k", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
-    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorise")[0], 20_000);
+    let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 20_000);
     futures_util::future::join_all((0..8).map(|_| apply_payment_response(&app, &placed_order, &paid))).await;
     let reloaded = reload_order(&app, &placed_order).await;
     let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["kind"]).collect();

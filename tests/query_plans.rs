@@ -36,7 +36,7 @@ async fn order_with_empty_table_statistics_uses_indexes(backend: Backend) {
             "mutation($input: CartCreateInput) { cartCreate(input: $input) { cart { id } userErrors { code } } }";
         let created = app.query_with_variables(query, json!({ "input": { "lines": [] } })).await;
         let cart = created.data_at("/cartCreate/cart/id").as_str().expect("an id").to_owned();
-        let query = "mutation($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
+        let query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
             cart { itemCount } userErrors { code } } }";
         for _ in 0..2 {
             let lines = json!([{ "variantId": mug, "quantity": 1 }, { "variantId": bowl, "quantity": 1 }]);

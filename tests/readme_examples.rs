@@ -67,7 +67,7 @@ async fn readme_examples_run_in_order(backend: Backend) {
         ("variantId", "/product/variants/0/id"),
         ("cartId", "/cartCreate/cart/id"),
         ("shippingMethodId", "/cartCreate/cart/availableShippingMethods/0/method/id"),
-        ("total", "/cartShippingMethodSet/cart/total"),
+        ("total", "/cartShippingMethodUpdate/cart/total"),
         ("orderId", "/checkoutComplete/order/id"),
         ("categoryId", "/categoryCreate/category/id"),
         ("refreshToken", "/login/tokens/refreshToken"),

@@ -48,13 +48,13 @@ async fn canceled_order_is_refunded(backend: Backend) {
     );
     assert_eq!(
         (order_and_payment_status(&canceled_order), &canceled_order["refunds"][1]["status"]),
-        (("CANCELLED", "PARTIALLY_REFUNDED"), &json!("PENDING"))
+        (("CANCELED", "PARTIALLY_REFUNDED"), &json!("PENDING"))
     );
     app.run_pending_jobs().await;
     let reloaded = reload_order(&app, &placed_order).await;
     assert_eq!(
         (order_and_payment_status(&reloaded), payment_provider.balance()),
-        (("CANCELLED", "REFUNDED"), 0),
+        (("CANCELED", "REFUNDED"), 0),
         "{reloaded}"
     );
     assert_eq!(app.query_scalar("SELECT on_hand * 10 + reserved FROM inventory_level").await, 50);
@@ -143,9 +143,9 @@ async fn fully_refunded_order_releases_unshipped_units(backend: Backend) {
     let parcel =
         json!({ "idempotencyKey": "p", "lines": [{ "lineId": placed_order["lines"][0]["id"], "quantity": 1 }] });
     expect_order(
-        &app.run_order_mutation(&staff, "orderFulfil", order_id(&placed_order), Some(("OrderFulfilInput!", parcel)))
+        &app.run_order_mutation(&staff, "orderFulfill", order_id(&placed_order), Some(("OrderFulfillInput!", parcel)))
             .await,
-        "orderFulfil",
+        "orderFulfill",
     );
     // By amounts, not by lines: what was promised is free nevertheless.
     for (key, amount) in [("r1", "120.00"), ("r2", "180.00")] {

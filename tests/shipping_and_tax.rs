@@ -24,14 +24,13 @@ const UPDATE_SHIPPING_METHOD: &str = "mutation($id: ID!, $input: ShippingMethodU
     shippingMethod { version name kind price pricePerKg active } userErrors { code field } } }";
 const DELETE_SHIPPING_METHOD: &str =
     "mutation($id: ID!, $version: Int) { shippingMethodDelete(id: $id, expectedVersion: $version) {
-    deletedShippingMethodId userErrors { code field } } }";
+    deletedId userErrors { code field } } }";
 const CREATE_TAX_RATE: &str = "mutation($input: TaxRateCreateInput!) { taxRateCreate(input: $input) {
     taxRate { id version countryCode percent included category { name } } userErrors { code field } } }";
 const UPDATE_TAX_RATE: &str = "mutation($id: ID!, $input: TaxRateUpdateInput!, $version: Int) {
     taxRateUpdate(id: $id, input: $input, expectedVersion: $version) {
     taxRate { version name percent included } userErrors { code field } } }";
-const DELETE_TAX_RATE: &str =
-    "mutation($id: ID!) { taxRateDelete(id: $id) { deletedTaxRateId userErrors { code field } } }";
+const DELETE_TAX_RATE: &str = "mutation($id: ID!) { taxRateDelete(id: $id) { deletedId userErrors { code field } } }";
 
 fn user_errors(response: &GraphqlResponse, mutation: &str) -> Vec<(String, String)> {
     response.user_errors(mutation)
@@ -73,7 +72,7 @@ async fn shipping_method_is_created_updated_and_deleted(backend: Backend) {
         user_errors(&delete(1).await, "shippingMethodDelete"),
         [("VERSION_CONFLICT".into(), "expectedVersion".into())]
     );
-    assert_eq!(delete(2).await.data_at("/shippingMethodDelete/deletedShippingMethodId"), &id);
+    assert_eq!(delete(2).await.data_at("/shippingMethodDelete/deletedId"), &id);
     assert_eq!(user_errors(&delete(3).await, "shippingMethodDelete"), [("NOT_FOUND".into(), "id".into())]);
     assert_eq!(list().await.strings_at("/shippingMethods", "name"), ["First"]);
     assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE entity_type = 'ShippingMethod'").await, 4);
@@ -130,7 +129,7 @@ async fn tax_rate_is_created_updated_and_deleted(backend: Backend) {
         json!([{ "percent": "14.50", "category": null }, { "percent": "7.25", "category": { "id": category_id } }]);
     assert_eq!(list.data_at("/taxRates"), &expected);
     let deleted = app.query_as(&admin, DELETE_TAX_RATE, json!({ "id": id })).await;
-    assert_eq!(deleted.data_at("/taxRateDelete/deletedTaxRateId"), &id);
+    assert_eq!(deleted.data_at("/taxRateDelete/deletedId"), &id);
     let deleted = app.query_as(&admin, DELETE_TAX_RATE, json!({ "id": id })).await;
     assert_eq!(user_errors(&deleted, "taxRateDelete"), [("NOT_FOUND".into(), "id".into())]);
     assert_eq!(app.query_scalar("SELECT count(*) FROM audit_log WHERE entity_type = 'TaxRate'").await, 4);

@@ -150,7 +150,7 @@ async fn variant_edits_concurrent_with_the_last_order_succeed(backend: Backend) 
     let app = start_app_with_many_connections(backend).await;
     let staff = app.login(Role::Staff).await;
     let mug = app.create_product("mug", 100, Some(1)).await;
-    let edit = "mutation($id: ID!, $input: ProductVariantInput!) { variantUpdate(id: $id, input: $input) {
+    let edit = "mutation($id: ID!, $input: ProductVariantInput!) { productVariantUpdate(id: $id, input: $input) {
         variant { sku } userErrors { code field message } } }";
     for round in 0..8 {
         let key = format!("k{round}");
@@ -165,8 +165,8 @@ async fn variant_edits_concurrent_with_the_last_order_succeed(backend: Backend) 
         });
         let orders = app.create_order(None, &key, &items, json!({}));
         let (order_response, prices, counts) = join3(orders, join_all(prices), join_all(counts)).await;
-        assert_eq!(count_outcomes(&prices, "variantUpdate"), (3, vec![]));
-        assert_eq!(count_outcomes(&counts, "variantUpdate"), (3, vec![]));
+        assert_eq!(count_outcomes(&prices, "productVariantUpdate"), (3, vec![]));
+        assert_eq!(count_outcomes(&counts, "productVariantUpdate"), (3, vec![]));
         let placed_order = expect_order(&order_response, "orderCreate");
         // And while it is let go of again.
         let edits = (0..3).map(|index| {
@@ -175,10 +175,12 @@ async fn variant_edits_concurrent_with_the_last_order_succeed(backend: Backend) 
         });
         let (edits, cancel_response) =
             join(join_all(edits), app.run_order_mutation(&staff, "orderCancel", order_id(&placed_order), None)).await;
-        assert_eq!(count_outcomes(&edits, "variantUpdate"), (3, vec![]));
+        assert_eq!(count_outcomes(&edits, "productVariantUpdate"), (3, vec![]));
         expect_order(&cancel_response, "orderCancel");
         let input = json!({ "stockQuantity": 1 });
-        app.query_as(&staff, edit, json!({ "id": mug, "input": input })).await.data_at("/variantUpdate/variant/sku");
+        app.query_as(&staff, edit, json!({ "id": mug, "input": input }))
+            .await
+            .data_at("/productVariantUpdate/variant/sku");
     }
     assert_invariants_and_run_jobs(&app).await;
 }

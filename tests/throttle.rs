@@ -125,7 +125,7 @@ async fn orders_are_limited_by_ip(backend: Backend) {
 }
 
 async fn orders_are_limited_by_recipient_in_every_field(backend: Backend) {
-    const CART: &str = "mutation($input: CartContactInput!, $id: ID!) { cartContactSet(id: $id, input: $input) {
+    const CART: &str = "mutation($input: CartContactInput!, $id: ID!) { cartContactUpdate(id: $id, input: $input) {
         cart { id } userErrors { code } } }";
     const COMPLETE_CHECKOUT: &str = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
         order { number } userErrors { code } } }";
@@ -145,7 +145,7 @@ async fn orders_are_limited_by_recipient_in_every_field(backend: Backend) {
     let created = app.query(self::CART).await;
     let id = created.data_at("/cartCreate/cart/id");
     let contact = json!({ "id": id, "input": { "phone": "0712345678" } });
-    assert_eq!(app.query_with_variables(CART, contact).await.user_errors("cartContactSet"), []);
+    assert_eq!(app.query_with_variables(CART, contact).await.user_errors("cartContactUpdate"), []);
     let input = json!({ "cartId": id, "idempotencyKey": "k", "expectedTotal": "1.00", "email": "c@example.com" });
     assert_rate_limited(&app.query_with_variables(COMPLETE_CHECKOUT, json!({ "input": input })).await);
 }
@@ -184,7 +184,7 @@ async fn cart_changes_are_limited_by_ip(backend: Backend) {
         let note = json!({ "id": id, "note": note });
         assert_not_rate_limited(
             &app.query_with_variables(
-                "mutation($id: ID!, $note: String) { cartNoteSet(id: $id, note: $note) { cart { id } } }",
+                "mutation($id: ID!, $note: String) { cartNoteUpdate(id: $id, note: $note) { cart { id } } }",
                 note,
             )
             .await,
@@ -196,10 +196,10 @@ async fn cart_changes_are_limited_by_ip(backend: Backend) {
         "cartLinesAdd(id: \"x\", lines: [])",
         "cartLinesUpdate(id: \"x\", lines: [])",
         "cartLinesRemove(id: \"x\", variantIds: [])",
-        "cartNoteSet(id: \"x\")",
-        "cartContactSet(id: \"x\", input: {})",
-        "cartAddressSet(id: \"x\", input: {})",
-        "cartShippingMethodSet(id: \"x\")",
+        "cartNoteUpdate(id: \"x\")",
+        "cartContactUpdate(id: \"x\", input: {})",
+        "cartAddressUpdate(id: \"x\", input: {})",
+        "cartShippingMethodUpdate(id: \"x\")",
     ];
     for call in calls {
         assert_rate_limited(&app.query(&format!("mutation {{ {call} {{ cart {{ id }} }} }}")).await);

@@ -29,7 +29,7 @@ const PACED_BUYER_COUNT: u32 = 20;
 
 const CHECKOUT_MUTATION: &str = "mutation CheckoutComplete($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) { \
     order { number status total } userErrors { code message } } }";
-const CART_LINES_ADD_MUTATION: &str = "mutation CartLinesAdd($id: ID!, $lines: [CartLineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { \
+const CART_LINES_ADD_MUTATION: &str = "mutation CartLinesAdd($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { \
     cart { id version itemCount } userErrors { code message } } }";
 
 /// The workload.

@@ -130,7 +130,7 @@ fn run_editor(
 ) -> ClientStats {
     let name = "mutation($id: ID!, $input: ProductUpdateInput!) { productUpdate(id: $id, input: $input) { \
                 userErrors { code message } } }";
-    let price = "mutation($id: ID!, $input: ProductVariantInput!) { variantUpdate(id: $id, input: $input) { \
+    let price = "mutation($id: ID!, $input: ProductVariantInput!) { productVariantUpdate(id: $id, input: $input) { \
                  userErrors { code message } } }";
     let stock = "mutation($input: StockSetInput!) { stockSet(input: $input) { userErrors { code message } } }";
     let mut stats = ClientStats::default();

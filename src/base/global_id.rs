@@ -87,7 +87,7 @@ impl NodeType {
             Self::StockMovement => "StockMovement",
             Self::Order => "Order",
             Self::OrderLine => "OrderLine",
-            Self::Fulfillment => "Fulfilment",
+            Self::Fulfillment => "Fulfillment",
             Self::Payment => "Payment",
             Self::Refund => "Refund",
             Self::Customer => "Customer",

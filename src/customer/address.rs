@@ -179,7 +179,7 @@ async fn assign_defaults(tx: &Tx, mut row: address::Model, requested: AddressDef
     row.version += i32::from(row.created_at != tx.now());
     row.updated_at = tx.now();
     let row = row.into_active_model().reset_all().update(tx).await?;
-    let after = json!({ "isDefaultShipping": row.is_default_shipping, "isDefaultBilling": row.is_default_billing });
+    let after = json!({ "defaultShipping": row.is_default_shipping, "defaultBilling": row.is_default_billing });
     let entity = (NodeType::Customer, row.account_id);
     let record = AuditRecord { action: "address.set_default", entity, before: None, after: Some(after) };
     record_address_change(tx, &row, record).await?;

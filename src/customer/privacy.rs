@@ -22,8 +22,8 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
     let address_json = |row: &address_row::Model| {
         let mut address_json = PostalAddress::from(row.clone()).to_json();
         address_json["id"] = json!(GlobalId::new(NodeType::Address, row.id).encode());
-        address_json["isDefaultShipping"] = json!(row.is_default_shipping);
-        address_json["isDefaultBilling"] = json!(row.is_default_billing);
+        address_json["defaultShipping"] = json!(row.is_default_shipping);
+        address_json["defaultBilling"] = json!(row.is_default_billing);
         address_json["createdAt"] = json!(row.created_at);
         address_json["updatedAt"] = json!(row.updated_at);
         address_json

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use self::{data::CartData, line::CartLine, problem::CartProblem};
 use super::{
     context::request_context, customer::postal_address::PostalAddressObject, pricing::shipping::ShippingOption,
-    scalars::clamp_to_i32, shop::CurrencyCode,
+    scalars::CurrencyCode, scalars::clamp_to_i32,
 };
 use crate::{
     base::Result,
@@ -49,8 +49,8 @@ impl From<LockedCart> for Cart {
 
 /// Status of a cart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "CartStatus")]
-pub enum CartState {
+#[graphql(remote = "CartStatus", name = "CartStatus")]
+pub enum CartStatusEnum {
     /// The cart can be changed and ordered.
     Open,
     /// The cart was converted to an order.
@@ -69,7 +69,7 @@ impl Cart {
     }
 
     /// Cart status.
-    async fn state(&self) -> CartState {
+    async fn state(&self) -> CartStatusEnum {
         self.0.row.status.into()
     }
 

@@ -20,10 +20,9 @@ use super::{
     loader::{AddressesOf, CustomerKey, PreferencesOf},
     notification::preference::{self, NotificationPreference},
     order::queries::OrderConnection,
-    scalars::Language,
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
     cart,
     customer::{OwnerScope, address_row},
     identity::{Caller, Permission, entity::account},
@@ -96,7 +95,7 @@ impl Customer {
     }
 
     /// Language of notifications: the customer's choice, or the shop's default.
-    async fn language(&self, ctx: &Context<'_>) -> Language {
+    async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
         self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
     }
 

@@ -18,17 +18,17 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use self::{
-    history::OrderEntry,
-    line::{Fulfilment, OrderLine},
-    loader::{FulfilmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
+    history::OrderHistoryEntry,
+    line::{Fulfillment, OrderLine},
+    loader::{FulfillmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
     payments::{OrderPayment, Refund},
-    status::{FulfilmentStatus, OrderPaymentStatus, OrderStatus, OrderStep},
+    status::{FulfillmentStatus, OrderActionEnum, OrderPaymentStatus, OrderStatus},
 };
 use super::{
     context::{RequestContext, request_context},
     customer::{Customer, postal_address::PostalAddressObject},
     guard::RequirePermission,
-    shop::CurrencyCode,
+    scalars::CurrencyCode,
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
@@ -113,12 +113,12 @@ impl Order {
     }
 
     /// Fulfillment status.
-    async fn fulfilment_status(&self) -> FulfilmentStatus {
+    async fn fulfillment_status(&self) -> FulfillmentStatus {
         self.row.fulfillment_status.into()
     }
 
     /// Whether the buyer can still cancel the order: nothing has been shipped.
-    async fn cancellable(&self) -> bool {
+    async fn cancelable(&self) -> bool {
         self.row.status.is_cancelable_by_buyer()
     }
 
@@ -214,11 +214,11 @@ impl Order {
     }
 
     /// Fulfillments of the order.
-    async fn fulfilments(&self, ctx: &Context<'_>) -> Result<Vec<Fulfilment>> {
+    async fn fulfillments(&self, ctx: &Context<'_>) -> Result<Vec<Fulfillment>> {
         let context = request_context(ctx);
-        let rows = context.load(FulfilmentsOf(self.row.id)).await?.unwrap_or_default();
+        let rows = context.load(FulfillmentsOf(self.row.id)).await?.unwrap_or_default();
         context.charge_list_values(ctx, rows.len())?;
-        Ok(rows.iter().cloned().map(Fulfilment).collect())
+        Ok(rows.iter().cloned().map(Fulfillment).collect())
     }
 
     /// Payments of the order.
@@ -238,18 +238,18 @@ impl Order {
     }
 
     /// Order history, oldest first; internal notes are visible to staff only.
-    async fn history(&self, ctx: &Context<'_>) -> Result<Vec<OrderEntry>> {
+    async fn history(&self, ctx: &Context<'_>) -> Result<Vec<OrderHistoryEntry>> {
         let context = request_context(ctx);
         let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
         context.charge_list_values(ctx, rows.len())?;
         let is_staff = context.caller.permissions().has(Permission::OrderRead);
-        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().map(OrderEntry).collect())
+        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().map(OrderHistoryEntry).collect())
     }
 
     /// Actions that staff can take in the current status. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
-    async fn possible_steps(&self) -> Vec<OrderStep> {
-        self.row.status.available_actions(self.row.payment_status).map(OrderStep::from).collect()
+    async fn available_actions(&self) -> Vec<OrderActionEnum> {
+        self.row.status.available_actions(self.row.payment_status).map(OrderActionEnum::from).collect()
     }
 
     /// Payment deadline; null if no payment is awaited.

@@ -1,17 +1,113 @@
-//! Enums and numbers that several types share.
+//! Scalars, enums and small types that several domains share.
 
-use async_graphql::Enum;
+use async_graphql::{Enum, InputObject, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use chrono::{DateTime, Utc};
+use iso_currency::Currency;
+use macros::BatchedObject;
+use rust_decimal::Decimal;
 
-/// Language of notifications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::base::LanguageCode")]
-pub enum Language {
-    /// English.
-    #[graphql(name = "EN")]
-    English,
-    /// Swahili.
-    #[graphql(name = "SW")]
-    Swahili,
+use crate::base::{LanguageCode, Money};
+
+/// Currency code (ISO 4217), such as `KES` or `EUR`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurrencyCode(pub Currency);
+
+/// Currency code (ISO 4217), such as `KES` or `EUR`.
+#[Scalar(specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
+impl ScalarType for CurrencyCode {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
+        let currency = Currency::from_code(code);
+        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is no currency of ISO 4217")))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.code().to_owned())
+    }
+}
+
+/// Country code (ISO 3166-1 alpha-2), such as `KE`. Inputs are not yet validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountryCode(pub String);
+
+/// Country code (ISO 3166-1 alpha-2), such as `KE`.
+#[Scalar(specified_by_url = "https://www.iso.org/iso-3166-country-codes.html")]
+impl ScalarType for CountryCode {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        // An unknown code is a user error of the field it is in.
+        match value {
+            Value::String(code) => Ok(Self(code)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+impl From<CountryCode> for String {
+    fn from(code: CountryCode) -> Self {
+        code.0
+    }
+}
+
+/// Language code (ISO 639-1) of a language that the shop writes notifications in, such as `en` or `sw`.
+#[Scalar(specified_by_url = "https://www.iso.org/iso-639-language-code")]
+impl ScalarType for LanguageCode {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
+        Self::from_code(&code.to_ascii_lowercase()).ok_or_else(|| {
+            let languages = Self::ALL.map(Self::code).join(", ");
+            InputValueError::custom(format!("`{code}` is no language of the shop; it has {languages}"))
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.code().to_owned())
+    }
+}
+
+/// Amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SimpleObject, BatchedObject)]
+#[graphql(name = "Money")]
+pub struct MoneyObject {
+    /// Amount in the currency, with its number of decimal places.
+    amount: Decimal,
+    /// Currency of the amount.
+    currency: CurrencyCode,
+}
+
+impl From<Money> for MoneyObject {
+    fn from(money: Money) -> Self {
+        Self { amount: money.to_decimal(), currency: CurrencyCode(money.currency) }
+    }
+}
+
+/// Range of amounts in the shop's currency, both ends inclusive.
+#[derive(Debug, Clone, Copy, Default, InputObject)]
+pub struct MoneyRangeInput {
+    /// Minimum amount.
+    pub min: Option<Decimal>,
+    /// Maximum amount.
+    pub max: Option<Decimal>,
+}
+
+/// Time range.
+#[derive(Debug, Clone, Copy, Default, InputObject)]
+pub struct DateTimeRangeInput {
+    /// Start, inclusive.
+    pub from: Option<DateTime<Utc>>,
+    /// End, exclusive.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl DateTimeRangeInput {
+    /// Returns the range from the start, inclusive, to the end, exclusive.
+    #[must_use]
+    pub fn into_range(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (self.from, self.to)
+    }
 }
 
 /// Event that triggers a notification.
@@ -27,7 +123,6 @@ pub enum NotificationEvent {
     /// An order was delivered.
     OrderDelivered,
     /// An order was canceled.
-    #[graphql(name = "ORDER_CANCELLED")]
     OrderCanceled,
     /// A refund was issued.
     OrderRefunded,

@@ -1,27 +1,8 @@
 //! Shop information.
 
-use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, ScalarType, SimpleObject, Value};
-use iso_currency::Currency;
+use async_graphql::{Context, Object, SimpleObject};
 
-use super::context::request_context;
-
-/// Currency code (ISO 4217), such as `KES` or `EUR`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CurrencyCode(pub Currency);
-
-/// Currency code (ISO 4217), such as `KES` or `EUR`.
-#[Scalar(specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
-impl ScalarType for CurrencyCode {
-    fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
-        let currency = Currency::from_code(code);
-        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is no currency of ISO 4217")))
-    }
-
-    fn to_value(&self) -> Value {
-        Value::String(self.0.code().to_owned())
-    }
-}
+use super::{context::request_context, scalars::CurrencyCode};
 
 /// Shop information.
 #[derive(Debug, SimpleObject)]

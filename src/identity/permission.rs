@@ -14,7 +14,7 @@ pub enum Permission {
     /// Change, fulfill, cancel and refund orders.
     OrderWrite,
     /// Read and resend notifications to customers.
-    MessageWrite,
+    NotificationWrite,
     /// Change shipping methods and tax rates.
     ShopWrite,
     /// Read, retry and discard background jobs.
@@ -38,7 +38,7 @@ impl Permission {
         Self::StockWrite,
         Self::OrderRead,
         Self::OrderWrite,
-        Self::MessageWrite,
+        Self::NotificationWrite,
         Self::ShopWrite,
         Self::JobWrite,
         Self::CustomerRead,
@@ -56,7 +56,7 @@ impl Permission {
             Self::StockWrite => "stock:write",
             Self::OrderRead => "order:read",
             Self::OrderWrite => "order:write",
-            Self::MessageWrite => "message:write",
+            Self::NotificationWrite => "message:write",
             Self::ShopWrite => "shop:write",
             Self::JobWrite => "job:write",
             Self::CustomerRead => "customer:read",
@@ -160,7 +160,7 @@ impl Role {
                 Permission::StockWrite,
                 Permission::OrderRead,
                 Permission::OrderWrite,
-                Permission::MessageWrite,
+                Permission::NotificationWrite,
                 Permission::CustomerRead,
             ]),
             Self::Customer => Permissions::default(),

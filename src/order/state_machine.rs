@@ -84,7 +84,7 @@ impl OrderAction {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
-            Self::Fulfill { .. } => "fulfil",
+            Self::Fulfill { .. } => "fulfill",
             Self::Deliver => "deliver",
             Self::Cancel => "cancel",
             Self::Refund => "refund",

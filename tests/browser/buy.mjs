@@ -26,9 +26,9 @@ async function buy(page) {
   const cart = begun.cartCreate.cart.id;
   const ways = await run(page, 'query', 'Ways', `cart(id: "${cart}") { availableShippingMethods { method { id name } } }`);
   const way = ways.cart.availableShippingMethods.find((one) => one.method.name === 'Standard').method.id;
-  const choice = `cartShippingMethodSet(id: "${cart}", shippingMethodId: "${way}") { cart { total } ERRORS }`;
+  const choice = `cartShippingMethodUpdate(id: "${cart}", shippingMethodId: "${way}") { cart { total } ERRORS }`;
   const chosen = await run(page, 'mutation', 'Choose', choice);
-  const { total } = chosen.cartShippingMethodSet.cart;
+  const { total } = chosen.cartShippingMethodUpdate.cart;
   const place = 'firstName: "Wanjiku" lastName: "Kamau" line1: "Moi Avenue 1" city: "Nairobi" countryCode: "KE"';
   const input = `cartId: "${cart}" idempotencyKey: "a word" expectedTotal: "${total}" ${said} shippingAddress: { address: { ${place} } }`;
   const order = 'order { id number token status paymentStatus email phone total }';

@@ -63,7 +63,7 @@ impl TestApp {
         lines: &[(&str, i64)],
     ) -> GraphqlResponse {
         let query = format!(
-            "mutation($id: ID!, $lines: [CartLineInput!]!) {{ {mutation}(id: $id, lines: $lines) {{
+            "mutation($id: ID!, $lines: [LineInput!]!) {{ {mutation}(id: $id, lines: $lines) {{
             cart {{ {CART_FIELDS} }} userErrors {{ code field message }} }} }}"
         );
         self.query_maybe_as(token, &query, json!({ "id": id, "lines": line_inputs(lines) })).await

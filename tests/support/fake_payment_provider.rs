@@ -149,7 +149,7 @@ impl PaymentProvider for FakePaymentProvider {
 
     fn authorize(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
         let response = *self.authorize_response.lock().expect("response");
-        self.respond(("authorise", response), request, 1)
+        self.respond(("authorize", response), request, 1)
     }
 
     fn capture(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {

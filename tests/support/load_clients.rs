@@ -199,15 +199,15 @@ impl LoadClient {
     async fn advance_order(&self, n: usize, id: &str, key: &str) -> &'static str {
         let steps: &[(&str, &'static str)] = match n % 5 {
             0 => &[("orderConfirm", "CONFIRMED")],
-            1 => &[("orderCancel", "CANCELLED")],
-            2 => &[("orderConfirm", "CONFIRMED"), ("orderFulfil", "SHIPPED")],
-            3 => &[("orderConfirm", "CONFIRMED"), ("orderFulfil", "SHIPPED"), ("orderDeliver", "DELIVERED")],
+            1 => &[("orderCancel", "CANCELED")],
+            2 => &[("orderConfirm", "CONFIRMED"), ("orderFulfill", "SHIPPED")],
+            3 => &[("orderConfirm", "CONFIRMED"), ("orderFulfill", "SHIPPED"), ("orderDeliver", "DELIVERED")],
             _ => &[],
         };
         let mut status = "PENDING";
         for (mutation, to) in steps {
             let (declaration, arguments) = match *mutation {
-                "orderFulfil" => (", $input: OrderFulfilInput!", ", input: $input"),
+                "orderFulfill" => (", $input: OrderFulfillInput!", ", input: $input"),
                 _ => ("", ""),
             };
             let query =

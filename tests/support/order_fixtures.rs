@@ -6,7 +6,7 @@ use super::{GraphqlResponse, TestApp, assert_invariants, line_inputs};
 
 /// Selected fields of an order.
 pub const ORDER_FIELDS: &str =
-    "id number token status paymentStatus fulfilmentStatus version email phone total expiresAt
+    "id number token status paymentStatus fulfillmentStatus version email phone total expiresAt
     lines { id sku name quantity unitPrice total quantityFulfilled quantityUnfulfilled quantityRefunded }
     payments { status amount capturedAmount refundedAmount actionUrl } refunds { amount status }
     history { kind fromStatus toStatus actor note }";
@@ -55,7 +55,7 @@ impl TestApp {
         self.query_maybe_as(token, &query, json!({ "input": input })).await
     }
 
-    /// Sends an order mutation: `orderConfirm`, or `orderFulfil` with an input.
+    /// Sends an order mutation: `orderConfirm`, or `orderFulfill` with an input.
     pub async fn run_order_mutation(
         &self,
         token: &str,

@@ -97,7 +97,7 @@ impl LedgerOrder {
     pub fn payment_status(&self) -> &'static str {
         match self.payment_state {
             LedgerPaymentState::Pending => "PENDING",
-            LedgerPaymentState::Authorized => "AUTHORISED",
+            LedgerPaymentState::Authorized => "AUTHORIZED",
             LedgerPaymentState::Voided => "VOIDED",
             LedgerPaymentState::Captured if self.refunded == 0 => "PAID",
             LedgerPaymentState::Captured if self.refunded < self.total => "PARTIALLY_REFUNDED",
@@ -259,8 +259,8 @@ impl ReferenceLedger {
         let order = &mut self.orders[order];
         match order.payment_state {
             LedgerPaymentState::Captured => return Ok(()),
-            LedgerPaymentState::Authorized if order.status != "CANCELLED" => {}
-            LedgerPaymentState::Pending if order.is_manual_payment && order.status != "CANCELLED" => {}
+            LedgerPaymentState::Authorized if order.status != "CANCELED" => {}
+            LedgerPaymentState::Pending if order.is_manual_payment && order.status != "CANCELED" => {}
             _ => return Err("ILLEGAL_TRANSITION"),
         }
         order.payment_state = LedgerPaymentState::Captured;
@@ -276,7 +276,7 @@ impl ReferenceLedger {
         let order = &mut self.orders[order];
         order.payment_state = LedgerPaymentState::Captured;
         order.expires_at = None;
-        if order.status == "CANCELLED" {
+        if order.status == "CANCELED" {
             order.refunded = order.total;
         } else {
             order.status = "CONFIRMED";
@@ -345,7 +345,7 @@ impl ReferenceLedger {
             order.status = "SHIPPED";
         }
         order.refunded += amount;
-        if order.refunded == order.total && order.status != "CANCELLED" {
+        if order.refunded == order.total && order.status != "CANCELED" {
             order.status = "REFUNDED";
             order.lines.iter_mut().for_each(|line| release_all_reserved(line, variants));
         }
@@ -366,7 +366,7 @@ impl ReferenceLedger {
 
     fn close_canceled_order(&mut self, order: usize) {
         let (order, variants) = (&mut self.orders[order], &mut self.variants);
-        order.status = "CANCELLED";
+        order.status = "CANCELED";
         order.expires_at = None;
         order.lines.iter_mut().for_each(|line| release_all_reserved(line, variants));
         match order.payment_state {

@@ -19,7 +19,7 @@ pub struct CheckoutInput {
 /// A cart line of the input.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CartLineInput {
+pub struct LineInput {
     variant_id: String,
     quantity: i64,
 }
@@ -160,7 +160,7 @@ async fn write_order(
 }
 
 /// Adds a variant to a cart.
-pub async fn add_cart_line(pool: &PgPool, token: &str, lines: &[CartLineInput]) -> sqlx::Result<Option<Vec<u8>>> {
+pub async fn add_cart_line(pool: &PgPool, token: &str, lines: &[LineInput]) -> sqlx::Result<Option<Vec<u8>>> {
     let Some(line) = lines.first() else { return Ok(None) };
     let Some(variant) = super::response::decode_global_id(&line.variant_id, "ProductVariant") else { return Ok(None) };
     let mut connection = pool.acquire().await?;

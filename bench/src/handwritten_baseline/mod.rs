@@ -45,7 +45,7 @@ struct Variables<'a> {
     search: Option<Cow<'a, str>>,
     input: Option<checkout::CheckoutInput>,
     #[serde(default)]
-    lines: Vec<checkout::CartLineInput>,
+    lines: Vec<checkout::LineInput>,
 }
 
 /// Runs the server until the process is terminated.

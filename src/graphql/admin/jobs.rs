@@ -21,8 +21,8 @@ use crate::{
 
 /// Status of a background job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "JobStatus")]
-pub enum JobState {
+#[graphql(remote = "JobStatus", name = "JobStatus")]
+pub enum JobStatusEnum {
     /// Waiting to run at `dueAt`.
     #[graphql(name = "WAITING")]
     Pending,
@@ -65,7 +65,7 @@ impl Job {
     }
 
     /// Job status.
-    async fn state(&self) -> JobState {
+    async fn state(&self) -> JobStatusEnum {
         self.0.status.into()
     }
 
@@ -104,7 +104,7 @@ impl Job {
 #[derive(Debug, Default, InputObject)]
 pub struct JobFilter {
     /// Job status; `DEAD` lists the dead letters.
-    state: Option<JobState>,
+    state: Option<JobStatusEnum>,
     /// Queue name.
     queue: Option<String>,
     /// Exact job kind.

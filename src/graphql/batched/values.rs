@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects, resolve_objects_at_once};
 use crate::{
     base::{Error, Result},
-    graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, shop::CurrencyCode},
+    graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, scalars::CurrencyCode},
 };
 
 /// Objects that are resolved together.

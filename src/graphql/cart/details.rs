@@ -41,7 +41,7 @@ pub struct CartDetailsMutation;
 impl CartDetailsMutation {
     /// Sets the addresses of a cart; taxes and shipping methods follow the shipping country. The cart stores a copy.
     #[graphql(guard = "Public")]
-    async fn cart_address_set(
+    async fn cart_address_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
@@ -63,7 +63,7 @@ impl CartDetailsMutation {
 
     /// Selects one of the cart's `availableShippingMethods`.
     #[graphql(guard = "Public")]
-    async fn cart_shipping_method_set(
+    async fn cart_shipping_method_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
@@ -84,7 +84,7 @@ impl CartDetailsMutation {
 
     /// Sets the note for the packer.
     #[graphql(guard = "Public")]
-    async fn cart_note_set(
+    async fn cart_note_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
@@ -99,7 +99,7 @@ impl CartDetailsMutation {
 
     /// Sets the email or phone of the buyer; an order needs one of them.
     #[graphql(guard = "Public")]
-    async fn cart_contact_set(
+    async fn cart_contact_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,

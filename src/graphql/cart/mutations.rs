@@ -26,7 +26,7 @@ payload!(
 
 /// Variant and quantity of a cart line.
 #[derive(Debug, InputObject)]
-pub struct CartLineInput {
+pub struct LineInput {
     /// ID of the variant.
     variant_id: ID,
     /// Quantity: 1 to 10000.
@@ -39,7 +39,7 @@ pub struct CartLineInput {
 pub struct CartCreateInput {
     /// Lines to add, at most 200; defaults to none.
     #[graphql(default)]
-    lines: Vec<CartLineInput>,
+    lines: Vec<LineInput>,
 }
 
 /// Returns the target cart of a mutation, with the caller's access.
@@ -63,8 +63,8 @@ pub(super) async fn change_cart(
     CartPayload::from_result(changed.await)
 }
 
-fn parse_line_requests(lines: Vec<CartLineInput>, path: &str) -> Result<Vec<LineRequest>> {
-    let parse_request = |(index, line): (usize, CartLineInput)| {
+fn parse_line_requests(lines: Vec<LineInput>, path: &str) -> Result<Vec<LineRequest>> {
+    let parse_request = |(index, line): (usize, LineInput)| {
         let variant_id =
             GlobalId::decode_as(&line.variant_id, NodeType::Variant, &format!("{path}.{index}.variantId"))?;
         Ok(LineRequest { variant_id, quantity: line.quantity })
@@ -99,7 +99,7 @@ impl CartLineMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
-        #[graphql(desc = "1 to 200 lines with the quantities to add.")] lines: Vec<CartLineInput>,
+        #[graphql(desc = "1 to 200 lines with the quantities to add.")] lines: Vec<LineInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
@@ -114,7 +114,7 @@ impl CartLineMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
-        #[graphql(desc = "1 to 200 lines with their new quantities.")] lines: Vec<CartLineInput>,
+        #[graphql(desc = "1 to 200 lines with their new quantities.")] lines: Vec<LineInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<CartPayload> {
@@ -175,7 +175,7 @@ impl CartLineMutation {
 async fn change_lines(
     context: &RequestContext,
     target: CartTarget<'_>,
-    lines: Vec<CartLineInput>,
+    lines: Vec<LineInput>,
     mode: LineMode,
 ) -> Result<LockedCart> {
     let requests = parse_line_requests(lines, "lines")?;

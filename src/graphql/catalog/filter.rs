@@ -1,7 +1,6 @@
 //! Product filter and sort order.
 
 use async_graphql::{Enum, ID, InputObject};
-use chrono::{DateTime, Utc};
 use iso_currency::Currency;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -12,6 +11,7 @@ use crate::{
         CatalogFilter, PublicationStatus,
         product_queries::{ProductSort, ProductSortKey},
     },
+    graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
     identity::{Caller, Permission},
 };
 
@@ -24,7 +24,7 @@ pub struct ProductFilter {
     /// Category ID; includes all descendants.
     category: Option<ID>,
     /// Current price of the cheapest variant.
-    price: Option<PriceFilter>,
+    price: Option<MoneyRangeInput>,
     /// Whether at least one variant is available for purchase.
     in_stock: Option<bool>,
     /// Whether the cheapest variant is on sale now.
@@ -38,20 +38,11 @@ pub struct ProductFilter {
     /// Options that one variant must have: for each option, any of its values. At most 10.
     options: Option<Vec<OptionFilter>>,
     /// Creation time range.
-    created_at: Option<TimeFilter>,
+    created_at: Option<DateTimeRangeInput>,
     /// Time range of the last update.
-    updated_at: Option<TimeFilter>,
+    updated_at: Option<DateTimeRangeInput>,
     /// Publication status; values other than `ACTIVE` require the permission `catalog:write`. Default: `ACTIVE`.
     status: Option<Vec<ProductStatus>>,
-}
-
-/// Price range, bounds inclusive.
-#[derive(Debug, InputObject)]
-pub struct PriceFilter {
-    /// Minimum price.
-    min: Option<Decimal>,
-    /// Maximum price.
-    max: Option<Decimal>,
 }
 
 /// Values of one option.
@@ -63,21 +54,13 @@ pub struct OptionFilter {
     values: Vec<String>,
 }
 
-/// Time range.
-#[derive(Debug, InputObject)]
-pub struct TimeFilter {
-    /// Start, inclusive.
-    from: Option<DateTime<Utc>>,
-    /// End, exclusive.
-    to: Option<DateTime<Utc>>,
-}
-
 /// Sort order of products.
 #[derive(Debug, Default, InputObject)]
-pub struct ProductOrder {
+#[graphql(name = "ProductSort")]
+pub struct ProductSortInput {
     /// Sort field.
     #[graphql(default)]
-    field: ProductOrderField,
+    field: ProductSortField,
     /// Reverses the order: most expensive first, Z before A, oldest first.
     #[graphql(default)]
     reverse: bool,
@@ -85,7 +68,7 @@ pub struct ProductOrder {
 
 /// Sort field of products.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum ProductOrderField {
+pub enum ProductSortField {
     /// Best match: by relevance with a search, otherwise featured products first, then newest first.
     #[default]
     BestMatch,
@@ -99,14 +82,14 @@ pub enum ProductOrderField {
     Newest,
 }
 
-impl From<ProductOrder> for ProductSort {
-    fn from(ProductOrder { field, reverse }: ProductOrder) -> Self {
+impl From<ProductSortInput> for ProductSort {
+    fn from(ProductSortInput { field, reverse }: ProductSortInput) -> Self {
         let sort_key = match field {
-            ProductOrderField::BestMatch => ProductSortKey::BestMatch,
-            ProductOrderField::Relevance => ProductSortKey::Relevance,
-            ProductOrderField::Price => ProductSortKey::Price,
-            ProductOrderField::Name => ProductSortKey::Name,
-            ProductOrderField::Newest => ProductSortKey::Newest,
+            ProductSortField::BestMatch => ProductSortKey::BestMatch,
+            ProductSortField::Relevance => ProductSortKey::Relevance,
+            ProductSortField::Price => ProductSortKey::Price,
+            ProductSortField::Name => ProductSortKey::Name,
+            ProductSortField::Newest => ProductSortKey::Newest,
         };
         Self { sort_key, reverse }
     }
@@ -134,8 +117,8 @@ impl ProductFilter {
         } = self;
         let category =
             category.map(|id| GlobalId::decode_as(&id, NodeType::Category, "filter.category")).transpose()?;
-        let price = price.map(|price| price.into_minor_range(currency)).transpose()?.unwrap_or_default();
-        let to_range = |time: Option<TimeFilter>| time.map(TimeFilter::into_range).unwrap_or_default();
+        let price = price.map(|price| into_minor_range(price, currency)).transpose()?.unwrap_or_default();
+        let to_range = |time: Option<DateTimeRangeInput>| time.map(DateTimeRangeInput::into_range).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
         Ok(CatalogFilter {
             category_id: category,
@@ -163,28 +146,18 @@ fn parse_statuses(statuses: Vec<ProductStatus>, caller: Caller) -> Result<Vec<Pu
     Ok(statuses.into_iter().map(PublicationStatus::from).collect())
 }
 
-impl TimeFilter {
-    /// Returns the range from the start, inclusive, to the end, exclusive.
-    #[must_use]
-    pub fn into_range(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
-        (self.from, self.to)
+/// Converts a price range to minor units, rounding inward so that no price outside the range matches.
+fn into_minor_range(range: MoneyRangeInput, currency: Currency) -> Result<(Option<i64>, Option<i64>)> {
+    let decimals = Money::decimal_places(currency);
+    let to_minor_units = |field: &str, amount: Option<Decimal>, rounding| {
+        let Some(amount) = amount else { return Ok(None) };
+        let amount = amount.round_dp_with_strategy(decimals, rounding);
+        let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor_units));
+        money.ok_or_else(|| Error::bad_input(field, "a price is from 0 to 10000000000000"))
+    };
+    if matches!((range.min, range.max), (Some(min), Some(max)) if min > max) {
+        return Err(Error::bad_input("filter.price", "`min` is above `max`"));
     }
-}
-
-impl PriceFilter {
-    /// Converts the range to minor units, rounding inward so that no price outside the range matches.
-    fn into_minor_range(self, currency: Currency) -> Result<(Option<i64>, Option<i64>)> {
-        let decimals = Money::decimal_places(currency);
-        let to_minor_units = |field: &str, amount: Option<Decimal>, rounding| {
-            let Some(amount) = amount else { return Ok(None) };
-            let amount = amount.round_dp_with_strategy(decimals, rounding);
-            let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor_units));
-            money.ok_or_else(|| Error::bad_input(field, "a price is from 0 to 10000000000000"))
-        };
-        if matches!((self.min, self.max), (Some(min), Some(max)) if min > max) {
-            return Err(Error::bad_input("filter.price", "`min` is above `max`"));
-        }
-        let min = to_minor_units("filter.price.min", self.min, RoundingStrategy::ToPositiveInfinity)?;
-        Ok((min, to_minor_units("filter.price.max", self.max, RoundingStrategy::ToNegativeInfinity)?))
-    }
+    let min = to_minor_units("filter.price.min", range.min, RoundingStrategy::ToPositiveInfinity)?;
+    Ok((min, to_minor_units("filter.price.max", range.max, RoundingStrategy::ToNegativeInfinity)?))
 }

@@ -15,8 +15,8 @@ use crate::{
         batched::{Batched, BatchedList},
         context::RequestContext,
         loader::{DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
+        scalars::CurrencyCode,
         scalars::clamp_to_i32,
-        shop::CurrencyCode,
     },
     inventory::StockAvailability,
 };

@@ -7,7 +7,7 @@ use macros::BatchedObject;
 
 use super::{
     facets::{FacetCache, ProductFacets},
-    filter::{ProductFilter, ProductOrder},
+    filter::{ProductFilter, ProductSortInput},
     product::Product,
 };
 use crate::{
@@ -70,7 +70,7 @@ impl ProductList {
     ///
     /// # Errors
     /// Returns a user error if the filter or the sort order is invalid.
-    pub async fn resolve(ctx: &Context<'_>, filter: ProductFilter, order: ProductOrder) -> Result<Self> {
+    pub async fn resolve(ctx: &Context<'_>, filter: ProductFilter, order: ProductSortInput) -> Result<Self> {
         let context = request_context(ctx);
         let filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
         let has_search = filter.search.is_some();
@@ -178,7 +178,7 @@ impl ProductQuery {
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
         #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<ProductFilter>,
-        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] order_by: Option<ProductOrder>,
+        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] order_by: Option<ProductSortInput>,
     ) -> Result<ProductConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
         let list = ProductList::resolve(ctx, filter.unwrap_or_default(), order_by.unwrap_or_default()).await?;

@@ -121,7 +121,7 @@ payload!(
     /// Payload of `addressDelete`.
     AddressDeletePayload {
         /// ID of the deleted address; null if nothing was deleted.
-        deleted_address_id: ID
+        deleted_id: ID
     }
 );
 
@@ -188,7 +188,7 @@ impl AddressMutation {
 
     /// Sets the default shipping or billing address, replacing the previous default.
     #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
-    async fn address_set_default(
+    async fn address_default_set(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the address.")] id: ID,

@@ -4,14 +4,13 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::Customer;
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     customer::profile::{self, ProfilePatch},
     graphql::{
         context::{RequestContext, request_context},
         guard::{RequireLogin, RequirePermission},
         input::{build_account_target, resolve_customer_id},
         payload::payload,
-        scalars::Language,
     },
     identity::{Permission, account_admin},
     privacy,
@@ -27,7 +26,7 @@ pub struct CustomerUpdateInput {
     /// Phone number, in international format or the national format of the shop's country.
     phone: MaybeUndefined<String>,
     /// Language of notifications; null for the shop's default.
-    language: MaybeUndefined<Language>,
+    language: MaybeUndefined<LanguageCode>,
 }
 
 impl From<CustomerUpdateInput> for ProfilePatch {
@@ -50,7 +49,7 @@ payload!(
     /// Payload of `customerDelete`.
     CustomerDeletePayload {
         /// ID of the erased customer; null if nothing was erased.
-        deleted_customer_id: ID
+        deleted_id: ID
     }
 );
 

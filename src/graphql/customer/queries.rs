@@ -12,12 +12,12 @@ use crate::{
         queries::{self, CustomerListFilter, ResolvedCustomerFilter},
     },
     graphql::{
-        catalog::filter::TimeFilter,
         context::request_context,
         guard::{RequireLogin, RequirePermission},
         identity::role::AccountRole,
         loader::CustomerKey,
         pagination::{compute_connection_cost, connection, edge, paged_list},
+        scalars::DateTimeRangeInput,
     },
     identity::{Caller, Permission, entity::account},
     privacy,
@@ -32,7 +32,7 @@ pub struct CustomerFilter {
     /// Role of the account.
     role: Option<AccountRole>,
     /// Creation time range.
-    created_at: Option<TimeFilter>,
+    created_at: Option<DateTimeRangeInput>,
     /// Whether the email address is verified.
     verified: Option<bool>,
     /// Whether the account is blocked from logging in.
@@ -44,7 +44,7 @@ impl CustomerFilter {
     #[must_use]
     pub fn into_customer_filter(self) -> CustomerListFilter {
         let Self { search, role, created_at, verified, disabled } = self;
-        let created_range = created_at.map(TimeFilter::into_range).unwrap_or_default();
+        let created_range = created_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
         CustomerListFilter {
             search,
             role: role.map(Into::into),

@@ -299,7 +299,7 @@ mod tests {
             ("$v: ProductFilter", json!({ "v": { "x": 1 } }), "field \"x\" is not defined by type \"ProductFilter\"."),
             ("$v: ProductFilter", json!({ "v": { "tags": [1] } }), "at \"v.tags[0]\": expected type \"String\"."),
             ("$v: ProductFilter", json!({ "v": [] }), "expected an object of type \"ProductFilter\"."),
-            ("$v: ProductOrderField", json!({ "v": "X" }), "expected a value of enum \"ProductOrderField\"."),
+            ("$v: ProductSortField", json!({ "v": "X" }), "expected a value of enum \"ProductSortField\"."),
             ("$v: AddressChoiceInput", json!({ "v": {} }), "exactly one field"),
             ("$v: AddressChoiceInput", json!({ "v": { "addressId": null } }), "exactly one field"),
             ("$v: String", json!({ "v": "a\u{0}" }), "null byte"),

@@ -15,7 +15,7 @@ use crate::{
 
 payload!(
     /// Payload of the email requests. Does not reveal whether an account exists.
-    MailPayload {
+    EmailRequestPayload {
         /// Whether the request was accepted. An email is sent only if the account exists.
         accepted: bool
     }
@@ -63,9 +63,9 @@ impl PasswordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Email address of the account.")] email: String,
-    ) -> Result<MailPayload> {
+    ) -> Result<EmailRequestPayload> {
         let requested = password_change::request_password_reset(&request_context(ctx).identity(), &email).await;
-        MailPayload::from_result(requested.map(|()| true))
+        EmailRequestPayload::from_result(requested.map(|()| true))
     }
 
     /// Sets a new password with a reset token. All sessions are revoked; new tokens are returned.
@@ -83,9 +83,9 @@ impl PasswordMutation {
 
     /// Emails a verification token, valid for two days.
     #[graphql(guard = "RequireLogin")]
-    async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<MailPayload> {
+    async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<EmailRequestPayload> {
         let requested = registration::request_email_verification(&request_context(ctx).identity()).await;
-        MailPayload::from_result(requested.map(|()| true))
+        EmailRequestPayload::from_result(requested.map(|()| true))
     }
 
     /// Verifies the email address with the token.

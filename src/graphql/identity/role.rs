@@ -27,7 +27,7 @@ pub enum AccountPermission {
     /// Update, fulfill, cancel and refund orders.
     OrderWrite,
     /// Read and resend notifications.
-    MessageWrite,
+    NotificationWrite,
     /// Manage shipping methods and tax rates.
     ShopWrite,
     /// Read, retry and discard background jobs.

@@ -5,13 +5,12 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     cart,
     graphql::{
         context::{RequestContext, request_context},
         guard::{Public, RequireLogin},
         payload::payload,
-        scalars::Language,
     },
     identity::{
         Caller, entity,
@@ -138,7 +137,7 @@ pub struct CustomerRegisterInput {
     /// ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails.
     cart_id: Option<ID>,
     /// Language of notifications; defaults to the shop's language.
-    language: Option<Language>,
+    language: Option<LanguageCode>,
 }
 
 /// Login credentials.

@@ -5,7 +5,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
     graphql::{
         context::request_context,
         customer::Customer,
@@ -14,7 +14,7 @@ use crate::{
         order::Order,
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
-        scalars::{Language, NotificationEvent},
+        scalars::NotificationEvent,
     },
     identity::Permission,
     notification::{self, notification::Model, queries, send, sending_limits},
@@ -22,8 +22,8 @@ use crate::{
 
 /// Notification channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::notification::NotificationChannel")]
-pub enum MessageChannel {
+#[graphql(remote = "crate::notification::NotificationChannel", name = "NotificationChannel")]
+pub enum NotificationChannelEnum {
     /// Email.
     Email,
     /// SMS.
@@ -32,8 +32,8 @@ pub enum MessageChannel {
 
 /// Status of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::notification::NotificationStatus")]
-pub enum MessageState {
+#[graphql(remote = "crate::notification::NotificationStatus", name = "NotificationStatus")]
+pub enum NotificationStatusEnum {
     /// Waiting to be sent or retried.
     Queued,
     /// Accepted by the mail server or the SMS gateway.
@@ -68,7 +68,7 @@ impl Message {
     }
 
     /// Channel of the notification.
-    async fn channel(&self) -> MessageChannel {
+    async fn channel(&self) -> NotificationChannelEnum {
         self.0.channel.into()
     }
 
@@ -99,7 +99,7 @@ impl Message {
     }
 
     /// Language of the notification.
-    async fn language(&self, ctx: &Context<'_>) -> Language {
+    async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
         self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
     }
 
@@ -109,7 +109,7 @@ impl Message {
     }
 
     /// Notification status.
-    async fn state(&self) -> MessageState {
+    async fn state(&self) -> NotificationStatusEnum {
         self.0.status.into()
     }
 
@@ -152,11 +152,11 @@ impl Message {
 
 /// Filter for notifications. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
-pub struct MessageFilter {
+pub struct NotificationFilter {
     /// Notification status.
-    state: Option<MessageState>,
+    state: Option<NotificationStatusEnum>,
     /// Channel.
-    channel: Option<MessageChannel>,
+    channel: Option<NotificationChannelEnum>,
     /// Event that triggered the notification.
     event: Option<NotificationEvent>,
     /// ID of the related order.
@@ -167,7 +167,7 @@ pub struct MessageFilter {
     recipient: Option<String>,
 }
 
-impl MessageFilter {
+impl NotificationFilter {
     fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
         let Self { state, channel, event, order_id, customer_id, recipient } = self;
         let filter = queries::NotificationListFilter {
@@ -189,7 +189,7 @@ edge!(
 
 connection!(
     /// Page of notifications with list-level fields.
-    MessageConnection(queries::NotificationListFilter) {
+    NotificationConnection(queries::NotificationListFilter) {
         nodes: Vec<Message> = "Notifications of the page.",
         edges: Vec<MessageEdge> = "Notifications of the page with their cursors.",
         page_info = "Pagination information.",
@@ -206,8 +206,8 @@ paged_list!(
 );
 
 payload!(
-    /// Payload of `messageResend`.
-    MessagePayload {
+    /// Payload of `notificationResend`.
+    NotificationPayload {
         /// Notification after the mutation; null if it is not resent.
         message: Message
     }
@@ -229,7 +229,7 @@ pub struct MessageQuery;
 #[Object]
 impl MessageQuery {
     /// Usage of the daily SMS limit for guests. Staff only.
-    #[graphql(guard = "RequirePermission(Permission::MessageWrite)")]
+    #[graphql(guard = "RequirePermission(Permission::NotificationWrite)")]
     async fn guest_sms_usage(&self, ctx: &Context<'_>) -> Result<GuestSmsUsage> {
         let context = request_context(ctx);
         let sent_today = sending_limits::count_guest_sms_today(&context.db).await?;
@@ -238,19 +238,19 @@ impl MessageQuery {
 
     /// Notifications to customers, newest first, paginated. Staff only.
     #[graphql(
-        guard = "RequirePermission(Permission::MessageWrite)",
+        guard = "RequirePermission(Permission::NotificationWrite)",
         complexity = "compute_connection_cost(first, last, child_complexity)"
     )]
-    async fn messages(
+    async fn notifications(
         &self,
         #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: MessageFilter,
-    ) -> Result<MessageConnection> {
+        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: NotificationFilter,
+    ) -> Result<NotificationConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(MessageConnection::new(filter.into_notification_filter()?, page_request))
+        Ok(NotificationConnection::new(filter.into_notification_filter()?, page_request))
     }
 }
 
@@ -261,17 +261,17 @@ pub struct MessageMutation;
 #[Object]
 impl MessageMutation {
     /// Resends a failed, skipped or undelivered notification with the same content and fresh tokens.
-    #[graphql(guard = "RequirePermission(Permission::MessageWrite)")]
-    async fn message_resend(
+    #[graphql(guard = "RequirePermission(Permission::NotificationWrite)")]
+    async fn notification_resend(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the notification.")] id: ID,
-    ) -> Result<MessagePayload> {
+    ) -> Result<NotificationPayload> {
         let context = request_context(ctx);
         let resent = async {
             let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
             notification::resend_notification(&context.db, message_id).await
         };
-        MessagePayload::from_result(resent.await)
+        NotificationPayload::from_result(resent.await)
     }
 }

@@ -47,7 +47,7 @@ pub struct NotificationPreferenceInput {
 }
 
 payload!(
-    /// Payload of `notificationPreferenceSet`.
+    /// Payload of `notificationPreferenceUpdate`.
     NotificationPreferencePayload {
         /// Preferences for all configurable events after the mutation; null if nothing was changed.
         notification_preferences: Vec<NotificationPreference>
@@ -62,7 +62,7 @@ pub struct PreferenceMutation;
 impl PreferenceMutation {
     /// Enables or disables one notification event per channel for the caller.
     #[graphql(guard = "RequireLogin")]
-    async fn notification_preference_set(
+    async fn notification_preference_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Preference to set.")] input: NotificationPreferenceInput,

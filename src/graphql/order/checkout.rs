@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::{Order, loader::PaymentsOf, payments::OrderPayment};
 use crate::{
     base::{
-        Error, GlobalId, Result,
+        Error, GlobalId, LanguageCode, Result,
         error::{PublicError, PublicErrorCode},
         global_id::NodeType,
     },
@@ -17,7 +17,6 @@ use crate::{
         idempotency::parse_idempotency_key,
         input::{parse_amount, parse_optional_id},
         payload::{UserError, split_user_errors},
-        scalars::Language,
     },
     infra::IdempotencyKey,
     order::Status,
@@ -44,7 +43,7 @@ pub struct CheckoutDetailsInput {
     /// Note for the packer, at most 1000 characters.
     note: Option<String>,
     /// Language of the notifications; defaults to the customer's language, then to the shop's.
-    language: Option<Language>,
+    language: Option<LanguageCode>,
 }
 
 /// Input of `checkoutComplete`. Omitted details are taken from the cart, then from the customer's account.
@@ -62,7 +61,7 @@ pub struct CheckoutCompleteInput {
 
 /// Variant and quantity of an order item.
 #[derive(Debug, InputObject)]
-pub struct OrderItemInput {
+pub struct LineInput {
     /// ID of the variant.
     variant_id: ID,
     /// Quantity: 1 to 10000.
@@ -74,7 +73,7 @@ pub struct OrderItemInput {
 #[derive(Debug, InputObject)]
 pub struct OrderCreateInput {
     /// 1 to 200 items. Duplicate variants are combined into one line.
-    items: Vec<OrderItemInput>,
+    items: Vec<LineInput>,
     /// Idempotency key: repeated requests with the same key and input create one order. Use a new UUID for each order.
     idempotency_key: String,
     /// Expected total; a mismatch returns `PRICE_CHANGED` and no order is placed.
@@ -176,7 +175,7 @@ impl CheckoutMutation {
             let OrderCreateInput { items, idempotency_key: _, expected_total, details } = input;
             context.start_checkout()?;
             sales::limit_orders(&context.sales(), details.order_contacts(None)).await?;
-            let parse_item = |(index, item): (usize, OrderItemInput)| {
+            let parse_item = |(index, item): (usize, LineInput)| {
                 let variant = GlobalId::decode_as(
                     &item.variant_id,
                     NodeType::Variant,

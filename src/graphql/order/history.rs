@@ -15,7 +15,7 @@ use crate::{
 /// Type of an order history entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "OrderHistoryEventType")]
-pub enum OrderEntryKind {
+pub enum OrderEventType {
     /// The order was placed.
     Placed,
     /// The order status changed.
@@ -23,7 +23,6 @@ pub enum OrderEntryKind {
     /// A payment event.
     Payment,
     /// A fulfillment was shipped.
-    #[graphql(name = "FULFILMENT")]
     Fulfillment,
     /// A refund was created.
     Refund,
@@ -51,13 +50,13 @@ pub enum OrderActor {
 
 /// Entry of the order history.
 #[derive(Debug, Clone)]
-pub struct OrderEntry(pub OrderHistoryRow);
+pub struct OrderHistoryEntry(pub OrderHistoryRow);
 
 /// Entry of the order history.
 #[Object]
-impl OrderEntry {
+impl OrderHistoryEntry {
     /// Type of the entry.
-    async fn kind(&self) -> OrderEntryKind {
+    async fn kind(&self) -> OrderEventType {
         self.0.event_type.into()
     }
 

@@ -11,8 +11,8 @@ use crate::{
         catalog::variant::Variant,
         context::{RequestContext, request_context},
         loader::VariantKey,
+        scalars::CurrencyCode,
         scalars::clamp_to_i32,
-        shop::CurrencyCode,
     },
     order::{self, entity::LineQuantityRow},
 };
@@ -152,11 +152,11 @@ pub(super) async fn load_line_quantities(
 
 /// Fulfillment: a shipment of order lines.
 #[derive(Debug, Clone)]
-pub struct Fulfilment(pub order::entity::FulfillmentRow);
+pub struct Fulfillment(pub order::entity::FulfillmentRow);
 
 /// Fulfillment: a shipment of order lines.
 #[Object]
-impl Fulfilment {
+impl Fulfillment {
     /// Global ID.
     async fn id(&self) -> ID {
         GlobalId::new(NodeType::Fulfillment, self.0.id).encode().into()

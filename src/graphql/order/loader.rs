@@ -33,7 +33,7 @@ batch_loader!(
 );
 batch_loader!(
     /// Loads the fulfillments of orders.
-    FulfilmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfillments(&loaders.db, keys)
+    FulfillmentsOf, Arc<[FulfillmentRow]>, |loaders, keys| queries::fulfillments(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the lines of fulfillments.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 use requests::{
-    OrderCancelInput, OrderFulfilInput, OrderNoteInput, OrderRefundInput, parse_cancel_request, parse_fulfillment,
+    OrderCancelInput, OrderFulfillInput, OrderNoteInput, OrderRefundInput, parse_cancel_request, parse_fulfillment,
     parse_refund_request,
 };
 
@@ -57,16 +57,16 @@ impl OrderMutation {
 
     /// Ships all or some lines of an order and reduces stock.
     #[graphql(guard = "RequirePermission(Permission::OrderWrite)")]
-    async fn order_fulfil(
+    async fn order_fulfill(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the order.")] id: ID,
-        #[graphql(desc = "Fulfillment to create.")] input: OrderFulfilInput,
+        #[graphql(desc = "Fulfillment to create.")] input: OrderFulfillInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<OrderPayload> {
         let idempotency_key =
-            parse_idempotency_key("orderFulfil", &format!("{}:{}", input.idempotency_key, *id), &input);
+            parse_idempotency_key("orderFulfill", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
             let request = parse_fulfillment(input, idempotency_key?)?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    graphql::{context::request_context, guard::RequirePermission, shop::CurrencyCode},
+    graphql::{context::request_context, guard::RequirePermission, scalars::CurrencyCode},
     identity::Permission,
     payment,
 };
@@ -22,7 +22,6 @@ pub enum OrderPaymentState {
     /// Awaiting the provider's response.
     Pending,
     /// The amount is authorized and not yet captured.
-    #[graphql(name = "AUTHORISED")]
     Authorized,
     /// The amount was captured.
     Captured,
@@ -98,8 +97,8 @@ impl OrderPayment {
 
 /// Status of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "payment::RefundStatus")]
-pub enum RefundState {
+#[graphql(remote = "payment::RefundStatus", name = "RefundStatus")]
+pub enum RefundStatusEnum {
     /// The provider has not executed the refund yet.
     Pending,
     /// The amount was refunded.
@@ -132,7 +131,7 @@ impl Refund {
     }
 
     /// Status of the refund.
-    async fn status(&self) -> RefundState {
+    async fn status(&self) -> RefundStatusEnum {
         self.0.status.into()
     }
 

@@ -1,21 +1,20 @@
 //! Order queries: a single order, and lists for customers and staff.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
-use rust_decimal::Decimal;
 
 use super::{
     Order,
-    status::{FulfilmentStatus, OrderPaymentStatus, OrderStatus},
+    status::{FulfillmentStatus, OrderPaymentStatus, OrderStatus},
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     customer::OwnerScope,
     graphql::{
-        catalog::filter::TimeFilter,
         context::{RequestContext, request_context},
         guard::{RequireLogin, RequirePermission},
         input::{find_conflicting_argument, parse_amount, parse_optional_id},
         pagination::{compute_connection_cost, connection, edge, paged_list},
+        scalars::{DateTimeRangeInput, MoneyRangeInput},
     },
     identity::Permission,
     order::{
@@ -24,15 +23,6 @@ use crate::{
         queries,
     },
 };
-
-/// Range of amounts, both ends inclusive.
-#[derive(Debug, Clone, Copy, Default, InputObject)]
-pub struct AmountFilter {
-    /// Minimum amount.
-    min: Option<Decimal>,
-    /// Maximum amount.
-    max: Option<Decimal>,
-}
 
 /// Filter of orders. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
@@ -44,9 +34,9 @@ pub struct OrderFilter {
     /// Any of these payment statuses.
     payment_status: Option<Vec<OrderPaymentStatus>>,
     /// Any of these fulfillment statuses.
-    fulfilment_status: Option<Vec<FulfilmentStatus>>,
+    fulfillment_status: Option<Vec<FulfillmentStatus>>,
     /// Time range of placement.
-    placed_at: Option<TimeFilter>,
+    placed_at: Option<DateTimeRangeInput>,
     /// ID of the customer.
     customer_id: Option<ID>,
     /// Exact order number.
@@ -54,7 +44,7 @@ pub struct OrderFilter {
     /// SKU of any order line.
     sku: Option<String>,
     /// Range of the order total.
-    total: Option<AmountFilter>,
+    total: Option<MoneyRangeInput>,
 }
 
 /// Sort fields of orders.
@@ -80,15 +70,15 @@ pub struct OrderSort {
 
 impl OrderFilter {
     fn into_order_filter(self, context: &RequestContext) -> Result<OrderListFilter> {
-        let Self { search, status, payment_status, fulfilment_status, placed_at, customer_id, number, sku, total } =
+        let Self { search, status, payment_status, fulfillment_status, placed_at, customer_id, number, sku, total } =
             self;
-        let AmountFilter { min, max } = total.unwrap_or_default();
+        let MoneyRangeInput { min, max } = total.unwrap_or_default();
         Ok(OrderListFilter {
             search,
             status: status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             payment_status: payment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
-            fulfillment_status: fulfilment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
-            placed: placed_at.map(TimeFilter::into_range).unwrap_or_default(),
+            fulfillment_status: fulfillment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
+            placed: placed_at.map(DateTimeRangeInput::into_range).unwrap_or_default(),
             account: parse_optional_id(customer_id, NodeType::Customer, "filter.customerId")?,
             number,
             sku,

@@ -19,7 +19,6 @@ pub enum OrderStatus {
     /// Delivered.
     Delivered,
     /// Canceled; will not be shipped.
-    #[graphql(name = "CANCELLED")]
     Canceled,
     /// Completely refunded.
     Refunded,
@@ -32,7 +31,6 @@ pub enum OrderPaymentStatus {
     /// Pending: the result is not known yet.
     Pending,
     /// Authorized by the payment provider, or payable on delivery.
-    #[graphql(name = "AUTHORISED")]
     Authorized,
     /// Captured.
     Paid,
@@ -47,7 +45,7 @@ pub enum OrderPaymentStatus {
 /// Fulfillment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::FulfillmentStatus")]
-pub enum FulfilmentStatus {
+pub enum FulfillmentStatus {
     /// Nothing is shipped.
     Unfulfilled,
     /// Partially shipped.
@@ -58,11 +56,11 @@ pub enum FulfilmentStatus {
 
 /// Action on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub enum OrderStep {
+pub enum OrderActionEnum {
     /// Confirm the order.
     Confirm,
     /// Ship all or some lines.
-    Fulfil,
+    Fulfill,
     /// Mark the order as delivered.
     Deliver,
     /// Cancel the order: before shipment, or after its return if no payment was captured.
@@ -71,12 +69,12 @@ pub enum OrderStep {
     Refund,
 }
 
-impl From<order::state_machine::OrderAction> for OrderStep {
+impl From<order::state_machine::OrderAction> for OrderActionEnum {
     fn from(action: order::state_machine::OrderAction) -> Self {
         use order::state_machine::OrderAction;
         match action {
             OrderAction::Confirm => Self::Confirm,
-            OrderAction::Fulfill { .. } => Self::Fulfil,
+            OrderAction::Fulfill { .. } => Self::Fulfill,
             OrderAction::Deliver => Self::Deliver,
             OrderAction::Cancel => Self::Cancel,
             OrderAction::Refund => Self::Refund,

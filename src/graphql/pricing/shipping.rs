@@ -271,7 +271,7 @@ payload!(
     /// Payload of `shippingMethodDelete`.
     ShippingMethodDeletePayload {
         /// ID of the deleted shipping method; null if nothing was deleted.
-        deleted_shipping_method_id: ID
+        deleted_id: ID
     }
 );
 

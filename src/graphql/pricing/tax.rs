@@ -136,7 +136,7 @@ payload!(
     /// Payload of `taxRateDelete`.
     TaxRateDeletePayload {
         /// ID of the deleted tax rate; null if nothing was deleted.
-        deleted_tax_rate_id: ID
+        deleted_id: ID
     }
 );
 

@@ -24,7 +24,7 @@ payload!(
 );
 
 payload!(
-    /// Payload of `variantDelete`.
+    /// Payload of `productVariantDelete`.
     ProductVariantDeletePayload {
         /// Product without the variant; null if the variant was not deleted.
         product: Product

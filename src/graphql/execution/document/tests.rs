@@ -122,7 +122,7 @@ fn input_objects_are_validated_by_specification() {
         "query ($v: [String!]) { products(filter: { tags: $v }) { nodes { id } } }",
         "query ($v: String!) { products(filter: { tags: [$v] }) { nodes { id } } }",
         "query ($v: ID!) { nodes(ids: [$v]) { id } }",
-        "query ($v: ProductOrderField!) { products(orderBy: { field: $v }) { nodes { id } } }",
+        "query ($v: ProductSortField!) { products(orderBy: { field: $v }) { nodes { id } } }",
         "{ a: nodes(ids: [\"a\"]) { id } b: nodes(ids: [\"a\", \"b\"]) { id } }",
         "{ nodes(ids: [\"a\"]) { id } nodes(ids: [\"a\"]) { __typename } }",
     ];
@@ -142,7 +142,7 @@ fn input_objects_are_validated_by_specification() {
         "query ($v: Boolean) { shop @include(if: $v) { name } }",
         "query ($v: Boolean = null) { shop @include(if: $v) { name } }",
         "{ products(orderBy: { field: \"NEWEST\" }) { nodes { id } } }",
-        "query ($v: ProductOrderField = \"NEWEST\") { products(orderBy: { field: $v }) { nodes { id } } }",
+        "query ($v: ProductSortField = \"NEWEST\") { products(orderBy: { field: $v }) { nodes { id } } }",
         "{ products(filter: { search: $v }) { nodes { id } } }",
         "{ nodes(ids: [\"a\"]) { id } nodes(ids: [\"a\", \"b\"]) { __typename } }",
         "{ nodes(ids: [\"a\"]) { id } ... { nodes(ids: []) { __typename } } }",
@@ -164,7 +164,7 @@ fn one_of_object_without_exactly_one_field_is_rejected() {
             ""
         };
         parse_with_defaults(&format!(
-            "mutation {variable} {{ cartAddressSet(id: \"c\", input: {{ shipping: {value} }}) {{ cart {{ id }} }} }}"
+            "mutation {variable} {{ cartAddressUpdate(id: \"c\", input: {{ shipping: {value} }}) {{ cart {{ id }} }} }}"
         ))
     };
     for value in ["{}", "{ addressId: null }", "{ addressId: $a }", "{ addressId: $b, address: null }"] {

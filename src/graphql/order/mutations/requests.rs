@@ -21,9 +21,9 @@ pub struct OrderLineQuantityInput {
     quantity: i64,
 }
 
-/// Input of `orderFulfil`.
+/// Input of `orderFulfill`.
 #[derive(Debug, InputObject)]
-pub struct OrderFulfilInput {
+pub struct OrderFulfillInput {
     /// Lines to ship; defaults to all unshipped units.
     lines: Option<Vec<OrderLineQuantityInput>>,
     /// Carrier, at most 100 characters.
@@ -96,10 +96,10 @@ pub struct OrderNoteInput {
 }
 
 pub(super) fn parse_fulfillment(
-    input: OrderFulfilInput,
+    input: OrderFulfillInput,
     idempotency_key: IdempotencyKey,
 ) -> Result<FulfillmentRequest> {
-    let OrderFulfilInput { lines, carrier, tracking_number, tracking_url, idempotency_key: _ } = input;
+    let OrderFulfillInput { lines, carrier, tracking_number, tracking_url, idempotency_key: _ } = input;
     let lines = lines.map(|lines| parse_line_quantities(lines, "input.lines")).transpose()?;
     Ok(FulfillmentRequest { idempotency_key, lines, carrier, tracking_number, tracking_url })
 }
