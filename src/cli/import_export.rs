@@ -5,7 +5,7 @@ use std::{fs::File, io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
-    connect_initialized_database,
+    database::connect_initialized_database,
     progress::{ProgressScale, show_progress},
 };
 use crate::{

@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 use sea_orm::ActiveEnum;
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
     infra::{
         Config, Db,
+        entity::JobStatus,
         jobs::{
-            admin::{self, JobRow, JobRowFilter, JobStatus},
+            admin::{self, JobRow, JobRowFilter},
             schedule,
         },
     },

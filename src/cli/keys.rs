@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use clap::Subcommand;
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     identity::signing_key::{self, KeyRing, KeyRotation, MAX_ACCESS_TOKEN_LIFETIME, MAX_CLOCK_SKEW},
     infra::Config,

@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use clap::Args;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    ServeArgs, await_tasks_and_close, connect_database, connect_initialized_database,
+    database::{await_tasks_and_close, connect_database, connect_initialized_database},
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
     worker::{self, BackgroundTasks},
 };
@@ -31,6 +32,17 @@ use crate::{
 
 /// Email address of the first admin in development mode.
 const FIRST_ADMIN_EMAIL: &str = "admin@savannah.example";
+
+/// Arguments of `serve`.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Run the API server only; leave background jobs and schedules to other instances.
+    #[arg(long)]
+    no_worker: bool,
+    /// Do not import the demo catalog and do not create the first admin in an empty development database.
+    #[arg(long)]
+    no_demo: bool,
+}
 
 pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), String> {
     // First, before slow startup work, so that an occupied port is reported immediately.

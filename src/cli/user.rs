@@ -4,7 +4,7 @@ use std::{io::Read, io::Write};
 
 use clap::{Args, Subcommand};
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
     customer::queries::{self, CustomerListFilter},

@@ -6,7 +6,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    await_tasks_and_close, connect_initialized_database,
+    database::{await_tasks_and_close, connect_initialized_database},
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
 };
 use crate::{

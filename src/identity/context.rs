@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 
 use super::{
     AccessTokenService, Caller, LoginAttempt, PasswordHashPool,
+    entity::OneTimeTokenPurpose,
     login_attempt::LoginSource,
-    one_time_token::{self, AccountEmailRequested, OneTimeTokenPurpose},
+    one_time_token::{self, AccountEmailRequested},
     session::{ClientInfo, IssuedSession, SessionTokens},
 };
 use crate::{

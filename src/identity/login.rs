@@ -6,10 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Caller, account,
     context::IdentityContext,
+    entity::OneTimeTokenPurpose,
     login_attempt::{LoginAttempt, LoginSource},
-    oidc_login,
-    one_time_token::OneTimeTokenPurpose,
-    password,
+    oidc_login, password,
     session::{self, RefreshOutcome, SessionTokens},
 };
 use crate::base::{Error, Result, error::PublicErrorCode};

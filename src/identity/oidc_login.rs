@@ -24,12 +24,11 @@ use super::{
     account,
     account_linking::{self, ExternalIdentity},
     entity::{
-        self,
+        self, OneTimeTokenPurpose,
         oidc_login_state::{self, Column},
     },
     oidc_provider::{OidcProvider, ProviderMetadata},
-    one_time_token::{self, OneTimeTokenPurpose},
-    random_token,
+    one_time_token, random_token,
 };
 use crate::{
     base::{

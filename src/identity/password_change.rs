@@ -3,9 +3,8 @@
 use super::{
     Caller, account,
     context::IdentityContext,
-    entity::account as account_row,
-    one_time_token::{self, OneTimeTokenPurpose},
-    password,
+    entity::{OneTimeTokenPurpose, account as account_row},
+    one_time_token, password,
     session::{self, IssuedSession, SessionTokens},
 };
 use crate::{

@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     account::{self, AccountInput, NewAccount},
     context::IdentityContext,
-    one_time_token::{self, AccountEmailRequested, OneTimeTokenPurpose},
+    entity::OneTimeTokenPurpose,
+    one_time_token::{self, AccountEmailRequested},
     session::{self, SessionTokens},
 };
 use crate::{

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 
 use super::{
     Progress,
-    catalog_reader::{self, CatalogEntry, CountingReader},
+    catalog_entry::{CatalogEntry, RowError},
+    catalog_reader,
+    csv_rows::CountingReader,
     taxonomy,
 };
 use crate::{
@@ -283,7 +285,7 @@ impl CatalogImporter<'_> {
             self.progress.add_items(1);
             let taxonomy::TaxonomyLine { line, path, external_id: _, repair_note } = match line? {
                 Ok(line) => line,
-                Err(catalog_reader::RowError { line, reason }) => {
+                Err(RowError { line, reason }) => {
                     self.report_message(summary, file, line, true, reason);
                     continue;
                 }
@@ -306,7 +308,7 @@ impl CatalogImporter<'_> {
 /// An open taxonomy file.
 struct TaxonomyReader<'a> {
     file: &'a Path,
-    lines: PrefetchReceiver<Result<taxonomy::TaxonomyLine, catalog_reader::RowError>>,
+    lines: PrefetchReceiver<Result<taxonomy::TaxonomyLine, RowError>>,
     /// The line of each path read so far.
     line_by_path: HashMap<String, u64>,
 }

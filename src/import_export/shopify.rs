@@ -3,32 +3,14 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RejectedRow};
+use super::catalog_entry::CatalogEntry;
 use super::csv_fields::{parse_price, parse_sale_window, strip_formula_guard};
+use super::csv_rows::{CsvRow, CsvRows, RejectedRow};
 use super::shopify_columns::{PRODUCT_COLUMNS, VARIANT_COLUMNS, parse_status};
 use crate::{
     base::Patch,
     catalog::{ProductImage, ProductPatch, SaleInput, VariantPatch, write::OptionInput},
 };
-
-/// Returns the old name of a column that Shopify renamed in 2025; other names are returned unchanged.
-pub(super) fn map_renamed_column(name: String) -> String {
-    let canonical = match name.to_ascii_lowercase().as_str() {
-        "url handle" => "Handle",
-        "description" => "Body (HTML)",
-        "published on online store" => "Published",
-        "sku" => "Variant SKU",
-        "barcode" => "Variant Barcode",
-        "price" => "Variant Price",
-        "compare-at price" => "Variant Compare At Price",
-        "inventory quantity" => "Variant Inventory Qty",
-        "weight value (grams)" => "Variant Grams",
-        "product image url" => "Image Src",
-        "variant image url" => "Variant Image",
-        _ => return name,
-    };
-    canonical.to_owned()
-}
 
 /// A lazy iterator over the products of a file, in file order.
 pub(super) struct ShopifyReader<R> {

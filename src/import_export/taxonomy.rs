@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    catalog_reader::RowError,
+    catalog_entry::RowError,
     csv_fields::{format_repair_note, repair_windows_1252},
 };
 

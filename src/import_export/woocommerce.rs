@@ -7,38 +7,18 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::mem;
 
-use attributes::{collect_option_names, parse_attributes};
-use variant::parse_variant;
+use attributes::{Variation, collect_option_names, parse_attributes};
+use variant::{parse_variant, read_cell};
 
-use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RowError};
+use super::catalog_entry::{CatalogEntry, RowError};
 use super::csv_fields::{
     decode_woocommerce_text, parse_bool, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
 };
+use super::csv_rows::{CsvRow, CsvRows};
 use crate::{
     base::Patch,
     catalog::{CategoryInput, ProductImage, ProductPatch, PublicationStatus, VariantPatch, write::OptionInput},
 };
-
-/// The imported columns in which a line break is an error.
-const SINGLE_LINE_COLUMNS: [&str; 17] = [
-    "ID",
-    "Type",
-    "SKU",
-    "GTIN, UPC, EAN, or ISBN",
-    "Name",
-    "Published",
-    "Is featured?",
-    "Brands",
-    "Stock",
-    "Parent",
-    "Date sale price starts",
-    "Date sale price ends",
-    "Sale price",
-    "Regular price",
-    "Categories",
-    "Tags",
-    "Images",
-];
 
 type RowResult = Result<(), String>;
 
@@ -81,17 +61,6 @@ struct PendingProduct {
     patch: ProductPatch,
     /// The variant to use if the product has no variations.
     own_variant: Result<VariantPatch, String>,
-}
-
-struct Variation {
-    /// The attribute names and values.
-    attributes: Vec<(String, String)>,
-    variant: VariantPatch,
-}
-
-/// Returns whether a line break in an imported column is an error.
-pub(super) fn is_single_line(column: &str) -> bool {
-    SINGLE_LINE_COLUMNS.iter().any(|name| name.eq_ignore_ascii_case(column))
 }
 
 impl<R: Read> WooCommerceReader<R> {
@@ -336,32 +305,9 @@ impl VariationGrouper {
     }
 }
 
-impl Variation {
-    /// Converts to a variant with a value for each option. A missing value, "any" in `WooCommerce`, becomes `Any`.
-    fn into_variant(self, options: &[String]) -> Result<VariantPatch, RowError> {
-        let Self { mut attributes, mut variant } = self;
-        let mut take_value = |option: &String| {
-            let index = attributes.iter().position(|(name, _)| name == option);
-            let value = index.map(|index| attributes.swap_remove(index).1);
-            value.filter(|value| !value.is_empty()).unwrap_or_else(|| "Any".into())
-        };
-        variant.options = Patch::Set(options.iter().map(&mut take_value).collect());
-        let Some((name, _)) = attributes.pop() else {
-            return Ok(variant);
-        };
-        let (line, options) = (variant.line, options.join(", "));
-        let reason = format!("attribute \"{name}\" is not among the product's: {options}");
-        Err(RowError { line, reason })
-    }
-}
-
 /// Returns the keys by which variations reference a parent: its SKU and `id:7`.
 fn collect_parent_keys(row: &CsvRow) -> impl Iterator<Item = String> {
     read_cell(row, "SKU").into_iter().chain(row.non_empty_cell("ID").map(|id| format!("id:{id}")))
-}
-
-fn read_cell(row: &CsvRow, column: &str) -> Option<String> {
-    row.non_empty_cell(column).map(decode_woocommerce_text)
 }
 
 #[cfg(test)]

@@ -15,10 +15,7 @@ use super::{
 use crate::{
     base::{Error, Result, link_detection::contains_link},
     customer::OwnerScope,
-    identity::{
-        account,
-        one_time_token::{self, OneTimeTokenPurpose},
-    },
+    identity::{account, entity::OneTimeTokenPurpose, one_time_token},
     infra::{
         Config, DeliveryError, JobContext, Tx,
         email::EmailMessage,

@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    ShopMode, deserialize_parsed,
+    ShopMode,
     duration::{HOUR, SECOND, deserialize_duration, duration_within},
     notification::{DeliveryMode, parse_delivery_mode},
+    parsed::deserialize_parsed,
     range::within,
 };
 

@@ -10,7 +10,7 @@ pub struct LogConfig {
     /// The filter directives.
     pub filter: String,
     /// The output format.
-    #[serde(deserialize_with = "super::deserialize_parsed")]
+    #[serde(deserialize_with = "super::parsed::deserialize_parsed")]
     pub format: LogFormat,
 }
 

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    ShopMode, deserialize_parsed,
+    ShopMode,
     duration::{DAY, SECOND, deserialize_duration, duration_within, parse_duration},
+    parsed::deserialize_parsed,
     range::within,
 };
 

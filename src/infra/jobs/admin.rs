@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DeriveActiveEnum, DerivePartialModel, EntityTrait,
-    EnumIter, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, IntoActiveModel,
+    QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::json;
 
@@ -16,26 +16,10 @@ use crate::{
     },
     infra::{
         AuditRecord, Db, SqlBuilder, Tx,
-        entity::{job, outbox_event},
+        entity::{JobStatus, job, outbox_event},
         keyset::KeysetOrder,
     },
 };
-
-/// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-pub enum JobStatus {
-    /// Pending: due now or later.
-    Pending,
-    /// Claimed by a worker.
-    Running,
-    /// Completed.
-    Done,
-    /// Failed, with no attempts left.
-    Dead,
-    /// Discarded by staff.
-    Discarded,
-}
 
 /// A job without its payload.
 #[derive(Debug, Clone, DerivePartialModel)]

@@ -7,12 +7,11 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    BackgroundJob, JobOutcome, JobStatus,
+    JobOutcome,
+    claimed_job::{ClaimRequest, ClaimedJob},
     queries::{self, JobChanges},
 };
 use crate::{
@@ -20,61 +19,15 @@ use crate::{
     infra::{
         Db, Tx,
         config::JobsConfig,
-        entity::job::{self, Column},
-        outbox::{DeliveredEvent, Event},
+        entity::{
+            JobStatus,
+            job::{self, Column},
+        },
     },
 };
 
 /// The maximum length of a stored error. Characters.
 const MAX_ERROR_LENGTH: usize = 500;
-
-/// A job claimed by this worker.
-#[derive(Debug, Clone, FromQueryResult)]
-pub struct ClaimedJob {
-    /// The job's id.
-    pub id: i64,
-    /// The kind of the job.
-    pub kind: String,
-    /// The number of the attempt, from 1.
-    pub attempts: i32,
-    payload: Option<Value>,
-    event_id: Option<i64>,
-    event_payload: Option<Value>,
-    event_created_at: Option<DateTime<Utc>>,
-}
-
-impl ClaimedJob {
-    /// Returns the event to deliver.
-    pub(super) fn decode_event<E: Event>(&self) -> Result<DeliveredEvent<E>> {
-        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.event_created_at, &self.event_payload)
-        else {
-            return Err(Error::internal("decoding an event", "the job has no event"));
-        };
-        Ok(DeliveredEvent { id, occurred_at, event: deserialize_json(payload, "decoding an event")? })
-    }
-
-    /// Returns the payload of the job.
-    pub(super) fn decode_job<J: BackgroundJob>(&self) -> Result<J> {
-        deserialize_json(self.payload.as_ref().unwrap_or(&Value::Null), "decoding a job")
-    }
-}
-
-fn deserialize_json<T: DeserializeOwned>(value: &Value, operation: &'static str) -> Result<T> {
-    T::deserialize(value).map_err(|error| Error::internal(operation, error))
-}
-
-/// The parameters of a claim.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClaimRequest<'a> {
-    pub(super) worker_id: &'a str,
-    pub(super) queue: &'a str,
-    /// The kinds registered in this worker.
-    pub(super) kinds: &'a [&'a str],
-    pub(super) limit: usize,
-    pub(super) lease_duration: Duration,
-    /// Whether the queue contains event deliveries.
-    pub(super) is_delivery_queue: bool,
-}
 
 /// Claims due jobs in order. Writes nothing if none is due.
 pub(super) async fn claim_jobs(db: &Db, request: &ClaimRequest<'_>) -> Result<Vec<ClaimedJob>> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use cron::Schedule as Cron;
 use futures_util::future::BoxFuture;
 
-use super::{BackgroundJob, JobOutcome, claim::ClaimedJob};
+use super::{BackgroundJob, JobOutcome, claimed_job::ClaimedJob};
 use crate::{
     base::Result,
     infra::{

@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::{
-    JobOutcome,
-    claim::{self, ClaimRequest, ClaimedJob},
+    JobOutcome, claim,
+    claimed_job::{ClaimRequest, ClaimedJob},
     outbox_relay, queries,
     registry::{ExecutionMode, JobRegistry},
     schedule,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{quote_tracker::MAX_ROW_BYTES, *};
+use crate::import_export::{catalog_entry::RowError, catalog_reader::open_catalog};
 
 fn read_rows(text: &[u8]) -> Vec<Result<(u64, String), RowError>> {
     let Ok((_, rows)) = CsvRows::open(text, Tz::UTC) else {
