@@ -4,7 +4,7 @@ use savannah::{
     identity::{
         Role,
         entity::account,
-        session::{self, ClientInfo},
+        session::{self, ClientInfo, NewSession},
     },
     notification::{NotificationEventType, NotificationRecipient},
 };
@@ -318,9 +318,9 @@ async fn session_create_reads_the_current_account(backend: Backend) {
     let account_row =
         account::Entity::find().one(app.db.writer_connection()).await.expect("an answer").expect("an account");
     let open = async || {
-        let account_row = account_row.clone();
-        let lifetime = ("password", chrono::TimeDelta::days(1));
-        app.db.write(async |tx| session::create_session(tx, account_row, &ClientInfo::default(), lifetime).await).await
+        let (client, lifetime) = (ClientInfo::default(), chrono::TimeDelta::days(1));
+        let new = NewSession { account: account_row.clone(), client: &client, auth_method: "password", lifetime };
+        app.db.write(async |tx| session::create_session(tx, new).await).await
     };
     app.execute_sql("UPDATE account SET role = 'customer'").await.expect("a change");
     let opened = open().await.unwrap_or_else(|error| panic!("no session: {}", error.log_message()));

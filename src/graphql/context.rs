@@ -25,7 +25,7 @@ use crate::{
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
     identity::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
-        error::AuthError, session::ClientInfo,
+        authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
     infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
     payment::PaymentProviders,
@@ -92,7 +92,11 @@ impl AppState {
     pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Caller, AuthError> {
         let origin = RequestOrigin { actor: Actor::Anonymous, request_id: request_id.to_owned() };
         let (db, _) = self.db.for_request(origin, QueryBudget::UNLIMITED);
-        self.authenticator.authenticate((&self.access_token_service, &self.external_token_verifier), &db, token).await
+        let verifiers = TokenVerifiers {
+            access_tokens: &self.access_token_service,
+            external_tokens: &self.external_token_verifier,
+        };
+        self.authenticator.authenticate(verifiers, &db, token).await
     }
 
     /// Refreshes the category tree, revoked sessions and signing keys with changes of other instances. Called on a

@@ -125,10 +125,24 @@ pub fn validate_name(input: &str, field: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Returns the normalized search keys: full name and last name.
-#[must_use]
-pub fn normalize_names(first: &str, last: &str) -> (String, String) {
-    (text::normalize_for_search(&format!("{first} {last}")), text::normalize_for_search(last))
+/// Normalized search keys of an account's names.
+#[derive(Debug)]
+pub struct NormalizedNames {
+    /// Key of first and last name.
+    pub full_name: String,
+    /// Key of the last name.
+    pub last_name: String,
+}
+
+impl NormalizedNames {
+    /// Normalizes the names of an account.
+    #[must_use]
+    pub fn new(first_name: &str, last_name: &str) -> Self {
+        Self {
+            full_name: text::normalize_for_search(&format!("{first_name} {last_name}")),
+            last_name: text::normalize_for_search(last_name),
+        }
+    }
 }
 
 /// Creates an account.
@@ -137,10 +151,10 @@ pub fn normalize_names(first: &str, last: &str) -> (String, String) {
 /// Returns `AlreadyExists` if the email address is taken.
 pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
     let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
-    let (name_normalized, last_name_normalized) = normalize_names(&first_name, &last_name);
+    let normalized_names = NormalizedNames::new(&first_name, &last_name);
     let row = account::ActiveModel {
-        name_normalized: Set(name_normalized),
-        last_name_normalized: Set(last_name_normalized),
+        name_normalized: Set(normalized_names.full_name),
+        last_name_normalized: Set(normalized_names.last_name),
         email_normalized: Set(email.as_deref().map(normalize_email)),
         email_verified_at: Set((email_verified && email.is_some()).then_some(tx.now())),
         email: Set(email),

@@ -40,6 +40,15 @@ pub struct NewApiKey {
     pub name: String,
     /// Permissions of the key.
     pub permissions: Permissions,
+/// New API key with its secret, which is returned only once.
+#[derive(Debug)]
+pub struct CreatedApiKey {
+    /// Row of the key.
+    pub row: api_key::Model,
+    /// Secret.
+    pub secret: String,
+}
+
     /// Expiry; `None` if it never expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -55,12 +64,12 @@ pub struct AuthenticatedApiKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Creates an API key; returns its row and its secret.
+/// Creates an API key.
 ///
 /// # Errors
 /// Returns `IllegalTransition` if there are too many keys, and `BadUserInput` if the input is invalid or exceeds the
 /// permissions of the caller.
-pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
+pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<CreatedApiKey> {
     db.write(async |tx| {
         let name = validate_new_api_key(tx, caller, &new)?;
         let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
@@ -84,7 +93,7 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(
         let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
         let entity = (NodeType::ApiKey, row.id);
         tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
-        Ok((row, key_secret))
+        Ok(CreatedApiKey { row, secret: key_secret })
     })
     .await
 }

@@ -144,8 +144,8 @@ impl OidcLoginState {
         Ok(())
     }
 
-    /// Consumes the pending login; returns redirect URI and PKCE challenge of the app.
-    async fn consume(self, tx: &Tx) -> Result<(String, String)> {
+    /// Consumes the pending login; returns the request that began it.
+    async fn consume(self, tx: &Tx) -> Result<OidcLoginRequest> {
         let consumed = oidc_login_state::Entity::delete_many()
             .filter(Column::StateHash.eq(self.state_hash))
             .filter(Column::BrowserHash.eq(self.browser_hash))
@@ -154,7 +154,7 @@ impl OidcLoginState {
             .exec_with_returning(tx)
             .await?;
         let row = consumed.into_iter().next().ok_or_else(invalid_login_state_error)?;
-        Ok((row.redirect_uri, row.code_challenge))
+        Ok(OidcLoginRequest { redirect_uri: row.redirect_uri, code_challenge: row.code_challenge })
     }
 }
 
@@ -190,13 +190,14 @@ pub async fn finish_login(
 ) -> Result<String> {
     let OidcCallback { state, browser_token, code_result } = response;
     let login_state = OidcLoginState::new(provider, &state, &browser_token);
-    let (redirect_uri, code_challenge) = db.write(async move |tx| login_state.consume(tx).await).await?;
+    let login_request = db.write(async move |tx| login_state.consume(tx).await).await?;
     let code = code_result.map_err(|error| {
         Error::bad_input("", format!("{} has refused the sign-in ({error}). Begin again.", provider.name))
     })?;
-    let identity = exchange_code(db.now(), provider, callback_url, (code, &state, &browser_token)).await?;
+    let grant = CodeGrant { code, state: &state, browser_token: &browser_token };
+    let identity = exchange_code(db.now(), provider, callback_url, grant).await?;
     let account = account_linking::find_or_create_account(db, &identity).await?;
-    let metadata = LoginTokenMetadata { provider: provider.name.clone(), challenge: code_challenge };
+    let metadata = LoginTokenMetadata { provider: provider.name.clone(), challenge: login_request.code_challenge };
     let metadata =
         serde_json::to_string(&metadata).map_err(|error| Error::internal("writing down a sign-in", error))?;
     let code = db
@@ -204,8 +205,8 @@ pub async fn finish_login(
             one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::Login, account.id, &metadata).await
         })
         .await?;
-    let mut redirect_url =
-        Url::parse(&redirect_uri).map_err(|error| Error::internal("reading an address of the settings", error))?;
+    let mut redirect_url = Url::parse(&login_request.redirect_uri)
+        .map_err(|error| Error::internal("reading an address of the settings", error))?;
     redirect_url.query_pairs_mut().append_pair("code", &code);
     Ok(redirect_url.into())
 }
@@ -218,13 +219,22 @@ pub fn invalid_login_state_error() -> Error {
     Error::bad_input("state", message)
 }
 
+/// Authorization code of a login with the secrets that it is bound to.
+#[derive(Debug)]
+struct CodeGrant<'a> {
+    code: String,
+    state: &'a str,
+    browser_token: &'a SecretString,
+}
+
 /// Exchanges the authorization code for the identity in the ID token.
 async fn exchange_code(
     now: DateTime<Utc>,
     provider: &OidcProvider,
     callback_url: &str,
-    (code, state, browser_token): (String, &str, &SecretString),
+    grant: CodeGrant<'_>,
 ) -> Result<ExternalIdentity> {
+    let CodeGrant { code, state, browser_token } = grant;
     let metadata = load_provider_metadata(provider, now).await?;
     let client = build_client(&metadata, provider, callback_url)?;
     let request = client
@@ -245,14 +255,14 @@ async fn exchange_code(
     let Some(token) = tokens.extra_fields().id_token() else {
         return Err(provider_unavailable_error(provider, "it gave no id token"));
     };
-    let nonce = derive_nonce(state, browser_token);
-    let claims = match verify_id_token(&metadata, provider, (token, &nonce), now) {
+    let id_token = BoundIdToken { token, nonce: derive_nonce(state, browser_token) };
+    let claims = match verify_id_token(&metadata, provider, &id_token, now) {
         Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
             let metadata = provider
                 .refresh_metadata(metadata, now)
                 .await
                 .map_err(|error| provider_unavailable_error(provider, &error.to_string()))?;
-            verify_id_token(&metadata, provider, (token, &nonce), now)
+            verify_id_token(&metadata, provider, &id_token, now)
         }
         outcome => outcome,
     };
@@ -260,11 +270,18 @@ async fn exchange_code(
     Ok(identity_from_claims(provider, &claims))
 }
 
+/// ID token with the nonce of the login that it must contain.
+#[derive(Debug)]
+struct BoundIdToken<'a> {
+    token: &'a CoreIdToken,
+    nonce: Nonce,
+}
+
 /// Verifies signature, audience, nonce and times of an ID token and returns its claims.
 fn verify_id_token(
     metadata: &ProviderMetadata,
     provider: &OidcProvider,
-    (token, nonce): (&CoreIdToken, &Nonce),
+    id_token: &BoundIdToken<'_>,
     now: DateTime<Utc>,
 ) -> Result<CoreIdTokenClaims, ClaimsVerificationError> {
     let client = build_client_without_redirect(metadata, provider);
@@ -280,7 +297,7 @@ fn verify_id_token(
         .id_token_verifier()
         .set_allowed_algs(supported_algorithms.filter(|algorithm| !symmetric_algorithms.contains(algorithm)).cloned())
         .set_time_fn(move || now - clock_skew);
-    token.claims(&verifier, nonce).cloned()
+    id_token.token.claims(&verifier, &id_token.nonce).cloned()
 }
 
 fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> ExternalIdentity {
@@ -298,12 +315,21 @@ fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> 
     }
 }
 
-/// Redeems the one-time code of an app; returns the account and the name of the provider.
+/// Completed login of an app at a provider.
+#[derive(Debug)]
+pub struct RedeemedLogin {
+    /// Account.
+    pub account: entity::account::Model,
+    /// Name of the provider.
+    pub provider: String,
+}
+
+/// Redeems the one-time code of an app.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the code or the verifier is invalid, and `Forbidden` if the account is disabled or
 /// deleted.
-pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(entity::account::Model, String)> {
+pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<RedeemedLogin> {
     let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
         .map_err(|error| Error::internal("reading a sign-in", error))?;
@@ -312,7 +338,7 @@ pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(e
         return Err(Error::bad_input("verifier", message));
     }
     match account::find_active_account(tx, consumed.account_id).await? {
-        Some(account) => Ok((account, metadata.provider)),
+        Some(account) => Ok(RedeemedLogin { account, provider: metadata.provider }),
         None => Err(account_linking::account_closed_error()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Caller, account,
-    context::IdentityContext,
+    context::{IdentityContext, PASSWORD_METHOD},
     entity::{OneTimeTokenPurpose, account as account_row},
     one_time_token, password,
     session::{self, IssuedSession, SessionTokens},
@@ -100,7 +100,7 @@ pub async fn reset_password(context: &IdentityContext<'_>, token: &str, new_pass
 /// Revokes all sessions of the account and creates a new one.
 async fn renew_sessions(tx: &Tx, context: &IdentityContext<'_>, account: account_row::Model) -> Result<IssuedSession> {
     session::revoke_sessions(tx, account.id, None).await?;
-    session::create_session(tx, account, context.client_info, ("password", context.session_idle_timeout())).await
+    session::create_session(tx, context.new_session(account, PASSWORD_METHOD)).await
 }
 
 /// Returns the tokens of the only remaining session; the revocations take effect on this instance immediately.

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     account::{self, AccountInput, NewAccount},
-    context::IdentityContext,
+    context::{IdentityContext, PASSWORD_METHOD},
     entity::OneTimeTokenPurpose,
     one_time_token::{self, AccountEmailRequested},
     session::{self, SessionTokens},
@@ -43,10 +43,9 @@ pub async fn register_customer(context: &IdentityContext<'_>, registration: Regi
     limit_registrations(context, &email).await?;
     let password_hash = Some(context.password_hasher.hash(password.expose_secret().to_owned()).await?);
     let new_account = NewAccount { password_hash, language, ..validated };
-    let lifetime = context.session_idle_timeout();
     let registered = context.db.write(async |tx| {
         let account = account::create_account(tx, new_account).await?;
-        let issued = session::create_session(tx, account, context.client_info, ("password", lifetime)).await?;
+        let issued = session::create_session(tx, context.new_session(account, PASSWORD_METHOD)).await?;
         let purpose = OneTimeTokenPurpose::VerifyEmail;
         tx.emit_event(AccountEmailRequested { account: issued.account.id, purpose }).await?;
         Ok(issued)

@@ -32,7 +32,8 @@ use savannah::{
     identity::{
         Role,
         account::{self, NewAccount},
-        session::{self, ClientInfo},
+        jwt::TokenSubject,
+        session::{self, ClientInfo, NewSession},
     },
     import_export::{
         Progress, export,
@@ -311,11 +312,14 @@ impl TestApp {
         let new = NewAccount { email: Some(email), role, email_verified: true, ..NewAccount::default() };
         let opened = self.db.write(async |tx| {
             let created_account = account::create_account(tx, new).await?;
-            session::create_session(tx, created_account, &ClientInfo::default(), ("password", TimeDelta::days(1))).await
+            let (client, lifetime) = (ClientInfo::default(), TimeDelta::days(1));
+            let new = NewSession { account: created_account, client: &client, auth_method: "password", lifetime };
+            session::create_session(tx, new).await
         });
         let opened = opened.await.unwrap_or_else(|error| panic!("session not created: {}", error.log_message()));
         let token_service = &self.http_app.state.access_token_service;
-        token_service.issue_token(opened.account.id, role, opened.session_id, self.db.now()).expect("a token").0
+        let subject = TokenSubject { account_id: opened.account.id, role, session_id: opened.session_id };
+        token_service.issue_token(subject, self.db.now()).expect("a token").token
     }
 
     /// Sends a raw GraphQL request body.

@@ -61,13 +61,29 @@ pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob])
     Err(Error::internal("completing jobs", "another worker has claimed one"))
 }
 
+/// The limits of further attempts of a job.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetryPolicy<'a> {
+    pub(super) max_attempts: u32,
+    pub(super) config: &'a JobsConfig,
+}
+
+/// A job with the outcome of its attempt.
+#[derive(Debug)]
+pub(super) struct FinishedAttempt<'a> {
+    pub(super) job: &'a ClaimedJob,
+    pub(super) outcome: JobOutcome,
+}
+
 /// Stores the outcome of a job: done, another attempt later, or dead.
 pub(super) async fn store_outcome(
     db: &Db,
     worker_id: &str,
-    job: &ClaimedJob,
-    (outcome, max_attempts, config): (JobOutcome, u32, &JobsConfig),
+    finished: FinishedAttempt<'_>,
+    retry_policy: RetryPolicy<'_>,
 ) -> Result<()> {
+    let FinishedAttempt { job, outcome } = finished;
+    let RetryPolicy { max_attempts, config } = retry_policy;
     let (error_message, is_last) = match outcome {
         JobOutcome::Done => {
             return db.write(async |tx| complete_jobs(tx, worker_id, std::slice::from_ref(job)).await).await;
@@ -115,11 +131,7 @@ fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
 }
 
 /// Extends the leases of running jobs. Rows locked by a transaction that completes them are skipped.
-pub(super) async fn extend_leases(
-    db: &Db,
-    (worker_id, lease_duration): (&str, Duration),
-    job_ids: &[i64],
-) -> Result<u64> {
+pub(super) async fn extend_leases(db: &Db, worker_id: &str, job_ids: &[i64], lease_duration: Duration) -> Result<u64> {
     if job_ids.is_empty() {
         return Ok(0);
     }

@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::{
-    JobOutcome, claim,
+    JobOutcome,
+    claim::{self, FinishedAttempt, RetryPolicy},
     claimed_job::{ClaimRequest, ClaimedJob},
     outbox_relay, queries,
     registry::{ExecutionMode, JobRegistry},
@@ -164,8 +165,9 @@ impl Worker {
                 tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempts, reason = reason, "job failed");
             }
         }
-        let config = &self.context.config.jobs;
-        if let Err(error) = claim::store_outcome(db, &self.id, job, (outcome, self.max_attempts(job), config)).await {
+        let retry_policy = RetryPolicy { max_attempts: self.max_attempts(job), config: &self.context.config.jobs };
+        let finished = FinishedAttempt { job, outcome };
+        if let Err(error) = claim::store_outcome(db, &self.id, finished, retry_policy).await {
             // The job is retried when its lease expires.
             tracing::warn!(job = job.id, kind = job.kind, error = error.log_message(), "could not store job result");
         }
