@@ -11,6 +11,7 @@ use super::{Role, entity::account, events::CustomerRegistered, password};
 use crate::{
     base::{
         Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType, link_detection::contains_link, text,
+        validation::Validator,
     },
     infra::{AuditRecord, Tx},
 };
@@ -59,27 +60,16 @@ impl AccountInput<'_> {
     /// Returns all invalid fields together.
     pub fn validate(self) -> Result<NewAccount> {
         let Self { email: raw_email, first_name, last_name, password } = self;
-        let results = (
-            validate_email(raw_email, "input.email"),
-            validate_name(first_name, "input.firstName"),
-            validate_name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| {
-                password::validate_password(password.expose_secret(), raw_email, "input.password")
-            }),
-        );
-        let mut user_errors = Vec::new();
-        let field_errors =
-            [results.0.as_ref().err(), results.1.as_ref().err(), results.2.as_ref().err(), results.3.as_ref().err()];
-        for error in field_errors.into_iter().flatten() {
-            user_errors.extend(error.clone().into_public_errors()?);
+        let mut validator = Validator::default();
+        let email = validator.collect(validate_email(raw_email, "input.email"))?;
+        let first_name = validator.collect(validate_name(first_name, "input.firstName"))?.unwrap_or_default();
+        let last_name = validator.collect(validate_name(last_name, "input.lastName"))?.unwrap_or_default();
+        if let Some(password) = password {
+            let password = password.expose_secret();
+            validator.collect(password::validate_password(password, raw_email, "input.password"))?;
         }
-        Error::fail_if_any(user_errors)?;
-        Ok(NewAccount {
-            email: Some(results.0?),
-            first_name: results.1?,
-            last_name: results.2?,
-            ..NewAccount::default()
-        })
+        validator.finish()?;
+        Ok(NewAccount { email, first_name, last_name, ..NewAccount::default() })
     }
 }
 

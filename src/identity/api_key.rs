@@ -14,11 +14,7 @@ use super::{
     random_token,
 };
 use crate::{
-    base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
-        global_id::NodeType,
-    },
+    base::{Error, Result, error::PublicErrorCode, global_id::NodeType, validation::Validator},
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -40,6 +36,10 @@ pub struct NewApiKey {
     pub name: String,
     /// Permissions of the key.
     pub permissions: Permissions,
+    /// Expiry; `None` if it never expires.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// New API key with its secret, which is returned only once.
 #[derive(Debug)]
 pub struct CreatedApiKey {
@@ -47,10 +47,6 @@ pub struct CreatedApiKey {
     pub row: api_key::Model,
     /// Secret.
     pub secret: String,
-}
-
-    /// Expiry; `None` if it never expires.
-    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Valid API key of a request.
@@ -117,29 +113,26 @@ async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
 
 /// Returns the trimmed name, or all validation errors.
 fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<String> {
-    let mut user_errors = Vec::new();
-    let mut add_error = |field: &str, message: String| {
-        let field = vec!["input".to_owned(), field.to_owned()];
-        user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
-    };
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
     let name = new.name.trim();
     let length = name.chars().count();
     if !(1..=MAX_API_KEY_NAME_CHARS).contains(&length) || name.chars().any(char::is_control) {
-        add_error(
+        input.reject(
             "name",
             format!("a name has 1 to {MAX_API_KEY_NAME_CHARS} characters, on one line; this one has {length}"),
         );
     }
     if new.permissions == Permissions::default() {
-        add_error("permissions", "a key without permissions opens nothing; give at least one".into());
+        input.reject("permissions", "a key without permissions opens nothing; give at least one");
     }
     if !caller.permissions().covers(new.permissions) {
-        add_error("permissions", "a key may do no more than who makes it".into());
+        input.reject("permissions", "a key may do no more than who makes it");
     }
     if new.expires_at.is_some_and(|at| at <= tx.now() || !crate::base::pagination::is_storable_time(&at)) {
-        add_error("expiresAt", "a key ends in the future, before the year 10000".into());
+        input.reject("expiresAt", "a key ends in the future, before the year 10000");
     }
-    Error::fail_if_any(user_errors)?;
+    validator.finish()?;
     Ok(name.to_owned())
 }
 
