@@ -99,7 +99,7 @@ async fn user_command_with_invalid_input_reports_one_error(backend: Backend) {
         (amani, "there is an account"),
         (&["create", "--email", "amani"], "not an e-mail address"),
         (&["create", "--email", "b@example.com", "--password-stdin"], "a password has 8 to 128 characters"),
-        (&["create", "--email", "b@example.com", "--role", "king"], "it is admin, staff or customer"),
+        (&["create", "--email", "b@example.com", "--role", "king"], "it must be admin, staff or customer"),
         (&["role", "amani@example.com", "customer"], "the last admin"),
         (&["disable", "amani@example.com"], "the last admin"),
         (&["export", "nobody@example.com"], "there is no such account: nobody@example.com"),

@@ -37,20 +37,20 @@ async fn invalid_rows_are_reported_and_others_imported(backend: Backend) {
     assert_eq!(
         rejected_lines(&import_messages),
         [
-            "2: price \"-1\" is below zero",
-            "2: product \"a\" is left out: none of its variants can be taken",
+            "2: price \"-1\" is negative",
+            "2: product \"a\" is skipped: none of its variants can be imported",
             "3: price \"1.2.3\" is not a number",
-            "3: product \"b\" is left out: none of its variants can be taken",
+            "3: product \"b\" is skipped: none of its variants can be imported",
             "4: price \"1,5\" is not a number",
-            "4: product \"c\" is left out: none of its variants can be taken",
+            "4: product \"c\" is skipped: none of its variants can be imported",
             "5: the variant has no price",
-            "6: the row has too many cells: 5, where the header names 4",
-            "5: product \"d\" is left out: none of its variants can be taken",
+            "6: the row has too many cells: 5; the header has 4",
+            "5: product \"d\" is skipped: none of its variants can be imported",
             "10: the row has no handle, so it belongs to no product",
-            "11: column \"Title\" holds the control character \\u{0}",
+            "11: column \"Title\" contains the control character \\u{0}",
             "7: the new product `f` has no name",
             "8: the product `g` has nothing that can be bought",
-            "9: price 99999999999999999 cannot be: a price is from 0 to 10 000 000 000 000",
+            "9: price 99999999999999999 cannot be: a price must be from 0 to 10 000 000 000 000",
             "9: the product `h` has nothing that can be bought",
         ]
     );
@@ -163,12 +163,12 @@ async fn invalid_taxonomy_lines_are_reported(backend: Backend) {
     assert_eq!(
         rejected,
         [
-            "4: `PETS > cats` was named in line 3 already".to_owned(),
+            "4: `PETS > cats` is already in line 3".to_owned(),
             "5: `Pets > Dogs > Toys` has no parent: `Pets > Dogs` is neither above it nor in the shop".to_owned(),
             "6: a name is missing in \"Pets >  > Fish\"".to_owned(),
             "7: a name is missing in \"Pets >\"".to_owned(),
             format!("8: the name \"{}...\" is longer than 200 characters", "x".repeat(40)),
-            "9: the line holds the control character \\u{0}".to_owned(),
+            "9: the line contains the control character \\u{0}".to_owned(),
             "10: a category's name needs a letter or a sign that can be seen; `\u{301}` has none".to_owned(),
             "13: line 13 is not UTF-8".to_owned(),
         ]

@@ -195,7 +195,7 @@ async fn jobs_command_lists_retries_and_discards_dead_jobs(backend: Backend) {
     assert_eq!((discarded.exit_code, discarded.stdout.contains("discarded")), (Some(0), true), "{discarded:?}");
     let retry_output = sandbox.run_command(&["jobs", "retry", "--dead"], &[]).await;
     assert_eq!(
-        (retry_output.exit_code, retry_output.stdout.contains("1 will be tried again")),
+        (retry_output.exit_code, retry_output.stdout.contains("1 will be retried")),
         (Some(0), true),
         "{retry_output:?}"
     );

@@ -153,7 +153,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
         ]
     );
     let skipped = message_list.iter().find(|preference| preference["state"] == "SKIPPED").expect("one");
-    assert_eq!(skipped["why"], "the customer does not want it");
+    assert_eq!(skipped["why"], "the customer has opted out");
     assert_eq!(read_sent_emails(&app).len(), 2);
     // For staff, one statement for any number of customers.
     let admin = app.login(Role::Admin).await;

@@ -39,9 +39,9 @@ pub(super) async fn run_keys_command(config: &Config, command: &KeysCommand) -> 
             match rotation {
                 KeyRotation::Planned => {
                     let seconds = (token_lifetime + MAX_CLOCK_SKEW).num_seconds();
-                    println!("signing with {kid}; the key before verifies for {seconds} seconds more");
+                    println!("signing with {kid}; the previous key verifies tokens for another {seconds} seconds");
                 }
-                KeyRotation::Compromised => println!("signing with {kid}; the keys before verify nothing any more"),
+                KeyRotation::Compromised => println!("signing with {kid}; the previous keys verify no more tokens"),
             }
         }
         KeysCommand::List => {

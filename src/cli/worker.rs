@@ -52,12 +52,12 @@ pub(super) async fn run_worker(config: Config) -> Result<(), String> {
     let tasks = BackgroundTasks::default();
     let worker_task = spawn_worker(&db, (&config, &PaymentProviders::default()), &tasks).await?;
     let shutdown_timeout = config.server.shutdown_timeout;
-    tracing::info!("worker of {} has begun processing jobs", config.shop.name);
+    tracing::info!("worker of {} has started processing jobs", config.shop.name);
     tokio::select! {
-        _ = worker_task => return Err("the worker broke".into()),
+        _ = worker_task => return Err("the worker failed".into()),
         () = shutdown_signal => {}
     }
-    tracing::info!(timeout_seconds = shutdown_timeout.as_secs(), "stopping: running jobs may finish");
+    tracing::info!(timeout_seconds = shutdown_timeout.as_secs(), "stopping: waiting for running jobs");
     let deadline = Instant::now() + shutdown_timeout;
     tasks.shutdown.cancel();
     await_tasks_and_close(&tasks.tracker, db, deadline).await;

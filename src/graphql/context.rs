@@ -286,7 +286,7 @@ impl RequestContext {
     /// Returns `QueryTooComplex` if the request has already exported it.
     pub fn start_customer_export(&self) -> Result<()> {
         if self.customer_exported.swap(true, Ordering::Relaxed) {
-            return Err(Error::too_complex("`customerExport` is answered once in a request"));
+            return Err(Error::too_complex("`customerExport` can be selected only once per request"));
         }
         Ok(())
     }
@@ -319,7 +319,8 @@ impl RequestContext {
             return Ok(());
         }
         let max_values = self.app_state.config.graphql.max_response_values;
-        let message = format!("the answer would hold more than {max_values} values; ask for fewer levels or fields");
+        let message =
+            format!("the response would contain more than {max_values} values; select fewer levels or fields");
         Err(Error::too_complex(message))
     }
 
@@ -329,7 +330,7 @@ impl RequestContext {
     /// Returns `QueryTooComplex` for a second order.
     pub fn start_checkout(&self) -> Result<()> {
         if !self.caller.has_permissions() && self.checkout_started.swap(true, Ordering::Relaxed) {
-            return Err(Error::too_complex("One request places at most one order."));
+            return Err(Error::too_complex("One request can place at most one order."));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
         let currency = Currency::from_code(code);
-        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is no currency of ISO 4217")))
+        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is not a currency of ISO 4217")))
     }
 
     fn to_value(&self) -> Value {

@@ -46,7 +46,7 @@ pub async fn handle_graphql(
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
     let Some(media_type) = ResponseMediaType::from_accept_header(&headers) else {
-        let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
+        let message = "Responses are application/graphql-response+json or application/json; `Accept` allows neither.";
         return error_response(
             ResponseMediaType::Json,
             RequestError::from_http(StatusCode::NOT_ACCEPTABLE, message),
@@ -72,7 +72,7 @@ pub async fn handle_graphql(
         Ok(Ok(executed)) => operation_response(media_type, &executed, max_response_bytes, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
-            let message = format!("The answer took longer than {} s.", request_timeout.as_secs());
+            let message = format!("The request took longer than {} s.", request_timeout.as_secs());
             let mut error = ServerError::new(message, None);
             error.extensions.get_or_insert_default().set("code", "TIMEOUT");
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -209,7 +209,7 @@ fn select_operation<'a>(
             .map(|operation| &operation.node)
             .ok_or_else(|| ServerError::new("There is no operation.", None)),
         (DocumentOperations::Multiple(_), None) => {
-            let message = "The document has several operations: say which one in `operationName`.";
+            let message = "The document has several operations: name one in `operationName`.";
             Err(ServerError::new(message, None))
         }
         (operations, Some(name)) => {
@@ -259,7 +259,7 @@ fn operation_response(
         Ok(BoundedJson::Complete(body)) => build_response(media_type, StatusCode::OK, body, timing),
         Ok(BoundedJson::TooLarge) => {
             let message = format!(
-                "The operation was executed, but its answer is larger than {max_response_bytes} bytes: ask for less."
+                "The operation was executed, but its response is larger than {max_response_bytes} bytes: select less."
             );
             let mut errors = vec![ServerError::new(message, None)];
             errors[0].extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());

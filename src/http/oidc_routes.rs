@@ -136,13 +136,12 @@ impl<'a> OidcRequest<'a> {
             find_cookie(headers, &self.login_cookie_name(&state)).ok_or_else(oidc_login::invalid_login_state_error)?;
         // The `iss` parameter, if present, must match the provider (RFC 9207).
         if issuer.is_some_and(|issuer| issuer != self.provider.config.issuer) {
-            return Err(Error::bad_input("iss", "This answer is of another provider. Begin again."));
+            return Err(Error::bad_input("iss", "This response is from another provider. Start again."));
         }
-        let safe_error_code =
-            |error: String| if is_error_code(&error) { error } else { "for a reason of its own".into() };
+        let safe_error_code = |error: String| if is_error_code(&error) { error } else { "unknown error".into() };
         let authorization_result = match (error, code) {
             (None, Some(code)) => Ok(code),
-            (error, _) => Err(error.map_or_else(|| "without a word".into(), safe_error_code)),
+            (error, _) => Err(error.map_or_else(|| "no reason given".into(), safe_error_code)),
         };
         let mut expired_cookie = self.login_cookie(&state, "");
         expired_cookie.make_removal();
@@ -184,7 +183,7 @@ fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> 
     let host = host.or(uri.authority().map(axum::http::uri::Authority::as_str));
     match host.filter(|host| config.shop.mode == ShopMode::Development && !host.contains(['/', '?', '#', '@', '\\'])) {
         Some(host) => Ok(format!("http://{host}")),
-        None => Err(Error::internal("building the address to come back to", "server.public_url is not set")),
+        None => Err(Error::internal("building the callback URL", "server.public_url is not set")),
     }
 }
 

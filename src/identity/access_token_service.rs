@@ -100,7 +100,7 @@ impl AccessTokenService {
 
     fn check_expiry_and_revocation(&self, verified: VerifiedClaims, now: DateTime<Utc>) -> Result<Caller, TokenError> {
         if verified.expires_at <= now {
-            return Err(TokenError::new(format!("it has ended at {}", verified.expires_at)));
+            return Err(TokenError::new(format!("it expired at {}", verified.expires_at)));
         }
         if let Caller::User { session_id: Some(session_id), .. } = verified.caller
             && self.revoked_session_ids.load().contains(&session_id)

@@ -183,14 +183,14 @@ pub fn email_taken_error() -> Error {
     Error::user(
         PublicErrorCode::AlreadyExists,
         "input.email",
-        "there is an account of this e-mail address: sign in, or reset its password",
+        "there is already an account with this e-mail address: sign in, or reset its password",
     )
 }
 
 /// Returns the error for an account that was changed concurrently.
 #[must_use]
 pub fn account_changed_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
+    Error::user(PublicErrorCode::Unauthenticated, "", "This account was changed a moment ago; sign in again.")
 }
 
 /// Returns the account of an email address, if any.

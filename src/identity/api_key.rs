@@ -70,7 +70,7 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<C
         let name = validate_new_api_key(tx, caller, &new)?;
         let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
         if active_count >= MAX_API_KEYS {
-            let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
+            let message = format!("there are already {MAX_API_KEYS} keys; revoke one that is no longer needed");
             return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
         }
         let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
@@ -124,13 +124,13 @@ fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<Stri
         );
     }
     if new.permissions == Permissions::default() {
-        input.reject("permissions", "a key without permissions opens nothing; give at least one");
+        input.reject("permissions", "a key needs at least one permission");
     }
     if !caller.permissions().covers(new.permissions) {
-        input.reject("permissions", "a key may do no more than who makes it");
+        input.reject("permissions", "a key cannot have permissions that its creator does not have");
     }
     if new.expires_at.is_some_and(|at| at <= tx.now() || !crate::base::pagination::is_storable_time(&at)) {
-        input.reject("expiresAt", "a key ends in the future, before the year 10000");
+        input.reject("expiresAt", "the expiry must be in the future, before the year 10000");
     }
     validator.finish()?;
     Ok(name.to_owned())

@@ -55,7 +55,7 @@ impl Authenticator {
     pub async fn authenticate(&self, verifiers: TokenVerifiers<'_>, db: &Db, token: &str) -> Result<Caller, AuthError> {
         let TokenVerifiers { access_tokens, external_tokens } = verifiers;
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::new(format!("a token of {} bytes is not looked at", token.len())).into());
+            return Err(TokenError::new(format!("a token of {} bytes is too long", token.len())).into());
         }
         let (now, digest) = (db.now(), random_token::sha256_bytes(token));
         if let Some(cached) = access_tokens.verify_cached(&digest, now) {
@@ -81,7 +81,7 @@ impl Authenticator {
 
 async fn authenticate_api_key(db: &Db, token: &str) -> Result<VerifiedClaims, AuthError> {
     let api_key = api_key::find_api_key_by_secret(db, token).await.map_err(AuthError::Internal)?;
-    let api_key = api_key.ok_or_else(|| TokenError::new("there is no such API key, or it has ended"))?;
+    let api_key = api_key.ok_or_else(|| TokenError::new("the API key does not exist, was revoked or has expired"))?;
     let caller = Caller::ApiKey { api_key_id: api_key.id, permissions: api_key.permissions };
     Ok(VerifiedClaims { caller, expires_at: api_key.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC) })
 }

@@ -113,9 +113,9 @@ pub fn verify_access_token(
     let header = jsonwebtoken::decode_header(token)
         .map_err(|error| TokenError::with_cause("the header cannot be read", error))?;
     if header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some() {
-        return Err(TokenError::new("the token brings a key of its own"));
+        return Err(TokenError::new("the token's header contains a key"));
     }
-    let kid = header.kid.ok_or_else(|| TokenError::new("the token names no key"))?;
+    let kid = header.kid.ok_or_else(|| TokenError::new("the token's header has no key id"))?;
     let key = key_ring.find_decoding_key(&kid).ok_or_else(|| TokenError::new(format!("there is no key {kid:?}")))?;
     // The algorithm is fixed, whatever the header names; times are compared with `now`, not with the system clock.
     let mut validation = Validation::new(Algorithm::EdDSA);
@@ -124,18 +124,19 @@ pub fn verify_access_token(
     (validation.validate_exp, validation.validate_nbf) = (false, false);
     let claims = jsonwebtoken::decode::<AccessTokenClaims>(token, key, &validation);
     let claims = claims.map_err(|error| TokenError::with_cause("the token does not verify", error))?.claims;
-    let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or_else(|| TokenError::new("its end is no time"))?;
+    let expires_at =
+        DateTime::from_timestamp(claims.exp, 0).ok_or_else(|| TokenError::new("its expiry is not a valid time"))?;
     if expires_at <= now {
-        return Err(TokenError::new(format!("it has ended at {expires_at}")));
+        return Err(TokenError::new(format!("it expired at {expires_at}")));
     }
     // This server issues no token with a longer lifetime.
     if claims.exp.saturating_sub(claims.iat) > policy.lifetime.num_seconds()
         || claims.iat > (now + MAX_CLOCK_SKEW).timestamp()
     {
-        return Err(TokenError::new("it holds for longer than the shop's tokens do"));
+        return Err(TokenError::new("its lifetime is longer than that of the shop's tokens"));
     }
     if claims.nbf > now.timestamp() {
-        return Err(TokenError::new("it has not begun"));
+        return Err(TokenError::new("it is not valid yet"));
     }
     let decode_id =
         |text: &str, kind| GlobalId::decode_as(text, kind, "").map_err(|error| TokenError::new(error.log_message()));

@@ -46,7 +46,7 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
     let password = password::truncate_password(password.expose_secret());
     let is_match = context.password_hasher.verify(password, password_hash).await?;
     let invalid_credentials = || {
-        let message = "the e-mail address and the password do not belong together";
+        let message = "the e-mail address or the password is wrong";
         Error::user(PublicErrorCode::InvalidCredentials, "input", message)
     };
     let account = account
@@ -96,7 +96,7 @@ pub async fn refresh_tokens(context: &IdentityContext<'_>, token: &str) -> Resul
         RefreshOutcome::Invalid(reason) => reason,
     };
     tracing::info!(reason = reason, "refresh token rejected");
-    let message = "This refresh token does not hold; sign in again.";
+    let message = "This refresh token is invalid; sign in again.";
     Err(Error::user(PublicErrorCode::Unauthenticated, "refreshToken", message))
 }
 

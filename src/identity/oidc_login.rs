@@ -165,12 +165,12 @@ impl OidcLoginRequest {
     /// Returns `BadUserInput` if the redirect URI is not allowed or the challenge is not valid S256.
     pub fn parse(allowed_redirect_uris: &[String], redirect_uri: String, code_challenge: String) -> Result<Self> {
         if !allowed_redirect_uris.contains(&redirect_uri) {
-            let message = "`redirect` is not one of the addresses that this shop sends people back to (identity.allowed_redirect_uris).";
+            let message = "`redirect` is not one of the allowed redirect URLs (identity.allowed_redirect_uris).";
             return Err(Error::bad_input("redirect", message));
         }
         let is_base64url = code_challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if code_challenge.len() != CODE_CHALLENGE_CHARS || !is_base64url {
-            let message = "`challenge` is needed: SHA-256 of your verifier in base64url, 43 characters without `=`.";
+            let message = "`challenge` is required: SHA-256 of your verifier in base64url, 43 characters without `=`.";
             return Err(Error::bad_input("challenge", message));
         }
         Ok(Self { redirect_uri, code_challenge })
@@ -192,21 +192,20 @@ pub async fn finish_login(
     let login_state = OidcLoginState::new(provider, &state, &browser_token);
     let login_request = db.write(async move |tx| login_state.consume(tx).await).await?;
     let code = code_result.map_err(|error| {
-        Error::bad_input("", format!("{} has refused the sign-in ({error}). Begin again.", provider.name))
+        Error::bad_input("", format!("{} has rejected the sign-in ({error}). Start again.", provider.name))
     })?;
     let grant = CodeGrant { code, state: &state, browser_token: &browser_token };
     let identity = exchange_code(db.now(), provider, callback_url, grant).await?;
     let account = account_linking::find_or_create_account(db, &identity).await?;
     let metadata = LoginTokenMetadata { provider: provider.name.clone(), challenge: login_request.code_challenge };
-    let metadata =
-        serde_json::to_string(&metadata).map_err(|error| Error::internal("writing down a sign-in", error))?;
+    let metadata = serde_json::to_string(&metadata).map_err(|error| Error::internal("serializing a sign-in", error))?;
     let code = db
         .write(async move |tx| {
             one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::Login, account.id, &metadata).await
         })
         .await?;
-    let mut redirect_url = Url::parse(&login_request.redirect_uri)
-        .map_err(|error| Error::internal("reading an address of the settings", error))?;
+    let mut redirect_url =
+        Url::parse(&login_request.redirect_uri).map_err(|error| Error::internal("parsing a redirect URL", error))?;
     redirect_url.query_pairs_mut().append_pair("code", &code);
     Ok(redirect_url.into())
 }
@@ -214,8 +213,8 @@ pub async fn finish_login(
 /// Returns the error for a state that is unknown, used, expired or of another browser.
 #[must_use]
 pub fn invalid_login_state_error() -> Error {
-    let message = "This sign-in did not begin in this browser, has ended already, or took longer than ten minutes. \
-                   Begin again.";
+    let message = "This sign-in was started in another browser, is already completed, or took longer than ten \
+                   minutes. Start again.";
     Error::bad_input("state", message)
 }
 
@@ -239,7 +238,7 @@ async fn exchange_code(
     let client = build_client(&metadata, provider, callback_url)?;
     let request = client
         .exchange_code(AuthorizationCode::new(code))
-        .map_err(|error| Error::internal("asking a provider", error))?;
+        .map_err(|error| Error::internal("preparing a request to a provider", error))?;
     let tokens = match request
         .set_pkce_verifier(derive_pkce_verifier(state, browser_token))
         .request_async(&provider.http_client)
@@ -248,12 +247,12 @@ async fn exchange_code(
         Ok(tokens) => tokens,
         Err(RequestTokenError::ServerResponse(error)) => {
             tracing::warn!(provider = provider.name, error = %error, "OpenID provider rejected authorization code");
-            return Err(Error::bad_input("code", format!("{} does not know this code. Begin again.", provider.name)));
+            return Err(Error::bad_input("code", format!("{} does not accept this code. Start again.", provider.name)));
         }
         Err(error) => return Err(provider_unavailable_error(provider, &format_error_chain(&error))),
     };
     let Some(token) = tokens.extra_fields().id_token() else {
-        return Err(provider_unavailable_error(provider, "it gave no id token"));
+        return Err(provider_unavailable_error(provider, "its response has no ID token"));
     };
     let id_token = BoundIdToken { token, nonce: derive_nonce(state, browser_token) };
     let claims = match verify_id_token(&metadata, provider, &id_token, now) {
@@ -332,9 +331,9 @@ pub struct RedeemedLogin {
 pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<RedeemedLogin> {
     let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
-        .map_err(|error| Error::internal("reading a sign-in", error))?;
+        .map_err(|error| Error::internal("deserializing a sign-in", error))?;
     if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {
-        let message = "this is not the verifier of the challenge that the sign-in began with";
+        let message = "the verifier does not match the challenge of the sign-in";
         return Err(Error::bad_input("verifier", message));
     }
     match account::find_active_account(tx, consumed.account_id).await? {
@@ -354,14 +353,13 @@ async fn load_provider_metadata(
 /// Returns the error for a provider that is unavailable or responds incorrectly; logs the reason.
 fn provider_unavailable_error(provider: &OidcProvider, reason: &str) -> Error {
     tracing::warn!(provider = provider.name, error = reason, "login with OpenID provider failed");
-    let message =
-        format!("{} does not answer as it should just now. Try again later, or sign in another way.", provider.name);
+    let message = format!("{} is currently unavailable. Try again later, or sign in another way.", provider.name);
     Error::user(PublicErrorCode::Unavailable, "", message)
 }
 
 fn build_client(metadata: &ProviderMetadata, provider: &OidcProvider, callback_url: &str) -> Result<OidcClient> {
     let callback_url = RedirectUrl::new(callback_url.to_owned());
-    let callback_url = callback_url.map_err(|error| Error::internal("reading the shop's own address", error))?;
+    let callback_url = callback_url.map_err(|error| Error::internal("parsing the callback URL", error))?;
     Ok(build_client_without_redirect(metadata, provider).set_redirect_uri(callback_url))
 }
 

@@ -114,7 +114,7 @@ fn valid_token_condition(purpose: OneTimeTokenPurpose, token: &str, now: DateTim
 pub fn invalid_token_error(field: &str) -> Error {
     Error::bad_input(
         field,
-        "this token does not hold: it was used, has ended, or is not one of ours; ask for a new one",
+        "this token is invalid: it was used, has expired, or was not issued by this shop; request a new one",
     )
 }
 

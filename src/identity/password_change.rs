@@ -31,7 +31,7 @@ pub async fn change_password(
     let attempt = context.login_attempt(account_id);
     attempt.count_as_failure(context.throttle.db).await?;
     if !context.password_hasher.verify(current_password, account.password_hash.clone()).await? {
-        let message = "this is not the password so far";
+        let message = "this is not the current password";
         return Err(Error::user(PublicErrorCode::InvalidCredentials, "input.currentPassword", message));
     }
     let password_hash = context.password_hasher.hash(new_password).await?;
@@ -84,7 +84,7 @@ pub async fn reset_password(context: &IdentityContext<'_>, token: &str, new_pass
     let reset = context.db.write(async |tx| {
         let consumed = one_time_token::consume_one_time_token(tx, purpose, token, "token").await?;
         let account = account::find_active_account(tx, consumed.account_id).await?;
-        let account = account.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
+        let account = account.ok_or_else(|| Error::bad_input("token", "the account is disabled or deleted"))?;
         if account.email_verified_at.is_none() {
             // Possession of the emailed token proves access to the mailbox.
             account::mark_email_verified(tx, account.id).await?;

@@ -88,7 +88,7 @@ pub async fn verify_email(context: &IdentityContext<'_>, token: &str) -> Result<
         let account = account::find_active_account(tx, consumed.account_id).await?;
         // The token is valid only for the address that it was sent to.
         let email = account.and_then(|account| account.email).filter(|email| *email == consumed.metadata);
-        let email = email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
+        let email = email.ok_or_else(|| Error::bad_input("token", "the e-mail address of the account has changed"))?;
         account::mark_email_verified(tx, consumed.account_id).await?;
         one_time_token::delete_one_time_tokens(tx, purpose, consumed.account_id).await?;
         account::record_account_action(tx, consumed.account_id, "account.verify_email").await?;

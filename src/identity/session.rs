@@ -184,10 +184,10 @@ pub async fn refresh_session(tx: &Tx, token: &str, policy: RefreshPolicy) -> Res
     let Some(session) = active else { return Ok(RefreshOutcome::Invalid("its session has ended")) };
     if !is_refresh_token_valid(tx, token, session.id, reuse_interval).await? {
         revoke_sessions(tx, session.account_id, Some(session.id)).await?;
-        return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
+        return Ok(RefreshOutcome::Reused("it was used before; its session is revoked"));
     }
     let Some(account) = find_active_account(tx, session.account_id).await? else {
-        return Ok(RefreshOutcome::Invalid("its account may not sign in"));
+        return Ok(RefreshOutcome::Invalid("its account is disabled or deleted"));
     };
     let expires_at = tx.now() + lifetime;
     session::Entity::update_many()

@@ -71,7 +71,7 @@ impl CsvRow {
             let text = cell.trim();
             let control_character =
                 text.chars().find(|&c| c.is_control() && (is_single_line || !matches!(c, '\n' | '\r' | '\t')))?;
-            Some(format!("column \"{name}\" holds the control character {}", control_character.escape_unicode()))
+            Some(format!("column \"{name}\" contains the control character {}", control_character.escape_unicode()))
         })
     }
 }
@@ -136,8 +136,7 @@ impl<R: Read> CsvRows<R> {
         }
         if cells.iter().skip(names.len()).any(|cell| !is_blank_cell(cell)) {
             let count = cells.len();
-            reason
-                .get_or_insert(format!("the row has too many cells: {count}, where the header names {}", names.len()));
+            reason.get_or_insert(format!("the row has too many cells: {count}; the header has {}", names.len()));
         }
         cells.resize(names.len(), b"");
         let mut repairs = Vec::new();

@@ -331,7 +331,7 @@ async fn ensure_category_path(
     let format_path = || path.join(" > ");
     let path_key = path.iter().map(|name| text::normalize_text(name)).collect::<Vec<_>>().join("\u{1f}");
     if let Some(previous_line) = line_by_path.insert(path_key, line) {
-        return Err(Error::bad_input("", format!("`{}` was named in line {previous_line} already", format_path())));
+        return Err(Error::bad_input("", format!("`{}` is already in line {previous_line}", format_path())));
     }
     let parents = &path[..path.len().saturating_sub(1)];
     if !parents.is_empty() && category_index.find_by_path(parents).is_none() {

@@ -101,7 +101,7 @@ impl VariationGrouper {
             let unpriced = any_type(|product_type| matches!(product_type, "grouped" | "external"));
             if !unpriced && !types.is_empty() && !any_type(|product_type| product_type == "simple") {
                 let types = types.join(", ");
-                warnings.push(format!("type \"{types}\" is taken as a simple product"));
+                warnings.push(format!("type \"{types}\" is imported as a simple product"));
             }
             self.add_simple_product(row, unpriced, &mut warnings)
         };
@@ -163,11 +163,11 @@ impl VariationGrouper {
     }
 
     fn add_variation(&mut self, row: &CsvRow, warnings: &mut Vec<String>) -> RowResult {
-        let parent = read_cell(row, "Parent").ok_or("the variation names no parent")?;
+        let parent = read_cell(row, "Parent").ok_or("the variation has no parent")?;
         let mut variant = parse_variant(row, false, warnings)?;
         if row.non_empty_cell("Published").and_then(parse_bool) == Some(false) {
             variant.on_hand = Patch::Set(0);
-            warnings.push("the variation is not published, so its stock is taken as 0".into());
+            warnings.push("the variation is not published, so its stock is imported as 0".into());
         }
         let attributes = parse_attributes(row);
         let variation = Variation { attributes, variant };
@@ -288,7 +288,7 @@ impl VariationGrouper {
         let base_slug = Some(slugify_ascii(&name)).filter(|base_slug| !base_slug.is_empty());
         let base_slug = base_slug.unwrap_or_else(|| owner_slug.clone());
         if base_slug.is_empty() {
-            return Err("neither name nor SKU nor ID of the row gives an address".into());
+            return Err("the row has no name, SKU or ID to derive a slug from".into());
         }
         let mut slug = base_slug.clone();
         // Without SKU and id, two products with one name cannot be distinguished from a repeated one.

@@ -104,9 +104,7 @@ impl Config {
         for (key, value) in &file_settings {
             // A float would be rounded.
             if matches!(value, ValueKind::Float(_)) {
-                return Err(format!(
-                    "{key} in {file_name}: a fraction will not do, a whole number or a text is needed"
-                ));
+                return Err(format!("{key} in {file_name}: a fraction is not allowed; use a whole number or a text"));
             }
             if !known_settings.contains_key(&identity::to_template_key(key).0) {
                 return Err(unknown_setting_message(key, &file_name, known_settings.keys(), str::to_owned));
@@ -228,7 +226,7 @@ fn explain_config_error(config_error: &config::ConfigError, setting_location: &i
     match config_error {
         config::ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", setting_location(key)),
         config::ConfigError::Type { key: Some(key), unexpected, expected, .. } => {
-            format!("{}: {unexpected} will not do, {expected} is needed", setting_location(key))
+            format!("{}: expected {expected}, found {unexpected}", setting_location(key))
         }
         other => other.to_string(),
     }

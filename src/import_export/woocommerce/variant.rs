@@ -59,7 +59,7 @@ fn read_prices(
     let Some(text) = read_cell(row, "Sale price") else { return Ok(()) };
     let price = parse_price("sale price", &text)?;
     if price >= regular {
-        warnings.push(format!("sale price {price} is no lower than {regular}: no sale"));
+        warnings.push(format!("sale price {price} is not lower than {regular}: no sale"));
         return Ok(());
     }
     let date = |boundary| row.non_empty_cell(&format!("Date sale price {boundary}"));

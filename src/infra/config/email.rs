@@ -55,7 +55,7 @@ impl EmailConfig {
             return Err(format!("email.transport: `{}` is none of auto, smtp, file, none", self.transport));
         };
         if !self.reply_to.is_empty() && self.reply_to.parse::<Mailbox>().is_err() {
-            return Err("email.reply_to: this is no mailbox; write NAME <ADDRESS>".into());
+            return Err("email.reply_to: this is not a mailbox; write NAME <ADDRESS>".into());
         }
         if self.username.is_empty() != self.password.expose_secret().is_empty() {
             return Err("email.username and email.password belong together: set both, or neither".into());
@@ -88,7 +88,7 @@ impl FromStr for SmtpTls {
             "starttls" => Ok(Self::StartTls),
             "tls" => Ok(Self::Implicit),
             "none" => Ok(Self::Disabled),
-            _ => Err("it is starttls, tls or none"),
+            _ => Err("it must be starttls, tls or none"),
         }
     }
 }

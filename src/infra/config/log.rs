@@ -33,7 +33,7 @@ impl FromStr for LogFormat {
             "auto" => Ok(Self::Auto),
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err("it is auto, human or json"),
+            _ => Err("it must be auto, human or json"),
         }
     }
 }

@@ -9,5 +9,5 @@ pub(super) fn deserialize_parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Des
     deserializer: D,
 ) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| de::Error::custom(format!("`{text}` will not do: {error}")))
+    text.parse().map_err(|error| de::Error::custom(format!("`{text}` is invalid: {error}")))
 }

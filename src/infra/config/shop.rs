@@ -47,7 +47,7 @@ impl FromStr for ShopMode {
         match text {
             "development" => Ok(Self::Development),
             "production" => Ok(Self::Production),
-            _ => Err("it is development or production"),
+            _ => Err("it must be development or production"),
         }
     }
 }

@@ -104,7 +104,7 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
         let before = lock_job(tx, id).await?;
         if !matches!(before.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
-            return Err(illegal_transition(&before, "tried again", "one that is pending, dead or discarded"));
+            return Err(illegal_transition(&before, "retried", "one that is pending, dead or discarded"));
         }
         let mut changes = before.clone().into_active_model();
         changes.status = Set(JobStatus::Pending);
@@ -112,7 +112,7 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
         changes.run_at = Set(Some(tx.now()));
         let after = update_job(tx, changes).await.map_err(|error| {
             if error.is_unique_violation() {
-                Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already")
+                Error::user(PublicErrorCode::AlreadyExists, "id", "an equal job is already waiting")
             } else {
                 error
             }

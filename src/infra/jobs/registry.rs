@@ -204,16 +204,16 @@ impl JobRegistry {
     /// Returns a message for the developer.
     pub fn validate(&self) -> Result<(), String> {
         if let Some(kind) = self.duplicate_kinds.first() {
-            return Err(format!("two things would be done as `{kind}`"));
+            return Err(format!("`{kind}` is registered twice"));
         }
         if let Some(Subscription { consumer, .. }) =
             self.subscriptions.iter().find(|subscription| subscription.consumer.contains('/'))
         {
-            return Err(format!("`{consumer}` cannot be the name of a consumer: a / ends it"));
+            return Err(format!("`{consumer}` is not a valid name of a consumer: it contains a /"));
         }
         for entry in &self.schedules {
             if let Err(error) = &entry.schedule {
-                return Err(format!("`{}` of {} is no line of cron: {error}", entry.cron_expression, entry.name));
+                return Err(format!("`{}` of {} is not a cron expression: {error}", entry.cron_expression, entry.name));
             }
         }
         Ok(())

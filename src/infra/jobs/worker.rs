@@ -133,9 +133,9 @@ impl Worker {
         let outcome = match self.execution_mode(job) {
             // Its workers disappeared so often that the job may be what crashes them.
             _ if self.has_exhausted_attempts(job) => {
-                Some(JobOutcome::Fail("the worker was gone before it ended".into()))
+                Some(JobOutcome::Fail("the worker stopped before the job was done".into()))
             }
-            None => Some(JobOutcome::Fail("nobody knows how to do this".into())),
+            None => Some(JobOutcome::Fail("no handler is registered for this kind of job".into())),
             Some(ExecutionMode::NonTransactional(handler)) => catch_panic(handler(&self.context, job)).await,
             Some(ExecutionMode::Transactional(handler)) => {
                 let outcome = catch_panic(db.write(async |tx| {
@@ -158,7 +158,7 @@ impl Worker {
                 }
             }
         };
-        let outcome = outcome.unwrap_or_else(|| JobOutcome::Retry("it broke off".into()));
+        let outcome = outcome.unwrap_or_else(|| JobOutcome::Retry("the handler panicked".into()));
         match &outcome {
             JobOutcome::Done => {}
             JobOutcome::Retry(reason) | JobOutcome::Fail(reason) => {
