@@ -74,7 +74,7 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
             .await
             .map_err(|error| error.log_message())?;
     } else {
-        worker::spawn_worker(&db, (&app.state.config, &app.state.payment_providers), &tasks).await?;
+        worker::spawn_worker(&db, &app.state.config, &app.state.payment_providers, &tasks).await?;
     }
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;

@@ -28,7 +28,8 @@ pub(super) struct BackgroundTasks {
 /// Spawns the worker; it runs until the shutdown.
 pub(super) async fn spawn_worker(
     db: &Db,
-    (config, providers): (&Config, &PaymentProviders),
+    config: &Config,
+    providers: &PaymentProviders,
     tasks: &BackgroundTasks,
 ) -> Result<JoinHandle<()>, String> {
     let job_context = JobContext::new(db.clone(), Arc::new(config.clone()))?;
@@ -50,7 +51,7 @@ pub(super) async fn run_worker(config: Config) -> Result<(), String> {
     let db = connect_initialized_database(&config, true).await?;
     let shutdown_signal = wait_for_shutdown_signal();
     let tasks = BackgroundTasks::default();
-    let worker_task = spawn_worker(&db, (&config, &PaymentProviders::default()), &tasks).await?;
+    let worker_task = spawn_worker(&db, &config, &PaymentProviders::default(), &tasks).await?;
     let shutdown_timeout = config.server.shutdown_timeout;
     tracing::info!("worker of {} has started processing jobs", config.shop.name);
     tokio::select! {

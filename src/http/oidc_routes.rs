@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for BrowserRequest {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let Extension(RequestId(id)) = Extension::from_request_parts(parts, state).await?;
-        let peer_address = parts.extensions.get().cloned().map(Extension);
+        let peer_address = parts.extensions.get().copied().map(Extension);
         Ok(Self { id, uri: parts.uri.clone(), headers: parts.headers.clone(), peer_address })
     }
 }
@@ -81,7 +81,7 @@ pub async fn handle_login(
     Query(params): Query<LoginQueryParams>,
     request: BrowserRequest,
 ) -> Response {
-    let client_address = authentication::client_address(&app, &request.headers, request.peer_address.clone());
+    let client_address = authentication::client_address(&app, &request.headers, request.peer_address);
     let outcome = match OidcRequest::new(&app, &provider_name, &request) {
         Ok(oidc_request) => oidc_request.start_login(params, &client_address).await,
         Err(error) => Err(error),

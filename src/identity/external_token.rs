@@ -35,16 +35,35 @@ fn reject_token<T>(reason: impl Into<String>) -> Result<T, AuthError> {
     Err(AuthError::InvalidToken(TokenError::new(reason)))
 }
 
-/// Cache key of an external identity: issuer, subject and email address.
-type ExternalIdentityKey = (String, String, Option<String>);
+/// Cache key of an external identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ExternalIdentityKey {
+    issuer: String,
+    subject: String,
+    email: Option<String>,
+}
+
+impl From<&ExternalIdentity> for ExternalIdentityKey {
+    fn from(identity: &ExternalIdentity) -> Self {
+        let ExternalIdentity { issuer, subject, email, .. } = identity;
+        Self { issuer: issuer.clone(), subject: subject.clone(), email: email.clone() }
+    }
+}
+
+/// Account of an external identity in the cache.
+#[derive(Debug, Clone, Copy)]
+struct CachedAccount {
+    account_id: i64,
+    checked_at: DateTime<Utc>,
+}
 
 /// Verifier of access tokens of external issuers.
 #[derive(Debug)]
 pub struct ExternalTokenVerifier {
     /// All configured providers, including those whose access tokens are not accepted.
     pub providers: OidcProviders,
-    /// Account ID by external identity, and when the account was last checked.
-    account_cache: Cache<ExternalIdentityKey, (i64, DateTime<Utc>)>,
+    /// Accounts by external identity.
+    account_cache: Cache<ExternalIdentityKey, CachedAccount>,
 }
 
 /// Decoded token whose signature is not verified yet.
@@ -94,8 +113,8 @@ impl ExternalTokenVerifier {
 
     /// Returns the active account of an external identity.
     async fn find_account_id(&self, db: &Db, identity: &ExternalIdentity) -> Result<i64, AuthError> {
-        let (now, cache_key) = (db.now(), (identity.issuer.clone(), identity.subject.clone(), identity.email.clone()));
-        if let Some((account_id, checked_at)) = self.account_cache.get(&cache_key) {
+        let (now, cache_key) = (db.now(), ExternalIdentityKey::from(identity));
+        if let Some(CachedAccount { account_id, checked_at }) = self.account_cache.get(&cache_key) {
             if (now - checked_at).abs() < ACCOUNT_CACHE_TTL {
                 return Ok(account_id);
             }
@@ -103,7 +122,7 @@ impl ExternalTokenVerifier {
                 self.account_cache.invalidate(&cache_key);
                 return reject_token(format!("account {account_id} is disabled or deleted"));
             }
-            self.account_cache.insert(cache_key, (account_id, now));
+            self.account_cache.insert(cache_key, CachedAccount { account_id, checked_at: now });
             return Ok(account_id);
         }
         let linked_account =
@@ -111,7 +130,7 @@ impl ExternalTokenVerifier {
                 Error::Internal(_) => AuthError::Internal(error),
                 error => AuthError::InvalidToken(TokenError::new(error.log_message())),
             })?;
-        self.account_cache.insert(cache_key, (linked_account.id, now));
+        self.account_cache.insert(cache_key, CachedAccount { account_id: linked_account.id, checked_at: now });
         Ok(linked_account.id)
     }
 }
