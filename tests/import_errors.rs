@@ -50,7 +50,7 @@ async fn invalid_rows_are_reported_and_others_imported(backend: Backend) {
             "11: column \"Title\" contains the control character \\u{0}",
             "7: the new product `f` has no name",
             "8: the product `g` has nothing that can be bought",
-            "9: price 99999999999999999 cannot be: a price must be from 0 to 10 000 000 000 000",
+            "9: price 99999999999999999 cannot be: a price is from 0 to 10 000 000 000 000",
             "9: the product `h` has nothing that can be bought",
         ]
     );

@@ -207,5 +207,5 @@ async fn jobs_command_lists_retries_and_discards_dead_jobs(backend: Backend) {
         "{retry_output:?}"
     );
     let none = sandbox.run_command(&["jobs", "list", "--queue", "nowhere"], &[]).await;
-    assert_eq!((none.exit_code, none.stdout.trim()), (Some(0), "there are none"));
+    assert_eq!((none.exit_code, none.stdout.trim()), (Some(0), "no jobs found"));
 }
