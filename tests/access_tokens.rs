@@ -42,7 +42,7 @@ pub async fn is_rejected(app: &TestApp, token: &str) -> bool {
         (401, "UNAUTHENTICATED"),
         "{http_response:?}"
     );
-    assert_eq!(http_response.error_message(), "The token does not hold; sign in again.");
+    assert_eq!(http_response.error_message(), "The token is invalid; sign in again.");
     assert_eq!(http_response.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
     true
 }

@@ -93,8 +93,8 @@ async fn api_key_with_more_permissions_than_its_creator_is_rejected(backend: Bac
     };
     let rejected = make(&[Permission::CatalogWrite, Permission::StaffWrite]).await.expect_err("more than its maker");
     assert_eq!(rejected.to_public_error().code, PublicErrorCode::BadUserInput);
-    let (row, _) = make(&[Permission::CatalogWrite]).await.expect("a key");
-    assert_eq!(row.created_by, None);
+    let created = make(&[Permission::CatalogWrite]).await.expect("a key");
+    assert_eq!(created.row.created_by, None);
 }
 
 async fn api_key_last_used_at_is_updated_once_a_minute(backend: Backend) {

@@ -95,7 +95,7 @@ async fn unreachable_databases_are_reported(_: Backend) {
     let cases: [(&str, &[&str]); 5] = [
         ("postgres://me:secret@127.0.0.1:1/shop", &["127.0.0.1:1/shop", "refused"]),
         ("postgres://me:secret@nowhere.invalid/shop?password=secret", &["nowhere.invalid/shop"]),
-        ("sqlite://file/shop.db", &["cannot make the folder file"]),
+        ("sqlite://file/shop.db", &["cannot create the directory file"]),
         ("sqlite:///proc/nowhere/shop.db", &["/proc/nowhere"]),
         ("sqlite://file", &["file", "not a database"]),
     ];
@@ -129,7 +129,7 @@ async fn port_in_use_is_reported(_: Backend) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let exited = sandbox.run_command(&[], &[("BIND_ADDR", &address)]).await;
-    assert_single_error_line(&exited, 1, &[&address, "is taken", "BIND_ADDR"]);
+    assert_single_error_line(&exited, 1, &[&address, "is in use", "BIND_ADDR"]);
     assert!(!sandbox.path().join("data").exists(), "nothing is made before");
 }
 

@@ -96,12 +96,12 @@ async fn user_command_with_invalid_input_reports_one_error(backend: Backend) {
     let amani: &[&str] = &["create", "--email", "amani@example.com", "--role", "admin"];
     assert_eq!(sandbox.run_command(&[&["user"], amani].concat(), &[]).await.exit_code, Some(0));
     let invalid_commands: [(&[&str], &str); 7] = [
-        (amani, "there is an account"),
+        (amani, "there is already an account"),
         (&["create", "--email", "amani"], "not an e-mail address"),
         (&["create", "--email", "b@example.com", "--password-stdin"], "a password has 8 to 128 characters"),
-        (&["create", "--email", "b@example.com", "--role", "king"], "it is admin, staff or customer"),
-        (&["role", "amani@example.com", "customer"], "the last admin"),
-        (&["disable", "amani@example.com"], "the last admin"),
+        (&["create", "--email", "b@example.com", "--role", "king"], "it must be admin, staff or customer"),
+        (&["role", "amani@example.com", "customer"], "the last active admin"),
+        (&["disable", "amani@example.com"], "the last active admin"),
         (&["export", "nobody@example.com"], "there is no such account: nobody@example.com"),
     ];
     for (args, message) in invalid_commands {

@@ -256,7 +256,7 @@ async fn killed_instance_is_replaced_by_the_other(backend: Backend) {
     let open = || scenario.sandbox.start_server_with_args(&SERVE_WITHOUT_WORKER_ARGS, &[]);
     let work = async || {
         let worker = scenario.sandbox.start_command(&["worker"]);
-        worker.wait_for_log("has begun").await;
+        worker.wait_for_log("has started processing jobs").await;
         worker
     };
     let (mut servers, mut workers) = (vec![open().await, open().await], vec![work().await, work().await]);
@@ -316,7 +316,7 @@ async fn shutdown_under_load_answers_accepted_requests(backend: Backend) {
     }
     server.send_signal("TERM");
     clients.remove_endpoint(0);
-    server.wait_for_log("running requests may finish").await;
+    server.wait_for_log("waiting for running requests").await;
     let mut late_orders = Vec::new();
     for (key, pending) in accepted {
         let response = pending.complete().await;

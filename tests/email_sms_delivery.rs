@@ -297,7 +297,7 @@ async fn sms_to_a_failing_gateway_is_retried_or_failed(backend: Backend) {
     let message_list = query_messages(&app, "").await;
     assert_eq!(
         (&message_list[0]["state"], &message_list[0]["why"]),
-        (&json!("FAILED"), &json!("the service says 403 InvalidPhoneNumber"))
+        (&json!("FAILED"), &json!("the service returned 403 InvalidPhoneNumber"))
     );
     for (event, mode) in [
         (2, SmsServiceMode::Hangs),

@@ -51,7 +51,7 @@ async fn c1_character_causes_a_warning_only(backend: Backend) {
         lamp,Lamp,\"Bright\u{99} and \u{93}warm\u{94}\",L,5,\nlamp,,,,,2.png\n";
     let (outcome, import_messages) = app.import_products(text).await;
     assert_eq!((outcome.created, outcome.rejected, outcome.warned), (1, 0, 1), "{import_messages:?}");
-    assert!(import_messages[0].reason.contains("column \"Body (HTML)\" holds Windows-1252"), "{import_messages:?}");
+    assert!(import_messages[0].reason.contains("column \"Body (HTML)\" contains Windows-1252"), "{import_messages:?}");
     let lamp = app.query(r#"{ product(slug: "lamp") { description } }"#).await;
     assert_eq!(*lamp.data_at("/product/description"), json!("Bright™ and “warm”"));
 }
@@ -64,7 +64,7 @@ async fn rows_after_a_rejected_row_cause_no_second_error(backend: Backend) {
     let reported: Vec<_> =
         import_messages.iter().map(|import_message| (import_message.line, import_message.reason.as_str())).collect();
     let expected =
-        [(2, "column \"Title\" holds the control character \\u{1}"), (6, "the new product `lost` has no name")];
+        [(2, "column \"Title\" contains the control character \\u{1}"), (6, "the new product `lost` has no name")];
     assert_eq!(reported, expected);
     assert_eq!(outcome.created, 1);
     // Of a product that is there, the other rows are taken.

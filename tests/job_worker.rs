@@ -195,7 +195,7 @@ async fn worker_command_runs_jobs_and_stops_on_signal(backend: Backend) {
     app.execute_sql("UPDATE schedule SET next_run_at = created_at").await.expect("a change");
     let sandbox = CliSandbox::new(&[("DATABASE_URL", app.database_url())]);
     let worker = sandbox.start_command(&["worker"]);
-    worker.wait_for_log("has begun").await;
+    worker.wait_for_log("has started processing jobs").await;
     let all =
         "SELECT CASE WHEN count(*) >= (SELECT count(*) FROM schedule) THEN 1 ELSE 0 END FROM job WHERE status = 'done'";
     wait_for_scalar(&app, all, 1).await;

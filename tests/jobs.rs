@@ -195,7 +195,7 @@ async fn jobs_command_lists_retries_and_discards_dead_jobs(backend: Backend) {
     assert_eq!((discarded.exit_code, discarded.stdout.contains("discarded")), (Some(0), true), "{discarded:?}");
     let retry_output = sandbox.run_command(&["jobs", "retry", "--dead"], &[]).await;
     assert_eq!(
-        (retry_output.exit_code, retry_output.stdout.contains("1 will be tried again")),
+        (retry_output.exit_code, retry_output.stdout.contains("1 will be retried")),
         (Some(0), true),
         "{retry_output:?}"
     );
@@ -207,5 +207,5 @@ async fn jobs_command_lists_retries_and_discards_dead_jobs(backend: Backend) {
         "{retry_output:?}"
     );
     let none = sandbox.run_command(&["jobs", "list", "--queue", "nowhere"], &[]).await;
-    assert_eq!((none.exit_code, none.stdout.trim()), (Some(0), "there are none"));
+    assert_eq!((none.exit_code, none.stdout.trim()), (Some(0), "no jobs found"));
 }

@@ -4,7 +4,7 @@ use savannah::{
     identity::{
         Role,
         entity::account,
-        session::{self, ClientInfo},
+        session::{self, ClientInfo, NewSession},
     },
     notification::{NotificationEventType, NotificationRecipient},
 };
@@ -153,7 +153,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
         ]
     );
     let skipped = message_list.iter().find(|preference| preference["state"] == "SKIPPED").expect("one");
-    assert_eq!(skipped["why"], "the customer does not want it");
+    assert_eq!(skipped["why"], "the customer has opted out");
     assert_eq!(read_sent_emails(&app).len(), 2);
     // For staff, one statement for any number of customers.
     let admin = app.login(Role::Admin).await;
@@ -317,9 +317,9 @@ async fn session_create_reads_the_current_account(backend: Backend) {
     let account_row =
         account::Entity::find().one(app.db.writer_connection()).await.expect("an answer").expect("an account");
     let open = async || {
-        let account_row = account_row.clone();
-        let lifetime = ("password", chrono::TimeDelta::days(1));
-        app.db.write(async |tx| session::create_session(tx, account_row, &ClientInfo::default(), lifetime).await).await
+        let (client, lifetime) = (ClientInfo::default(), chrono::TimeDelta::days(1));
+        let new = NewSession { account: account_row.clone(), client: &client, auth_method: "password", lifetime };
+        app.db.write(async |tx| session::create_session(tx, new).await).await
     };
     app.execute_sql("UPDATE account SET role = 'customer'").await.expect("a change");
     let opened = open().await.unwrap_or_else(|error| panic!("no session: {}", error.log_message()));

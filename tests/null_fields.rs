@@ -39,7 +39,7 @@ async fn null_for_a_required_field_is_rejected_with_its_path(backend: Backend) {
         for field in fields {
             let response =
                 app.query_as(&token, &query, json!({ "id": ids.data_at(id), "input": { field: null } })).await;
-            let message = "this must not be null: leave it out to keep it";
+            let message = "this must not be null; omit it to leave it unchanged";
             let expected = json!({ "field": ["input", field], "message": message });
             let errors = response.data_at(&format!("/{mutation}/userErrors"));
             assert_eq!(errors[0], expected, "{mutation}: {}", response.body);

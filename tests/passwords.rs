@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use savannah::{
     base::error::PublicErrorCode,
     identity::{
-        account, entity,
-        one_time_token::{self, OneTimeTokenPurpose},
+        account,
+        entity::{self, OneTimeTokenPurpose},
+        one_time_token,
     },
 };
 use sea_orm::ConnectionTrait;

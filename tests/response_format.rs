@@ -95,7 +95,7 @@ async fn failed_nullable_field_is_null(backend: Backend) {
         let http_response = HttpResponse::send(post_query(&app, query)).await;
         assert_eq!((http_response.status, http_response.error_code().as_str()), (200, "INTERNAL"), "{query}");
         assert_eq!(http_response.json()["data"], data, "{query}");
-        assert_eq!(http_response.error_message(), "Something went wrong on our side.");
+        assert_eq!(http_response.error_message(), "An internal error occurred.");
         assert!(
             !http_response.text.contains("product_tag") && !http_response.text.contains("gone"),
             "{http_response:?}"

@@ -2,7 +2,7 @@
 
 use heck::ToLowerCamelCase;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{
     Attribute, Error, Expr, FnArg, ImplItemFn, Meta, Pat, PatType, Result, ReturnType, Token, Type, Visibility,
     parse_quote, punctuated::Punctuated,
@@ -28,6 +28,8 @@ pub struct BatchedField {
 #[derive(Default)]
 struct Parameters {
     uses_context: bool,
+    /// Whether the function reads its object.
+    reads_object: bool,
     /// Name and key of the load.
     load: Option<(Ident, Expr)>,
     is_load_optional: bool,
@@ -54,9 +56,7 @@ impl BatchedField {
         let is_option = |attribute: &Attribute| ["doc", "graphql"].iter().any(|name| attribute.path().is_ident(name));
         function.attrs.retain(|attribute| !is_option(attribute));
         method.attrs.retain(is_option);
-        // What the declaration of a field implies: it has an object, and takes over what is loaded.
-        function.attrs.push(parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]));
-        let parameters = Parameters::take_from(&mut function)?;
+        let mut parameters = Parameters::take_from(&mut function)?;
         let ReturnType::Type(_, output) = &method.sig.output else {
             return Err(Error::new_spanned(&method.sig, "a field has a type"));
         };
@@ -65,6 +65,8 @@ impl BatchedField {
             Some(attribute) => Some(attribute.parse_args()?),
             None => row.map(|row| row.column_set(&function.block, key)),
         };
+        parameters.reads_object = mentions_self(function.block.to_token_stream());
+        parameters.adapt_signature(&mut function);
         let field = Self {
             name: method.sig.ident.to_string().to_lower_camel_case(),
             output: *output.clone(),
@@ -113,6 +115,33 @@ impl Parameters {
         Ok(parameters)
     }
 
+    /// Makes the signature match the use of the parameters: without the object if the function does not read it, and
+    /// with owned values moved into the function's variables.
+    fn adapt_signature(&self, function: &mut ImplItemFn) {
+        if !self.reads_object {
+            function.sig.inputs =
+                function.sig.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_))).cloned().collect();
+        }
+        let mut moves = Vec::new();
+        for input in &mut function.sig.inputs {
+            let FnArg::Typed(PatType { pat, ty, .. }) = input else { continue };
+            let Pat::Ident(pattern) = &**pat else { continue };
+            if matches!(&**ty, Type::Reference(_)) {
+                continue;
+            }
+            let parameter = format_ident!("{}_parameter", pattern.ident);
+            moves.push(parse_quote!(let #pattern = #parameter;));
+            **pat = parse_quote!(#parameter);
+        }
+        function.block.stmts.splice(0..0, moves);
+    }
+
+    /// Generates a call of the function for an object.
+    fn call(&self, object: &TokenStream, function: &Ident) -> TokenStream {
+        let values = &self.values;
+        if self.reads_object { quote!(#object.#function(#(#values),*)) } else { quote!(Self::#function(#(#values),*)) }
+    }
+
     /// Returns the key of the load as an `Option`.
     fn optional_key(&self, key: &Expr) -> TokenStream {
         if self.is_load_optional { quote!(#key) } else { quote!(Some(#key)) }
@@ -121,9 +150,9 @@ impl Parameters {
     /// Generates the resolver: it loads what the function needs, and calls it.
     fn generate_resolver(&self, method: &ImplItemFn, output: &Type, function: &Ident) -> TokenStream {
         let (attributes, visibility, name) = (&method.attrs, &method.vis, &method.sig.ident);
-        let Self { arguments, values, .. } = self;
+        let Self { arguments, .. } = self;
         let is_result = is_path_to(output, "Result");
-        let (mut output, mut result) = (quote!(#output), quote!(self.#function(#(#values),*)));
+        let (mut output, mut result) = (quote!(#output), self.call(&quote!(self), function));
         let load = self.load.as_ref().map(|(value, key)| {
             let key = self.optional_key(key);
             quote! {
@@ -153,13 +182,14 @@ impl Parameters {
 
     /// Generates the values of the field for `objects`.
     fn generate_values(&self, function: &Ident) -> TokenStream {
-        let Self { argument_readers, values, .. } = self;
-        let result = quote!(object.#function(#(#values),*));
+        let argument_readers = &self.argument_readers;
+        let object = if self.reads_object { quote!(object) } else { quote!(_) };
+        let result = self.call(&object, function);
         let field_values = match &self.load {
-            None => quote!(field.render(objects.iter().map(move |object| #result))),
+            None => quote!(field.render(objects.iter().map(move |#object| #result))),
             Some((value, key)) => {
                 let key = replace_self(self.optional_key(key));
-                quote!(field.load(objects, move |object| #key, move |object, #value| #result))
+                quote!(field.load(objects, move |object| #key, move |#object, #value| #result))
             }
         };
         quote! {{
@@ -181,6 +211,15 @@ pub fn reject_options(attributes: &[Attribute], name: &str, allowed: &[&str]) ->
         }
     }
     Ok(())
+}
+
+/// Returns whether tokens contain `self`.
+fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        TokenTree::Ident(ident) => ident == "self",
+        _ => false,
+    })
 }
 
 fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {

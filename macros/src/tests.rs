@@ -143,3 +143,13 @@ fn field_with_a_load_can_fail() {
     let two = quote!(impl Product { fn both(&self, #[load(A)] a: A, #[load(B)] b: B) -> A { a } });
     assert!(expand(two).expect_err("an error").contains("at most one load"));
 }
+
+#[test]
+fn function_takes_only_what_it_reads() {
+    let code = expand(quote!(impl Product { fn currency(&self) -> Currency { KES } })).expect("code");
+    assert!(code.contains("fnbatched_currency()->Currency"), "{code}");
+    assert!(code.contains("Self::batched_currency()"), "{code}");
+    let code = expand(quote!(impl Product { fn tags(&self, #[load(TagsOf(self.0.id))] tags: Tags) -> Tags { tags } }));
+    let code = code.expect("code");
+    assert!(code.contains("fnbatched_tags(tags_parameter:Tags)->Tags{lettags=tags_parameter;tags}"), "{code}");
+}

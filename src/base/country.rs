@@ -33,7 +33,7 @@ impl FromStr for Country {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_code(text).ok_or("it is the two letters of a country by ISO 3166-1, such as KE")
+        Self::from_code(text).ok_or("it must be the two-letter ISO 3166-1 code of a country, such as KE")
     }
 }
 

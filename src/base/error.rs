@@ -179,7 +179,7 @@ impl Error {
             Self::UserErrors(errors) => errors.first().cloned().unwrap_or(PublicError {
                 code: PublicErrorCode::BadUserInput,
                 field: Vec::new(),
-                message: "The input cannot be.".into(),
+                message: "The input is invalid.".into(),
             }),
             Self::RateLimited { retry_after } => PublicError {
                 code: PublicErrorCode::RateLimited,
@@ -189,12 +189,12 @@ impl Error {
             Self::Internal(error) if error.is_outage() => PublicError {
                 code: PublicErrorCode::Unavailable,
                 field: Vec::new(),
-                message: "The shop cannot answer just now; please try again in a few seconds.".into(),
+                message: "The shop is temporarily unavailable; please try again in a few seconds.".into(),
             },
             Self::Internal(_) => PublicError {
                 code: PublicErrorCode::Internal,
                 field: Vec::new(),
-                message: "Something went wrong on our side.".into(),
+                message: "An internal error occurred.".into(),
             },
         }
     }

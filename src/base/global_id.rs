@@ -130,7 +130,8 @@ impl GlobalId {
     /// # Errors
     /// Returns `BadUserInput` if the text is not a valid id.
     pub fn decode(text: &str, field: &str) -> Result<Self> {
-        Self::parse(text).ok_or_else(|| Error::bad_input(field, "this is not an id; use one that the shop gave out"))
+        Self::parse(text)
+            .ok_or_else(|| Error::bad_input(field, "this is not a valid id; use one that the shop returned"))
     }
 
     /// Decodes an id of the given node type and returns its key; `field` is the input path for errors.
@@ -143,7 +144,7 @@ impl GlobalId {
             return Ok(id.key);
         }
         let message =
-            format!("this is the id of a {}; the id of a {} is needed", id.node_type.name(), node_type.name());
+            format!("this is the id of a {}; the id of a {} is required", id.node_type.name(), node_type.name());
         Err(Error::bad_input(field, message))
     }
 

@@ -62,7 +62,7 @@ impl FromStr for LanguageCode {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_code(text).ok_or("it is en or sw")
+        Self::from_code(text).ok_or("it must be en or sw")
     }
 }
 

@@ -28,10 +28,10 @@ impl PageRequest {
     /// Returns `BadUserInput` if the arguments contradict each other or request more than [`MAX_PAGE_SIZE`].
     pub fn new(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Result<Self> {
         match (first, last, after, before) {
-            (Some(_), Some(_), _, _) => Err(Error::bad_input("last", "ask for `first` or for `last`, not for both")),
+            (Some(_), Some(_), _, _) => Err(Error::bad_input("last", "use `first` or `last`, not both")),
             (_, _, Some(_), Some(_)) => Err(Error::bad_input("before", "use `after` or `before`, not both")),
-            (Some(_), _, _, Some(_)) => Err(Error::bad_input("before", "`before` goes with `last`")),
-            (_, Some(_), Some(_), _) => Err(Error::bad_input("after", "`after` goes with `first`")),
+            (Some(_), _, _, Some(_)) => Err(Error::bad_input("before", "`before` can be used only with `last`")),
+            (_, Some(_), Some(_), _) => Err(Error::bad_input("after", "`after` can be used only with `first`")),
             (_, last @ Some(_), None, before) | (None, last, None, before @ Some(_)) => {
                 Ok(Self { size: validate_page_size("last", last)?, backwards: true, cursor: before })
             }
@@ -117,7 +117,7 @@ impl Cursor {
             || Error::bad_input(field, "this is not a cursor of this list; use one from its `pageInfo` or `edges`");
         let cursor = Self::parse(text).ok_or_else(invalid_cursor)?;
         if cursor.sort_tag != sort_tag {
-            let message = "this cursor belongs to another order of the list; start again without it";
+            let message = "this cursor belongs to another sort order; start again without it";
             return Err(Error::bad_input(field, message));
         }
         let has_expected_types = cursor.values.iter().map(CursorValue::value_type).eq(types.iter().copied());

@@ -124,7 +124,7 @@ impl InputScope<'_> {
             self.reject(field, format!("at most {max_chars} characters; this has {length}"));
         }
         if text.contains(char::is_control) {
-            self.reject(field, "a text of one line: no line breaks or other control characters");
+            self.reject(field, "this must be one line of text: no line breaks or other control characters");
         }
         text.to_owned()
     }
@@ -183,7 +183,7 @@ impl InputScope<'_> {
             Patch::Clear => self.reject(field, "this must not be empty"),
             Patch::Set(code) => match Country::from_code(&code) {
                 Some(country) => *target = country.to_string(),
-                None => self.reject(field, "this is no country; give the two letters of ISO 3166-1, such as `KE`"),
+                None => self.reject(field, "this is not a country; give its two-letter ISO 3166-1 code, such as `KE`"),
             },
         }
     }
@@ -197,8 +197,8 @@ impl InputScope<'_> {
                 None => self.reject(
                     field,
                     format!(
-                        "this is no telephone number; write it with the country's code, such as +254712345678, \
-                         or as it is dialled in {}",
+                        "this is not a phone number; write it with the country code, such as +254712345678, \
+                         or as it is dialed in {}",
                         country.name()
                     ),
                 ),

@@ -5,7 +5,7 @@ use std::{fs::File, io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
-    connect_initialized_database,
+    database::connect_initialized_database,
     progress::{ProgressScale, show_progress},
 };
 use crate::{
@@ -83,7 +83,7 @@ pub(super) async fn run_import(config: &Config, command: ImportCommand) -> Resul
     let progress = Progress::default();
     let row_noun = if is_products { "products" } else { "categories" };
     let mut report_message = |message: ImportMessage| {
-        let severity = if message.rejected { "refused" } else { "warning" };
+        let severity = if message.rejected { "rejected" } else { "warning" };
         eprintln!("{}:{}: {severity}: {}", message.file.display(), message.line, message.reason);
     };
     let mut import = import::CatalogImporter {
@@ -106,9 +106,9 @@ pub(super) async fn run_import(config: &Config, command: ImportCommand) -> Resul
         warned: warning_count,
     } = outcome.map_err(|error| error.log_message())?;
     let variants_suffix = if is_products { format!(", {variant_count} variants") } else { String::new() };
-    let dry_run_suffix = if dry_run { "; nothing was kept (--dry-run)" } else { "" };
+    let dry_run_suffix = if dry_run { "; nothing was saved (--dry-run)" } else { "" };
     println!(
-        "{row_noun}: {created_count} new, {existing_count} there before{variants_suffix}; {rejected_count} lines refused, {warning_count} warnings{dry_run_suffix}"
+        "{row_noun}: {created_count} new, {existing_count} existing{variants_suffix}; {rejected_count} lines rejected, {warning_count} warnings{dry_run_suffix}"
     );
     db.close().await;
     Ok(if rejected_count == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })

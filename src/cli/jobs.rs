@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 use sea_orm::ActiveEnum;
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
     infra::{
         Config, Db,
+        entity::JobStatus,
         jobs::{
-            admin::{self, JobRow, JobRowFilter, JobStatus},
+            admin::{self, JobRow, JobRowFilter},
             schedule,
         },
     },
@@ -77,7 +78,7 @@ pub(super) struct JobSelectionArgs {
 
 fn parse_job_state(text: &str) -> Result<JobStatus, String> {
     JobStatus::try_from_value(&text.to_owned())
-        .map_err(|_| "it is pending, running, done, dead or discarded".to_owned())
+        .map_err(|_| "it must be pending, running, done, dead or discarded".to_owned())
 }
 
 pub(super) async fn run_jobs_command(config: &Config, command: JobsCommand) -> Result<(), String> {
@@ -123,7 +124,7 @@ async fn print_jobs(db: &Db, args: JobListArgs) -> Result<()> {
         Ok(())
     });
     if count.await? == 0 {
-        println!("there are none");
+        println!("no jobs found");
     }
     Ok(())
 }
@@ -137,7 +138,7 @@ fn format_job(row: &JobRow) -> String {
 async fn print_job(db: &Db, id: i64) -> Result<()> {
     let row = admin::find_job(db, id).await?.ok_or_else(|| Error::not_found("", "job"))?;
     println!("{}", format_job(&row));
-    println!("queue {}, made {}, changed {}", row.queue, row.created_at, row.updated_at);
+    println!("queue {}, created {}, updated {}", row.queue, row.created_at, row.updated_at);
     if let Some(due_at) = row.run_at {
         println!("due {due_at}");
     }
@@ -158,7 +159,7 @@ async fn retry_or_discard_jobs(db: &Db, args: JobSelectionArgs, is_retry: bool) 
         let row = if is_retry { admin::retry_job(db, *id).await? } else { admin::discard_job(db, *id).await? };
         println!("{}", format_job(&row));
     }
-    println!("{} {}", ids.len(), if is_retry { "will be tried again" } else { "will not be done" });
+    println!("{} {}", ids.len(), if is_retry { "will be retried" } else { "discarded" });
     Ok(())
 }
 

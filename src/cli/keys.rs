@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use clap::Subcommand;
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     identity::signing_key::{self, KeyRing, KeyRotation, MAX_ACCESS_TOKEN_LIFETIME, MAX_CLOCK_SKEW},
     infra::Config,
@@ -39,9 +39,9 @@ pub(super) async fn run_keys_command(config: &Config, command: &KeysCommand) -> 
             match rotation {
                 KeyRotation::Planned => {
                     let seconds = (token_lifetime + MAX_CLOCK_SKEW).num_seconds();
-                    println!("signing with {kid}; the key before verifies for {seconds} seconds more");
+                    println!("signing with {kid}; the previous key verifies tokens for another {seconds} seconds");
                 }
-                KeyRotation::Compromised => println!("signing with {kid}; the keys before verify nothing any more"),
+                KeyRotation::Compromised => println!("signing with {kid}; the previous keys verify no more tokens"),
             }
         }
         KeysCommand::List => {

@@ -1,5 +1,6 @@
 //! Command-line interface. A failed command prints one error line and exits with a non-zero code.
 
+mod database;
 mod scheduler_loop;
 mod import_export;
 mod jobs;
@@ -10,17 +11,13 @@ mod serve;
 mod user;
 mod worker;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use migration::{Migrator, MigratorTrait};
-use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
-use crate::{
-    base::Clock,
-    infra::{Config, Db, telemetry},
-};
+use self::database::connect_database;
+use crate::infra::{Config, telemetry};
 
 /// GraphQL-first commerce backend.
 #[derive(Debug, Parser)]
@@ -39,7 +36,7 @@ pub struct Cli {
 enum Command {
     /// Run the API server and a worker (default).
     #[command(after_help = "Example:\n  BIND_ADDR=0.0.0.0:8000 savannah serve")]
-    Serve(ServeArgs),
+    Serve(serve::ServeArgs),
     /// Run background jobs and schedules without the API server.
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://shop@db/shop savannah worker")]
     Worker,
@@ -75,17 +72,6 @@ enum Command {
     Schema(schema::SchemaArgs),
 }
 
-/// Arguments of `serve`.
-#[derive(Debug, Default, Args)]
-pub struct ServeArgs {
-    /// Run the API server only; leave background jobs and schedules to other instances.
-    #[arg(long)]
-    no_worker: bool,
-    /// Do not import the demo catalog and do not create the first admin in an empty development database.
-    #[arg(long)]
-    no_demo: bool,
-}
-
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 struct MigrateArgs {
@@ -100,7 +86,7 @@ impl Cli {
     /// # Errors
     /// Returns the error message to print.
     pub async fn run(self) -> Result<ExitCode, String> {
-        let command = self.command.unwrap_or(Command::Serve(ServeArgs::default()));
+        let command = self.command.unwrap_or(Command::Serve(serve::ServeArgs::default()));
         if let Command::Schema(command_args) = &command {
             return schema::run_schema_command(command_args);
         }
@@ -131,32 +117,4 @@ async fn run_migrations(config: &Config, down_steps: Option<u32>) -> Result<(), 
     println!("{} of {total_count} migrations are applied", total_count - pending_count);
     db.close().await;
     Ok(())
-}
-
-/// Connects to the database; `with_request_limits` applies the statement timeouts of requests.
-async fn connect_database(config: &Config, with_request_limits: bool) -> Result<Db, String> {
-    let database = if with_request_limits { config.database.clone() } else { config.database.without_limits() };
-    Db::connect(&database, Clock::default()).await
-}
-
-/// Connects to the database and ensures that its schema and currency match the configuration.
-async fn connect_initialized_database(config: &Config, with_request_limits: bool) -> Result<Db, String> {
-    let db = connect_database(config, with_request_limits).await?;
-    crate::infra::bootstrap::ensure_initialized(&db, config).await?;
-    Ok(db)
-}
-
-/// Minimum time for tasks and connections to close at shutdown, even if the shutdown timeout is over.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Waits for running tasks and closes the database, until the deadline but at least [`CLOSE_TIMEOUT`].
-async fn await_tasks_and_close(tasks: &TaskTracker, db: Db, deadline: Instant) {
-    tasks.close();
-    let all_finished = async {
-        tasks.wait().await;
-        db.close().await;
-    };
-    if tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE_TIMEOUT), all_finished).await.is_err() {
-        tracing::warn!("background tasks did not finish in time");
-    }
 }

@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use clap::Args;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    ServeArgs, await_tasks_and_close, connect_database, connect_initialized_database,
+    database::{await_tasks_and_close, connect_database, connect_initialized_database},
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
     worker::{self, BackgroundTasks},
 };
@@ -32,12 +33,23 @@ use crate::{
 /// Email address of the first admin in development mode.
 const FIRST_ADMIN_EMAIL: &str = "admin@savannah.example";
 
+/// Arguments of `serve`.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Run the API server only; leave background jobs and schedules to other instances.
+    #[arg(long)]
+    no_worker: bool,
+    /// Do not import the demo catalog and do not create the first admin in an empty development database.
+    #[arg(long)]
+    no_demo: bool,
+}
+
 pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), String> {
     // First, before slow startup work, so that an occupied port is reported immediately.
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("{bind} is taken: stop what listens there, or set BIND_ADDR to another")
+            format!("{bind} is in use: stop the program that listens there, or set BIND_ADDR to another address")
         }
         _ => format!("cannot listen on {bind}: {error}"),
     })?;
@@ -62,7 +74,7 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
             .await
             .map_err(|error| error.log_message())?;
     } else {
-        worker::spawn_worker(&db, (&app.state.config, &app.state.payment_providers), &tasks).await?;
+        worker::spawn_worker(&db, &app.state.config, &app.state.payment_providers, &tasks).await?;
     }
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -71,13 +83,13 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     let mut server_task =
         tokio::spawn(http::serve_connections(listener, Arc::clone(&app), http::build_router(&app), shutdown.clone()));
     tokio::select! {
-        server_result = &mut server_task => return Err(format!("the server broke: {server_result:?}")),
+        server_result = &mut server_task => return Err(format!("the server failed: {server_result:?}")),
         () = shutdown_signal => {}
     }
     tracing::info!(
         delay_seconds = shutdown_delay.as_secs(),
         timeout_seconds = shutdown_timeout.as_secs(),
-        "stopping: running requests may finish"
+        "stopping: waiting for running requests"
     );
     app.is_stopping.store(true, Ordering::Relaxed);
     tokio::time::sleep(shutdown_delay).await;
@@ -96,7 +108,7 @@ fn log_startup(name: &str, address: &str) {
     tracing::info!(address, shop = name, "server listening on {address}");
     let mut stdout = std::io::stdout().lock();
     // A closed standard output must not stop the server.
-    let _ = writeln!(stdout, "{name} is open:  http://{address}/graphiql  (the API: http://{address}/graphql)");
+    let _ = writeln!(stdout, "{name} is running:  http://{address}/graphiql  (the API: http://{address}/graphql)");
 }
 
 /// Seeds an empty development database and creates the first admin. Instances that start concurrently wait.
@@ -121,7 +133,7 @@ async fn create_first_admin(db: &Db) -> Result<()> {
     if let Some(password) = account_admin::create_first_admin(db, FIRST_ADMIN_EMAIL).await? {
         let mut stdout = std::io::stdout().lock();
         // A closed standard output must not stop the server; `savannah user` creates another admin.
-        let _ = writeln!(stdout, "The first admin, told this once:  {FIRST_ADMIN_EMAIL}  {password}");
+        let _ = writeln!(stdout, "The first admin, shown only once:  {FIRST_ADMIN_EMAIL}  {password}");
     }
     Ok(())
 }

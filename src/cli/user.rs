@@ -4,7 +4,7 @@ use std::{io::Read, io::Write};
 
 use clap::{Args, Subcommand};
 
-use super::connect_initialized_database;
+use super::database::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
     customer::queries::{self, CustomerListFilter},
@@ -88,7 +88,7 @@ pub(super) struct AccountArgs {
 }
 
 fn parse_role(name: &str) -> Result<Role, &'static str> {
-    Role::from_name(name).ok_or("it is admin, staff or customer")
+    Role::from_name(name).ok_or("it must be admin, staff or customer")
 }
 
 pub(super) async fn run_user_command(config: &Config, command: UserCommand) -> Result<(), String> {
@@ -116,7 +116,7 @@ async fn create_account(db: &Db, args: UserCreateArgs) -> Result<()> {
     let email = created.email.unwrap_or_default();
     println!("{email} is {} now", role.name());
     if !was_password_provided {
-        println!("The password, told this once:  {password}");
+        println!("The password, shown only once:  {password}");
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ async fn set_account_role(db: &Db, UserRoleArgs { email, role }: &UserRoleArgs) 
 async fn set_account_disabled(db: &Db, email: &str, disabled: bool) -> Result<()> {
     let target = account_target(db, email).await?;
     account_admin::set_account_disabled(db, None, target, disabled).await?;
-    println!("{email} {}", if disabled { "may not sign in any more" } else { "may sign in again" });
+    println!("{email} {}", if disabled { "can no longer sign in" } else { "can sign in again" });
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    await_tasks_and_close, connect_initialized_database,
+    database::{await_tasks_and_close, connect_initialized_database},
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
 };
 use crate::{
@@ -28,7 +28,8 @@ pub(super) struct BackgroundTasks {
 /// Spawns the worker; it runs until the shutdown.
 pub(super) async fn spawn_worker(
     db: &Db,
-    (config, providers): (&Config, &PaymentProviders),
+    config: &Config,
+    providers: &PaymentProviders,
     tasks: &BackgroundTasks,
 ) -> Result<JoinHandle<()>, String> {
     let job_context = JobContext::new(db.clone(), Arc::new(config.clone()))?;
@@ -50,14 +51,14 @@ pub(super) async fn run_worker(config: Config) -> Result<(), String> {
     let db = connect_initialized_database(&config, true).await?;
     let shutdown_signal = wait_for_shutdown_signal();
     let tasks = BackgroundTasks::default();
-    let worker_task = spawn_worker(&db, (&config, &PaymentProviders::default()), &tasks).await?;
+    let worker_task = spawn_worker(&db, &config, &PaymentProviders::default(), &tasks).await?;
     let shutdown_timeout = config.server.shutdown_timeout;
-    tracing::info!("worker of {} has begun processing jobs", config.shop.name);
+    tracing::info!("worker of {} has started processing jobs", config.shop.name);
     tokio::select! {
-        _ = worker_task => return Err("the worker broke".into()),
+        _ = worker_task => return Err("the worker failed".into()),
         () = shutdown_signal => {}
     }
-    tracing::info!(timeout_seconds = shutdown_timeout.as_secs(), "stopping: running jobs may finish");
+    tracing::info!(timeout_seconds = shutdown_timeout.as_secs(), "stopping: waiting for running jobs");
     let deadline = Instant::now() + shutdown_timeout;
     tasks.shutdown.cancel();
     await_tasks_and_close(&tasks.tracker, db, deadline).await;

@@ -58,7 +58,7 @@ pub async fn create_address(
         let owner_id = lock_account_for_caller(tx, target.id, target.scope).await?.id;
         let count = address::Entity::find().filter(address::Column::AccountId.eq(owner_id)).count(tx).await?;
         if count >= MAX_ADDRESSES {
-            let message = format!("there are {MAX_ADDRESSES} addresses; remove one that is not needed any more");
+            let message = format!("there are already {MAX_ADDRESSES} addresses; remove one that is no longer needed");
             return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
         }
         let postal_address = PostalAddress::default().apply_patch(patch, "input", shop_country)?;

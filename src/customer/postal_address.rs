@@ -111,7 +111,7 @@ impl PostalAddress {
         let phone_region = self.country().unwrap_or(shop_country);
         input.apply_phone(&mut self.phone, phone, "phone", phone_region);
         if self.first_name.is_empty() && self.last_name.is_empty() && self.company.is_none() {
-            input.reject("lastName", "say whose address it is: a first name, a last name or a company");
+            input.reject("lastName", "a name is required: a first name, a last name or a company");
         }
         validator.finish()?;
         Ok(self)
@@ -119,7 +119,7 @@ impl PostalAddress {
 
     /// Deserializes a stored address.
     pub fn from_json(value: Value) -> Result<Self> {
-        serde_json::from_value(value).map_err(|error| Error::internal("reading an address that was kept", error))
+        serde_json::from_value(value).map_err(|error| Error::internal("reading a stored address", error))
     }
 
     /// Serializes the address for storage, the audit log and the data export.

@@ -7,7 +7,7 @@ use crate::{
     base::{Country, LanguageCode, Patch, Result, Validator, global_id::NodeType},
     identity::{
         AccountTarget,
-        account::{MAX_NAME_CHARS, normalize_names},
+        account::{MAX_NAME_CHARS, NormalizedNames},
         account_access::lock_target_account,
         entity::account,
         events::CustomerUpdated,
@@ -48,13 +48,13 @@ pub async fn update_profile(
             return Ok(before);
         };
         let mut row = before.into_active_model();
-        let (name_normalized, last_name_normalized) = normalize_names(&after.first_name, &after.last_name);
+        let normalized_names = NormalizedNames::new(&after.first_name, &after.last_name);
         row.first_name = Set(after.first_name);
         row.last_name = Set(after.last_name);
         row.phone = Set(after.phone);
         row.language = Set(after.language);
-        row.name_normalized = Set(name_normalized);
-        row.last_name_normalized = Set(last_name_normalized);
+        row.name_normalized = Set(normalized_names.full_name);
+        row.last_name_normalized = Set(normalized_names.last_name);
         row.version = Set(after.version + 1);
         row.updated_at = Set(tx.now());
         let row = row.update(tx).await?;

@@ -64,7 +64,7 @@ impl CustomerListFilter {
         }
         for (name, time) in [("from", self.created.0), ("to", self.created.1)] {
             if time.is_some_and(|time| !is_storable_time(&time)) {
-                return Err(Error::bad_input(&format!("filter.createdAt.{name}"), "a year is from 1 to 9999"));
+                return Err(Error::bad_input(&format!("filter.createdAt.{name}"), "the year must be from 1 to 9999"));
             }
         }
         let prefixes = |input: &str| CustomerSearchPrefixes {

@@ -25,7 +25,7 @@ use crate::{
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
     identity::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
-        error::AuthError, session::ClientInfo,
+        authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
     infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
     payment::PaymentProviders,
@@ -92,7 +92,11 @@ impl AppState {
     pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Caller, AuthError> {
         let origin = RequestOrigin { actor: Actor::Anonymous, request_id: request_id.to_owned() };
         let (db, _) = self.db.for_request(origin, QueryBudget::UNLIMITED);
-        self.authenticator.authenticate((&self.access_token_service, &self.external_token_verifier), &db, token).await
+        let verifiers = TokenVerifiers {
+            access_tokens: &self.access_token_service,
+            external_tokens: &self.external_token_verifier,
+        };
+        self.authenticator.authenticate(verifiers, &db, token).await
     }
 
     /// Refreshes the category tree, revoked sessions and signing keys with changes of other instances. Called on a
@@ -282,7 +286,7 @@ impl RequestContext {
     /// Returns `QueryTooComplex` if the request has already exported it.
     pub fn start_customer_export(&self) -> Result<()> {
         if self.customer_exported.swap(true, Ordering::Relaxed) {
-            return Err(Error::too_complex("`customerExport` is answered once in a request"));
+            return Err(Error::too_complex("`customerExport` can be selected only once per request"));
         }
         Ok(())
     }
@@ -315,7 +319,8 @@ impl RequestContext {
             return Ok(());
         }
         let max_values = self.app_state.config.graphql.max_response_values;
-        let message = format!("the answer would hold more than {max_values} values; ask for fewer levels or fields");
+        let message =
+            format!("the response would contain more than {max_values} values; select fewer levels or fields");
         Err(Error::too_complex(message))
     }
 
@@ -325,7 +330,7 @@ impl RequestContext {
     /// Returns `QueryTooComplex` for a second order.
     pub fn start_checkout(&self) -> Result<()> {
         if !self.caller.has_permissions() && self.checkout_started.swap(true, Ordering::Relaxed) {
-            return Err(Error::too_complex("One request places at most one order."));
+            return Err(Error::too_complex("One request can place at most one order."));
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl<T> From<MaybeUndefined<T>> for Patch<T> {
 pub fn reject_null<T>(input: MaybeUndefined<T>, is_new: bool, path: &str) -> Result<Option<T>> {
     match input {
         MaybeUndefined::Null if !is_new => {
-            Err(Error::bad_input(path, "this must not be null: leave it out to keep it"))
+            Err(Error::bad_input(path, "this must not be null; omit it to leave it unchanged"))
         }
         MaybeUndefined::Null | MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Value(value) => Ok(Some(value)),
@@ -69,7 +69,7 @@ pub fn parse_amount(context: &RequestContext, amount: Option<Decimal>, field: &s
             let message = format!("amounts in {} have {} decimals", currency.code(), Money::decimal_places(currency));
             Err(Error::bad_input(field, message))
         }
-        None => Err(Error::bad_input(field, "this is no amount that the shop can count to")),
+        None => Err(Error::bad_input(field, "this amount is negative or too large")),
     }
 }
 

@@ -18,7 +18,7 @@ impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
         let currency = Currency::from_code(code);
-        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is no currency of ISO 4217")))
+        currency.map(Self).ok_or_else(|| InputValueError::custom(format!("`{code}` is not a currency of ISO 4217")))
     }
 
     fn to_value(&self) -> Value {
@@ -59,7 +59,7 @@ impl ScalarType for LanguageCode {
         let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
         Self::from_code(&code.to_ascii_lowercase()).ok_or_else(|| {
             let languages = Self::ALL.map(Self::code).join(", ");
-            InputValueError::custom(format!("`{code}` is no language of the shop; it has {languages}"))
+            InputValueError::custom(format!("`{code}` is not a language of the shop, which has {languages}"))
         })
     }
 

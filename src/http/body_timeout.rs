@@ -40,7 +40,7 @@ pub(super) async fn limit_body_time(
     if !is_overdue.load(Ordering::Relaxed) {
         return response;
     }
-    let message = format!("The body did not arrive within {} s.", body_timeout.as_secs());
+    let message = format!("The body was not received within {} s.", body_timeout.as_secs());
     rest_response::error_response(StatusCode::REQUEST_TIMEOUT, &id, "TIMEOUT", &message)
 }
 

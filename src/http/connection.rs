@@ -185,7 +185,7 @@ impl HttpConnection {
 /// Creates the 503 response for the connection limit.
 fn connection_limit_response() -> Response {
     let request_id = Uuid::now_v7().simple().to_string();
-    let message = "The shop has too many connections just now; please try again in a few seconds.";
+    let message = "The shop has too many connections at the moment; please try again in a few seconds.";
     let mut response = rest_response::error_response(
         StatusCode::SERVICE_UNAVAILABLE,
         &request_id,

@@ -46,7 +46,7 @@ pub async fn handle_graphql(
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
     let Some(media_type) = ResponseMediaType::from_accept_header(&headers) else {
-        let message = "Answers are application/graphql-response+json or application/json; `Accept` allows neither.";
+        let message = "Responses are application/graphql-response+json or application/json; `Accept` allows neither.";
         return error_response(
             ResponseMediaType::Json,
             RequestError::from_http(StatusCode::NOT_ACCEPTABLE, message),
@@ -69,12 +69,10 @@ pub async fn handle_graphql(
     let outcome =
         tokio::time::timeout(request_timeout, prepare_and_execute(&app, &method, request, request_info)).await;
     match outcome {
-        Ok(Ok((response, timing))) => {
-            operation_response(media_type, (&response, max_response_bytes), timing, &request_id)
-        }
+        Ok(Ok(executed)) => operation_response(media_type, &executed, max_response_bytes, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
-            let message = format!("The answer took longer than {} s.", request_timeout.as_secs());
+            let message = format!("The request took longer than {} s.", request_timeout.as_secs());
             let mut error = ServerError::new(message, None);
             error.extensions.get_or_insert_default().set("code", "TIMEOUT");
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -91,8 +89,14 @@ pub async fn handle_graphql(
 /// Value of the `Server-Timing` header.
 type ServerTiming = Option<HeaderValue>;
 
+/// Response of an executed request.
+struct ExecutedRequest {
+    response: Answer,
+    timing: ServerTiming,
+}
+
 /// Response of an executed request, or the error of one that was not executed.
-type ExecutionResult = Result<(Answer, ServerTiming), RequestError>;
+type ExecutionResult = Result<ExecutedRequest, RequestError>;
 
 /// Validated operation, ready for execution.
 struct GraphqlOperation {
@@ -189,7 +193,7 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
         let statement_noun = if statement_count == 1 { "statement" } else { "statements" };
         HeaderValue::from_str(&format!("db;dur={duration_millis:.3};desc=\"{statement_count} {statement_noun}\"")).ok()
     });
-    Ok((response, timing.flatten()))
+    Ok(ExecutedRequest { response, timing: timing.flatten() })
 }
 
 /// Selects the operation to execute.
@@ -205,7 +209,7 @@ fn select_operation<'a>(
             .map(|operation| &operation.node)
             .ok_or_else(|| ServerError::new("There is no operation.", None)),
         (DocumentOperations::Multiple(_), None) => {
-            let message = "The document has several operations: say which one in `operationName`.";
+            let message = "The document has several operations: name one in `operationName`.";
             Err(ServerError::new(message, None))
         }
         (operations, Some(name)) => {
@@ -245,15 +249,17 @@ fn error_response(
 
 fn operation_response(
     media_type: ResponseMediaType,
-    (graphql_response, max_response_bytes): (&Answer, usize),
-    timing: ServerTiming,
+    executed: &ExecutedRequest,
+    max_response_bytes: usize,
     request_id: &str,
 ) -> Response {
+    let ExecutedRequest { response: graphql_response, timing } = executed;
+    let timing = timing.clone();
     match bounded_json::serialize_bounded(graphql_response, max_response_bytes) {
         Ok(BoundedJson::Complete(body)) => build_response(media_type, StatusCode::OK, body, timing),
         Ok(BoundedJson::TooLarge) => {
             let message = format!(
-                "The operation was executed, but its answer is larger than {max_response_bytes} bytes: ask for less."
+                "The operation was executed, but its response is larger than {max_response_bytes} bytes: select less."
             );
             let mut errors = vec![ServerError::new(message, None)];
             errors[0].extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());

@@ -65,16 +65,16 @@ impl RequestError {
         let (status, code, message) = match failure {
             AuthError::InvalidToken(failure) => {
                 tracing::info!(error = %failure, "token rejected");
-                (StatusCode::UNAUTHORIZED, PublicErrorCode::Unauthenticated, "The token does not hold; sign in again.")
+                (StatusCode::UNAUTHORIZED, PublicErrorCode::Unauthenticated, "The token is invalid; sign in again.")
             }
             AuthError::ProviderUnavailable(failure) => {
                 tracing::warn!(error = %failure, "token could not be verified: issuer unavailable");
-                let message = "The token cannot be checked just now: its issuer does not answer. Try again.";
+                let message = "The token cannot be verified at the moment: its issuer is unavailable. Try again.";
                 (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
             }
             AuthError::Internal(failure) => {
                 tracing::error!(error = failure.log_message(), "token could not be verified");
-                let message = "The token cannot be checked just now. Try again.";
+                let message = "The token cannot be verified at the moment. Try again.";
                 (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
             }
         };
@@ -112,18 +112,18 @@ pub fn parse_request(
         _ => return Err(RequestError::from_http(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for queries.")),
     }
     if !content_negotiation::has_json_content_type(headers) {
-        let message = "The body must be JSON in UTF-8, and `Content-Type: application/json` must say so.";
+        let message = "The body must be JSON in UTF-8, with `Content-Type: application/json`.";
         return Err(RequestError::from_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let body = body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             RequestError::from_http(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.")
         }
-        _ => RequestError::from_http(StatusCode::BAD_REQUEST, "The body did not arrive whole."),
+        _ => RequestError::from_http(StatusCode::BAD_REQUEST, "The body was not received completely."),
     })?;
     let body = body.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(&body);
     if body.trim_ascii_start().starts_with(b"[") {
-        let message = "One request at a time: a list of requests is not answered.";
+        let message = "Send one request at a time: lists of requests are not supported.";
         return Err(RequestError::from_http(StatusCode::BAD_REQUEST, message));
     }
     serde_json::from_slice(body).map_err(|error| {
@@ -139,7 +139,9 @@ fn parse_get_request(uri: &Uri) -> Result<GraphqlRequest, RequestError> {
     let bad_request = |message: String| RequestError::from_http(StatusCode::BAD_REQUEST, message);
     let params = Query::try_from_uri(uri).ok().filter(|_| is_valid_percent_encoding(uri.query().unwrap_or_default()));
     let Some(Query(GraphqlGetParams { query, operation, variables, extensions })) = params else {
-        return Err(bad_request("The address cannot be read: each parameter once, percent-encoded UTF-8.".into()));
+        return Err(bad_request(
+            "The query string cannot be parsed: each parameter once, percent-encoded UTF-8.".into(),
+        ));
     };
     let query = query.ok_or_else(|| bad_request("`query` is missing. Explore at /graphiql.".into()))?;
     let parse_map = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {

@@ -7,6 +7,7 @@ pub mod content_negotiation;
 pub mod authentication;
 pub mod jwks;
 pub mod document_cache;
+mod app;
 pub mod bounded_json;
 pub mod graphql_request;
 pub mod graphql;
@@ -25,42 +26,18 @@ use axum::{
     middleware,
     routing::{any, get},
 };
-pub use listener::serve_connections;
 use tower_http::{
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::SizeAbove},
     cors::{AllowHeaders, AllowOrigin, Any, CorsLayer},
 };
 
-use crate::{
-    graphql::{AppSchema, context::AppState},
-    infra::config::{ServerConfig, ShopMode},
-};
+use crate::infra::config::{ServerConfig, ShopMode};
+
+pub use app::App;
+pub use listener::serve_connections;
 
 /// Minimum size of a compressed response in bytes.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
-
-/// Shared state of the handlers.
-#[derive(Debug)]
-pub struct App {
-    /// Application state.
-    pub state: Arc<AppState>,
-    /// GraphQL schema.
-    pub schema: AppSchema,
-    /// Cache of parsed documents.
-    pub document_cache: document_cache::DocumentCache,
-    /// Whether the server is shutting down.
-    pub is_stopping: std::sync::atomic::AtomicBool,
-}
-
-impl App {
-    /// Creates the shared state of a server.
-    #[must_use]
-    pub fn new(state: Arc<AppState>) -> Arc<Self> {
-        let schema = AppSchema::new(&state.config);
-        let document_cache = document_cache::DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
-    }
-}
 
 /// Builds the router with all routes.
 pub fn build_router(app: &Arc<App>) -> Router {

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension,
-    extract::{ConnectInfo, Path, Query, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    extract::{ConnectInfo, FromRequestParts, Path, Query, State},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use cookie::{Cookie, SameSite, time::Duration};
@@ -45,6 +45,25 @@ pub struct CallbackQueryParams {
     iss: Option<String>,
 }
 
+/// Metadata of a browser's request.
+#[derive(Debug)]
+pub struct BrowserRequest {
+    id: String,
+    uri: Uri,
+    headers: HeaderMap,
+    peer_address: Option<Extension<ConnectInfo<SocketAddr>>>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BrowserRequest {
+    type Rejection = <Extension<RequestId> as FromRequestParts<S>>::Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Extension(RequestId(id)) = Extension::from_request_parts(parts, state).await?;
+        let peer_address = parts.extensions.get().copied().map(Extension);
+        Ok(Self { id, uri: parts.uri.clone(), headers: parts.headers.clone(), peer_address })
+    }
+}
+
 /// Common context of both routes.
 #[derive(Debug)]
 struct OidcRequest<'a> {
@@ -58,42 +77,41 @@ struct OidcRequest<'a> {
 /// Handles `/auth/{provider}/login?redirect=URL`: redirects to the provider.
 pub async fn handle_login(
     State(app): State<Arc<App>>,
-    Extension(RequestId(id)): Extension<RequestId>,
     Path(provider_name): Path<String>,
     Query(params): Query<LoginQueryParams>,
-    (uri, headers, peer_address): (Uri, HeaderMap, Option<Extension<ConnectInfo<SocketAddr>>>),
+    request: BrowserRequest,
 ) -> Response {
-    let client_address = authentication::client_address(&app, &headers, peer_address);
-    let outcome = match OidcRequest::new(&app, &provider_name, &id, (&uri, &headers)) {
+    let client_address = authentication::client_address(&app, &request.headers, request.peer_address);
+    let outcome = match OidcRequest::new(&app, &provider_name, &request) {
         Ok(oidc_request) => oidc_request.start_login(params, &client_address).await,
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|error| rest_response::error_to_response(&id, &error))
+    outcome.unwrap_or_else(|error| rest_response::error_to_response(&request.id, &error))
 }
 
 /// Handles `/auth/{provider}/callback`: completes the login and redirects to the app.
 pub async fn handle_callback(
     State(app): State<Arc<App>>,
-    Extension(RequestId(id)): Extension<RequestId>,
     Path(provider_name): Path<String>,
     Query(params): Query<CallbackQueryParams>,
-    (uri, headers): (Uri, HeaderMap),
+    request: BrowserRequest,
 ) -> Response {
-    let outcome = match OidcRequest::new(&app, &provider_name, &id, (&uri, &headers)) {
-        Ok(oidc_request) => oidc_request.finish_login(params, &headers).await,
+    let outcome = match OidcRequest::new(&app, &provider_name, &request) {
+        Ok(oidc_request) => oidc_request.finish_login(params, &request.headers).await,
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|error| rest_response::error_to_response(&id, &error))
+    outcome.unwrap_or_else(|error| rest_response::error_to_response(&request.id, &error))
 }
 
 impl<'a> OidcRequest<'a> {
-    fn new(app: &'a App, provider_name: &str, id: &str, (uri, headers): (&Uri, &HeaderMap)) -> Result<Self> {
+    fn new(app: &'a App, provider_name: &str, request: &BrowserRequest) -> Result<Self> {
         let Some(provider) = app.state.external_token_verifier.providers.find_login_provider(provider_name) else {
             return Err(Error::not_found("", "provider"));
         };
-        let origin = RequestOrigin { actor: Caller::Anonymous.actor(), request_id: id.to_owned() };
+        let origin = RequestOrigin { actor: Caller::Anonymous.actor(), request_id: request.id.clone() };
         let (db, _) = app.state.db.for_request(origin, QueryBudget::UNLIMITED);
-        let callback = format!("{}/auth/{provider_name}/callback", public_base_url(app, uri, headers)?);
+        let callback =
+            format!("{}/auth/{provider_name}/callback", public_base_url(app, &request.uri, &request.headers)?);
         Ok(Self { app, provider, db, callback })
     }
 
@@ -118,13 +136,12 @@ impl<'a> OidcRequest<'a> {
             find_cookie(headers, &self.login_cookie_name(&state)).ok_or_else(oidc_login::invalid_login_state_error)?;
         // The `iss` parameter, if present, must match the provider (RFC 9207).
         if issuer.is_some_and(|issuer| issuer != self.provider.config.issuer) {
-            return Err(Error::bad_input("iss", "This answer is of another provider. Begin again."));
+            return Err(Error::bad_input("iss", "This response is from another provider. Start again."));
         }
-        let safe_error_code =
-            |error: String| if is_error_code(&error) { error } else { "for a reason of its own".into() };
+        let safe_error_code = |error: String| if is_error_code(&error) { error } else { "unknown error".into() };
         let authorization_result = match (error, code) {
             (None, Some(code)) => Ok(code),
-            (error, _) => Err(error.map_or_else(|| "without a word".into(), safe_error_code)),
+            (error, _) => Err(error.map_or_else(|| "no reason given".into(), safe_error_code)),
         };
         let mut expired_cookie = self.login_cookie(&state, "");
         expired_cookie.make_removal();
@@ -166,7 +183,7 @@ fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> 
     let host = host.or(uri.authority().map(axum::http::uri::Authority::as_str));
     match host.filter(|host| config.shop.mode == ShopMode::Development && !host.contains(['/', '?', '#', '@', '\\'])) {
         Some(host) => Ok(format!("http://{host}")),
-        None => Err(Error::internal("building the address to come back to", "server.public_url is not set")),
+        None => Err(Error::internal("building the callback URL", "server.public_url is not set")),
     }
 }
 

@@ -64,13 +64,13 @@ fn response_meta(request_id: &str) -> Value {
 
 /// Handles unknown paths with 404.
 pub async fn handle_not_found(Extension(RequestId(request_id)): Extension<RequestId>) -> Response {
-    let message = "There is nothing here. The API is at /graphql, its explorer at /graphiql.";
+    let message = "Not found. The API is at /graphql, its explorer at /graphiql.";
     error_response(StatusCode::NOT_FOUND, &request_id, "NOT_FOUND", message)
 }
 
 /// Handles unsupported methods with 405.
 pub async fn handle_method_not_allowed(Extension(RequestId(request_id)): Extension<RequestId>) -> Response {
-    error_response(StatusCode::METHOD_NOT_ALLOWED, &request_id, "METHOD_NOT_ALLOWED", "This path is for GET.")
+    error_response(StatusCode::METHOD_NOT_ALLOWED, &request_id, "METHOD_NOT_ALLOWED", "This path accepts only GET.")
 }
 
 /// Responds with 500 for a handler that panicked. The panic hook logs the panic; this logs the request.
@@ -86,12 +86,7 @@ pub async fn catch_panic(
             let panic_message = panic_payload.downcast_ref::<String>().map(String::as_str);
             let panic_message = panic_message.or_else(|| panic_payload.downcast_ref::<&str>().copied());
             tracing::error!(cause = panic_message.unwrap_or("unknown"), "request handler panicked");
-            error_response(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                &request_id,
-                "INTERNAL",
-                "Something went wrong on our side.",
-            )
+            error_response(StatusCode::INTERNAL_SERVER_ERROR, &request_id, "INTERNAL", "An internal error occurred.")
         }
     }
 }

@@ -11,9 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 
 use super::{
-    Caller, Role,
+    Caller,
     error::{AuthError, TokenError},
-    jwt::{self, VerifiedClaims},
+    jwt::{self, AccessToken, TokenPolicy, TokenSubject, VerifiedClaims},
     session::{self, IssuedSession, SessionTokens},
     signing_key::{KeyRing, MAX_ACCESS_TOKEN_LIFETIME, MAX_CLOCK_SKEW},
 };
@@ -30,8 +30,7 @@ const VERIFIED_TOKEN_CACHE_SIZE: u64 = 20_000;
 /// Issuer and verifier of access tokens.
 #[derive(Debug)]
 pub struct AccessTokenService {
-    issuer: String,
-    token_lifetime: TimeDelta,
+    policy: TokenPolicy,
     key_ring: ArcSwap<KeyRing>,
     /// Highest session ID read from the database so far.
     newest_session_id: AtomicI64,
@@ -44,8 +43,7 @@ impl AccessTokenService {
     pub async fn load(db: &Db, config: &IdentityConfig) -> Result<Self> {
         let token_lifetime = TimeDelta::from_std(config.access_token_lifetime).unwrap_or(MAX_ACCESS_TOKEN_LIFETIME);
         let service = Self {
-            issuer: config.issuer.clone(),
-            token_lifetime,
+            policy: TokenPolicy { issuer: config.issuer.clone(), lifetime: token_lifetime },
             key_ring: ArcSwap::from_pointee(KeyRing::load(db, token_lifetime).await?),
             newest_session_id: AtomicI64::new(session::find_newest_session_id(db).await?),
             revoked_session_ids: ArcSwap::default(),
@@ -59,9 +57,9 @@ impl AccessTokenService {
     /// immediately after a revocation in this process.
     pub async fn refresh(&self, db: &Db) -> Result<()> {
         let revoked_session_ids =
-            session::list_sessions_revoked_since(db, db.now() - self.token_lifetime - MAX_CLOCK_SKEW).await?;
+            session::list_sessions_revoked_since(db, db.now() - self.policy.lifetime - MAX_CLOCK_SKEW).await?;
         self.revoked_session_ids.store(std::sync::Arc::new(revoked_session_ids.into_iter().collect()));
-        let key_ring = KeyRing::load(db, self.token_lifetime).await?;
+        let key_ring = KeyRing::load(db, self.policy.lifetime).await?;
         if !key_ring.key_ids().eq(self.key_ring.load().key_ids()) {
             // A cached token may be signed with a removed key.
             self.verified_tokens.invalidate_all();
@@ -86,8 +84,7 @@ impl AccessTokenService {
     /// Returns [`AuthError`] if the token is invalid or its session cannot be checked.
     pub async fn verify(&self, db: &Db, token: &str, digest: [u8; 32]) -> Result<Caller, AuthError> {
         let now = db.now();
-        let verified =
-            jwt::verify_access_token(&self.key_ring.load(), (&self.issuer, self.token_lifetime), token, now)?;
+        let verified = jwt::verify_access_token(&self.key_ring.load(), &self.policy, token, now)?;
         if let Caller::User { session_id: Some(session_id), .. } = verified.caller
             && session_id > self.newest_session_id.load(Ordering::Relaxed)
         {
@@ -103,7 +100,7 @@ impl AccessTokenService {
 
     fn check_expiry_and_revocation(&self, verified: VerifiedClaims, now: DateTime<Utc>) -> Result<Caller, TokenError> {
         if verified.expires_at <= now {
-            return Err(TokenError::new(format!("it has ended at {}", verified.expires_at)));
+            return Err(TokenError::new(format!("it expired at {}", verified.expires_at)));
         }
         if let Caller::User { session_id: Some(session_id), .. } = verified.caller
             && self.revoked_session_ids.load().contains(&session_id)
@@ -113,22 +110,9 @@ impl AccessTokenService {
         Ok(verified.caller)
     }
 
-    /// Issues a token for a session; returns it with its expiry.
-    pub fn issue_token(
-        &self,
-        account_id: i64,
-        role: Role,
-        session_id: i64,
-        now: DateTime<Utc>,
-    ) -> Result<(String, DateTime<Utc>)> {
-        let token = jwt::sign_access_token(
-            &self.key_ring.load(),
-            &self.issuer,
-            (account_id, role),
-            session_id,
-            (now, self.token_lifetime),
-        )?;
-        Ok((token, now + self.token_lifetime))
+    /// Issues a token for a session.
+    pub fn issue_token(&self, subject: TokenSubject, now: DateTime<Utc>) -> Result<AccessToken> {
+        jwt::sign_access_token(&self.key_ring.load(), &self.policy, subject, now)
     }
 
     /// Issues the tokens of a new or refreshed session.
@@ -137,11 +121,12 @@ impl AccessTokenService {
     /// Returns an internal error if no signing key is available.
     pub fn issue_session_tokens(&self, issued: IssuedSession, now: DateTime<Utc>) -> Result<SessionTokens> {
         let IssuedSession { session_id, account, refresh_token, expires_at } = issued;
-        let (access_token, access_token_expires_at) = self.issue_token(account.id, account.role, session_id, now)?;
+        let subject = TokenSubject { account_id: account.id, role: account.role, session_id };
+        let access_token = self.issue_token(subject, now)?;
         Ok(SessionTokens {
             account_id: account.id,
-            access_token: access_token.into(),
-            access_token_expires_at,
+            access_token: access_token.token.into(),
+            access_token_expires_at: access_token.expires_at,
             refresh_token,
             refresh_token_expires_at: expires_at,
         })

@@ -11,6 +11,7 @@ use super::{Role, entity::account, events::CustomerRegistered, password};
 use crate::{
     base::{
         Error, LanguageCode, Result, error::PublicErrorCode, global_id::NodeType, link_detection::contains_link, text,
+        validation::Validator,
     },
     infra::{AuditRecord, Tx},
 };
@@ -59,27 +60,16 @@ impl AccountInput<'_> {
     /// Returns all invalid fields together.
     pub fn validate(self) -> Result<NewAccount> {
         let Self { email: raw_email, first_name, last_name, password } = self;
-        let results = (
-            validate_email(raw_email, "input.email"),
-            validate_name(first_name, "input.firstName"),
-            validate_name(last_name, "input.lastName"),
-            password.map_or(Ok(()), |password| {
-                password::validate_password(password.expose_secret(), raw_email, "input.password")
-            }),
-        );
-        let mut user_errors = Vec::new();
-        let field_errors =
-            [results.0.as_ref().err(), results.1.as_ref().err(), results.2.as_ref().err(), results.3.as_ref().err()];
-        for error in field_errors.into_iter().flatten() {
-            user_errors.extend(error.clone().into_public_errors()?);
+        let mut validator = Validator::default();
+        let email = validator.collect(validate_email(raw_email, "input.email"))?;
+        let first_name = validator.collect(validate_name(first_name, "input.firstName"))?.unwrap_or_default();
+        let last_name = validator.collect(validate_name(last_name, "input.lastName"))?.unwrap_or_default();
+        if let Some(password) = password {
+            let password = password.expose_secret();
+            validator.collect(password::validate_password(password, raw_email, "input.password"))?;
         }
-        Error::fail_if_any(user_errors)?;
-        Ok(NewAccount {
-            email: Some(results.0?),
-            first_name: results.1?,
-            last_name: results.2?,
-            ..NewAccount::default()
-        })
+        validator.finish()?;
+        Ok(NewAccount { email, first_name, last_name, ..NewAccount::default() })
     }
 }
 
@@ -125,10 +115,24 @@ pub fn validate_name(input: &str, field: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Returns the normalized search keys: full name and last name.
-#[must_use]
-pub fn normalize_names(first: &str, last: &str) -> (String, String) {
-    (text::normalize_for_search(&format!("{first} {last}")), text::normalize_for_search(last))
+/// Normalized search keys of an account's names.
+#[derive(Debug)]
+pub struct NormalizedNames {
+    /// Key of first and last name.
+    pub full_name: String,
+    /// Key of the last name.
+    pub last_name: String,
+}
+
+impl NormalizedNames {
+    /// Normalizes the names of an account.
+    #[must_use]
+    pub fn new(first_name: &str, last_name: &str) -> Self {
+        Self {
+            full_name: text::normalize_for_search(&format!("{first_name} {last_name}")),
+            last_name: text::normalize_for_search(last_name),
+        }
+    }
 }
 
 /// Creates an account.
@@ -137,10 +141,10 @@ pub fn normalize_names(first: &str, last: &str) -> (String, String) {
 /// Returns `AlreadyExists` if the email address is taken.
 pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
     let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
-    let (name_normalized, last_name_normalized) = normalize_names(&first_name, &last_name);
+    let normalized_names = NormalizedNames::new(&first_name, &last_name);
     let row = account::ActiveModel {
-        name_normalized: Set(name_normalized),
-        last_name_normalized: Set(last_name_normalized),
+        name_normalized: Set(normalized_names.full_name),
+        last_name_normalized: Set(normalized_names.last_name),
         email_normalized: Set(email.as_deref().map(normalize_email)),
         email_verified_at: Set((email_verified && email.is_some()).then_some(tx.now())),
         email: Set(email),
@@ -179,14 +183,14 @@ pub fn email_taken_error() -> Error {
     Error::user(
         PublicErrorCode::AlreadyExists,
         "input.email",
-        "there is an account of this e-mail address: sign in, or reset its password",
+        "there is already an account with this e-mail address: sign in, or reset its password",
     )
 }
 
 /// Returns the error for an account that was changed concurrently.
 #[must_use]
 pub fn account_changed_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "This account has been changed just now; sign in again.")
+    Error::user(PublicErrorCode::Unauthenticated, "", "This account was changed a moment ago; sign in again.")
 }
 
 /// Returns the account of an email address, if any.

@@ -40,6 +40,6 @@ pub async fn lock_account_for_caller(tx: &Tx, account_id: i64, caller: Option<Ca
     if row.role == Role::Customer || is_self || caller.permissions().has(Permission::StaffWrite) {
         return Ok(row);
     }
-    let message = format!("Accounts of staff are changed with the permission {}.", Permission::StaffWrite.name());
+    let message = format!("Staff accounts can be changed only with the permission {}.", Permission::StaffWrite.name());
     Err(Error::user(PublicErrorCode::Forbidden, "id", message))
 }

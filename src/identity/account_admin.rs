@@ -128,7 +128,11 @@ fn check_role_grant(caller: Option<Caller>, role: Role) -> Result<()> {
     if caller.is_none_or(|caller| caller.permissions().covers(role.permissions())) {
         return Ok(());
     }
-    Err(Error::user(PublicErrorCode::Forbidden, "role", format!("The role {} may do more than you.", role.name())))
+    Err(Error::user(
+        PublicErrorCode::Forbidden,
+        "role",
+        format!("You cannot grant the role {}: it has permissions that you do not have.", role.name()),
+    ))
 }
 
 /// Changes the role of an account and revokes its sessions, so that the change takes effect: with `access_tokens`
@@ -210,7 +214,7 @@ async fn lock_active_admins(tx: &Tx) -> Result<Vec<i64>> {
 /// Rejects a change that would leave no active admin.
 fn check_not_last_admin(admin_ids: &[i64], account_id: i64, field: &str) -> Result<()> {
     if admin_ids == [account_id] {
-        let message = "this is the last admin who can sign in; make another one first";
+        let message = "this is the last active admin; create another one first";
         return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
     }
     Ok(())

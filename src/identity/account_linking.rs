@@ -58,7 +58,7 @@ impl ExternalIdentity {
 pub async fn find_or_create_account(db: &Db, identity: &ExternalIdentity) -> Result<row::Model> {
     let subject = &identity.subject;
     if !(1..=MAX_SUBJECT_BYTES).contains(&subject.len()) || subject.chars().any(char::is_control) {
-        return Err(Error::bad_input("", "The provider does not say who it is."));
+        return Err(Error::bad_input("", "The provider did not identify the user."));
     }
     let owned_identity = identity.clone();
     if let Some(existing) = find_linked_account(db, identity).await? {
@@ -117,7 +117,7 @@ fn require_active_account(account: row::Model) -> Result<row::Model> {
 /// Returns the error for a disabled or deleted account.
 #[must_use]
 pub fn account_closed_error() -> Error {
-    Error::user(PublicErrorCode::Forbidden, "", "This account has been closed; ask the shop.")
+    Error::user(PublicErrorCode::Forbidden, "", "This account is closed; contact the shop.")
 }
 
 /// Links the identity to the account with the same email address, or to a new account.
@@ -159,11 +159,11 @@ fn check_link_allowed(account: row::Model, identity: &ExternalIdentity) -> Resul
         (true, true) => return Ok(account),
         (false, _) => "Verify your e-mail address with the provider you sign in with, then sign in again.",
         (true, false) => {
-            "Sign in to it with your password and verify the address by the mail that you were sent, or reset the \
-             password; then sign in this way again."
+            "Sign in with your password and verify the address with the e-mail that was sent to you, or reset the \
+             password; then sign in with the provider again."
         }
     };
-    let message = format!("There is an account of this e-mail address already. {instruction}");
+    let message = format!("There is already an account with this e-mail address. {instruction}");
     Err(Error::user(PublicErrorCode::AlreadyExists, "", message))
 }
 
@@ -182,8 +182,8 @@ async fn check_not_linked(tx: &Tx, account: &row::Model, identity: &ExternalIden
 }
 
 fn account_already_linked_error() -> Error {
-    let message = "Somebody else who signs in by this provider has the account of this e-mail address. Ask the shop: its \
-                   staff can help.";
+    let message = "The account with this e-mail address is linked to another user of this provider. Contact the shop: \
+                   its staff can help.";
     Error::user(PublicErrorCode::AlreadyExists, "", message)
 }
 

@@ -14,11 +14,7 @@ use super::{
     random_token,
 };
 use crate::{
-    base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
-        global_id::NodeType,
-    },
+    base::{Error, Result, error::PublicErrorCode, global_id::NodeType, validation::Validator},
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -44,6 +40,15 @@ pub struct NewApiKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// New API key with its secret, which is returned only once.
+#[derive(Debug)]
+pub struct CreatedApiKey {
+    /// Row of the key.
+    pub row: api_key::Model,
+    /// Secret.
+    pub secret: String,
+}
+
 /// Valid API key of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthenticatedApiKey {
@@ -55,17 +60,17 @@ pub struct AuthenticatedApiKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Creates an API key; returns its row and its secret.
+/// Creates an API key.
 ///
 /// # Errors
 /// Returns `IllegalTransition` if there are too many keys, and `BadUserInput` if the input is invalid or exceeds the
 /// permissions of the caller.
-pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(api_key::Model, String)> {
+pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<CreatedApiKey> {
     db.write(async |tx| {
         let name = validate_new_api_key(tx, caller, &new)?;
         let active_count = api_key::Entity::find().filter(api_key::Column::RevokedAt.is_null()).count(tx).await?;
         if active_count >= MAX_API_KEYS {
-            let message = format!("there are {MAX_API_KEYS} keys; revoke one that is not needed any more");
+            let message = format!("there are already {MAX_API_KEYS} keys; revoke one that is no longer needed");
             return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
         }
         let key_secret = format!("{API_KEY_PREFIX}{}", random_token::generate_token()?);
@@ -84,7 +89,7 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<(
         let after = json!({ "name": row.name, "permissions": row.permissions, "expiresAt": row.expires_at });
         let entity = (NodeType::ApiKey, row.id);
         tx.record_audit(&[AuditRecord { action: "api_key.create", entity, before: None, after: Some(after) }]).await?;
-        Ok((row, key_secret))
+        Ok(CreatedApiKey { row, secret: key_secret })
     })
     .await
 }
@@ -108,29 +113,26 @@ async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
 
 /// Returns the trimmed name, or all validation errors.
 fn validate_new_api_key(tx: &Tx, caller: Caller, new: &NewApiKey) -> Result<String> {
-    let mut user_errors = Vec::new();
-    let mut add_error = |field: &str, message: String| {
-        let field = vec!["input".to_owned(), field.to_owned()];
-        user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
-    };
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
     let name = new.name.trim();
     let length = name.chars().count();
     if !(1..=MAX_API_KEY_NAME_CHARS).contains(&length) || name.chars().any(char::is_control) {
-        add_error(
+        input.reject(
             "name",
             format!("a name has 1 to {MAX_API_KEY_NAME_CHARS} characters, on one line; this one has {length}"),
         );
     }
     if new.permissions == Permissions::default() {
-        add_error("permissions", "a key without permissions opens nothing; give at least one".into());
+        input.reject("permissions", "a key needs at least one permission");
     }
     if !caller.permissions().covers(new.permissions) {
-        add_error("permissions", "a key may do no more than who makes it".into());
+        input.reject("permissions", "a key cannot have permissions that its creator does not have");
     }
     if new.expires_at.is_some_and(|at| at <= tx.now() || !crate::base::pagination::is_storable_time(&at)) {
-        add_error("expiresAt", "a key ends in the future, before the year 10000".into());
+        input.reject("expiresAt", "the expiry must be in the future, before the year 10000");
     }
-    Error::fail_if_any(user_errors)?;
+    validator.finish()?;
     Ok(name.to_owned())
 }
 

@@ -55,7 +55,7 @@ impl Caller {
         match self {
             Self::User { account_id, .. } => Ok(account_id),
             Self::ApiKey { .. } => {
-                Err(Error::user(PublicErrorCode::Forbidden, "", "This is for people; an API key has no account."))
+                Err(Error::user(PublicErrorCode::Forbidden, "", "This requires an account; an API key has none."))
             }
             Self::Anonymous => Err(unauthenticated_error()),
         }
@@ -72,7 +72,7 @@ impl Caller {
         if self == Self::Anonymous {
             return Err(unauthenticated_error());
         }
-        Err(Error::user(PublicErrorCode::Forbidden, "", format!("This needs the permission {}.", permission.name())))
+        Err(Error::user(PublicErrorCode::Forbidden, "", format!("This requires the permission {}.", permission.name())))
     }
 
     /// Returns the actor for the audit log.
@@ -87,5 +87,5 @@ impl Caller {
 }
 
 fn unauthenticated_error() -> Error {
-    Error::user(PublicErrorCode::Unauthenticated, "", "Sign in first: send `Authorization: Bearer …`.")
+    Error::user(PublicErrorCode::Unauthenticated, "", "Authentication is required: send `Authorization: Bearer …`.")
 }

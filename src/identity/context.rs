@@ -4,14 +4,18 @@ use chrono::TimeDelta;
 
 use super::{
     AccessTokenService, Caller, LoginAttempt, PasswordHashPool,
+    entity::{OneTimeTokenPurpose, account},
     login_attempt::LoginSource,
-    one_time_token::{self, AccountEmailRequested, OneTimeTokenPurpose},
-    session::{ClientInfo, IssuedSession, SessionTokens},
+    one_time_token::{self, AccountEmailRequested},
+    session::{ClientInfo, IssuedSession, NewSession, SessionTokens},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     infra::{Db, RequestThrottle, config::IdentityConfig, throttle::ThrottleSubject},
 };
+
+/// Authentication method of sessions that began with a password.
+pub(super) const PASSWORD_METHOD: &str = "password";
 
 /// Dependencies of the account use cases in a request.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,11 @@ impl IdentityContext<'_> {
     /// Returns the idle timeout of a session.
     pub(super) fn session_idle_timeout(&self) -> TimeDelta {
         TimeDelta::from_std(self.config.session_idle_timeout).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// Returns the data of a new session of the request's client.
+    pub(super) fn new_session<'s>(&'s self, account: account::Model, auth_method: &'s str) -> NewSession<'s> {
+        NewSession { account, client: self.client_info, auth_method, lifetime: self.session_idle_timeout() }
     }
 
     /// Issues the tokens of a session.

@@ -1,5 +1,21 @@
 //! Entities of accounts, external identities, sessions, tokens, signing keys and API keys.
 
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
+
+/// Purpose of a one-time token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum OneTimeTokenPurpose {
+    /// Verifies the email address of an account.
+    VerifyEmail,
+    /// Sets a new password.
+    ResetPassword,
+    /// Completes an OpenID Connect login.
+    Login,
+}
+
 /// Table `account`.
 pub mod account {
     use sea_orm::entity::prelude::*;
@@ -166,7 +182,7 @@ pub mod one_time_token {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub token_hash: String,
-        pub purpose: super::super::one_time_token::OneTimeTokenPurpose,
+        pub purpose: super::OneTimeTokenPurpose,
         pub account_id: i64,
         pub metadata: String,
         pub expires_at: DateTimeUtc,

@@ -35,16 +35,35 @@ fn reject_token<T>(reason: impl Into<String>) -> Result<T, AuthError> {
     Err(AuthError::InvalidToken(TokenError::new(reason)))
 }
 
-/// Cache key of an external identity: issuer, subject and email address.
-type ExternalIdentityKey = (String, String, Option<String>);
+/// Cache key of an external identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ExternalIdentityKey {
+    issuer: String,
+    subject: String,
+    email: Option<String>,
+}
+
+impl From<&ExternalIdentity> for ExternalIdentityKey {
+    fn from(identity: &ExternalIdentity) -> Self {
+        let ExternalIdentity { issuer, subject, email, .. } = identity;
+        Self { issuer: issuer.clone(), subject: subject.clone(), email: email.clone() }
+    }
+}
+
+/// Account of an external identity in the cache.
+#[derive(Debug, Clone, Copy)]
+struct CachedAccount {
+    account_id: i64,
+    checked_at: DateTime<Utc>,
+}
 
 /// Verifier of access tokens of external issuers.
 #[derive(Debug)]
 pub struct ExternalTokenVerifier {
     /// All configured providers, including those whose access tokens are not accepted.
     pub providers: OidcProviders,
-    /// Account ID by external identity, and when the account was last checked.
-    account_cache: Cache<ExternalIdentityKey, (i64, DateTime<Utc>)>,
+    /// Accounts by external identity.
+    account_cache: Cache<ExternalIdentityKey, CachedAccount>,
 }
 
 /// Decoded token whose signature is not verified yet.
@@ -82,7 +101,7 @@ impl ExternalTokenVerifier {
         let now = db.now();
         let decoded = decode_token(token)?;
         let Some(provider) = self.find_provider(&decoded) else {
-            return reject_token("no provider that is trusted has this issuer");
+            return reject_token("the issuer is not a trusted provider");
         };
         let claims = verify_signature(provider, token, &decoded, now).await?;
         let expires_at = validate_claims(&claims, &provider.config, now)?;
@@ -94,16 +113,16 @@ impl ExternalTokenVerifier {
 
     /// Returns the active account of an external identity.
     async fn find_account_id(&self, db: &Db, identity: &ExternalIdentity) -> Result<i64, AuthError> {
-        let (now, cache_key) = (db.now(), (identity.issuer.clone(), identity.subject.clone(), identity.email.clone()));
-        if let Some((account_id, checked_at)) = self.account_cache.get(&cache_key) {
+        let (now, cache_key) = (db.now(), ExternalIdentityKey::from(identity));
+        if let Some(CachedAccount { account_id, checked_at }) = self.account_cache.get(&cache_key) {
             if (now - checked_at).abs() < ACCOUNT_CACHE_TTL {
                 return Ok(account_id);
             }
             if account::find_active_account(db, account_id).await.map_err(AuthError::Internal)?.is_none() {
                 self.account_cache.invalidate(&cache_key);
-                return reject_token(format!("account {account_id} may not come in"));
+                return reject_token(format!("account {account_id} is disabled or deleted"));
             }
-            self.account_cache.insert(cache_key, (account_id, now));
+            self.account_cache.insert(cache_key, CachedAccount { account_id, checked_at: now });
             return Ok(account_id);
         }
         let linked_account =
@@ -111,7 +130,7 @@ impl ExternalTokenVerifier {
                 Error::Internal(_) => AuthError::Internal(error),
                 error => AuthError::InvalidToken(TokenError::new(error.log_message())),
             })?;
-        self.account_cache.insert(cache_key, (linked_account.id, now));
+        self.account_cache.insert(cache_key, CachedAccount { account_id: linked_account.id, checked_at: now });
         Ok(linked_account.id)
     }
 }
@@ -119,7 +138,7 @@ impl ExternalTokenVerifier {
 /// Decodes a token without verifying its signature.
 fn decode_token(token: &str) -> Result<DecodedToken, AuthError> {
     if token.len() > MAX_EXTERNAL_TOKEN_BYTES {
-        return reject_token(format!("a token of {} bytes is not looked at", token.len()));
+        return reject_token(format!("a token of {} bytes is too long", token.len()));
     }
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, _] = parts[..] else { return reject_token("it does not have three parts") };
@@ -128,7 +147,7 @@ fn decode_token(token: &str) -> Result<DecodedToken, AuthError> {
     };
     match (decode_part(header), decode_part(claims)) {
         (Some(header), Some(claims)) => Ok(DecodedToken { header, claims }),
-        _ => reject_token("it is not made of JSON"),
+        _ => reject_token("it is not valid JSON"),
     }
 }
 
@@ -158,7 +177,7 @@ fn read_key_id(header: &Map<String, Value>) -> Result<&str, AuthError> {
     if !["jwt", "at+jwt", "application/at+jwt"].contains(&token_type.as_str()) {
         return reject_token(format!("it is a {token_type:?}"));
     }
-    claim_text(header, "kid").map_or_else(|| reject_token("it does not name its key"), Ok)
+    claim_text(header, "kid").map_or_else(|| reject_token("its header has no key id"), Ok)
 }
 
 fn verify_with_key(metadata: &ProviderMetadata, kid: &str, token: &str) -> Result<Map<String, Value>, AuthError> {
@@ -181,10 +200,10 @@ fn validate_claims(
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, AuthError> {
     if claim_text(claims, "iss") != Some(&config.issuer) {
-        return reject_token("its issuer is another one");
+        return reject_token("its issuer does not match");
     }
     if !claim_values(claims.get("aud")).contains(&config.audience.as_str()) {
-        return reject_token(format!("it is not for {:?}", config.audience));
+        return reject_token(format!("its audience does not include {:?}", config.audience));
     }
     // Keycloak sets `typ` on every token: ID and refresh tokens are not access tokens.
     if claim_text(claims, "typ").is_some_and(|token_type| !token_type.eq_ignore_ascii_case("bearer")) {
@@ -194,13 +213,13 @@ fn validate_claims(
         return reject_token("it is bound to a key or certificate of its owner's, which the shop does not ask for");
     }
     let clock_skew = TimeDelta::from_std(config.clock_skew).unwrap_or_default();
-    let Some(expires_at) = parse_claim_time(claims, "exp")? else { return reject_token("it never ends") };
+    let Some(expires_at) = parse_claim_time(claims, "exp")? else { return reject_token("it has no expiry") };
     if expires_at + clock_skew <= now {
-        return reject_token(format!("it has ended at {expires_at}"));
+        return reject_token(format!("it expired at {expires_at}"));
     }
     for name in ["nbf", "iat"] {
         if let Some(valid_from) = parse_claim_time(claims, name)?.filter(|valid_from| *valid_from - clock_skew > now) {
-            return reject_token(format!("it begins at {valid_from} ({name})"));
+            return reject_token(format!("it is not valid before {valid_from} ({name})"));
         }
     }
     Ok(expires_at + clock_skew)
@@ -248,7 +267,7 @@ fn parse_claim_time(claims: &Map<String, Value>, name: &str) -> Result<Option<Da
     match seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)) {
         // Within these years, adding or subtracting the clock skew cannot overflow.
         Some(time) if (0..=9999).contains(&chrono::Datelike::year(&time)) => Ok(Some(time)),
-        _ => reject_token(format!("its {name} is no moment")),
+        _ => reject_token(format!("its {name} is not a valid time")),
     }
 }
 

@@ -5,12 +5,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Caller, account,
-    context::IdentityContext,
+    context::{IdentityContext, PASSWORD_METHOD},
+    entity::OneTimeTokenPurpose,
     login_attempt::{LoginAttempt, LoginSource},
-    oidc_login,
-    one_time_token::OneTimeTokenPurpose,
+    oidc_login::{self, RedeemedLogin},
     password,
-    session::{self, RefreshOutcome, SessionTokens},
+    session::{self, RefreshOutcome, RefreshPolicy, SessionTokens},
 };
 use crate::base::{Error, Result, error::PublicErrorCode};
 
@@ -46,16 +46,14 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
     let password = password::truncate_password(password.expose_secret());
     let is_match = context.password_hasher.verify(password, password_hash).await?;
     let invalid_credentials = || {
-        let message = "the e-mail address and the password do not belong together";
+        let message = "the e-mail address or the password is wrong";
         Error::user(PublicErrorCode::InvalidCredentials, "input", message)
     };
     let account = account
         .filter(|account| is_match && account.disabled_at.is_none() && account.deleted_at.is_none())
         .ok_or_else(invalid_credentials)?;
-    let lifetime = context.session_idle_timeout();
-    let opened = context
-        .db
-        .write(async |tx| session::create_session(tx, account, context.client_info, ("password", lifetime)).await);
+    let new_session = context.new_session(account, PASSWORD_METHOD);
+    let opened = context.db.write(async |tx| session::create_session(tx, new_session).await);
     let issued = opened.await?;
     attempt.clear_failure(context.throttle.db).await?;
     context.issue_tokens(issued)
@@ -68,10 +66,9 @@ pub async fn log_in(context: &IdentityContext<'_>, login: PasswordLogin) -> Resu
 /// and `RateLimited`.
 pub async fn complete_oidc_login(context: &IdentityContext<'_>, code: &str, verifier: &str) -> Result<SessionTokens> {
     context.find_token_account(OneTimeTokenPurpose::Login, code, "code").await?;
-    let lifetime = context.session_idle_timeout();
     let opened = context.db.write(async |tx| {
-        let (account, provider) = oidc_login::redeem_login_code(tx, code, verifier).await?;
-        session::create_session(tx, account, context.client_info, (&provider, lifetime)).await
+        let RedeemedLogin { account, provider } = oidc_login::redeem_login_code(tx, code, verifier).await?;
+        session::create_session(tx, context.new_session(account, &provider)).await
     });
     context.issue_tokens(opened.await?)
 }
@@ -84,8 +81,8 @@ pub async fn refresh_tokens(context: &IdentityContext<'_>, token: &str) -> Resul
     let reuse_interval = TimeDelta::from_std(context.config.refresh_token_reuse_interval).unwrap_or_default();
     // Unknown tokens are rejected without a transaction.
     let outcome = if session::is_known_token(context.db, token).await? {
-        let lifetime = context.session_idle_timeout();
-        context.db.write(async |tx| session::refresh_session(tx, token, (lifetime, reuse_interval)).await).await?
+        let policy = RefreshPolicy { lifetime: context.session_idle_timeout(), reuse_interval };
+        context.db.write(async |tx| session::refresh_session(tx, token, policy).await).await?
     } else {
         context.limit_unknown_tokens().await?;
         RefreshOutcome::Invalid("unknown token")
@@ -99,7 +96,7 @@ pub async fn refresh_tokens(context: &IdentityContext<'_>, token: &str) -> Resul
         RefreshOutcome::Invalid(reason) => reason,
     };
     tracing::info!(reason = reason, "refresh token rejected");
-    let message = "This refresh token does not hold; sign in again.";
+    let message = "This refresh token is invalid; sign in again.";
     Err(Error::user(PublicErrorCode::Unauthenticated, "refreshToken", message))
 }
 

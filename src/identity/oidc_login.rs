@@ -24,12 +24,11 @@ use super::{
     account,
     account_linking::{self, ExternalIdentity},
     entity::{
-        self,
+        self, OneTimeTokenPurpose,
         oidc_login_state::{self, Column},
     },
     oidc_provider::{OidcProvider, ProviderMetadata},
-    one_time_token::{self, OneTimeTokenPurpose},
-    random_token,
+    one_time_token, random_token,
 };
 use crate::{
     base::{
@@ -145,8 +144,8 @@ impl OidcLoginState {
         Ok(())
     }
 
-    /// Consumes the pending login; returns redirect URI and PKCE challenge of the app.
-    async fn consume(self, tx: &Tx) -> Result<(String, String)> {
+    /// Consumes the pending login; returns the request that began it.
+    async fn consume(self, tx: &Tx) -> Result<OidcLoginRequest> {
         let consumed = oidc_login_state::Entity::delete_many()
             .filter(Column::StateHash.eq(self.state_hash))
             .filter(Column::BrowserHash.eq(self.browser_hash))
@@ -155,7 +154,7 @@ impl OidcLoginState {
             .exec_with_returning(tx)
             .await?;
         let row = consumed.into_iter().next().ok_or_else(invalid_login_state_error)?;
-        Ok((row.redirect_uri, row.code_challenge))
+        Ok(OidcLoginRequest { redirect_uri: row.redirect_uri, code_challenge: row.code_challenge })
     }
 }
 
@@ -166,12 +165,12 @@ impl OidcLoginRequest {
     /// Returns `BadUserInput` if the redirect URI is not allowed or the challenge is not valid S256.
     pub fn parse(allowed_redirect_uris: &[String], redirect_uri: String, code_challenge: String) -> Result<Self> {
         if !allowed_redirect_uris.contains(&redirect_uri) {
-            let message = "`redirect` is not one of the addresses that this shop sends people back to (identity.allowed_redirect_uris).";
+            let message = "`redirect` is not one of the allowed redirect URLs (identity.allowed_redirect_uris).";
             return Err(Error::bad_input("redirect", message));
         }
         let is_base64url = code_challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if code_challenge.len() != CODE_CHALLENGE_CHARS || !is_base64url {
-            let message = "`challenge` is needed: SHA-256 of your verifier in base64url, 43 characters without `=`.";
+            let message = "`challenge` is required: SHA-256 of your verifier in base64url, 43 characters without `=`.";
             return Err(Error::bad_input("challenge", message));
         }
         Ok(Self { redirect_uri, code_challenge })
@@ -191,22 +190,22 @@ pub async fn finish_login(
 ) -> Result<String> {
     let OidcCallback { state, browser_token, code_result } = response;
     let login_state = OidcLoginState::new(provider, &state, &browser_token);
-    let (redirect_uri, code_challenge) = db.write(async move |tx| login_state.consume(tx).await).await?;
+    let login_request = db.write(async move |tx| login_state.consume(tx).await).await?;
     let code = code_result.map_err(|error| {
-        Error::bad_input("", format!("{} has refused the sign-in ({error}). Begin again.", provider.name))
+        Error::bad_input("", format!("{} has rejected the sign-in ({error}). Start again.", provider.name))
     })?;
-    let identity = exchange_code(db.now(), provider, callback_url, (code, &state, &browser_token)).await?;
+    let grant = CodeGrant { code, state: &state, browser_token: &browser_token };
+    let identity = exchange_code(db.now(), provider, callback_url, grant).await?;
     let account = account_linking::find_or_create_account(db, &identity).await?;
-    let metadata = LoginTokenMetadata { provider: provider.name.clone(), challenge: code_challenge };
-    let metadata =
-        serde_json::to_string(&metadata).map_err(|error| Error::internal("writing down a sign-in", error))?;
+    let metadata = LoginTokenMetadata { provider: provider.name.clone(), challenge: login_request.code_challenge };
+    let metadata = serde_json::to_string(&metadata).map_err(|error| Error::internal("serializing a sign-in", error))?;
     let code = db
         .write(async move |tx| {
             one_time_token::create_one_time_token(tx, OneTimeTokenPurpose::Login, account.id, &metadata).await
         })
         .await?;
     let mut redirect_url =
-        Url::parse(&redirect_uri).map_err(|error| Error::internal("reading an address of the settings", error))?;
+        Url::parse(&login_request.redirect_uri).map_err(|error| Error::internal("parsing a redirect URL", error))?;
     redirect_url.query_pairs_mut().append_pair("code", &code);
     Ok(redirect_url.into())
 }
@@ -214,9 +213,17 @@ pub async fn finish_login(
 /// Returns the error for a state that is unknown, used, expired or of another browser.
 #[must_use]
 pub fn invalid_login_state_error() -> Error {
-    let message = "This sign-in did not begin in this browser, has ended already, or took longer than ten minutes. \
-                   Begin again.";
+    let message = "This sign-in was started in another browser, is already completed, or took longer than ten \
+                   minutes. Start again.";
     Error::bad_input("state", message)
+}
+
+/// Authorization code of a login with the secrets that it is bound to.
+#[derive(Debug)]
+struct CodeGrant<'a> {
+    code: String,
+    state: &'a str,
+    browser_token: &'a SecretString,
 }
 
 /// Exchanges the authorization code for the identity in the ID token.
@@ -224,13 +231,14 @@ async fn exchange_code(
     now: DateTime<Utc>,
     provider: &OidcProvider,
     callback_url: &str,
-    (code, state, browser_token): (String, &str, &SecretString),
+    grant: CodeGrant<'_>,
 ) -> Result<ExternalIdentity> {
+    let CodeGrant { code, state, browser_token } = grant;
     let metadata = load_provider_metadata(provider, now).await?;
     let client = build_client(&metadata, provider, callback_url)?;
     let request = client
         .exchange_code(AuthorizationCode::new(code))
-        .map_err(|error| Error::internal("asking a provider", error))?;
+        .map_err(|error| Error::internal("preparing a request to a provider", error))?;
     let tokens = match request
         .set_pkce_verifier(derive_pkce_verifier(state, browser_token))
         .request_async(&provider.http_client)
@@ -239,21 +247,21 @@ async fn exchange_code(
         Ok(tokens) => tokens,
         Err(RequestTokenError::ServerResponse(error)) => {
             tracing::warn!(provider = provider.name, error = %error, "OpenID provider rejected authorization code");
-            return Err(Error::bad_input("code", format!("{} does not know this code. Begin again.", provider.name)));
+            return Err(Error::bad_input("code", format!("{} does not accept this code. Start again.", provider.name)));
         }
         Err(error) => return Err(provider_unavailable_error(provider, &format_error_chain(&error))),
     };
     let Some(token) = tokens.extra_fields().id_token() else {
-        return Err(provider_unavailable_error(provider, "it gave no id token"));
+        return Err(provider_unavailable_error(provider, "its response has no ID token"));
     };
-    let nonce = derive_nonce(state, browser_token);
-    let claims = match verify_id_token(&metadata, provider, (token, &nonce), now) {
+    let id_token = BoundIdToken { token, nonce: derive_nonce(state, browser_token) };
+    let claims = match verify_id_token(&metadata, provider, &id_token, now) {
         Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
             let metadata = provider
                 .refresh_metadata(metadata, now)
                 .await
                 .map_err(|error| provider_unavailable_error(provider, &error.to_string()))?;
-            verify_id_token(&metadata, provider, (token, &nonce), now)
+            verify_id_token(&metadata, provider, &id_token, now)
         }
         outcome => outcome,
     };
@@ -261,11 +269,18 @@ async fn exchange_code(
     Ok(identity_from_claims(provider, &claims))
 }
 
+/// ID token with the nonce of the login that it must contain.
+#[derive(Debug)]
+struct BoundIdToken<'a> {
+    token: &'a CoreIdToken,
+    nonce: Nonce,
+}
+
 /// Verifies signature, audience, nonce and times of an ID token and returns its claims.
 fn verify_id_token(
     metadata: &ProviderMetadata,
     provider: &OidcProvider,
-    (token, nonce): (&CoreIdToken, &Nonce),
+    id_token: &BoundIdToken<'_>,
     now: DateTime<Utc>,
 ) -> Result<CoreIdTokenClaims, ClaimsVerificationError> {
     let client = build_client_without_redirect(metadata, provider);
@@ -281,7 +296,7 @@ fn verify_id_token(
         .id_token_verifier()
         .set_allowed_algs(supported_algorithms.filter(|algorithm| !symmetric_algorithms.contains(algorithm)).cloned())
         .set_time_fn(move || now - clock_skew);
-    token.claims(&verifier, nonce).cloned()
+    id_token.token.claims(&verifier, &id_token.nonce).cloned()
 }
 
 fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> ExternalIdentity {
@@ -299,21 +314,30 @@ fn identity_from_claims(provider: &OidcProvider, claims: &CoreIdTokenClaims) -> 
     }
 }
 
-/// Redeems the one-time code of an app; returns the account and the name of the provider.
+/// Completed login of an app at a provider.
+#[derive(Debug)]
+pub struct RedeemedLogin {
+    /// Account.
+    pub account: entity::account::Model,
+    /// Name of the provider.
+    pub provider: String,
+}
+
+/// Redeems the one-time code of an app.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the code or the verifier is invalid, and `Forbidden` if the account is disabled or
 /// deleted.
-pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<(entity::account::Model, String)> {
+pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<RedeemedLogin> {
     let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
-        .map_err(|error| Error::internal("reading a sign-in", error))?;
+        .map_err(|error| Error::internal("deserializing a sign-in", error))?;
     if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {
-        let message = "this is not the verifier of the challenge that the sign-in began with";
+        let message = "the verifier does not match the challenge of the sign-in";
         return Err(Error::bad_input("verifier", message));
     }
     match account::find_active_account(tx, consumed.account_id).await? {
-        Some(account) => Ok((account, metadata.provider)),
+        Some(account) => Ok(RedeemedLogin { account, provider: metadata.provider }),
         None => Err(account_linking::account_closed_error()),
     }
 }
@@ -329,14 +353,13 @@ async fn load_provider_metadata(
 /// Returns the error for a provider that is unavailable or responds incorrectly; logs the reason.
 fn provider_unavailable_error(provider: &OidcProvider, reason: &str) -> Error {
     tracing::warn!(provider = provider.name, error = reason, "login with OpenID provider failed");
-    let message =
-        format!("{} does not answer as it should just now. Try again later, or sign in another way.", provider.name);
+    let message = format!("{} is currently unavailable. Try again later, or sign in another way.", provider.name);
     Error::user(PublicErrorCode::Unavailable, "", message)
 }
 
 fn build_client(metadata: &ProviderMetadata, provider: &OidcProvider, callback_url: &str) -> Result<OidcClient> {
     let callback_url = RedirectUrl::new(callback_url.to_owned());
-    let callback_url = callback_url.map_err(|error| Error::internal("reading the shop's own address", error))?;
+    let callback_url = callback_url.map_err(|error| Error::internal("parsing the callback URL", error))?;
     Ok(build_client_without_redirect(metadata, provider).set_redirect_uri(callback_url))
 }
 

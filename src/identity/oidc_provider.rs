@@ -154,7 +154,7 @@ impl OidcProvider {
             return Ok(current);
         }
         if last_fetched_at.is_some_and(|fetched_at| (now - fetched_at).abs() < MIN_FETCH_INTERVAL) {
-            return current.ok_or_else(|| ProviderUnavailable("it did not answer a moment ago".into()));
+            return current.ok_or_else(|| ProviderUnavailable("it was unavailable a moment ago".into()));
         }
         *last_fetched_at = Some(now);
         match self.fetch_discovery(current.as_deref()).await {

@@ -1,33 +1,20 @@
 //! Single-use tokens: email verification, password reset, OpenID Connect login.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DeriveActiveEnum, EntityTrait, EnumIter, QueryFilter,
-    Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    entity::one_time_token::{self, Column},
+    entity::{
+        OneTimeTokenPurpose,
+        one_time_token::{self, Column},
+    },
     random_token,
 };
 use crate::{
     base::{Error, Result},
     infra::{Tx, outbox::Event},
 };
-
-/// Purpose of a one-time token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub enum OneTimeTokenPurpose {
-    /// Verifies the email address of an account.
-    VerifyEmail,
-    /// Sets a new password.
-    ResetPassword,
-    /// Completes an OpenID Connect login.
-    Login,
-}
 
 impl OneTimeTokenPurpose {
     /// Returns the lifetime of a token.
@@ -127,7 +114,7 @@ fn valid_token_condition(purpose: OneTimeTokenPurpose, token: &str, now: DateTim
 pub fn invalid_token_error(field: &str) -> Error {
     Error::bad_input(
         field,
-        "this token does not hold: it was used, has ended, or is not one of ours; ask for a new one",
+        "this token is invalid: it was used, has expired, or was not issued by this shop; request a new one",
     )
 }
 

@@ -20,7 +20,7 @@ pub const MAX_PASSWORD_CHARS: usize = 128;
 
 /// Hash to verify against if an account has no password, so that the response time is the same.
 static TIMING_DUMMY_HASH: LazyLock<String> =
-    LazyLock::new(|| hash_password("nobody has this password").unwrap_or_default());
+    LazyLock::new(|| hash_password("password of no account").unwrap_or_default());
 
 /// Validates a password; `field` is the input path for the error.
 ///
@@ -34,7 +34,7 @@ pub fn validate_password(password: &str, email: &str, field: &str) -> Result<()>
         return Err(Error::bad_input(field, message));
     }
     if password.to_lowercase() == email.to_lowercase() {
-        return Err(Error::bad_input(field, "the e-mail address is no password"));
+        return Err(Error::bad_input(field, "the password must not be the e-mail address"));
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ impl PasswordHashPool {
         let queue_permit =
             Arc::clone(&self.queue_permits).try_acquire_owned().map_err(|_| hashing_overloaded_error())?;
         let worker_permit = Arc::clone(&self.worker_permits).acquire_owned().await;
-        let worker_permit = worker_permit.map_err(|error| Error::internal("waiting for a turn", error))?;
+        let worker_permit = worker_permit.map_err(|error| Error::internal("waiting for a hashing thread", error))?;
         background::compute(move || {
             let outcome = task();
             drop((worker_permit, queue_permit));
@@ -108,7 +108,11 @@ impl PasswordHashPool {
 }
 
 fn hashing_overloaded_error() -> Error {
-    Error::user(PublicErrorCode::Unavailable, "", "Too many passwords are being checked just now; please try again.")
+    Error::user(
+        PublicErrorCode::Unavailable,
+        "",
+        "Too many passwords are being checked at the moment; please try again.",
+    )
 }
 
 fn hash_password(password: &str) -> Result<String> {

@@ -2,10 +2,9 @@
 
 use super::{
     Caller, account,
-    context::IdentityContext,
-    entity::account as account_row,
-    one_time_token::{self, OneTimeTokenPurpose},
-    password,
+    context::{IdentityContext, PASSWORD_METHOD},
+    entity::{OneTimeTokenPurpose, account as account_row},
+    one_time_token, password,
     session::{self, IssuedSession, SessionTokens},
 };
 use crate::{
@@ -32,7 +31,7 @@ pub async fn change_password(
     let attempt = context.login_attempt(account_id);
     attempt.count_as_failure(context.throttle.db).await?;
     if !context.password_hasher.verify(current_password, account.password_hash.clone()).await? {
-        let message = "this is not the password so far";
+        let message = "this is not the current password";
         return Err(Error::user(PublicErrorCode::InvalidCredentials, "input.currentPassword", message));
     }
     let password_hash = context.password_hasher.hash(new_password).await?;
@@ -85,7 +84,7 @@ pub async fn reset_password(context: &IdentityContext<'_>, token: &str, new_pass
     let reset = context.db.write(async |tx| {
         let consumed = one_time_token::consume_one_time_token(tx, purpose, token, "token").await?;
         let account = account::find_active_account(tx, consumed.account_id).await?;
-        let account = account.ok_or_else(|| Error::bad_input("token", "the account may not sign in"))?;
+        let account = account.ok_or_else(|| Error::bad_input("token", "the account is disabled or deleted"))?;
         if account.email_verified_at.is_none() {
             // Possession of the emailed token proves access to the mailbox.
             account::mark_email_verified(tx, account.id).await?;
@@ -101,7 +100,7 @@ pub async fn reset_password(context: &IdentityContext<'_>, token: &str, new_pass
 /// Revokes all sessions of the account and creates a new one.
 async fn renew_sessions(tx: &Tx, context: &IdentityContext<'_>, account: account_row::Model) -> Result<IssuedSession> {
     session::revoke_sessions(tx, account.id, None).await?;
-    session::create_session(tx, account, context.client_info, ("password", context.session_idle_timeout())).await
+    session::create_session(tx, context.new_session(account, PASSWORD_METHOD)).await
 }
 
 /// Returns the tokens of the only remaining session; the revocations take effect on this instance immediately.

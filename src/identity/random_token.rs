@@ -11,7 +11,8 @@ const TOKEN_BYTES: usize = 32;
 /// Generates a random token of 43 characters (base64url without padding).
 pub fn generate_token() -> Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
-    rand::fill(&mut bytes).map_err(|_| Error::internal("making a secret", "the system gives no random bytes"))?;
+    rand::fill(&mut bytes)
+        .map_err(|_| Error::internal("generating a secret", "the system provides no random bytes"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 

@@ -4,8 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     account::{self, AccountInput, NewAccount},
-    context::IdentityContext,
-    one_time_token::{self, AccountEmailRequested, OneTimeTokenPurpose},
+    context::{IdentityContext, PASSWORD_METHOD},
+    entity::OneTimeTokenPurpose,
+    one_time_token::{self, AccountEmailRequested},
     session::{self, SessionTokens},
 };
 use crate::{
@@ -42,10 +43,9 @@ pub async fn register_customer(context: &IdentityContext<'_>, registration: Regi
     limit_registrations(context, &email).await?;
     let password_hash = Some(context.password_hasher.hash(password.expose_secret().to_owned()).await?);
     let new_account = NewAccount { password_hash, language, ..validated };
-    let lifetime = context.session_idle_timeout();
     let registered = context.db.write(async |tx| {
         let account = account::create_account(tx, new_account).await?;
-        let issued = session::create_session(tx, account, context.client_info, ("password", lifetime)).await?;
+        let issued = session::create_session(tx, context.new_session(account, PASSWORD_METHOD)).await?;
         let purpose = OneTimeTokenPurpose::VerifyEmail;
         tx.emit_event(AccountEmailRequested { account: issued.account.id, purpose }).await?;
         Ok(issued)
@@ -88,7 +88,7 @@ pub async fn verify_email(context: &IdentityContext<'_>, token: &str) -> Result<
         let account = account::find_active_account(tx, consumed.account_id).await?;
         // The token is valid only for the address that it was sent to.
         let email = account.and_then(|account| account.email).filter(|email| *email == consumed.metadata);
-        let email = email.ok_or_else(|| Error::bad_input("token", "the account has another e-mail address by now"))?;
+        let email = email.ok_or_else(|| Error::bad_input("token", "the e-mail address of the account has changed"))?;
         account::mark_email_verified(tx, consumed.account_id).await?;
         one_time_token::delete_one_time_tokens(tx, purpose, consumed.account_id).await?;
         account::record_account_action(tx, consumed.account_id, "account.verify_email").await?;

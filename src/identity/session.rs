@@ -76,20 +76,37 @@ pub enum RefreshOutcome {
     Reused(&'static str),
 }
 
-/// Creates a session for an authenticated account; `method` is `password` or the name of a provider.
+/// Session to create for an authenticated account.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Account as it was when its credentials were checked.
+    pub account: account::Model,
+    /// Client of the login.
+    pub client: &'a ClientInfo,
+    /// `password` or the name of a provider.
+    pub auth_method: &'a str,
+    /// Time until the session expires unless it is refreshed.
+    pub lifetime: TimeDelta,
+}
+
+/// Limits of a refresh.
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshPolicy {
+    /// Time until the session expires unless it is refreshed again.
+    pub lifetime: TimeDelta,
+    /// Time in which a used token is accepted again.
+    pub reuse_interval: TimeDelta,
+}
+
+/// Creates a session.
 ///
 /// The credentials were checked before this transaction, so the account is read again and locked: concurrent changes
 /// of its status, role or password take effect.
 ///
 /// # Errors
 /// Returns `Unauthenticated` if the account was disabled or deleted or its password was changed.
-pub async fn create_session(
-    tx: &Tx,
-    account: account::Model,
-    client: &ClientInfo,
-    (method, lifetime): (&str, TimeDelta),
-) -> Result<IssuedSession> {
-    let presented = account;
+pub async fn create_session(tx: &Tx, new: NewSession<'_>) -> Result<IssuedSession> {
+    let NewSession { account: presented, client, auth_method, lifetime } = new;
     let account = account::Entity::find_by_id(presented.id).lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = account.filter(|current| current.deleted_at.is_none() && current.disabled_at.is_none());
     let account =
@@ -99,7 +116,7 @@ pub async fn create_session(
     let row = session::ActiveModel {
         account_id: Set(account.id),
         token_family: Set(Some(random_token::sha256_base64url(&family))),
-        auth_method: Set(method.to_owned()),
+        auth_method: Set(auth_method.to_owned()),
         user_agent: Set(client.user_agent.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT_CHARS).collect()),
         ip_address: Set(client.ip_address.clone()),
         expires_at: Set(expires_at),
@@ -127,25 +144,26 @@ async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<S
     Ok(refresh_token.into())
 }
 
-/// Returns the query for the session of a refresh token, even if the token itself is no longer stored.
-fn select_session_by_token(token: &str) -> Option<(&str, Select<session::Entity>)> {
-    let (family, _) = token.split_once(TOKEN_SEPARATOR)?;
-    Some((
-        family,
-        session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family))),
-    ))
+/// Returns the family part of a refresh token.
+fn token_family(token: &str) -> Option<&str> {
+    token.split_once(TOKEN_SEPARATOR).map(|(family, _)| family)
+}
+
+/// Returns the query for the session of a token family, even if the token itself is no longer stored.
+fn select_session_by_family(family: &str) -> Select<session::Entity> {
+    session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family)))
 }
 
 /// Returns whether a refresh token belongs to a stored session. Statements: 1.
 pub async fn is_known_token(db: &impl ConnectionTrait, token: &str) -> Result<bool> {
-    let Some((_, query)) = select_session_by_token(token) else { return Ok(false) };
-    Ok(query.one(db).await?.is_some())
+    let Some(family) = token_family(token) else { return Ok(false) };
+    Ok(select_session_by_family(family).one(db).await?.is_some())
 }
 
 /// Returns the session of an account, active or ended, that a refresh token belongs to.
 pub async fn find_session_by_token(db: &impl ConnectionTrait, token: &str, account_id: i64) -> Result<Option<i64>> {
-    let Some((_, query)) = select_session_by_token(token) else { return Ok(None) };
-    let session = query.filter(session::Column::AccountId.eq(account_id)).one(db).await?;
+    let Some(family) = token_family(token) else { return Ok(None) };
+    let session = select_session_by_family(family).filter(session::Column::AccountId.eq(account_id)).one(db).await?;
     Ok(session.map(|session| session.id))
 }
 
@@ -156,23 +174,20 @@ pub async fn find_session_by_token(db: &impl ConnectionTrait, token: &str, accou
 /// Only used tokens within the reuse interval are stored: the family part identifies the session of older ones.
 ///
 /// An invalid token is not an `Err`, because the revocation of the session must be committed.
-pub async fn refresh_session(
-    tx: &Tx,
-    token: &str,
-    (lifetime, reuse_interval): (TimeDelta, TimeDelta),
-) -> Result<RefreshOutcome> {
-    let Some((family, query)) = select_session_by_token(token) else {
+pub async fn refresh_session(tx: &Tx, token: &str, policy: RefreshPolicy) -> Result<RefreshOutcome> {
+    let RefreshPolicy { lifetime, reuse_interval } = policy;
+    let Some(family) = token_family(token) else {
         return Ok(RefreshOutcome::Invalid("there is no such token"));
     };
-    let session = query.lock(LockType::NoKeyUpdate).one(tx).await?;
+    let session = select_session_by_family(family).lock(LockType::NoKeyUpdate).one(tx).await?;
     let active = session.filter(|session| session.revoked_at.is_none() && session.expires_at > tx.now());
     let Some(session) = active else { return Ok(RefreshOutcome::Invalid("its session has ended")) };
     if !is_refresh_token_valid(tx, token, session.id, reuse_interval).await? {
         revoke_sessions(tx, session.account_id, Some(session.id)).await?;
-        return Ok(RefreshOutcome::Reused("it was used before: its session ends"));
+        return Ok(RefreshOutcome::Reused("it was used before; its session is revoked"));
     }
     let Some(account) = find_active_account(tx, session.account_id).await? else {
-        return Ok(RefreshOutcome::Invalid("its account may not sign in"));
+        return Ok(RefreshOutcome::Invalid("its account is disabled or deleted"));
     };
     let expires_at = tx.now() + lifetime;
     session::Entity::update_many()

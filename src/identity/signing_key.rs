@@ -134,7 +134,7 @@ pub async fn rotate_signing_key(tx: &Tx, rotation: KeyRotation) -> Result<String
 }
 
 async fn create_signing_key(tx: &Tx) -> Result<String> {
-    let generation_error = |_| Error::internal("making a signing key", "the system gives no random bytes");
+    let generation_error = |_| Error::internal("generating a signing key", "the system provides no random bytes");
     let key_pair = Ed25519KeyPair::generate().map_err(generation_error)?;
     let private = key_pair.to_pkcs8v1().map_err(generation_error)?;
     let kid = random_token::generate_token()?[..16].to_owned();

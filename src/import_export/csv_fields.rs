@@ -63,7 +63,7 @@ pub(super) fn parse_price(field_label: &str, text: &str) -> Result<Decimal, Stri
     match parse_number(text) {
         None => Err(format!("{field_label} \"{text}\" is not a number")),
         Some(amount) if amount.is_sign_negative() && !amount.is_zero() => {
-            Err(format!("{field_label} \"{text}\" is below zero"))
+            Err(format!("{field_label} \"{text}\" is negative"))
         }
         Some(amount) => Ok(amount),
     }
@@ -91,11 +91,11 @@ pub(super) fn parse_number(text: &str) -> Option<Decimal> {
 pub(super) fn parse_stock(text: &str, warnings: &mut Vec<String>) -> Option<i64> {
     match parse_number(text).filter(|pieces| pieces.fract().is_zero()).and_then(|pieces| pieces.to_i64()) {
         None => {
-            warnings.push(format!("stock \"{text}\" is not a whole number and is left as it is"));
+            warnings.push(format!("stock \"{text}\" is not a whole number and is left unchanged"));
             None
         }
         Some(pieces) if pieces < 0 => {
-            warnings.push(format!("stock {pieces} is below zero and is taken as 0"));
+            warnings.push(format!("stock {pieces} is negative and is treated as 0"));
             Some(0)
         }
         pieces => pieces,
@@ -115,7 +115,7 @@ pub(super) fn parse_weight(text: &str, grams: Decimal, warnings: &mut Vec<String
     let units = parse_number(text).filter(|units| !units.is_sign_negative());
     let weight = units.and_then(|units| units.checked_mul(grams)?.round().to_i64());
     if weight.is_none() {
-        warnings.push(format!("weight \"{text}\" is not a number from zero up and is left as it is"));
+        warnings.push(format!("weight \"{text}\" is not a non-negative number and is left unchanged"));
     }
     weight
 }
@@ -195,7 +195,7 @@ pub(super) fn repair_windows_1252(text: &str) -> Option<(String, char)> {
 /// Formats the warning about a text that [`repair_windows_1252`] changed.
 pub(super) fn format_repair_note(location: &str, first: char) -> String {
     format!(
-        "{location} holds Windows-1252 read as Latin-1 (the control character {}) and was repaired",
+        "{location} contains Windows-1252 read as Latin-1 (the control character {}) and was repaired",
         first.escape_unicode()
     )
 }

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 
 use super::{
     Progress,
-    catalog_reader::{self, CatalogEntry, CountingReader},
+    catalog_entry::{CatalogEntry, RowError},
+    catalog_reader,
+    csv_rows::CountingReader,
     taxonomy,
 };
 use crate::{
@@ -283,7 +285,7 @@ impl CatalogImporter<'_> {
             self.progress.add_items(1);
             let taxonomy::TaxonomyLine { line, path, external_id: _, repair_note } = match line? {
                 Ok(line) => line,
-                Err(catalog_reader::RowError { line, reason }) => {
+                Err(RowError { line, reason }) => {
                     self.report_message(summary, file, line, true, reason);
                     continue;
                 }
@@ -306,7 +308,7 @@ impl CatalogImporter<'_> {
 /// An open taxonomy file.
 struct TaxonomyReader<'a> {
     file: &'a Path,
-    lines: PrefetchReceiver<Result<taxonomy::TaxonomyLine, catalog_reader::RowError>>,
+    lines: PrefetchReceiver<Result<taxonomy::TaxonomyLine, RowError>>,
     /// The line of each path read so far.
     line_by_path: HashMap<String, u64>,
 }
@@ -329,7 +331,7 @@ async fn ensure_category_path(
     let format_path = || path.join(" > ");
     let path_key = path.iter().map(|name| text::normalize_text(name)).collect::<Vec<_>>().join("\u{1f}");
     if let Some(previous_line) = line_by_path.insert(path_key, line) {
-        return Err(Error::bad_input("", format!("`{}` was named in line {previous_line} already", format_path())));
+        return Err(Error::bad_input("", format!("`{}` is already in line {previous_line}", format_path())));
     }
     let parents = &path[..path.len().saturating_sub(1)];
     if !parents.is_empty() && category_index.find_by_path(parents).is_none() {

@@ -1,7 +1,10 @@
 //! Catalog import, export, demo and seed data.
 
+pub mod catalog_entry;
 mod csv_fields;
 mod shopify_columns;
+mod woocommerce_columns;
+pub mod csv_rows;
 mod shopify;
 mod woocommerce;
 pub mod catalog_reader;

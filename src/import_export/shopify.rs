@@ -3,32 +3,14 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RejectedRow};
+use super::catalog_entry::CatalogEntry;
 use super::csv_fields::{parse_price, parse_sale_window, strip_formula_guard};
+use super::csv_rows::{CsvRow, CsvRows, RejectedRow};
 use super::shopify_columns::{PRODUCT_COLUMNS, VARIANT_COLUMNS, parse_status};
 use crate::{
     base::Patch,
     catalog::{ProductImage, ProductPatch, SaleInput, VariantPatch, write::OptionInput},
 };
-
-/// Returns the old name of a column that Shopify renamed in 2025; other names are returned unchanged.
-pub(super) fn map_renamed_column(name: String) -> String {
-    let canonical = match name.to_ascii_lowercase().as_str() {
-        "url handle" => "Handle",
-        "description" => "Body (HTML)",
-        "published on online store" => "Published",
-        "sku" => "Variant SKU",
-        "barcode" => "Variant Barcode",
-        "price" => "Variant Price",
-        "compare-at price" => "Variant Compare At Price",
-        "inventory quantity" => "Variant Inventory Qty",
-        "weight value (grams)" => "Variant Grams",
-        "product image url" => "Image Src",
-        "variant image url" => "Variant Image",
-        _ => return name,
-    };
-    canonical.to_owned()
-}
 
 /// A lazy iterator over the products of a file, in file order.
 pub(super) struct ShopifyReader<R> {
@@ -120,7 +102,7 @@ impl OpenProduct {
             self.read_product_fields(|column| row.cell(column));
         }
         if let Some(status) = row.non_empty_cell("Status").filter(|text| parse_status(text).is_none()) {
-            warn(format!("status \"{status}\" is none of active, draft, archived and is left as it is"));
+            warn(format!("status \"{status}\" is not active, draft or archived and is left unchanged"));
         }
         for (index, name) in self.option_names.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
             row.non_empty_cell(&format!("Option{} Name", index + 1)).map_or("", strip_formula_guard).clone_into(name);
@@ -136,7 +118,7 @@ impl OpenProduct {
             None if row.non_empty_cell("Variant Inventory Qty").is_some()
                 || (row.non_empty_cell("Image Src").is_none() && line != self.patch.line) =>
             {
-                warnings.push("the row has no price, SKU or option value, so it is no variant".to_owned());
+                warnings.push("the row has no price, SKU or option value, so it is not a variant".to_owned());
             }
             None => {}
         }
@@ -172,7 +154,7 @@ impl OpenProduct {
         let Self { mut patch, mut images, .. } = self;
         if had_variants && patch.variants.is_empty() {
             let slug = patch.slug().unwrap_or_default();
-            let reason = format!("product \"{slug}\" is left out: none of its variants can be taken");
+            let reason = format!("product \"{slug}\" is skipped: none of its variants can be imported");
             return entries.push_back(CatalogEntry::Rejected { line: patch.line, reason });
         }
         images.sort_by_key(|(position, _)| *position);
@@ -225,7 +207,7 @@ fn parse_handle(text: &str) -> Result<String, String> {
         return Err("the row has no handle, so it belongs to no product".into());
     }
     if slug.contains(['/', '\\', '?', '#', '%', '"', '<', '>']) || slug.chars().count() > 255 {
-        return Err(format!("handle \"{text}\" cannot stand in an address"));
+        return Err(format!("handle \"{text}\" cannot be part of a URL"));
     }
     Ok(slug)
 }

@@ -26,6 +26,25 @@ const OTHER_IMPORTED_COLUMNS: [&str; 8] = [
     "Image Position",
 ];
 
+/// Returns the old name of a column that Shopify renamed in 2025; other names are returned unchanged.
+pub(super) fn map_renamed_column(name: String) -> String {
+    let canonical = match name.to_ascii_lowercase().as_str() {
+        "url handle" => "Handle",
+        "description" => "Body (HTML)",
+        "published on online store" => "Published",
+        "sku" => "Variant SKU",
+        "barcode" => "Variant Barcode",
+        "price" => "Variant Price",
+        "compare-at price" => "Variant Compare At Price",
+        "inventory quantity" => "Variant Inventory Qty",
+        "weight value (grams)" => "Variant Grams",
+        "product image url" => "Image Src",
+        "variant image url" => "Variant Image",
+        _ => return name,
+    };
+    canonical.to_owned()
+}
+
 /// A product to export.
 pub(super) struct ExportedProduct<'a> {
     pub(super) row: &'a product::Model,

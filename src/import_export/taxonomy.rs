@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    catalog_reader::RowError,
+    catalog_entry::RowError,
     csv_fields::{format_repair_note, repair_windows_1252},
 };
 
@@ -98,7 +98,7 @@ fn parse_line(line: u64, bytes: &[u8]) -> Result<Option<TaxonomyLine>, String> {
         return Ok(None);
     }
     if let Some(control_character) = text.chars().find(|c| c.is_control()) {
-        return Err(format!("the line holds the control character {}", control_character.escape_unicode()));
+        return Err(format!("the line contains the control character {}", control_character.escape_unicode()));
     }
     let (external_id, names) = match text.split_once(" - ") {
         Some((external_id, names)) if external_id.bytes().all(|b| b.is_ascii_digit()) => {

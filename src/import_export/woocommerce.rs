@@ -7,38 +7,18 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::mem;
 
-use attributes::{collect_option_names, parse_attributes};
-use variant::parse_variant;
+use attributes::{Variation, collect_option_names, parse_attributes};
+use variant::{parse_variant, read_cell};
 
-use super::catalog_reader::{CatalogEntry, CsvRow, CsvRows, RowError};
+use super::catalog_entry::{CatalogEntry, RowError};
 use super::csv_fields::{
     decode_woocommerce_text, parse_bool, slugify_ascii, split_list, split_woocommerce_list, unescape_description,
 };
+use super::csv_rows::{CsvRow, CsvRows};
 use crate::{
     base::Patch,
     catalog::{CategoryInput, ProductImage, ProductPatch, PublicationStatus, VariantPatch, write::OptionInput},
 };
-
-/// The imported columns in which a line break is an error.
-const SINGLE_LINE_COLUMNS: [&str; 17] = [
-    "ID",
-    "Type",
-    "SKU",
-    "GTIN, UPC, EAN, or ISBN",
-    "Name",
-    "Published",
-    "Is featured?",
-    "Brands",
-    "Stock",
-    "Parent",
-    "Date sale price starts",
-    "Date sale price ends",
-    "Sale price",
-    "Regular price",
-    "Categories",
-    "Tags",
-    "Images",
-];
 
 type RowResult = Result<(), String>;
 
@@ -83,17 +63,6 @@ struct PendingProduct {
     own_variant: Result<VariantPatch, String>,
 }
 
-struct Variation {
-    /// The attribute names and values.
-    attributes: Vec<(String, String)>,
-    variant: VariantPatch,
-}
-
-/// Returns whether a line break in an imported column is an error.
-pub(super) fn is_single_line(column: &str) -> bool {
-    SINGLE_LINE_COLUMNS.iter().any(|name| name.eq_ignore_ascii_case(column))
-}
-
 impl<R: Read> WooCommerceReader<R> {
     pub(super) fn new(rows: CsvRows<R>) -> Self {
         let grouper = VariationGrouper::default();
@@ -132,7 +101,7 @@ impl VariationGrouper {
             let unpriced = any_type(|product_type| matches!(product_type, "grouped" | "external"));
             if !unpriced && !types.is_empty() && !any_type(|product_type| product_type == "simple") {
                 let types = types.join(", ");
-                warnings.push(format!("type \"{types}\" is taken as a simple product"));
+                warnings.push(format!("type \"{types}\" is imported as a simple product"));
             }
             self.add_simple_product(row, unpriced, &mut warnings)
         };
@@ -194,11 +163,11 @@ impl VariationGrouper {
     }
 
     fn add_variation(&mut self, row: &CsvRow, warnings: &mut Vec<String>) -> RowResult {
-        let parent = read_cell(row, "Parent").ok_or("the variation names no parent")?;
+        let parent = read_cell(row, "Parent").ok_or("the variation has no parent")?;
         let mut variant = parse_variant(row, false, warnings)?;
         if row.non_empty_cell("Published").and_then(parse_bool) == Some(false) {
             variant.on_hand = Patch::Set(0);
-            warnings.push("the variation is not published, so its stock is taken as 0".into());
+            warnings.push("the variation is not published, so its stock is imported as 0".into());
         }
         let attributes = parse_attributes(row);
         let variation = Variation { attributes, variant };
@@ -319,7 +288,7 @@ impl VariationGrouper {
         let base_slug = Some(slugify_ascii(&name)).filter(|base_slug| !base_slug.is_empty());
         let base_slug = base_slug.unwrap_or_else(|| owner_slug.clone());
         if base_slug.is_empty() {
-            return Err("neither name nor SKU nor ID of the row gives an address".into());
+            return Err("the row has no name, SKU or ID to derive a slug from".into());
         }
         let mut slug = base_slug.clone();
         // Without SKU and id, two products with one name cannot be distinguished from a repeated one.
@@ -336,32 +305,9 @@ impl VariationGrouper {
     }
 }
 
-impl Variation {
-    /// Converts to a variant with a value for each option. A missing value, "any" in `WooCommerce`, becomes `Any`.
-    fn into_variant(self, options: &[String]) -> Result<VariantPatch, RowError> {
-        let Self { mut attributes, mut variant } = self;
-        let mut take_value = |option: &String| {
-            let index = attributes.iter().position(|(name, _)| name == option);
-            let value = index.map(|index| attributes.swap_remove(index).1);
-            value.filter(|value| !value.is_empty()).unwrap_or_else(|| "Any".into())
-        };
-        variant.options = Patch::Set(options.iter().map(&mut take_value).collect());
-        let Some((name, _)) = attributes.pop() else {
-            return Ok(variant);
-        };
-        let (line, options) = (variant.line, options.join(", "));
-        let reason = format!("attribute \"{name}\" is not among the product's: {options}");
-        Err(RowError { line, reason })
-    }
-}
-
 /// Returns the keys by which variations reference a parent: its SKU and `id:7`.
 fn collect_parent_keys(row: &CsvRow) -> impl Iterator<Item = String> {
     read_cell(row, "SKU").into_iter().chain(row.non_empty_cell("ID").map(|id| format!("id:{id}")))
-}
-
-fn read_cell(row: &CsvRow, column: &str) -> Option<String> {
-    row.non_empty_cell(column).map(decode_woocommerce_text)
 }
 
 #[cfg(test)]

@@ -16,8 +16,7 @@ const SHOP_ID: i16 = 1;
 /// # Errors
 /// Returns a message for the operator.
 pub async fn ensure_initialized(db: &Db, config: &Config) -> Result<(), String> {
-    let migration_failed =
-        |error: sea_orm::DbErr| format!("the database's schema could not be brought up to date: {error}");
+    let migration_failed = |error: sea_orm::DbErr| format!("the database's schema could not be migrated: {error}");
     let pending_count = db.count_pending_migrations().await.map_err(migration_failed)?;
     if pending_count > 0 {
         if config.shop.mode == ShopMode::Production && db.sql().is_postgres() {
@@ -56,6 +55,6 @@ async fn ensure_currency(db: &Db, code: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the prices in the database are in {stored_currency}, but shop.currency says {code}: set SAVANNAH_SHOP__CURRENCY={stored_currency}"
+        "the prices in the database are in {stored_currency}, but shop.currency is {code}: set SAVANNAH_SHOP__CURRENCY={stored_currency}"
     ))
 }

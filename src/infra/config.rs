@@ -11,19 +11,18 @@ mod identity;
 mod jobs;
 mod log;
 mod notification;
+mod parsed;
 mod range;
 mod server;
+mod shop;
 mod sms;
 mod throttle;
 
-use std::{collections::BTreeMap, path::Path, str::FromStr};
+use std::{collections::BTreeMap, path::Path};
 
-use chrono_tz::Tz;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
-use iso_currency::Currency;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
-use crate::base::{Country, LanguageCode};
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use database::DatabaseConfig;
@@ -35,6 +34,7 @@ pub use log::{LogConfig, LogFormat};
 pub use notification::{DeliveryMode, NotificationConfig};
 use range::one_line_of_text;
 pub use server::{ServerConfig, ShutdownDelay};
+pub use shop::{AutoBool, ShopConfig, ShopMode};
 pub use sms::SmsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 
@@ -76,87 +76,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[shop]`
-#[derive(Debug, Clone, Deserialize)]
-pub struct ShopConfig {
-    /// The name of the shop.
-    pub name: String,
-    /// The currency of all prices.
-    #[serde(deserialize_with = "deserialize_parsed")]
-    pub currency: Currency,
-    /// The default country of phone numbers without a country code.
-    #[serde(deserialize_with = "deserialize_parsed")]
-    pub country: Country,
-    /// The time zone of dates in imported files.
-    #[serde(deserialize_with = "deserialize_parsed")]
-    pub time_zone: Tz,
-    /// The default language of notifications.
-    #[serde(deserialize_with = "deserialize_parsed")]
-    pub language: LanguageCode,
-    /// Development or production.
-    #[serde(deserialize_with = "deserialize_parsed")]
-    pub mode: ShopMode,
-}
-
-/// The mode of the shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShopMode {
-    /// For a developer's machine.
-    Development,
-    /// For a public shop.
-    Production,
-}
-
-impl FromStr for ShopMode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "development" => Ok(Self::Development),
-            "production" => Ok(Self::Production),
-            _ => Err("it is development or production"),
-        }
-    }
-}
-
-/// A switch: on, off, or derived from the shop's mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AutoBool {
-    /// On in development, off in production.
-    Auto,
-    /// A configured value.
-    Set(bool),
-}
-
-impl AutoBool {
-    /// Returns whether it is on in a mode.
-    #[must_use]
-    pub fn resolve(self, mode: ShopMode) -> bool {
-        match self {
-            Self::Auto => mode == ShopMode::Development,
-            Self::Set(is_on) => is_on,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for AutoBool {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "auto" => Ok(Self::Auto),
-            "true" => Ok(Self::Set(true)),
-            "false" => Ok(Self::Set(false)),
-            text => Err(de::Error::custom(format!("`{text}` is none of auto, true, false"))),
-        }
-    }
-}
-
-fn deserialize_parsed<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| de::Error::custom(format!("`{text}` will not do: {error}")))
-}
-
 impl Config {
     /// Loads the defaults, `savannah.toml` if it exists, and the environment.
     ///
@@ -185,9 +104,7 @@ impl Config {
         for (key, value) in &file_settings {
             // A float would be rounded.
             if matches!(value, ValueKind::Float(_)) {
-                return Err(format!(
-                    "{key} in {file_name}: a fraction will not do, a whole number or a text is needed"
-                ));
+                return Err(format!("{key} in {file_name}: a fraction is not allowed; use a whole number or a text"));
             }
             if !known_settings.contains_key(&identity::to_template_key(key).0) {
                 return Err(unknown_setting_message(key, &file_name, known_settings.keys(), str::to_owned));
@@ -309,7 +226,7 @@ fn explain_config_error(config_error: &config::ConfigError, setting_location: &i
     match config_error {
         config::ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", setting_location(key)),
         config::ConfigError::Type { key: Some(key), unexpected, expected, .. } => {
-            format!("{}: {unexpected} will not do, {expected} is needed", setting_location(key))
+            format!("{}: expected {expected}, found {unexpected}", setting_location(key))
         }
         other => other.to_string(),
     }

@@ -93,7 +93,7 @@ impl EmailSender {
             EmailTransport::Smtp { client, timeout } => {
                 let sending = tokio::time::timeout(*timeout, client.send(message)).await;
                 sending
-                    .map_err(|_| DeliveryError::transient("the SMTP server takes too long"))?
+                    .map_err(|_| DeliveryError::transient("the SMTP server did not respond in time"))?
                     .map_err(|error| classify_smtp_error(&error))?;
             }
         }
@@ -103,7 +103,8 @@ impl EmailSender {
     /// Builds the MIME message. Headers are encoded, so their values cannot add headers.
     fn build_message(&self, email: &EmailMessage) -> Result<(Message, String), DeliveryError> {
         let EmailMessage { id, to, subject, text, html, date } = email;
-        let to = to.parse().map_err(|error| DeliveryError::permanent(format!("this is no e-mail address: {error}")))?;
+        let to =
+            to.parse().map_err(|error| DeliveryError::permanent(format!("this is not an e-mail address: {error}")))?;
         let id = format!("<{id}@{}>", self.from.email.domain());
         let subject: String = subject.split(char::is_control).collect::<Vec<_>>().join(" ");
         let mut message = Message::builder().from(self.from.clone()).to(Mailbox::new(None, to)).subject(subject);
@@ -115,7 +116,7 @@ impl EmailSender {
             .singlepart(build_part(ContentType::TEXT_PLAIN, text))
             .singlepart(build_part(ContentType::TEXT_HTML, html));
         let built = message.date((*date).into()).message_id(Some(id.clone())).multipart(alternatives);
-        Ok((built.map_err(|error| DeliveryError::permanent(format!("it cannot be put into a letter: {error}")))?, id))
+        Ok((built.map_err(|error| DeliveryError::permanent(format!("the e-mail cannot be built: {error}")))?, id))
     }
 }
 

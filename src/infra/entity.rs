@@ -1,5 +1,23 @@
 //! Entities of the infrastructure's tables.
 
+use sea_orm::{DeriveActiveEnum, EnumIter};
+
+/// The status of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Pending: due now or later.
+    Pending,
+    /// Claimed by a worker.
+    Running,
+    /// Completed.
+    Done,
+    /// Failed, with no attempts left.
+    Dead,
+    /// Discarded by staff.
+    Discarded,
+}
+
 /// Table `shop`.
 pub mod shop {
     use sea_orm::entity::prelude::*;
@@ -191,7 +209,7 @@ pub mod job {
         pub payload: Option<Json>,
         pub dedup_key: Option<String>,
         pub ordering_key: Option<String>,
-        pub status: crate::infra::jobs::JobStatus,
+        pub status: super::JobStatus,
         pub run_at: Option<DateTimeUtc>,
         pub attempts: i32,
         pub locked_by: Option<String>,

@@ -45,7 +45,7 @@ pub enum HttpClientError {
     #[error(transparent)]
     Request(#[from] reqwest::Error),
     /// The response exceeds the maximum size.
-    #[error("the answer has more than {MAX_RESPONSE_BYTES} bytes")]
+    #[error("the response has more than {MAX_RESPONSE_BYTES} bytes")]
     ResponseTooLarge,
 }
 
@@ -61,9 +61,7 @@ impl HttpClient {
             .timeout(RESPONSE_TIMEOUT)
             .user_agent(concat!("savannah/", env!("CARGO_PKG_VERSION")))
             .build();
-        client
-            .map(Self)
-            .map_err(|error| format!("requests to other servers cannot be made: {}", format_error_chain(&error)))
+        client.map(Self).map_err(|error| format!("the HTTP client cannot be created: {}", format_error_chain(&error)))
     }
 
     /// Sends a form and reads the whole response.

@@ -121,7 +121,7 @@ impl Tx {
         let stored = idempotency_key::Entity::find_by_id((scope, key.clone())).one(self).await?;
         let stored = stored.ok_or_else(|| Error::internal(CLAIM_OPERATION, "the stored key was not found"))?;
         if stored.request_hash != *request_hash {
-            let message = "this key was used for another request; take a new one for a new request";
+            let message = "this key was used for another request; use a new one for a new request";
             return Err(Error::user(PublicErrorCode::IdempotencyMismatch, IDEMPOTENCY_KEY_FIELD, message));
         }
         Ok(IdempotencyClaim::Replay(stored.resource_id))

@@ -89,9 +89,9 @@ impl QueryStats {
         let Some(query_stats) = query_stats else { return Ok(()) };
         let QueryBudget { max_statements, max_time } = query_stats.budget;
         let message = if query_stats.statement_count() >= max_statements {
-            format!("the request needs more than {max_statements} database statements; ask for less at once")
+            format!("the request needs more than {max_statements} database statements; select less at once")
         } else if query_stats.total_time() >= max_time {
-            format!("the request keeps the database busy for more than {} s; ask for less at once", max_time.as_secs())
+            format!("the request keeps the database busy for more than {} s; select less at once", max_time.as_secs())
         } else {
             return Ok(());
         };

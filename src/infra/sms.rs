@@ -86,7 +86,8 @@ impl SmsSender {
             DeliveryMode::File => SmsTransport::Directory(config.notification.file_directory.clone()),
             DeliveryMode::Service => {
                 let api_key = HeaderValue::from_str(config.sms.api_key.expose_secret());
-                let mut api_key = api_key.map_err(|_| "sms.api_key: a key has no odd characters".to_owned())?;
+                let mut api_key =
+                    api_key.map_err(|_| "sms.api_key: a key contains only printable ASCII characters".to_owned())?;
                 api_key.set_sensitive(true);
                 let url = format!("{}/version1/messaging", config.sms.base_url());
                 SmsTransport::AfricasTalking { client: client.clone(), url, api_key, config: config.sms.clone() }
@@ -101,7 +102,7 @@ impl SmsSender {
     pub async fn send_sms(&self, message: &SmsMessage) -> Result<String, DeliveryError> {
         let number = message.to.strip_prefix('+').unwrap_or_default();
         if !(4..=15).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(DeliveryError::permanent("this is no telephone number"));
+            return Err(DeliveryError::permanent("this is not a phone number"));
         }
         tracing::debug!(segments = count_segments(&message.text), "sending sms");
         match &self.0 {
@@ -148,21 +149,22 @@ impl SmsSender {
 fn parse_gateway_response(status: StatusCode, body: &[u8], recipient_number: &str) -> Result<String, DeliveryError> {
     let body_excerpt = || String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
     if status == StatusCode::BAD_REQUEST {
-        return Err(DeliveryError::permanent(format!("the service says 400: {}", body_excerpt())));
+        return Err(DeliveryError::permanent(format!("the service returned 400: {}", body_excerpt())));
     }
     if !status.is_success() {
-        return Err(DeliveryError::transient(format!("the service says {}: {}", status.as_u16(), body_excerpt())));
+        return Err(DeliveryError::transient(format!("the service returned {}: {}", status.as_u16(), body_excerpt())));
     }
-    let response: GatewayResponse = serde_json::from_slice(body)
-        .map_err(|_| DeliveryError::transient(format!("the service's answer is not understood: {}", body_excerpt())))?;
+    let response: GatewayResponse = serde_json::from_slice(body).map_err(|_| {
+        DeliveryError::transient(format!("the response of the service cannot be parsed: {}", body_excerpt()))
+    })?;
     let Some(recipient) = response.data.recipients.into_iter().find(|recipient| recipient.number == recipient_number)
     else {
         return Err(DeliveryError::transient(format!(
-            "the service says nothing of the number: {}",
+            "the response of the service does not contain the number: {}",
             response.data.message
         )));
     };
-    let reason = format!("the service says {} {}", recipient.status_code, recipient.status);
+    let reason = format!("the service returned {} {}", recipient.status_code, recipient.status);
     match recipient.status_code {
         // Processed, sent, queued.
         100..=102 => Ok(recipient.message_id),
@@ -215,7 +217,7 @@ mod tests {
         for (code, status) in [(403, "InvalidPhoneNumber"), (404, "UnsupportedNumberType"), (406, "UserInBlacklist")] {
             assert_eq!(
                 parse_response(201, &recipient_json(code, status)),
-                Err(DeliveryError::permanent(format!("the service says {code} {status}")))
+                Err(DeliveryError::permanent(format!("the service returned {code} {status}")))
             );
         }
         for (code, status) in
@@ -233,7 +235,7 @@ mod tests {
         let no_recipients = r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#;
         assert_eq!(
             parse_response(201, no_recipients),
-            Err(DeliveryError::transient("the service says nothing of the number: InvalidSenderId"))
+            Err(DeliveryError::transient("the response of the service does not contain the number: InvalidSenderId"))
         );
         for (status, body) in [
             (200, "<html>"),

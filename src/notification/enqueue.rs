@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Skip reason of a notification that the customer opted out of.
-const OPTED_OUT_REASON: &str = "the customer does not want it";
+const OPTED_OUT_REASON: &str = "the customer has opted out";
 
 /// A notification to enqueue.
 #[derive(Debug, Clone)]
@@ -112,11 +112,11 @@ pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notifi
             return Err(Error::user(
                 PublicErrorCode::IllegalTransition,
                 "id",
-                "it waits to be sent; it can be sent again once it was sent, has failed or was skipped",
+                "it is queued; it can be sent again after it was sent, has failed or was skipped",
             ));
         }
         if existing.recipient.is_none() {
-            return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient has been forgotten"));
+            return Err(Error::user(PublicErrorCode::IllegalTransition, "id", "its recipient's data has been erased"));
         }
         let (before, resend_count) = (existing.status, existing.resend_count + 1);
         let mut row = existing.into_active_model();

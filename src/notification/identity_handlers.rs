@@ -3,10 +3,7 @@
 use super::{NewNotification, NotificationEventType, NotificationRecipient, enqueue_notification};
 use crate::{
     base::Result,
-    identity::{
-        account,
-        one_time_token::{AccountEmailRequested, OneTimeTokenPurpose},
-    },
+    identity::{account, entity::OneTimeTokenPurpose, one_time_token::AccountEmailRequested},
     infra::{Tx, outbox::DeliveredEvent},
 };
 

@@ -60,7 +60,7 @@ pub async fn notify_order_shipped(tx: &Tx, delivered: &DeliveredEvent<OrderShipp
     let order_ids = [order.id];
     let fulfillments = queries::fulfillments(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
     let fulfillment = fulfillments.into_iter().find(|fulfillment| fulfillment.id == delivered.event.fulfillment);
-    let fulfillment = fulfillment.ok_or_else(|| Error::internal("telling of a parcel", "it is not there"))?;
+    let fulfillment = fulfillment.ok_or_else(|| Error::internal("notifying of a shipment", "row not found"))?;
     let fulfillment_lines = queries::parcels(tx, &[fulfillment.id]).await?.remove(&fulfillment.id).unwrap_or_default();
     let lines = queries::lines(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
     data.parcel = Some(build_fulfillment_data(fulfillment, &fulfillment_lines, &lines));
@@ -83,7 +83,7 @@ pub async fn notify_order_refunded(tx: &Tx, delivered: &DeliveredEvent<OrderRefu
     };
     let refunds = refunds::list_refunds_of_order(tx, order.id).await?;
     let refund = refunds.into_iter().find(|refund| refund.id == delivered.event.refund);
-    let refund = refund.ok_or_else(|| Error::internal("telling of a refund", "it is not there"))?;
+    let refund = refund.ok_or_else(|| Error::internal("notifying of a refund", "row not found"))?;
     data.refund = Some(format_amount(refund.amount, parse_order_currency(&order)?));
     enqueue_notification(
         tx,

@@ -61,7 +61,7 @@ pub async fn set_preferences(
 ) -> Result<ChannelPreferences> {
     db.write(async |tx| {
         if !event_type.is_optional() {
-            let message = "these letters come only when they are asked for; they cannot be switched off";
+            let message = "these e-mails are sent only on request; they cannot be switched off";
             return Err(Error::bad_input("input.event", message));
         }
         let to_row = |(channel, enabled): (NotificationChannel, Option<bool>)| {

@@ -12,7 +12,7 @@ use crate::{
 
 /// Columns to set on erased notifications. Unsent ones are not sent any more.
 const ERASED_MESSAGE_SQL: &str = "UPDATE notification SET recipient = NULL, template_data = NULL, provider_id = NULL, \
-     failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient has been forgotten' END, \
+     failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient's data has been erased' END, \
      status = CASE status WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id ";
 
 /// Deletes the preferences of an account and empties its notifications. Statements: 2.

@@ -79,7 +79,7 @@ fn build_environment(escape: AutoEscape, layout: &'static str) -> Environment<'s
 }
 
 fn render_error(error: minijinja::Error) -> Error {
-    Error::internal("writing a message", error)
+    Error::internal("rendering a message", error)
 }
 
 /// Renders a block of a template as one line.

@@ -15,10 +15,7 @@ use super::{
 use crate::{
     base::{Error, Result, link_detection::contains_link},
     customer::OwnerScope,
-    identity::{
-        account,
-        one_time_token::{self, OneTimeTokenPurpose},
-    },
+    identity::{account, entity::OneTimeTokenPurpose, one_time_token},
     infra::{
         Config, DeliveryError, JobContext, Tx,
         email::EmailMessage,
@@ -162,8 +159,10 @@ async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Resu
         Admission::Now => changes.send_at = Set(Some(tx.now())),
         Admission::Postponed(send_at) => {
             changes.send_at = Set(Some(send_at));
-            changes.failure_reason =
-                Set(Some(format!("postponed to {}: another of its kind went to the address", send_at.to_rfc3339())));
+            changes.failure_reason = Set(Some(format!(
+                "postponed to {}: one of the same type was just sent to the address",
+                send_at.to_rfc3339()
+            )));
             tx.enqueue_job_at(SendNotification { notification_id }, send_at).await?;
         }
         Admission::Refused(reason) => {
@@ -177,7 +176,7 @@ async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Resu
 
 async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> Result<PreparedMessage> {
     let Some(recipient) = row.recipient.clone() else {
-        return Ok(PreparedMessage::Skipped("its recipient has been forgotten".into()));
+        return Ok(PreparedMessage::Skipped("its recipient's data has been erased".into()));
     };
     let event_type = row.event_type;
     let id = format!("{}.{}", row.id, row.resend_count);
@@ -201,7 +200,7 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
             None => None,
         };
         let Some(owner) = owner else {
-            return Ok(PreparedMessage::Skipped("the account is closed, or has another address".into()));
+            return Ok(PreparedMessage::Skipped("the account is closed or has another address".into()));
         };
         if purpose == OneTimeTokenPurpose::VerifyEmail && owner.email_verified_at.is_some() {
             return Ok(PreparedMessage::Skipped("the address has been verified meanwhile".into()));
@@ -241,7 +240,7 @@ const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTime
 
 fn parse_template_data(row: &notification::Model) -> Result<Option<OrderTemplateData>> {
     let data = row.template_data.clone().map(serde_json::from_value).transpose();
-    data.map_err(|error| Error::internal("reading what a message says", error))
+    data.map_err(|error| Error::internal("reading the data of a message", error))
 }
 
 fn build_template_context<'a>(config: &'a Config, data: Option<&'a OrderTemplateData>) -> TemplateContext<'a> {

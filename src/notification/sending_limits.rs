@@ -96,13 +96,13 @@ async fn admit_guest_sms(tx: &Tx, config: &Config, (account_id, phone): (Option<
     if !is_served {
         let country_name = country.map_or("the number's country", Country::name);
         return Ok(Admission::Refused(format!(
-            "guests are sent short messages where the shop ships to, not to {country_name}"
+            "SMS to guests are sent only to countries that the shop ships to, not to {country_name}"
         )));
     }
     if count_guest_sms(tx, config.sms.guest_daily_limit).await? {
         return Ok(Admission::Now);
     }
-    Ok(Admission::Refused("the daily limit of short messages to guests is reached (sms.guest_daily_limit)".into()))
+    Ok(Admission::Refused("the daily limit of SMS to guests is reached (sms.guest_daily_limit)".into()))
 }
 
 /// Returns whether a shipping method covers a country; without any method, whether it is the shop's country.

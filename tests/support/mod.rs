@@ -13,6 +13,7 @@ mod catalog_fixtures;
 mod invariants;
 mod checkout_fixtures;
 mod job_worker;
+mod login;
 pub mod catalog_model;
 
 use std::{
@@ -23,17 +24,12 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use savannah::{
     base::Clock,
     catalog,
     graphql::context::AppState,
     http::{App, build_router, serve_connections},
-    identity::{
-        Role,
-        account::{self, NewAccount},
-        session::{self, ClientInfo},
-    },
     import_export::{
         Progress, export,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportMessage, ImportSummary},
@@ -302,20 +298,6 @@ impl TestApp {
         let body = json!({ "query": query, "variables": variables });
         let request = self.http.post(self.url("/graphql")).bearer_auth(token).json(&body);
         GraphqlResponse::from_http_response(request.send().await.expect("a response")).await
-    }
-
-    /// Creates an account with this role and a unique e-mail address, and returns its access token.
-    pub async fn login(&self, role: Role) -> String {
-        let number = self.query_scalar("SELECT count(*) + 1 FROM account").await;
-        let email = format!("{}{number}@example.com", role.name());
-        let new = NewAccount { email: Some(email), role, email_verified: true, ..NewAccount::default() };
-        let opened = self.db.write(async |tx| {
-            let created_account = account::create_account(tx, new).await?;
-            session::create_session(tx, created_account, &ClientInfo::default(), ("password", TimeDelta::days(1))).await
-        });
-        let opened = opened.await.unwrap_or_else(|error| panic!("session not created: {}", error.log_message()));
-        let token_service = &self.http_app.state.access_token_service;
-        token_service.issue_token(opened.account.id, role, opened.session_id, self.db.now()).expect("a token").0
     }
 
     /// Sends a raw GraphQL request body.

@@ -163,7 +163,7 @@ impl AuditFilter {
         let parse_actor = |id: ID| match GlobalId::decode(&id, "filter.actorId")? {
             GlobalId { node_type: NodeType::Customer, key: actor_key } => Ok(Actor::Account(actor_key)),
             GlobalId { node_type: NodeType::ApiKey, key: actor_key } => Ok(Actor::ApiKey(actor_key)),
-            _ => Err(Error::bad_input("filter.actorId", "the id of an account or of an API key is needed")),
+            _ => Err(Error::bad_input("filter.actorId", "this must be the id of an account or of an API key")),
         };
         let entity = thing_id.map(|id| GlobalId::decode(&id, "filter.thingId")).transpose()?;
         for (field, time) in [("filter.since", since), ("filter.until", until)] {

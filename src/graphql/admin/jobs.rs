@@ -13,9 +13,12 @@ use crate::{
         payload::payload,
     },
     identity::Permission,
-    infra::jobs::{
-        admin::{self, JobRow, JobRowFilter, JobStatus},
-        schedule,
+    infra::{
+        entity::JobStatus,
+        jobs::{
+            admin::{self, JobRow, JobRowFilter},
+            schedule,
+        },
     },
 };
 

@@ -30,7 +30,7 @@ pub struct CartLine {
 
 impl CartLine {
     async fn load_priced_line<'a>(&'a self, context: &RequestContext) -> Result<&'a PricedLine> {
-        let missing_line = || Error::internal("pricing a cart's line", "it is not among the priced ones");
+        let missing_line = || Error::internal("pricing a cart's line", "it has not been priced");
         self.cart.load_pricing(context).await?.1.lines.get(self.index).ok_or_else(missing_line)
     }
 }

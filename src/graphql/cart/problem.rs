@@ -72,7 +72,7 @@ impl CartProblem {
     async fn message(&self, ctx: &Context<'_>) -> String {
         let product_name = self.product_name.as_deref().unwrap_or("this");
         match self.issue {
-            CartIssue::NotForSale(_) => format!("{product_name} is not sold any more; remove it"),
+            CartIssue::NotForSale(_) => format!("{product_name} is no longer available; remove it"),
             CartIssue::SoldOut(_) => format!("{product_name} is sold out"),
             CartIssue::InsufficientStock(_, remaining) => format!("only {remaining} are left of {product_name}"),
             CartIssue::PriceChanged(_, price_before, price_now) => {
@@ -82,7 +82,7 @@ impl CartProblem {
                 format!("{product_name} cost {price_before} when it was put into the cart; it costs {price_now} now")
             }
             CartIssue::ShippingMethodUnavailable => {
-                "this way of shipping cannot be chosen any more; choose another".to_owned()
+                "this shipping method is no longer available; choose another".to_owned()
             }
         }
     }

@@ -166,7 +166,7 @@ impl CategoryQuery {
                 let arguments = [("id", id.is_some()), ("slug", slug.is_some())];
                 Err(Error::bad_input(
                     find_conflicting_argument(arguments),
-                    "give the `id` or the `slug` of a category, one of the two",
+                    "give either the `id` or the `slug` of a category",
                 ))
             }
         }

@@ -153,7 +153,7 @@ fn into_minor_range(range: MoneyRangeInput, currency: Currency) -> Result<(Optio
         let Some(amount) = amount else { return Ok(None) };
         let amount = amount.round_dp_with_strategy(decimals, rounding);
         let money = Money::from_decimal(amount, currency).map(|(money, _)| Some(money.minor_units));
-        money.ok_or_else(|| Error::bad_input(field, "a price is from 0 to 10000000000000"))
+        money.ok_or_else(|| Error::bad_input(field, "a price must be from 0 to 10000000000000"))
     };
     if matches!((range.min, range.max), (Some(min), Some(max)) if min > max) {
         return Err(Error::bad_input("filter.price", "`min` is above `max`"));

@@ -41,7 +41,7 @@ fn map_name_conflict(error: Error) -> Error {
     if !error.is_unique_violation() {
         return error;
     }
-    Error::user(PublicErrorCode::AlreadyExists, "", "Somebody else has just taken one of these names.")
+    Error::user(PublicErrorCode::AlreadyExists, "", "One of these names has just been taken; try again.")
 }
 
 /// Saves one product with its stock.

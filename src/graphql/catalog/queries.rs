@@ -156,7 +156,7 @@ impl ProductQuery {
             (None, Some(slug), None) => product_queries::ProductLookup::Slug(slug),
             (None, None, Some(sku)) => product_queries::ProductLookup::Sku(sku),
             _ => {
-                let message = "give the `id`, the `slug` or a `sku` of a product, one of the three";
+                let message = "give exactly one of the `id`, the `slug` and a `sku` of a product";
                 let arguments = [("id", id.is_some()), ("slug", slug.is_some()), ("sku", sku.is_some())];
                 return Err(Error::bad_input(find_conflicting_argument(arguments), message));
             }

@@ -197,7 +197,7 @@ impl AddressMutation {
         let context = request_context(ctx);
         let updated = async {
             if purposes.is_empty() {
-                return Err(Error::bad_input("purposes", "say what for: SHIPPING, BILLING or both"));
+                return Err(Error::bad_input("purposes", "give at least one purpose: SHIPPING, BILLING or both"));
             }
             let target = parse_target(&id, NodeType::Address, context.caller, None)?;
             address::set_default_address(&context.db, target, to_address_defaults(&purposes)).await

@@ -242,9 +242,7 @@ pub fn check_document_limits(
         return Err(visitor.too_complex_error(message, None));
     }
     match visitor.introspection.filter(|_| !allows_introspection) {
-        Some(span) => {
-            Err(error_at("This shop does not answer questions about its schema.", lines.position_of_span(Some(span))))
-        }
+        Some(span) => Err(error_at("Introspection is disabled.", lines.position_of_span(Some(span)))),
         None => Ok(DocumentSize { parts: visitor.parts }),
     }
 }
@@ -275,8 +273,10 @@ pub fn check_root_fields(
     if field_count <= max_root_fields {
         return Ok(());
     }
-    let mut error =
-        ServerError::new(format!("A mutation may have {max_root_fields} root fields; this has {field_count}."), None);
+    let mut error = ServerError::new(
+        format!("A mutation may have at most {max_root_fields} root fields; this has {field_count}."),
+        None,
+    );
     error.extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
     Err(error)
 }

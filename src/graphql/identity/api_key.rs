@@ -9,7 +9,7 @@ use crate::{
     graphql::{context::request_context, customer::Customer, guard::RequirePermission, payload::payload},
     identity::{
         Permission, Permissions,
-        api_key::{self, NewApiKey},
+        api_key::{self, CreatedApiKey, NewApiKey},
         entity::api_key as row,
     },
 };
@@ -28,9 +28,9 @@ impl From<row::Model> for ApiKey {
     }
 }
 
-impl From<(row::Model, String)> for ApiKey {
-    fn from((row, secret): (row::Model, String)) -> Self {
-        Self { row, secret: Some(secret) }
+impl From<CreatedApiKey> for ApiKey {
+    fn from(created: CreatedApiKey) -> Self {
+        Self { row: created.row, secret: Some(created.secret) }
     }
 }
 

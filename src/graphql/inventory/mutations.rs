@@ -118,7 +118,8 @@ impl StockMutation {
             let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
             let reason = match input.reason {
                 StockReason::Opening | StockReason::Count | StockReason::Sold | StockReason::Transfer => {
-                    let message = "this is for the shop to say; say RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
+                    let message =
+                        "this reason is set by the shop itself; use RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
                     return Err(Error::bad_input("input.reason", message));
                 }
                 reason => reason.as_db_str(),

@@ -163,7 +163,7 @@ impl OrderQuery {
             }
             (id, number) => {
                 let field = find_conflicting_argument([("id", id.is_some()), ("number", number.is_some())]);
-                Err(Error::bad_input(field, "say which order: its id or its number, one of them"))
+                Err(Error::bad_input(field, "give either the id or the number of the order"))
             }
         }
     }

@@ -45,7 +45,7 @@ fn rejected_row_keeps_the_rest_of_its_product() {
     assert_eq!(
         format_entries(text),
         [
-            "3: price \"-3\" is below zero",
+            "3: price \"-3\" is negative",
             "4: price \"12,50\" is not a number",
             "6: the variant has no price",
             "8: the row has no handle, so it belongs to no product",
@@ -53,7 +53,7 @@ fn rejected_row_keeps_the_rest_of_its_product() {
             "tee[Size] S=1299.00 XL=10->8",
             "cup[] =0",
             "10: price \"x\" is not a number",
-            "10: product \"lost\" is left out: none of its variants can be taken",
+            "10: product \"lost\" is skipped: none of its variants can be imported",
             "tee[] XS=5",
         ]
     );

@@ -93,7 +93,7 @@ fn missing_price_rejects_only_priced_product_types() {
             "link[] ",
             "4: the product has no regular price",
             "box[] ",
-            "5? type \"bundle\" is taken as a simple product",
+            "5? type \"bundle\" is imported as a simple product",
         ]
     );
 }

@@ -2,16 +2,15 @@
 
 use rust_decimal::Decimal;
 
-use super::read_cell;
 use crate::{
     base::Patch,
     catalog::{SaleInput, VariantPatch},
     import_export::{
-        catalog_reader::CsvRow,
         csv_fields::{
             GRAMS_PER_WEIGHT_UNIT, decode_woocommerce_text, parse_bool, parse_price, parse_sale_window, parse_stock,
             parse_weight, split_woocommerce_list,
         },
+        csv_rows::CsvRow,
     },
 };
 
@@ -60,11 +59,16 @@ fn read_prices(
     let Some(text) = read_cell(row, "Sale price") else { return Ok(()) };
     let price = parse_price("sale price", &text)?;
     if price >= regular {
-        warnings.push(format!("sale price {price} is no lower than {regular}: no sale"));
+        warnings.push(format!("sale price {price} is not lower than {regular}: no sale"));
         return Ok(());
     }
     let date = |boundary| row.non_empty_cell(&format!("Date sale price {boundary}"));
     let [starts_at, ends_at] = parse_sale_window(date("starts"), date("ends"), row.time_zone())?;
     patch.set_sale(SaleInput { price, starts_at, ends_at });
     Ok(())
+}
+
+/// Returns the decoded text of a cell, if it is not empty.
+pub(super) fn read_cell(row: &CsvRow, column: &str) -> Option<String> {
+    row.non_empty_cell(column).map(decode_woocommerce_text)
 }

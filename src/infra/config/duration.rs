@@ -38,7 +38,7 @@ fn format_duration(duration: Duration) -> String {
 /// Deserializes a duration from its text. The `config` crate passes numbers as text, too.
 pub(super) fn deserialize_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map_err(|error| de::Error::custom(format!("`{text}` will not do: {error}")))
+    parse_duration(&text).map_err(|error| de::Error::custom(format!("`{text}` is invalid: {error}")))
 }
 
 /// Rejects a duration outside of its range.

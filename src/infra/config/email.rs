@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    ShopMode, deserialize_parsed,
+    ShopMode,
     duration::{HOUR, SECOND, deserialize_duration, duration_within},
     notification::{DeliveryMode, parse_delivery_mode},
+    parsed::deserialize_parsed,
     range::within,
 };
 
@@ -54,7 +55,7 @@ impl EmailConfig {
             return Err(format!("email.transport: `{}` is none of auto, smtp, file, none", self.transport));
         };
         if !self.reply_to.is_empty() && self.reply_to.parse::<Mailbox>().is_err() {
-            return Err("email.reply_to: this is no mailbox; write NAME <ADDRESS>".into());
+            return Err("email.reply_to: this is not a mailbox; write NAME <ADDRESS>".into());
         }
         if self.username.is_empty() != self.password.expose_secret().is_empty() {
             return Err("email.username and email.password belong together: set both, or neither".into());
@@ -87,7 +88,7 @@ impl FromStr for SmtpTls {
             "starttls" => Ok(Self::StartTls),
             "tls" => Ok(Self::Implicit),
             "none" => Ok(Self::Disabled),
-            _ => Err("it is starttls, tls or none"),
+            _ => Err("it must be starttls, tls or none"),
         }
     }
 }

@@ -113,7 +113,7 @@ impl IdentityConfig {
         for (name, provider) in &self.providers {
             if provider.issuer == self.issuer {
                 return Err(format!(
-                    "{PROVIDERS_PREFIX}{name}.issuer: identity.issuer says that this is the shop itself"
+                    "{PROVIDERS_PREFIX}{name}.issuer: this is the issuer of the shop itself (identity.issuer)"
                 ));
             }
             provider.validate(name, mode).map_err(|error| format!("{PROVIDERS_PREFIX}{name}{error}"))?;
@@ -122,13 +122,13 @@ impl IdentityConfig {
                 .iter()
                 .any(|(other_name, other_provider)| other_name < name && other_provider.issuer == provider.issuer)
             {
-                return Err(format!("{PROVIDERS_PREFIX}{name}.issuer: another provider has this issuer already"));
+                return Err(format!("{PROVIDERS_PREFIX}{name}.issuer: another provider already has this issuer"));
             }
         }
         let is_invalid = |text: &&String| reqwest::Url::parse(text).map_or(true, |url| url.fragment().is_some());
         if let Some(provider) = self.allowed_redirect_uris.iter().find(is_invalid) {
             return Err(format!(
-                "identity.allowed_redirect_uris: `{provider}` is no address; write https://HOST/PATH, without a #"
+                "identity.allowed_redirect_uris: `{provider}` is not a URL; write https://HOST/PATH, without a #"
             ));
         }
         self.validate_public_url(mode, public_url)
@@ -138,11 +138,11 @@ impl IdentityConfig {
     fn validate_public_url(&self, mode: ShopMode, url: &str) -> Result<(), String> {
         let parsed = reqwest::Url::parse(url);
         if !url.is_empty() && !parsed.is_ok_and(|url| url.path() == "/" && url.host().is_some()) {
-            return Err(format!("server.public_url: `{url}` is no address of a shop; write https://HOST[:PORT]"));
+            return Err(format!("server.public_url: `{url}` is not the URL of a shop; write https://HOST[:PORT]"));
         }
         let has_browser_login = self.providers.values().any(|provider| !provider.client_id.is_empty());
         if has_browser_login && mode == ShopMode::Production && !url.starts_with("https://") {
-            return Err("server.public_url: providers send people back to it; write https://HOST[:PORT]".into());
+            return Err("server.public_url: providers redirect to it; write https://HOST[:PORT]".into());
         }
         Ok(())
     }
@@ -152,23 +152,25 @@ impl ProviderConfig {
     fn validate(&self, name: &str, mode: ShopMode) -> Result<(), String> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
         {
-            return Err(": a provider's name has small letters, digits, - and _ only: it is part of an address".into());
+            return Err(
+                ": a provider's name may contain only lowercase letters, digits, - and _: it is part of a URL".into()
+            );
         }
         let issuer = reqwest::Url::parse(&self.issuer);
         let has_no_query =
             |url: &reqwest::Url| url.query().is_none() && url.fragment().is_none() && url.host().is_some();
         let Some(issuer) = issuer.ok().filter(|url| matches!(url.scheme(), "https" | "http") && has_no_query(url))
         else {
-            return Err(".issuer: it is the provider's address; write https://HOST/PATH".into());
+            return Err(".issuer: it must be the provider's URL; write https://HOST/PATH".into());
         };
         if issuer.scheme() != "https" && mode == ShopMode::Production {
             return Err(".issuer: in production it must begin with https://".into());
         }
         if self.accept_tokens && self.audience.is_empty() {
-            return Err(".audience: with accept_tokens, say for whom its tokens must be".into());
+            return Err(".audience: with accept_tokens, set the required audience of its tokens".into());
         }
         if self.client_id.is_empty() && !self.accept_tokens {
-            return Err(": it has neither a client_id, to sign in by a browser, nor accept_tokens = true".into());
+            return Err(": it has neither a client_id, for login in a browser, nor accept_tokens = true".into());
         }
         duration_within(".clock_skew", self.clock_skew, Duration::ZERO..=HOUR)
     }

@@ -64,7 +64,7 @@ impl JobsConfig {
         duration_within("jobs.audit_log_retention", self.audit_log_retention, DAY..=CENTURY)?;
         match self.queue_concurrency.iter().find(|line| parse_queue_concurrency(line).is_none()) {
             Some(line) => {
-                Err(format!("jobs.queue_concurrency: `{line}` will not do; write NAME=NUMBER, from 1 to 1000"))
+                Err(format!("jobs.queue_concurrency: `{line}` is invalid; write NAME=NUMBER, from 1 to 1000"))
             }
             None => Ok(()),
         }

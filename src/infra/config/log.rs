@@ -10,7 +10,7 @@ pub struct LogConfig {
     /// The filter directives.
     pub filter: String,
     /// The output format.
-    #[serde(deserialize_with = "super::deserialize_parsed")]
+    #[serde(deserialize_with = "super::parsed::deserialize_parsed")]
     pub format: LogFormat,
 }
 
@@ -33,7 +33,7 @@ impl FromStr for LogFormat {
             "auto" => Ok(Self::Auto),
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err("it is auto, human or json"),
+            _ => Err("it must be auto, human or json"),
         }
     }
 }

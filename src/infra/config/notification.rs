@@ -69,10 +69,10 @@ impl NotificationConfig {
             // App links are allowed: any scheme except those that execute or open local content.
             let parsed = reqwest::Url::parse(&url.replace(['{', '}'], ""));
             if parsed.map_or(true, |url| matches!(url.scheme(), "javascript" | "data" | "file" | "vbscript")) {
-                return Err(format!("notification.{name}: `{url}` is no address; write https://HOST/PATH"));
+                return Err(format!("notification.{name}: `{url}` is not a URL; write https://HOST/PATH"));
             }
             if !url.contains("{token}") && !url.contains("{number}") {
-                return Err(format!("notification.{name}: it is to hold {{token}}, where the token is filled in"));
+                return Err(format!("notification.{name}: it must contain {{token}}, which is replaced by the token"));
             }
         }
         Ok(())

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    ShopMode, deserialize_parsed,
+    ShopMode,
     duration::{DAY, SECOND, deserialize_duration, duration_within, parse_duration},
+    parsed::deserialize_parsed,
     range::within,
 };
 
@@ -68,12 +69,12 @@ impl ServerConfig {
         duration_within("server.shutdown_timeout", self.shutdown_timeout, Duration::ZERO..=DAY)?;
         for origin in &self.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
-                return Err(format!("server.cors_origins: `{origin}` is no origin; write https://HOST[:PORT]"));
+                return Err(format!("server.cors_origins: `{origin}` is not an origin; write https://HOST[:PORT]"));
             }
         }
         let is_header = |name: &&String| name.parse::<axum::http::HeaderName>().is_ok();
         match self.cors_headers.iter().find(|name| !is_header(name)) {
-            Some(name) => Err(format!("server.cors_headers: `{name}` is no name of a header")),
+            Some(name) => Err(format!("server.cors_headers: `{name}` is not the name of a header")),
             None => Ok(()),
         }
     }
@@ -107,6 +108,6 @@ impl<'de> Deserialize<'de> for ShutdownDelay {
             return Ok(Self::Auto);
         }
         let delay = parse_duration(&text);
-        delay.map(Self::Set).map_err(|error| de::Error::custom(format!("`{text}` will not do: auto, or {error}")))
+        delay.map(Self::Set).map_err(|error| de::Error::custom(format!("`{text}` is invalid: auto, or {error}")))
     }
 }

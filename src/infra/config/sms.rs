@@ -61,14 +61,14 @@ impl SmsConfig {
             return Err("sms.api_key: sms.transport = \"africastalking\" needs sms.username and sms.api_key".into());
         }
         if !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("sms.api_key: a key has no spaces and no odd characters".into());
+            return Err("sms.api_key: a key contains only printable ASCII characters without spaces".into());
         }
         let base_url = reqwest::Url::parse(self.base_url()).ok();
         let base_url = base_url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
         if base_url.is_none_or(|url| {
             delivery_mode == DeliveryMode::Service && mode == ShopMode::Production && url.scheme() != "https"
         }) {
-            return Err("sms.url: this is no address of a service; write https://HOST".into());
+            return Err("sms.url: this is not the URL of a service; write https://HOST".into());
         }
         duration_within("sms.timeout", self.timeout, SECOND..=HOUR)
     }

@@ -5,8 +5,8 @@ use std::{str::FromStr, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    deserialize_parsed,
     duration::{HOUR, deserialize_duration, duration_within, parse_duration},
+    parsed::deserialize_parsed,
 };
 
 /// The longest window: a week.

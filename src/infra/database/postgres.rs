@@ -23,7 +23,7 @@ const PING_AFTER_IDLE_FOR: Duration = Duration::from_secs(30);
 pub(super) struct ConnectionLoss(Mutex<Option<Instant>>);
 
 impl ConnectionLoss {
-    /// Records that a connection was lost just now.
+    /// Records that a connection was lost now.
     pub(super) fn record(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
     }
@@ -108,14 +108,14 @@ fn writer_count(connections: u32) -> u32 {
 /// Tests one connection before the pool is created: a pool would retry until its timeout and report only that.
 async fn test_connection(config: &DatabaseConfig) -> Result<(), String> {
     let options = sqlx::postgres::PgConnectOptions::from_str(config.url.expose_secret()).map_err(|_| {
-        "DATABASE_URL is not one that PostgreSQL understands; write postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()
+        "DATABASE_URL is not a valid PostgreSQL URL; write postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()
     })?;
     let outcome = tokio::time::timeout(config.acquire_timeout, options.connect()).await;
     let reason = match outcome {
         // The connection works; an error on closing it is irrelevant.
         Ok(Ok(connection)) => return connection.close().await.or(Ok(())),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "it does not answer".to_owned(),
+        Err(_) => "it does not respond".to_owned(),
     };
     Err(format!("cannot reach the database at {}: {reason}", config.location()))
 }

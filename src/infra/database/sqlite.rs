@@ -129,7 +129,7 @@ impl Drop for SqliteReader<'_> {
 
 pub(super) async fn connect_sqlite(config: &DatabaseConfig) -> Result<Connections, String> {
     let file_options = SqliteConnectOptions::from_str(config.url.expose_secret())
-        .map_err(|_| "DATABASE_URL is not one that SQLite understands; write sqlite://FOLDER/FILE.db".to_owned())?;
+        .map_err(|_| "DATABASE_URL is not a valid SQLite URL; write sqlite://FOLDER/FILE.db".to_owned())?;
     create_private_file(file_options.get_filename())?;
     let options = connect_options(config, file_options);
     let write_deadline = Arc::new(StatementDeadline::new(config.statement_timeout));
@@ -158,7 +158,7 @@ pub(super) async fn connect_sqlite(config: &DatabaseConfig) -> Result<Connection
 fn create_private_file(path: &Path) -> Result<(), String> {
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         private_files::create_private_dir(folder)
-            .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+            .map_err(|error| format!("cannot create the directory {}: {error}", folder.display()))?;
     }
     // Only a new file is opened: closing an existing one would release SQLite's locks on it. Errors are reported when
     // SQLite opens the file.

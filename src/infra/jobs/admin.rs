@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DeriveActiveEnum, DerivePartialModel, EntityTrait,
-    EnumIter, IntoActiveModel, QuerySelect, Set, sea_query::LockType,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, IntoActiveModel,
+    QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::json;
 
@@ -16,26 +16,10 @@ use crate::{
     },
     infra::{
         AuditRecord, Db, SqlBuilder, Tx,
-        entity::{job, outbox_event},
+        entity::{JobStatus, job, outbox_event},
         keyset::KeysetOrder,
     },
 };
-
-/// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-pub enum JobStatus {
-    /// Pending: due now or later.
-    Pending,
-    /// Claimed by a worker.
-    Running,
-    /// Completed.
-    Done,
-    /// Failed, with no attempts left.
-    Dead,
-    /// Discarded by staff.
-    Discarded,
-}
 
 /// A job without its payload.
 #[derive(Debug, Clone, DerivePartialModel)]
@@ -120,7 +104,7 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
     db.write(async |tx| {
         let before = lock_job(tx, id).await?;
         if !matches!(before.status, JobStatus::Pending | JobStatus::Dead | JobStatus::Discarded) {
-            return Err(illegal_transition(&before, "tried again", "one that is pending, dead or discarded"));
+            return Err(illegal_transition(&before, "retried", "one that is pending, dead or discarded"));
         }
         let mut changes = before.clone().into_active_model();
         changes.status = Set(JobStatus::Pending);
@@ -128,7 +112,7 @@ pub async fn retry_job(db: &Db, id: i64) -> Result<JobRow> {
         changes.run_at = Set(Some(tx.now()));
         let after = update_job(tx, changes).await.map_err(|error| {
             if error.is_unique_violation() {
-                Error::user(PublicErrorCode::AlreadyExists, "id", "another one like it waits already")
+                Error::user(PublicErrorCode::AlreadyExists, "id", "an equal job is already waiting")
             } else {
                 error
             }

@@ -7,12 +7,11 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    BackgroundJob, JobOutcome, JobStatus,
+    JobOutcome,
+    claimed_job::{ClaimRequest, ClaimedJob},
     queries::{self, JobChanges},
 };
 use crate::{
@@ -20,61 +19,15 @@ use crate::{
     infra::{
         Db, Tx,
         config::JobsConfig,
-        entity::job::{self, Column},
-        outbox::{DeliveredEvent, Event},
+        entity::{
+            JobStatus,
+            job::{self, Column},
+        },
     },
 };
 
 /// The maximum length of a stored error. Characters.
 const MAX_ERROR_LENGTH: usize = 500;
-
-/// A job claimed by this worker.
-#[derive(Debug, Clone, FromQueryResult)]
-pub struct ClaimedJob {
-    /// The job's id.
-    pub id: i64,
-    /// The kind of the job.
-    pub kind: String,
-    /// The number of the attempt, from 1.
-    pub attempts: i32,
-    payload: Option<Value>,
-    event_id: Option<i64>,
-    event_payload: Option<Value>,
-    event_created_at: Option<DateTime<Utc>>,
-}
-
-impl ClaimedJob {
-    /// Returns the event to deliver.
-    pub(super) fn decode_event<E: Event>(&self) -> Result<DeliveredEvent<E>> {
-        let (Some(id), Some(occurred_at), Some(payload)) = (self.event_id, self.event_created_at, &self.event_payload)
-        else {
-            return Err(Error::internal("decoding an event", "the job has no event"));
-        };
-        Ok(DeliveredEvent { id, occurred_at, event: deserialize_json(payload, "decoding an event")? })
-    }
-
-    /// Returns the payload of the job.
-    pub(super) fn decode_job<J: BackgroundJob>(&self) -> Result<J> {
-        deserialize_json(self.payload.as_ref().unwrap_or(&Value::Null), "decoding a job")
-    }
-}
-
-fn deserialize_json<T: DeserializeOwned>(value: &Value, operation: &'static str) -> Result<T> {
-    T::deserialize(value).map_err(|error| Error::internal(operation, error))
-}
-
-/// The parameters of a claim.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClaimRequest<'a> {
-    pub(super) worker_id: &'a str,
-    pub(super) queue: &'a str,
-    /// The kinds registered in this worker.
-    pub(super) kinds: &'a [&'a str],
-    pub(super) limit: usize,
-    pub(super) lease_duration: Duration,
-    /// Whether the queue contains event deliveries.
-    pub(super) is_delivery_queue: bool,
-}
 
 /// Claims due jobs in order. Writes nothing if none is due.
 pub(super) async fn claim_jobs(db: &Db, request: &ClaimRequest<'_>) -> Result<Vec<ClaimedJob>> {
@@ -108,13 +61,29 @@ pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob])
     Err(Error::internal("completing jobs", "another worker has claimed one"))
 }
 
+/// The limits of further attempts of a job.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetryPolicy<'a> {
+    pub(super) max_attempts: u32,
+    pub(super) config: &'a JobsConfig,
+}
+
+/// A job with the outcome of its attempt.
+#[derive(Debug)]
+pub(super) struct FinishedAttempt<'a> {
+    pub(super) job: &'a ClaimedJob,
+    pub(super) outcome: JobOutcome,
+}
+
 /// Stores the outcome of a job: done, another attempt later, or dead.
 pub(super) async fn store_outcome(
     db: &Db,
     worker_id: &str,
-    job: &ClaimedJob,
-    (outcome, max_attempts, config): (JobOutcome, u32, &JobsConfig),
+    finished: FinishedAttempt<'_>,
+    retry_policy: RetryPolicy<'_>,
 ) -> Result<()> {
+    let FinishedAttempt { job, outcome } = finished;
+    let RetryPolicy { max_attempts, config } = retry_policy;
     let (error_message, is_last) = match outcome {
         JobOutcome::Done => {
             return db.write(async |tx| complete_jobs(tx, worker_id, std::slice::from_ref(job)).await).await;
@@ -162,11 +131,7 @@ fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
 }
 
 /// Extends the leases of running jobs. Rows locked by a transaction that completes them are skipped.
-pub(super) async fn extend_leases(
-    db: &Db,
-    (worker_id, lease_duration): (&str, Duration),
-    job_ids: &[i64],
-) -> Result<u64> {
+pub(super) async fn extend_leases(db: &Db, worker_id: &str, job_ids: &[i64], lease_duration: Duration) -> Result<u64> {
     if job_ids.is_empty() {
         return Ok(0);
     }

@@ -2,7 +2,10 @@
 
 use sea_orm::{EntityTrait, Set, sea_query::OnConflict};
 
-use super::{JobRegistry, queries};
+use super::{
+    queries,
+    registry::{JobRegistry, Subscription},
+};
 use crate::{
     base::Result,
     infra::{
@@ -20,7 +23,7 @@ pub(super) async fn register_subscriptions(tx: &Tx, registry: &JobRegistry) -> R
     let mut subscriptions = registry.subscriptions.clone();
     subscriptions.sort_unstable();
     subscriptions.dedup();
-    let rows = subscriptions.into_iter().map(|(consumer, event_type)| event_subscription::ActiveModel {
+    let rows = subscriptions.into_iter().map(|Subscription { consumer, event_type }| event_subscription::ActiveModel {
         consumer: Set(consumer.to_owned()),
         event_type: Set(event_type.to_owned()),
         created_at: Set(tx.now()),

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::claim::{ClaimRequest, ClaimedJob};
+use super::claimed_job::{ClaimRequest, ClaimedJob};
 use crate::{
     base::Result,
     infra::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use cron::Schedule as Cron;
 use futures_util::future::BoxFuture;
 
-use super::{BackgroundJob, JobOutcome, claim::ClaimedJob};
+use super::{BackgroundJob, JobOutcome, claimed_job::ClaimedJob};
 use crate::{
     base::Result,
     infra::{
@@ -86,6 +86,13 @@ pub(super) struct JobRegistration {
     pub(super) mode: ExecutionMode,
 }
 
+/// An event type that a consumer handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Subscription {
+    pub(super) consumer: &'static str,
+    pub(super) event_type: &'static str,
+}
+
 /// A schedule by name.
 pub(super) struct ScheduleEntry {
     pub(super) name: &'static str,
@@ -96,8 +103,7 @@ pub(super) struct ScheduleEntry {
 /// All event handlers, job handlers and schedules; `crate::job_registry` builds the application's.
 #[derive(Default)]
 pub struct JobRegistry {
-    /// The subscriptions: consumer name and event kind.
-    pub(super) subscriptions: Vec<(&'static str, &'static str)>,
+    pub(super) subscriptions: Vec<Subscription>,
     pub(super) registrations: BTreeMap<String, JobRegistration>,
     pub(super) schedules: Vec<ScheduleEntry>,
     /// The kinds that were registered twice.
@@ -123,7 +129,7 @@ impl JobRegistry {
                 handler.handle(tx, &event).await
             })
         });
-        self.subscriptions.push((name, E::KIND));
+        self.subscriptions.push(Subscription { consumer: name, event_type: E::KIND });
         let registration =
             JobRegistration { queue: name, max_attempts: None, mode: ExecutionMode::Transactional(handler_fn) };
         self.register_kind(format!("{name}/{}", E::KIND), registration)
@@ -198,14 +204,16 @@ impl JobRegistry {
     /// Returns a message for the developer.
     pub fn validate(&self) -> Result<(), String> {
         if let Some(kind) = self.duplicate_kinds.first() {
-            return Err(format!("two things would be done as `{kind}`"));
+            return Err(format!("`{kind}` is registered twice"));
         }
-        if let Some((name, _)) = self.subscriptions.iter().find(|(name, _)| name.contains('/')) {
-            return Err(format!("`{name}` cannot be the name of a consumer: a / ends it"));
+        if let Some(Subscription { consumer, .. }) =
+            self.subscriptions.iter().find(|subscription| subscription.consumer.contains('/'))
+        {
+            return Err(format!("`{consumer}` is not a valid name of a consumer: it contains a /"));
         }
         for entry in &self.schedules {
             if let Err(error) = &entry.schedule {
-                return Err(format!("`{}` of {} is no line of cron: {error}", entry.cron_expression, entry.name));
+                return Err(format!("`{}` of {} is not a cron expression: {error}", entry.cron_expression, entry.name));
             }
         }
         Ok(())

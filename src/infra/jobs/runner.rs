@@ -18,8 +18,10 @@ use crate::base::Result;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The interval at which the subscriptions are registered again.
 const SUBSCRIPTION_REFRESH_INTERVAL: TimeDelta = TimeDelta::hours(1);
-/// The number of attempts to release unfinished jobs at shutdown, and their interval.
-const RELEASE_ATTEMPTS: (u32, Duration) = (40, Duration::from_millis(50));
+/// The number of attempts to release unfinished jobs at shutdown.
+const RELEASE_ATTEMPTS: u32 = 40;
+/// The interval of those attempts.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The pending work, from one query.
 #[derive(Debug, Default)]
@@ -168,7 +170,7 @@ impl Worker {
         let mut registered_at = db.now();
         loop {
             tokio::time::sleep(lease_duration / 3).await;
-            if let Err(error) = claim::extend_leases(db, (&self.id, lease_duration), &self.running_job_ids()).await {
+            if let Err(error) = claim::extend_leases(db, &self.id, &self.running_job_ids(), lease_duration).await {
                 tracing::warn!(error = error.log_message(), "could not extend job leases");
             }
             if db.now() - registered_at < SUBSCRIPTION_REFRESH_INTERVAL {
@@ -197,7 +199,7 @@ impl Worker {
         tracing::warn!(jobs = job_ids.len(), "jobs still running at shutdown; releasing them");
         let mut remaining = job_ids.len() as u64;
         // The rows of an aborted transaction are locked until the database has noticed the abort.
-        for _ in 0..RELEASE_ATTEMPTS.0 {
+        for _ in 0..RELEASE_ATTEMPTS {
             match claim::release_jobs(&self.context.db, &self.id, &job_ids).await {
                 Ok(released_count) => remaining = remaining.saturating_sub(released_count),
                 Err(error) => {
@@ -207,7 +209,7 @@ impl Worker {
             if remaining == 0 {
                 return;
             }
-            tokio::time::sleep(RELEASE_ATTEMPTS.1).await;
+            tokio::time::sleep(RELEASE_INTERVAL).await;
         }
     }
 }

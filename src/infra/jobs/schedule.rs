@@ -8,7 +8,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::{
-    insert_job,
+    background_job::insert_job,
     registry::{JobRegistry, SCHEDULE_QUEUE, ScheduleEntry},
 };
 pub use crate::infra::entity::schedule::Model as ScheduleRow;

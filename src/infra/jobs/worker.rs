@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::{
     JobOutcome,
-    claim::{self, ClaimRequest, ClaimedJob},
+    claim::{self, FinishedAttempt, RetryPolicy},
+    claimed_job::{ClaimRequest, ClaimedJob},
     outbox_relay, queries,
     registry::{ExecutionMode, JobRegistry},
     schedule,
@@ -132,9 +133,9 @@ impl Worker {
         let outcome = match self.execution_mode(job) {
             // Its workers disappeared so often that the job may be what crashes them.
             _ if self.has_exhausted_attempts(job) => {
-                Some(JobOutcome::Fail("the worker was gone before it ended".into()))
+                Some(JobOutcome::Fail("the worker stopped before the job was done".into()))
             }
-            None => Some(JobOutcome::Fail("nobody knows how to do this".into())),
+            None => Some(JobOutcome::Fail("no handler is registered for this kind of job".into())),
             Some(ExecutionMode::NonTransactional(handler)) => catch_panic(handler(&self.context, job)).await,
             Some(ExecutionMode::Transactional(handler)) => {
                 let outcome = catch_panic(db.write(async |tx| {
@@ -157,15 +158,16 @@ impl Worker {
                 }
             }
         };
-        let outcome = outcome.unwrap_or_else(|| JobOutcome::Retry("it broke off".into()));
+        let outcome = outcome.unwrap_or_else(|| JobOutcome::Retry("the handler panicked".into()));
         match &outcome {
             JobOutcome::Done => {}
             JobOutcome::Retry(reason) | JobOutcome::Fail(reason) => {
                 tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempts, reason = reason, "job failed");
             }
         }
-        let config = &self.context.config.jobs;
-        if let Err(error) = claim::store_outcome(db, &self.id, job, (outcome, self.max_attempts(job), config)).await {
+        let retry_policy = RetryPolicy { max_attempts: self.max_attempts(job), config: &self.context.config.jobs };
+        let finished = FinishedAttempt { job, outcome };
+        if let Err(error) = claim::store_outcome(db, &self.id, finished, retry_policy).await {
             // The job is retried when its lease expires.
             tracing::warn!(job = job.id, kind = job.kind, error = error.log_message(), "could not store job result");
         }

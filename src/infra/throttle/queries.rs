@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::ThrottleSubject;
+use super::subject::ThrottleSubject;
 use crate::{
     base::Result,
     infra::{Tx, entity::throttle, sql_builder::query_rows},

@@ -329,7 +329,7 @@ impl ProductUpsertInput {
             }
             (None, Some(slug), _) => ProductSelector::Slug(slug.clone()),
             (None, None, Some(sku)) => ProductSelector::Sku(sku.clone()),
-            (None, None, None) => return Err(Error::bad_input(&path, "say the product's id, its slug or its sku")),
+            (None, None, None) => return Err(Error::bad_input(&path, "give the product's id, its slug or its sku")),
         };
         let expected_version =
             expected_version.map(|version| ExpectedVersion { version, path: format!("{path}.expectedVersion") });

@@ -95,7 +95,7 @@ impl DocumentConverter<'_> {
         let text = variable.ty.to_string();
         let var_type = Type::new(&text).ok_or_else(|| {
             ServerError::new(
-                format!("\"{text}\" is no type."),
+                format!("\"{text}\" is not a type."),
                 Some(self.lines.position_of_span(variable.ty.location())),
             )
         })?;
@@ -208,7 +208,7 @@ impl DocumentConverter<'_> {
 
     fn convert_number(&self, text: &str, value: &Node<ast::Value>) -> Result<Number, ServerError> {
         let out_of_range = || {
-            let message = "The number is larger than any that can be read.";
+            let message = "The number is too large.";
             ServerError::new(message, Some(self.lines.position_of_span(value.location())))
         };
         text.parse().map_err(|_| out_of_range())

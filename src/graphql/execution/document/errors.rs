@@ -21,7 +21,10 @@ const MISSING_SUBFIELDS: &str = "MissingSubselection";
 /// Returns the error for a null byte at a path.
 #[must_use]
 pub fn null_byte_error(path: &str) -> ServerError {
-    error_with_code(format!("A text may not hold a null byte; one is in {path}."), PublicErrorCode::BadUserInput)
+    error_with_code(
+        format!("A text must not contain a null byte; there is one in {path}."),
+        PublicErrorCode::BadUserInput,
+    )
 }
 
 /// Returns the error for a document that exceeds a limit.

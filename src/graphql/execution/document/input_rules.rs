@@ -89,7 +89,7 @@ impl<'a> InputRuleVisitor<'a> {
 
     fn visit_directives(&mut self, directives: &'a DirectiveList) {
         for directive in directives {
-            if let Some(definition) = super::validation_schema().directive_definitions.get(&directive.name) {
+            if let Some(definition) = super::schema::validation_schema().directive_definitions.get(&directive.name) {
                 self.visit_arguments(&directive.arguments, &definition.arguments);
             }
         }
@@ -122,8 +122,9 @@ impl<'a> InputRuleVisitor<'a> {
                         );
                     }
                 }
-                let input_object = position
-                    .and_then(|position| super::validation_schema().get_input_object(position.ty.inner_named_type()));
+                let input_object = position.and_then(|position| {
+                    super::schema::validation_schema().get_input_object(position.ty.inner_named_type())
+                });
                 if let Some(input_object) = input_object {
                     self.check_one_of(input_object, fields, value.location());
                 }

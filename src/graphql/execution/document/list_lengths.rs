@@ -46,7 +46,8 @@ pub(super) fn check_list_lengths(
     if !has_repeated_field {
         return Ok(());
     }
-    let Err(validation_failure) = insert_list_lengths(ast).to_executable_validate(super::validation_schema()) else {
+    let Err(validation_failure) = insert_list_lengths(ast).to_executable_validate(super::schema::validation_schema())
+    else {
         return Ok(());
     };
     let conflicts = collect_errors(&validation_failure.errors, lines, |item| {

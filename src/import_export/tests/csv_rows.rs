@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{quote_tracker::MAX_ROW_BYTES, *};
+use crate::import_export::{catalog_entry::RowError, catalog_reader::open_catalog};
 
 fn read_rows(text: &[u8]) -> Vec<Result<(u64, String), RowError>> {
     let Ok((_, rows)) = CsvRows::open(text, Tz::UTC) else {
@@ -22,7 +23,7 @@ fn row_error(line: u64, reason: &str) -> Result<(u64, String), RowError> {
 fn row_lines_match_the_file() {
     let text =
         b"\xEF\xBB\xBF\"Handle\", Title \r\na,\"two\r\nlines\"\r\n\r\n,\r\nb,\"a \"\"b\"\" c\"\r\nc,6\" pipe\r\n";
-    let rejected = row_error(2, "column \"Title\" holds the control character \\u{d}");
+    let rejected = row_error(2, "column \"Title\" contains the control character \\u{d}");
     let accepted = |line, title: &str| Ok((line, title.to_owned()));
     assert_eq!(read_rows(text), [rejected, accepted(6, "a \"b\" c"), accepted(7, "6\" pipe")]);
 }
@@ -34,9 +35,9 @@ fn invalid_row_is_reported_and_the_next_is_read() {
         read_rows(text),
         [
             Ok((2, String::new())),
-            row_error(3, "the row has too many cells: 3, where the header names 2"),
+            row_error(3, "the row has too many cells: 3; the header has 2"),
             row_error(4, "column \"Title\" on line 4 is not UTF-8"),
-            row_error(5, "column \"Title\" holds the control character \\u{0}"),
+            row_error(5, "column \"Title\" contains the control character \\u{0}"),
             Ok((6, "good".to_owned())),
         ]
     );
@@ -86,7 +87,7 @@ fn semicolons_and_tabs_are_recognized_by_the_header() {
 fn padded_and_short_rows_are_accepted() {
     let text = b"Handle,Title,,\na,A,, \nb\nc,C,,x\nd,D,,,,,\n,,,,\n";
     let accepted = |line, title: &str| Ok((line, title.to_owned()));
-    let rejected = row_error(4, "the row has too many cells: 4, where the header names 2");
+    let rejected = row_error(4, "the row has too many cells: 4; the header has 2");
     assert_eq!(read_rows(text), [accepted(2, "A"), accepted(3, ""), rejected, accepted(5, "D")]);
 }
 
@@ -105,7 +106,8 @@ fn windows_1252_read_as_latin_1_is_repaired_with_a_note() {
     };
     let Some(Ok(row)) = rows.next() else { panic!("the row was rejected") };
     assert_eq!(row.cell("Title"), Some("Lamp™"));
-    let note = "column \"Title\" holds Windows-1252 read as Latin-1 (the control character \\u{99}) and was repaired";
+    let note =
+        "column \"Title\" contains Windows-1252 read as Latin-1 (the control character \\u{99}) and was repaired";
     assert_eq!(row.repairs, [note]);
     assert!(rows.next().is_some_and(|row| row.is_ok_and(|row| row.repairs.is_empty())));
 }
