@@ -16,6 +16,7 @@ use crate::{
         events::{ProductPublished, ProductsChanged},
         loader::{self, ProductImage},
         projection::VariantColumns,
+        queries::search_index::store_search_documents,
         sanitize, search,
     },
     infra::{Tx, eq_any},
@@ -241,5 +242,5 @@ async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
         }
         descriptions.get(product_id).into_iter().flatten().for_each(|description| document.add_text(&description.text));
     }
-    search::store_search_documents(tx, &documents).await
+    store_search_documents(tx, &documents).await
 }
