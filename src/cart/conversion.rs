@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::queries::{CartContents, CartTarget, load_cart_contents, lock_cart};
+use super::{
+    access::{CartContents, CartTarget, lock_cart},
+    entity::cart,
+    queries::{load_cart_contents, reopen_only_cart},
+};
 use crate::{
     base::Result,
     customer::PostalAddress,
     identity::{Caller, account_access},
-    infra::{SqlBuilder, Tx},
+    infra::Tx,
     pricing::SellableVariant,
 };
 
@@ -73,29 +77,16 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
     })
 }
 
-/// Returns the statement that closes a cart as converted to this order.
-#[must_use]
-pub fn close_cart(tx: &Tx, cart_id: i64, order_id: i64) -> SqlBuilder {
-    let mut sql = tx.sql();
-    sql.push("UPDATE cart SET status = 'ordered', order_id = ").bind(order_id);
-    sql.push(", version = version + 1, updated_at = ").bind(tx.now());
-    sql.push(" WHERE status = 'open' AND id = ").bind(cart_id);
-    sql
-}
-
 /// Reopens the cart of an order whose payment was declined, unless the customer has another open cart. Locks the
 /// account, so that no other cart is created concurrently.
 pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("SELECT account_id FROM cart WHERE account_id IS NOT NULL AND order_id = ").bind(order_id);
-    if let Some(row) = tx.query_one_raw(sql.into_statement()).await? {
-        account_access::lock_account(tx, row.try_get_by(0)?).await?;
+    let owner = cart::Entity::find()
+        .filter(cart::Column::OrderId.eq(order_id))
+        .filter(cart::Column::AccountId.is_not_null())
+        .select_only()
+        .column(cart::Column::AccountId);
+    if let Some(account_id) = owner.into_tuple::<i64>().one(tx).await? {
+        account_access::lock_account(tx, account_id).await?;
     }
-    let mut sql = tx.sql();
-    sql.push("UPDATE cart SET status = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
-    sql.push(" WHERE status = 'ordered' AND order_id = ").bind(order_id).push(
-        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.status = 'open' AND other.account_id = cart.account_id)",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    reopen_only_cart(tx, order_id).await
 }

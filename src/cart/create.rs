@@ -3,9 +3,9 @@
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveModel, QuerySelect, sea_query::LockType};
 
 use super::{
+    access::{LockedCart, caller_account_id, find_open_cart},
     entity::cart::{self, CartStatus},
     lines::{self, LineChange, LineMode, LineRequest},
-    queries::{LockedCart, caller_account_id, find_open_cart},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode},

@@ -3,8 +3,9 @@
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 
 use super::{
+    access::{CartTarget, LockedCart, caller_account_id, lock_cart},
     entity::cart,
-    queries::{CartTarget, LockedCart, caller_account_id, load_cart_contents, lock_cart},
+    queries::load_cart_contents,
 };
 use crate::{
     base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode},

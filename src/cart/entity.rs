@@ -76,7 +76,8 @@ pub mod cart_line {
 }
 
 /// A cart line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::FromQueryResult)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::DerivePartialModel)]
+#[sea_orm(entity = "cart_line::Entity")]
 pub struct CartLineRow {
     /// The variant's primary key.
     pub variant_id: i64,

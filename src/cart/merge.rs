@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, FromQueryResult, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use super::{
+    access::{CartContents, LockedCart, ensure_open, is_cart_token},
     create,
     entity::{
         CartLineRow,
         cart::{self, CartStatus},
+        cart_line,
     },
-    lines::{self, MAX_CART_LINES},
-    queries::{CartContents, LockedCart, ensure_open, is_cart_token},
+    lines::MAX_CART_LINES,
+    queries::{lock_both_carts, write_lines},
 };
 use crate::{
     base::{Error, Result},
@@ -63,18 +65,6 @@ pub async fn merge_guest_cart_at_login(db: &Db, account: i64, token: &str) {
     }
 }
 
-/// Locks the cart with this token and the customer's open cart, in primary key order.
-async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Result<Vec<cart::Model>> {
-    let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE token = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
-    sql.bind(account).push(") OR status = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
-    if sql.is_postgres() {
-        sql.push(" FOR NO KEY UPDATE");
-    }
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
-}
-
 async fn assign_cart_to_account(tx: &Tx, mut row: cart::Model, account: i64) -> Result<LockedCart> {
     row.account_id = Some(account);
     let row = update_cart(tx, row).await?;
@@ -82,11 +72,12 @@ async fn assign_cart_to_account(tx: &Tx, mut row: cart::Model, account: i64) -> 
 }
 
 async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart: cart::Model) -> Result<LockedCart> {
-    let (customer_lines, guest_lines) = load_lines_of_both(tx, customer_cart.id, guest_cart.id).await?;
+    let LinesOfBoth { customer: customer_lines, guest: guest_lines } =
+        load_lines_of_both(tx, customer_cart.id, guest_cart.id).await?;
     let variant_ids: Vec<i64> = customer_lines.iter().chain(&guest_lines).map(|line| line.variant_id).collect();
     let variants = load_sellable_variants(tx, tx.now(), &variant_ids).await?;
     let (lines, changed) = merge_lines(&customer_lines, &guest_lines, &variants);
-    lines::write_lines(tx, customer_cart.id, &changed).await?;
+    write_lines(tx, customer_cart.id, &changed).await?;
     // Values of the customer's cart take precedence over those of the guest cart.
     customer_cart.email = customer_cart.email.or(guest_cart.email.take());
     customer_cart.phone = customer_cart.phone.or(guest_cart.phone.take());
@@ -96,9 +87,7 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
     customer_cart.note = customer_cart.note.or(guest_cart.note.take());
     let owner = customer_cart.account_id;
     let customer_cart = update_cart(tx, customer_cart).await?;
-    let mut sql = tx.sql();
-    sql.push("DELETE FROM cart_line WHERE cart_id = ").bind(guest_cart.id);
-    tx.execute_raw(sql.into_statement()).await?;
+    cart_line::Entity::delete_many().filter(cart_line::Column::CartId.eq(guest_cart.id)).exec(tx).await?;
     let emptied = cart::Model {
         account_id: owner,
         status: CartStatus::Merged,
@@ -114,22 +103,25 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
     Ok(LockedCart { row: customer_cart, contents: CartContents { lines, variants } })
 }
 
+/// The lines of the two carts.
+struct LinesOfBoth {
+    customer: Vec<CartLineRow>,
+    guest: Vec<CartLineRow>,
+}
+
 /// Loads the lines of the customer's cart and of the guest cart. Statements: 1.
-async fn load_lines_of_both(
-    tx: &Tx,
-    customer_cart_id: i64,
-    guest_cart_id: i64,
-) -> Result<(Vec<CartLineRow>, Vec<CartLineRow>)> {
-    let mut sql = tx.sql();
-    sql.push("SELECT cart_id, variant_id, position, quantity, unit_price FROM cart_line WHERE ");
-    sql.eq_any("cart_id", [customer_cart_id, guest_cart_id]).push(" ORDER BY position, variant_id");
-    let (mut customer_lines, mut guest_lines) = (Vec::new(), Vec::new());
-    for row in &tx.query_all_raw(sql.into_statement()).await? {
-        let cart_id: i64 = row.try_get("", "cart_id")?;
-        let line = CartLineRow::from_query_result(row, "")?;
-        if cart_id == customer_cart_id { customer_lines.push(line) } else { guest_lines.push(line) }
+async fn load_lines_of_both(tx: &Tx, customer_cart_id: i64, guest_cart_id: i64) -> Result<LinesOfBoth> {
+    let query = cart_line::Entity::find()
+        .filter(cart_line::Column::CartId.is_in([customer_cart_id, guest_cart_id]))
+        .order_by_asc(cart_line::Column::Position)
+        .order_by_asc(cart_line::Column::VariantId);
+    let mut lines = LinesOfBoth { customer: Vec::new(), guest: Vec::new() };
+    for row in query.all(tx).await? {
+        let cart_line::Model { cart_id, variant_id, position, quantity, unit_price, .. } = row;
+        let line = CartLineRow { variant_id, position, quantity, unit_price };
+        if cart_id == customer_cart_id { lines.customer.push(line) } else { lines.guest.push(line) }
     }
-    Ok((customer_lines, guest_lines))
+    Ok(lines)
 }
 
 /// Merges the lines of two carts. Returns all lines and those to write. A line of a sold-out variant is kept with

@@ -1,6 +1,7 @@
 //! Carts. A guest cart is accessed by its secret token, a customer's cart by the customer on every device.
 
 pub mod entity;
+pub mod access;
 pub mod queries;
 pub mod lines;
 pub mod create;
@@ -12,7 +13,8 @@ pub mod limits;
 pub mod retention;
 pub mod privacy;
 
-pub use conversion::{CartDetails, CheckedOutCart, close_cart, lock_cart_for_checkout, reopen_cart};
+pub use access::{CartContents, CartTarget, LockedCart, find_cart_by_token, find_open_cart};
+pub use conversion::{CartDetails, CheckedOutCart, lock_cart_for_checkout, reopen_cart};
 pub use create::create_cart;
 pub use entity::{
     CartLineRow,
@@ -20,6 +22,6 @@ pub use entity::{
 };
 pub use limits::limit_cart_changes;
 pub use merge::{merge_guest_cart, merge_guest_cart_at_login};
-pub use queries::{CartContents, CartTarget, LockedCart};
+pub use queries::close_cart;
 pub use retention::delete_expired_carts;
 pub use validation::CartIssue;

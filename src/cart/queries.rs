@@ -1,136 +1,26 @@
-//! Cart queries: by token, or by the customer who owns the cart.
+//! Statements on carts as text: several tables or rows at once, parts of a batch, and bulk upserts.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, FromQueryResult};
 
-use super::entity::{
-    CartLineRow,
-    cart::{self, CartStatus},
+use super::{
+    access::CartContents,
+    entity::{CartLineRow, cart, cart_line},
 };
 use crate::{
-    base::{Error, Result, VersionedTarget, error::PublicErrorCode},
-    identity::{Caller, Permission},
-    infra::{SqlBuilder, Tx},
-    pricing::{SellableVariant, sellable_variant},
+    base::Result,
+    infra::{
+        Batch, SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
+    pricing::{SellableVariant, queries as pricing_queries},
 };
 
-/// The length of a cart token. Characters.
-const CART_TOKEN_LENGTH: usize = 43;
-
-/// The cart to change, by its token, with the caller.
-pub type CartTarget<'a> = VersionedTarget<&'a str, Caller>;
-
-/// The lines of a cart and their sellable variants.
-#[derive(Debug, Clone, Default)]
-pub struct CartContents {
-    /// The lines, in order.
-    pub lines: Vec<CartLineRow>,
-    /// The sellable variants by primary key.
-    pub variants: HashMap<i64, SellableVariant>,
-}
-
-/// A locked cart with its contents at that version, read in the same transaction.
-#[derive(Debug, Clone)]
-pub struct LockedCart {
-    /// The cart.
-    pub row: cart::Model,
-    /// The contents.
-    pub contents: CartContents,
-}
-
-impl LockedCart {
-    /// Loads the contents of a locked cart. Statements: 1.
-    pub async fn load(tx: &Tx, row: cart::Model) -> Result<Self> {
-        let contents = load_cart_contents(tx, row.id, &[], tx.now()).await?;
-        Ok(Self { row, contents })
-    }
-}
-
-/// Returns the account of a user; `None` for guests and API keys.
-#[must_use]
-pub const fn caller_account_id(caller: Caller) -> Option<i64> {
-    match caller {
-        Caller::User { account_id: account, .. } => Some(account),
-        Caller::Anonymous | Caller::ApiKey { .. } => None,
-    }
-}
-
-/// Returns whether a string has the format of a cart token. Others are rejected without a query.
-#[must_use]
-pub fn is_cart_token(token: &str) -> bool {
-    token.len() == CART_TOKEN_LENGTH && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// Returns a cart by its token: a guest cart to any caller, a customer's cart to the customer, any cart to staff with
-/// `OrderRead`. Statements: 1.
-pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: Caller) -> Result<Option<cart::Model>> {
-    if !is_cart_token(token) {
-        return Ok(None);
-    }
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE token = ").bind(token);
-    if !caller.permissions().has(Permission::OrderRead) {
-        push_access_condition(&mut sql, caller);
-    }
-    query_cart(db, sql).await
-}
-
-/// Returns a customer's open cart, if any. Statements: 1.
-pub async fn find_open_cart(db: &impl ConnectionTrait, account: i64) -> Result<Option<cart::Model>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM cart WHERE status = 'open' AND account_id = ").bind(account);
-    query_cart(db, sql).await
-}
-
-/// Locks an open cart until the end of the transaction. Every change of a cart locks it first, so that concurrent
-/// changes are serialized. Statements: 1.
-///
-/// # Errors
-/// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open,
-/// `VersionConflict` if the version differs.
-pub async fn lock_cart(tx: &Tx, target: CartTarget<'_>) -> Result<cart::Model> {
-    let missing =
-        || Error::user(PublicErrorCode::NotFound, "id", "there is no such cart; it may have expired: begin a new one");
-    if !is_cart_token(target.id) {
-        return Err(missing());
-    }
-    let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE token = ").bind(target.id);
-    push_access_condition(&mut sql, target.scope);
-    if sql.is_postgres() {
-        sql.push(" FOR NO KEY UPDATE");
-    }
-    let row = query_cart(tx, sql).await?.ok_or_else(missing)?;
-    ensure_open(&row)?;
-    target.check_version(row.version)?;
-    Ok(row)
-}
-
-/// Checks that a cart is open.
-///
-/// # Errors
-/// Returns `IllegalTransition` if it has been ordered or merged.
-pub fn ensure_open(row: &cart::Model) -> Result<()> {
-    let message = match row.status {
-        CartStatus::Open => return Ok(()),
-        CartStatus::Ordered => "this cart has been ordered; begin a new one",
-        CartStatus::Merged => "what was in this cart is in your other cart; go on with that one",
-    };
-    Err(Error::user(PublicErrorCode::IllegalTransition, "id", message))
-}
-
-/// Loads the lines of a cart, in order. Statements: 1.
-pub async fn load_cart_lines(db: &impl ConnectionTrait, cart: i64) -> Result<Vec<CartLineRow>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT variant_id, position, quantity, unit_price FROM cart_line WHERE cart_id = ").bind(cart);
-    sql.push(" ORDER BY position, variant_id");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| CartLineRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
-}
-
 /// Loads the lines of a cart, and the sellable variants of the lines and of `variants`. Statements: 1.
+///
+/// As text, because it reads the stock of the variants too, in the hot path of every change of a cart.
 pub async fn load_cart_contents(
     db: &impl ConnectionTrait,
     cart: i64,
@@ -139,9 +29,9 @@ pub async fn load_cart_contents(
 ) -> Result<CartContents> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT l.position, l.quantity, l.unit_price, ")
-        .push(sellable_variant::SELLABLE_VARIANT_COLUMNS)
+        .push(pricing_queries::SELLABLE_VARIANT_COLUMNS)
         .push(" FROM ")
-        .push(sellable_variant::SELLABLE_VARIANT_TABLES);
+        .push(pricing_queries::SELLABLE_VARIANT_TABLES);
     sql.push(" LEFT JOIN cart_line AS l ON l.variant_id = v.id AND l.cart_id = ").bind(cart).push(" WHERE v.id ");
     let postgres = sql.is_postgres();
     sql.push(if postgres { "= ANY(ARRAY(" } else { "IN (" });
@@ -161,15 +51,137 @@ pub async fn load_cart_contents(
     Ok(contents)
 }
 
-/// Restricts a query to guest carts and the caller's own carts.
-fn push_access_condition(sql: &mut SqlBuilder, caller: Caller) {
-    match caller_account_id(caller) {
-        Some(account) => sql.push(" AND (account_id IS NULL OR account_id = ").bind(account).push(")"),
-        None => sql.push(" AND account_id IS NULL"),
-    };
+/// Locks the cart with this token and the customer's open cart, in primary key order. Statements: 1.
+///
+/// As text, because it locks several rows in one order, each by an index of its own.
+pub(super) async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Result<Vec<cart::Model>> {
+    let mut sql = tx.sql();
+    sql.push("SELECT * FROM cart WHERE token = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
+    sql.bind(account).push(") OR status = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
+    if sql.is_postgres() {
+        sql.push(" FOR NO KEY UPDATE");
+    }
+    let rows = tx.query_all_raw(sql.into_statement()).await?;
+    Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
 
-async fn query_cart(db: &impl ConnectionTrait, sql: SqlBuilder) -> Result<Option<cart::Model>> {
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    Ok(row.map(|row| cart::Model::from_query_result(&row, "")).transpose()?)
+/// Upserts lines of a locked cart and increments its version. Statements: 1 on PostgreSQL, 2 on SQLite.
+///
+/// As text, because both writes are one batch.
+pub(super) async fn write_lines_and_version(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> Result<()> {
+    let mut batch = Batch::default();
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET version = version + 1, updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(cart_id);
+    batch.add(sql);
+    tx.query_batch(batch, upsert_lines(tx, cart_id, lines)).await?;
+    Ok(())
+}
+
+/// Upserts lines of a locked cart. Statements: 1, none without lines.
+pub(super) async fn write_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> Result<()> {
+    if !lines.is_empty() {
+        tx.execute_raw(upsert_lines(tx, cart_id, lines).into_statement()).await?;
+    }
+    Ok(())
+}
+
+/// Returns the statement that upserts lines: a bulk insert with a conflict clause.
+fn upsert_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> SqlBuilder {
+    let to_row = |line: &CartLineRow| cart_line::ActiveModel {
+        cart_id: Set(cart_id),
+        variant_id: Set(line.variant_id),
+        position: Set(line.position),
+        quantity: Set(line.quantity),
+        unit_price: Set(line.unit_price),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+    };
+    let mut sql = tx.sql();
+    sql.insert_models(&lines.iter().map(to_row).collect::<Vec<_>>()).push(
+        " ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = excluded.quantity, \
+         unit_price = excluded.unit_price, updated_at = excluded.updated_at",
+    );
+    sql
+}
+
+/// Returns the statement that closes a cart as converted to this order: a part of the batch that places it.
+#[must_use]
+pub fn close_cart(tx: &Tx, cart_id: i64, order_id: i64) -> SqlBuilder {
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET status = 'ordered', order_id = ").bind(order_id);
+    sql.push(", version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE status = 'open' AND id = ").bind(cart_id);
+    sql
+}
+
+/// Reopens the cart of an order, unless the customer has another open cart. Statements: 1.
+///
+/// As text, because the table is compared with itself.
+pub(super) async fn reopen_only_cart(tx: &Tx, order_id: i64) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("UPDATE cart SET status = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
+    sql.push(" WHERE status = 'ordered' AND order_id = ").bind(order_id).push(
+        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.status = 'open' AND other.account_id = cart.account_id)",
+    );
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
+}
+
+/// Which carts expire.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ExpiringCarts {
+    /// Open carts of customers.
+    Customer,
+    /// Guest carts, and carts that are not open.
+    Other,
+}
+
+/// Deletes up to `limit` carts that were not updated since a time; returns their number. Statements: 1.
+///
+/// As text, because carts locked by a concurrent transaction, which updates them, are skipped.
+pub(super) async fn delete_expired_batch(
+    tx: &Tx,
+    carts: ExpiringCarts,
+    cutoff: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64> {
+    // The conditions of the two indexes.
+    let condition = match carts {
+        ExpiringCarts::Customer => "account_id IS NOT NULL AND status = 'open'",
+        ExpiringCarts::Other => "(account_id IS NULL OR status <> 'open')",
+    };
+    let mut sql = tx.sql();
+    sql.push("DELETE FROM cart WHERE id IN (SELECT id FROM cart WHERE ").push(condition).push(" AND updated_at < ");
+    sql.bind(cutoff).push(&format!(" ORDER BY updated_at LIMIT {limit}"));
+    sql.push(if sql.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
+    Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+}
+
+/// A cart line of a data export.
+#[derive(Debug, FromQueryResult)]
+pub(super) struct ExportedCartLine {
+    /// The cart.
+    pub(super) cart_id: i64,
+    /// The variant.
+    pub(super) variant_id: i64,
+    /// The SKU of the variant.
+    pub(super) sku: String,
+    /// The quantity.
+    pub(super) quantity: i64,
+    /// When the line was added.
+    pub(super) created_at: DateTime<Utc>,
+}
+
+/// Loads the lines of carts with their SKUs, by cart. Statements: 1.
+///
+/// As text, because it joins the table of another module.
+pub(super) async fn load_exported_lines(
+    db: &impl ConnectionTrait,
+    cart_ids: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, Vec<ExportedCartLine>>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT l.cart_id, l.variant_id, v.sku, l.quantity, l.created_at FROM cart_line AS l ");
+    sql.push("JOIN variant AS v ON v.id = l.variant_id WHERE ");
+    sql.eq_any("l.cart_id", cart_ids).push(" ORDER BY l.cart_id, l.position");
+    Ok(group_by_owner(query_rows(db, sql).await?, |line: &ExportedCartLine| line.cart_id))
 }

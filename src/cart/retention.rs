@@ -1,8 +1,6 @@
 //! Retention of carts: deletion of expired carts.
 
-use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
-
+use super::queries::{ExpiringCarts, delete_expired_batch};
 use crate::{
     base::Result,
     infra::{Db, Tx, config::CartConfig},
@@ -15,13 +13,14 @@ const EXPIRED_CART_BATCH_SIZE: u64 = 500;
 /// it concurrently.
 pub async fn delete_expired_carts(db: &Db, config: &CartConfig) -> Result<u64> {
     let retention_rules = [
-        ("(account_id IS NULL OR status <> 'open')", db.now() - config.guest_ttl),
-        ("account_id IS NOT NULL AND status = 'open'", db.now() - config.customer_ttl),
+        (ExpiringCarts::Other, db.now() - config.guest_ttl),
+        (ExpiringCarts::Customer, db.now() - config.customer_ttl),
     ];
     let mut total = 0;
-    for (condition, cutoff) in retention_rules {
+    for (carts, cutoff) in retention_rules {
         loop {
-            let deleted = db.write(async |tx| delete_expired_batch(tx, condition, cutoff).await).await?;
+            let delete_batch = async |tx: &Tx| delete_expired_batch(tx, carts, cutoff, EXPIRED_CART_BATCH_SIZE).await;
+            let deleted = db.write(delete_batch).await?;
             total += deleted;
             if deleted < EXPIRED_CART_BATCH_SIZE {
                 break;
@@ -29,14 +28,4 @@ pub async fn delete_expired_carts(db: &Db, config: &CartConfig) -> Result<u64> {
         }
     }
     Ok(total)
-}
-
-async fn delete_expired_batch(tx: &Tx, condition: &str, cutoff: DateTime<Utc>) -> Result<u64> {
-    let mut sql = tx.sql();
-    sql.push(&format!("DELETE FROM cart WHERE id IN (SELECT id FROM cart WHERE {condition} AND updated_at < "))
-        .bind(cutoff);
-    sql.push(&format!(" ORDER BY updated_at LIMIT {EXPIRED_CART_BATCH_SIZE}"));
-    // Carts locked by a concurrent transaction are being updated and are skipped.
-    sql.push(if sql.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
-    Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
 }

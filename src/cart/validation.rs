@@ -1,6 +1,6 @@
 //! Validation of carts before checkout. Issues do not block changes of the cart, but its order. Pure.
 
-use super::{entity::cart, queries::CartContents};
+use super::{access::CartContents, entity::cart};
 use crate::pricing::{PricingContext, SellableVariant, Unavailability};
 
 /// An issue that blocks the order, or that the shopper should confirm before it.

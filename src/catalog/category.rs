@@ -6,13 +6,13 @@ mod delete;
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
 use super::{category_tree, entity::category};
 use crate::{
     base::{Error, Result, text},
-    infra::{Tx, outbox::Event},
+    infra::{Tx, eq_any, outbox::Event},
 };
 
 pub use delete::{delete_category, restore_category};
@@ -255,7 +255,7 @@ pub async fn load_category_descriptions(
     category_ids: &[i64],
 ) -> Result<HashMap<i64, String>> {
     let rows: Vec<(i64, Option<String>)> = category::Entity::find()
-        .filter(category::Column::Id.is_in(category_ids.iter().copied()))
+        .filter(eq_any(db, category::Column::Id, category_ids.iter().copied()))
         .select_only()
         .columns([category::Column::Id, category::Column::Description])
         .into_tuple()

@@ -6,9 +6,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType},
+};
 
-use super::entity::category;
+use super::entity::{category, category_tree_version};
 use crate::{
     base::Result,
     infra::{Db, Tx},
@@ -179,25 +182,23 @@ impl CategoryTree {
 /// Locks the category tree until the transaction ends. All writes to the catalog take this lock first, which prevents
 /// deadlocks and keeps what they have read valid. No-op on SQLite, which has a single writer.
 pub async fn lock_category_tree(tx: &Tx) -> Result<()> {
-    if tx.sql().is_postgres() {
-        tx.execute_unprepared("SELECT version FROM category_tree_version FOR NO KEY UPDATE").await?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        category_tree_version::Entity::find().lock(LockType::NoKeyUpdate).one(tx).await?;
     }
     Ok(())
 }
 
 /// Increments the version of the tree, so that all caches reload it.
 pub async fn bump_tree_version(tx: &Tx) -> Result<()> {
-    tx.execute_unprepared("UPDATE category_tree_version SET version = version + 1").await?;
+    let next_version = Expr::col(category_tree_version::Column::Version).add(1);
+    let update = category_tree_version::Entity::update_many();
+    update.col_expr(category_tree_version::Column::Version, next_version).exec(tx).await?;
     Ok(())
 }
 
 /// Returns the current version of the tree, incremented by every change of a category.
 async fn load_tree_version(db: &impl ConnectionTrait) -> Result<i64> {
-    let row = db.query_one_raw(sea_orm::Statement::from_string(
-        db.get_database_backend(),
-        "SELECT version FROM category_tree_version",
-    ));
-    Ok(row.await?.map_or(Ok(0), |row| row.try_get("", "version"))?)
+    Ok(category_tree_version::Entity::find().one(db).await?.map_or(0, |row| row.version))
 }
 
 /// Cache of the current category tree.

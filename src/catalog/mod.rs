@@ -8,10 +8,8 @@ pub mod category;
 pub mod price;
 pub mod sanitize;
 pub mod search;
-pub mod product_filter;
+pub mod queries;
 pub mod loader;
-pub mod product_queries;
-pub mod facets;
 pub mod write;
 pub mod price_refresh;
 
@@ -19,5 +17,5 @@ pub use category_tree::{CategoryTree, CategoryTreeCache};
 pub use entity::{PublicationStatus, category as category_row, product, variant};
 pub use loader::ProductImage;
 pub use price_refresh::refresh_prices;
-pub use product_filter::CatalogFilter;
+pub use queries::{facets, product_filter, product_filter::CatalogFilter, product_queries};
 pub use write::{CategoryInput, DEFAULT_VARIANT_NAME as DEFAULT_VARIANT, ProductPatch, SaleInput, VariantPatch};

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::LockType,
+};
 
 use super::{entity::product, events::ProductsChanged, loader, price, projection::VariantColumns};
 use crate::{
     base::Result,
-    infra::{Db, Tx},
+    infra::{Db, Tx, eq_any},
 };
 
 /// Number of products updated per transaction.
@@ -40,12 +43,15 @@ async fn find_due_products(db: &Db, now: chrono::DateTime<chrono::Utc>) -> Resul
 
 async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()> {
     product_ids.sort_unstable();
-    if tx.sql().is_postgres() {
+    if tx.get_database_backend() == DbBackend::Postgres {
         // Edits of the variants lock the products too, so that the variants read next include their changes.
-        let mut sql = tx.sql();
-        sql.push("SELECT id FROM product WHERE ").eq_any("id", product_ids.iter().copied());
-        sql.push(" ORDER BY id FOR NO KEY UPDATE");
-        tx.execute_raw(sql.into_statement()).await?;
+        let locked = product::Entity::find()
+            .select_only()
+            .column(product::Column::Id)
+            .filter(eq_any(tx, product::Column::Id, product_ids.iter().copied()))
+            .order_by_asc(product::Column::Id)
+            .lock(LockType::NoKeyUpdate);
+        locked.into_tuple::<i64>().all(tx).await?;
     }
     let mut variants: HashMap<i64, Vec<_>> = loader::load_variants(tx, &product_ids, VariantColumns::ALL).await?;
     for product_id in &product_ids {

@@ -3,17 +3,14 @@
 //! Words are normalized and tokenized here, so that both databases return the same results. A word matches every word
 //! it is a prefix of; a word that is not a prefix of any is corrected to the nearest words of the vocabulary.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbBackend, IntoActiveModel};
+use sea_orm::{ConnectionTrait, DbBackend};
 
-use crate::{
-    base::{
-        Result,
-        search_token::{self, SearchToken, tokenize},
-        text,
-    },
-    infra::Tx,
+use crate::base::{
+    Result,
+    search_token::{self, SearchToken, tokenize},
+    text,
 };
 
 pub mod spelling;
@@ -149,8 +146,10 @@ fn tokenize_for_index(text: &str) -> impl Iterator<Item = String> {
 /// The indexed words of one product.
 #[derive(Debug, Default)]
 pub struct SearchDocument {
-    name_words: BTreeSet<String>,
-    other_words: BTreeSet<String>,
+    /// Words of the name.
+    pub(super) name_words: BTreeSet<String>,
+    /// Words of all other fields.
+    pub(super) other_words: BTreeSet<String>,
 }
 
 impl SearchDocument {
@@ -168,71 +167,6 @@ impl SearchDocument {
             self.other_words.insert(word);
         }
     }
-}
-
-/// Replaces the search documents of products.
-pub async fn store_search_documents(tx: &Tx, documents: &BTreeMap<i64, SearchDocument>) -> Result<()> {
-    let words: BTreeSet<&String> =
-        documents.values().flat_map(|document| document.name_words.iter().chain(&document.other_words)).collect();
-    // Letter pairs are never spelling candidates. Words are sorted, so that concurrent writers do not deadlock.
-    let words = words.into_iter().filter(|word| !word.starts_with(search_token::is_unspaced));
-    let rows: Vec<_> = words.map(|word| spelling::build_search_term(word).into_active_model().reset_all()).collect();
-    if !rows.is_empty() {
-        let mut sql = tx.sql();
-        sql.insert_models(&rows).push(" ON CONFLICT DO NOTHING");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    let rows =
-        documents.iter().map(|(product_id, document)| (*product_id, &document.name_words, &document.other_words));
-    if tx.sql().is_postgres() {
-        store_documents_postgres(tx, rows).await
-    } else {
-        store_documents_sqlite(tx, rows).await
-    }
-}
-
-type IndexedWords<'a> = &'a BTreeSet<String>;
-
-async fn store_documents_postgres(
-    tx: &Tx,
-    rows: impl Iterator<Item = (i64, IndexedWords<'_>, IndexedWords<'_>)>,
-) -> Result<()> {
-    let (mut product_ids, mut name_vectors, mut document_vectors) = (Vec::new(), Vec::new(), Vec::new());
-    let format_vector =
-        |words: &mut dyn Iterator<Item = &String>| words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
-    for (product_id, name_words, other_words) in rows {
-        product_ids.push(product_id);
-        name_vectors.push(format_vector(&mut name_words.iter()));
-        document_vectors.push(format_vector(&mut name_words.union(other_words)));
-    }
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO product_search (product_id, name, document) SELECT key, name::tsvector, every::tsvector FROM unnest(");
-    sql.bind_ints(product_ids).push(", ").bind_texts(name_vectors.iter().map(String::as_str)).push(", ");
-    sql.bind_texts(document_vectors.iter().map(String::as_str)).push(
-        ") AS new (key, name, every) \
-         ON CONFLICT (product_id) DO UPDATE SET name = excluded.name, document = excluded.document",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
-}
-
-async fn store_documents_sqlite(
-    tx: &Tx,
-    rows: impl Iterator<Item = (i64, IndexedWords<'_>, IndexedWords<'_>)>,
-) -> Result<()> {
-    let join_words = |words: IndexedWords<'_>| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    let rows: Vec<_> = rows
-        .map(|(product_id, name_words, other_words)| {
-            serde_json::json!([product_id, join_words(name_words), join_words(other_words)])
-        })
-        .collect();
-    let mut sql = tx.sql();
-    sql.push(
-        "REPLACE INTO product_search (rowid, name, document) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(",
-    );
-    sql.bind(serde_json::Value::Array(rows).to_string()).push(")");
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod match_variants;
 mod options;
 mod apply;
 mod variants;
+mod audit_fields;
 mod diff;
 mod plan;
 mod persist;

@@ -3,7 +3,8 @@
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait},
 };
 use serde_json::json;
 
@@ -188,14 +189,17 @@ async fn assign_defaults(tx: &Tx, mut row: address::Model, requested: AddressDef
 
 /// Clears these defaults on all addresses of an account.
 async fn clear_defaults(tx: &Tx, owner: i64, AddressDefaults { shipping, billing }: AddressDefaults) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push(&format!(
-        "UPDATE address SET is_default_shipping = is_default_shipping AND NOT {shipping}, \
-         is_default_billing = is_default_billing AND NOT {billing}, version = version + 1, updated_at = "
-    ));
-    sql.bind(tx.now()).push(" WHERE account_id = ").bind(owner);
-    sql.push(&format!(" AND (is_default_shipping AND {shipping} OR is_default_billing AND {billing})"));
-    tx.execute_raw(sql.into_statement()).await?;
+    let mut update = address::Entity::update_many()
+        .col_expr(address::Column::Version, Expr::col(address::Column::Version).add(1))
+        .col_expr(address::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(address::Column::AccountId.eq(owner));
+    let mut is_default = Condition::any();
+    let defaults = [(shipping, address::Column::IsDefaultShipping), (billing, address::Column::IsDefaultBilling)];
+    for (_, column) in defaults.into_iter().filter(|(is_cleared, _)| *is_cleared) {
+        update = update.col_expr(column, Expr::value(false));
+        is_default = is_default.add(column.eq(true));
+    }
+    update.filter(is_default).exec(tx).await?;
     Ok(())
 }
 

@@ -235,6 +235,6 @@ impl CartQuery {
     #[graphql(complexity = "CART_COST + child_complexity")]
     async fn cart(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the cart.")] id: ID) -> Result<Option<Cart>> {
         let context = request_context(ctx);
-        Ok(cart::queries::find_cart_by_token(&context.db, &id, context.caller).await?.map(Cart::from))
+        Ok(cart::find_cart_by_token(&context.db, &id, context.caller).await?.map(Cart::from))
     }
 }

@@ -158,7 +158,7 @@ impl Customer {
         let context = request_context(ctx);
         match context.caller {
             Caller::User { account_id, .. } if account_id == self.0.id => {
-                Ok(cart::queries::find_open_cart(&context.db, account_id).await?.map(Cart::from))
+                Ok(cart::find_open_cart(&context.db, account_id).await?.map(Cart::from))
             }
             _ => Ok(None),
         }

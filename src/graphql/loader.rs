@@ -176,7 +176,7 @@ batch_loader!(
 
 batch_loader!(
     /// Key of a variant's stock levels at each location.
-    LevelsOf, Arc<[StockLevelRow]>, |loaders, keys| inventory::movements::load_stock_levels(&loaders.db, keys)
+    LevelsOf, Arc<[StockLevelRow]>, |loaders, keys| inventory::stock_level::load_stock_levels(&loaders.db, keys)
 );
 
 /// Key of the list of all locations.

@@ -25,7 +25,7 @@ pub mod jobs;
 
 pub use audit_log::AuditRecord;
 pub use config::Config;
-pub use database::{Batch, Db, Tx};
+pub use database::{Batch, Db, Tx, eq_any, literal};
 pub use delivery_error::DeliveryError;
 pub use email::EmailSender;
 pub use http_client::HttpClient;

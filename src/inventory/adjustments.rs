@@ -1,48 +1,31 @@
 //! Staff operations on stock: adjusting, setting and transferring quantities, and stock settings.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    sea_query::{Expr, ExprTrait},
+};
 use serde_json::{Value, json};
 
+pub use super::entity::location::Model as StockLocation;
 use super::{
-    DEFAULT_LOCATION_ID,
-    entity::inventory_level,
-    in_stock::{lock_products, refresh_in_stock},
-    reservation::{MovementReason, write_on_hand_changes},
-    stock_level::{self, StockLevelRow},
+    entity::{StockMovementReason, inventory_level, location},
+    in_stock::refresh_in_stock,
+    queries,
+    reservation::{MovementCause, write_on_hand_changes},
+    stock_level::{self, StockKey, StockLevelRow},
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Db, IdempotencyClaim, IdempotencyKey, ResourceKey, Tx, keyset},
+    base::{Error, Result, Validator, error::PublicErrorCode, global_id::NodeType},
+    catalog::variant,
+    infra::{AuditRecord, Db, IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
 };
 
 /// Maximum stock quantity of a variant at a location.
 pub const MAX_STOCK_QUANTITY: i64 = i32::MAX as i64;
 /// Maximum length of a location's name in characters.
 const MAX_LOCATION_NAME_LENGTH: usize = 100;
-
-/// A stock location.
-#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
-#[expect(missing_docs, reason = "the columns are explained in the schema")]
-pub struct StockLocation {
-    pub id: i64,
-    pub name: String,
-    pub is_default: bool,
-}
-
-/// The stock level an operation applies to.
-#[derive(Debug, Clone, Copy)]
-pub struct StockKey {
-    /// The variant.
-    pub variant_id: i64,
-    /// The location; defaults to [`DEFAULT_LOCATION_ID`].
-    pub location_id: Option<i64>,
-}
-
-impl StockKey {
-    fn location_or_default(&self) -> i64 {
-        self.location_id.unwrap_or(DEFAULT_LOCATION_ID)
-    }
-}
 
 /// An operation on on-hand stock.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +35,7 @@ pub enum StockOperation {
         /// Units to add; negative to remove units.
         delta: i64,
         /// Reason recorded in the stock movement.
-        reason: &'static str,
+        reason: StockMovementReason,
     },
     /// Sets on-hand stock to a counted quantity.
     Set {
@@ -88,14 +71,15 @@ pub async fn apply_stock_operation(
         if let IdempotencyClaim::New(_) = tx.claim_idempotency_key(idempotency_key, resource).await? {
             return change_stock(tx, key, operation).await;
         }
-        let levels = stock_level::lock_stock_levels(tx, [key.variant_id]).await?;
-        let level = levels.into_iter().find(|level| level.location_id == key.location_or_default());
+        let levels = queries::lock_stock_levels(tx, [key.variant_id]).await?;
+        let level = levels.into_iter().find(|level| level.key() == key);
         level.ok_or_else(|| Error::not_found("input.variantId", "variant"))
     })
     .await
 }
 
 async fn change_stock(tx: &Tx, key: StockKey, operation: StockOperation) -> Result<StockLevelRow> {
+    operation.validate(key)?;
     match operation {
         StockOperation::Adjust { delta, reason } => adjust_stock(tx, key, delta, reason).await,
         StockOperation::Set { quantity, expected } => set_stock(tx, key, quantity, expected).await,
@@ -103,46 +87,61 @@ async fn change_stock(tx: &Tx, key: StockKey, operation: StockOperation) -> Resu
     }
 }
 
-/// Changes on-hand stock by a delta; reserved units cannot be removed.
-async fn adjust_stock(tx: &Tx, key: StockKey, delta: i64, reason: &'static str) -> Result<StockLevelRow> {
-    if delta == 0 || delta.abs() > MAX_STOCK_QUANTITY {
-        return Err(Error::bad_input(
-            "input.delta",
-            format!("a change is from 1 to {MAX_STOCK_QUANTITY} units, up or down"),
-        ));
+impl StockOperation {
+    /// Checks the quantity and the locations.
+    fn validate(self, key: StockKey) -> Result<()> {
+        let mut validator = Validator::default();
+        let mut input = validator.at("input");
+        match self {
+            Self::Adjust { delta, .. } => {
+                if delta == 0 || delta.abs() > MAX_STOCK_QUANTITY {
+                    let message = format!("a change is from 1 to {MAX_STOCK_QUANTITY} units, up or down");
+                    input.reject("delta", message);
+                }
+            }
+            Self::Set { quantity, .. } => {
+                if !(0..=MAX_STOCK_QUANTITY).contains(&quantity) {
+                    input.reject("quantity", format!("a quantity is from 0 to {MAX_STOCK_QUANTITY}"));
+                }
+            }
+            Self::Transfer { from_location_id, quantity } => {
+                if from_location_id == key.location_id {
+                    input.reject("toLocationId", "this is where they lie; name another location");
+                }
+                if !(1..=MAX_STOCK_QUANTITY).contains(&quantity) {
+                    input.reject("quantity", format!("a quantity is from 1 to {MAX_STOCK_QUANTITY}"));
+                }
+            }
+        }
+        validator.finish()
     }
-    let before = lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
-    let change = StockChange { action: "stock.adjust", reason, field: "input.delta" };
-    apply_deltas(tx, &before, &[(key.location_or_default(), delta)], change).await
+}
+
+/// Changes on-hand stock by a delta; reserved units cannot be removed.
+async fn adjust_stock(tx: &Tx, key: StockKey, delta: i64, reason: StockMovementReason) -> Result<StockLevelRow> {
+    let before = lock_or_create_levels(tx, &[key], "locationId").await?;
+    let change = StockChange { action: "stock.adjust", reason, field: "delta" };
+    apply_deltas(tx, &before, &[StockDelta { level: key, delta }], change).await
 }
 
 /// Sets on-hand stock to `quantity` if it equals `expected`.
 async fn set_stock(tx: &Tx, key: StockKey, quantity: i64, expected: i64) -> Result<StockLevelRow> {
-    if !(0..=MAX_STOCK_QUANTITY).contains(&quantity) {
-        return Err(Error::bad_input("input.quantity", format!("a quantity is from 0 to {MAX_STOCK_QUANTITY}")));
-    }
-    let before = lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
-    let on_hand = before.iter().find(|row| row.location_id == key.location_or_default()).map_or(0, |row| row.on_hand);
+    let before = lock_or_create_levels(tx, &[key], "locationId").await?;
+    let on_hand = before.iter().find(|row| row.key() == key).map_or(0, |row| row.on_hand);
     if on_hand != expected {
         let message = format!("there are {on_hand} on hand now, not {expected}: others have changed it; count again");
         return Err(Error::user(PublicErrorCode::VersionConflict, "input.expectedQuantity", message));
     }
-    let change = StockChange { action: "stock.set", reason: "count", field: "input.quantity" };
-    apply_deltas(tx, &before, &[(key.location_or_default(), quantity - on_hand)], change).await
+    let change = StockChange { action: "stock.set", reason: StockMovementReason::Count, field: "quantity" };
+    apply_deltas(tx, &before, &[StockDelta { level: key, delta: quantity - on_hand }], change).await
 }
 
 /// Moves units from another location to that of the key.
-async fn transfer_stock(tx: &Tx, key: StockKey, from: i64, quantity: i64) -> Result<StockLevelRow> {
-    let to = key.location_or_default();
-    if !(1..=MAX_STOCK_QUANTITY).contains(&quantity) {
-        return Err(Error::bad_input("input.quantity", format!("a quantity is from 1 to {MAX_STOCK_QUANTITY}")));
-    }
-    if from == to {
-        return Err(Error::bad_input("input.toLocationId", "this is where they lie; name another location"));
-    }
-    let before = lock_or_create_levels(tx, key.variant_id, &[from, to], "input.toLocationId").await?;
-    let deltas = [(to, quantity), (from, -quantity)];
-    let change = StockChange { action: "stock.transfer", reason: "transfer", field: "input.quantity" };
+async fn transfer_stock(tx: &Tx, key: StockKey, from_location_id: i64, quantity: i64) -> Result<StockLevelRow> {
+    let source = StockKey { location_id: from_location_id, ..key };
+    let before = lock_or_create_levels(tx, &[source, key], "toLocationId").await?;
+    let deltas = [StockDelta { level: key, delta: quantity }, StockDelta { level: source, delta: -quantity }];
+    let change = StockChange { action: "stock.transfer", reason: StockMovementReason::Transfer, field: "quantity" };
     apply_deltas(tx, &before, &deltas, change).await
 }
 
@@ -161,51 +160,39 @@ pub struct StockSettings {
 ///
 /// # Errors
 /// Returns `NotFound` if the variant or location does not exist, and `BadUserInput` if the threshold is out of range.
-pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSettings) -> Result<StockLevelRow> {
+pub async fn update_stock_settings(db: &Db, key: StockKey, settings: StockSettings) -> Result<StockLevelRow> {
     db.write_with_retry(async |tx| {
-        let StockSettings { tracked, allow_backorder: backorder, low_stock_threshold } = setting;
+        let StockSettings { tracked, allow_backorder, low_stock_threshold } = settings;
         if low_stock_threshold.flatten().is_some_and(|threshold| !(0..=MAX_STOCK_QUANTITY).contains(&threshold)) {
-            return Err(Error::bad_input(
-                "input.lowStockThreshold",
-                format!("a threshold is from 0 to {MAX_STOCK_QUANTITY}"),
-            ));
+            let message = format!("a threshold is from 0 to {MAX_STOCK_QUANTITY}");
+            return Err(Error::bad_input("input.lowStockThreshold", message));
         }
-        let before =
-            lock_or_create_levels(tx, key.variant_id, &[key.location_or_default()], "input.locationId").await?;
+        let before = lock_or_create_levels(tx, &[key], "locationId").await?;
         let mut audit_fields = serde_json::Map::new();
         // Lock order: the product before its variants, as in product edits.
-        lock_products(tx, &[key.variant_id]).await?;
-        for (column, name, setting) in
-            [("track_stock", "tracked", tracked), ("allow_backorder", "backorder", backorder)]
-        {
+        queries::lock_products(tx, &[key.variant_id]).await?;
+        let flags = [
+            (variant::Column::TrackStock, "tracked", tracked),
+            (variant::Column::AllowBackorder, "backorder", allow_backorder),
+        ];
+        for (column, name, setting) in flags {
             let Some(setting) = setting else { continue };
-            let mut sql = tx.sql();
-            sql.push(&format!("UPDATE variant SET {column} = "))
-                .bind(setting)
-                .push(", version = version + 1, updated_at = ");
-            sql.bind(tx.now())
-                .push(" WHERE id = ")
-                .bind(key.variant_id)
-                .push(&format!(" AND {column} <> "))
-                .bind(setting);
-            if tx.execute_raw(sql.into_statement()).await?.rows_affected() > 0 {
+            if set_variant_flag(tx, key.variant_id, column, setting).await? {
                 audit_fields.insert(name.to_owned(), json!(setting));
             }
         }
         if let Some(threshold) = low_stock_threshold {
-            let mut sql = tx.sql();
-            sql.push("UPDATE inventory_level SET low_stock_threshold = ")
-                .bind(threshold)
-                .push(", updated_at = ")
-                .bind(tx.now());
-            sql.push(" WHERE variant_id = ")
-                .bind(key.variant_id)
-                .push(" AND location_id = ")
-                .bind(key.location_or_default());
-            tx.execute_raw(sql.into_statement()).await?;
+            let changes = inventory_level::ActiveModel {
+                low_stock_threshold: Set(threshold),
+                updated_at: Set(tx.now()),
+                ..Default::default()
+            };
+            let update = inventory_level::Entity::update_many().set(changes);
+            let update = update.filter(inventory_level::Column::VariantId.eq(key.variant_id));
+            update.filter(inventory_level::Column::LocationId.eq(key.location_id)).exec(tx).await?;
             audit_fields.insert("lowStockThreshold".into(), json!(threshold));
         }
-        let after = stock_level::lock_stock_levels(tx, [key.variant_id]).await?;
+        let after = queries::lock_stock_levels(tx, [key.variant_id]).await?;
         stock_level::propagate_stock_changes(tx, &before, &after).await?;
         refresh_in_stock(tx, &[key.variant_id]).await?;
         if !audit_fields.is_empty() {
@@ -217,9 +204,20 @@ pub async fn update_stock_settings(db: &Db, key: StockKey, setting: StockSetting
             }])
             .await?;
         }
-        find_level(&after, key.location_or_default())
+        find_level(&after, key)
     })
     .await
+}
+
+/// Sets a flag of a variant; returns whether it changed.
+async fn set_variant_flag(tx: &Tx, variant_id: i64, column: variant::Column, flag: bool) -> Result<bool> {
+    let update = variant::Entity::update_many()
+        .col_expr(column, Expr::value(flag))
+        .col_expr(variant::Column::Version, Expr::col(variant::Column::Version).add(1))
+        .col_expr(variant::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(variant::Column::Id.eq(variant_id))
+        .filter(column.ne(flag));
+    Ok(update.exec(tx).await?.rows_affected > 0)
 }
 
 /// Creates a stock location.
@@ -230,20 +228,21 @@ pub async fn create_location(db: &Db, name: &str) -> Result<StockLocation> {
     db.write(async |tx| {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_LOCATION_NAME_LENGTH || name.chars().any(char::is_control) {
-            return Err(Error::bad_input(
-                "input.name",
-                format!("a name has 1 to {MAX_LOCATION_NAME_LENGTH} characters on one line"),
-            ));
+            let message = format!("a name has 1 to {MAX_LOCATION_NAME_LENGTH} characters on one line");
+            return Err(Error::bad_input("input.name", message));
         }
-        let mut sql = tx.sql();
-        sql.push("INSERT INTO location (name, is_default, created_at, updated_at) VALUES (")
-            .bind(name)
-            .push(", false, ");
-        sql.bind(tx.now()).push(", ").bind(tx.now()).push(") ON CONFLICT (name) DO NOTHING RETURNING id");
-        let Some(row) = tx.query_one_raw(sql.into_statement()).await? else {
-            return Err(Error::user(PublicErrorCode::AlreadyExists, "input.name", "there is a location of this name"));
+        let location = location::ActiveModel {
+            name: Set(name.to_owned()),
+            is_default: Set(false),
+            created_at: Set(tx.now()),
+            updated_at: Set(tx.now()),
+            ..Default::default()
         };
-        let location = StockLocation { id: row.try_get_by(0)?, name: name.to_owned(), is_default: false };
+        let location = location.insert(tx).await.map_err(Error::from).map_err(|error| {
+            let message = "there is a location of this name";
+            let is_duplicate = error.is_unique_violation();
+            if is_duplicate { Error::user(PublicErrorCode::AlreadyExists, "input.name", message) } else { error }
+        })?;
         let audit_record = AuditRecord {
             action: "location.create",
             entity: (NodeType::Location, location.id),
@@ -258,40 +257,35 @@ pub async fn create_location(db: &Db, name: &str) -> Result<StockLocation> {
 
 /// Returns all locations, the default location first. Statements: 1.
 pub async fn list_locations(db: &impl ConnectionTrait) -> Result<Vec<StockLocation>> {
-    let mut sql = crate::infra::SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT id, name, is_default FROM location ORDER BY is_default DESC, id");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| StockLocation::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    let query = location::Entity::find().order_by_desc(location::Column::IsDefault);
+    Ok(query.order_by_asc(location::Column::Id).all(db).await?)
 }
 
-/// Locks all stock levels of an active variant, creating missing ones at the given locations.
-async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: &str) -> Result<Vec<StockLevelRow>> {
-    let mut sql = tx.sql();
-    sql.push("SELECT CAST(COUNT(*) AS BIGINT) FROM variant WHERE deleted_at IS NULL AND id = ").bind(variant);
-    if keyset::load_count(tx, sql).await? == 0 {
+/// Locks all stock levels of an active variant, creating missing ones among the given levels of it.
+async fn lock_or_create_levels(tx: &Tx, levels: &[StockKey], location_field: &str) -> Result<Vec<StockLevelRow>> {
+    let Some(StockKey { variant_id, .. }) = levels.first().copied() else { return Ok(Vec::new()) };
+    let variant = variant::Entity::find_by_id(variant_id).filter(variant::Column::DeletedAt.is_null());
+    if variant.count(tx).await? == 0 {
         return Err(Error::not_found("input.variantId", "variant"));
     }
-    let mut sql = tx.sql();
-    sql.push("SELECT CAST(COUNT(*) AS BIGINT) FROM location WHERE ").eq_any("id", locations.iter().copied());
-    if keyset::load_count(tx, sql).await? < i64::try_from(locations.len()).unwrap_or(i64::MAX) {
-        return Err(Error::not_found(field, "location"));
+    let location_ids = levels.iter().map(|level| level.location_id);
+    let location_count = location::Entity::find().filter(location::Column::Id.is_in(location_ids)).count(tx).await?;
+    if location_count < u64::try_from(levels.len()).unwrap_or(u64::MAX) {
+        return Err(Error::not_found(&format!("input.{location_field}"), "location"));
     }
-    let mut locations = locations.to_vec();
-    locations.sort_unstable();
-    let mut sql = tx.sql();
-    let to_row = |location_id| inventory_level::ActiveModel {
-        variant_id: Set(variant),
-        location_id: Set(location_id),
+    let mut levels = levels.to_vec();
+    levels.sort_unstable();
+    let to_row = |level: StockKey| inventory_level::ActiveModel {
+        variant_id: Set(level.variant_id),
+        location_id: Set(level.location_id),
         on_hand: Set(0),
         reserved: Set(0),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    sql.insert_models(&locations.into_iter().map(to_row).collect::<Vec<_>>());
-    sql.push(" ON CONFLICT (variant_id, location_id) DO NOTHING");
-    tx.execute_raw(sql.into_statement()).await?;
-    stock_level::lock_stock_levels(tx, [variant]).await
+    queries::insert_missing_levels(tx, &levels.into_iter().map(to_row).collect::<Vec<_>>()).await?;
+    queries::lock_stock_levels(tx, [variant_id]).await
 }
 
 /// The operation that changes on-hand stock: its audit action, the reason of its movements, and the input field of the
@@ -299,45 +293,56 @@ async fn lock_or_create_levels(tx: &Tx, variant: i64, locations: &[i64], field: 
 #[derive(Debug, Clone, Copy)]
 struct StockChange {
     action: &'static str,
-    reason: &'static str,
+    reason: StockMovementReason,
     field: &'static str,
 }
 
-/// Applies on-hand deltas to locations and returns the resulting stock level at the first one.
+/// A change of the on-hand quantity of a stock level.
+#[derive(Debug, Clone, Copy)]
+struct StockDelta {
+    level: StockKey,
+    delta: i64,
+}
+
+/// Applies on-hand deltas and returns the resulting stock level of the first one.
 async fn apply_deltas(
     tx: &Tx,
     before: &[StockLevelRow],
-    deltas: &[(i64, i64)],
+    deltas: &[StockDelta],
     change: StockChange,
 ) -> Result<StockLevelRow> {
     let StockChange { action, reason, field } = change;
     let mut after = before.to_vec();
-    for (location, delta) in deltas {
-        let Some(row) = after.iter_mut().find(|row| row.location_id == *location) else { continue };
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
+    for StockDelta { level, delta } in deltas {
+        let Some(row) = after.iter_mut().find(|row| row.key() == *level) else { continue };
         row.on_hand += delta;
         if row.on_hand < row.reserved {
             let unreserved = row.on_hand - delta - row.reserved;
             let message = format!("only {unreserved} of these are free there; {} are promised to buyers", row.reserved);
-            return Err(Error::user(PublicErrorCode::InsufficientStock, field, message));
+            input.reject_as(PublicErrorCode::InsufficientStock, field, message);
         }
         if row.on_hand > MAX_STOCK_QUANTITY {
-            return Err(Error::bad_input(field, format!("there would be more than {MAX_STOCK_QUANTITY}")));
+            input.reject(field, format!("there would be more than {MAX_STOCK_QUANTITY}"));
         }
     }
-    write_on_hand_changes(tx, before, &after, MovementReason { reason, reference: None }).await?;
+    validator.finish()?;
+    write_on_hand_changes(tx, before, &after, MovementCause { reason, reference: None }).await?;
     stock_level::propagate_stock_changes(tx, before, &after).await?;
     let to_audit_json = |rows: &[StockLevelRow]| {
-        let changed_levels = rows.iter().filter(|row| deltas.iter().any(|(location, _)| row.location_id == *location));
+        let changed_levels = rows.iter().filter(|row| deltas.iter().any(|delta| row.key() == delta.level));
         let level_to_json = |row: &StockLevelRow| json!({ "location": row.location_id, "onHand": row.on_hand });
         Value::Array(changed_levels.map(level_to_json).collect())
     };
-    let level = find_level(&after, deltas.first().map_or(DEFAULT_LOCATION_ID, |(location, _)| *location))?;
+    let changed = deltas.first().ok_or_else(|| Error::internal("updating stock", "no stock level to change"))?;
+    let level = find_level(&after, changed.level)?;
     let (entity, before) = ((NodeType::Variant, level.variant_id), Some(to_audit_json(before)));
     tx.record_audit(&[AuditRecord { action, entity, before, after: Some(to_audit_json(&after)) }]).await?;
     Ok(level)
 }
 
-fn find_level(rows: &[StockLevelRow], location_id: i64) -> Result<StockLevelRow> {
-    let level = rows.iter().find(|row| row.location_id == location_id).copied();
+fn find_level(rows: &[StockLevelRow], key: StockKey) -> Result<StockLevelRow> {
+    let level = rows.iter().find(|row| row.key() == key).copied();
     level.ok_or_else(|| Error::internal("updating stock", "stock level not found"))
 }

@@ -1,7 +1,6 @@
 //! The `in_stock` flag of products.
 
-use sea_orm::ConnectionTrait;
-
+use super::queries;
 use crate::{base::Result, infra::Tx};
 
 /// Updates the `in_stock` flag of the products of variants, by which product lists filter. Writes only products whose
@@ -13,24 +12,6 @@ pub async fn refresh_in_stock(tx: &Tx, variants: &[i64]) -> Result<()> {
     if variants.is_empty() {
         return Ok(());
     }
-    let buyable_sql = "EXISTS (SELECT 1 FROM variant AS v LEFT JOIN inventory_level AS i ON i.variant_id = v.id \
-                   WHERE v.product_id = product.id AND v.deleted_at IS NULL \
-                   AND (NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved))";
-    lock_products(tx, variants).await?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE product SET in_stock = NOT in_stock WHERE id IN (SELECT product_id FROM variant WHERE ");
-    sql.eq_any("id", variants.iter().copied()).push(") AND in_stock <> ").push(buyable_sql);
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
-}
-
-/// Locks the products of variants until the transaction ends. No-op on SQLite, which has a single writer.
-pub(super) async fn lock_products(tx: &Tx, variants: &[i64]) -> Result<()> {
-    let mut sql = tx.sql();
-    if sql.is_postgres() {
-        sql.push("SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE ");
-        sql.eq_any("id", variants.iter().copied()).push(") ORDER BY id FOR NO KEY UPDATE");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    Ok(())
+    queries::lock_products(tx, variants).await?;
+    queries::correct_in_stock_flags(tx, variants).await
 }

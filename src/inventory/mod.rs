@@ -3,13 +3,13 @@
 pub mod entity;
 pub mod events;
 pub mod location;
+pub mod queries;
 pub mod in_stock;
 pub mod stock_level;
 pub mod on_hand;
 pub mod availability;
 pub mod reservation;
 pub mod adjustments;
-pub mod movements;
 pub mod product_write;
 
 pub use availability::{StockAvailability, load_product_availability, load_variant_availability};

@@ -2,33 +2,34 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::{
     entity::{StockMovementReason, inventory_level},
     in_stock::refresh_in_stock,
     location::DEFAULT_LOCATION_ID,
-    stock_level,
+    queries,
+    stock_level::VariantUnits,
 };
 use crate::{
     base::{Result, Validator, error::PublicErrorCode, global_id::NodeType},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Tx, eq_any},
 };
 
 /// Sets the on-hand quantities of variants at the default location, at least to the reserved quantity.
-pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
+pub async fn set_on_hand(tx: &Tx, counts: &[VariantUnits]) -> Result<()> {
     if counts.is_empty() {
         return Ok(());
     }
     let mut counts = counts.to_vec();
-    counts.sort_unstable();
-    counts.dedup_by_key(|(variant, _)| *variant);
+    counts.sort_unstable_by_key(|count| (count.variant_id, count.quantity));
+    counts.dedup_by_key(|count| count.variant_id);
     let actor = tx.origin().actor.to_string();
-    let to_row = |(variant_id, on_hand): &(i64, i64)| inventory_level::ActiveModel {
-        variant_id: Set(*variant_id),
+    let to_row = |count: &VariantUnits| inventory_level::ActiveModel {
+        variant_id: Set(count.variant_id),
         location_id: Set(DEFAULT_LOCATION_ID),
-        on_hand: Set(*on_hand),
+        on_hand: Set(count.quantity),
         reserved: Set(0),
         last_reason: Set(StockMovementReason::Count),
         last_actor: Set(actor.clone()),
@@ -36,16 +37,8 @@ pub async fn set_on_hand(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    let mut sql = tx.sql();
-    sql.insert_models(&counts.iter().map(to_row).collect::<Vec<_>>()).push(
-        " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
-         last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
-         on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \
-         excluded.on_hand END \
-         WHERE inventory_level.on_hand <> excluded.on_hand",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
-    let variants: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
+    queries::upsert_on_hand(tx, &counts.iter().map(to_row).collect::<Vec<_>>()).await?;
+    let variants: Vec<i64> = counts.iter().map(|count| count.variant_id).collect();
     refresh_in_stock(tx, &variants).await
 }
 
@@ -68,7 +61,7 @@ pub async fn check_on_hand(tx: &Tx, expected: &[ExpectedOnHand]) -> Result<()> {
     if expected.is_empty() {
         return Ok(());
     }
-    let rows = stock_level::lock_stock_levels(tx, expected.iter().map(|expected| expected.variant_id)).await?;
+    let rows = queries::lock_stock_levels(tx, expected.iter().map(|expected| expected.variant_id)).await?;
     let mut validator = Validator::default();
     for ExpectedOnHand { variant_id, quantity, path } in expected {
         let level = rows.iter().find(|row| row.variant_id == *variant_id && row.location_id == DEFAULT_LOCATION_ID);
@@ -83,11 +76,11 @@ pub async fn check_on_hand(tx: &Tx, expected: &[ExpectedOnHand]) -> Result<()> {
 }
 
 /// Sets on-hand quantities as [`set_on_hand`] does and writes an audit record for each variant whose quantity changes.
-pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()> {
+pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[VariantUnits]) -> Result<()> {
     if counts.is_empty() {
         return Ok(());
     }
-    let variant_ids: Vec<i64> = counts.iter().map(|(variant, _)| *variant).collect();
+    let variant_ids: Vec<i64> = counts.iter().map(|count| count.variant_id).collect();
     let before = load_on_hand(tx, &variant_ids).await?;
     set_on_hand(tx, counts).await?;
     let after = load_on_hand(tx, &variant_ids).await?;
@@ -102,11 +95,10 @@ pub async fn set_on_hand_with_audit(tx: &Tx, counts: &[(i64, i64)]) -> Result<()
 }
 
 async fn load_on_hand(tx: &Tx, variants: &[i64]) -> Result<HashMap<i64, i64>> {
-    let mut sql = tx.sql();
-    sql.push("SELECT variant_id, on_hand FROM inventory_level WHERE location_id = ")
-        .bind(DEFAULT_LOCATION_ID)
-        .push(" AND ");
-    sql.eq_any("variant_id", variants.iter().copied());
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "variant_id")?, row.try_get("", "on_hand")?))).collect()
+    let query = inventory_level::Entity::find()
+        .select_only()
+        .columns([inventory_level::Column::VariantId, inventory_level::Column::OnHand])
+        .filter(inventory_level::Column::LocationId.eq(DEFAULT_LOCATION_ID))
+        .filter(eq_any(tx, inventory_level::Column::VariantId, variants.iter().copied()));
+    Ok(query.into_tuple::<(i64, i64)>().all(tx).await?.into_iter().collect())
 }

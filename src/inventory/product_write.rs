@@ -5,10 +5,11 @@ use iso_currency::Currency;
 use super::{
     in_stock::refresh_in_stock,
     on_hand::{ExpectedOnHand, check_on_hand, set_on_hand, set_on_hand_with_audit},
+    stock_level::VariantUnits,
 };
 use crate::{
     base::{Error, Result, error::PublicError},
-    catalog::write::{self, ProductPatch, WriteMode, WriteReport, WrittenProduct},
+    catalog::write::{self, ProductPatch, WriteMode, WriteReport, WrittenProduct, WrittenVariant},
     infra::Tx,
 };
 
@@ -72,7 +73,9 @@ pub async fn import_products(tx: &Tx, currency: Currency, patches: &[ProductPatc
 }
 
 /// Returns the on-hand quantities in the input, by variant.
-fn collect_on_hand(report: &WriteReport) -> Vec<(i64, i64)> {
+fn collect_on_hand(report: &WriteReport) -> Vec<VariantUnits> {
     let variants = report.written().flat_map(|product| &product.variants);
-    variants.filter_map(|variant| Some((variant.row.id, variant.on_hand?))).collect()
+    let to_units =
+        |variant: &WrittenVariant| Some(VariantUnits { variant_id: variant.row.id, quantity: variant.on_hand? });
+    variants.filter_map(to_units).collect()
 }

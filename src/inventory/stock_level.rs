@@ -1,14 +1,36 @@
-//! Stock levels: locking them, and propagating their changes.
+//! Stock levels: reading them, and propagating their changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder};
 
-use super::{events::StockLow, in_stock::refresh_in_stock};
-use crate::{base::Result, infra::Tx};
+use super::{entity::inventory_level, events::StockLow, in_stock::refresh_in_stock};
+use crate::{
+    base::Result,
+    infra::{Tx, eq_any},
+};
+
+/// What identifies a stock level. Ordered as stock levels are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StockKey {
+    /// The variant.
+    pub variant_id: i64,
+    /// The location.
+    pub location_id: i64,
+}
+
+/// Units of a variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VariantUnits {
+    /// The variant.
+    pub variant_id: i64,
+    /// Number of units.
+    pub quantity: i64,
+}
 
 /// The stock of a variant at a location.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromQueryResult)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "inventory_level::Entity")]
 #[expect(missing_docs, reason = "the columns are explained in the schema")]
 pub struct StockLevelRow {
     pub variant_id: i64,
@@ -19,6 +41,12 @@ pub struct StockLevelRow {
 }
 
 impl StockLevelRow {
+    /// Returns what identifies the stock level.
+    #[must_use]
+    pub const fn key(&self) -> StockKey {
+        StockKey { variant_id: self.variant_id, location_id: self.location_id }
+    }
+
     /// Returns the unreserved units on hand.
     #[must_use]
     pub const fn available(&self) -> i64 {
@@ -30,17 +58,20 @@ impl StockLevelRow {
     }
 }
 
-/// Locks the stock levels of variants until the transaction ends and returns them, always in the same order to prevent
-/// deadlocks. Statements: 1.
-pub async fn lock_stock_levels(tx: &Tx, variants: impl IntoIterator<Item = i64>) -> Result<Vec<StockLevelRow>> {
-    let mut sql = tx.sql();
-    sql.push("SELECT variant_id, location_id, on_hand, reserved, low_stock_threshold FROM inventory_level WHERE ");
-    sql.eq_any("variant_id", variants).push(" ORDER BY variant_id, location_id");
-    if sql.is_postgres() {
-        sql.push(" FOR NO KEY UPDATE");
+/// Returns the stock levels of variants at every location. Statements: 1.
+pub async fn load_stock_levels(
+    db: &impl ConnectionTrait,
+    variants: &[i64],
+) -> Result<HashMap<i64, Vec<StockLevelRow>>> {
+    let query = inventory_level::Entity::find()
+        .filter(eq_any(db, inventory_level::Column::VariantId, variants.iter().copied()))
+        .order_by_asc(inventory_level::Column::VariantId)
+        .order_by_asc(inventory_level::Column::LocationId);
+    let mut levels_by_variant: HashMap<i64, Vec<StockLevelRow>> = HashMap::new();
+    for row in query.into_partial_model::<StockLevelRow>().all(db).await? {
+        levels_by_variant.entry(row.variant_id).or_default().push(row);
     }
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    Ok(rows.iter().map(|row| StockLevelRow::from_query_result(row, "")).collect::<Result<_, _>>()?)
+    Ok(levels_by_variant)
 }
 
 /// Propagates stock changes: updates the `in_stock` flag of products and emits [`StockLow`] for levels that became low.
@@ -64,9 +95,8 @@ pub async fn propagate_stock_changes(tx: &Tx, before: &[StockLevelRow], after: &
         .collect();
     refresh_in_stock(tx, &changed_variants).await?;
     for row in after.iter().filter(|row| row.is_low()) {
-        let is_same_level =
-            |other: &&StockLevelRow| (other.variant_id, other.location_id) == (row.variant_id, row.location_id);
-        if !before.iter().find(is_same_level).is_some_and(StockLevelRow::is_low) {
+        let level_before = before.iter().find(|other| other.key() == row.key());
+        if !level_before.is_some_and(StockLevelRow::is_low) {
             let (variant, location, available) = (row.variant_id, row.location_id, row.available());
             tx.emit_event(StockLow { variant, location, available }).await?;
         }

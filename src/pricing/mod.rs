@@ -2,6 +2,7 @@
 
 pub mod entity;
 pub mod sellable_variant;
+pub mod queries;
 pub mod quote;
 pub mod tax;
 pub mod shipping;
@@ -15,5 +16,6 @@ pub use entity::{
     tax_rate,
 };
 pub use pricing_context::{PricedLine, PricedOrder, PricedShipping, PricingContext, ShopContext, price_order};
+pub use queries::load_sellable_variants;
 pub use quote::{EffectiveTaxRate, Totals};
-pub use sellable_variant::{SellableVariant, Unavailability, load_sellable_variants};
+pub use sellable_variant::{SellableVariant, Unavailability};

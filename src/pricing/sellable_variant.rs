@@ -1,14 +1,11 @@
 //! Sellable variants: price, weight, publication and available stock at a given time.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::QueryResult;
 
 use crate::{
     base::Result,
     catalog::{PublicationStatus, product_filter::ProductVisibility, variant},
-    infra::SqlBuilder,
 };
 
 /// A variant with its current price and stock. Orders copy the names.
@@ -68,7 +65,7 @@ impl SellableVariant {
         }
     }
 
-    /// Reads a variant from a row with the [`SELLABLE_VARIANT_COLUMNS`].
+    /// Reads a variant from a row with the [`SELLABLE_VARIANT_COLUMNS`](super::queries::SELLABLE_VARIANT_COLUMNS).
     pub fn from_row(row: &QueryResult, now: DateTime<Utc>) -> Result<Self> {
         // `variant::Model` implements the rule for the current price.
         let price_fields = variant::Model {
@@ -118,30 +115,4 @@ impl SellableVariant {
             _ => None,
         }
     }
-}
-
-/// The columns of [`SELLABLE_VARIANT_TABLES`] that [`SellableVariant::from_row`] reads.
-pub const SELLABLE_VARIANT_COLUMNS: &str = "v.id, v.product_id, p.category_id, v.sku, p.name, v.name AS variant_name, \
-    COALESCE(v.image, p.image) AS image, v.price, v.sale_price, v.sale_starts_at, v.sale_ends_at, v.weight_grams, \
-    v.track_stock, v.allow_backorder, p.status, v.deleted_at, p.deleted_at AS product_deleted_at, \
-    CAST(COALESCE((SELECT SUM(i.on_hand - i.reserved) FROM inventory_level AS i WHERE i.variant_id = v.id), 0) AS \
-    BIGINT) \
-    AS available";
-/// The tables of sellable variants.
-pub const SELLABLE_VARIANT_TABLES: &str = "variant AS v JOIN product AS p ON p.id = v.product_id";
-
-/// Loads variants by primary key. Deleted ones are included, but not for sale; unknown ones are omitted. Statements: 1.
-pub async fn load_sellable_variants(
-    db: &impl ConnectionTrait,
-    now: DateTime<Utc>,
-    variants: &[i64],
-) -> Result<HashMap<i64, SellableVariant>> {
-    if variants.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT ").push(SELLABLE_VARIANT_COLUMNS).push(" FROM ").push(SELLABLE_VARIANT_TABLES).push(" WHERE ");
-    sql.eq_any("v.id", variants.iter().copied());
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    rows.iter().map(|row| SellableVariant::from_row(row, now).map(|variant| (variant.variant_id, variant))).collect()
 }

@@ -16,7 +16,7 @@ use crate::{
     customer::OwnerScope,
     identity::{Caller, Permission},
     infra::Tx,
-    inventory::reservation,
+    inventory::reservation::{self, LineRelease},
     order::{
         OrderLineRow, OrderRow, PaymentStatus, queries,
         state_machine::OrderAction,
@@ -198,8 +198,9 @@ pub(super) async fn cancel_locked_order(tx: &Tx, order: OrderRow, reason: Option
     )
     .await?;
     let lines = queries::load_lines_of_order(tx, order.id).await?;
-    let unshipped: Vec<_> =
-        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
+    let tracked = lines.iter().filter(|line| line.track_stock);
+    let to_release = |line: &OrderLineRow| LineRelease { order_line_id: line.id, quantity: line.unshipped_quantity() };
+    let unshipped: Vec<_> = tracked.map(to_release).collect();
     reservation::release_reservations(tx, &unshipped).await?;
     Ok(order)
 }

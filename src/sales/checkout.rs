@@ -149,8 +149,8 @@ async fn find_requested_variants(context: &SalesContext<'_>, request: &CheckoutR
         OrderSource::Items(items) => return Ok(items.iter().map(|(variant, _)| *variant).collect()),
         OrderSource::Cart(cart_token) => cart_token,
     };
-    let Some(row) = cart::queries::find_cart_by_token(context.db, cart_token, context.caller).await? else {
+    let Some(row) = cart::find_cart_by_token(context.db, cart_token, context.caller).await? else {
         return Ok(Vec::new());
     };
-    Ok(cart::queries::load_cart_lines(context.db, row.id).await?.iter().map(|line| line.variant_id).collect())
+    Ok(cart::access::load_cart_lines(context.db, row.id).await?.iter().map(|line| line.variant_id).collect())
 }

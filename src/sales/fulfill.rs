@@ -10,7 +10,7 @@ use crate::{
     },
     customer::OwnerScope,
     infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
-    inventory::reservation::{self, Shortage},
+    inventory::reservation::{self, LineShipment, Shortage},
     order::{
         OrderLineRow, OrderRow, OrderShipped,
         fulfillment::{self, NewFulfillment},
@@ -155,7 +155,7 @@ async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quan
     let find_line = |line_id: i64| lines.iter().find(|line| line.id == line_id);
     let tracked = quantities.iter().filter_map(|(line_id, quantity)| {
         let line = find_line(*line_id).filter(|line| line.track_stock)?;
-        Some((line.id, line.variant_id?, *quantity))
+        Some(LineShipment { order_line_id: line.id, variant_id: line.variant_id?, quantity: *quantity })
     });
     let shortage =
         reservation::ship_stock(tx, &tracked.collect::<Vec<_>>(), &format!("order {}", order.number)).await?;

@@ -3,7 +3,7 @@
 use super::SalesContext;
 use crate::{
     base::{Result, phone},
-    cart::queries,
+    cart,
     customer::PostalAddress,
     identity::{Caller, account},
     infra::throttle::ThrottleSubject,
@@ -36,7 +36,7 @@ pub async fn limit_orders(context: &SalesContext<'_>, contacts: OrderContacts<'_
     let mut emails: Vec<String> = email.into_iter().map(str::to_owned).collect();
     let mut phones: Vec<String> = phone.into_iter().chain(shipping_phone).map(str::to_owned).collect();
     if let (Some(cart_token), true) = (cart, email.is_none() || phone.is_none())
-        && let Some(row) = queries::find_cart_by_token(throttle.db, cart_token, context.caller).await?
+        && let Some(row) = cart::find_cart_by_token(throttle.db, cart_token, context.caller).await?
     {
         emails.extend(row.email);
         let address_snapshot = row.shipping_address.and_then(|address| PostalAddress::from_json(address).ok());

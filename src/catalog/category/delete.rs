@@ -1,6 +1,9 @@
 //! Deletion and restoration of categories.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType},
+};
 use serde_json::json;
 
 use super::{
@@ -17,7 +20,7 @@ use crate::{
         entity::{category, product},
         events::ProductsChanged,
     },
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Tx, eq_any},
 };
 
 /// Deletes a category without children; its products move to `target_category_id`, if given.
@@ -110,22 +113,23 @@ async fn set_deleted(tx: &Tx, row: &category::Model, is_deleted: bool) -> Result
 /// Moves all products of a category to another, including deleted ones. Locks the rows in id order to prevent
 /// deadlocks.
 async fn move_products(tx: &Tx, source_category_id: i64, target_category_id: i64) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("SELECT id FROM product WHERE category_id = ").bind(source_category_id).push(" ORDER BY id");
-    if sql.is_postgres() {
-        sql.push(" FOR NO KEY UPDATE");
-    }
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    let product_ids: Vec<i64> = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+    let query = product::Entity::find()
+        .select_only()
+        .column(product::Column::Id)
+        .filter(product::Column::CategoryId.eq(source_category_id))
+        .order_by_asc(product::Column::Id)
+        .lock(LockType::NoKeyUpdate);
+    let product_ids: Vec<i64> = query.into_tuple().all(tx).await?;
     if product_ids.is_empty() {
         return Ok(());
     }
-    let mut sql = tx.sql();
-    sql.push("UPDATE product SET version = version + 1, category_id = ")
-        .bind(target_category_id)
-        .push(", updated_at = ");
-    sql.bind(tx.now()).push(" WHERE ").eq_any("id", product_ids.iter().copied());
-    tx.execute_raw(sql.into_statement()).await?;
+    product::Entity::update_many()
+        .col_expr(product::Column::CategoryId, Expr::value(target_category_id))
+        .col_expr(product::Column::Version, Expr::col(product::Column::Version).add(1))
+        .col_expr(product::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(eq_any(tx, product::Column::Id, product_ids.iter().copied()))
+        .exec(tx)
+        .await?;
     let encode_id = |entity_id| GlobalId::new(NodeType::Category, entity_id).encode();
     let change = |entity_id: &i64| AuditRecord {
         action: "product.update",

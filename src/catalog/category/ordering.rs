@@ -1,14 +1,16 @@
 //! Order of categories among their siblings, and moving a category with its subtree.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::Expr,
 };
 use serde_json::json;
 
 use super::{CategoriesChanged, MAX_CATEGORY_DEPTH};
 use crate::{
     base::{Error, GlobalId, Result, Validator, error::PublicErrorCode, global_id::NodeType, validation::InputScope},
-    catalog::{category_tree, entity::category},
+    catalog::{category_tree, entity::category, queries},
     infra::{AuditRecord, Tx},
 };
 
@@ -80,19 +82,14 @@ pub(super) async fn sibling_name_exists(
 
 /// Renumbers siblings by their order, writing only changed positions. Statements: 1.
 pub(super) async fn renumber_siblings(tx: &Tx, sibling_lists: &[&[i64]]) -> Result<()> {
-    let positions = sibling_lists.iter().flat_map(|sibling_ids| {
-        sibling_ids.iter().enumerate().map(|(position, category_id)| json!([category_id, position]))
+    let rows = sibling_lists.iter().flat_map(|sibling_ids| {
+        (0..).zip(*sibling_ids).map(|(position, category_id)| category::ActiveModel {
+            id: Unchanged(*category_id),
+            position: Set(position),
+            ..Default::default()
+        })
     });
-    let rows: Vec<_> = positions.collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut sql = tx.sql();
-    sql.with_rows(&[("id", "bigint"), ("place", "int")], rows)
-        .push("UPDATE category SET position = given.place, version = version + 1, updated_at = ");
-    sql.bind(tx.now()).push(" FROM given WHERE category.id = given.id AND category.position <> given.place");
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    queries::categories::update_positions(tx, &rows.collect::<Vec<_>>()).await
 }
 
 /// Moves a category with its subtree to a position among the children of another category or among the roots.
@@ -157,21 +154,11 @@ async fn reparent_subtree(tx: &Tx, row: &category::Model, parent_id: Option<i64>
         .filter(category::Column::Id.eq(row.id))
         .exec(tx)
         .await?;
-    let mut sql = tx.sql();
-    // Paths consist of digits and slashes, which need no escaping in LIKE.
-    sql.push("UPDATE category SET path = ").bind(format!("{parent_path}{}/", row.id)).push(" || substr(path, ");
-    sql.bind(i32::try_from(row.path.len() + 1).unwrap_or(i32::MAX)).push(") WHERE path LIKE ");
-    sql.bind(format!("{}%", row.path));
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    queries::categories::move_subtree_path(tx, &row.path, &format!("{parent_path}{}/", row.id)).await
 }
 
 /// Returns the depth of the deepest category of a subtree.
 async fn load_max_subtree_depth(tx: &Tx, path: &str) -> Result<usize> {
-    let mut sql = tx.sql();
-    sql.push("SELECT path FROM category WHERE path LIKE ").bind(format!("{path}%"));
-    sql.push(" ORDER BY length(path) - length(replace(path, '/', '')) DESC LIMIT 1");
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    let deepest_path: String = row.map_or(Ok(String::new()), |row| row.try_get("", "path"))?;
-    Ok(count_path_depth(&deepest_path))
+    let deepest_path = queries::categories::load_deepest_path(tx, path).await?;
+    Ok(count_path_depth(&deepest_path.unwrap_or_default()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
+use sea_orm::{ActiveModelTrait, DerivePartialModel, EntityTrait, IntoActiveModel, QueryFilter, Set};
 use serde_json::{Value, json};
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
         validation::InputScope,
     },
     catalog::{category_tree, entity::category, write},
-    infra::{AuditRecord, Tx},
+    infra::{AuditRecord, Tx, eq_any},
 };
 
 /// Maximum length of a description in characters.
@@ -185,7 +185,7 @@ async fn validate_unique_slug(tx: &Tx, slug: String, excluded_id: i64, scope: &m
         scope.reject("slug", reason);
     } else {
         let owners = find_slug_owners(tx, std::slice::from_ref(&slug)).await?;
-        if owners.into_iter().any(|(_, owner_id)| owner_id != excluded_id) {
+        if owners.iter().any(|owner| owner.id != excluded_id) {
             let message = format!("another category has, or had, the slug `{slug}`");
             scope.reject_as(PublicErrorCode::AlreadyExists, "slug", message);
         }
@@ -201,7 +201,7 @@ async fn generate_unique_slug(tx: &Tx, name: &str, scope: &mut InputScope<'_>) -
     let mut candidates = vec![base_slug.clone()];
     candidates.extend((2..=MAX_CATEGORY_SLUG_SUFFIX).map(|number| format!("{base_slug}-{number}")));
     let taken_slugs: HashSet<String> =
-        find_slug_owners(tx, &candidates).await?.into_iter().map(|(slug, _)| slug).collect();
+        find_slug_owners(tx, &candidates).await?.into_iter().map(|owner| owner.slug).collect();
     let free_slug = candidates.into_iter().find(|slug| !taken_slugs.contains(slug));
     if free_slug.is_none() {
         let message = "every slug that could be made of the name is taken: say one";
@@ -210,12 +210,18 @@ async fn generate_unique_slug(tx: &Tx, name: &str, scope: &mut InputScope<'_>) -
     Ok(free_slug.unwrap_or(base_slug))
 }
 
-/// Returns which of these slugs are taken, with the category's id. Deleted categories keep their slugs.
-async fn find_slug_owners(tx: &Tx, slugs: &[String]) -> Result<Vec<(String, i64)>> {
-    let mut sql = tx.sql();
-    sql.push("SELECT slug, id FROM category WHERE ").eq_any_text("slug", slugs.iter().map(String::as_str));
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    rows.iter().map(|row| Ok((row.try_get("", "slug")?, row.try_get("", "id")?))).collect()
+/// The category of a slug.
+#[derive(Debug, DerivePartialModel)]
+#[sea_orm(entity = "category::Entity")]
+struct SlugOwner {
+    id: i64,
+    slug: String,
+}
+
+/// Returns which of these slugs are taken. Deleted categories keep their slugs. Statements: 1.
+async fn find_slug_owners(tx: &Tx, slugs: &[String]) -> Result<Vec<SlugOwner>> {
+    let query = category::Entity::find().filter(eq_any(tx, category::Column::Slug, slugs.iter().cloned()));
+    Ok(query.into_partial_model().all(tx).await?)
 }
 
 fn validate_description(description: &str, scope: &mut InputScope<'_>) -> Option<String> {

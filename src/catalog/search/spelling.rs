@@ -9,7 +9,14 @@ use std::collections::HashMap;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::{base::Result, catalog::entity::search_term, infra::SqlBuilder};
+pub use crate::catalog::queries::search_index::SpellingCandidate;
+use crate::{
+    base::Result,
+    catalog::{
+        entity::search_term,
+        queries::{self, search_index::MAX_WORDS_PER_RANGE},
+    },
+};
 
 /// Minimum length of a word in which one typo is tolerated.
 const MIN_LENGTH_FOR_ONE_TYPO: usize = 4;
@@ -17,25 +24,10 @@ const MIN_LENGTH_FOR_ONE_TYPO: usize = 4;
 const MIN_LENGTH_FOR_TWO_TYPOS: usize = 8;
 /// Maximum number of corrections of a word.
 const MAX_CORRECTIONS: usize = 5;
-/// Maximum number of words read from one index range.
-const MAX_WORDS_PER_RANGE: usize = 200;
 /// Maximum number of ranges read per typed word: its halves in three lengths, its thirds and its ends in five.
 const MAX_RANGES_PER_WORD: usize = 21;
 /// Maximum number of vocabulary words that one typed word is compared with.
 pub const MAX_CANDIDATES_PER_WORD: usize = MAX_RANGES_PER_WORD * MAX_WORDS_PER_RANGE;
-
-/// The vocabulary columns with an index, and the sort order of each.
-const VOCABULARY_INDEXES: [(&str, &str); 3] =
-    [("term", "term"), ("reversed", "reversed"), ("end_letters", "end_letters, term")];
-
-/// A vocabulary word that may be the correction of a typed one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SpellingCandidate {
-    /// The typed word.
-    pub typed: String,
-    /// A vocabulary word of similar length with the same beginning or end.
-    pub suggestion: String,
-}
 
 /// Returns the nearest vocabulary words of each word that is not a prefix of any. Statements: 1 at most.
 pub(super) async fn find_corrections(
@@ -61,36 +53,7 @@ pub async fn load_candidates(db: &impl ConnectionTrait, typed: &[&str]) -> Resul
     if ranges.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    let columns = [("typed", "text"), ("length", "int"), ("place", "int"), ("low", "text"), ("high", "text")];
-    sql.with_rows(&columns, ranges);
-    let collation = if sql.is_postgres() { " COLLATE \"C\"" } else { "" };
-    // The highest code point ends the range of all words with a prefix.
-    let last_character = if sql.is_postgres() { "chr(1114111)" } else { "char(1114111)" };
-    sql.push(&format!(
-        ", probe AS MATERIALIZED (SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM search_term AS k \
-         WHERE k.term >= given.typed{collation} AND k.term < (given.typed || {last_character}){collation}))"
-    ));
-    for (index_number, (column, order)) in VOCABULARY_INDEXES.into_iter().enumerate() {
-        let range = format!(
-            "SELECT term FROM search_term WHERE length(term) = probe.length AND {column} >= probe.low{collation} \
-             AND {column} < probe.high{collation} ORDER BY {order} LIMIT {MAX_WORDS_PER_RANGE}"
-        );
-        sql.push(if index_number == 0 { " " } else { " UNION " });
-        if sql.is_postgres() {
-            sql.push("SELECT probe.typed AS typed, near.term AS known FROM probe CROSS JOIN LATERAL (");
-            sql.push(&range).push(") AS near");
-        } else {
-            sql.push("SELECT probe.typed AS typed, near.value AS known FROM probe, json_each((");
-            sql.push("SELECT json_group_array(term) FROM (").push(&range).push("))) AS near");
-        }
-        sql.push(&format!(" WHERE probe.place = {index_number}"));
-    }
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let parse_row = |row: &sea_orm::QueryResult| {
-        Ok(SpellingCandidate { typed: row.try_get("", "typed")?, suggestion: row.try_get("", "known")? })
-    };
-    rows.iter().map(parse_row).collect()
+    queries::search_index::load_spelling_candidates(db, ranges).await
 }
 
 /// Returns the number of typos tolerated in a word of a length.
@@ -132,7 +95,7 @@ fn extract_first_and_last_letter(word: &str) -> String {
 }
 
 /// Returns a word as a row of the vocabulary: `term`, `reversed`, `end_letters`.
-pub(super) fn build_search_term(word: &str) -> search_term::Model {
+pub(in crate::catalog) fn build_search_term(word: &str) -> search_term::Model {
     search_term::Model {
         term: word.to_owned(),
         reversed: word.chars().rev().collect(),

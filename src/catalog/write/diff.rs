@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use iso_currency::Currency;
-use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
 
 use super::{
+    audit_fields,
     report::{WrittenProduct, WrittenVariant},
     validate::ProductContent,
     variants::{ProvidedVariant, VariantChanges},
 };
 use crate::{
-    base::{GlobalId, Money, Result, global_id::NodeType, text},
+    base::{Result, global_id::NodeType, text},
     catalog::{
         entity::{PublicationStatus, product, variant},
         loader::{self, ProductImage},
@@ -223,10 +223,11 @@ impl ProductChange {
     pub(super) fn to_audit_records(&self, action: &'static str, currency: Currency) -> Vec<AuditRecord> {
         let entity = (NodeType::Product, self.product.id);
         let with_child_values = |row: &product::Model, values: &Map<String, Value>| {
-            let mut fields = product_to_audit_json(row);
+            let mut fields = audit_fields::collect_product_fields(row, currency);
             fields.extend(values.clone());
             Value::Object(fields)
         };
+        let variant_to_json = |row: &variant::Model| Value::Object(audit_fields::collect_variant_fields(row, currency));
         let [values_before, values_after] = &self.child_values;
         let after = with_child_values(&self.product, values_after);
         let product_record = match &self.before {
@@ -235,38 +236,15 @@ impl ProductChange {
         };
         let variant_records = self.changed_variants().filter_map(|(row, before)| {
             let entity = (NodeType::Variant, row.id);
-            let after = variant_to_audit_json(row, currency);
+            let after = variant_to_json(row);
             let Some(before) = before else { return Some(AuditRecord::created("variant.create", entity, &after)) };
             let action = match (before.deleted_at.is_some(), row.deleted_at.is_some()) {
                 (false, true) => "variant.delete",
                 (true, false) => "variant.restore",
                 _ => "variant.update",
             };
-            AuditRecord::updated(action, entity, &variant_to_audit_json(before, currency), &after)
+            AuditRecord::updated(action, entity, &variant_to_json(before), &after)
         });
         product_record.into_iter().chain(variant_records).collect()
     }
-}
-
-fn product_to_audit_json(row: &product::Model) -> Map<String, Value> {
-    let fields = [
-        ("slug", json!(row.slug)),
-        ("name", json!(row.name)),
-        ("vendor", json!(row.vendor)),
-        ("category", json!(GlobalId::new(NodeType::Category, row.category_id).encode())),
-        ("status", json!(row.status.to_value())),
-        ("featured", json!(row.featured)),
-        ("deletedAt", json!(row.deleted_at)),
-    ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn variant_to_audit_json(row: &variant::Model, currency: Currency) -> Value {
-    let amount = |minor_units| Money::new(minor_units, currency).to_decimal().to_string();
-    json!({
-        "product": GlobalId::new(NodeType::Product, row.product_id).encode(), "sku": row.sku, "name": row.name,
-        "price": amount(row.price), "salePrice": row.sale_price.map(amount), "saleStartsAt": row.sale_starts_at,
-        "saleEndsAt": row.sale_ends_at, "weightGrams": row.weight_grams, "image": row.image, "barcode": row.barcode,
-        "trackStock": row.track_stock, "deletedAt": row.deleted_at,
-    })
 }

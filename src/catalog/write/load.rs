@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockType},
+};
 
 use super::{
     input::{CategoryInput, ProductPatch, ProductSelector, VariantSelector, WriteMode},
@@ -11,10 +14,11 @@ use super::{
 use crate::{
     base::{Result, text},
     catalog::{
-        entity::{product, variant},
+        entity::{category, product, variant},
         loader::{self, VariantOption},
+        queries::sku_lookup::{VariantOfSku, load_variants_of_skus},
     },
-    infra::{SqlBuilder, Tx},
+    infra::{Tx, eq_any, sql_builder::group_by_owner},
 };
 
 /// Maximum length of a generated slug in characters.
@@ -51,7 +55,8 @@ impl ExistingRows {
                 rows.load_sku_owners(tx, alternatives.iter().map(String::as_str), []).await?;
             }
             let slugs: BTreeSet<&str> = patches.iter().filter_map(ProductPatch::slug).collect();
-            rows.load_products(tx, |sql| _ = sql.eq_any_text("p.slug", slugs)).await?;
+            let slugs = slugs.into_iter().map(str::to_owned);
+            rows.load_products(tx, eq_any(tx, product::Column::Slug, slugs)).await?;
             return Ok(rows);
         }
         rows.load_selected_variants(tx, patches).await?;
@@ -59,7 +64,7 @@ impl ExistingRows {
         let product_ids: HashSet<i64> =
             patches.iter().filter_map(|patch| rows.resolve_product_id(&patch.selector)).collect();
         if !product_ids.is_empty() {
-            rows.load_products(tx, |sql| _ = sql.eq_any("p.id", product_ids)).await?;
+            rows.load_products(tx, eq_any(tx, product::Column::Id, product_ids)).await?;
         }
         if patches.iter().any(|patch| !patch.options.is_unchanged()) && !rows.variants.is_empty() {
             let variant_ids: Vec<i64> = rows.variants.values().flatten().map(|row| row.id).collect();
@@ -96,14 +101,10 @@ impl ExistingRows {
         skus: impl IntoIterator<Item = &'a str>,
         variant_ids: impl IntoIterator<Item = i64>,
     ) -> Result<()> {
-        let mut sql = tx.sql();
-        sql.push("SELECT v.id, v.product_id, v.sku, COALESCE(v.deleted_at, p.deleted_at) IS NOT NULL AS deleted ");
-        sql.push("FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE ");
-        sql.eq_any_text("v.sku", skus).push(" OR ").eq_any("v.id", variant_ids);
-        for row in tx.query_all_raw(sql.into_statement()).await? {
-            let (variant_id, product_id) = (row.try_get("", "id")?, row.try_get("", "product_id")?);
-            let owner = SkuOwner { variant_id, product_id, is_deleted: row.try_get("", "deleted")? };
-            self.skus.owners.insert(row.try_get("", "sku")?, owner);
+        for VariantOfSku { variant_id, product_id, sku, is_deleted } in
+            load_variants_of_skus(tx, skus, variant_ids).await?
+        {
+            self.skus.owners.insert(sku, SkuOwner { variant_id, product_id, is_deleted });
             self.product_ids_by_variant.insert(variant_id, product_id);
         }
         Ok(())
@@ -125,27 +126,20 @@ impl ExistingRows {
         if slugs.is_empty() {
             return Ok(());
         }
-        let mut sql = tx.sql();
-        sql.push("SELECT slug, id FROM product WHERE ").eq_any_text("slug", slugs.iter().map(String::as_str));
-        for row in tx.query_all_raw(sql.into_statement()).await? {
-            self.product_ids_by_slug.insert(row.try_get("", "slug")?, row.try_get("", "id")?);
-        }
+        let query = product::Entity::find()
+            .select_only()
+            .columns([product::Column::Slug, product::Column::Id])
+            .filter(eq_any(tx, product::Column::Slug, slugs));
+        self.product_ids_by_slug.extend(query.into_tuple::<(String, i64)>().all(tx).await?);
         Ok(())
     }
 
     /// Loads products with their variants and option names. Locks the products until the transaction ends, because
     /// stock updates and scheduled price changes write them too. Concurrent orders may still reference them: the lock
     /// does not conflict with foreign-key checks.
-    async fn load_products(&mut self, tx: &Tx, push_condition: impl FnOnce(&mut SqlBuilder)) -> Result<()> {
-        let mut sql = tx.sql();
-        sql.push("SELECT p.* FROM product AS p WHERE ");
-        push_condition(&mut sql);
-        sql.push(" ORDER BY p.id");
-        if sql.is_postgres() {
-            sql.push(" FOR NO KEY UPDATE");
-        }
-        for row in tx.query_all_raw(sql.into_statement()).await? {
-            let row = product::Model::from_query_result(&row, "")?;
+    async fn load_products(&mut self, tx: &Tx, condition: Expr) -> Result<()> {
+        let query = product::Entity::find().filter(condition).order_by_asc(product::Column::Id);
+        for row in query.lock(LockType::NoKeyUpdate).all(tx).await? {
             self.product_ids_by_slug.insert(row.slug.clone(), row.id);
             self.products.insert(row.id, row);
         }
@@ -153,13 +147,12 @@ impl ExistingRows {
             return Ok(());
         }
         let product_ids: Vec<i64> = self.products.keys().copied().collect();
-        let mut sql = tx.sql();
-        sql.push("SELECT v.* FROM variant AS v WHERE ").eq_any("v.product_id", product_ids.iter().copied());
-        sql.push(" ORDER BY v.product_id, v.position, v.id");
-        for row in tx.query_all_raw(sql.into_statement()).await? {
-            let row = variant::Model::from_query_result(&row, "")?;
-            self.variants.entry(row.product_id).or_default().push(row);
-        }
+        let query = variant::Entity::find()
+            .filter(eq_any(tx, variant::Column::ProductId, product_ids.iter().copied()))
+            .order_by_asc(variant::Column::ProductId)
+            .order_by_asc(variant::Column::Position)
+            .order_by_asc(variant::Column::Id);
+        self.variants = group_by_owner(query.all(tx).await?, |row: &variant::Model| row.product_id);
         self.option_names = loader::load_option_names(tx, &product_ids).await?;
         Ok(())
     }
@@ -175,11 +168,12 @@ impl ExistingRows {
         if category_ids.is_empty() {
             return Ok(());
         }
-        let mut sql = tx.sql();
-        sql.push("SELECT id FROM category WHERE deleted_at IS NULL AND ").eq_any("id", category_ids);
-        for row in tx.query_all_raw(sql.into_statement()).await? {
-            self.active_category_ids.insert(row.try_get("", "id")?);
-        }
+        let query = category::Entity::find()
+            .select_only()
+            .column(category::Column::Id)
+            .filter(category::Column::DeletedAt.is_null())
+            .filter(eq_any(tx, category::Column::Id, category_ids));
+        self.active_category_ids.extend(query.into_tuple::<i64>().all(tx).await?);
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityName, EntityTrait, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, QueryFilter, Value, sea_query::OnConflict,
+    ActiveModelTrait,
+    ActiveValue::{Set, Unchanged},
+    EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryFilter,
 };
-use serde_json::{Value as JsonValue, json};
 
 use super::diff::{ChangedChildRows, NormalizedTag, ProductChange};
 use crate::{
@@ -16,16 +16,11 @@ use crate::{
         events::{ProductPublished, ProductsChanged},
         loader::{self, ProductImage},
         projection::VariantColumns,
+        queries::search_index::store_search_documents,
         sanitize, search,
     },
-    infra::Tx,
+    infra::{Tx, eq_any},
 };
-
-/// Number of rows per statement, well below the parameter limits of both databases.
-const ROWS_PER_STATEMENT: usize = 500;
-/// The primary key, and the columns that never change.
-const KEY_COLUMN: &str = "id";
-const FIXED_COLUMNS: [&str; 3] = [KEY_COLUMN, "product_id", "created_at"];
 
 /// A row to write, and the row before the change; `None` for a new one.
 type RowChange<'a, M> = (&'a M, Option<&'a M>);
@@ -37,10 +32,10 @@ pub(super) async fn write_changes(tx: &Tx, changes: &mut [ProductChange]) -> Res
     let mut products: Vec<_> = changed.map(|change| (&change.product, change.before.as_ref())).collect();
     // In id order, the lock order of all writers, to prevent deadlocks.
     products.sort_unstable_by_key(|(product, _)| product.id);
-    write_rows::<product::Entity>(tx, &products).await?;
+    write_rows::<product::Entity>(tx, &products, &[product::Column::CreatedAt]).await?;
     let variants: Vec<_> = changes.iter().flat_map(ProductChange::changed_variants).collect();
     release_option_keys(tx, &variants).await?;
-    write_rows::<variant::Entity>(tx, &variants).await?;
+    write_rows::<variant::Entity>(tx, &variants, &[variant::Column::ProductId, variant::Column::CreatedAt]).await?;
     replace_child_rows(tx, changes).await?;
     if products.is_empty() {
         return Ok(());
@@ -80,60 +75,39 @@ async fn release_option_keys(tx: &Tx, changed: &[RowChange<'_, variant::Model>])
     let has_new_options = |(row, before): &&RowChange<'_, variant::Model>| {
         before.is_some_and(|before| before.options_normalized != row.options_normalized)
     };
-    let variant_ids: Vec<i64> = changed.iter().filter(has_new_options).map(|(row, _)| row.id).collect();
-    if !variant_ids.is_empty() {
-        let mut sql = tx.sql();
-        sql.push("UPDATE variant SET options_normalized = ").bind("\u{1f}\u{1f}").push(" || id WHERE ");
-        sql.eq_any("id", variant_ids);
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    Ok(())
+    let to_row = |(row, _): &RowChange<'_, variant::Model>| variant::ActiveModel {
+        id: Unchanged(row.id),
+        options_normalized: Set(format!("\u{1f}\u{1f}{}", row.id)),
+        ..Default::default()
+    };
+    tx.update_rows(&changed.iter().filter(has_new_options).map(to_row).collect::<Vec<_>>()).await
 }
 
-/// Inserts new rows and updates the changeable columns of others.
+/// Updates existing rows, except their fixed columns, and inserts new ones. Existing ones first: a new one may take a unique
+/// value from them.
 ///
-/// PostgreSQL receives each column as one array, so that the statement's text is the same for any number of rows.
-/// Changed rows are updated, not upserted: an upsert that sets a unique column takes a row lock that conflicts with
-/// foreign-key checks, even if the value is unchanged, and would block concurrent orders. SQLite has no arrays, and no
-/// round trips to save.
-async fn write_rows<E>(tx: &Tx, rows: &[RowChange<'_, E::Model>]) -> Result<()>
+/// Changed rows are updated, not upserted: on PostgreSQL an upsert that sets a unique column takes a row lock that
+/// conflicts with foreign-key checks, even if the value is unchanged, and would block concurrent orders.
+async fn write_rows<E>(tx: &Tx, rows: &[RowChange<'_, E::Model>], fixed_columns: &[E::Column]) -> Result<()>
 where
     E: EntityTrait,
     E::Model: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E>,
 {
-    let changeable = || E::Column::iter().filter(|column| !FIXED_COLUMNS.contains(&column.as_str()));
-    if !tx.sql().is_postgres() {
-        for rows in rows.chunks(ROWS_PER_STATEMENT) {
-            let rows = rows.iter().map(|(row, _)| (*row).clone().into_active_model().reset_all());
-            let update = OnConflict::column(KEY_COLUMN).update_columns(changeable()).to_owned();
-            E::insert_many(rows).on_conflict(update).exec_without_returning(tx).await?;
+    let is_one_of =
+        |column: E::Column, columns: &[E::Column]| columns.iter().any(|other| other.as_str() == column.as_str());
+    let key_columns: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+    let to_changes = |row: &E::Model| {
+        let mut changes = row.clone().into_active_model();
+        for column in E::Column::iter().filter(|column| !is_one_of(*column, &key_columns)) {
+            if is_one_of(column, fixed_columns) { changes.not_set(column) } else { changes.reset(column) }
         }
-        return Ok(());
-    }
-    let (existing, inserted): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, before)| before.is_some());
-    let to_active = |(row, _): &RowChange<'_, E::Model>| (*row).clone().into_active_model().reset_all();
-    tx.insert_rows(&inserted.into_iter().map(to_active).collect::<Vec<_>>()).await?;
-    if !existing.is_empty() {
-        let key = E::Column::iter().filter(|column| column.as_str() == KEY_COLUMN);
-        let columns: Vec<E::Column> = key.chain(changeable()).collect();
-        let assignments: Vec<String> = changeable().map(|column| format!("{0} = given.{0}", column.as_str())).collect();
-        let mut sql = tx.sql();
-        sql.push("WITH given (").push(&join_names(&columns)).push(") AS (SELECT ");
-        sql.select_columns(&collect_column_values::<E>(&existing, &columns));
-        sql.push(") UPDATE ").push(E::default().table_name()).push(" AS row SET ").push(&assignments.join(", "));
-        sql.push(" FROM given WHERE row.id = given.id");
-        tx.execute_raw(sql.into_statement()).await?;
-    }
-    Ok(())
-}
-
-fn join_names<C: IdenStatic>(columns: &[C]) -> String {
-    columns.iter().map(IdenStatic::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn collect_column_values<E: EntityTrait>(rows: &[&RowChange<'_, E::Model>], columns: &[E::Column]) -> Vec<Vec<Value>> {
-    columns.iter().map(|column| rows.iter().map(|(row, _)| row.get(*column)).collect()).collect()
+        changes
+    };
+    let (existing, new): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, before)| before.is_some());
+    tx.update_rows(&existing.into_iter().map(|(row, _)| to_changes(row)).collect::<Vec<_>>()).await?;
+    let to_new_row = |row: &E::Model| row.clone().into_active_model().reset_all();
+    tx.insert_rows(&new.into_iter().map(|(row, _)| to_new_row(row)).collect::<Vec<_>>()).await
 }
 
 /// The rows of a child table to write: they belong to products or variants and are replaced together.
@@ -160,10 +134,7 @@ impl<A: ActiveModelTrait> ChildRows<A> {
     /// Writes the rows; `owner` is the column of the owner's id.
     async fn write(self, tx: &Tx, owner: <A::Entity as EntityTrait>::Column) -> Result<()> {
         if !self.owner_ids.is_empty() {
-            let mut sql = tx.sql();
-            sql.push("DELETE FROM ").push(A::Entity::default().table_name()).push(" WHERE ");
-            sql.eq_any(owner.as_str(), self.owner_ids);
-            tx.execute_raw(sql.into_statement()).await?;
+            A::Entity::delete_many().filter(eq_any(tx, owner, self.owner_ids)).exec(tx).await?;
         }
         tx.insert_rows(&self.rows).await
     }
@@ -235,29 +206,24 @@ async fn replace_child_rows(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
 /// Renames the options in the option values of existing products. Statements: 1.
 async fn rename_variant_options(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
     let renamed = changes.iter().filter(|change| change.child_rows.options && !change.is_new());
-    let rows: Vec<JsonValue> = renamed
-        .flat_map(|change| {
-            let names = change.variants.option_names.iter().enumerate();
-            names.map(|(position, name)| json!([change.product.id, position, name, text::normalize_text(name)]))
+    let rows = renamed.flat_map(|change| {
+        let names = (0..).zip(&change.variants.option_names);
+        names.map(|(position, name)| variant_option::ActiveModel {
+            product_id: Unchanged(change.product.id),
+            position: Unchanged(position),
+            name: Set(name.clone()),
+            name_normalized: Set(text::normalize_text(name)),
+            ..Default::default()
         })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let columns = [("product_id", "bigint"), ("position", "int"), ("name", "text"), ("name_normalized", "text")];
-    let mut sql = tx.sql();
-    sql.with_rows(&columns, rows).push(
-        "UPDATE variant_option SET name = given.name, name_normalized = given.name_normalized FROM given \
-         WHERE variant_option.product_id = given.product_id AND variant_option.position = given.position",
-    );
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    });
+    tx.update_rows(&rows.collect::<Vec<_>>()).await
 }
 
 /// Rebuilds the search documents of products from stored data.
 async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
     let mut documents: BTreeMap<i64, search::SearchDocument> = BTreeMap::new();
-    let rows = product::Entity::find().filter(product::Column::Id.is_in(product_ids.iter().copied())).all(tx).await?;
+    let rows =
+        product::Entity::find().filter(eq_any(tx, product::Column::Id, product_ids.iter().copied())).all(tx).await?;
     for row in rows {
         let document = documents.entry(row.id).or_default();
         document.add_name(&row.name);
@@ -276,5 +242,5 @@ async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
         }
         descriptions.get(product_id).into_iter().flatten().for_each(|description| document.add_text(&description.text));
     }
-    search::store_search_documents(tx, &documents).await
+    store_search_documents(tx, &documents).await
 }

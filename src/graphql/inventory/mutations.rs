@@ -10,7 +10,11 @@ use crate::{
         input::parse_optional_id, payload::payload,
     },
     identity::Permission,
-    inventory::adjustments::{self, StockKey, StockOperation, StockSettings},
+    inventory::{
+        DEFAULT_LOCATION_ID,
+        adjustments::{self, StockOperation, StockSettings},
+        stock_level::StockKey,
+    },
 };
 
 /// Input of `stockAdjust`.
@@ -122,7 +126,7 @@ impl StockMutation {
                         "this reason is set by the shop itself; use RECEIVED, DAMAGED, LOST, RETURNED or CORRECTION";
                     return Err(Error::bad_input("input.reason", message));
                 }
-                reason => reason.as_db_str(),
+                reason => reason.into(),
             };
             adjustments::apply_stock_operation(
                 &request_context(ctx).db,
@@ -165,7 +169,7 @@ impl StockMutation {
                 GlobalId::decode_as(&input.from_location_id, NodeType::Location, "input.fromLocationId")?;
             let to_location_id = GlobalId::decode_as(&input.to_location_id, NodeType::Location, "input.toLocationId")?;
             let variant_id = GlobalId::decode_as(&input.variant_id, NodeType::Variant, "input.variantId")?;
-            let stock_key = StockKey { variant_id, location_id: Some(to_location_id) };
+            let stock_key = StockKey { variant_id, location_id: to_location_id };
             adjustments::apply_stock_operation(
                 &request_context(ctx).db,
                 &idempotency_key?,
@@ -212,5 +216,6 @@ impl StockMutation {
 
 fn parse_stock_key(variant_id: &ID, location_id: Option<ID>) -> Result<StockKey> {
     let variant_id = GlobalId::decode_as(variant_id, NodeType::Variant, "input.variantId")?;
-    Ok(StockKey { variant_id, location_id: parse_optional_id(location_id, NodeType::Location, "input.locationId")? })
+    let location_id = parse_optional_id(location_id, NodeType::Location, "input.locationId")?;
+    Ok(StockKey { variant_id, location_id: location_id.unwrap_or(DEFAULT_LOCATION_ID) })
 }

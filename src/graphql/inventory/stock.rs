@@ -17,7 +17,8 @@ use crate::{
     identity::Permission,
     inventory::{
         adjustments,
-        movements::{self, StockMovement},
+        entity::StockMovementReason,
+        queries::{self, StockMovement},
         stock_level::StockLevelRow,
     },
 };
@@ -110,6 +111,7 @@ impl StockLevel {
 
 /// Reason of a stock movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "StockMovementReason")]
 pub enum StockReason {
     /// Opening balance.
     Opening,
@@ -129,30 +131,6 @@ pub enum StockReason {
     Returned,
     /// Transfer from or to another location.
     Transfer,
-}
-
-impl StockReason {
-    const ALL: [(Self, &'static str); 9] = [
-        (Self::Opening, "opening"),
-        (Self::Count, "count"),
-        (Self::Received, "received"),
-        (Self::Damaged, "damaged"),
-        (Self::Lost, "lost"),
-        (Self::Correction, "correction"),
-        (Self::Sold, "sold"),
-        (Self::Returned, "returned"),
-        (Self::Transfer, "transfer"),
-    ];
-
-    /// Returns the database value.
-    #[must_use]
-    pub fn as_db_str(self) -> &'static str {
-        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("correction", |(_, name)| name)
-    }
-
-    fn from_db_str(name: &str) -> Self {
-        Self::ALL.iter().find(|(_, reason)| *reason == name).map_or(Self::Correction, |(reason, _)| *reason)
-    }
 }
 
 /// Stock movement. The sum of all quantity changes is the on-hand quantity.
@@ -178,7 +156,7 @@ impl StockMovement {
     /// Reason of the movement.
     #[graphql(name = "reason")]
     async fn resolve_reason(&self) -> StockReason {
-        StockReason::from_db_str(&self.reason)
+        self.reason.into()
     }
 
     /// Reference, such as `order K7QX-3M9T`; null if there is none.
@@ -209,7 +187,7 @@ connection!(
 paged_list!(
     LevelMovements,
     StockMovement,
-    |level, db, request| movements::list_movements(db, level.0.variant_id, level.0.location_id, request),
+    |level, db, request| queries::list_movements(db, level.0.key(), request),
     |_, row| row.cursor()
 );
 
@@ -225,8 +203,8 @@ connection!(
     }
 );
 
-paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| movements::list_low_stock(db, request), |_, row| {
-    movements::encode_low_stock_cursor(row)
+paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| queries::list_low_stock(db, request), |_, row| {
+    queries::encode_low_stock_cursor(row)
 });
 
 /// Stock queries.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod bulk;
+mod condition;
 mod postgres;
 mod retry;
 mod schema;
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
+pub use condition::{eq_any, literal};
 use postgres::ConnectionLoss;
 use sqlite::{SqliteReader, SqliteReaderPool, StatementDeadline};
 pub use transaction::Tx;

@@ -7,8 +7,8 @@ use crate::{
     base::{Country, Error, LanguageCode, Patch, Result, Validator},
     cart::{
         CartDetails,
+        access::caller_account_id,
         details::{self, AddressInput},
-        queries::caller_account_id,
     },
     customer::{self, PostalAddress, address_row},
     identity::{Permission, account, entity::account as account_row},

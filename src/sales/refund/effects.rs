@@ -3,8 +3,14 @@
 use crate::{
     base::Result,
     infra::Tx,
-    inventory::reservation,
-    order::{OrderRow, Status, history, history::OrderHistoryEvent, queries, state_machine::OrderAction, transition},
+    inventory::{
+        reservation::{self, LineRelease},
+        stock_level::VariantUnits,
+    },
+    order::{
+        OrderLineRow, OrderRow, Status, history, history::OrderHistoryEvent, queries, state_machine::OrderAction,
+        transition,
+    },
     payment::{NewRefund, Payment, RefundLine, jobs::RefundPayment, refunds},
 };
 
@@ -43,14 +49,20 @@ async fn release_and_restock(tx: &Tx, order: &OrderRow, lines: &[RefundLine]) ->
     let unshipped = lines
         .iter()
         .filter(|refund_line| refund_line.unfulfilled > 0 && find_tracked_line(refund_line.line_id).is_some());
-    let released: Vec<_> = unshipped.map(|refund_line| (refund_line.line_id, refund_line.unfulfilled)).collect();
+    let to_release = |refund_line: &RefundLine| LineRelease {
+        order_line_id: refund_line.line_id,
+        quantity: refund_line.unfulfilled,
+    };
+    let released: Vec<_> = unshipped.map(to_release).collect();
     if !released.is_empty() {
         reservation::release_reservations(tx, &released).await?;
     }
     let returned = lines.iter().filter(|refund_line| refund_line.returned() > 0);
-    let returned: Vec<_> = returned
-        .filter_map(|refund_line| Some((find_tracked_line(refund_line.line_id)?.variant_id?, refund_line.returned())))
-        .collect();
+    let to_units = |refund_line: &RefundLine| {
+        let variant_id = find_tracked_line(refund_line.line_id)?.variant_id?;
+        Some(VariantUnits { variant_id, quantity: refund_line.returned() })
+    };
+    let returned: Vec<_> = returned.filter_map(to_units).collect();
     if !returned.is_empty() {
         reservation::restock_variants(tx, &returned, &format!("order {}", order.number)).await?;
     }
@@ -86,8 +98,9 @@ pub(super) async fn finalize_order(
         return update_fulfillment_status(tx, order).await;
     }
     // Unshipped units of a refunded order will not be shipped.
-    let reserved: Vec<_> =
-        lines.iter().filter(|line| line.track_stock).map(|line| (line.id, line.unshipped_quantity())).collect();
+    let tracked = lines.iter().filter(|line| line.track_stock);
+    let to_release = |line: &OrderLineRow| LineRelease { order_line_id: line.id, quantity: line.unshipped_quantity() };
+    let reserved: Vec<_> = tracked.map(to_release).collect();
     reservation::release_reservations(tx, &reserved).await?;
     let order = OrderRow { fulfillment_status: transition::derive_fulfillment_status(&lines), ..order };
     transition::transition_order(tx, order, OrderAction::Refund, reason).await

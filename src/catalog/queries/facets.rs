@@ -1,12 +1,10 @@
-//! Facets: alternative filter values with the number of products each would match. One statement per facet.
+//! Facets: alternative filter values with the number of products each would match. One statement per facet,
+//! as text: the conditions of a filter, grouped.
 
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::{
-    category_tree::CategoryTree,
-    product_filter::{ExcludedFacet, ResolvedCatalogFilter},
-};
-use crate::{base::Result, infra::SqlBuilder};
+use super::product_filter::{ExcludedFacet, ResolvedCatalogFilter};
+use crate::{base::Result, catalog::CategoryTree, infra::SqlBuilder};
 
 /// A facet value with its number of products.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
-//! Product filters, as conditions of one statement.
+//! Product filters, as conditions of one statement. As text, because pages, counts and facets share them.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveEnum, ConnectionTrait};
 
-use super::{category_tree::CategoryTree, entity::PublicationStatus, search};
 use crate::{
     base::{Error, Result, pagination, text},
+    catalog::{CategoryTree, PublicationStatus, search},
     identity::{Caller, Permission},
     infra::SqlBuilder,
 };

@@ -1,19 +1,17 @@
-//! Product lists: every sort order, both directions, keyset pagination. One statement per page.
+//! Product lists: every sort order, both directions, keyset pagination. One statement per page,
+//! as text: the filter's conditions, and the pages of each category's index merged.
 
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::{
-    entity::product,
-    product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter},
-    projection::ProductColumns,
-};
+use super::product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter};
 use crate::{
     base::{
         Error, Result,
         pagination::{CursorType, CursorValue, Page, PageRequest},
     },
+    catalog::{entity::product, projection::ProductColumns, search::SearchQuery},
     infra::{
         SqlBuilder,
         keyset::{self, KeysetOrder, KeysetPage},
@@ -234,7 +232,7 @@ impl ProductPageQuery<'_> {
 
 /// Appends the search score: 4 if the SKU or name is equal, 3 if the name starts with it, 2 if the name has all words,
 /// else 1.
-fn push_search_score(sql: &mut SqlBuilder, query: &super::search::SearchQuery) {
+fn push_search_score(sql: &mut SqlBuilder, query: &SearchQuery) {
     sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
     sql.bind(query.normalized_text.as_str());
     let text_parameter = sql.bind_count();
