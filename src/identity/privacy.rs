@@ -2,30 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     api_key,
-    entity::{account, session as session_row},
+    entity::{
+        account, account_identity, api_key as api_key_row, one_time_token, refresh_token, session as session_row,
+    },
     session,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    infra::{SqlBuilder, Tx, sql_builder::query_rows},
+    infra::Tx,
 };
-
-/// Statements that erase the data of an account, each followed by the account ID. Revoked sessions are kept without
-/// personal data until they are pruned, because every instance reads them to reject their access tokens.
-const ERASURE_STATEMENTS: [&str; 4] = [
-    "DELETE FROM account_identity WHERE account_id = ",
-    "DELETE FROM one_time_token WHERE account_id = ",
-    "DELETE FROM refresh_token WHERE session_id IN (SELECT id FROM session WHERE account_id = ",
-    "UPDATE session SET user_agent = '', ip_address = '' WHERE account_id = ",
-];
 
 /// Erases a locked account: revokes its sessions and API keys, deletes its tokens and linked identities and empties its
 /// row, which is kept for foreign keys.
@@ -33,11 +26,7 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
     let account_id = row.id;
     session::revoke_sessions(tx, account_id, None).await?;
     api_key::revoke_api_keys_created_by(tx, account_id).await?;
-    for statement in ERASURE_STATEMENTS {
-        let mut sql = tx.sql();
-        sql.push(statement).bind(account_id).push(if statement.contains(" IN (") { ")" } else { "" });
-        tx.execute_raw(sql.into_statement()).await?;
-    }
+    erase_logins(tx, account_id).await?;
     let version = row.version + 1;
     let mut row = row.into_active_model();
     row.email = Set(None);
@@ -56,6 +45,34 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
     Ok(())
 }
 
+/// Deletes the linked identities and tokens of an account, and the personal data of its sessions. Revoked sessions are
+/// kept without it until they are pruned, because every instance reads them to reject their access tokens.
+async fn erase_logins(tx: &Tx, account_id: i64) -> Result<()> {
+    let identities = account_identity::Entity::delete_many().filter(account_identity::Column::AccountId.eq(account_id));
+    identities.exec(tx).await?;
+    one_time_token::Entity::delete_many().filter(one_time_token::Column::AccountId.eq(account_id)).exec(tx).await?;
+    let sessions = session_row::Entity::find()
+        .select_only()
+        .column(session_row::Column::Id)
+        .filter(session_row::Column::AccountId.eq(account_id))
+        .into_query();
+    refresh_token::Entity::delete_many()
+        .filter(refresh_token::Column::SessionId.in_subquery(sessions))
+        .exec(tx)
+        .await?;
+    let erased = session_row::ActiveModel {
+        user_agent: Set(String::new()),
+        ip_address: Set(String::new()),
+        ..Default::default()
+    };
+    session_row::Entity::update_many()
+        .set(erased)
+        .filter(session_row::Column::AccountId.eq(account_id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Data of an account, as exported to its owner. Excludes secrets: digests of passwords and tokens.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,7 +84,8 @@ pub struct ExportedAccount {
 }
 
 /// Linked identity at an OpenID provider.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "account_identity::Entity")]
 #[serde(rename_all = "camelCase")]
 struct ExportedIdentity {
     issuer: String,
@@ -76,16 +94,14 @@ struct ExportedIdentity {
 }
 
 /// API key created by the account.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "api_key_row::Entity")]
 #[serde(rename_all = "camelCase")]
 struct ExportedApiKey {
     name: String,
     last_four: String,
     created_at: DateTime<Utc>,
 }
-
-const IDENTITIES_SQL: &str = "SELECT issuer, subject, created_at FROM account_identity WHERE account_id = ";
-const API_KEYS_SQL: &str = "SELECT name, last_four, created_at FROM api_key WHERE created_by = ";
 
 /// Exports an account. Statements: 4.
 ///
@@ -94,16 +110,13 @@ const API_KEYS_SQL: &str = "SELECT name, last_four, created_at FROM api_key WHER
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedAccount> {
     let existing = account::Entity::find_by_id(account_id).filter(account::Column::DeletedAt.is_null()).one(db).await?;
     let row = existing.ok_or_else(|| Error::not_found("id", "customer"))?;
-    let query = |text: &str| {
-        let mut sql = SqlBuilder::new(db.get_database_backend());
-        sql.push(text).bind(account_id).push(" ORDER BY created_at");
-        sql
-    };
+    let identities = account_identity::Entity::find().filter(account_identity::Column::AccountId.eq(account_id));
+    let api_keys = api_key_row::Entity::find().filter(api_key_row::Column::CreatedBy.eq(account_id));
     Ok(ExportedAccount {
         customer: export_profile(&row),
         sessions: export_sessions(db, account_id).await?,
-        identities: query_rows(db, query(IDENTITIES_SQL)).await?,
-        api_keys: query_rows(db, query(API_KEYS_SQL)).await?,
+        identities: identities.order_by_asc(account_identity::Column::CreatedAt).into_partial_model().all(db).await?,
+        api_keys: api_keys.order_by_asc(api_key_row::Column::CreatedAt).into_partial_model().all(db).await?,
     })
 }
 

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     base::{Country, Error, LanguageCode, Result, link_detection::contains_link},
     catalog::DEFAULT_VARIANT,
-    customer::OwnerScope,
     identity::entity::account,
     infra::{Tx, outbox::DeliveredEvent},
     order::{
@@ -21,7 +20,7 @@ use crate::{
         entity::{FulfillmentRow, LineQuantityRow},
         queries,
     },
-    payment::refunds,
+    payment,
 };
 
 /// Enqueues the notification of a placed order.
@@ -57,12 +56,11 @@ pub async fn notify_order_shipped(tx: &Tx, delivered: &DeliveredEvent<OrderShipp
     let Some((recipient, order, mut data)) = load_order_notification(tx, delivered.event.order).await? else {
         return Ok(());
     };
-    let order_ids = [order.id];
-    let fulfillments = queries::fulfillments(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
+    let fulfillments = queries::fulfillments(tx, &[order.id]).await?.remove(&order.id).unwrap_or_default();
     let fulfillment = fulfillments.into_iter().find(|fulfillment| fulfillment.id == delivered.event.fulfillment);
     let fulfillment = fulfillment.ok_or_else(|| Error::internal("notifying of a shipment", "row not found"))?;
     let fulfillment_lines = queries::parcels(tx, &[fulfillment.id]).await?.remove(&fulfillment.id).unwrap_or_default();
-    let lines = queries::lines(tx, &order_ids).await?.remove(&order.id).unwrap_or_default();
+    let lines = queries::load_lines_of_order(tx, order.id).await?;
     data.parcel = Some(build_fulfillment_data(fulfillment, &fulfillment_lines, &lines));
     enqueue_notification(
         tx,
@@ -81,7 +79,7 @@ pub async fn notify_order_refunded(tx: &Tx, delivered: &DeliveredEvent<OrderRefu
     let Some((recipient, order, mut data)) = load_order_notification(tx, delivered.event.order).await? else {
         return Ok(());
     };
-    let refunds = refunds::list_refunds_of_order(tx, order.id).await?;
+    let refunds = payment::queries::list_refunds_of_order(tx, order.id).await?;
     let refund = refunds.into_iter().find(|refund| refund.id == delivered.event.refund);
     let refund = refund.ok_or_else(|| Error::internal("notifying of a refund", "row not found"))?;
     data.refund = Some(format_amount(refund.amount, parse_order_currency(&order)?));
@@ -102,9 +100,7 @@ async fn load_order_notification(
     tx: &Tx,
     order_id: i64,
 ) -> Result<Option<(NotificationRecipient, OrderRow, OrderTemplateData)>> {
-    let Some(order) = queries::find_orders_by_ids(tx, &[order_id], OwnerScope::All).await?.remove(&order_id) else {
-        return Ok(None);
-    };
+    let Some(order) = queries::find_order_by_id(tx, order_id).await? else { return Ok(None) };
     let owner = match order.account_id {
         Some(account) => match account::Entity::find_by_id(account).one(tx).await? {
             Some(owner) if owner.deleted_at.is_none() => Some(owner),
@@ -112,7 +108,7 @@ async fn load_order_notification(
         },
         None => None,
     };
-    let lines = queries::lines(tx, &[order_id]).await?.remove(&order_id).unwrap_or_default();
+    let lines = queries::load_lines_of_order(tx, order_id).await?;
     let mut data = build_order_data(&order, &lines)?;
     let (mut email, mut phone) = (order.email.clone(), order.phone.clone());
     if let Some(owner) = &owner {

@@ -1,36 +1,59 @@
 //! Erasure and export of a person's notifications and preferences.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    UpdateMany,
+    sea_query::{Expr, Func},
+};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    base::Result,
-    infra::{SqlBuilder, Tx, sql_builder::query_rows},
+use super::entity::{
+    NotificationStatus,
+    notification::{self, Column},
+    notification_preference,
 };
+use crate::{base::Result, infra::Tx};
 
-/// Columns to set on erased notifications. Unsent ones are not sent any more.
-const ERASED_MESSAGE_SQL: &str = "UPDATE notification SET recipient = NULL, template_data = NULL, provider_id = NULL, \
-     failure_reason = CASE status WHEN 'sent' THEN NULL ELSE 'its recipient's data has been erased' END, \
-     status = CASE status WHEN 'sent' THEN 'sent' ELSE 'skipped' END WHERE account_id ";
+/// Returns the update that empties notifications. Unsent ones are not sent any more.
+fn empty_notifications() -> UpdateMany<notification::Entity> {
+    let erased = notification::ActiveModel {
+        recipient: Set(None),
+        template_data: Set(None),
+        provider_id: Set(None),
+        ..Default::default()
+    };
+    let if_sent = |value: Expr| Expr::case(Column::Status.eq(NotificationStatus::Sent), value);
+    let reason = if_sent(Expr::value(None::<String>)).finally("its recipient's data has been erased");
+    let status = if_sent(Expr::value(NotificationStatus::Sent)).finally(NotificationStatus::Skipped);
+    notification::Entity::update_many()
+        .set(erased)
+        .col_expr(Column::FailureReason, reason.into())
+        .col_expr(Column::Status, status.into())
+}
 
 /// Deletes the preferences of an account and empties its notifications. Statements: 2.
 pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
-    for statement in ["DELETE FROM notification_preference WHERE account_id ", ERASED_MESSAGE_SQL] {
-        let mut sql = tx.sql();
-        sql.push(statement).push("= ").bind(account_id);
-        tx.execute_raw(sql.into_statement()).await?;
-    }
+    notification_preference::Entity::delete_many()
+        .filter(notification_preference::Column::AccountId.eq(account_id))
+        .exec(tx)
+        .await?;
+    empty_notifications().filter(Column::AccountId.eq(account_id)).exec(tx).await?;
     Ok(())
 }
 
 /// Empties the notifications of a guest: those of these orders, and all that are not queued. Statements: 1.
 pub async fn erase_guest(tx: &Tx, email: &str, order_ids: &[i64]) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push(ERASED_MESSAGE_SQL).push("IS NULL AND (").eq_any("order_id", order_ids.iter().copied());
-    sql.push(" OR (status <> 'queued' AND lower(recipient) = ").bind(email.to_lowercase()).push("))");
-    tx.execute_raw(sql.into_statement()).await?;
+    let is_of_recipient = Func::lower(Expr::col(Column::Recipient)).eq(email.to_lowercase());
+    let is_sent_to_recipient = Condition::all().add(Column::Status.ne(NotificationStatus::Queued)).add(is_of_recipient);
+    let is_of_order = Column::OrderId.is_in(order_ids.iter().copied());
+    empty_notifications()
+        .filter(Column::AccountId.is_null())
+        .filter(Condition::any().add(is_of_order).add(is_sent_to_recipient))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 
@@ -43,9 +66,11 @@ pub struct ExportedNotifications {
 }
 
 /// Notification sent to the customer.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "notification::Entity")]
 #[serde(rename_all = "camelCase")]
 struct ExportedMessage {
+    #[sea_orm(from_col = "event_type")]
     event: String,
     channel: String,
     recipient: Option<String>,
@@ -58,9 +83,11 @@ struct ExportedMessage {
 }
 
 /// Notification preference.
-#[derive(Debug, Serialize, FromQueryResult)]
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "notification_preference::Entity")]
 #[serde(rename_all = "camelCase")]
 struct ExportedPreference {
+    #[sea_orm(from_col = "event_type")]
     event: String,
     channel: String,
     enabled: bool,
@@ -68,18 +95,17 @@ struct ExportedPreference {
     updated_at: DateTime<Utc>,
 }
 
-const MESSAGES_SQL: &str = "SELECT event_type AS event, channel, recipient, language, template_data, status, \
-    failure_reason, sent_at, created_at FROM notification WHERE account_id = ";
-const PREFERENCES_SQL: &str = "SELECT event_type AS event, channel, enabled, created_at, updated_at FROM notification_preference WHERE account_id = ";
-
 /// Exports the notifications and preferences of an account. Statements: 2.
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedNotifications> {
-    let query = |text: &str| {
-        let mut sql = SqlBuilder::new(db.get_database_backend());
-        sql.push(text).bind(account_id).push(" ORDER BY created_at");
-        sql
-    };
-    let messages = query_rows(db, query(MESSAGES_SQL)).await?;
-    let notification_preferences = query_rows(db, query(PREFERENCES_SQL)).await?;
-    Ok(ExportedNotifications { messages, notification_preferences })
+    let messages = notification::Entity::find().filter(Column::AccountId.eq(account_id));
+    let preferences =
+        notification_preference::Entity::find().filter(notification_preference::Column::AccountId.eq(account_id));
+    Ok(ExportedNotifications {
+        messages: messages.order_by_asc(Column::CreatedAt).into_partial_model().all(db).await?,
+        notification_preferences: preferences
+            .order_by_asc(notification_preference::Column::CreatedAt)
+            .into_partial_model()
+            .all(db)
+            .await?,
+    })
 }

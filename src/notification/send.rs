@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     base::{Error, Result, link_detection::contains_link},
-    customer::OwnerScope,
     identity::{account, entity::OneTimeTokenPurpose, one_time_token},
     infra::{
         Config, DeliveryError, JobContext, Tx,
@@ -185,7 +184,7 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     let mut context = build_template_context(config, data.as_ref());
     let pattern = &config.notification.order_url;
     if let Some(order_id) = row.order_id.filter(|_| !pattern.is_empty())
-        && let Some(order) = queries::find_orders_by_ids(tx, &[order_id], OwnerScope::All).await?.remove(&order_id)
+        && let Some(order) = queries::find_order_by_id(tx, order_id).await?
     {
         context.link =
             render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.guest_access_token)]);

@@ -1,15 +1,24 @@
 //! Writes of fulfillments.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::{fulfillment, fulfillment_line};
 use crate::{base::Result, infra::Tx};
 
+/// A quantity of an order line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineQuantity {
+    /// Id of the order line.
+    pub line_id: i64,
+    /// Number of units.
+    pub quantity: i64,
+}
+
 /// A fulfillment to insert.
 #[derive(Debug, Clone, Default)]
 pub struct NewFulfillment {
-    /// Order line ids with quantities.
-    pub lines: Vec<(i64, i64)>,
+    /// Shipped quantities of order lines.
+    pub lines: Vec<LineQuantity>,
     /// Name of the carrier.
     pub carrier: Option<String>,
     /// Tracking number of the carrier.
@@ -31,10 +40,10 @@ pub async fn insert_fulfillment(tx: &Tx, order_id: i64, new_fulfillment: NewFulf
         ..Default::default()
     };
     let fulfillment_id = row.insert(tx).await?.id;
-    let to_row = |(order_line_id, quantity): &(i64, i64)| fulfillment_line::ActiveModel {
+    let to_row = |line: &LineQuantity| fulfillment_line::ActiveModel {
         fulfillment_id: Set(fulfillment_id),
-        order_line_id: Set(*order_line_id),
-        quantity: Set(*quantity),
+        order_line_id: Set(line.line_id),
+        quantity: Set(line.quantity),
     };
     tx.insert_rows(&lines.iter().map(to_row).collect::<Vec<_>>()).await?;
     Ok(fulfillment_id)
@@ -42,9 +51,13 @@ pub async fn insert_fulfillment(tx: &Tx, order_id: i64, new_fulfillment: NewFulf
 
 /// Marks the fulfillments of an order as delivered.
 pub async fn mark_fulfillments_delivered(tx: &Tx, order_id: i64) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("UPDATE fulfillment SET delivered_at = ").bind(tx.now()).push(", updated_at = ").bind(tx.now());
-    sql.push(" WHERE delivered_at IS NULL AND order_id = ").bind(order_id);
-    tx.execute_raw(sql.into_statement()).await?;
+    let changes =
+        fulfillment::ActiveModel { delivered_at: Set(Some(tx.now())), updated_at: Set(tx.now()), ..Default::default() };
+    fulfillment::Entity::update_many()
+        .set(changes)
+        .filter(fulfillment::Column::DeliveredAt.is_null())
+        .filter(fulfillment::Column::OrderId.eq(order_id))
+        .exec(tx)
+        .await?;
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Order history: event, actor, time and note.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveValue::Set, EntityTrait};
 
-use super::{Status, entity::order_history::OrderHistoryEventType};
-use crate::{
-    base::Result,
-    infra::{SqlBuilder, Tx},
+use super::{
+    Status,
+    entity::order_history::{self, OrderHistoryEventType},
 };
+use crate::{base::Result, infra::Tx};
 
 /// Type of a history entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +50,18 @@ impl<'a> OrderNote<'a> {
 
 /// Adds an entry to the order's history.
 pub async fn record_history_event(tx: &Tx, order_id: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> Result<()> {
-    tx.execute_raw(statement(tx, order_id, event, note).into_statement()).await?;
+    order_history::Entity::insert(new_history_row(tx, order_id, event, note)).exec_without_returning(tx).await?;
     Ok(())
 }
 
-/// Returns the statement that inserts a history entry.
-pub(super) fn statement(tx: &Tx, order: i64, event: OrderHistoryEvent, note: OrderNote<'_>) -> SqlBuilder {
-    let OrderNote { text, is_public } = note;
-    let (event_type, from, to) = match event {
+/// Returns the row of a new history entry.
+pub(super) fn new_history_row(
+    tx: &Tx,
+    order_id: i64,
+    event: OrderHistoryEvent,
+    note: OrderNote<'_>,
+) -> order_history::ActiveModel {
+    let (event_type, from_status, to_status) = match event {
         OrderHistoryEvent::Placed => (OrderHistoryEventType::Placed, None, None),
         OrderHistoryEvent::StatusChanged(from, to) => (OrderHistoryEventType::Status, Some(from), Some(to)),
         OrderHistoryEvent::Payment => (OrderHistoryEventType::Payment, None, None),
@@ -65,13 +69,17 @@ pub(super) fn statement(tx: &Tx, order: i64, event: OrderHistoryEvent, note: Ord
         OrderHistoryEvent::Refund => (OrderHistoryEventType::Refund, None, None),
         OrderHistoryEvent::Note => (OrderHistoryEventType::Note, None, None),
     };
-    let (actor, actor_id) = tx.origin().actor.to_db_parts();
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO order_history (order_id, event_type, from_status, to_status, actor_kind, actor_id, note, is_public, ",
-    );
-    sql.push("created_at) VALUES (").bind(order).push(", ").bind(event_type).push(", ").bind(from);
-    sql.push(", ").bind(to).push(", ").bind(actor).push(", ").bind(actor_id).push(", ");
-    sql.bind(text).push(", ").bind(is_public).push(", ").bind(tx.now()).push(")");
-    sql
+    let (actor_kind, actor_id) = tx.origin().actor.to_db_parts();
+    order_history::ActiveModel {
+        order_id: Set(order_id),
+        event_type: Set(event_type),
+        from_status: Set(from_status),
+        to_status: Set(to_status),
+        actor_kind: Set(actor_kind),
+        actor_id: Set(actor_id),
+        note: Set(note.text.map(str::to_owned)),
+        is_public: Set(note.is_public),
+        created_at: Set(tx.now()),
+        ..Default::default()
+    }
 }

@@ -15,4 +15,5 @@ pub mod privacy;
 
 pub use entity::{OrderLineRow, OrderRow};
 pub use events::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
+pub use fulfillment::LineQuantity;
 pub use state_machine::{FulfillmentStatus, PaymentStatus, Status};

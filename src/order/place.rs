@@ -3,11 +3,18 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ConnectionTrait, FromQueryResult,
+    EntityTrait,
+    sea_query::OnConflict,
 };
 use serde_json::Value;
 
-use super::{OrderPlaced, OrderRow, PaymentStatus, entity::order_line, history, history::OrderHistoryEvent, number};
+use super::{
+    FulfillmentStatus, OrderPlaced, OrderRow, PaymentStatus, Status,
+    entity::{order_line, orders},
+    history,
+    history::OrderHistoryEvent,
+    number, queries,
+};
 use crate::{
     base::{
         Error, Result,
@@ -39,7 +46,8 @@ pub struct NewOrder {
     pub tax: i64,
     pub tax_excluded_total: i64,
     pub total: i64,
-    pub shipping_method: Option<(i64, String)>,
+    pub shipping_method_id: Option<i64>,
+    pub shipping_method_name: Option<String>,
     pub shipping_address: Option<Value>,
     pub billing_address: Option<Value>,
     pub note: Option<String>,
@@ -83,16 +91,18 @@ pub struct NewOrderLine {
 /// Returns `InsufficientStock` for each line whose stock is too low, with the available quantity.
 pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Result<OrderRow> {
     let order = insert_order(tx, new_order).await?;
-    batch.add(history::statement(tx, new_order.id, OrderHistoryEvent::Placed, history::OrderNote::public(None)));
+    let mut history_insert = tx.sql();
+    let note = history::OrderNote::public(None);
+    history_insert.insert_models(&[history::new_history_row(tx, new_order.id, OrderHistoryEvent::Placed, note)]);
+    batch.add(history_insert);
     batch.add(tx.emit_statement(&[OrderPlaced { order: new_order.id }])?);
     let line_ids = insert_order_lines(tx, new_order, batch).await?;
     let to_request = |(line, line_id): (&NewOrderLine, &i64)| {
-        let (variant, quantity, backorder) = (line.variant_id, line.quantity, line.allow_backorder);
         line.track_stock.then_some(ReservationRequest {
             order_line_id: *line_id,
-            variant_id: variant,
-            quantity,
-            allow_backorder: backorder,
+            variant_id: line.variant_id,
+            quantity: line.quantity,
+            allow_backorder: line.allow_backorder,
         })
     };
     let requests: Vec<_> = new_order.lines.iter().zip(&line_ids).filter_map(to_request).collect();
@@ -117,69 +127,58 @@ fn insufficient_stock_error(line: &NewOrderLine, available: i64) -> PublicError 
     PublicError { code: PublicErrorCode::InsufficientStock, field, message }
 }
 
+/// Inserts an order under an unused number.
 async fn insert_order(tx: &Tx, new_order: &NewOrder) -> Result<OrderRow> {
     let token = random_token::generate_token()?;
     for _ in 0..MAX_NUMBER_ATTEMPTS {
-        let mut sql = tx.sql();
-        sql.push(
-            "INSERT INTO orders (id, number, guest_access_token, account_id, cart_id, email, phone, \
-             customer_name_normalized, language, status, \
-             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
-             total, \
-             shipping_method_id, shipping_method_name, shipping_address, billing_address, note, version, expires_at, \
-             placed_at, \
-             created_at, updated_at) VALUES (",
-        );
-        sql.bind(new_order.id)
-            .push(", ")
-            .bind(number::generate_order_number()?)
-            .push(", ")
-            .bind(token.as_str())
-            .push(", ");
-        sql.bind(new_order.account_id)
-            .push(", ")
-            .bind(new_order.cart_id)
-            .push(", ")
-            .bind(new_order.email.as_deref())
-            .push(", ");
-        sql.bind(new_order.phone.as_deref()).push(", ").bind(new_order.customer_name_normalized.as_str()).push(", ");
-        sql.bind(new_order.language.as_str())
-            .push(", 'pending', ")
-            .bind(new_order.payment_status)
-            .push(", 'unfulfilled', ");
-        sql.bind(new_order.currency.as_str());
-        for amount in [
-            new_order.subtotal,
-            new_order.discount,
-            new_order.shipping,
-            new_order.tax,
-            new_order.tax_excluded_total,
-            new_order.total,
-        ] {
-            sql.push(", ").bind(amount);
-        }
-        let (method, name) = new_order.shipping_method.clone().unzip();
-        sql.push(", ")
-            .bind(method)
-            .push(", ")
-            .bind(name)
-            .push(", ")
-            .bind(new_order.shipping_address.clone())
-            .push(", ");
-        sql.bind(new_order.billing_address.clone())
-            .push(", ")
-            .bind(new_order.note.as_deref())
-            .push(", 1, ")
-            .bind(new_order.expires_at);
-        for _ in 0..3 {
-            sql.push(", ").bind(tx.now());
-        }
-        sql.push(") ON CONFLICT (number) DO NOTHING RETURNING *");
-        if let Some(row) = tx.query_one_raw(sql.into_statement()).await? {
-            return Ok(OrderRow::from_query_result(&row, "")?);
+        let row = orders::ActiveModel {
+            number: Set(number::generate_order_number()?),
+            guest_access_token: Set(token.clone()),
+            ..new_order_row(tx, new_order)
+        };
+        let unless_taken = OnConflict::column(orders::Column::Number).do_nothing().to_owned();
+        let inserted = orders::Entity::insert(row).on_conflict(unless_taken).exec_with_returning_many(tx).await?;
+        if let Some(order) = inserted.into_iter().next() {
+            return Ok(order);
         }
     }
     Err(Error::internal("placing an order", "every number that was tried is taken"))
+}
+
+/// Returns the row of a new order, without its number and its access token.
+fn new_order_row(tx: &Tx, new_order: &NewOrder) -> orders::ActiveModel {
+    orders::ActiveModel {
+        id: Set(new_order.id),
+        number: NotSet,
+        guest_access_token: NotSet,
+        account_id: Set(new_order.account_id),
+        cart_id: Set(new_order.cart_id),
+        email: Set(new_order.email.clone()),
+        phone: Set(new_order.phone.clone()),
+        customer_name_normalized: Set(new_order.customer_name_normalized.clone()),
+        language: Set(new_order.language.clone()),
+        status: Set(Status::Pending),
+        payment_status: Set(new_order.payment_status),
+        fulfillment_status: Set(FulfillmentStatus::Unfulfilled),
+        currency: Set(new_order.currency.clone()),
+        subtotal: Set(new_order.subtotal),
+        discount: Set(new_order.discount),
+        shipping: Set(new_order.shipping),
+        tax: Set(new_order.tax),
+        tax_excluded_total: Set(new_order.tax_excluded_total),
+        total: Set(new_order.total),
+        shipping_method_id: Set(new_order.shipping_method_id),
+        shipping_method_name: Set(new_order.shipping_method_name.clone()),
+        shipping_address: Set(new_order.shipping_address.clone()),
+        billing_address: Set(new_order.billing_address.clone()),
+        note: Set(new_order.note.clone()),
+        version: Set(1),
+        expires_at: Set(new_order.expires_at),
+        placed_at: Set(tx.now()),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        anonymized_at: NotSet,
+    }
 }
 
 /// Inserts the lines after the batch's statements. Returns their ids in line order.
@@ -212,14 +211,6 @@ async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Resu
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
     };
-    let mut sql = tx.sql();
-    sql.insert_models(&(0..).zip(&new_order.lines).map(to_row).collect::<Vec<_>>());
-    sql.push(" RETURNING id, position");
-    let mut positioned_ids = Vec::with_capacity(new_order.lines.len());
-    for row in tx.query_batch(batch, sql).await? {
-        let (line_id, position): (i64, i32) = (row.try_get_by(0)?, row.try_get_by(1)?);
-        positioned_ids.push((position, line_id));
-    }
-    positioned_ids.sort_unstable();
-    Ok(positioned_ids.into_iter().map(|(_, line_id)| line_id).collect())
+    let lines: Vec<_> = (0..).zip(&new_order.lines).map(to_row).collect();
+    queries::insert_lines(tx, batch, &lines).await
 }

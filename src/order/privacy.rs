@@ -1,34 +1,31 @@
 //! Anonymization and export of a person's orders.
 
 use iso_currency::Currency;
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, Func},
+};
 use serde_json::{Value, json};
 
-use super::{OrderLineRow, OrderRow, queries};
+use super::{
+    OrderLineRow, OrderRow,
+    entity::orders::{self, Column},
+    queries::{self, AnonymizedOrders},
+};
 use crate::{
     base::{GlobalId, Money, Result, global_id::NodeType},
-    infra::{SqlBuilder, Tx},
+    infra::Tx,
 };
-
-/// JSON patch that removes personal data from an address; the country stays because taxes depend on it.
-const ANONYMIZED_ADDRESS_JSON: &str = r#"{"firstName": "", "lastName": "", "company": null, "line1": "", "line2": null, "city": "",
-    "region": null, "postalCode": null, "phone": null}"#;
 
 /// Removes personal data from the finished orders of an account. Items, amounts and destination country are kept for
 /// accounting; open orders keep the data needed for delivery. Statements: 2.
 pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
-    let push_condition = |sql: &mut SqlBuilder| {
-        sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.id = ").bind(account_id);
-    };
-    anonymize_matching_orders(tx, push_condition).await.map(|_| ())
+    queries::anonymize_finished_orders(tx, AnonymizedOrders::OfAccount(account_id)).await.map(|_| ())
 }
 
 /// Removes personal data from the orders of erased accounts that have been finished since. Statements: 2.
 pub async fn anonymize_orders_of_erased_accounts(tx: &Tx) -> Result<()> {
-    let push_condition = |sql: &mut SqlBuilder| {
-        sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.deleted_at IS NOT NULL");
-    };
-    anonymize_matching_orders(tx, push_condition).await.map(|_| ())
+    queries::anonymize_finished_orders(tx, AnonymizedOrders::OfErasedAccounts).await.map(|_| ())
 }
 
 /// Orders of a guest after the erasure of personal data.
@@ -43,52 +40,20 @@ pub struct ErasedGuestOrders {
 /// Removes a guest's personal data, by e-mail address, from their finished orders. Statements: 3.
 pub async fn erase_guest(tx: &Tx, email: &str) -> Result<ErasedGuestOrders> {
     let email = email.to_lowercase();
-    let push_condition = |sql: &mut SqlBuilder| {
-        sql.push("WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email.as_str());
-    };
-    let anonymized_ids = anonymize_matching_orders(tx, push_condition).await?;
-    let mut sql = tx.sql();
-    sql.push("SELECT COUNT(*) FROM orders AS o WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email);
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    Ok(ErasedGuestOrders { anonymized_ids, open_orders: row.map_or(Ok(0), |row| row.try_get_by(0))? })
-}
-
-/// Anonymizes the finished orders that match the condition. Returns their ids.
-async fn anonymize_matching_orders(tx: &Tx, push_condition: impl FnOnce(&mut SqlBuilder)) -> Result<Vec<i64>> {
-    let mut sql = tx.sql();
-    let (lock_clause, merge_expression) = if sql.is_postgres() {
-        (" ORDER BY o.id FOR NO KEY UPDATE OF o)", ["shipping_address || ", "billing_address || "])
-    } else {
-        (" ORDER BY o.id)", ["json_patch(shipping_address, ", "json_patch(billing_address, "])
-    };
-    let merge_end = if sql.is_postgres() { "::jsonb" } else { ")" };
-    sql.push("UPDATE orders SET email = NULL, phone = NULL, customer_name_normalized = '', note = NULL");
-    for (column, merge_expression) in ["shipping_address", "billing_address"].into_iter().zip(merge_expression) {
-        sql.push(&format!(", {column} = {merge_expression}'{ANONYMIZED_ADDRESS_JSON}'{merge_end}"));
-    }
-    sql.push(", version = version + 1, updated_at = ").bind(tx.now()).push(", anonymized_at = ").bind(tx.now());
-    sql.push(" WHERE id IN (SELECT o.id FROM orders AS o ");
-    push_condition(&mut sql);
-    sql.push(" AND o.anonymized_at IS NULL AND o.status IN ('delivered', 'canceled', 'refunded')");
-    sql.push(lock_clause).push(" RETURNING id");
-    let rows = tx.query_all_raw(sql.into_statement()).await?;
-    let anonymized_ids: Vec<i64> = rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?;
-    let mut sql = tx.sql();
-    sql.push("UPDATE order_history SET note = NULL WHERE note IS NOT NULL AND ");
-    sql.push("(event_type = 'note' OR actor_kind IN ('account', 'anonymous')) AND ")
-        .eq_any("order_id", anonymized_ids.iter().copied());
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(anonymized_ids)
+    let anonymized_ids = queries::anonymize_finished_orders(tx, AnonymizedOrders::OfGuest(&email)).await?;
+    let open_orders = orders::Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "open_orders")
+        .filter(Column::AccountId.is_null())
+        .filter(Func::lower(Expr::col(Column::Email)).eq(email));
+    let open_orders = open_orders.into_tuple().one(tx).await?.unwrap_or(0);
+    Ok(ErasedGuestOrders { anonymized_ids, open_orders })
 }
 
 /// Returns all orders of a customer as JSON for a data export, oldest first. Statements: 3.
 pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<Vec<Value>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT o.* FROM orders AS o WHERE o.account_id = ").bind(account);
-    sql.push(" ORDER BY o.placed_at, o.id");
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    let orders: Vec<OrderRow> =
-        rows.iter().map(|row| OrderRow::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    let query = orders::Entity::find().filter(Column::AccountId.eq(account));
+    let orders = query.order_by_asc(Column::PlacedAt).order_by_asc(Column::Id).all(db).await?;
     let keys: Vec<i64> = orders.iter().map(|order| order.id).collect();
     let mut lines = queries::lines(db, &keys).await?;
     let mut fulfillments = queries::fulfillments(db, &keys).await?;

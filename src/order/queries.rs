@@ -1,14 +1,27 @@
 //! Queries of orders and their child rows, batched and limited to an access scope.
+//!
+//! Batches are SQL text whose list of keys is one bound value, so that each is prepared once for any number of keys.
+
+mod anonymize;
+mod list;
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::LockType,
+};
 
-use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow};
+pub(super) use self::anonymize::{AnonymizedOrders, anonymize_finished_orders};
+pub use self::list::{count_orders, list_orders};
+use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow, order_line, orders};
 use crate::{
     base::{Error, Result},
     customer::OwnerScope,
-    infra::{SqlBuilder, Tx},
+    infra::{
+        Batch, SqlBuilder, Tx,
+        sql_builder::{group_by_owner, query_rows},
+    },
 };
 
 /// Locks an order until the transaction ends and returns it.
@@ -16,15 +29,12 @@ use crate::{
 /// # Errors
 /// Returns `NotFound` if it does not exist or is outside the access scope.
 pub async fn lock_order(tx: &Tx, order_id: i64, owner_scope: OwnerScope) -> Result<OrderRow> {
-    let mut sql = tx.sql();
-    sql.push("SELECT o.* FROM orders AS o WHERE o.id = ").bind(order_id);
-    push_owner_condition(&mut sql, owner_scope);
-    if sql.is_postgres() {
-        sql.push(" FOR NO KEY UPDATE");
-    }
-    let row = tx.query_one_raw(sql.into_statement()).await?;
-    let row = row.ok_or_else(|| Error::not_found("id", "order"))?;
-    Ok(OrderRow::from_query_result(&row, "")?)
+    let is_owned = match owner_scope {
+        OwnerScope::Account(account_id) => Condition::all().add(orders::Column::AccountId.eq(account_id)),
+        OwnerScope::All => Condition::all(),
+    };
+    let query = orders::Entity::find_by_id(order_id).filter(is_owned).lock(LockType::NoKeyUpdate);
+    query.one(tx).await?.ok_or_else(|| Error::not_found("id", "order"))
 }
 
 /// Returns orders by id, within an access scope. Statements: 1.
@@ -35,9 +45,16 @@ pub async fn find_orders_by_ids(
 ) -> Result<HashMap<i64, OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT o.* FROM orders AS o WHERE ").eq_any("o.id", keys.iter().copied());
-    push_owner_condition(&mut sql, owner_scope);
-    let rows = db.query_all_raw(sql.into_statement()).await?;
-    rows.iter().map(|row| OrderRow::from_query_result(row, "").map(|row| (row.id, row)).map_err(Error::from)).collect()
+    if let OwnerScope::Account(account) = owner_scope {
+        sql.push(" AND o.account_id = ").bind(account);
+    }
+    let rows = query_rows(db, sql).await?;
+    Ok(rows.into_iter().map(|row: OrderRow| (row.id, row)).collect())
+}
+
+/// Returns an order without an access check, if it exists. Statements: 1.
+pub async fn find_order_by_id(db: &impl ConnectionTrait, order_id: i64) -> Result<Option<OrderRow>> {
+    Ok(orders::Entity::find_by_id(order_id).one(db).await?)
 }
 
 /// Returns an order that exists, without an access check.
@@ -45,8 +62,7 @@ pub async fn find_orders_by_ids(
 /// # Errors
 /// Returns an internal error if it does not exist.
 pub async fn find_order(db: &impl ConnectionTrait, order_id: i64) -> Result<OrderRow> {
-    let row = find_orders_by_ids(db, &[order_id], OwnerScope::All).await?.remove(&order_id);
-    row.ok_or_else(|| Error::internal("finding an order", "row not found"))
+    find_order_by_id(db, order_id).await?.ok_or_else(|| Error::internal("finding an order", "row not found"))
 }
 
 /// Returns the order with this number if it is within the access scope or the token matches. Statements: 1.
@@ -56,22 +72,36 @@ pub async fn find_order_by_number(
     owner_scope: Option<OwnerScope>,
     token: Option<&str>,
 ) -> Result<Option<OrderRow>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT o.* FROM orders AS o WHERE o.number = ").bind(number);
-    let row = db.query_one_raw(sql.into_statement()).await?;
-    let Some(order) = row.map(|row| OrderRow::from_query_result(&row, "")).transpose()? else { return Ok(None) };
-    let is_owner = match owner_scope {
-        Some(OwnerScope::All) => true,
-        Some(OwnerScope::Account(account)) => order.account_id == Some(account),
-        None => false,
+    let order = orders::Entity::find().filter(orders::Column::Number.eq(number)).one(db).await?;
+    let is_visible = |order: &OrderRow| {
+        let is_owner = match owner_scope {
+            Some(OwnerScope::All) => true,
+            Some(OwnerScope::Account(account)) => order.account_id == Some(account),
+            None => false,
+        };
+        is_owner || token.is_some_and(|token| order.has_token(token))
     };
-    Ok(Some(order).filter(|order| is_owner || token.is_some_and(|token| order.has_token(token))))
+    Ok(order.filter(is_visible))
 }
 
-fn push_owner_condition(sql: &mut SqlBuilder, owner_scope: OwnerScope) {
-    if let OwnerScope::Account(account) = owner_scope {
-        sql.push(" AND o.account_id = ").bind(account);
-    }
+/// Inserts order lines after the batch's statements. Returns their ids, ordered by position.
+///
+/// As text, because a batch and its last statement are sent together.
+pub(super) async fn insert_lines(tx: &Tx, batch: Batch, lines: &[order_line::ActiveModel]) -> Result<Vec<i64>> {
+    let mut sql = tx.sql();
+    sql.insert_models(lines).push(" RETURNING id, position");
+    let rows = tx.query_batch(batch, sql).await?;
+    let mut inserted =
+        rows.iter().map(|row| InsertedLine::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
+    inserted.sort_unstable_by_key(|line| line.position);
+    Ok(inserted.into_iter().map(|line| line.id).collect())
+}
+
+/// Id of an inserted order line with its position in the order.
+#[derive(Debug, FromQueryResult)]
+struct InsertedLine {
+    id: i64,
+    position: i32,
 }
 
 /// Declares a batched query of child rows, grouped by owner in a fixed order.
@@ -83,12 +113,7 @@ macro_rules! load_rows_by_owner {
         pub async fn $name(db: &impl ConnectionTrait, keys: &[i64]) -> Result<HashMap<i64, Vec<$row>>> {
             let mut sql = SqlBuilder::new(db.get_database_backend());
             sql.push($text).push(" WHERE ").eq_any($column, keys.iter().copied()).push(" ORDER BY ").push($order);
-            let mut rows_by_owner: HashMap<i64, Vec<$row>> = HashMap::with_capacity(keys.len());
-            for row in db.query_all_raw(sql.into_statement()).await? {
-                let row = <$row>::from_query_result(&row, "")?;
-                rows_by_owner.entry(row.$owner).or_default().push(row);
-            }
-            Ok(rows_by_owner)
+            Ok(group_by_owner(query_rows(db, sql).await?, |row: &$row| row.$owner))
         }
     };
 }
@@ -110,7 +135,9 @@ load_rows_by_owner!(
     parcels, LineQuantityRow, owner, "SELECT fulfillment_id AS owner, order_line_id, quantity FROM fulfillment_line",
     "fulfillment_id", "order_line_id"
 );
-/// Returns the lines of one order in their original order.
+
+/// Returns the lines of one order in their original order. Statements: 1.
 pub async fn load_lines_of_order(db: &impl ConnectionTrait, order_id: i64) -> Result<Vec<OrderLineRow>> {
-    Ok(lines(db, &[order_id]).await?.remove(&order_id).unwrap_or_default())
+    let lines = order_line::Entity::find().filter(order_line::Column::OrderId.eq(order_id));
+    Ok(lines.order_by_asc(order_line::Column::Position).all(db).await?)
 }

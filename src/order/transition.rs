@@ -1,9 +1,11 @@
 //! Status transitions of orders: status, history and event in one place.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
-    OrderRow, OrderStatusChanged, PaymentStatus, fulfillment, history,
+    OrderRow, OrderStatusChanged, PaymentStatus,
+    entity::orders,
+    fulfillment, history,
     history::OrderHistoryEvent,
     queries,
     state_machine::{FulfillmentStatus, OrderAction},
@@ -56,12 +58,16 @@ pub async fn transition_order(
 pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     order.version += 1;
     order.updated_at = tx.now();
-    let mut sql = tx.sql();
-    sql.push("UPDATE orders SET status = ").bind(order.status).push(", payment_status = ");
-    sql.bind(order.payment_status).push(", fulfillment_status = ").bind(order.fulfillment_status);
-    sql.push(", expires_at = ").bind(order.expires_at).push(", version = ").bind(order.version);
-    sql.push(", updated_at = ").bind(order.updated_at).push(" WHERE id = ").bind(order.id);
-    tx.execute_raw(sql.into_statement()).await?;
+    let changes = orders::ActiveModel {
+        status: Set(order.status),
+        payment_status: Set(order.payment_status),
+        fulfillment_status: Set(order.fulfillment_status),
+        expires_at: Set(order.expires_at),
+        version: Set(order.version),
+        updated_at: Set(order.updated_at),
+        ..Default::default()
+    };
+    orders::Entity::update_many().set(changes).filter(orders::Column::Id.eq(order.id)).exec(tx).await?;
     Ok(order)
 }
 

@@ -1,17 +1,6 @@
-//! Entities of payments, their transactions and refunds; queries of payments.
+//! Entities of payments, their transactions and refunds.
 
-use std::collections::HashMap;
-
-use sea_orm::ConnectionTrait;
-
-use crate::{
-    base::Result,
-    infra::{
-        SqlBuilder, Tx,
-        sql_builder::{group_by_owner, query_rows},
-    },
-    order::PaymentStatus,
-};
+use crate::order::PaymentStatus;
 
 /// Status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
@@ -184,29 +173,4 @@ impl Payment {
             PaymentState::Captured => PaymentStatus::Refunded,
         }
     }
-}
-
-/// Returns the latest payment of an order. The transaction must have locked the order.
-pub async fn find_payment_by_order(tx: &Tx, order_id: i64) -> Result<Option<Payment>> {
-    let mut by_order = list_payments_by_order(tx, &[order_id]).await?;
-    Ok(by_order.remove(&order_id).and_then(|mut payments| payments.pop()))
-}
-
-/// Returns the payments of orders, oldest first. Statements: 1.
-pub async fn list_payments_by_order(
-    db: &impl ConnectionTrait,
-    order_ids: &[i64],
-) -> Result<HashMap<i64, Vec<Payment>>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT p.* FROM payment AS p WHERE ")
-        .eq_any("p.order_id", order_ids.iter().copied())
-        .push(" ORDER BY p.id");
-    Ok(group_by_owner(query_rows(db, sql).await?, |payment: &Payment| payment.order_id))
-}
-
-/// Returns the order id of a payment. Lock order: the order before its payment.
-pub async fn find_order_id_by_payment(db: &impl ConnectionTrait, payment_id: i64) -> Result<Option<i64>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT order_id FROM payment WHERE id = ").bind(payment_id);
-    Ok(db.query_one_raw(sql.into_statement()).await?.map(|row| row.try_get_by(0)).transpose()?)
 }

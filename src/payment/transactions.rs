@@ -1,11 +1,17 @@
 //! Writes of payments and their transaction ledger.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
-use super::entity::{Payment, PaymentState, TransactionType};
+use super::{
+    entity::{
+        Payment, PaymentState, TransactionType, payment,
+        payment_transaction::{self, Column},
+    },
+    queries,
+};
 use crate::{
-    base::{Error, Result},
-    infra::{Batch, SqlBuilder, Tx},
+    base::Result,
+    infra::{Batch, Tx},
     order::PaymentStatus,
 };
 
@@ -20,88 +26,83 @@ pub struct NewPayment<'a> {
     pub amount: i64,
 }
 
+/// An entry to insert into the transaction ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTransaction<'a> {
+    /// Id of the payment.
+    pub payment_id: i64,
+    /// Type of the entry.
+    pub transaction_type: TransactionType,
+    /// Amount in minor units.
+    pub amount: i64,
+    /// Reference, unique for the payment and the type.
+    pub reference: &'a str,
+}
+
 /// Inserts a pending payment of an order. Returns its id.
 pub async fn create_payment(tx: &Tx, payment: NewPayment<'_>) -> Result<i64> {
-    let row = tx.query_one_raw(insert_payment(tx, payment, None).into_statement()).await?;
-    row.map_or_else(|| Err(Error::internal("opening a payment", "it is not there")), |row| Ok(row.try_get_by(0)?))
+    Ok(new_payment_row(tx, payment, None).insert(tx).await?.id)
 }
 
 /// Adds the statements that insert a payment to a batch; with a reference it is authorized, which is its first ledger
 /// entry.
 pub fn add_payment(batch: &mut Batch, tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) {
-    batch.add_named(PAYMENT, insert_payment(tx, payment, reference));
+    let row = new_payment_row(tx, payment, reference);
+    batch.add_named(queries::INSERTED_PAYMENT, queries::insert_payment(tx, row));
     if let Some(reference) = reference {
-        batch.add(insert_authorization(tx, payment, reference));
+        batch.add(queries::insert_authorization(tx, payment, reference));
     }
 }
 
-/// Name of the statement that inserts the payment in a batch.
-const PAYMENT: &str = "opened_payment";
-
-/// Returns the statement that inserts a payment, authorized if there is a reference. It returns the payment's id.
-fn insert_payment(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> SqlBuilder {
+/// Returns the row of a new payment, authorized if there is a reference.
+fn new_payment_row(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> payment::ActiveModel {
     let NewPayment { order_id, provider, amount } = payment;
     let status = if reference.is_some() { PaymentState::Authorized } else { PaymentState::Pending };
-    let mut sql = tx.sql();
-    sql.push(
-        "INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
-         VALUES (",
-    );
-    sql.bind(order_id)
-        .push(", ")
-        .bind(provider)
-        .push(", ")
-        .bind(reference)
-        .push(", ")
-        .bind(status)
-        .push(", ")
-        .bind(amount);
-    sql.push(", 0, 0, ").bind(tx.now()).push(", ").bind(tx.now()).push(") RETURNING id");
-    sql
-}
-
-/// Returns the statement that inserts the authorization of a payment. It must be in one batch with the statement named
-/// [`PAYMENT`].
-fn insert_authorization(tx: &Tx, payment: NewPayment<'_>, reference: &str) -> SqlBuilder {
-    let NewPayment { order_id, provider: _, amount } = payment;
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) SELECT id, 'authorize', ");
-    sql.bind(amount).push(", ").bind(reference).push(", ").bind(tx.now()).push(" FROM ");
-    if sql.is_postgres() {
-        sql.push(PAYMENT);
-    } else {
-        sql.push("payment WHERE order_id = ").bind(order_id);
+    payment::ActiveModel {
+        order_id: Set(order_id),
+        provider: Set(provider.to_owned()),
+        reference: Set(reference.map(str::to_owned)),
+        status: Set(status),
+        amount: Set(amount),
+        captured: Set(0),
+        refunded: Set(0),
+        created_at: Set(tx.now()),
+        updated_at: Set(tx.now()),
+        ..Default::default()
     }
-    sql
 }
 
 /// Inserts a ledger entry; database triggers add up the captured and refunded amounts. Returns whether it is new: a
 /// repeated reference is ignored.
-pub async fn record_transaction(
-    tx: &Tx,
-    payment_id: i64,
-    (transaction_type, amount): (TransactionType, i64),
-    reference: &str,
-) -> Result<bool> {
-    let mut sql = tx.sql();
-    sql.push("INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) VALUES (")
-        .bind(payment_id);
-    sql.push(", ").bind(transaction_type).push(", ").bind(amount).push(", ").bind(reference).push(", ").bind(tx.now());
-    sql.push(") ON CONFLICT (payment_id, transaction_type, reference) DO NOTHING");
-    Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected() == 1)
+pub async fn record_transaction(tx: &Tx, transaction: NewTransaction<'_>) -> Result<bool> {
+    let NewTransaction { payment_id, transaction_type, amount, reference } = transaction;
+    let row = payment_transaction::ActiveModel {
+        payment_id: Set(payment_id),
+        transaction_type: Set(transaction_type),
+        amount: Set(amount),
+        reference: Set(reference.to_owned()),
+        created_at: Set(tx.now()),
+        ..Default::default()
+    };
+    let unless_recorded =
+        OnConflict::columns([Column::PaymentId, Column::TransactionType, Column::Reference]).do_nothing().to_owned();
+    let insert = payment_transaction::Entity::insert(row).on_conflict(unless_recorded);
+    Ok(insert.exec_without_returning(tx).await? == 1)
 }
 
 /// Updates the columns of a payment that do not follow from its ledger.
 pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
-    let mut sql = tx.sql();
-    sql.push("UPDATE payment SET status = ")
-        .bind(payment.status)
-        .push(", reference = ")
-        .bind(payment.reference.as_deref());
-    sql.push(", action_url = ").bind(payment.action_url.as_deref()).push(", error = ").bind(payment.error.as_deref());
-    sql.push(", amount = ").bind(payment.amount).push(", capture_requested_at = ").bind(payment.capture_requested_at);
-    sql.push(", updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(payment.id);
-    tx.execute_raw(sql.into_statement()).await?;
+    let changes = payment::ActiveModel {
+        status: Set(payment.status),
+        reference: Set(payment.reference.clone()),
+        action_url: Set(payment.action_url.clone()),
+        error: Set(payment.error.clone()),
+        amount: Set(payment.amount),
+        capture_requested_at: Set(payment.capture_requested_at),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    payment::Entity::update_many().set(changes).filter(payment::Column::Id.eq(payment.id)).exec(tx).await?;
     Ok(())
 }
 

@@ -2,13 +2,16 @@
 
 use chrono::TimeDelta;
 
-use super::{order_payment::load_order_by_payment, payment_result::apply_payment_result};
+use super::{
+    order_payment::{OrderWithPayment, load_order_by_payment},
+    payment_result::apply_payment_result,
+};
 use crate::{
     base::Result,
     infra::{Db, jobs::JobOutcome},
     order::OrderRow,
     payment::{
-        PaymentProviders, PaymentRequest, PaymentResult, PaymentState, entity,
+        self, PaymentProviders, PaymentRequest, PaymentResult, PaymentState,
         jobs::{AuthorizePayment, PAYMENT_RETRY_DELAY},
     },
 };
@@ -16,21 +19,26 @@ use crate::{
 /// Maximum delay between status requests of a pending payment.
 const MAX_PAYMENT_RETRY_DELAY: TimeDelta = TimeDelta::hours(1);
 
+/// Result of an authorization.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthorizationOutcome {
+    /// The order after the result was applied.
+    pub order: OrderRow,
+    /// The provider's result.
+    pub result: PaymentResult,
+}
+
 /// Authorizes a payment at its provider and applies the result. Idempotent: repeated calls move money once.
 ///
 /// # Errors
 /// Returns `NotFound` if the payment does not exist.
-pub async fn authorize_payment(
-    db: &Db,
-    providers: &PaymentProviders,
-    payment_id: i64,
-) -> Result<(OrderRow, PaymentResult)> {
-    let (order, payment) = load_order_by_payment(db, payment_id).await?;
+pub async fn authorize_payment(db: &Db, providers: &PaymentProviders, payment_id: i64) -> Result<AuthorizationOutcome> {
+    let OrderWithPayment { order, payment } = load_order_by_payment(db, payment_id).await?;
     let provider = providers.find_by_name(&payment.provider)?;
     let request = PaymentRequest::new(&order, &payment, format!("payment-{payment_id}"));
     let result = provider.authorize(request).await;
     let order = db.write_with_retry(async |tx| apply_payment_result(tx, order.id, &result).await).await?;
-    Ok((order, result))
+    Ok(AuthorizationOutcome { order, result })
 }
 
 /// Runs [`AuthorizePayment`]; retries until the result is known or the payment is no longer pending.
@@ -40,19 +48,21 @@ pub async fn run_authorize_job(db: Db, providers: PaymentProviders, job: Authori
         Ok(true) => {}
         Err(error) => return JobOutcome::from(Err(error)),
     }
-    match authorize_payment(&db, &providers, job.payment).await {
-        Ok((_, PaymentResult::Unknown { reason: error })) => JobOutcome::Retry(error),
-        Ok((order, PaymentResult::Pending { .. })) => {
-            JobOutcome::from(schedule_authorize_retry(&db, &order, job).await)
-        }
-        Ok(_) => JobOutcome::Done,
-        Err(error) => JobOutcome::from(Err(error)),
+    let AuthorizationOutcome { order, result } = match authorize_payment(&db, &providers, job.payment).await {
+        Ok(outcome) => outcome,
+        Err(error) => return JobOutcome::from(Err(error)),
+    };
+    match result {
+        PaymentResult::Unknown { reason: error } => JobOutcome::Retry(error),
+        PaymentResult::Pending { .. } => JobOutcome::from(schedule_authorize_retry(&db, &order, job).await),
+        _ => JobOutcome::Done,
     }
 }
 
 async fn is_payment_pending(db: &Db, payment_id: i64) -> Result<bool> {
-    let Some(order_id) = entity::find_order_id_by_payment(db, payment_id).await? else { return Ok(false) };
-    let payments = entity::list_payments_by_order(db, &[order_id]).await?.remove(&order_id).unwrap_or_default();
+    let Some(order_id) = payment::queries::find_order_id_by_payment(db, payment_id).await? else { return Ok(false) };
+    let payments =
+        payment::queries::list_payments_by_order(db, &[order_id]).await?.remove(&order_id).unwrap_or_default();
     Ok(payments.last().is_some_and(|latest| latest.status == PaymentState::Pending))
 }
 

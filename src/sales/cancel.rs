@@ -18,13 +18,15 @@ use crate::{
     infra::Tx,
     inventory::reservation::{self, LineRelease},
     order::{
-        OrderLineRow, OrderRow, PaymentStatus, queries,
+        LineQuantity, OrderLineRow, OrderRow, PaymentStatus, queries,
         state_machine::OrderAction,
         transition::{self, OrderTarget},
     },
     payment::{
-        NewRefund, Payment, PaymentState, RefundLine, TransactionType, entity, jobs::VoidPayment, manual, refunds,
-        transactions,
+        self, NewRefund, Payment, PaymentState, RefundLine, TransactionType,
+        jobs::VoidPayment,
+        manual,
+        transactions::{self, NewTransaction},
     },
 };
 
@@ -40,17 +42,17 @@ pub struct CancelOrderRequest {
     /// Reason, visible to the buyer.
     pub reason: Option<String>,
     /// Unshipped units to cancel, by line; `None` cancels the whole order.
-    pub lines: Option<Vec<(i64, i64)>>,
+    pub lines: Option<Vec<LineQuantity>>,
     /// Returned units to restock, by line; `None` if no shipment was returned.
-    pub restock: Option<Vec<(i64, i64)>>,
+    pub restock: Option<Vec<LineQuantity>>,
 }
 
 /// Part of an order to cancel.
 enum CancellationScope<'a> {
     /// Unshipped units, by line.
-    Units(&'a [(i64, i64)]),
+    Units(&'a [LineQuantity]),
     /// The whole order; with the returned units to restock if shipments were returned.
-    Order(Option<&'a [(i64, i64)]>),
+    Order(Option<&'a [LineQuantity]>),
 }
 
 impl CancelOrderRequest {
@@ -99,7 +101,7 @@ async fn authorize_cancellation(context: &SalesContext<'_>, request: &CancelOrde
     let CancelOrderRequest { order_id, expected_version, token, .. } = request;
     let (order_id, expected_version) = (*order_id, *expected_version);
     if let Some(token) = token {
-        let order = queries::find_orders_by_ids(context.db, &[order_id], OwnerScope::All).await?.remove(&order_id);
+        let order = queries::find_order_by_id(context.db, order_id).await?;
         if order.is_some_and(|order| order.has_token(token)) {
             return Ok(OrderTarget { id: order_id, scope: OwnerScope::All, expected_version });
         }
@@ -114,7 +116,7 @@ async fn authorize_cancellation(context: &SalesContext<'_>, request: &CancelOrde
 async fn cancel_whole_order(
     tx: &Tx,
     order: OrderRow,
-    restock: Option<&[(i64, i64)]>,
+    restock: Option<&[LineQuantity]>,
     reason: Option<&str>,
 ) -> Result<OrderRow> {
     let can_cancel = order.status.next_status(OrderAction::Cancel, order.payment_status).is_some();
@@ -122,9 +124,9 @@ async fn cancel_whole_order(
         let message = "a part of it has been shipped; when the parcel has come back, staff cancel it with `restock`";
         return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
     }
-    let to_refund_line = |(line_id, units): &(i64, i64)| RefundLine {
-        line_id: *line_id,
-        fulfilled: *units,
+    let to_refund_line = |line: &LineQuantity| RefundLine {
+        line_id: line.line_id,
+        fulfilled: line.quantity,
         restock: true,
         ..RefundLine::default()
     };
@@ -132,11 +134,11 @@ async fn cancel_whole_order(
     let returned_lines = validate_refund_lines(&queries::load_lines_of_order(tx, order.id).await?, &returned_lines)
         .map_err(|error| remap_line_errors(error, "restock"))?;
     order.status.apply(OrderAction::Cancel, order.payment_status)?;
-    let order = match entity::find_payment_by_order(tx, order.id).await? {
+    let order = match payment::queries::find_payment_by_order(tx, order.id).await? {
         Some(payment) if !returned_lines.is_empty() => {
             let reason = reason.map(str::to_owned);
             let new_refund = NewRefund { lines: returned_lines, reason, ..NewRefund::default() };
-            create_refund(tx, order, payment, new_refund).await?.0
+            create_refund(tx, order, payment, new_refund).await?.order
         }
         _ => order,
     };
@@ -145,11 +147,11 @@ async fn cancel_whole_order(
 }
 
 /// Cancels unshipped units of an order whose payment is not captured, and reduces the payment's amount.
-async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[(i64, i64)], reason: Option<&str>) -> Result<OrderRow> {
+async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[LineQuantity], reason: Option<&str>) -> Result<OrderRow> {
     let order_lines = queries::load_lines_of_order(tx, order.id).await?;
     let requested: Vec<_> = requested
         .iter()
-        .map(|(line, units)| RefundLine { line_id: *line, unfulfilled: *units, ..RefundLine::default() })
+        .map(|line| RefundLine { line_id: line.line_id, unfulfilled: line.quantity, ..RefundLine::default() })
         .collect();
     let lines = validate_refund_lines(&order_lines, &requested).map_err(|error| remap_line_errors(error, "lines"))?;
     let mut payment = require_payment(tx, order.id).await?;
@@ -168,7 +170,7 @@ async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[(i64, i64)], reason
     payment.amount -= calculate_refund_value(&order_lines, &lines);
     transactions::update_payment_status(tx, &payment).await?;
     let new_refund = NewRefund { lines, reason: reason.map(str::to_owned), ..NewRefund::default() };
-    create_refund(tx, order, payment, new_refund).await.map(|(order, _)| order)
+    create_refund(tx, order, payment, new_refund).await.map(|created| created.order)
 }
 
 /// Rejects a payment whose amount the provider is authorizing or capturing.
@@ -225,29 +227,28 @@ fn remap_line_errors(error: Error, list_name: &str) -> Error {
 
 /// Voids or refunds the payment of a canceled order.
 pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
-    let Some(mut payment) = entity::find_payment_by_order(tx, order.id).await? else { return Ok(order) };
+    let Some(mut payment) = payment::queries::find_payment_by_order(tx, order.id).await? else { return Ok(order) };
     match payment.status {
         PaymentState::Captured => {
-            let amount = refunds::load_refundable_amount(tx, &payment).await?;
+            let amount = payment::queries::load_refundable_amount(tx, &payment).await?;
             if amount == 0 {
                 return Ok(order);
             }
             let reason = Some("the order was canceled".to_owned());
-            let (order, _) =
-                create_refund(tx, order, payment, NewRefund { amount, reason, ..NewRefund::default() }).await?;
-            Ok(order)
+            let new_refund = NewRefund { amount, reason, ..NewRefund::default() };
+            create_refund(tx, order, payment, new_refund).await.map(|created| created.order)
         }
         PaymentState::Pending | PaymentState::Authorized => {
             payment.status = PaymentState::Voided;
             payment.action_url = None;
             transactions::update_payment_status(tx, &payment).await?;
-            transactions::record_transaction(
-                tx,
-                payment.id,
-                (TransactionType::Void, 0),
-                &format!("void-{}", payment.id),
-            )
-            .await?;
+            let transaction = NewTransaction {
+                payment_id: payment.id,
+                transaction_type: TransactionType::Void,
+                amount: 0,
+                reference: &format!("void-{}", payment.id),
+            };
+            transactions::record_transaction(tx, transaction).await?;
             tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
             Ok(order)
         }

@@ -3,7 +3,7 @@
 
 use super::{
     SalesContext,
-    order_payment::{load_order_by_payment, lock_order_and_payment, require_payment},
+    order_payment::{OrderWithPayment, load_order_by_payment, lock_order_and_payment, require_payment},
     payment_result::apply_payment_result,
 };
 use crate::{
@@ -27,35 +27,37 @@ use crate::{
 /// # Errors
 /// Returns `IllegalTransition` if no payment is authorized, `PaymentFailed` if the provider declines.
 pub async fn capture_payment(context: &SalesContext<'_>, target: OrderTarget) -> Result<OrderRow> {
-    let (order, payment) = context.db.write_with_retry(async |tx| request_capture(tx, target).await).await?;
+    let requested = context.db.write_with_retry(async |tx| request_capture(tx, target).await).await?;
+    let OrderWithPayment { order, payment } = requested;
     if payment.capture_requested_at.is_none() {
         return Ok(order);
     }
-    match execute_capture(context.db, context.payment_providers, payment.id).await? {
-        (_, Some(PaymentResult::Declined { reason })) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
-        (order, _) => Ok(order),
+    let CaptureOutcome { order, result } = execute_capture(context.db, context.payment_providers, payment.id).await?;
+    match result {
+        Some(PaymentResult::Declined { reason }) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
+        _ => Ok(order),
     }
 }
 
 /// Stores the intent to capture a payment, with its job. Manual payments are captured immediately.
-async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<(OrderRow, Payment)> {
+async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<OrderWithPayment> {
     let order = transition::lock_target_order(tx, target).await?;
     let mut payment = require_payment(tx, order.id).await?;
     if payment.status == PaymentState::Captured {
-        return Ok((order, payment));
+        return Ok(OrderWithPayment { order, payment });
     }
     check_capturable(&order, &payment)?;
     if payment.provider == manual::MANUAL_PROVIDER_NAME {
         let reference = format!("capture-{}", payment.id);
         let order = apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
-        return Ok((order, payment));
+        return Ok(OrderWithPayment { order, payment });
     }
     if payment.capture_requested_at.is_none() {
         payment.capture_requested_at = Some(tx.now());
         transactions::update_payment_status(tx, &payment).await?;
         tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     }
-    Ok((order, payment))
+    Ok(OrderWithPayment { order, payment })
 }
 
 fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
@@ -68,19 +70,24 @@ fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
     Err(Error::user(PublicErrorCode::IllegalTransition, "id", message))
 }
 
-/// Calls the provider, idempotently, and applies its result. Returns no result if there is nothing to capture.
-async fn execute_capture(
-    db: &Db,
-    providers: &PaymentProviders,
-    payment_id: i64,
-) -> Result<(OrderRow, Option<PaymentResult>)> {
-    let (order, payment) = load_order_by_payment(db, payment_id).await?;
+/// Result of a capture.
+#[derive(Debug)]
+struct CaptureOutcome {
+    /// The order after the result was applied.
+    order: OrderRow,
+    /// The provider's result; `None` if there was nothing to capture.
+    result: Option<PaymentResult>,
+}
+
+/// Calls the provider, idempotently, and applies its result.
+async fn execute_capture(db: &Db, providers: &PaymentProviders, payment_id: i64) -> Result<CaptureOutcome> {
+    let OrderWithPayment { order, payment } = load_order_by_payment(db, payment_id).await?;
     if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
-        return Ok((order, None));
+        return Ok(CaptureOutcome { order, result: None });
     }
     let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
     let order = db.write_with_retry(async |tx| apply_capture_result(tx, order.id, &result).await).await?;
-    Ok((order, Some(result)))
+    Ok(CaptureOutcome { order, result: Some(result) })
 }
 
 /// Calls the provider to capture a payment. A repeated call moves no money again.
@@ -93,7 +100,7 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
     let PaymentResult::Declined { reason } = result else {
         return apply_payment_result(tx, order, result).await;
     };
-    let (order, mut payment) = lock_order_and_payment(tx, order).await?;
+    let OrderWithPayment { order, mut payment } = lock_order_and_payment(tx, order).await?;
     if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
         return Ok(order);
     }
@@ -107,11 +114,9 @@ async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Re
 
 /// Runs [`CapturePayment`]; retries until the result is known or no capture is requested.
 pub async fn run_capture_job(db: Db, providers: PaymentProviders, job: CapturePayment) -> JobOutcome {
-    match execute_capture(&db, &providers, job.payment).await {
-        Ok((_, Some(PaymentResult::Unknown { reason: error }))) => JobOutcome::Retry(error),
-        Ok((_, Some(PaymentResult::Pending { .. }))) => {
-            JobOutcome::Retry("the provider has not taken the money yet".into())
-        }
+    match execute_capture(&db, &providers, job.payment).await.map(|outcome| outcome.result) {
+        Ok(Some(PaymentResult::Unknown { reason: error })) => JobOutcome::Retry(error),
+        Ok(Some(PaymentResult::Pending { .. })) => JobOutcome::Retry("the provider has not taken the money yet".into()),
         Ok(_) => JobOutcome::Done,
         Err(error) => JobOutcome::from(Err(error)),
     }

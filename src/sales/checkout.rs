@@ -65,8 +65,8 @@ pub async fn complete_checkout(context: &SalesContext<'_>, request: CheckoutRequ
         return Ok(CheckoutResult { order_id, placed_order: row, decline_reason: None });
     };
     // The order is committed; if this process stops, the enqueued job calls the provider.
-    let (_, payment_result) = authorize_payment(context.db, context.payment_providers, payment_id).await?;
-    let decline_reason = match payment_result {
+    let outcome = authorize_payment(context.db, context.payment_providers, payment_id).await?;
+    let decline_reason = match outcome.result {
         PaymentResult::Declined { reason } => Some(reason),
         _ => None,
     };

@@ -7,7 +7,7 @@ use crate::{
         OrderRow, Status,
         transition::{self, OrderTarget},
     },
-    payment::{PaymentResult, PaymentState, entity},
+    payment::{self, PaymentResult, PaymentState},
 };
 
 /// Confirms an order. Authorizes the pending manual payment of an unverified buyer.
@@ -20,7 +20,7 @@ pub async fn confirm_order(context: &SalesContext<'_>, target: OrderTarget) -> R
         .db
         .write_with_retry(async |tx| {
             let order = transition::lock_target_order(tx, target).await?;
-            let payment = entity::find_payment_by_order(tx, order.id).await?;
+            let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
             let pending_payment =
                 payment.filter(|payment| payment.status == PaymentState::Pending && order.status == Status::Pending);
             if let Some(payment) = pending_payment

@@ -12,7 +12,7 @@ use crate::{
     infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
     inventory::reservation::{self, LineShipment, Shortage},
     order::{
-        OrderLineRow, OrderRow, OrderShipped,
+        LineQuantity, OrderLineRow, OrderRow, OrderShipped,
         fulfillment::{self, NewFulfillment},
         history,
         history::OrderHistoryEvent,
@@ -32,8 +32,8 @@ const MAX_TRACKING_URL_LENGTH: usize = 2000;
 pub struct FulfillmentRequest {
     /// Idempotency key.
     pub idempotency_key: IdempotencyKey,
-    /// Order line ids with quantities; `None` ships all unshipped units.
-    pub lines: Option<Vec<(i64, i64)>>,
+    /// Quantities of order lines; `None` ships all unshipped units.
+    pub lines: Option<Vec<LineQuantity>>,
     /// Name of the carrier.
     pub carrier: Option<String>,
     /// Tracking number of the carrier.
@@ -103,8 +103,8 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
         Some(quantities) => validate_line_quantities(&lines, &quantities)?,
         None => lines
             .iter()
-            .map(|line| (line.id, line.unshipped_quantity()))
-            .filter(|(_, quantity)| *quantity > 0)
+            .map(|line| LineQuantity { line_id: line.id, quantity: line.unshipped_quantity() })
+            .filter(|line| line.quantity > 0)
             .collect(),
     };
     if quantities.is_empty() {
@@ -113,8 +113,8 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
     }
     ship_line_stock(tx, &order, &lines, &quantities).await?;
     for line in &mut lines {
-        line.quantity_fulfilled +=
-            quantities.iter().find(|(line_id, _)| *line_id == line.id).map_or(0, |(_, quantity)| *quantity);
+        let shipped = quantities.iter().find(|shipped| shipped.line_id == line.id);
+        line.quantity_fulfilled += shipped.map_or(0, |shipped| shipped.quantity);
     }
     let new_fulfillment = NewFulfillment { lines: quantities, carrier, tracking_number, tracking_url };
     let fulfillment_id = fulfillment::insert_fulfillment(tx, order.id, new_fulfillment).await?;
@@ -128,10 +128,10 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
 }
 
 /// Checks that each line belongs to the order and has enough unshipped units; sums up repeated lines.
-fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
+fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[LineQuantity]) -> Result<Vec<LineQuantity>> {
     let mut errors = Vec::new();
     let mut totals_by_line: HashMap<i64, i64> = HashMap::new();
-    for (index, (line_id, quantity)) in quantities.iter().enumerate() {
+    for (index, LineQuantity { line_id, quantity }) in quantities.iter().enumerate() {
         let field = |name: &str| vec!["input".into(), "lines".into(), index.to_string(), name.to_owned()];
         let Some(line) = lines.iter().find(|line| line.id == *line_id) else {
             let message = "there is no such line of this order".to_owned();
@@ -147,13 +147,15 @@ fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[(i64, i64)]) -
     }
     Error::fail_if_any(errors)?;
     // In the order of the order's lines, each line once.
-    Ok(lines.iter().filter_map(|line| Some((line.id, *totals_by_line.get(&line.id)?))).collect())
+    let to_line_quantity =
+        |line: &OrderLineRow| Some(LineQuantity { line_id: line.id, quantity: *totals_by_line.get(&line.id)? });
+    Ok(lines.iter().filter_map(to_line_quantity).collect())
 }
 
 /// Ships the stock of tracked lines.
-async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quantities: &[(i64, i64)]) -> Result<()> {
+async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quantities: &[LineQuantity]) -> Result<()> {
     let find_line = |line_id: i64| lines.iter().find(|line| line.id == line_id);
-    let tracked = quantities.iter().filter_map(|(line_id, quantity)| {
+    let tracked = quantities.iter().filter_map(|LineQuantity { line_id, quantity }| {
         let line = find_line(*line_id).filter(|line| line.track_stock)?;
         Some(LineShipment { order_line_id: line.id, variant_id: line.variant_id?, quantity: *quantity })
     });

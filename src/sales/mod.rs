@@ -1,6 +1,7 @@
 //! Sales: use cases across cart, order, stock and payment.
 
 pub mod context;
+mod queries;
 pub mod order_payment;
 pub mod refund;
 pub mod cancel;

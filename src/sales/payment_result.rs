@@ -1,7 +1,11 @@
 //! Application of provider results to orders. A result may arrive repeatedly and at any time: right after placement,
 //! after a crash, or after the order was canceled.
 
-use super::{cancel::cancel_locked_order, order_payment::lock_order_and_payment, refund::effects::create_refund};
+use super::{
+    cancel::cancel_locked_order,
+    order_payment::{OrderWithPayment, lock_order_and_payment},
+    refund::effects::create_refund,
+};
 use crate::{
     base::Result,
     cart,
@@ -12,13 +16,15 @@ use crate::{
         transition,
     },
     payment::{
-        NewRefund, Payment, PaymentResult, PaymentState, TransactionType, entity, jobs::VoidPayment, transactions,
+        self, NewRefund, Payment, PaymentResult, PaymentState, TransactionType,
+        jobs::VoidPayment,
+        transactions::{self, NewTransaction},
     },
 };
 
 /// Applies a provider result to the payment and its order. Idempotent.
 pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -> Result<OrderRow> {
-    let (order, mut payment) = lock_order_and_payment(tx, order).await?;
+    let OrderWithPayment { order, mut payment } = lock_order_and_payment(tx, order).await?;
     match result {
         PaymentResult::Unknown { .. } => return Ok(order),
         PaymentResult::Pending { reference, action_url } => {
@@ -32,14 +38,13 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
         }
         PaymentResult::Declined { reason } => return apply_decline(tx, order, payment, reason).await,
         PaymentResult::Authorized { reference } => {
-            if !transactions::record_transaction(
-                tx,
-                payment.id,
-                (TransactionType::Authorize, payment.amount),
+            let transaction = NewTransaction {
+                payment_id: payment.id,
+                transaction_type: TransactionType::Authorize,
+                amount: payment.amount,
                 reference,
-            )
-            .await?
-            {
+            };
+            if !transactions::record_transaction(tx, transaction).await? {
                 return Ok(order);
             }
             payment.reference = Some(reference.clone());
@@ -54,14 +59,18 @@ pub async fn apply_payment_result(tx: &Tx, order: i64, result: &PaymentResult) -
             payment.action_url = None;
             payment.error = None;
             transactions::update_payment_status(tx, &payment).await?;
-            if !transactions::record_transaction(tx, payment.id, (TransactionType::Capture, payment.amount), reference)
-                .await?
-            {
+            let transaction = NewTransaction {
+                payment_id: payment.id,
+                transaction_type: TransactionType::Capture,
+                amount: payment.amount,
+                reference,
+            };
+            if !transactions::record_transaction(tx, transaction).await? {
                 return Ok(order);
             }
         }
     }
-    let payment = entity::find_payment_by_order(tx, order.id).await?.unwrap_or(payment);
+    let payment = payment::queries::find_payment_by_order(tx, order.id).await?.unwrap_or(payment);
     apply_success(tx, order, payment).await
 }
 
@@ -72,7 +81,7 @@ async fn apply_success(tx: &Tx, order: OrderRow, payment: Payment) -> Result<Ord
         if payment.status == PaymentState::Captured {
             let reason = Some("the payment came after the order had ended".to_owned());
             let new_refund = NewRefund { amount: payment.captured, reason, ..NewRefund::default() };
-            return create_refund(tx, order, payment, new_refund).await.map(|(order, _)| order);
+            return create_refund(tx, order, payment, new_refund).await.map(|created| created.order);
         }
         tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
         return Ok(order);
@@ -99,8 +108,13 @@ async fn apply_decline(tx: &Tx, order: OrderRow, mut payment: Payment, reason: &
     payment.error = Some(reason.chars().take(500).collect());
     payment.action_url = None;
     transactions::update_payment_status(tx, &payment).await?;
-    transactions::record_transaction(tx, payment.id, (TransactionType::Fail, 0), &format!("payment-{}", payment.id))
-        .await?;
+    let transaction = NewTransaction {
+        payment_id: payment.id,
+        transaction_type: TransactionType::Fail,
+        amount: 0,
+        reference: &format!("payment-{}", payment.id),
+    };
+    transactions::record_transaction(tx, transaction).await?;
     if order.status == Status::Pending {
         let order = OrderRow { payment_status: PaymentStatus::Voided, ..order };
         let order = cancel_locked_order(tx, order, Some("the payment was refused")).await?;

@@ -7,7 +7,7 @@ pub mod execution;
 use iso_currency::Currency;
 
 use self::{
-    effects::create_refund,
+    effects::{CreatedRefund, create_refund},
     execution::execute_refund,
     lines::{calculate_refund_value, refund_remaining_units, validate_refund_lines},
 };
@@ -21,7 +21,7 @@ use crate::{
         state_machine::OrderAction,
         transition::{self, OrderTarget},
     },
-    payment::{NewRefund, PaymentState, RefundLine, RefundStatus, entity, jobs::RefundPayment, refunds},
+    payment::{self, NewRefund, PaymentState, RefundLine, RefundStatus, jobs::RefundPayment, refunds},
 };
 
 /// Input of a refund.
@@ -52,7 +52,7 @@ pub async fn refund_order(context: &SalesContext<'_>, target: OrderTarget, reque
             return Ok(None);
         }
         let order = transition::lock_target_order(tx, target).await?;
-        request_refund(tx, order, &request).await.map(|(_, refund_id)| refund_id)
+        request_refund(tx, order, &request).await.map(|created| created.refund_id)
     });
     if let Some(refund_id) = created.await? {
         // Executes the refund immediately if possible; otherwise the job stored with it retries.
@@ -72,16 +72,16 @@ pub async fn retry_refund(context: &SalesContext<'_>, refund_id: i64) -> Result<
     queries::find_order(context.db, order.id).await
 }
 
-/// Creates a requested refund of a locked order. Returns the order and the refund's id.
-async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Result<(OrderRow, Option<i64>)> {
-    let payment = entity::find_payment_by_order(tx, order.id).await?;
+/// Creates a requested refund of a locked order.
+async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Result<CreatedRefund> {
+    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
     let Some(payment) = payment.filter(|payment| payment.status == PaymentState::Captured) else {
         let allowed_actions: Vec<_> =
             order.status.available_actions(order.payment_status).map(OrderAction::name).collect();
         let message = format!("nothing has been paid yet that could go back; it can: {}", allowed_actions.join(", "));
         return Err(Error::user(PublicErrorCode::IllegalTransition, "id", message));
     };
-    let refundable = refunds::load_refundable_amount(tx, &payment).await?;
+    let refundable = payment::queries::load_refundable_amount(tx, &payment).await?;
     let order_lines = queries::load_lines_of_order(tx, order.id).await?;
     let RefundRequest { idempotency_key: _, lines, amount, shipping, reason } = request;
     let is_full = lines.is_none() && amount.is_none();
@@ -124,7 +124,7 @@ async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Re
 
 /// Returns the shipping cost of an order including tax, in minor units. Shipping can be refunded once.
 async fn calculate_refundable_shipping(tx: &Tx, order: &OrderRow, order_lines: &[OrderLineRow]) -> Result<i64> {
-    let previous_refunds = refunds::list_refunds_of_order(tx, order.id).await?;
+    let previous_refunds = payment::queries::list_refunds_of_order(tx, order.id).await?;
     if previous_refunds.iter().any(|refund| refund.shipping > 0 && refund.status != RefundStatus::Failed) {
         return Err(Error::bad_input("input.shipping", "the shipping has been refunded already"));
     }
@@ -133,10 +133,10 @@ async fn calculate_refundable_shipping(tx: &Tx, order: &OrderRow, order_lines: &
 
 /// Makes a declined refund pending again and enqueues its job.
 async fn restart_declined_refund(tx: &Tx, refund_id: i64) -> Result<OrderRow> {
-    let refund = refunds::find_refund(tx, refund_id).await?;
+    let refund = payment::queries::find_refund(tx, refund_id).await?;
     let order = queries::lock_order(tx, refund.order_id, OwnerScope::All).await?;
     // Read again under the order's lock.
-    let refund = refunds::find_refund(tx, refund_id).await?;
+    let refund = payment::queries::find_refund(tx, refund_id).await?;
     if refund.status != RefundStatus::Failed {
         return Err(Error::user(
             PublicErrorCode::IllegalTransition,
@@ -144,12 +144,12 @@ async fn restart_declined_refund(tx: &Tx, refund_id: i64) -> Result<OrderRow> {
             "this refund was not refused; only those are asked for again",
         ));
     }
-    let payment = entity::find_payment_by_order(tx, order.id).await?;
+    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
     let refundable = match &payment {
-        Some(payment) => refunds::load_refundable_amount(tx, payment).await?,
+        Some(payment) => payment::queries::load_refundable_amount(tx, payment).await?,
         None => 0,
     };
-    let order_refunds = refunds::list_refunds_of_order(tx, order.id).await?;
+    let order_refunds = payment::queries::list_refunds_of_order(tx, order.id).await?;
     let is_shipping_refunded = refund.shipping > 0
         && order_refunds.iter().any(|other| other.shipping > 0 && other.status != RefundStatus::Failed);
     if refund.amount > refundable || is_shipping_refunded {

@@ -1,6 +1,10 @@
 //! Voids of the payments of canceled orders at their provider.
 
-use super::{capture::send_capture, order_payment::load_order_by_payment, payment_result::apply_payment_result};
+use super::{
+    capture::send_capture,
+    order_payment::{OrderWithPayment, load_order_by_payment},
+    payment_result::apply_payment_result,
+};
 use crate::{
     base::Result,
     infra::{Db, jobs::JobOutcome},
@@ -22,7 +26,7 @@ pub async fn run_void_job(db: Db, providers: PaymentProviders, job: VoidPayment)
 }
 
 async fn void_payment(db: &Db, providers: &PaymentProviders, payment_id: i64) -> Result<PaymentResult> {
-    let (order, payment) = load_order_by_payment(db, payment_id).await?;
+    let OrderWithPayment { order, payment } = load_order_by_payment(db, payment_id).await?;
     let idempotency_key = format!("void-{payment_id}");
     if payment.status == PaymentState::Captured {
         return Ok(PaymentResult::Succeeded { reference: idempotency_key });

@@ -16,7 +16,7 @@ use crate::{
         entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow},
         queries,
     },
-    payment::{Payment, RefundRow, entity, refunds},
+    payment::{self, Payment, RefundRow},
 };
 
 owner_scoped_loader!(
@@ -41,13 +41,13 @@ batch_loader!(
 );
 batch_loader!(
     /// Loads the refunds of orders.
-    RefundsOf, Arc<[RefundRow]>, |loaders, keys| refunds::list_refunds_by_order(&loaders.db, keys)
+    RefundsOf, Arc<[RefundRow]>, |loaders, keys| payment::queries::list_refunds_by_order(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the lines of refunds.
-    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| refunds::list_refund_lines(&loaders.db, keys)
+    RefundedOf, Arc<[LineQuantityRow]>, |loaders, keys| payment::queries::list_refund_lines(&loaders.db, keys)
 );
 batch_loader!(
     /// Loads the payments of orders.
-    PaymentsOf, Arc<[Payment]>, |loaders, keys| entity::list_payments_by_order(&loaders.db, keys)
+    PaymentsOf, Arc<[Payment]>, |loaders, keys| payment::queries::list_payments_by_order(&loaders.db, keys)
 );

@@ -19,7 +19,7 @@ use crate::{
     identity::Permission,
     order::{
         OrderRow, number,
-        order_filter::{self, OrderListFilter, OrderListSort, OrderSortKey, ResolvedOrderFilter},
+        order_filter::{OrderListFilter, OrderListSort, OrderSortKey, ResolvedOrderFilter},
         queries,
     },
 };
@@ -73,16 +73,19 @@ impl OrderFilter {
         let Self { search, status, payment_status, fulfillment_status, placed_at, customer_id, number, sku, total } =
             self;
         let MoneyRangeInput { min, max } = total.unwrap_or_default();
+        let (placed_from, placed_to) = placed_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
         Ok(OrderListFilter {
             search,
             status: status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             payment_status: payment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             fulfillment_status: fulfillment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
-            placed: placed_at.map(DateTimeRangeInput::into_range).unwrap_or_default(),
+            placed_from,
+            placed_to,
             account: parse_optional_id(customer_id, NodeType::Customer, "filter.customerId")?,
             number,
             sku,
-            total: (parse_amount(context, min, "filter.total.min")?, parse_amount(context, max, "filter.total.max")?),
+            min_total: parse_amount(context, min, "filter.total.min")?,
+            max_total: parse_amount(context, max, "filter.total.max")?,
         })
     }
 }
@@ -105,9 +108,9 @@ connection!(
 paged_list!(
     ResolvedOrderFilter,
     OrderRow,
-    |filter, db, request| order_filter::list_orders(db, filter, request),
+    |filter, db, request| queries::list_orders(db, filter, request),
     |filter, row| filter.encode_cursor(row),
-    |filter, db| order_filter::count_orders(db, filter)
+    |filter, db| queries::count_orders(db, filter)
 );
 
 impl OrderConnection {

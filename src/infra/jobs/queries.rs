@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait, Select, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
+    Select, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -20,6 +21,39 @@ use crate::{
 const RELAY_BATCH_SIZE: u32 = 500;
 /// The key of PostgreSQL's advisory lock of the relay: an arbitrary number not used elsewhere.
 const RELAY_LOCK_KEY: i64 = 7_365_761_091;
+
+/// Source of the events that wait for their deliveries. No queue has a name with a slash.
+pub(super) const EVENT_SOURCE: &str = "/events";
+/// Source of the schedules.
+pub(super) const SCHEDULE_SOURCE: &str = "/schedules";
+
+/// When the first work of a source is due.
+#[derive(Debug, FromQueryResult)]
+pub(super) struct DueWork {
+    /// Name of a queue, [`EVENT_SOURCE`] or [`SCHEDULE_SOURCE`].
+    pub source: String,
+    /// The time, which may be in the past; `None` without work.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// Returns when the first work of each queue, of the events and of the schedules is due. Statements: 1.
+///
+/// As text, because it unites the first entries of several indexes, one of them partial, whose condition cannot be
+/// bound.
+pub(super) async fn find_due_work(db: &Db, queues: impl Iterator<Item = &'static str>) -> Result<Vec<DueWork>> {
+    let mut sql = db.sql();
+    for queue in queues {
+        sql.push("SELECT CAST(").bind(queue).push(" AS TEXT) AS source, (SELECT min(run_at) FROM job WHERE queue = ");
+        let placeholder_number = sql.bind_count();
+        sql.placeholder(placeholder_number).push(" AND status IN ('pending', 'running')) AS due_at UNION ALL ");
+    }
+    sql.push(&format!(
+        "SELECT '{EVENT_SOURCE}' AS source, \
+         (SELECT created_at FROM outbox_event WHERE dispatched_at IS NULL ORDER BY id LIMIT 1) AS due_at \
+         UNION ALL SELECT '{SCHEDULE_SOURCE}', (SELECT min(next_run_at) FROM schedule)"
+    ));
+    query_rows(db, sql).await
+}
 
 /// Lets a transaction commit without waiting for the disk. Only for changes inside the database, which are repeated if
 /// a crash loses them. Claiming a job with external effects commits synchronously, and with it everything committed

@@ -7,11 +7,16 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{claim, outbox_relay, pg_listener::listen_for_jobs, schedule, worker::Worker};
+use super::{
+    claim, outbox_relay,
+    pg_listener::listen_for_jobs,
+    queries::{self, DueWork},
+    schedule,
+    worker::Worker,
+};
 use crate::base::Result;
 
 /// The delay after a failed search for due jobs.
@@ -20,8 +25,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const SUBSCRIPTION_REFRESH_INTERVAL: TimeDelta = TimeDelta::hours(1);
 /// The number of attempts to release unfinished jobs at shutdown.
 const RELEASE_ATTEMPTS: u32 = 40;
-/// The interval of those attempts.
-const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
+/// The delay after an attempt to release unfinished jobs.
+const RELEASE_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// The pending work, from one query.
 #[derive(Debug, Default)]
@@ -132,27 +137,14 @@ impl Worker {
 
     /// Loads the pending work. Statements: 1, which reads only the first entries of indexes.
     async fn load_backlog(&self) -> Result<Backlog> {
-        let mut sql = self.context.db.sql();
-        for queue in self.delivery_queues.keys() {
-            sql.push("SELECT CAST(")
-                .bind(*queue)
-                .push(" AS TEXT) AS source, (SELECT min(run_at) FROM job WHERE queue = ");
-            let placeholder_number = sql.bind_count();
-            sql.placeholder(placeholder_number).push(" AND status IN ('pending', 'running')) AS due_at UNION ALL ");
-        }
-        sql.push(
-            "SELECT '/events', (SELECT created_at FROM outbox_event WHERE dispatched_at IS NULL ORDER BY id LIMIT 1) \
-             AS due_at \
-             UNION ALL SELECT '/schedules', (SELECT min(next_run_at) FROM schedule)",
-        );
         let mut backlog = Backlog::default();
-        for row in self.context.db.query_all_raw(sql.into_statement()).await? {
-            let (source, due_at): (String, Option<DateTime<Utc>>) =
-                (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        for DueWork { source, due_at } in
+            queries::find_due_work(&self.context.db, self.delivery_queues.keys().copied()).await?
+        {
             match (source.as_str(), due_at) {
                 (_, None) => {}
-                ("/events", Some(_)) => backlog.has_events = true,
-                ("/schedules", due_at) => backlog.next_schedule_at = due_at,
+                (queries::EVENT_SOURCE, Some(_)) => backlog.has_events = true,
+                (queries::SCHEDULE_SOURCE, due_at) => backlog.next_schedule_at = due_at,
                 (source, Some(due_at)) => {
                     backlog
                         .next_due_at_by_queue
@@ -209,7 +201,7 @@ impl Worker {
             if remaining == 0 {
                 return;
             }
-            tokio::time::sleep(RELEASE_INTERVAL).await;
+            tokio::time::sleep(RELEASE_RETRY_DELAY).await;
         }
     }
 }

@@ -59,6 +59,8 @@ pub(super) async fn prepare_order(
     let Contact { email, phone, language } = contact;
     let OrderAddresses { shipping: shipping_address, billing: billing_address } = addresses;
     let recipient = format!("{} {}", shipping_address.first_name, shipping_address.last_name);
+    let (shipping_method_id, shipping_method_name) =
+        shipping.map(|shipping| (shipping.method.id, shipping.method.name)).unzip();
     let order = NewOrder {
         id: order_id,
         account_id,
@@ -74,7 +76,8 @@ pub(super) async fn prepare_order(
         tax: totals.tax,
         tax_excluded_total: totals.tax - totals.tax_included,
         total: totals.total,
-        shipping_method: shipping.map(|shipping| (shipping.method.id, shipping.method.name)),
+        shipping_method_id,
+        shipping_method_name,
         shipping_address: Some(shipping_address.to_json()),
         billing_address: Some(billing_address.to_json()),
         note: note.filter(|note| !note.is_empty()),

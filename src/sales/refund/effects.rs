@@ -14,14 +14,17 @@ use crate::{
     payment::{NewRefund, Payment, RefundLine, jobs::RefundPayment, refunds},
 };
 
-/// Creates a refund of a locked order: inserts its lines, releases and restocks units, enqueues the provider job. With
-/// amount 0 no provider is called, and no refund id is returned.
-pub async fn create_refund(
-    tx: &Tx,
-    order: OrderRow,
-    payment: Payment,
-    new_refund: NewRefund,
-) -> Result<(OrderRow, Option<i64>)> {
+/// A created refund.
+#[derive(Debug)]
+pub struct CreatedRefund {
+    /// The order after the refund was created.
+    pub order: OrderRow,
+    /// Id of the refund; `None` if it has no amount, so that no provider is called.
+    pub refund_id: Option<i64>,
+}
+
+/// Creates a refund of a locked order: inserts its lines, releases and restocks units, enqueues the provider job.
+pub async fn create_refund(tx: &Tx, order: OrderRow, payment: Payment, new_refund: NewRefund) -> Result<CreatedRefund> {
     let refund_id = refunds::insert_refund(tx, &payment, &new_refund).await?;
     let NewRefund { amount, shipping: _, lines, reason } = new_refund;
     if !lines.is_empty() {
@@ -35,11 +38,12 @@ pub async fn create_refund(
             history::OrderNote::public(reason.as_deref()),
         )
         .await?;
-        return finalize_order(tx, order, Some(payment), reason.as_deref()).await.map(|order| (order, None));
+        let order = finalize_order(tx, order, Some(payment), reason.as_deref()).await?;
+        return Ok(CreatedRefund { order, refund_id: None });
     }
     let order = update_fulfillment_status(tx, order).await?;
     tx.enqueue_job(RefundPayment { refund: refund_id }).await?;
-    Ok((order, Some(refund_id)))
+    Ok(CreatedRefund { order, refund_id: Some(refund_id) })
 }
 
 /// Releases the reservations of unshipped units and restocks returned units.

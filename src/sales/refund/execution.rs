@@ -7,10 +7,12 @@ use crate::{
     infra::{Db, Tx, jobs::JobOutcome},
     order::{OrderRefunded, OrderRow, history, history::OrderHistoryEvent, queries, transition},
     payment::{
-        PaymentProviders, PaymentRequest, PaymentResult, RefundRow, RefundStatus, TransactionType, entity,
-        jobs::RefundPayment, refunds, transactions,
+        self, PaymentProviders, PaymentRequest, PaymentResult, RefundRow, RefundStatus, TransactionType,
+        jobs::RefundPayment,
+        refunds,
+        transactions::{self, NewTransaction},
     },
-    sales::order_payment::lock_order_and_payment,
+    sales::order_payment::{OrderWithPayment, lock_order_and_payment},
 };
 
 /// Runs [`RefundPayment`]; retries until the result is known.
@@ -28,11 +30,12 @@ pub async fn run_refund_job(db: Db, providers: PaymentProviders, job: RefundPaym
 /// # Errors
 /// Returns `NotFound` if the refund does not exist.
 pub(super) async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i64) -> Result<PaymentResult> {
-    let refund = refunds::find_refund(db, refund_id).await?;
+    let refund = payment::queries::find_refund(db, refund_id).await?;
     if refund.status != RefundStatus::Pending {
         return Ok(PaymentResult::Succeeded { reference: format!("refund-{refund_id}") });
     }
-    let (order, payment) = db.write(async |tx| lock_order_and_payment(tx, refund.order_id).await).await?;
+    let locked = db.write(async |tx| lock_order_and_payment(tx, refund.order_id).await).await?;
+    let OrderWithPayment { order, payment } = locked;
     // A provider repeats its result for a key: a declined refund is retried under a new key.
     let attempt_suffix = if refund.attempt > 1 { format!("-{}", refund.attempt) } else { String::new() };
     let idempotency_key = format!("refund-{refund_id}{attempt_suffix}");
@@ -58,14 +61,14 @@ async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult
             .await?;
         return transition::update_order(tx, order).await;
     }
-    transactions::record_transaction(
-        tx,
-        refund.payment_id,
-        (TransactionType::Refund, refund.amount),
-        &format!("refund-{}", refund.id),
-    )
-    .await?;
-    let payment = entity::find_payment_by_order(tx, order.id).await?;
+    let transaction = NewTransaction {
+        payment_id: refund.payment_id,
+        transaction_type: TransactionType::Refund,
+        amount: refund.amount,
+        reference: &format!("refund-{}", refund.id),
+    };
+    transactions::record_transaction(tx, transaction).await?;
+    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
     let order = OrderRow { payment_status: transactions::derive_payment_status(payment.as_ref()), ..order };
     history::record_history_event(
         tx,

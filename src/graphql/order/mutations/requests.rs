@@ -7,7 +7,7 @@ use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     graphql::{context::RequestContext, input::parse_amount},
     infra::IdempotencyKey,
-    order::transition::validate_note,
+    order::{LineQuantity, transition::validate_note},
     payment::RefundLine,
     sales::{CancelOrderRequest, FulfillmentRequest, RefundRequest},
 };
@@ -104,10 +104,10 @@ pub(super) fn parse_fulfillment(
     Ok(FulfillmentRequest { idempotency_key, lines, carrier, tracking_number, tracking_url })
 }
 
-fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<(i64, i64)>> {
+fn parse_line_quantities(lines: Vec<OrderLineQuantityInput>, field: &str) -> Result<Vec<LineQuantity>> {
     let parse_line = |(index, line): (usize, OrderLineQuantityInput)| {
         let line_id = GlobalId::decode_as(&line.line_id, NodeType::OrderLine, &format!("{field}.{index}.lineId"))?;
-        Ok::<_, Error>((line_id, line.quantity))
+        Ok::<_, Error>(LineQuantity { line_id, quantity: line.quantity })
     };
     lines.into_iter().enumerate().map(parse_line).collect()
 }
