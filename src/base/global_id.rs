@@ -40,7 +40,7 @@ pub enum NodeType {
     /// A background job.
     Job,
     /// A notification to a customer.
-    Message,
+    Notification,
     /// A shipping method.
     ShippingMethod,
     /// A tax rate.
@@ -65,7 +65,7 @@ impl NodeType {
         Self::ApiKey,
         Self::AuditEntry,
         Self::Job,
-        Self::Message,
+        Self::Notification,
         Self::ShippingMethod,
         Self::TaxRate,
     ];
@@ -96,7 +96,7 @@ impl NodeType {
             Self::ApiKey => "ApiKey",
             Self::AuditEntry => "AuditEntry",
             Self::Job => "Job",
-            Self::Message => "Message",
+            Self::Notification => "Notification",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
         }

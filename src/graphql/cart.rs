@@ -69,7 +69,7 @@ impl Cart {
     }
 
     /// Cart status.
-    async fn state(&self) -> CartStatusEnum {
+    async fn status(&self) -> CartStatusEnum {
         self.0.row.status.into()
     }
 

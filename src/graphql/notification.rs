@@ -7,4 +7,4 @@ use async_graphql::MergedObject;
 
 /// Notification mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct NotificationMutation(log::MessageMutation, preference::PreferenceMutation);
+pub struct NotificationMutation(log::NotificationLogMutation, preference::PreferenceMutation);

@@ -248,8 +248,8 @@ impl Order {
 
     /// Actions that staff can take in the current status. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
-    async fn available_actions(&self) -> Vec<OrderActionEnum> {
-        self.row.status.available_actions(self.row.payment_status).map(OrderActionEnum::from).collect()
+    async fn available_actions(&self) -> Option<Vec<OrderActionEnum>> {
+        Some(self.row.status.available_actions(self.row.payment_status).map(OrderActionEnum::from).collect())
     }
 
     /// Payment deadline; null if no payment is awaited.

@@ -104,9 +104,9 @@ macro_rules! payload {
             ///
             /// # Errors
             /// Returns errors that the caller cannot correct.
-            pub fn from_result(result: $crate::base::Result<impl Into<$ty>>) -> $crate::base::Result<Self> {
+            pub fn from_result(result: $crate::base::Result<impl Into<$ty>>) -> $crate::base::Result<Option<Self>> {
                 let ($field, user_errors) = $crate::graphql::payload::split_user_errors(result)?;
-                Ok(Self { $field: $field.map(Into::into), user_errors })
+                Ok(Some(Self { $field: $field.map(Into::into), user_errors }))
             }
         }
     };

@@ -19,7 +19,7 @@ pub struct Query(
     cart::CartQuery,
     order::queries::OrderQuery,
     pricing::PricingQuery,
-    notification::log::MessageQuery,
+    notification::log::NotificationQuery,
     admin::AdminQuery,
 );
 

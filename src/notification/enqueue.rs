@@ -131,7 +131,7 @@ pub async fn resend_notification(db: &Db, notification_id: i64) -> Result<notifi
         tx.enqueue_job(SendNotification { notification_id }).await?;
         tx.record_audit(&[AuditRecord {
             action: "notification.resend",
-            entity: (NodeType::Message, notification_id),
+            entity: (NodeType::Notification, notification_id),
             before: Some(json!({ "status": before.to_value() })),
             after: Some(json!({ "status": row.status.to_value() })),
         }])

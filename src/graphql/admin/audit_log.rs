@@ -14,6 +14,7 @@ use crate::{
     graphql::{
         guard::RequirePermission,
         pagination::{compute_connection_cost, connection, edge, paged_list},
+        scalars::DateTimeRangeInput,
     },
     identity::Permission,
     infra::{
@@ -30,11 +31,9 @@ pub struct AuditFilter {
     /// Exact action name, such as `product.update`.
     action: Option<String>,
     /// ID of the changed entity.
-    thing_id: Option<ID>,
-    /// Start of the time range, inclusive.
-    since: Option<DateTime<Utc>>,
-    /// End of the time range, exclusive.
-    until: Option<DateTime<Utc>>,
+    entity_id: Option<ID>,
+    /// Time range of the change.
+    created_at: Option<DateTimeRangeInput>,
 }
 
 /// Kind of actor that made a change.
@@ -42,7 +41,6 @@ pub struct AuditFilter {
 #[graphql(remote = "infra::ActorKind", name = "ActorKind")]
 pub enum AuditActorKind {
     /// Anonymous caller.
-    #[graphql(name = "NOBODY")]
     Anonymous,
     /// The system: a command or a background job.
     System,
@@ -87,7 +85,7 @@ impl AuditEntry {
     }
 
     /// ID of the changed entity, which may have been deleted since.
-    async fn thing_id(&self) -> Option<ID> {
+    async fn entity_id(&self) -> Option<ID> {
         NodeType::from_name(&self.0.entity_type).map(|kind| GlobalId::new(kind, self.0.entity_id).encode().into())
     }
 
@@ -151,22 +149,23 @@ impl AuditQuery {
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
         #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<AuditFilter>,
-    ) -> Result<AuditConnection> {
+    ) -> Result<Option<AuditConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(AuditConnection::new(filter.unwrap_or_default().into_audit_filter()?, page_request))
+        Ok(Some(AuditConnection::new(filter.unwrap_or_default().into_audit_filter()?, page_request)))
     }
 }
 
 impl AuditFilter {
     fn into_audit_filter(self) -> Result<AuditRowFilter> {
-        let Self { actor_id, action, thing_id, since, until } = self;
+        let Self { actor_id, action, entity_id, created_at } = self;
+        let (since, until) = created_at.unwrap_or_default().into_range();
         let parse_actor = |id: ID| match GlobalId::decode(&id, "filter.actorId")? {
             GlobalId { node_type: NodeType::Customer, key: actor_key } => Ok(Actor::Account(actor_key)),
             GlobalId { node_type: NodeType::ApiKey, key: actor_key } => Ok(Actor::ApiKey(actor_key)),
             _ => Err(Error::bad_input("filter.actorId", "this must be the id of an account or of an API key")),
         };
-        let entity = thing_id.map(|id| GlobalId::decode(&id, "filter.thingId")).transpose()?;
-        for (field, time) in [("filter.since", since), ("filter.until", until)] {
+        let entity = entity_id.map(|id| GlobalId::decode(&id, "filter.entityId")).transpose()?;
+        for (field, time) in [("filter.createdAt.from", since), ("filter.createdAt.to", until)] {
             if time.is_some_and(|time| !is_storable_time(&time)) {
                 return Err(Error::bad_input(field, "the year must be from 1 to 9999"));
             }

@@ -27,7 +27,6 @@ use crate::{
 #[graphql(remote = "JobStatus", name = "JobStatus")]
 pub enum JobStatusEnum {
     /// Waiting to run at `dueAt`.
-    #[graphql(name = "WAITING")]
     Pending,
     /// Running on a worker.
     Running,
@@ -68,12 +67,12 @@ impl Job {
     }
 
     /// Job status.
-    async fn state(&self) -> JobStatusEnum {
+    async fn status(&self) -> JobStatusEnum {
         self.0.status.into()
     }
 
     /// Subject of the event as `type:key`, such as `order:7`; null for a job.
-    async fn about(&self) -> Option<&str> {
+    async fn subject(&self) -> Option<&str> {
         self.0.aggregate.as_deref()
     }
 
@@ -107,7 +106,7 @@ impl Job {
 #[derive(Debug, Default, InputObject)]
 pub struct JobFilter {
     /// Job status; `DEAD` lists the dead letters.
-    state: Option<JobStatusEnum>,
+    status: Option<JobStatusEnum>,
     /// Queue name.
     queue: Option<String>,
     /// Exact job kind.
@@ -169,16 +168,16 @@ impl JobQuery {
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
         #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<JobFilter>,
-    ) -> Result<JobConnection> {
+    ) -> Result<Option<JobConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        let JobFilter { state, queue, kind } = filter.unwrap_or_default();
-        let job_filter = JobRowFilter { status: state.map(JobStatus::from), queue, kind };
-        Ok(JobConnection::new(job_filter, page_request))
+        let JobFilter { status, queue, kind } = filter.unwrap_or_default();
+        let job_filter = JobRowFilter { status: status.map(JobStatus::from), queue, kind };
+        Ok(Some(JobConnection::new(job_filter, page_request)))
     }
 
     /// Scheduled tasks, by name.
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
-    async fn schedules(&self, ctx: &Context<'_>) -> Result<Vec<Schedule>> {
+    async fn schedules(&self, ctx: &Context<'_>) -> Result<Option<Vec<Schedule>>> {
         let rows = schedule::list_schedules(&request_context(ctx).db).await?;
         let to_schedule = |schedule::ScheduleRow { name, cron, next_run_at, last_run_at, .. }| Schedule {
             name,
@@ -186,7 +185,7 @@ impl JobQuery {
             next_at: next_run_at,
             last_at: last_run_at,
         };
-        Ok(rows.into_iter().map(to_schedule).collect())
+        Ok(Some(rows.into_iter().map(to_schedule).collect()))
     }
 }
 
@@ -198,13 +197,21 @@ pub struct JobMutation;
 impl JobMutation {
     /// Retries a dead or discarded job with a fresh attempt count; a pending job runs now.
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
-    async fn job_retry(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the job.")] id: ID) -> Result<JobPayload> {
+    async fn job_retry(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the job.")] id: ID,
+    ) -> Result<Option<JobPayload>> {
         JobPayload::from_result(retry_or_discard_job(ctx, &id, true).await)
     }
 
     /// Discards a pending or dead job; dependent jobs continue.
     #[graphql(guard = "RequirePermission(Permission::JobWrite)")]
-    async fn job_discard(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the job.")] id: ID) -> Result<JobPayload> {
+    async fn job_discard(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the job.")] id: ID,
+    ) -> Result<Option<JobPayload>> {
         JobPayload::from_result(retry_or_discard_job(ctx, &id, false).await)
     }
 }

@@ -48,7 +48,7 @@ impl CartDetailsMutation {
         #[graphql(desc = "Shipping and billing address.")] input: CartAddressInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let country = context.app_state.config.shop.country;
         let target = build_cart_target(context, &id, expected_version);
@@ -70,7 +70,7 @@ impl CartDetailsMutation {
         #[graphql(desc = "ID of the shipping method; null clears the selection.")] shipping_method_id: Option<ID>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let category_tree = context.category_tree();
         let shop = ShopContext { category_tree: &category_tree, country: context.app_state.config.shop.country };
@@ -91,7 +91,7 @@ impl CartDetailsMutation {
         #[graphql(desc = "Note, at most 1000 characters; null clears it.")] note: Option<String>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         change_cart(context, details::set_note(&context.db, target, note.as_deref())).await
@@ -106,7 +106,7 @@ impl CartDetailsMutation {
         #[graphql(desc = "Contact details.")] input: CartContactInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let country = context.app_state.config.shop.country;
         let CartContactInput { email, phone } = input;

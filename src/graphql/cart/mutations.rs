@@ -28,10 +28,10 @@ payload!(
 #[derive(Debug, InputObject)]
 pub struct LineInput {
     /// ID of the variant.
-    variant_id: ID,
+    pub variant_id: ID,
     /// Quantity: 1 to 10000.
     #[graphql(default = 1)]
-    quantity: i64,
+    pub quantity: i64,
 }
 
 /// Input of `cartCreate`.
@@ -55,7 +55,7 @@ pub(super) fn build_cart_target<'a>(
 pub(super) async fn change_cart(
     context: &RequestContext,
     change: impl Future<Output = Result<LockedCart>>,
-) -> Result<CartPayload> {
+) -> Result<Option<CartPayload>> {
     let changed = async {
         cart::limit_cart_changes(&context.throttle(), context.caller).await?;
         change.await
@@ -84,7 +84,7 @@ impl CartLineMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Lines of the cart.")] input: Option<CartCreateInput>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let change = async {
             let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
@@ -102,7 +102,7 @@ impl CartLineMutation {
         #[graphql(desc = "1 to 200 lines with the quantities to add.")] lines: Vec<LineInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         change_cart(context, change_lines(context, target, lines, LineMode::Add)).await
@@ -117,7 +117,7 @@ impl CartLineMutation {
         #[graphql(desc = "1 to 200 lines with their new quantities.")] lines: Vec<LineInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         change_cart(context, change_lines(context, target, lines, LineMode::Set)).await
@@ -132,7 +132,7 @@ impl CartLineMutation {
         #[graphql(desc = "IDs of the variants, at most 200.")] variant_ids: Vec<ID>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         let change = async {
@@ -152,7 +152,7 @@ impl CartLineMutation {
         #[graphql(desc = "ID of the cart.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         change_cart(context, lines::clear_lines(&context.db, target)).await
@@ -165,7 +165,7 @@ impl CartLineMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the guest cart.")] id: ID,
-    ) -> Result<CartPayload> {
+    ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
         change_cart(context, cart::merge_guest_cart(&context.db, account_id, &id)).await

@@ -16,7 +16,7 @@ pub enum CartProblemCode {
     ProductNotAvailable,
     /// The variant is out of stock.
     SoldOut,
-    /// The available stock is less than the quantity of the line; `left` is the available quantity.
+    /// The available stock is less than the quantity of the line; `available` is the available quantity.
     InsufficientStock,
     /// The price changed since the line was added or last updated, from `priceBefore` to `priceNow`. Updating the line
     /// accepts the new price; the order is not blocked.
@@ -93,7 +93,7 @@ impl CartProblem {
     }
 
     /// Available quantity; null for other types of issues.
-    async fn left(&self) -> Option<i32> {
+    async fn available(&self) -> Option<i32> {
         match self.issue {
             CartIssue::SoldOut(_) => Some(0),
             CartIssue::InsufficientStock(_, remaining) => Some(clamp_to_i32(remaining)),

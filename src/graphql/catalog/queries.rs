@@ -178,10 +178,10 @@ impl ProductQuery {
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
         #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<ProductFilter>,
-        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] order_by: Option<ProductSortInput>,
+        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] sort: Option<ProductSortInput>,
     ) -> Result<ProductConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        let list = ProductList::resolve(ctx, filter.unwrap_or_default(), order_by.unwrap_or_default()).await?;
+        let list = ProductList::resolve(ctx, filter.unwrap_or_default(), sort.unwrap_or_default()).await?;
         Ok(ProductConnection::new(list, page_request))
     }
 }

@@ -132,9 +132,9 @@ impl Variant {
 
     /// Stock levels at each location. Staff only.
     #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
-    async fn stock_levels(&self, ctx: &Context<'_>) -> Result<Vec<StockLevel>> {
+    async fn stock_levels(&self, ctx: &Context<'_>) -> Result<Option<Vec<StockLevel>>> {
         let levels = request_context(ctx).load(LevelsOf(self.row.id)).await?;
-        Ok(levels.iter().flat_map(|levels| levels.iter().copied()).map(StockLevel).collect())
+        Ok(Some(levels.iter().flat_map(|levels| levels.iter().copied()).map(StockLevel).collect()))
     }
 
     /// Weight in grams.

@@ -11,6 +11,7 @@ use crate::{
         address::{self, AddressDefaults, NewAddress},
         address_row,
     },
+    graphql::scalars::CountryCode,
     graphql::{
         context::{RequestContext, request_context},
         guard::{RequireLogin, RequirePermission},
@@ -30,9 +31,9 @@ pub struct Address {
     #[graphql(flatten)]
     postal: PostalAddressObject,
     /// Whether this is the default shipping address.
-    is_default_shipping: bool,
+    default_shipping: bool,
     /// Whether this is the default billing address.
-    is_default_billing: bool,
+    default_billing: bool,
     /// Creation time.
     created_at: DateTime<Utc>,
     /// Time of the last update.
@@ -45,8 +46,8 @@ impl From<address_row::Model> for Address {
     fn from(row: address_row::Model) -> Self {
         Self {
             id: GlobalId::new(NodeType::Address, row.id).encode().into(),
-            is_default_shipping: row.is_default_shipping,
-            is_default_billing: row.is_default_billing,
+            default_shipping: row.is_default_shipping,
+            default_billing: row.is_default_billing,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
@@ -104,7 +105,7 @@ pub struct AddressUpdateInput {
     /// Postal code; at most 20 characters.
     postal_code: MaybeUndefined<String>,
     /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    country_code: MaybeUndefined<String>,
+    country_code: MaybeUndefined<CountryCode>,
     /// Phone number, in international format or the national format of the address's country.
     phone: MaybeUndefined<String>,
 }
@@ -138,7 +139,7 @@ impl AddressMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the customer; defaults to the caller.")] customer_id: Option<ID>,
         #[graphql(desc = "Address to create.")] input: AddressCreateInput,
-    ) -> Result<AddressPayload> {
+    ) -> Result<Option<AddressPayload>> {
         let context = request_context(ctx);
         let AddressCreateInput { address, default_for } = input;
         let created = async {
@@ -159,7 +160,7 @@ impl AddressMutation {
         #[graphql(desc = "Fields to update.")] input: AddressUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<AddressPayload> {
+    ) -> Result<Option<AddressPayload>> {
         let context = request_context(ctx);
         let updated = async {
             let target = parse_target(&id, NodeType::Address, context.caller, expected_version)?;
@@ -175,7 +176,7 @@ impl AddressMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the address.")] id: ID,
-    ) -> Result<AddressDeletePayload> {
+    ) -> Result<Option<AddressDeletePayload>> {
         let context = request_context(ctx);
         let deleted = async {
             let target = parse_target(&id, NodeType::Address, context.caller, None)?;
@@ -193,7 +194,7 @@ impl AddressMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the address.")] id: ID,
         #[graphql(desc = "Purposes to set, at least one.")] purposes: Vec<AddressPurpose>,
-    ) -> Result<AddressPayload> {
+    ) -> Result<Option<AddressPayload>> {
         let context = request_context(ctx);
         let updated = async {
             if purposes.is_empty() {
@@ -236,7 +237,7 @@ impl From<AddressUpdateInput> for AddressPatch {
             city: city.into(),
             region: region.into(),
             postal_code: postal_code.into(),
-            country_code: country_code.into(),
+            country_code: country_code.map_value(String::from).into(),
             phone: phone.into(),
         }
     }

@@ -68,7 +68,7 @@ impl CustomerMutation {
         #[graphql(desc = "Fields to update.")] input: CustomerUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CustomerPayload> {
+    ) -> Result<Option<CustomerPayload>> {
         let context = request_context(ctx);
         let updated = async {
             let target =
@@ -85,7 +85,7 @@ impl CustomerMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the customer.")] id: ID,
-    ) -> Result<CustomerPayload> {
+    ) -> Result<Option<CustomerPayload>> {
         CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, true).await)
     }
 
@@ -95,7 +95,7 @@ impl CustomerMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the customer.")] id: ID,
-    ) -> Result<CustomerPayload> {
+    ) -> Result<Option<CustomerPayload>> {
         CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, false).await)
     }
 
@@ -108,7 +108,7 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the customer; defaults to the caller.")] id: Option<ID>,
         #[graphql(desc = "Password of the caller; required for self-deletion.")] password: Option<String>,
-    ) -> Result<CustomerDeletePayload> {
+    ) -> Result<Option<CustomerDeletePayload>> {
         let context = request_context(ctx);
         let deleted = async {
             let target = build_account_target(context, resolve_customer_id(context, id.as_ref(), "id")?, None);

@@ -7,6 +7,7 @@ use crate::{
     base::{Country, GlobalId, Patch, Result, global_id::NodeType},
     cart::details::{AddressChoice, AddressInput},
     customer::{AddressPatch, PostalAddress},
+    graphql::scalars::CountryCode,
 };
 
 /// Postal address: a copy, independent of later changes to saved addresses.
@@ -70,8 +71,8 @@ impl PostalAddressObject {
     }
 
     /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    async fn country_code(&self) -> &str {
-        &self.0.country_code
+    async fn country_code(&self) -> CountryCode {
+        CountryCode(self.0.country_code.clone())
     }
 
     /// Country name in English.
@@ -105,7 +106,7 @@ pub struct PostalAddressInput {
     /// Postal code; at most 20 characters.
     postal_code: Option<String>,
     /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    country_code: String,
+    country_code: CountryCode,
     /// Phone number, in international format or the national format of the address's country.
     phone: Option<String>,
 }
@@ -133,7 +134,7 @@ impl From<PostalAddressInput> for AddressPatch {
             city: Patch::Set(city),
             region: Patch::from_option(region),
             postal_code: Patch::from_option(postal_code),
-            country_code: Patch::Set(country_code),
+            country_code: Patch::Set(country_code.into()),
             phone: Patch::from_option(phone),
         }
     }

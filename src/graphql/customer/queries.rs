@@ -94,10 +94,10 @@ impl CustomerQuery {
 
     /// All stored personal data of the caller, as one JSON document.
     #[graphql(guard = "RequireLogin", complexity = "5_000")]
-    async fn customer_export(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
+    async fn customer_export(&self, ctx: &Context<'_>) -> Result<Option<Json<Value>>> {
         let context = request_context(ctx);
         context.start_customer_export()?;
-        Ok(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?))
+        Ok(Some(Json(privacy::export_account(&context.db, context.caller.require_account_id()?).await?)))
     }
 
     /// Customer by ID, for staff; null if it does not exist.
@@ -122,11 +122,11 @@ impl CustomerQuery {
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: CustomerFilter,
-    ) -> Result<CustomerConnection> {
+        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<CustomerFilter>,
+    ) -> Result<Option<CustomerConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
         let country = request_context(ctx).app_state.config.shop.country;
-        let resolved_filter = filter.into_customer_filter().resolve(country)?;
-        Ok(CustomerConnection::new(resolved_filter, page_request))
+        let resolved_filter = filter.unwrap_or_default().into_customer_filter().resolve(country)?;
+        Ok(Some(CustomerConnection::new(resolved_filter, page_request)))
     }
 }

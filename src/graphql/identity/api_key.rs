@@ -53,7 +53,7 @@ impl ApiKey {
     }
 
     /// Last four characters of the key, for identification.
-    async fn hint(&self) -> &str {
+    async fn last_four(&self) -> &str {
         &self.row.last_four
     }
 
@@ -63,7 +63,7 @@ impl ApiKey {
     }
 
     /// Account that created the key; null if an API key created it or the caller may not see the account.
-    async fn made_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+    async fn created_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
         match self.row.created_by {
             Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
@@ -76,7 +76,7 @@ impl ApiKey {
     }
 
     /// Time of last use, to the minute; null if never used.
-    async fn used_at(&self) -> Option<DateTime<Utc>> {
+    async fn last_used_at(&self) -> Option<DateTime<Utc>> {
         self.row.last_used_at
     }
 
@@ -118,11 +118,11 @@ pub struct ApiKeyQuery;
 impl ApiKeyQuery {
     /// API keys that are not revoked, newest first; at most 100.
     #[graphql(guard = "RequirePermission(Permission::ApiKeyWrite)")]
-    async fn api_keys(&self, ctx: &Context<'_>) -> Result<Vec<ApiKey>> {
+    async fn api_keys(&self, ctx: &Context<'_>) -> Result<Option<Vec<ApiKey>>> {
         let context = request_context(ctx);
         let keys = api_key::list_active_api_keys(&context.db).await?;
         context.charge_list_values(ctx, keys.len())?;
-        Ok(keys.into_iter().map(Into::into).collect())
+        Ok(Some(keys.into_iter().map(Into::into).collect()))
     }
 }
 
@@ -138,7 +138,7 @@ impl ApiKeyMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "API key to create.")] input: ApiKeyCreateInput,
-    ) -> Result<ApiKeyPayload> {
+    ) -> Result<Option<ApiKeyPayload>> {
         let context = request_context(ctx);
         let ApiKeyCreateInput { name, permissions, expires_at } = input;
         let permissions: Vec<Permission> = permissions.into_iter().map(Into::into).collect();
@@ -152,7 +152,7 @@ impl ApiKeyMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the API key.")] id: ID,
-    ) -> Result<ApiKeyPayload> {
+    ) -> Result<Option<ApiKeyPayload>> {
         let context = request_context(ctx);
         let revoked = async {
             let key_id = GlobalId::decode_as(&id, NodeType::ApiKey, "id")?;

@@ -57,7 +57,7 @@ impl LoginMutation {
             desc = "ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails."
         )]
         cart_id: Option<ID>,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         let context = request_context(ctx);
         let login = login::complete_oidc_login(&context.identity(), &code, &verifier).await;
         finish_login(context, login, cart_id).await

@@ -50,7 +50,7 @@ impl PasswordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Current and new password.")] input: PasswordChangeInput,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         let PasswordChangeInput { current_password, new_password } = input;
         SessionPayload::from_result(
             password_change::change_password(&request_context(ctx).identity(), current_password, new_password).await,
@@ -63,7 +63,7 @@ impl PasswordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Email address of the account.")] email: String,
-    ) -> Result<EmailRequestPayload> {
+    ) -> Result<Option<EmailRequestPayload>> {
         let requested = password_change::request_password_reset(&request_context(ctx).identity(), &email).await;
         EmailRequestPayload::from_result(requested.map(|()| true))
     }
@@ -75,7 +75,7 @@ impl PasswordMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Token from the email.")] token: String,
         #[graphql(desc = "New password, from 8 to 128 characters.")] new_password: String,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         SessionPayload::from_result(
             password_change::reset_password(&request_context(ctx).identity(), &token, new_password).await,
         )
@@ -83,7 +83,7 @@ impl PasswordMutation {
 
     /// Emails a verification token, valid for two days.
     #[graphql(guard = "RequireLogin")]
-    async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<EmailRequestPayload> {
+    async fn email_verification_request(&self, ctx: &Context<'_>) -> Result<Option<EmailRequestPayload>> {
         let requested = registration::request_email_verification(&request_context(ctx).identity()).await;
         EmailRequestPayload::from_result(requested.map(|()| true))
     }
@@ -94,7 +94,7 @@ impl PasswordMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Token from the email.")] token: String,
-    ) -> Result<EmailVerifyPayload> {
+    ) -> Result<Option<EmailVerifyPayload>> {
         EmailVerifyPayload::from_result(registration::verify_email(&request_context(ctx).identity(), &token).await)
     }
 }

@@ -166,7 +166,7 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Account to create.")] input: CustomerRegisterInput,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         let context = request_context(ctx);
         let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
         let (password, language) = (password.into(), language.map(Into::into));
@@ -181,7 +181,7 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Login credentials.")] input: LoginInput,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         let context = request_context(ctx);
         let LoginInput { email, password, device_token, cart_id } = input;
         let credentials =
@@ -195,19 +195,19 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Latest refresh token of the session.")] refresh_token: String,
-    ) -> Result<SessionPayload> {
+    ) -> Result<Option<SessionPayload>> {
         SessionPayload::from_result(login::refresh_tokens(&request_context(ctx).identity(), &refresh_token).await)
     }
 
     /// Revokes the current session; its tokens become invalid on all instances within seconds.
     #[graphql(guard = "RequireLogin")]
-    async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
+    async fn logout(&self, ctx: &Context<'_>) -> Result<Option<LogoutPayload>> {
         LogoutPayload::from_result(login::log_out(&request_context(ctx).identity()).await)
     }
 
     /// Revokes all sessions of the account, including the current one.
     #[graphql(guard = "RequireLogin")]
-    async fn logout_everywhere(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
+    async fn logout_everywhere(&self, ctx: &Context<'_>) -> Result<Option<LogoutPayload>> {
         LogoutPayload::from_result(login::log_out_everywhere(&request_context(ctx).identity()).await)
     }
 
@@ -217,7 +217,7 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the session.")] id: ID,
-    ) -> Result<LogoutPayload> {
+    ) -> Result<Option<LogoutPayload>> {
         let revoked = async {
             let session_id = GlobalId::decode_as(&id, NodeType::Session, "id")?;
             login::revoke_session(&request_context(ctx).identity(), session_id).await
@@ -231,7 +231,7 @@ pub(super) async fn finish_login(
     context: &RequestContext,
     login: Result<SessionTokens>,
     cart_id: Option<ID>,
-) -> Result<SessionPayload> {
+) -> Result<Option<SessionPayload>> {
     if let (Ok(tokens), Some(cart_id)) = (&login, cart_id) {
         cart::merge_guest_cart_at_login(&context.db, tokens.account_id, &cart_id).await;
     }

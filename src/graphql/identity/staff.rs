@@ -44,7 +44,7 @@ impl StaffMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Staff account to create.")] input: StaffCreateInput,
-    ) -> Result<CustomerPayload> {
+    ) -> Result<Option<CustomerPayload>> {
         let context = request_context(ctx);
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
         let new_account =
@@ -64,7 +64,7 @@ impl StaffMutation {
         #[graphql(desc = "New role.")] role: AccountRole,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CustomerPayload> {
+    ) -> Result<Option<CustomerPayload>> {
         let context = request_context(ctx);
         let updated = async {
             let target =

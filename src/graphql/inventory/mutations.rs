@@ -75,7 +75,7 @@ pub struct StockSettingsInput {
     /// Whether stock is tracked; untracked variants can always be bought.
     tracked: Option<bool>,
     /// Whether backorders are allowed: orders beyond available stock.
-    backorder: Option<bool>,
+    allow_backorder: Option<bool>,
     /// Available quantity at or below which stock is low; null disables low-stock alerts.
     low_stock_threshold: MaybeUndefined<i32>,
 }
@@ -116,7 +116,7 @@ impl StockMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Change of the stock.")] input: StockAdjustInput,
-    ) -> Result<StockPayload> {
+    ) -> Result<Option<StockPayload>> {
         let idempotency_key = parse_idempotency_key("stockAdjust", &input.idempotency_key, &input);
         let result = async {
             let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
@@ -145,7 +145,7 @@ impl StockMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Counted stock.")] input: StockSetInput,
-    ) -> Result<StockPayload> {
+    ) -> Result<Option<StockPayload>> {
         let idempotency_key = parse_idempotency_key("stockSet", &input.idempotency_key, &input);
         let result = async {
             let stock_key = parse_stock_key(&input.variant_id, input.location_id)?;
@@ -162,7 +162,7 @@ impl StockMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Stock to move.")] input: StockTransferInput,
-    ) -> Result<StockPayload> {
+    ) -> Result<Option<StockPayload>> {
         let idempotency_key = parse_idempotency_key("stockTransfer", &input.idempotency_key, &input);
         let result = async {
             let from_location_id =
@@ -187,8 +187,8 @@ impl StockMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Stock settings.")] input: StockSettingsInput,
-    ) -> Result<StockPayload> {
-        let StockSettingsInput { variant_id, location_id, tracked, backorder, low_stock_threshold } = input;
+    ) -> Result<Option<StockPayload>> {
+        let StockSettingsInput { variant_id, location_id, tracked, allow_backorder, low_stock_threshold } = input;
         let result = async {
             let stock_key = parse_stock_key(&variant_id, location_id)?;
             let threshold_update = match low_stock_threshold {
@@ -196,7 +196,7 @@ impl StockMutation {
                 MaybeUndefined::Null => Some(None),
                 MaybeUndefined::Value(threshold) => Some(Some(i64::from(threshold))),
             };
-            let settings = StockSettings { tracked, allow_backorder: backorder, low_stock_threshold: threshold_update };
+            let settings = StockSettings { tracked, allow_backorder, low_stock_threshold: threshold_update };
             adjustments::update_stock_settings(&request_context(ctx).db, stock_key, settings).await
         };
         StockPayload::from_result(result.await)
@@ -208,7 +208,7 @@ impl StockMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Location to create.")] input: LocationCreateInput,
-    ) -> Result<LocationPayload> {
+    ) -> Result<Option<LocationPayload>> {
         let LocationCreateInput { name } = input;
         LocationPayload::from_result(adjustments::create_location(&request_context(ctx).db, &name).await)
     }

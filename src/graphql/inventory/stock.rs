@@ -47,6 +47,7 @@ impl Location {
     }
 
     /// Whether it is the default location.
+    #[graphql(name = "default")]
     async fn is_default(&self) -> bool {
         self.0.is_default
     }
@@ -215,11 +216,11 @@ pub struct StockQuery;
 impl StockQuery {
     /// Stock locations, default location first. Staff only.
     #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
-    async fn locations(&self, ctx: &Context<'_>) -> Result<Vec<Location>> {
+    async fn locations(&self, ctx: &Context<'_>) -> Result<Option<Vec<Location>>> {
         let context = request_context(ctx);
         let locations = adjustments::list_locations(&context.db).await?;
         context.charge_list_values(ctx, locations.len())?;
-        Ok(locations.into_iter().map(Location).collect())
+        Ok(Some(locations.into_iter().map(Location).collect()))
     }
 
     /// Stock levels at or below their low-stock threshold. Staff only.
@@ -233,8 +234,8 @@ impl StockQuery {
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-    ) -> Result<StockLevelConnection> {
-        Ok(StockLevelConnection::new(LowStockLevels, PageRequest::new(first, after, last, before)?))
+    ) -> Result<Option<StockLevelConnection>> {
+        Ok(Some(StockLevelConnection::new(LowStockLevels, PageRequest::new(first, after, last, before)?)))
     }
 }
 

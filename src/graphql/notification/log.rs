@@ -46,20 +46,20 @@ pub enum NotificationStatusEnum {
 
 /// Notification to a customer: one event on one channel.
 #[derive(Debug, Clone)]
-pub struct Message(Model);
+pub struct NotificationObject(Model);
 
-impl From<Model> for Message {
+impl From<Model> for NotificationObject {
     fn from(row: Model) -> Self {
         Self(row)
     }
 }
 
 /// Notification to a customer: one event on one channel.
-#[Object]
-impl Message {
+#[Object(name = "Notification")]
+impl NotificationObject {
     /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(NodeType::Message, self.0.id).encode().into()
+        GlobalId::new(NodeType::Notification, self.0.id).encode().into()
     }
 
     /// Event that triggered the notification.
@@ -100,7 +100,7 @@ impl Message {
 
     /// Language of the notification.
     async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
-        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
+        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)
     }
 
     /// Subject line; null for an SMS and after the recipient's erasure.
@@ -109,12 +109,12 @@ impl Message {
     }
 
     /// Notification status.
-    async fn state(&self) -> NotificationStatusEnum {
+    async fn status(&self) -> NotificationStatusEnum {
         self.0.status.into()
     }
 
     /// Reason of the last delivery failure; null if there was none.
-    async fn why(&self) -> Option<&str> {
+    async fn failure_reason(&self) -> Option<&str> {
         self.0.failure_reason.as_deref()
     }
 
@@ -154,7 +154,7 @@ impl Message {
 #[derive(Debug, Default, InputObject)]
 pub struct NotificationFilter {
     /// Notification status.
-    state: Option<NotificationStatusEnum>,
+    status: Option<NotificationStatusEnum>,
     /// Channel.
     channel: Option<NotificationChannelEnum>,
     /// Event that triggered the notification.
@@ -169,9 +169,9 @@ pub struct NotificationFilter {
 
 impl NotificationFilter {
     fn into_notification_filter(self) -> Result<queries::NotificationListFilter> {
-        let Self { state, channel, event, order_id, customer_id, recipient } = self;
+        let Self { status, channel, event, order_id, customer_id, recipient } = self;
         let filter = queries::NotificationListFilter {
-            status: state.map(Into::into),
+            status: status.map(Into::into),
             channel: channel.map(Into::into),
             event_type: event.map(Into::into),
             order_id: parse_optional_id(order_id, NodeType::Order, "filter.orderId")?,
@@ -184,14 +184,14 @@ impl NotificationFilter {
 
 edge!(
     /// Notification with its cursor.
-    MessageEdge { cursor = "Cursor of the notification.", node: Message = "Notification." }
+    NotificationEdge { cursor = "Cursor of the notification.", node: NotificationObject = "Notification." }
 );
 
 connection!(
     /// Page of notifications with list-level fields.
     NotificationConnection(queries::NotificationListFilter) {
-        nodes: Vec<Message> = "Notifications of the page.",
-        edges: Vec<MessageEdge> = "Notifications of the page with their cursors.",
+        nodes: Vec<NotificationObject> = "Notifications of the page.",
+        edges: Vec<NotificationEdge> = "Notifications of the page with their cursors.",
         page_info = "Pagination information.",
         total_count = "Number of notifications that match the filter, across all pages.",
     }
@@ -209,7 +209,7 @@ payload!(
     /// Payload of `notificationResend`.
     NotificationPayload {
         /// Notification after the mutation; null if it is not resent.
-        message: Message
+        notification: NotificationObject
     }
 );
 
@@ -224,16 +224,16 @@ pub struct GuestSmsUsage {
 
 /// Notification queries.
 #[derive(Debug, Default)]
-pub struct MessageQuery;
+pub struct NotificationQuery;
 
 #[Object]
-impl MessageQuery {
+impl NotificationQuery {
     /// Usage of the daily SMS limit for guests. Staff only.
     #[graphql(guard = "RequirePermission(Permission::NotificationWrite)")]
-    async fn guest_sms_usage(&self, ctx: &Context<'_>) -> Result<GuestSmsUsage> {
+    async fn guest_sms_usage(&self, ctx: &Context<'_>) -> Result<Option<GuestSmsUsage>> {
         let context = request_context(ctx);
         let sent_today = sending_limits::count_guest_sms_today(&context.db).await?;
-        Ok(GuestSmsUsage { sent_today, daily_limit: context.app_state.config.sms.guest_daily_limit })
+        Ok(Some(GuestSmsUsage { sent_today, daily_limit: context.app_state.config.sms.guest_daily_limit }))
     }
 
     /// Notifications to customers, newest first, paginated. Staff only.
@@ -247,29 +247,29 @@ impl MessageQuery {
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter conditions, combined with AND.", default)] filter: NotificationFilter,
-    ) -> Result<NotificationConnection> {
+        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<NotificationFilter>,
+    ) -> Result<Option<NotificationConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        Ok(NotificationConnection::new(filter.into_notification_filter()?, page_request))
+        Ok(Some(NotificationConnection::new(filter.unwrap_or_default().into_notification_filter()?, page_request)))
     }
 }
 
 /// Notification mutations.
 #[derive(Debug, Default)]
-pub struct MessageMutation;
+pub struct NotificationLogMutation;
 
 #[Object]
-impl MessageMutation {
+impl NotificationLogMutation {
     /// Resends a failed, skipped or undelivered notification with the same content and fresh tokens.
     #[graphql(guard = "RequirePermission(Permission::NotificationWrite)")]
     async fn notification_resend(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the notification.")] id: ID,
-    ) -> Result<NotificationPayload> {
+    ) -> Result<Option<NotificationPayload>> {
         let context = request_context(ctx);
         let resent = async {
-            let message_id = GlobalId::decode_as(&id, NodeType::Message, "id")?;
+            let message_id = GlobalId::decode_as(&id, NodeType::Notification, "id")?;
             notification::resend_notification(&context.db, message_id).await
         };
         NotificationPayload::from_result(resent.await)

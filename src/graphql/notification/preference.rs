@@ -66,7 +66,7 @@ impl PreferenceMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Preference to set.")] input: NotificationPreferenceInput,
-    ) -> Result<NotificationPreferencePayload> {
+    ) -> Result<Option<NotificationPreferencePayload>> {
         let context = request_context(ctx);
         let account_id = context.caller.require_account_id()?;
         let NotificationPreferenceInput { event, email, sms } = input;

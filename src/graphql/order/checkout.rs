@@ -11,6 +11,7 @@ use crate::{
         global_id::NodeType,
     },
     graphql::{
+        cart::mutations::LineInput,
         context::{RequestContext, request_context},
         customer::postal_address::AddressChoiceInput,
         guard::Public,
@@ -24,7 +25,7 @@ use crate::{
     sales::{self, BuyerDetails, CheckoutRequest, CheckoutResult, OrderContacts, OrderSource},
 };
 
-/// Details of an order, independent of its items.
+/// Details of an order, independent of its lines.
 #[derive(Debug, InputObject)]
 pub struct CheckoutDetailsInput {
     /// Email address for order notifications.
@@ -59,21 +60,11 @@ pub struct CheckoutCompleteInput {
     details: CheckoutDetailsInput,
 }
 
-/// Variant and quantity of an order item.
-#[derive(Debug, InputObject)]
-pub struct LineInput {
-    /// ID of the variant.
-    variant_id: ID,
-    /// Quantity: 1 to 10000.
-    #[graphql(default = 1)]
-    quantity: i64,
-}
-
 /// Input of `orderCreate`, for clients that keep their own cart. Omitted details are taken from the customer's account.
 #[derive(Debug, InputObject)]
 pub struct OrderCreateInput {
-    /// 1 to 200 items. Duplicate variants are combined into one line.
-    items: Vec<LineInput>,
+    /// 1 to 200 lines. Duplicate variants are combined into one line.
+    lines: Vec<LineInput>,
     /// Idempotency key: repeated requests with the same key and input create one order. Use a new UUID for each order.
     idempotency_key: String,
     /// Expected total; a mismatch returns `PRICE_CHANGED` and no order is placed.
@@ -93,10 +84,10 @@ pub struct CheckoutPayload {
 }
 
 impl CheckoutPayload {
-    async fn from_result(context: &RequestContext, result: Result<CheckoutResult>) -> Result<Self> {
+    async fn from_result(context: &RequestContext, result: Result<CheckoutResult>) -> Result<Option<Self>> {
         let (result, mut user_errors) = split_user_errors(result)?;
         let Some(CheckoutResult { order_id: order, placed_order, decline_reason: failure_message }) = result else {
-            return Ok(Self { order: None, user_errors });
+            return Ok(Some(Self { order: None, user_errors }));
         };
         let order = match placed_order {
             Some(placed_order) => Order::with_token(placed_order),
@@ -106,7 +97,7 @@ impl CheckoutPayload {
             let field = vec!["input".into(), "paymentMethod".into()];
             user_errors.push(PublicError { code: PublicErrorCode::PaymentFailed, field, message }.into());
         }
-        Ok(Self { order: Some(order), user_errors })
+        Ok(Some(Self { order: Some(order), user_errors }))
     }
 
     /// Returns why the payment was declined, also for a replayed request; `None` unless the order was canceled.
@@ -140,13 +131,13 @@ pub struct CheckoutMutation;
 
 #[Object]
 impl CheckoutMutation {
-    /// Places an order from a cart. Reserves stock; all items or none. Idempotent by `idempotencyKey`.
+    /// Places an order from a cart. Reserves stock; all lines or none. Idempotent by `idempotencyKey`.
     #[graphql(guard = "Public")]
     async fn checkout_complete(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Cart and order details.")] input: CheckoutCompleteInput,
-    ) -> Result<CheckoutPayload> {
+    ) -> Result<Option<CheckoutPayload>> {
         let context = request_context(ctx);
         let idempotency_key = parse_idempotency_key("checkoutComplete", &input.idempotency_key, &input);
         let result = async {
@@ -162,28 +153,28 @@ impl CheckoutMutation {
         CheckoutPayload::from_result(context, result.await).await
     }
 
-    /// Places an order from the given items. Reserves stock; all items or none. Idempotent by `idempotencyKey`.
+    /// Places an order from the given lines. Reserves stock; all lines or none. Idempotent by `idempotencyKey`.
     #[graphql(guard = "Public")]
     async fn order_create(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Items and order details.")] input: OrderCreateInput,
-    ) -> Result<CheckoutPayload> {
+    ) -> Result<Option<CheckoutPayload>> {
         let context = request_context(ctx);
         let idempotency_key = parse_idempotency_key("orderCreate", &input.idempotency_key, &input);
         let result = async {
-            let OrderCreateInput { items, idempotency_key: _, expected_total, details } = input;
+            let OrderCreateInput { lines, idempotency_key: _, expected_total, details } = input;
             context.start_checkout()?;
             sales::limit_orders(&context.sales(), details.order_contacts(None)).await?;
             let parse_item = |(index, item): (usize, LineInput)| {
                 let variant = GlobalId::decode_as(
                     &item.variant_id,
                     NodeType::Variant,
-                    &format!("input.items.{index}.variantId"),
+                    &format!("input.lines.{index}.variantId"),
                 )?;
                 Ok::<_, Error>((variant, item.quantity))
             };
-            let items = items.into_iter().enumerate().map(parse_item).collect::<Result<_>>()?;
+            let items = lines.into_iter().enumerate().map(parse_item).collect::<Result<_>>()?;
             let expected_minor_total = parse_amount(context, expected_total, "input.expectedTotal")?;
             let contact = [details.email.as_deref(), details.phone.as_deref()].map(Option::unwrap_or_default);
             let idempotency_key = idempotency_key?.for_guest(&contact.join(" ").to_lowercase());

@@ -46,7 +46,7 @@ impl GuestMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Email address of the guest's orders, case-insensitive.")] email: String,
-    ) -> Result<GuestErasePayload> {
+    ) -> Result<Option<GuestErasePayload>> {
         GuestErasePayload::from_result(privacy::erase_guest(&request_context(ctx).db, &email).await)
     }
 }

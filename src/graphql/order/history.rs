@@ -35,16 +35,12 @@ pub enum OrderEventType {
 #[graphql(remote = "ActorKind")]
 pub enum OrderActor {
     /// Anonymous caller.
-    #[graphql(name = "GUEST")]
     Anonymous,
     /// Customer or staff account.
-    #[graphql(name = "PERSON")]
     Account,
     /// API key.
-    #[graphql(name = "MACHINE")]
     ApiKey,
     /// The system: a scheduled job or a payment event.
-    #[graphql(name = "SHOP")]
     System,
 }
 
@@ -56,7 +52,8 @@ pub struct OrderHistoryEntry(pub OrderHistoryRow);
 #[Object]
 impl OrderHistoryEntry {
     /// Type of the entry.
-    async fn kind(&self) -> OrderEventType {
+    #[graphql(name = "type")]
+    async fn event_type(&self) -> OrderEventType {
         self.0.event_type.into()
     }
 
@@ -77,7 +74,7 @@ impl OrderHistoryEntry {
 
     /// Account of the actor; null for other types of actors. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
-    async fn person(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+    async fn account(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
         match self.0.actor_id.filter(|_| self.0.actor_kind == ActorKind::Account) {
             Some(account_id) => Customer::find(request_context(ctx), account_id).await,
             None => Ok(None),
@@ -90,7 +87,7 @@ impl OrderHistoryEntry {
     }
 
     /// Whether the entry is visible to the buyer.
-    async fn is_public(&self) -> bool {
+    async fn public(&self) -> bool {
         self.0.is_public
     }
 

@@ -47,7 +47,7 @@ impl OrderMutation {
         #[graphql(desc = "ID of the order.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
             sales::confirm_order(&request_context(ctx).sales(), target).await
@@ -64,7 +64,7 @@ impl OrderMutation {
         #[graphql(desc = "Fulfillment to create.")] input: OrderFulfillInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let idempotency_key =
             parse_idempotency_key("orderFulfill", &format!("{}:{}", input.idempotency_key, *id), &input);
         let result = async {
@@ -83,7 +83,7 @@ impl OrderMutation {
         #[graphql(desc = "ID of the order.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
             transition::deliver_order(&request_context(ctx).db, target).await
@@ -101,7 +101,7 @@ impl OrderMutation {
         #[graphql(desc = "Reason, lines and guest token.")] input: Option<OrderCancelInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let context = request_context(ctx);
         let result = async {
             let request = parse_cancel_request(&id, input, expected_version)?;
@@ -121,7 +121,7 @@ impl OrderMutation {
         #[graphql(desc = "ID of the order.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let context = request_context(ctx);
         let result = async {
             let target = parse_staff_target(&id, expected_version)?;
@@ -139,7 +139,7 @@ impl OrderMutation {
         #[graphql(desc = "Lines or amount to refund.")] input: OrderRefundInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let context = request_context(ctx);
         let idempotency_key =
             parse_idempotency_key("orderRefund", &format!("{}:{}", input.idempotency_key, *id), &input);
@@ -157,7 +157,7 @@ impl OrderMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the refund.")] id: ID,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let context = request_context(ctx);
         let result = async {
             let refund_id = GlobalId::decode_as(&id, NodeType::Refund, "id")?;
@@ -173,7 +173,7 @@ impl OrderMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the order.")] id: ID,
         #[graphql(desc = "Note to add.")] input: OrderNoteInput,
-    ) -> Result<OrderPayload> {
+    ) -> Result<Option<OrderPayload>> {
         let OrderNoteInput { note, public } = input;
         let result = async {
             let target = parse_staff_target(&id, None)?;

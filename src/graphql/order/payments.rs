@@ -17,7 +17,7 @@ use crate::{
 
 /// Status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "payment::PaymentState", name = "PaymentState")]
+#[graphql(remote = "payment::PaymentState", name = "PaymentStatus")]
 pub enum OrderPaymentState {
     /// Awaiting the provider's response.
     Pending,
@@ -102,7 +102,6 @@ pub enum RefundStatusEnum {
     /// The provider has not executed the refund yet.
     Pending,
     /// The amount was refunded.
-    #[graphql(name = "DONE")]
     Succeeded,
     /// The provider declined the refund.
     Failed,

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Filter of orders. Conditions are combined with AND; omitted fields do not filter.
+/// Filter for orders. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct OrderFilter {
     /// Prefix of the order number, recipient name, email address or phone number; at most 200 characters.
@@ -184,15 +184,19 @@ impl OrderQuery {
         #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
         #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
         #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
-        #[graphql(desc = "Filter of orders; defaults to all.", default)] filter: OrderFilter,
-        #[graphql(desc = "Sort order.", default)] sort: OrderSort,
-    ) -> Result<OrderConnection> {
+        #[graphql(desc = "Filter conditions, combined with AND.")] filter: Option<OrderFilter>,
+        #[graphql(desc = "Sort order; newest first by default.")] sort: Option<OrderSort>,
+    ) -> Result<Option<OrderConnection>> {
         let context = request_context(ctx);
         let page_request = PageRequest::new(first, after, last, before)?;
         let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderRead);
         let owner_scope = owner_scope.ok_or_else(|| Error::not_found("", "order"))?;
         let country = context.app_state.config.shop.country;
-        let resolved_filter = filter.into_order_filter(context)?.resolve(owner_scope, sort.into(), country)?;
-        Ok(OrderConnection::new(resolved_filter, page_request))
+        let resolved_filter = filter.unwrap_or_default().into_order_filter(context)?.resolve(
+            owner_scope,
+            sort.unwrap_or_default().into(),
+            country,
+        )?;
+        Ok(Some(OrderConnection::new(resolved_filter, page_request)))
     }
 }

@@ -26,7 +26,7 @@ pub enum OrderStatus {
 
 /// Payment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::PaymentStatus", name = "PaymentStatus")]
+#[graphql(remote = "order::PaymentStatus")]
 pub enum OrderPaymentStatus {
     /// Pending: the result is not known yet.
     Pending,
@@ -56,6 +56,7 @@ pub enum FulfillmentStatus {
 
 /// Action on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "OrderAction")]
 pub enum OrderActionEnum {
     /// Confirm the order.
     Confirm,

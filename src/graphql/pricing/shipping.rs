@@ -12,7 +12,7 @@ use crate::{
         guard::RequirePermission,
         input::{parse_target, reject_null},
         payload::payload,
-        scalars::clamp_to_i32,
+        scalars::{CountryCode, clamp_to_i32},
     },
     identity::Permission,
     pricing::{
@@ -61,8 +61,8 @@ impl ShippingMethod {
     }
 
     /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
-    async fn countries(&self) -> Vec<&str> {
-        self.0.destinations().collect()
+    async fn countries(&self) -> Vec<CountryCode> {
+        self.0.destinations().map(|code| CountryCode(code.to_owned())).collect()
     }
 
     /// Rate type.
@@ -146,7 +146,7 @@ pub struct ShippingMethodCreateInput {
     description: Option<String>,
     /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
     #[graphql(default)]
-    countries: Vec<String>,
+    countries: Vec<CountryCode>,
     /// Base price per order.
     price: Decimal,
     /// Price per started kilogram, added to the base price; null for a flat rate.
@@ -186,7 +186,7 @@ impl From<ShippingMethodCreateInput> for ShippingMethodPatch {
         Self {
             name: Patch::Set(name),
             description: Patch::from_option(description),
-            countries: Some(countries),
+            countries: Some(countries.into_iter().map(Into::into).collect()),
             price: Some(price),
             price_per_kg: Patch::from_option(price_per_kg),
             min_weight_grams: Patch::from_option(min_grams),
@@ -207,7 +207,7 @@ pub struct ShippingMethodUpdateInput {
     /// Description, at most 1000 characters.
     description: MaybeUndefined<String>,
     /// Destination country codes (ISO 3166-1 alpha-2); empty means every country.
-    countries: MaybeUndefined<Vec<String>>,
+    countries: MaybeUndefined<Vec<CountryCode>>,
     /// Base price per order.
     price: MaybeUndefined<Decimal>,
     /// Price per started kilogram, added to the base price; null for a flat rate.
@@ -246,7 +246,8 @@ impl TryFrom<ShippingMethodUpdateInput> for ShippingMethodPatch {
         Ok(Self {
             name: name.into(),
             description: description.into(),
-            countries: reject_null(countries, false, "input.countries")?,
+            countries: reject_null(countries, false, "input.countries")?
+                .map(|countries| countries.into_iter().map(Into::into).collect()),
             price: reject_null(price, false, "input.price")?,
             price_per_kg: price_per_kg.into(),
             min_weight_grams: min_grams.into(),
@@ -283,11 +284,11 @@ pub struct ShippingQuery;
 impl ShippingQuery {
     /// All shipping methods in order, including inactive ones, for staff; at most 1000.
     #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
-    async fn shipping_methods(&self, ctx: &Context<'_>) -> Result<Vec<ShippingMethod>> {
+    async fn shipping_methods(&self, ctx: &Context<'_>) -> Result<Option<Vec<ShippingMethod>>> {
         let context = request_context(ctx);
         let rows = shipping::list_shipping_methods(&context.db, false).await?;
         context.charge_list_values(ctx, rows.len())?;
-        Ok(rows.into_iter().map(ShippingMethod).collect())
+        Ok(Some(rows.into_iter().map(ShippingMethod).collect()))
     }
 }
 
@@ -303,7 +304,7 @@ impl ShippingMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Shipping method to create.")] input: ShippingMethodCreateInput,
-    ) -> Result<ShippingMethodPayload> {
+    ) -> Result<Option<ShippingMethodPayload>> {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
         let created = admin::create_shipping_method(&context.db, currency, input.into());
@@ -319,7 +320,7 @@ impl ShippingMutation {
         #[graphql(desc = "Fields to update.")] input: ShippingMethodUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<ShippingMethodPayload> {
+    ) -> Result<Option<ShippingMethodPayload>> {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
         let updated = async {
@@ -339,7 +340,7 @@ impl ShippingMutation {
         #[graphql(desc = "ID of the shipping method.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<ShippingMethodDeletePayload> {
+    ) -> Result<Option<ShippingMethodDeletePayload>> {
         let context = request_context(ctx);
         let currency = context.app_state.config.shop.currency;
         let deleted = async {

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     base::{GlobalId, Patch, Result, global_id::NodeType},
+    graphql::scalars::CountryCode,
     graphql::{
         catalog::category::Category,
         context::request_context,
@@ -57,8 +58,8 @@ impl TaxRate {
     }
 
     /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    async fn country_code(&self) -> &str {
-        &self.0.country_code
+    async fn country_code(&self) -> CountryCode {
+        CountryCode(self.0.country_code.clone())
     }
 
     /// Category the rate applies to, with its descendants; null for the country's base rate, which also applies to
@@ -102,7 +103,7 @@ impl TaxRate {
 #[derive(Debug, InputObject)]
 pub struct TaxRateCreateInput {
     /// Country code (ISO 3166-1 alpha-2), such as `KE`.
-    country_code: String,
+    country_code: CountryCode,
     /// ID of the category the rate applies to, with its descendants; omit it for the country's base rate.
     category_id: Option<ID>,
     /// Name, from 1 to 100 characters, such as `VAT`.
@@ -148,11 +149,11 @@ pub struct TaxQuery;
 impl TaxQuery {
     /// All tax rates by country, base rates first, for staff; at most 1000.
     #[graphql(guard = "RequirePermission(Permission::ShopWrite)")]
-    async fn tax_rates(&self, ctx: &Context<'_>) -> Result<Vec<TaxRate>> {
+    async fn tax_rates(&self, ctx: &Context<'_>) -> Result<Option<Vec<TaxRate>>> {
         let context = request_context(ctx);
         let rows = tax::list_tax_rates(&context.db).await?;
         context.charge_list_values(ctx, rows.len())?;
-        Ok(rows.into_iter().map(TaxRate).collect())
+        Ok(Some(rows.into_iter().map(TaxRate).collect()))
     }
 }
 
@@ -168,12 +169,12 @@ impl TaxMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Tax rate to create.")] input: TaxRateCreateInput,
-    ) -> Result<TaxRatePayload> {
+    ) -> Result<Option<TaxRatePayload>> {
         let created = async {
             let TaxRateCreateInput { country_code, category_id, name, percent, included } = input;
             let category_key = parse_optional_id(category_id, NodeType::Category, "input.categoryId")?;
             let patch = TaxRatePatch { name: Patch::Set(name), percent: Some(percent), included: Some(included) };
-            admin::create_tax_rate(&request_context(ctx).db, &country_code, category_key, patch).await
+            admin::create_tax_rate(&request_context(ctx).db, &country_code.0, category_key, patch).await
         };
         TaxRatePayload::from_result(created.await)
     }
@@ -187,7 +188,7 @@ impl TaxMutation {
         #[graphql(desc = "Fields to update.")] input: TaxRateUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<TaxRatePayload> {
+    ) -> Result<Option<TaxRatePayload>> {
         let updated = async {
             let target = parse_target(&id, NodeType::TaxRate, (), expected_version)?;
             let TaxRateUpdateInput { name, percent, included } = input;
@@ -207,7 +208,7 @@ impl TaxMutation {
         #[graphql(desc = "ID of the tax rate.")] id: ID,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<TaxRateDeletePayload> {
+    ) -> Result<Option<TaxRateDeletePayload>> {
         let deleted = async {
             let target = parse_target(&id, NodeType::TaxRate, (), expected_version)?;
             admin::delete_tax_rate(&request_context(ctx).db, target).await

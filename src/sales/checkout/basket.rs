@@ -29,7 +29,7 @@ pub(super) struct Basket {
 impl Basket {
     /// Returns the path of the items in the input, for user errors.
     pub(super) const fn path(&self) -> &'static str {
-        if self.is_cart { "lines" } else { "input.items" }
+        if self.is_cart { "lines" } else { "input.lines" }
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: Ord
 /// Merges repeated variants into one line with the summed quantity.
 fn merge_items(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
     if items.is_empty() || items.len() > MAX_ORDER_LINES {
-        return Err(Error::bad_input("input.items", format!("an order has 1 to {MAX_ORDER_LINES} lines")));
+        return Err(Error::bad_input("input.lines", format!("an order has 1 to {MAX_ORDER_LINES} lines")));
     }
     let mut user_errors = Vec::new();
     let mut quantities = BTreeMap::new();
@@ -78,7 +78,7 @@ fn merge_items(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
         *total_quantity = total_quantity.saturating_add(*quantity);
         if *quantity < 1 || *total_quantity > pricing::quote::MAX_LINE_QUANTITY {
             let message = format!("a quantity is from 1 to {}", pricing::quote::MAX_LINE_QUANTITY);
-            let field = vec!["input".into(), "items".into(), index.to_string(), "quantity".into()];
+            let field = vec!["input".into(), "lines".into(), index.to_string(), "quantity".into()];
             user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
         }
     }

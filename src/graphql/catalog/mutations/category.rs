@@ -67,7 +67,7 @@ impl CategoryMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Category to create.")] input: CategoryCreateInput,
-    ) -> Result<CategoryPayload> {
+    ) -> Result<Option<CategoryPayload>> {
         let CategoryCreateInput { name, parent_id, slug, description, position } = input;
         let created = async {
             let parent =
@@ -91,7 +91,7 @@ impl CategoryMutation {
         #[graphql(desc = "Fields to update.")] input: CategoryUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<CategoryPayload> {
+    ) -> Result<Option<CategoryPayload>> {
         let CategoryUpdateInput { name, slug, description } = input;
         let updated = async {
             let category_id = parse_category_id(&id)?;
@@ -119,7 +119,7 @@ impl CategoryMutation {
         #[graphql(desc = "ID of the category.")] id: ID,
         #[graphql(desc = "New parent category; defaults to the root level.")] parent_id: Option<ID>,
         #[graphql(desc = "Position among its new siblings, from 0; defaults to the last.")] position: Option<i32>,
-    ) -> Result<CategoryPayload> {
+    ) -> Result<Option<CategoryPayload>> {
         let moved = async {
             let category_id = parse_category_id(&id)?;
             let new_parent_id =
@@ -141,7 +141,7 @@ impl CategoryMutation {
         #[graphql(desc = "ID of the category.")] id: ID,
         #[graphql(desc = "Category that receives the products. Required if the category has products.")]
         move_products_to: Option<ID>,
-    ) -> Result<CategoryDeletePayload> {
+    ) -> Result<Option<CategoryDeletePayload>> {
         let deleted = async {
             let category_id = parse_category_id(&id)?;
             let target_category_id = move_products_to
@@ -164,7 +164,7 @@ impl CategoryMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the category.")] id: ID,
-    ) -> Result<CategoryPayload> {
+    ) -> Result<Option<CategoryPayload>> {
         let restored = async {
             let category_id = parse_category_id(&id)?;
             write_with_name_retry(&request_context(ctx).db, async |tx| {

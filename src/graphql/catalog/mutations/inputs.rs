@@ -52,7 +52,7 @@ pub struct ProductOptionInput {
     /// Name of the option: `Size`, `Color`.
     name: String,
     /// Previous name, to rename an option; its values are kept.
-    was: Option<String>,
+    previous_name: Option<String>,
     /// Value that existing variants get when the option is added to a product with variants.
     value: Option<String>,
 }
@@ -177,8 +177,11 @@ impl ProductInputParts {
             Patch::Unchanged | Patch::Clear => Patch::Unchanged,
         };
         let to_image = |ImageInput { url, alt }| ProductImage { url, alt };
-        let to_option =
-            |ProductOptionInput { name, was, value }| OptionInput { name, previous_name: was, default_value: value };
+        let to_option = |ProductOptionInput { name, previous_name, value }| OptionInput {
+            name,
+            previous_name,
+            default_value: value,
+        };
         let mut patch = ProductPatch {
             expected_version,
             action: "product.update",

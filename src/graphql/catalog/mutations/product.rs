@@ -44,7 +44,7 @@ impl ProductMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Product to create.")] input: ProductCreateInput,
-    ) -> Result<ProductPayload> {
+    ) -> Result<Option<ProductPayload>> {
         let created = async { save_product(request_context(ctx), input.into_product_patch()?).await };
         ProductPayload::from_result(created.await)
     }
@@ -58,7 +58,7 @@ impl ProductMutation {
         #[graphql(desc = "Fields to update.")] input: ProductUpdateInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<ProductPayload> {
+    ) -> Result<Option<ProductPayload>> {
         let updated = async {
             save_product(
                 request_context(ctx),
@@ -75,7 +75,7 @@ impl ProductMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
-    ) -> Result<ProductPayload> {
+    ) -> Result<Option<ProductPayload>> {
         let status = Patch::Set(PublicationStatus::Active);
         let patch = ProductPatch { status, action: "product.publish", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
@@ -87,7 +87,7 @@ impl ProductMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
-    ) -> Result<ProductPayload> {
+    ) -> Result<Option<ProductPayload>> {
         let status = Patch::Set(PublicationStatus::Archived);
         let patch = ProductPatch { status, action: "product.archive", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
@@ -99,7 +99,7 @@ impl ProductMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
-    ) -> Result<ProductDeletePayload> {
+    ) -> Result<Option<ProductDeletePayload>> {
         let patch = ProductPatch { deleted: Patch::Set(true), action: "product.delete", ..ProductPatch::default() };
         ProductDeletePayload::from_result(save_product_patch(ctx, &id, patch).await.map(|_| id))
     }
@@ -110,7 +110,7 @@ impl ProductMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] id: ID,
-    ) -> Result<ProductPayload> {
+    ) -> Result<Option<ProductPayload>> {
         let patch = ProductPatch { deleted: Patch::Set(false), action: "product.restore", ..ProductPatch::default() };
         ProductPayload::from_result(save_product_patch(ctx, &id, patch).await)
     }

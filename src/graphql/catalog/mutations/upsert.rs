@@ -63,13 +63,13 @@ impl UpsertMutation {
     async fn products_upsert(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "1 to 1,000 rows, each for a different product.")] input: Vec<ProductUpsertInput>,
+        #[graphql(desc = "1 to 1,000 rows, each for a different product.")] products: Vec<ProductUpsertInput>,
         #[graphql(desc = "Applies all rows or none.", default)] atomic: bool,
-    ) -> Result<ProductsUpsertPayload> {
-        let (products, user_errors) = split_user_errors(upsert_products(ctx, input, atomic).await)?;
+    ) -> Result<Option<ProductsUpsertPayload>> {
+        let (products, user_errors) = split_user_errors(upsert_products(ctx, products, atomic).await)?;
         let (products, row_errors) = products.unwrap_or_default();
         let user_errors = user_errors.into_iter().chain(row_errors.into_iter().map(UserError::from)).collect();
-        Ok(ProductsUpsertPayload { products, user_errors })
+        Ok(Some(ProductsUpsertPayload { products, user_errors }))
     }
 }
 

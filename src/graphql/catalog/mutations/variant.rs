@@ -39,13 +39,13 @@ pub struct VariantMutation;
 impl VariantMutation {
     /// Adds a variant to a product, after the existing ones. A deleted variant with the same SKU is restored.
     #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
-    async fn variant_create(
+    async fn product_variant_create(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the product.")] product_id: ID,
         #[graphql(desc = "Variant with SKU, price and, if the product has options, one value for each option.")]
         input: ProductVariantInput,
-    ) -> Result<ProductVariantPayload> {
+    ) -> Result<Option<ProductVariantPayload>> {
         let created = async {
             let path = "productId".to_owned();
             let product_id = GlobalId::decode_as(&product_id, NodeType::Product, &path)?;
@@ -63,14 +63,14 @@ impl VariantMutation {
 
     /// Updates the given fields of a variant, including its stock.
     #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
-    async fn variant_update(
+    async fn product_variant_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the variant.")] id: ID,
         #[graphql(desc = "Fields to update.")] input: ProductVariantInput,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<ProductVariantPayload> {
+    ) -> Result<Option<ProductVariantPayload>> {
         let updated = async {
             let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
             let to_version = |version| ExpectedVersion { version, path: "expectedVersion".into() };
@@ -87,11 +87,11 @@ impl VariantMutation {
 
     /// Deletes a variant; a product keeps at least one.
     #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
-    async fn variant_delete(
+    async fn product_variant_delete(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the variant.")] id: ID,
-    ) -> Result<ProductVariantDeletePayload> {
+    ) -> Result<Option<ProductVariantDeletePayload>> {
         let deleted = async {
             let variant_key = GlobalId::decode_as(&id, NodeType::Variant, "id")?;
             let patch = VariantPatch { selector: VariantSelector::Delete(variant_key), ..VariantPatch::default() };
