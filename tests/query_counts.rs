@@ -20,7 +20,7 @@ integration_tests![
     descriptions_are_loaded_only_when_selected,
 ];
 
-const LISTING_QUERY: &str = "{ products(first: 100, orderBy: { field: NEWEST }) { nodes {
+const LISTING_QUERY: &str = "{ products(first: 100, sort: { field: NEWEST }) { nodes {
     id name sku slug price salePrice priceRange { min max } vendor tags description descriptionHtml image images { url alt }
     category { id name ancestors { name } } options { name values } inStock stockQuantity
     variants { id sku name price salePrice options { name value } inStock stockQuantity product { name } }
@@ -41,8 +41,8 @@ const SEARCH_QUERY: &str = "{ products(first: 24, filter: { search: \"the\" }) {
 
 const HOME_QUERY: &str = "{
     featured: products(first: 8, filter: { featured: true }) { nodes { ...card } }
-    newest: products(first: 8, orderBy: { field: NEWEST }) { nodes { ...card } }
-    sale: products(first: 8, filter: { onSale: true }, orderBy: { field: PRICE }) { nodes { ...card } totalCount }
+    newest: products(first: 8, sort: { field: NEWEST }) { nodes { ...card } }
+    sale: products(first: 8, filter: { onSale: true }, sort: { field: PRICE }) { nodes { ...card } totalCount }
     categories { name children { name } }
     shop { name currency }
 } fragment card on Product { name price salePrice inStock tags images { url } variants(first: 3) { sku inStock } }";

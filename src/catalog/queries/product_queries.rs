@@ -138,10 +138,9 @@ impl ProductSort {
             ProductSortKey::BestMatch if filter.has_search() => {
                 Ok(Self { sort_key: ProductSortKey::Relevance, ..self })
             }
-            ProductSortKey::Relevance if !has_search_text => Err(Error::bad_input(
-                "orderBy.field",
-                "RELEVANCE is an order of search results: give `filter.search` too",
-            )),
+            ProductSortKey::Relevance if !has_search_text => {
+                Err(Error::bad_input("sort.field", "RELEVANCE is an order of search results: give `filter.search` too"))
+            }
             ProductSortKey::Relevance if !filter.has_search() => {
                 Ok(Self { sort_key: ProductSortKey::BestMatch, ..self })
             }
