@@ -176,8 +176,9 @@ async fn product_options_are_renamed_reordered_and_added(backend: Backend) {
     let changed = app.query_as(&admin, update, json!({ "id": variant, "input": input })).await;
     let expected = json!({ "stockQuantity": 0, "inStock": false, "price": "3.50", "product": { "price": "3.50", "inStock": true } });
     assert_eq!(changed.data_at("/productVariantUpdate/variant"), &expected);
-    let delete = "mutation($id: ID!) { productVariantDelete(id: $id) { product { variants { id sku } } userErrors { code field } } }";
+    let delete = "mutation($id: ID!) { productVariantDelete(id: $id) { deletedId product { variants { id sku } } userErrors { code field } } }";
     let variants_left = app.query_as(&admin, delete, json!({ "id": variant })).await;
+    assert_eq!(variants_left.data_at("/productVariantDelete/deletedId"), &json!(variant));
     let variants_left =
         variants_left.data_at("/productVariantDelete/product/variants").as_array().expect("a list").clone();
     assert_eq!(variants_left.len(), 2);

@@ -19,6 +19,8 @@ pub enum NodeType {
     StockMovement,
     /// An order.
     Order,
+    /// An entry of the history of an order.
+    OrderHistoryEntry,
     /// A line of an order.
     OrderLine,
     /// A fulfillment of an order.
@@ -48,13 +50,14 @@ pub enum NodeType {
 }
 
 impl NodeType {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Category,
         Self::Product,
         Self::Variant,
         Self::Location,
         Self::StockMovement,
         Self::Order,
+        Self::OrderHistoryEntry,
         Self::OrderLine,
         Self::Fulfillment,
         Self::Payment,
@@ -86,6 +89,7 @@ impl NodeType {
             Self::Location => "Location",
             Self::StockMovement => "StockMovement",
             Self::Order => "Order",
+            Self::OrderHistoryEntry => "OrderHistoryEntry",
             Self::OrderLine => "OrderLine",
             Self::Fulfillment => "Fulfillment",
             Self::Payment => "Payment",
