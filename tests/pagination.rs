@@ -19,8 +19,8 @@ integration_tests![
 ];
 
 const PRODUCTS_PAGE: &str =
-    "query($first: Int, $after: String, $last: Int, $before: String, $filter: ProductFilter, $orderBy: ProductSort) {
-    products(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy) {
+    "query($first: Int, $after: String, $last: Int, $before: String, $filter: ProductFilter, $sort: ProductSort) {
+    products(first: $first, after: $after, last: $last, before: $before, filter: $filter, sort: $sort) {
         edges { cursor node { slug } }
         nodes { slug }
         pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -39,7 +39,7 @@ struct PageWalk {
 impl PageWalk {
     fn page_variables(self, filter: &ModelFilter, cursor: &Value) -> Value {
         let mut variables =
-            json!({ "filter": filter.to_json(), "orderBy": { "field": self.field, "reverse": self.reverse } });
+            json!({ "filter": filter.to_json(), "sort": { "field": self.field, "reverse": self.reverse } });
         let (size, from) = if self.backwards { ("last", "before") } else { ("first", "after") };
         variables[size] = json!(self.size);
         variables[from] = cursor.clone();
@@ -215,7 +215,7 @@ async fn invalid_page_arguments_are_rejected_with_their_name(backend: Backend) {
         ("first: 1, before: \"CURSOR\"", "before"),
         ("last: 1, after: \"CURSOR\"", "after"),
         ("after: \"CURSOR\", before: \"CURSOR\"", "before"),
-        ("orderBy: { field: RELEVANCE }", "orderBy.field"),
+        ("sort: { field: RELEVANCE }", "sort.field"),
     ];
     for (arguments, field) in cases {
         let arguments = arguments.replace("CURSOR", cursor);
@@ -225,7 +225,7 @@ async fn invalid_page_arguments_are_rejected_with_their_name(backend: Backend) {
 
 async fn cursors_of_another_list_are_rejected(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    let query = "query($order: ProductSort, $search: String) { products(first: 2, orderBy: $order, filter: { search: $search }) { pageInfo { endCursor } } }";
+    let query = "query($order: ProductSort, $search: String) { products(first: 2, sort: $order, filter: { search: $search }) { pageInfo { endCursor } } }";
     let fields = ["BEST_MATCH", "PRICE", "NAME", "NEWEST"];
     let mut cursors = Vec::new();
     for field in fields {
@@ -237,7 +237,7 @@ async fn cursors_of_another_list_are_rejected(backend: Backend) {
     cursors.push(response.data_at("/products/pageInfo/endCursor").as_str().expect("a cursor").to_owned());
     for (index, field) in fields.into_iter().enumerate() {
         for (other, cursor) in cursors.iter().enumerate().filter(|(other, _)| *other != index) {
-            let variables = json!({ "orderBy": { "field": field }, "after": cursor });
+            let variables = json!({ "sort": { "field": field }, "after": cursor });
             let response = app.query_with_variables(PRODUCTS_PAGE, variables).await;
             assert_eq!(
                 response.first_error()["extensions"]["field"],
@@ -250,7 +250,7 @@ async fn cursors_of_another_list_are_rejected(backend: Backend) {
         let long = "QUJD".repeat(2_000);
         for forged in ["", "x", "AAAA", "💥", "bjEfc2EAYg", "cA", cut.as_str(), long.as_str()] {
             for (size, from) in [("first", "after"), ("last", "before")] {
-                let mut variables = json!({ "orderBy": { "field": field }, from: forged });
+                let mut variables = json!({ "sort": { "field": field }, from: forged });
                 variables[size] = json!(3);
                 let response = app.query_with_variables(PRODUCTS_PAGE, variables).await;
                 // A cursor with its last letter cut off may by chance still be one.
@@ -273,7 +273,7 @@ async fn category_created_after_tree_load_is_loaded_once(backend: Backend) {
     assert_eq!(saved.expect("saved").created(), 30);
     second_db.close().await;
     assert!(old.find_index_by_slug("things").is_none());
-    let query = "{ products(first: 30, orderBy: { field: NEWEST }) { nodes { category { name } } } }";
+    let query = "{ products(first: 30, sort: { field: NEWEST }) { nodes { category { name } } } }";
     let response = app.query(query).await;
     assert!(
         response

@@ -91,7 +91,7 @@ async fn sale_price_applies_between_its_start_and_end(backend: Backend) {
         let middle = response.data_at("/product/variants/1");
         assert_eq!((&middle["price"], &middle["salePrice"]), (&json!("40.00"), &sale_price), "{now}");
         assert_eq!(&json!([middle["saleStartsAt"], middle["saleEndsAt"]]), dates, "{now}");
-        let list = app.query("{ products(orderBy: { field: PRICE }) { nodes { slug } } sale: products(filter: { onSale: true }) { totalCount } }").await;
+        let list = app.query("{ products(sort: { field: PRICE }) { nodes { slug } } sale: products(filter: { onSale: true }) { totalCount } }").await;
         assert_eq!(list.strings_at("/products/nodes", "slug"), order, "{now}");
         assert_eq!(list.data_at("/sale/totalCount"), &json!(u8::from(!sale_price.is_null())), "{now}");
     }
@@ -129,7 +129,7 @@ async fn untracked_variant_is_always_in_stock(backend: Backend) {
     ])
     .await;
     let stock = async || {
-        let response = app.query("{ products(orderBy: { field: NAME }) { nodes { slug inStock stockQuantity variants { inStock stockQuantity } } } in: products(filter: { inStock: true }) { totalCount } }").await;
+        let response = app.query("{ products(sort: { field: NAME }) { nodes { slug inStock stockQuantity variants { inStock stockQuantity } } } in: products(filter: { inStock: true }) { totalCount } }").await;
         let line = |product_variant: &Value| {
             json!([
                 product_variant["slug"],

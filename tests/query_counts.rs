@@ -20,7 +20,7 @@ integration_tests![
     descriptions_are_loaded_only_when_selected,
 ];
 
-const LISTING_QUERY: &str = "{ products(first: 100, orderBy: { field: NEWEST }) { nodes {
+const LISTING_QUERY: &str = "{ products(first: 100, sort: { field: NEWEST }) { nodes {
     id name sku slug price salePrice priceRange { min max } vendor tags description descriptionHtml image images { url alt }
     category { id name ancestors { name } } options { name values } inStock stockQuantity
     variants { id sku name price salePrice options { name value } inStock stockQuantity product { name } }
@@ -41,8 +41,8 @@ const SEARCH_QUERY: &str = "{ products(first: 24, filter: { search: \"the\" }) {
 
 const HOME_QUERY: &str = "{
     featured: products(first: 8, filter: { featured: true }) { nodes { ...card } }
-    newest: products(first: 8, orderBy: { field: NEWEST }) { nodes { ...card } }
-    sale: products(first: 8, filter: { onSale: true }, orderBy: { field: PRICE }) { nodes { ...card } totalCount }
+    newest: products(first: 8, sort: { field: NEWEST }) { nodes { ...card } }
+    sale: products(first: 8, filter: { onSale: true }, sort: { field: PRICE }) { nodes { ...card } totalCount }
     categories { name children { name } }
     shop { name currency }
 } fragment card on Product { name price salePrice inStock tags images { url } variants(first: 3) { sku inStock } }";
@@ -175,7 +175,7 @@ async fn products_of_many_categories_are_loaded_in_one_statement(backend: Backen
     });
     // The same order as the list, featured ones first; limit and offset cut it anywhere.
     let list = app.query_with_variables(
-        "query($id: ID) { products(first: 100, filter: { category: $id }) { nodes { slug } } }",
+        "query($id: ID!) { products(first: 100, filter: { category: { id: $id } }) { nodes { slug } } }",
         json!({ "id": app.query("{ category(slug: \"kitchen\") { id } }").await.data_at("/category/id") }),
     );
     assert_eq!(list.await.strings_at("/products/nodes", "slug"), all_slugs);

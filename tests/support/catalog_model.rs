@@ -164,7 +164,7 @@ impl ModelFilter {
         };
         let decimal = |amount: Option<Decimal>| amount.map(|amount| amount.to_string());
         insert("search", json!(self.search));
-        insert("category", json!(self.category.as_ref().map(|(id, _)| id)));
+        insert("category", json!(self.category.as_ref().map(|(id, _)| json!({ "id": id }))));
         insert("price", json!({ "min": decimal(self.price.0), "max": decimal(self.price.1) }));
         insert("inStock", json!(self.in_stock));
         insert("onSale", json!(self.on_sale));

@@ -47,11 +47,20 @@ const MAX_FILTER_VALUES: usize = 100;
 /// Maximum number of options in a filter: each adds a query to the option facet.
 const MAX_FILTER_OPTIONS: usize = 10;
 
+/// Identifies a category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CategoryKey {
+    /// By id.
+    Id(i64),
+    /// By URL slug.
+    Slug(String),
+}
+
 /// Filter of products. Conditions are combined with AND; `None` and empty fields do not filter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CatalogFilter {
-    /// Id of a category, including its subtree.
-    pub category_id: Option<i64>,
+    /// Categories, each including its subtree; a product must be in all of them.
+    pub categories: Vec<CategoryKey>,
     /// Search text.
     pub search: Option<String>,
     /// Range of the current price in minor units, inclusive.
@@ -119,13 +128,13 @@ impl CatalogFilter {
             Some(search_text) => Some(search::SearchQuery::parse(db, search_text).await?),
             None => None,
         };
-        let tree_lookup = self.category_id.map(|category_id| tree.find_index(category_id));
+        let tree_lookup = (!self.categories.is_empty()).then(|| find_common_category(tree, &self.categories));
         let category_index = tree_lookup.flatten();
         Ok(ResolvedCatalogFilter {
             category_ids: category_index
                 .map(|category_index| tree.subtree(category_index).iter().map(|node| node.id).collect()),
             category_index,
-            // A missing category, or a search without words, matches nothing.
+            // A missing category, categories without a common one, or a search without words, matches nothing.
             matches_nothing: tree_lookup == Some(None) || search_query == Some(None),
             search_query: search_query.flatten(),
             filter: Self { options: merge_options(self.options), ..self },
@@ -159,6 +168,21 @@ impl CatalogFilter {
     }
 }
 
+/// Returns the category whose subtree is the common part of the categories' subtrees.
+fn find_common_category(tree: &CategoryTree, categories: &[CategoryKey]) -> Option<usize> {
+    let mut indexes = categories.iter().map(|category| match category {
+        CategoryKey::Id(category_id) => tree.find_index(*category_id),
+        CategoryKey::Slug(slug) => tree.find_index_by_slug(slug),
+    });
+    let contains = |outer: usize, inner: usize| (outer..outer + tree.subtree(outer).len()).contains(&inner);
+    let first = indexes.next()??;
+    indexes.try_fold(first, |common, index| match index? {
+        index if contains(common, index) => Some(index),
+        index if contains(index, common) => Some(common),
+        _ => None,
+    })
+}
+
 /// Merges repeated options: any of their values matches.
 fn merge_options(options: Vec<(String, Vec<String>)>) -> Vec<(String, Vec<String>)> {
     let mut merged: Vec<(String, Vec<String>)> = Vec::new();
@@ -177,7 +201,7 @@ impl ResolvedCatalogFilter {
     #[must_use]
     pub fn is_only_category(&self) -> bool {
         self.search_query.is_none()
-            && CatalogFilter { category_id: None, ..self.filter.clone() } == CatalogFilter::default()
+            && CatalogFilter { categories: Vec::new(), ..self.filter.clone() } == CatalogFilter::default()
     }
 
     /// Returns whether it contains a search.
@@ -238,7 +262,7 @@ impl ResolvedCatalogFilter {
 
     fn push_conditions(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
         let CatalogFilter {
-            category_id: _,
+            categories: _,
             search: _,
             price_range,
             in_stock,

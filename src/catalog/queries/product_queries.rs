@@ -139,7 +139,7 @@ impl ProductSort {
                 Ok(Self { sort_key: ProductSortKey::Relevance, ..self })
             }
             ProductSortKey::Relevance if !has_search_text => Err(Error::bad_input(
-                "orderBy.field",
+                "sort.field",
                 "RELEVANCE is an order of search results: give `filter.search` too",
             )),
             ProductSortKey::Relevance if !filter.has_search() => {

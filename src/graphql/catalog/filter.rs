@@ -1,6 +1,6 @@
 //! Product filter and sort order.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{Enum, ID, InputObject, OneofObject};
 use iso_currency::Currency;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -8,7 +8,7 @@ use super::product::ProductStatus;
 use crate::{
     base::{Error, GlobalId, Money, Result, global_id::NodeType},
     catalog::{
-        CatalogFilter, PublicationStatus,
+        CatalogFilter, CategoryKey, PublicationStatus,
         product_queries::{ProductSort, ProductSortKey},
     },
     graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
@@ -21,8 +21,8 @@ pub struct ProductFilter {
     /// Full-text search in name, SKU, vendor, tags, options and description. Matches word prefixes; misspelled words
     /// are corrected to the closest indexed term. At most 200 characters.
     search: Option<String>,
-    /// Category ID; includes all descendants.
-    category: Option<ID>,
+    /// Category, including all its descendants.
+    category: Option<CategoryBy>,
     /// Current price of the cheapest variant.
     price: Option<MoneyRangeInput>,
     /// Whether at least one variant is available for purchase.
@@ -43,6 +43,25 @@ pub struct ProductFilter {
     updated_at: Option<DateTimeRangeInput>,
     /// Publication status; values other than `ACTIVE` require the permission `catalog:write`. Default: `ACTIVE`.
     status: Option<Vec<ProductStatus>>,
+}
+
+/// Identifies a category by exactly one key.
+#[derive(Debug, OneofObject)]
+pub enum CategoryBy {
+    /// ID of the category.
+    Id(ID),
+    /// Slug of the category.
+    Slug(String),
+}
+
+impl CategoryBy {
+    /// Converts the input to the key of a category.
+    fn into_category_key(self) -> Result<CategoryKey> {
+        Ok(match self {
+            Self::Id(id) => CategoryKey::Id(GlobalId::decode_as(&id, NodeType::Category, "filter.category.id")?),
+            Self::Slug(slug) => CategoryKey::Slug(slug),
+        })
+    }
 }
 
 /// Values of one option.
@@ -115,13 +134,12 @@ impl ProductFilter {
             updated_at,
             status,
         } = self;
-        let category =
-            category.map(|id| GlobalId::decode_as(&id, NodeType::Category, "filter.category")).transpose()?;
+        let category = category.map(CategoryBy::into_category_key).transpose()?;
         let price = price.map(|price| into_minor_range(price, currency)).transpose()?.unwrap_or_default();
         let to_range = |time: Option<DateTimeRangeInput>| time.map(DateTimeRangeInput::into_range).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
         Ok(CatalogFilter {
-            category_id: category,
+            categories: category.into_iter().collect(),
             search,
             price_range: price,
             in_stock,

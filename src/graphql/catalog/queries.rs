@@ -17,6 +17,7 @@ use crate::{
         pagination::{Page, PageRequest},
     },
     catalog::{
+        CategoryKey,
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductRow, ProductSort},
         projection::ProductColumns,
@@ -66,16 +67,22 @@ connection!(
 );
 
 impl ProductList {
-    /// Resolves the filter and sort order and selects the columns.
+    /// Resolves the filter and sort order of a list within a category, if one is given, and selects the columns.
     ///
     /// # Errors
     /// Returns a user error if the filter or the sort order is invalid.
-    pub async fn resolve(ctx: &Context<'_>, filter: ProductFilter, order: ProductSortInput) -> Result<Self> {
+    pub async fn resolve(
+        ctx: &Context<'_>,
+        category_id: Option<i64>,
+        filter: ProductFilter,
+        sort: ProductSortInput,
+    ) -> Result<Self> {
         let context = request_context(ctx);
-        let filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
+        let mut filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
+        filter.categories.extend(category_id.map(CategoryKey::Id));
         let has_search = filter.search.is_some();
         let filter = Arc::new(filter.resolve(&context.db, &context.category_tree()).await?);
-        let sort = ProductSort::from(order).resolve(&filter, has_search)?;
+        let sort = ProductSort::from(sort).resolve(&filter, has_search)?;
         let selection = Selection::of_field(ctx);
         let mut columns = selection.nested_columns::<Product>("nodes");
         // Cursors are built from the columns of the sort order.
@@ -181,7 +188,7 @@ impl ProductQuery {
         #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] sort: Option<ProductSortInput>,
     ) -> Result<ProductConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        let list = ProductList::resolve(ctx, filter.unwrap_or_default(), sort.unwrap_or_default()).await?;
+        let list = ProductList::resolve(ctx, None, filter.unwrap_or_default(), sort.unwrap_or_default()).await?;
         Ok(ProductConnection::new(list, page_request))
     }
 }
