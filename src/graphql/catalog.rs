@@ -2,7 +2,9 @@
 
 pub mod category;
 pub mod product;
+pub mod product_option;
 pub mod variant;
+pub mod variant_list;
 pub mod filter;
 pub mod facets;
 pub mod queries;

@@ -11,10 +11,15 @@ use crate::{
         Error, Result,
         pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    catalog::{entity::product, projection::ProductColumns, search::SearchQuery},
+    catalog::{
+        entity::{product, variant},
+        projection::ProductColumns,
+        search::SearchQuery,
+    },
     infra::{
         SqlBuilder,
         keyset::{self, KeysetOrder, KeysetPage},
+        sql_builder::query_rows,
     },
 };
 
@@ -138,10 +143,9 @@ impl ProductSort {
             ProductSortKey::BestMatch if filter.has_search() => {
                 Ok(Self { sort_key: ProductSortKey::Relevance, ..self })
             }
-            ProductSortKey::Relevance if !has_search_text => Err(Error::bad_input(
-                "sort.field",
-                "RELEVANCE is an order of search results: give `filter.search` too",
-            )),
+            ProductSortKey::Relevance if !has_search_text => {
+                Err(Error::bad_input("sort.field", "RELEVANCE is an order of search results: give `filter.search` too"))
+            }
             ProductSortKey::Relevance if !filter.has_search() => {
                 Ok(Self { sort_key: ProductSortKey::BestMatch, ..self })
             }
@@ -283,6 +287,35 @@ pub enum ProductLookup<'a> {
     Slug(&'a str),
     /// By SKU of any of its variants.
     Sku(&'a str),
+}
+
+/// Lookup key of a variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VariantLookup {
+    /// By id.
+    Id(i64),
+    /// By SKU.
+    Sku(String),
+    /// By barcode; the oldest variant if several have it.
+    Barcode(String),
+}
+
+/// Returns an active variant of a product that the caller may see. Statements: 1.
+pub async fn find_variant(
+    db: &impl ConnectionTrait,
+    lookup: &VariantLookup,
+    visibility: ProductVisibility,
+) -> Result<Option<variant::Model>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE v.deleted_at IS NULL AND ");
+    sql.push(visibility.sql_condition());
+    match lookup {
+        VariantLookup::Id(variant_id) => sql.push(" AND v.id = ").bind(*variant_id),
+        VariantLookup::Sku(sku) => sql.push(" AND v.sku = ").bind(sku.as_str()),
+        VariantLookup::Barcode(barcode) => sql.push(" AND v.barcode = ").bind(barcode.as_str()),
+    };
+    sql.push(" ORDER BY v.id LIMIT 1");
+    Ok(query_rows(db, sql).await?.into_iter().next())
 }
 
 /// Returns a product with the given columns, if the caller may see it. Statements: 1.

@@ -2,19 +2,32 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
-use super::{category::Category, variant::Variant};
+use super::{
+    category::Category,
+    product_option::ProductOption,
+    variant::Variant,
+    variant_list::{ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options},
+};
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    base::{
+        Error, GlobalId, Result,
+        global_id::NodeType,
+        pagination::{self, PageRequest},
+    },
     catalog::{CategoryTree, PublicationStatus, loader, product, variant},
     graphql::{
         batched::{Batched, BatchedList},
         context::RequestContext,
-        loader::{DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
+        loader::{
+            DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, SelectedVariantKey,
+            TagsOf,
+        },
+        pagination::compute_connection_cost,
         scalars::CurrencyCode,
         scalars::clamp_to_i32,
     },
@@ -28,6 +41,13 @@ pub struct Product(Arc<product::Model>);
 impl From<Arc<product::Model>> for Product {
     fn from(row: Arc<product::Model>) -> Self {
         Self(row)
+    }
+}
+
+impl Product {
+    /// Returns the ID of the row.
+    pub(super) fn row_id(&self) -> i64 {
+        self.0.id
     }
 }
 
@@ -57,15 +77,6 @@ pub struct ImageObject {
     pub url: String,
     /// Alternative text; null if there is none.
     pub alt: Option<String>,
-}
-
-/// Product option with all its values.
-#[derive(Debug, Clone, SimpleObject, BatchedObject)]
-pub struct ProductOption {
-    /// Option name, such as `Size` or `Color`.
-    pub name: String,
-    /// Option values, in the order of the variants.
-    pub values: Vec<String>,
 }
 
 /// Range of current prices of a product's variants.
@@ -210,6 +221,35 @@ impl Product {
         let first = pagination::validate_page_size("first", first.or(Some(100)))?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
         Ok(BatchedList::unlimited(rows.map(|row| Variant::with_product(Arc::clone(row), self.clone()))))
+    }
+
+    /// Variants, in order, as pages.
+    #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
+    async fn variant_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+    ) -> Result<ProductVariantConnection> {
+        let page_request = PageRequest::new(first, after, last, before)?;
+        Ok(ProductVariantConnection::new(VariantList::new(ctx, self.clone()), page_request))
+    }
+
+    /// Variant with the selected options; the first available one if several have them, if none has them, or without
+    /// options. If none is available: the first.
+    // The variant contains this row, so it needs what it selects of it.
+    #[columns(selection.nested_columns::<Self>("product"))]
+    fn variant(
+        &self,
+        #[graphql(desc = "Selected options, at most 10. A variant may have further options.")] selected_options: Option<
+            Vec<SelectedOptionInput>,
+        >,
+        #[load(SelectedVariantKey::new(self.0.id, selected_options.as_deref()))] row: Option<Arc<variant::Model>>,
+    ) -> Result<Option<Batched<Variant>>> {
+        check_selected_options(selected_options.as_deref())?;
+        Ok(row.map(|row| Batched(Variant::with_product(row, self.clone()))))
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by

@@ -9,6 +9,8 @@ use super::{
     facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductSortInput},
     product::Product,
+    variant::Variant,
+    variant_list::VariantBy,
 };
 use crate::{
     base::{
@@ -172,6 +174,18 @@ impl ProductQuery {
         let columns = Selection::of_field(ctx).columns::<Product>();
         let row = product_queries::find_product(&context.db, lookup, context.visibility, columns).await?;
         Ok(row.map(|row| Batched(Product::from(row))))
+    }
+
+    /// Variant by ID, SKU or barcode; null if it does not exist or the caller may not see it. Variants of unpublished
+    /// products are visible to staff only.
+    async fn variant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Key of the variant.")] by: VariantBy,
+    ) -> Result<Option<Batched<Variant>>> {
+        let context = request_context(ctx);
+        let row = product_queries::find_variant(&context.db, &by.into_lookup()?, context.visibility).await?;
+        Ok(row.map(|row| Batched(Variant::from(row))))
     }
 
     /// Products that match the filter, sorted and paginated.

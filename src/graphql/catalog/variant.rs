@@ -46,6 +46,11 @@ impl Variant {
     pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
         Self { row, parent_product: Some(product) }
     }
+
+    /// Returns the row.
+    pub(super) fn row(&self) -> &variant::Model {
+        &self.row
+    }
 }
 
 /// Value of one option of a variant.
