@@ -11,6 +11,7 @@ mod entities;
 mod fuzz_documents;
 mod schema;
 mod catalog_queries;
+mod product_pages;
 mod product_pricing;
 mod cart;
 mod cart_merge;

@@ -1,6 +1,8 @@
 //! Products, variants and categories.
 
+pub mod availability;
 pub mod category;
+pub mod image;
 pub mod product;
 pub mod product_option;
 pub mod variant;

@@ -10,7 +10,7 @@ use async_graphql::dataloader::Loader;
 use futures_util::TryFutureExt;
 
 use super::{
-    catalog::{product::ImageObject, product_option::ProductOption, variant::SelectedOption},
+    catalog::{image::ImageObject, product_option::ProductOption, variant::SelectedOption},
     context::{AppState, RequestContext},
 };
 use crate::{
@@ -78,7 +78,7 @@ batch_loader!(
 batch_loader!(
     /// Key of a product's images.
     ImagesOf, Arc<[ImageObject]>, |loaders, keys| {
-        let to_object = |row: loader::ProductImage| ImageObject { url: row.url, alt: row.alt };
+        let to_object = |row: loader::ProductImage| ImageObject::new(row.url, row.alt);
         loader::load_images(&loaders.db, keys).map_ok(move |lists| convert_rows(lists, to_object))
     }
 );

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, DbErr, FromQueryResult};
 
 pub use super::entity::stock_movement::Model as StockMovement;
 use super::{
@@ -85,17 +85,24 @@ pub(super) async fn load_availability(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT ").push(owner).push(
         " AS owner, CAST(COALESCE(SUM(CASE WHEN v.track_stock THEN i.on_hand - i.reserved END), 0) AS BIGINT) AS available, \
-         MAX(CASE WHEN NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable \
+         MAX(CASE WHEN NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable, \
+         MIN(CASE WHEN v.track_stock THEN 1 ELSE 0 END) AS tracked, \
+         MAX(CASE WHEN v.track_stock AND v.allow_backorder THEN 1 ELSE 0 END) AS backorderable, \
+         MAX(CASE WHEN v.track_stock AND i.on_hand - i.reserved <= i.low_stock_threshold THEN 1 ELSE 0 END) AS low \
          FROM variant AS v LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.deleted_at IS NULL AND ",
     );
     sql.eq_any(owner, keys.iter().copied()).push(" GROUP BY ").push(owner);
     let mut availability_by_owner = HashMap::with_capacity(keys.len());
     for row in db.query_all_raw(sql.into_statement()).await? {
-        let buyable: i32 = row.try_get("", "buyable")?;
-        availability_by_owner.insert(
-            row.try_get("", "owner")?,
-            StockAvailability { available: row.try_get("", "available")?, buyable: buyable == 1 },
-        );
+        let flag = |name: &str| Ok::<bool, DbErr>(row.try_get::<i32>("", name)? == 1);
+        let availability = StockAvailability {
+            available: row.try_get("", "available")?,
+            buyable: flag("buyable")?,
+            tracked: flag("tracked")?,
+            backorderable: flag("backorderable")?,
+            low: flag("low")?,
+        };
+        availability_by_owner.insert(row.try_get("", "owner")?, availability);
     }
     Ok(availability_by_owner)
 }

@@ -48,6 +48,8 @@ pub enum ProductSortKey {
     Name,
     /// Newest first.
     Newest,
+    /// Last changed first.
+    UpdatedAt,
 }
 
 impl ProductSortKey {
@@ -59,6 +61,7 @@ impl ProductSortKey {
             Self::Price => 'p',
             Self::Name => 'n',
             Self::Newest => 't',
+            Self::UpdatedAt => 'u',
         }
     }
 
@@ -70,11 +73,12 @@ impl ProductSortKey {
             Self::Price => &[("p.current_price", CursorType::Int)],
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
+            Self::UpdatedAt => &[("p.updated_at", CursorType::Time)],
         }
     }
 
     const fn is_descending(self) -> bool {
-        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest)
+        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest | Self::UpdatedAt)
     }
 }
 
@@ -105,6 +109,7 @@ impl ProductRow {
             ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
+            ProductSortKey::UpdatedAt => vec![CursorValue::Time(product.updated_at)],
         };
         sort.keyset().cursor(values, product.id)
     }
@@ -124,13 +129,14 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized};
+        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, UpdatedAt};
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Relevance => ProductColumns::from([Id]),
             ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
             ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
+            ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
         }
     }
 

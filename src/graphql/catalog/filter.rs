@@ -9,6 +9,7 @@ use crate::{
     base::{Error, GlobalId, Money, Result, global_id::NodeType},
     catalog::{
         CatalogFilter, CategoryKey, PublicationStatus,
+        product_filter::TagCondition,
         product_queries::{ProductSort, ProductSortKey},
     },
     graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
@@ -33,8 +34,14 @@ pub struct ProductFilter {
     featured: Option<bool>,
     /// Vendors, any of them; case-insensitive. At most 100.
     vendors: Option<Vec<String>>,
-    /// Tags, any of them; case-insensitive. At most 100.
-    tags: Option<Vec<String>>,
+    /// Tags that the product must or must not have.
+    tags: Option<TagFilter>,
+    /// IDs of products, any of them; an empty list matches nothing. At most 100.
+    ids: Option<Vec<ID>>,
+    /// Slugs of products, any of them; an empty list matches nothing. At most 100.
+    slugs: Option<Vec<String>>,
+    /// Exact SKUs of variants, any of them; an empty list matches nothing. At most 100.
+    skus: Option<Vec<String>>,
     /// Options that one variant must have: for each option, any of its values. At most 10.
     options: Option<Vec<OptionFilter>>,
     /// Creation time range.
@@ -43,6 +50,24 @@ pub struct ProductFilter {
     updated_at: Option<DateTimeRangeInput>,
     /// Publication status; values other than `ACTIVE` require the permission `catalog:write`. Default: `ACTIVE`.
     status: Option<Vec<ProductStatus>>,
+}
+
+/// Tags that a product must or must not have; case-insensitive. Conditions are combined with AND; omitted fields and
+/// empty lists do not filter.
+#[derive(Debug, Default, InputObject)]
+pub struct TagFilter {
+    /// Any of these tags. At most 100.
+    any: Option<Vec<String>>,
+    /// All of these tags. At most 100.
+    all: Option<Vec<String>>,
+    /// None of these tags. At most 100.
+    none: Option<Vec<String>>,
+}
+
+impl From<TagFilter> for TagCondition {
+    fn from(TagFilter { any, all, none }: TagFilter) -> Self {
+        Self { any: any.unwrap_or_default(), all: all.unwrap_or_default(), none: none.unwrap_or_default() }
+    }
 }
 
 /// Identifies a category by exactly one key.
@@ -99,6 +124,8 @@ pub enum ProductSortField {
     Name,
     /// Creation time, newest first.
     Newest,
+    /// Time of the last update, latest first.
+    UpdatedAt,
 }
 
 impl From<ProductSortInput> for ProductSort {
@@ -109,6 +136,7 @@ impl From<ProductSortInput> for ProductSort {
             ProductSortField::Price => ProductSortKey::Price,
             ProductSortField::Name => ProductSortKey::Name,
             ProductSortField::Newest => ProductSortKey::Newest,
+            ProductSortField::UpdatedAt => ProductSortKey::UpdatedAt,
         };
         Self { sort_key, reverse }
     }
@@ -129,12 +157,17 @@ impl ProductFilter {
             featured,
             vendors,
             tags,
+            ids,
+            slugs,
+            skus,
             options,
             created_at,
             updated_at,
             status,
         } = self;
         let category = category.map(CategoryBy::into_category_key).transpose()?;
+        let parse_id = |id: &ID| GlobalId::decode_as(id, NodeType::Product, "filter.ids");
+        let ids = ids.map(|ids| ids.iter().map(parse_id).collect::<Result<Vec<_>>>()).transpose()?;
         let price = price.map(|price| into_minor_range(price, currency)).transpose()?.unwrap_or_default();
         let to_range = |time: Option<DateTimeRangeInput>| time.map(DateTimeRangeInput::into_range).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
@@ -146,7 +179,10 @@ impl ProductFilter {
             on_sale,
             featured,
             vendors: vendors.unwrap_or_default(),
-            tags: tags.unwrap_or_default(),
+            tags: tags.unwrap_or_default().into(),
+            ids,
+            slugs,
+            skus,
             options: options.collect(),
             created_range: to_range(created_at),
             updated_range: to_range(updated_at),

@@ -8,7 +8,9 @@ use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
 use super::{
+    availability::{Availability, displayed_quantity},
     category::Category,
+    image::ImageObject,
     product_option::ProductOption,
     variant::Variant,
     variant_list::{ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options},
@@ -28,8 +30,7 @@ use crate::{
             TagsOf,
         },
         pagination::compute_connection_cost,
-        scalars::CurrencyCode,
-        scalars::clamp_to_i32,
+        scalars::{CurrencyCode, MoneyObject, clamp_to_i32},
     },
     inventory::StockAvailability,
 };
@@ -69,25 +70,13 @@ pub enum ProductStatus {
     Archived,
 }
 
-/// Product image.
-#[derive(Debug, Clone, SimpleObject, BatchedObject)]
-#[graphql(name = "Image")]
-pub struct ImageObject {
-    /// URL of the image.
-    pub url: String,
-    /// Alternative text; null if there is none.
-    pub alt: Option<String>,
-}
-
 /// Range of current prices of a product's variants.
 #[derive(Debug, SimpleObject, BatchedObject)]
 pub struct PriceRange {
     /// Current price of the cheapest variant.
-    min: Decimal,
+    min: Batched<MoneyObject>,
     /// Current price of the most expensive variant.
-    max: Decimal,
-    /// Currency of both prices.
-    currency: CurrencyCode,
+    max: Batched<MoneyObject>,
 }
 
 /// Product, sold in one or more variants.
@@ -167,11 +156,7 @@ impl Product {
 
     /// Range of current prices of all variants.
     fn price_range(&self, context: &RequestContext) -> Batched<PriceRange> {
-        Batched(PriceRange {
-            min: context.decimal_amount(self.0.current_price),
-            max: context.decimal_amount(self.0.max_current_price),
-            currency: CurrencyCode(context.app_state.config.shop.currency),
-        })
+        Batched(PriceRange { min: context.money(self.0.current_price), max: context.money(self.0.max_current_price) })
     }
 
     /// Currency of the prices.
@@ -184,6 +169,14 @@ impl Product {
         self.0.image.as_deref()
     }
 
+    /// First image; null if there is none.
+    fn featured_image(
+        &self,
+        #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>,
+    ) -> Option<Batched<ImageObject>> {
+        images?.first().cloned().map(Batched)
+    }
+
     /// All images, in order.
     fn images(&self, #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>) -> BatchedList<ImageObject> {
         images.into()
@@ -194,9 +187,23 @@ impl Product {
         stock.is_some_and(|stock| stock.buyable)
     }
 
-    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0.
-    fn stock_quantity(&self, #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>) -> i32 {
-        stock.map_or(0, |stock| clamp_to_i32(stock.available))
+    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0. The setting
+    /// `shop.stock_display` may cap it, or hide it as 0.
+    fn stock_quantity(
+        &self,
+        context: &RequestContext,
+        #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>,
+    ) -> i32 {
+        stock.and_then(|stock| displayed_quantity(stock, context)).map_or(0, clamp_to_i32)
+    }
+
+    /// Availability for purchase, as the shop displays it.
+    fn availability(
+        &self,
+        context: &RequestContext,
+        #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>,
+    ) -> Batched<Availability> {
+        Batched(Availability::new(stock, context))
     }
 
     /// Options with their values, in order; empty for a simple product.
