@@ -116,7 +116,7 @@ async fn listing_statement_count_is_independent_of_product_count(backend: Backen
         ("tree", 4),
         ("search", 8),
         ("home", 9),
-        ("choice", 8),
+        ("choice", 9),
         ("category", 4),
         ("nodes", 7),
     ];
