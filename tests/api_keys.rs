@@ -25,7 +25,7 @@ integration_tests![
 ];
 
 const CREATE_API_KEY: &str = "mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) {
-    apiKey { id key hint name permissions madeBy { email } expiresAt } userErrors { code field } } }";
+    apiKey { id key lastFour name permissions createdBy { email } expiresAt } userErrors { code field } } }";
 const REVOKE_API_KEY: &str =
     "mutation($id: ID!) { apiKeyRevoke(id: $id) { apiKey { key revokedAt } userErrors { code field } } }";
 
@@ -42,10 +42,11 @@ async fn api_key_secret_is_returned_once_and_valid_until_revoked(backend: Backen
     let secret = created["key"].as_str().expect("a key");
     assert!(secret.len() == 47 && secret.starts_with("sav_"), "{secret}");
     assert!(secret.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{secret}");
-    assert_eq!((created["name"].as_str(), created["hint"].as_str()), (Some("Stock feed"), Some(&secret[43..])));
-    let list = app.query_as(&admin, "{ apiKeys { key name permissions usedAt madeBy { email } } }", json!({})).await;
+    assert_eq!((created["name"].as_str(), created["lastFour"].as_str()), (Some("Stock feed"), Some(&secret[43..])));
+    let list =
+        app.query_as(&admin, "{ apiKeys { key name permissions lastUsedAt createdBy { email } } }", json!({})).await;
     let expected = json!([{ "key": null, "name": "Stock feed", "permissions": ["CATALOG_WRITE", "CUSTOMER_READ"],
-        "usedAt": null, "madeBy": { "email": "admin1@example.com" } }]);
+        "lastUsedAt": null, "createdBy": { "email": "admin1@example.com" } }]);
     assert_eq!(list.data_at("/apiKeys"), &expected);
     let count = format!("SELECT count(*) FROM api_key WHERE key_hash LIKE '%{secret}%' OR last_four = '{secret}'");
     assert_eq!(app.query_scalar(&count).await, 0, "the key itself is kept");
@@ -105,8 +106,8 @@ async fn api_key_last_used_at_is_updated_once_a_minute(backend: Backend) {
     let used = async |time: &str| {
         app.clock.set(parse_datetime(time));
         api_key::find_api_key_by_secret(&app.db, &secret).await.expect("an answer").expect("a key");
-        let list = app.query_as(&admin, "{ apiKeys { usedAt } }", json!({})).await;
-        list.data_at("/apiKeys/0/usedAt").as_str().expect("a moment").to_owned()
+        let list = app.query_as(&admin, "{ apiKeys { lastUsedAt } }", json!({})).await;
+        list.data_at("/apiKeys/0/lastUsedAt").as_str().expect("a moment").to_owned()
     };
     assert_eq!(used("2026-11-01T09:00:30Z").await, "2026-11-01T09:00:30+00:00");
     assert_eq!(used("2026-11-01T09:01:29Z").await, "2026-11-01T09:00:30+00:00");

@@ -262,13 +262,13 @@ async fn invalid_documents_are_rejected(backend: Backend) {
         ("query($v: String!) { product(id: $v) { name } }", json!({ "v": "a" })),
         ("query($v: ID!) { nodes(ids: $v) { id } }", json!({ "v": "a" })),
         ("query($v: ID) { node(id: $v) { id } }", json!({ "v": "a" })),
-        ("query($v: String!) { products(first: 1, orderBy: { field: $v }) { totalCount } }", json!({ "v": "NEWEST" })),
+        ("query($v: String!) { products(first: 1, sort: { field: $v }) { totalCount } }", json!({ "v": "NEWEST" })),
         ("query($v: Boolean) { products(first: $v) { totalCount } }", json!({})),
         ("{ products(first: 1, filter: { inStock: true, inStock: false }) { totalCount } }", json!({})),
-        ("{ products(first: 1, orderBy: { field: \"NEWEST\" }) { totalCount } }", json!({})),
-        ("query($v: ProductSortField = \"NEWEST\") { products(orderBy: { field: $v }) { totalCount } }", json!({})),
-        ("query($v: ProductSortField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": "OLDEST" })),
-        ("query($v: ProductSortField!) { products(orderBy: { field: $v }) { totalCount } }", json!({ "v": 1 })),
+        ("{ products(first: 1, sort: { field: \"NEWEST\" }) { totalCount } }", json!({})),
+        ("query($v: ProductSortField = \"NEWEST\") { products(sort: { field: $v }) { totalCount } }", json!({})),
+        ("query($v: ProductSortField!) { products(sort: { field: $v }) { totalCount } }", json!({ "v": "OLDEST" })),
+        ("query($v: ProductSortField!) { products(sort: { field: $v }) { totalCount } }", json!({ "v": 1 })),
         ("query($v: ID!) { node(id: $v) { id } }", json!({})),
         ("query($v: ID!) { node(id: $v) { id } }", json!({ "v": null })),
         ("query($v: [ID!]!) { nodes(ids: $v) { id } }", json!({ "v": ["a", null] })),
@@ -284,7 +284,7 @@ async fn invalid_documents_are_rejected(backend: Backend) {
     }
     let valid = [
         (
-            "query($v: ProductSortField!) { products(first: 1, orderBy: { field: $v }) { nodes { id } } }",
+            "query($v: ProductSortField!) { products(first: 1, sort: { field: $v }) { nodes { id } } }",
             json!({ "v": "NEWEST" }),
         ),
         ("query($v: [ID!]!) { nodes(ids: $v) { id } }", json!({ "v": [] })),

@@ -16,7 +16,7 @@ integration_tests![
 
 const AUDIT_LOG: &str = "query($first: Int, $after: String, $last: Int, $before: String, $filter: AuditFilter) {
     auditLog(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
-        nodes { id action thingId actorId createdAt } edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
+        nodes { id action entityId actorId createdAt } edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
 
 /// Creates a category and returns its ID.
 async fn create_category(app: &TestApp, token: &str, name: &str) -> Value {
@@ -76,26 +76,26 @@ async fn audit_log_filters_by_actor_entity_action_and_time(backend: Backend) {
         let nodes = response.data_at("/auditLog/nodes").as_array().expect("a list").clone();
         nodes
             .iter()
-            .map(|node| (node["action"].as_str().expect("text").to_owned(), node["thingId"].clone()))
+            .map(|node| (node["action"].as_str().expect("text").to_owned(), node["entityId"].clone()))
             .collect::<Vec<_>>()
     };
     let created_entry = |entity_id: &Value| ("category.create".to_owned(), entity_id.clone());
     let renamed = ("category.update".to_owned(), lamps.clone());
     assert_eq!(find_entries(json!({ "actorId": me })).await, [renamed.clone(), created_entry(&chairs)]);
-    assert_eq!(find_entries(json!({ "thingId": lamps })).await, [renamed.clone(), created_entry(&lamps)]);
+    assert_eq!(find_entries(json!({ "entityId": lamps })).await, [renamed.clone(), created_entry(&lamps)]);
     assert_eq!(
         find_entries(json!({ "action": "category.create" })).await,
         [created_entry(&chairs), created_entry(&lamps)]
     );
     assert_eq!(
-        find_entries(json!({ "since": "2026-11-01T09:05:00Z", "action": "category.create" })).await,
+        find_entries(json!({ "createdAt": { "from": "2026-11-01T09:05:00Z" }, "action": "category.create" })).await,
         [created_entry(&chairs)]
     );
     assert_eq!(
-        find_entries(json!({ "until": "2026-11-01T09:05:00Z", "action": "category.create" })).await,
+        find_entries(json!({ "createdAt": { "to": "2026-11-01T09:05:00Z" }, "action": "category.create" })).await,
         [created_entry(&lamps)]
     );
-    assert_eq!(find_entries(json!({ "actorId": me, "thingId": lamps, "action": "category.create" })).await, []);
+    assert_eq!(find_entries(json!({ "actorId": me, "entityId": lamps, "action": "category.create" })).await, []);
 }
 
 async fn audit_log_with_invalid_filter_names_the_field(backend: Backend) {
@@ -103,7 +103,7 @@ async fn audit_log_with_invalid_filter_names_the_field(backend: Backend) {
     let admin = app.login(Role::Admin).await;
     let query_log = async |variables: Value| app.query_as(&admin, AUDIT_LOG, variables).await;
     query_log(json!({ "filter": { "actorId": "nonsense" } })).await.assert_error_field("filter.actorId");
-    query_log(json!({ "filter": { "thingId": "nonsense" } })).await.assert_error_field("filter.thingId");
+    query_log(json!({ "filter": { "entityId": "nonsense" } })).await.assert_error_field("filter.entityId");
     query_log(json!({ "first": 101 })).await.assert_error_field("first");
     query_log(json!({ "first": 1, "after": "nonsense" })).await.assert_error_field("after");
     let staff = app.login(Role::Staff).await;

@@ -188,7 +188,7 @@ async fn restricted_queries_without_permission_are_rejected(backend: Backend) {
             assert_eq!(rejection_code(&response, &request), "FORBIDDEN", "{request}");
         }
     }
-    for staff in ["customers", "customer", "apiKeys", "messages"] {
+    for staff in ["customers", "customer", "apiKeys", "notifications"] {
         assert!(closed.contains(&staff), "{staff} is not asked for");
     }
 }

@@ -310,7 +310,10 @@ async fn ordered_cart_cannot_be_changed(backend: Backend) {
     let response = app.query_with_variables(CLEAR_CART, json!({ "id": id })).await;
     assert_eq!(user_errors(&response, "cartClear"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
     let cart = app.query_cart(None, &id).await;
-    assert_eq!((cart["state"].clone(), cart_line_quantities(&cart)), (json!("ORDERED"), sku_quantities(&[("MUG", 1)])));
+    assert_eq!(
+        (cart["status"].clone(), cart_line_quantities(&cart)),
+        (json!("ORDERED"), sku_quantities(&[("MUG", 1)]))
+    );
 }
 
 async fn cart_lists_issues_that_block_checkout(backend: Backend) {
@@ -332,7 +335,7 @@ async fn cart_lists_issues_that_block_checkout(backend: Backend) {
     }
     let cart = app.query_cart(None, &id).await;
     let issue_values = |issue: &Value| {
-        json!([issue["code"], issue["variantId"], issue["left"], issue["priceBefore"], issue["priceNow"]])
+        json!([issue["code"], issue["variantId"], issue["available"], issue["priceBefore"], issue["priceNow"]])
     };
     let problems: Vec<Value> = cart["problems"].as_array().expect("a list").iter().map(issue_values).collect();
     let expected = [

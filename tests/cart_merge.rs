@@ -81,7 +81,7 @@ async fn merged_quantities_are_summed_and_capped(backend: Backend) {
     let merged = merge_cart(&app, &token, &second).await;
     assert_eq!(merged_lines(&merged), expected);
     let state = app.query_cart(Some(&token), &guest).await;
-    assert_eq!((state["state"].clone(), cart_line_quantities(&state)), (json!("MERGED"), sku_quantities(&[])));
+    assert_eq!((state["status"].clone(), cart_line_quantities(&state)), (json!("MERGED"), sku_quantities(&[])));
     assert_eq!(app.query_cart(None, &guest).await, Value::Null);
     let sold_out = app.mutate_cart_lines(Some(&token), "cartLinesAdd", &guest, &[(&mug, 1)]).await;
     assert_eq!(sold_out.user_errors("cartLinesAdd"), [("ILLEGAL_TRANSITION".into(), "id".into())]);

@@ -112,7 +112,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
         (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),
         (None, None, 2)
     );
-    assert_eq!(app.query_cart(None, &id).await["state"], "ORDERED");
+    assert_eq!(app.query_cart(None, &id).await["status"], "ORDERED");
     let customer = app.login(Role::Customer).await;
     let customer_cart = app.create_cart(Some(&customer), &[(&mug, 2)]).await;
     let rejected =

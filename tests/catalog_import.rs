@@ -269,7 +269,7 @@ async fn paging_during_an_import_returns_no_product_twice(backend: Backend) {
     let read = async {
         let (mut seen_skus, mut after) = (Vec::new(), serde_json::Value::Null);
         loop {
-            let query = "query ($after: String) { products(first: 20, after: $after, orderBy: { field: NEWEST }) \
+            let query = "query ($after: String) { products(first: 20, after: $after, sort: { field: NEWEST }) \
                 { nodes { sku } pageInfo { hasNextPage endCursor } } }";
             let page = app.query_with_variables(query, json!({ "after": after })).await;
             seen_skus.extend(page.strings_at("/products/nodes", "sku"));

@@ -93,7 +93,7 @@ async fn product_is_created_published_updated_deleted_and_restored(backend: Back
 
     let log = "query($filter: AuditFilter, $after: String) { auditLog(first: 3, after: $after, filter: $filter) {
         nodes { action actorKind before after } pageInfo { hasNextPage endCursor } } }";
-    let filter = json!({ "thingId": hat["id"] });
+    let filter = json!({ "entityId": hat["id"] });
     let first = app.query_as(&admin, log, json!({ "filter": filter })).await;
     let last = first.data_at("/auditLog/pageInfo/endCursor");
     let second = app.query_as(&admin, log, json!({ "filter": filter, "after": last })).await;
@@ -151,7 +151,8 @@ async fn product_options_are_renamed_reordered_and_added(backend: Backend) {
     let created = app.query_as(&admin, CREATE_PRODUCT, json!({ "input": input })).await;
     assert_eq!(format_user_errors(&created, "productCreate"), [""; 0], "{created:?}");
     let id = &created.data_at("/productCreate/product/id").clone();
-    let options = json!([{ "name": "Paint", "was": "Colour" }, { "name": "Size" }, { "name": "Cut", "value": "Slim" }]);
+    let options =
+        json!([{ "name": "Paint", "previousName": "Colour" }, { "name": "Size" }, { "name": "Cut", "value": "Slim" }]);
     let changed = app.query_as(&admin, UPDATE_PRODUCT, json!({ "id": id, "input": { "options": options } })).await;
     assert_eq!(format_user_errors(&changed, "productUpdate"), [""; 0], "{changed:?}");
     let shirt = changed.data_at("/productUpdate/product");
@@ -243,7 +244,7 @@ async fn bulk_upsert_statement_count_is_independent_of_row_count(backend: Backen
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SERVER__MAX_BODY_BYTES", "4000000")]).await;
     let admin = app.login(Role::Admin).await;
     let upsert = "mutation($input: [ProductUpsertInput!]!, $atomic: Boolean! = false) {
-        productsUpsert(input: $input, atomic: $atomic) { created updated userErrors { code field } } }";
+        productsUpsert(products: $input, atomic: $atomic) { created updated userErrors { code field } } }";
     let row = |number: usize, price: &str| {
         json!({ "slug": format!("p-{number}"), "name": format!("Thing {number}"), "sku": format!("P{number}"),
             "price": price, "stockQuantity": number, "tags": ["bulk"], "status": "ACTIVE" })

@@ -64,7 +64,7 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
     );
     assert_eq!(placed_order["phone"], "+254712345678");
     assert_eq!(app.query_scalar("SELECT sum(reserved) FROM inventory_level").await, 3);
-    assert_eq!(app.query_cart(None, &cart).await["state"], "ORDERED");
+    assert_eq!(app.query_cart(None, &cart).await["status"], "ORDERED");
     app.assert_invariants().await;
 
     let staff = app.login(Role::Staff).await;
@@ -119,8 +119,8 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
         [&Value::Null, &Value::Null, &to("CONFIRMED"), &Value::Null, &to("SHIPPED"), &Value::Null, &to("DELIVERED")],
         "{order_json}"
     );
-    assert_eq!(order_json["history"][0]["actor"], "GUEST");
-    assert_eq!(order_json["history"][2]["actor"], "PERSON");
+    assert_eq!(order_json["history"][0]["actor"], "ANONYMOUS");
+    assert_eq!(order_json["history"][2]["actor"], "ACCOUNT");
     app.assert_invariants().await;
     app.run_pending_jobs().await;
 }
@@ -133,9 +133,9 @@ async fn customer_order_uses_saved_contact_and_is_listed(backend: Backend) {
     let update = "mutation { customerUpdate(input: { phone: \"0733 000001\" }) { userErrors { code } } }";
     assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
     // For logged-in customers the email, phone and address come from the account.
-    let query = "mutation($items: [LineInput!]!) { orderCreate(input: { items: $items, idempotencyKey: \"one\" }) {
+    let query = "mutation($lines: [LineInput!]!) { orderCreate(input: { lines: $lines, idempotencyKey: \"one\" }) {
         order { number email phone total shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
-    let placed_order = app.query_as(&token, query, json!({ "items": [{ "variantId": mug }] })).await;
+    let placed_order = app.query_as(&token, query, json!({ "lines": [{ "variantId": mug }] })).await;
     let placed_order = expect_order(&placed_order, "orderCreate");
     assert_eq!(placed_order["email"], placed_order["customer"]["email"]);
     assert_eq!(placed_order["phone"], "+254733000001");
@@ -196,7 +196,7 @@ async fn invalid_order_reports_errors_and_changes_nothing(backend: Backend) {
     };
     for invalid in [0, -1, 10_001, i32::MAX.into()] {
         let invalid = order_errors(&[(&mug, 1), (&bowl, invalid)], json!({})).await;
-        assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.items.1.quantity")]));
+        assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.lines.1.quantity")]));
     }
     for invalid in [1 << 31, i64::MAX] {
         let response = app.create_order(None, "key", &[(&mug, 1), (&bowl, invalid)], json!({})).await;
@@ -204,14 +204,14 @@ async fn invalid_order_reports_errors_and_changes_nothing(backend: Backend) {
     }
     assert_eq!(
         order_errors(&[(&mug, 6)], json!({})).await,
-        error_pairs(&[("INSUFFICIENT_STOCK", "input.items.0.quantity")])
+        error_pairs(&[("INSUFFICIENT_STOCK", "input.lines.0.quantity")])
     );
     // Twice three of five exceeds the stock, though each line does not.
     assert_eq!(
         order_errors(&[(&mug, 3), (&mug, 3)], json!({})).await,
-        error_pairs(&[("INSUFFICIENT_STOCK", "input.items.0.quantity")])
+        error_pairs(&[("INSUFFICIENT_STOCK", "input.lines.0.quantity")])
     );
-    assert_eq!(order_errors(&[], json!({})).await, error_pairs(&[("VALIDATION_ERROR", "input.items")]));
+    assert_eq!(order_errors(&[], json!({})).await, error_pairs(&[("VALIDATION_ERROR", "input.lines")]));
     let mut invalid_address = shipping_address();
     invalid_address["address"]["countryCode"] = json!("");
     let invalid = order_errors(&[(&mug, 1)], json!({ "shippingAddress": invalid_address })).await;
@@ -253,7 +253,7 @@ async fn checkout_with_changed_total_is_rejected_and_cart_stays_open(backend: Ba
     let message = response.data_at("/checkoutComplete/userErrors/0/message").as_str().expect("words");
     assert!(message.contains("300.00") && message.contains("200.00"), "{message}");
     let cart_json = app.query_cart(None, &cart).await;
-    assert_eq!((&cart_json["state"], &cart_json["itemCount"]), (&json!("OPEN"), &json!(2)));
+    assert_eq!((&cart_json["status"], &cart_json["itemCount"]), (&json!("OPEN"), &json!(2)));
     // The key is still unused: no order was created.
     expect_order(
         &app.complete_checkout(None, "k", &cart, json!({ "expectedTotal": "300.00" })).await,

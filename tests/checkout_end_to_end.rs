@@ -40,7 +40,8 @@ async fn start_app_with_message_services(backend: Backend) -> (TestApp, FakeSmtp
 /// Creates a customer with language Swahili.
 async fn create_swahili_customer(app: &TestApp) -> String {
     let token = app.login(Role::Customer).await;
-    let update = "mutation { customerUpdate(input: { language: SW, phone: \"0733 000001\" }) { userErrors { code } } }";
+    let update =
+        "mutation { customerUpdate(input: { language: \"sw\", phone: \"0733 000001\" }) { userErrors { code } } }";
     assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
     token
 }
@@ -161,7 +162,7 @@ async fn assert_orders_delivered_and_notified(
         assert_eq!((texts.len(), count(order_number(placed_orders)), count("KES 3,830.00")), (3, 3, 1), "{texts:?}");
         assert_eq!(count(&track), 1, "{texts:?}");
     }
-    assert_eq!(query_messages(app, ", filter: { state: SENT }").await.len(), 14);
+    assert_eq!(query_messages(app, ", filter: { status: SENT }").await.len(), 14);
     // No duplicate notifications, and all stock is accounted for.
     app.drain_jobs().await;
     assert_eq!((smtp_server.received_emails().await.len(), sms_service.received_messages().len()), (8, 6));
@@ -211,9 +212,12 @@ async fn orders_with_failing_message_services_are_still_processed(backend: Backe
         assert_eq!(confirmed["status"], "CONFIRMED");
         drain_jobs_until_final(&app).await;
         failed_count += 3;
-        let failed = query_messages(&app, ", filter: { state: FAILED }").await;
+        let failed = query_messages(&app, ", filter: { status: FAILED }").await;
         assert_eq!(failed.len(), failed_count, "{mode} {failed:?}");
-        assert!(failed.iter().all(|one| one["why"].as_str().is_some_and(|reason| !reason.is_empty())), "{failed:?}");
+        assert!(
+            failed.iter().all(|one| one["failureReason"].as_str().is_some_and(|reason| !reason.is_empty())),
+            "{failed:?}"
+        );
     }
     assert_eq!((smtp_server.received_emails().await.len(), sms_service.received_messages().len()), (0, 0));
     assert_eq!(app.query_scalar("SELECT count(*) FROM orders WHERE status = 'confirmed'").await, 3);

@@ -309,7 +309,7 @@ async fn shutdown_under_load_answers_accepted_requests(backend: Backend) {
     for n in 0..PENDING_REQUESTS {
         let key = format!("late-{n}");
         let input = json!({ "idempotencyKey": key, "email": format!("{key}@example.com"), "shippingAddress": shipping_address(),
-            "items": line_inputs(&scenario.catalog.choose_items(n * 5 + 1)) });
+            "lines": line_inputs(&scenario.catalog.choose_items(n * 5 + 1)) });
         let query = "mutation($input: OrderCreateInput!) { orderCreate(input: $input) { order { number status } } }";
         let body = json!({ "query": query, "variables": { "input": input } }).to_string();
         accepted.push((key, PendingRequest::send_head(&server.address, body).await));

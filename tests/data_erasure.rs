@@ -246,9 +246,9 @@ async fn customer_export_contains_own_orders_only(backend: Backend) {
     assert_eq!(response.data_at("/customer/orders/nodes"), &expected);
     // A message refers to its order.
     app.drain_jobs().await;
-    let query = "{ messages { nodes { order { number } } } }";
+    let query = "{ notifications { nodes { order { number } } } }";
     let response = app.query_as(&staff, query, json!({})).await;
-    let message_orders = response.data_at("/messages/nodes").as_array().expect("messages").clone();
+    let message_orders = response.data_at("/notifications/nodes").as_array().expect("notifications").clone();
     assert!(message_orders.contains(&json!({ "order": { "number": own_order["number"] } })), "{message_orders:?}");
     assert!(message_orders.contains(&json!({ "order": { "number": other_order["number"] } })), "{message_orders:?}");
 }

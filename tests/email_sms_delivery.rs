@@ -82,11 +82,11 @@ pub async fn enqueue_notification(
 pub async fn query_messages(app: &TestApp, filter: &str) -> Vec<Value> {
     let staff = app.login(Role::Admin).await;
     let query = format!(
-        "{{ notifications(first: 100{filter}) {{ nodes {{ id event channel recipient state why attempts subject providerId
+        "{{ notifications(first: 100{filter}) {{ nodes {{ id event channel recipient status failureReason attempts subject providerId
             language sentAt }} }} }}"
     );
     let response: GraphqlResponse = app.query_as(&staff, &query, json!({})).await;
-    response.data_at("/messages/nodes").as_array().expect("messages").clone()
+    response.data_at("/notifications/nodes").as_array().expect("notifications").clone()
 }
 
 /// Runs jobs and advances the clock until no job is left.
@@ -144,19 +144,18 @@ async fn email_is_delivered_over_smtp(backend: Backend) {
     let message_list = query_messages(&app, "").await;
     assert_eq!(message_list.len(), 1);
     assert_eq!(
-        (&message_list[0]["state"], &message_list[0]["event"], &message_list[0]["attempts"]),
+        (&message_list[0]["status"], &message_list[0]["event"], &message_list[0]["attempts"]),
         (&json!("SENT"), &json!("ORDER_PLACED"), &json!(1))
     );
     assert_eq!(message_list[0]["providerId"], email["messageId"]);
-    assert_eq!((&message_list[0]["subject"], &message_list[0]["language"]), (&email["subject"], &json!("SW")));
+    assert_eq!((&message_list[0]["subject"], &message_list[0]["language"]), (&email["subject"], &json!("sw")));
 
     // Resending creates another email with the same content.
     let staff = app.login(Role::Staff).await;
-    let resend_mutation =
-        "mutation($id: ID!) { notificationResend(id: $id) { message { state attempts } userErrors { code field } } }";
+    let resend_mutation = "mutation($id: ID!) { notificationResend(id: $id) { notification { status attempts } userErrors { code field } } }";
     let id = json!({ "id": message_list[0]["id"] });
     let sent = app.query_as(&staff, resend_mutation, id.clone()).await;
-    assert_eq!(sent.data_at("/notificationResend/message"), &json!({ "state": "QUEUED", "attempts": 0 }));
+    assert_eq!(sent.data_at("/notificationResend/notification"), &json!({ "status": "QUEUED", "attempts": 0 }));
     let repeated = app.query_as(&staff, resend_mutation, id).await;
     assert_eq!(repeated.user_errors("notificationResend"), [("ILLEGAL_TRANSITION".into(), "id".into())]);
     app.drain_jobs().await;
@@ -174,10 +173,12 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
     smtp_server.set_mode("refuse").await;
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, recipient()).await;
     app.drain_jobs().await;
-    let message_list = query_messages(&app, ", filter: { state: FAILED }").await;
+    let message_list = query_messages(&app, ", filter: { status: FAILED }").await;
     assert_eq!((message_list.len(), &message_list[0]["attempts"]), (1, &json!(1)));
     assert!(
-        message_list[0]["why"].as_str().is_some_and(|reason| reason.contains("550") || reason.contains("no mailbox")),
+        message_list[0]["failureReason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("550") || reason.contains("no mailbox")),
         "{message_list:?}"
     );
     // Transient failure; also a server that accepts the email without a response.
@@ -185,14 +186,17 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
         smtp_server.set_mode(mode).await;
         enqueue_notification(&app, event, NotificationEventType::OrderPlaced, recipient()).await;
         app.drain_jobs().await;
-        let message_list = query_messages(&app, ", filter: { state: QUEUED }").await;
+        let message_list = query_messages(&app, ", filter: { status: QUEUED }").await;
         assert_eq!(message_list.len(), 1, "{mode}");
-        assert!(message_list[0]["why"].is_string() && message_list[0]["attempts"] == 1, "{mode} {message_list:?}");
+        assert!(
+            message_list[0]["failureReason"].is_string() && message_list[0]["attempts"] == 1,
+            "{mode} {message_list:?}"
+        );
         smtp_server.set_mode("take").await;
         app.clock.set(app.clock.now() + TimeDelta::hours(1));
         app.drain_jobs().await;
         assert_eq!(
-            query_messages(&app, ", filter: { state: SENT }").await.len(),
+            query_messages(&app, ", filter: { status: SENT }").await.len(),
             usize::try_from(event - 1).expect("a count")
         );
     }
@@ -217,12 +221,12 @@ async fn email_to_a_failing_smtp_server_is_retried_or_failed(backend: Backend) {
         drain_jobs_until_final(&app).await;
         let message_list = query_messages(&app, "").await;
         assert_eq!(
-            (&message_list[0]["state"], &message_list[0]["attempts"]),
+            (&message_list[0]["status"], &message_list[0]["attempts"]),
             (&json!("FAILED"), &json!(MAX_SEND_ATTEMPTS)),
             "{message_list:?}"
         );
         assert!(
-            message_list[0]["why"].as_str().is_some_and(|reason| reason.starts_with("tried 8 times")),
+            message_list[0]["failureReason"].as_str().is_some_and(|reason| reason.starts_with("tried 8 times")),
             "{message_list:?}"
         );
     }
@@ -245,8 +249,8 @@ async fn email_without_required_tls_or_login_is_not_sent(backend: Backend) {
         app.drain_jobs().await;
         let message_list = query_messages(&app, "").await;
         // Invalid settings can be corrected: the message stays queued.
-        assert_eq!(message_list[0]["state"], "QUEUED", "{name} {message_list:?}");
-        let reason = message_list[0]["why"].as_str().expect("a reason");
+        assert_eq!(message_list[0]["status"], "QUEUED", "{name} {message_list:?}");
+        let reason = message_list[0]["failureReason"].as_str().expect("a reason");
         assert!(!reason.contains("wrong") && !reason.contains("sesame"), "{reason}");
     }
     assert_eq!(smtp_server.received_emails().await.len(), 0);
@@ -281,7 +285,7 @@ async fn sms_is_sent_in_the_format_of_the_gateway(backend: Backend) {
     assert_eq!((field("message"), field("enqueue")), (Some("Savannah: oda yako K7M2-9QXA iko njiani."), Some("1")));
     let message_list = query_messages(&app, "").await;
     assert_eq!(
-        (message_list.len(), &message_list[0]["state"], &message_list[0]["providerId"]),
+        (message_list.len(), &message_list[0]["status"], &message_list[0]["providerId"]),
         (1, &json!("SENT"), &json!("ATXid_1"))
     );
     assert_eq!(message_list[0]["channel"], "SMS");
@@ -296,7 +300,7 @@ async fn sms_to_a_failing_gateway_is_retried_or_failed(backend: Backend) {
     app.drain_jobs().await;
     let message_list = query_messages(&app, "").await;
     assert_eq!(
-        (&message_list[0]["state"], &message_list[0]["why"]),
+        (&message_list[0]["status"], &message_list[0]["failureReason"]),
         (&json!("FAILED"), &json!("the service returned 403 InvalidPhoneNumber"))
     );
     for (event, mode) in [
@@ -308,9 +312,9 @@ async fn sms_to_a_failing_gateway_is_retried_or_failed(backend: Backend) {
         sms_service.set_mode(mode);
         enqueue_notification(&app, event, NotificationEventType::OrderPlaced, recipient()).await;
         app.drain_jobs().await;
-        let message_list = query_messages(&app, ", filter: { state: QUEUED }").await;
-        assert!(message_list.len() == 1 && message_list[0]["why"].is_string(), "{mode:?} {message_list:?}");
-        assert!(!message_list[0]["why"].to_string().contains("atsk_secret"), "{message_list:?}");
+        let message_list = query_messages(&app, ", filter: { status: QUEUED }").await;
+        assert!(message_list.len() == 1 && message_list[0]["failureReason"].is_string(), "{mode:?} {message_list:?}");
+        assert!(!message_list[0]["failureReason"].to_string().contains("atsk_secret"), "{message_list:?}");
         sms_service.set_mode(SmsServiceMode::Accepts);
         app.clock.set(app.clock.now() + TimeDelta::hours(1));
         app.drain_jobs().await;
@@ -319,7 +323,7 @@ async fn sms_to_a_failing_gateway_is_retried_or_failed(backend: Backend) {
     sms_service.set_mode(SmsServiceMode::Fails);
     enqueue_notification(&app, 6, NotificationEventType::OrderPlaced, recipient()).await;
     drain_jobs_until_final(&app).await;
-    let message_list = query_messages(&app, ", filter: { state: FAILED, recipient: \"+254712345678\" }").await;
+    let message_list = query_messages(&app, ", filter: { status: FAILED, recipient: \"+254712345678\" }").await;
     assert_eq!((message_list.len(), &message_list[0]["attempts"]), (2, &json!(MAX_SEND_ATTEMPTS)));
     // A rejected API key can be corrected; the message stays queued.
     let app = TestApp::start_with_settings(
@@ -331,7 +335,7 @@ async fn sms_to_a_failing_gateway_is_retried_or_failed(backend: Backend) {
     app.drain_jobs().await;
     let message_list = query_messages(&app, "").await;
     assert!(
-        message_list[0]["state"] == "QUEUED" && message_list[0]["why"].to_string().contains("401"),
+        message_list[0]["status"] == "QUEUED" && message_list[0]["failureReason"].to_string().contains("401"),
         "{message_list:?}"
     );
 }

@@ -21,7 +21,7 @@ const VARIANT: &str =
     "mutation($id: ID!, $input: ProductVariantInput!) { productVariantUpdate(id: $id, input: $input) {
     userErrors { code field message } } }";
 const UPSERT: &str = "mutation($input: [ProductUpsertInput!]!, $atomic: Boolean!) {
-    productsUpsert(input: $input, atomic: $atomic) { created updated userErrors { code field message } } }";
+    productsUpsert(products: $input, atomic: $atomic) { created updated userErrors { code field message } } }";
 
 /// Starts a server with two products, five of each on hand; returns a staff token and the IDs of the first product and
 /// its variant.
@@ -101,7 +101,7 @@ async fn expected_stock_of_one_row_refuses_the_whole_request(backend: Backend) {
         let rows = json!([{ "slug": "cup", "name": "Renamed", "stockQuantity": 9 },
             { "slug": "mug", "variants": [{ "sku": "MUG", "stockQuantity": 4, "expectedStockQuantity": 6 }] }]);
         let answer = shop.query_as(&token, UPSERT, json!({ "input": rows, "atomic": atomic })).await;
-        assert_refused(&answer, "productsUpsert", "input.1.variants.0.expectedStockQuantity", 5);
+        assert_refused(&answer, "productsUpsert", "products.1.variants.0.expectedStockQuantity", 5);
         assert_eq!(shop.dump_tables().await, before);
     }
 }

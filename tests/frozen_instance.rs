@@ -135,7 +135,7 @@ impl Stage {
     async fn buy_elsewhere(&self, round: usize, n: usize) -> AcknowledgedOrder {
         let key = format!("elsewhere-{round}-{n}");
         let input = json!({ "idempotencyKey": key, "email": format!("{key}@example.com"),
-            "shippingAddress": shipping_address(), "items": line_inputs(&self.goods.choose_items(n)) });
+            "shippingAddress": shipping_address(), "lines": line_inputs(&self.goods.choose_items(n)) });
         let query = "mutation($input: OrderCreateInput!) { orderCreate(input: $input) {
             order { number status } userErrors { code message } } }";
         let body = json!({ "query": query, "variables": { "input": input } });

@@ -68,7 +68,7 @@ async fn unconfirmed_guest_order_expires_and_reopens_its_cart(backend: Backend) 
     assert_eq!(order_and_payment_status(&reloaded), ("CANCELED", "VOIDED"), "{reloaded}");
     let last = reloaded["history"].as_array().and_then(|all| all.last()).expect("an entry");
     assert_eq!(last["note"], "the shop did not confirm the order in time");
-    assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
+    assert_eq!(app.query_cart(None, &cart).await["status"], "OPEN");
     assert_eq!(order_and_payment_status(&reload_order(&app, &orders).await), ("PENDING", "AUTHORIZED"));
     expect_order(&app.complete_checkout(None, "k2", &cart, json!({})).await, "checkoutComplete");
     app.assert_invariants().await;
@@ -109,15 +109,15 @@ async fn guest_order_above_the_unit_limits_is_rejected(backend: Backend) {
         let key = format!("{}", app.query_scalar("SELECT count(*) FROM idempotency_key").await);
         app.create_order(token, &key, items, json!({})).await.user_errors("orderCreate")
     };
-    assert_eq!(tried(None, &[(&mug, 4)]).await, error_pairs(&[("VALIDATION_ERROR", "input.items.0.quantity")]));
-    assert_eq!(tried(None, &[(&mug, 3), (&bowl, 3)]).await, error_pairs(&[("VALIDATION_ERROR", "input.items")]));
+    assert_eq!(tried(None, &[(&mug, 4)]).await, error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
+    assert_eq!(tried(None, &[(&mug, 3), (&bowl, 3)]).await, error_pairs(&[("VALIDATION_ERROR", "input.lines")]));
     assert_eq!(tried(None, &[(&mug, 3), (&bowl, 2)]).await, []);
     let customer = app.login(Role::Customer).await;
     assert_eq!(tried(Some(&customer), &[(&mug, 9)]).await, []);
     app.execute_sql("UPDATE account SET email_verified_at = NULL").await.expect("an account");
     assert_eq!(
         tried(Some(&customer), &[(&mug, 9)]).await,
-        error_pairs(&[("VALIDATION_ERROR", "input.items.0.quantity")])
+        error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")])
     );
 }
 
@@ -158,7 +158,7 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     let states = async || {
         let mut message_list = query_messages(&app, ", filter: { event: ORDER_PLACED }").await;
         message_list.sort_by_key(|message| message["id"].to_string());
-        message_list.iter().map(|message| message["state"].as_str().expect("a state").to_owned()).collect::<Vec<_>>()
+        message_list.iter().map(|message| message["status"].as_str().expect("a state").to_owned()).collect::<Vec<_>>()
     };
     for key in ["a", "b", "c", "d"] {
         expect_order(
@@ -175,9 +175,11 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     let first = states().await;
     assert_eq!((count(&first, "SENT"), count(&first, "QUEUED")), (2, 2), "{first:?}");
     assert_eq!(count(&first, "SKIPPED"), 1, "past the longest delay it is skipped, for staff to see");
-    let waiting = query_messages(&app, ", filter: { state: QUEUED }").await;
+    let waiting = query_messages(&app, ", filter: { status: QUEUED }").await;
     assert!(
-        waiting.iter().all(|message| message["why"].as_str().is_some_and(|reason| reason.starts_with("postponed")))
+        waiting
+            .iter()
+            .all(|message| message["failureReason"].as_str().is_some_and(|reason| reason.starts_with("postponed")))
     );
     app.clock.set(parse_datetime("2026-11-01T09:02:00Z"));
     app.drain_jobs().await;
@@ -187,10 +189,10 @@ async fn second_email_of_a_kind_to_an_address_is_postponed(backend: Backend) {
     assert_eq!((count(&states().await, "SENT"), read_sent_emails(&app).len()), (4, 4));
     // Staff send the one that was skipped all the same.
     let staff = app.login(Role::Admin).await;
-    let skipped = query_messages(&app, ", filter: { state: SKIPPED }").await;
-    let resend = "mutation($id: ID!) { notificationResend(id: $id) { message { state } userErrors { code } } }";
+    let skipped = query_messages(&app, ", filter: { status: SKIPPED }").await;
+    let resend = "mutation($id: ID!) { notificationResend(id: $id) { notification { status } userErrors { code } } }";
     let resend_response = app.query_as(&staff, resend, json!({ "id": skipped[0]["id"] })).await;
-    assert_eq!(resend_response.data_at("/notificationResend/message/state"), "QUEUED");
+    assert_eq!(resend_response.data_at("/notificationResend/notification/status"), "QUEUED");
     app.drain_jobs().await;
     assert_eq!(read_sent_emails(&app).len(), 5);
 }
@@ -205,15 +207,15 @@ async fn guest_sms_outside_of_served_countries_is_skipped(backend: Backend) {
         message_list[0].clone()
     };
     // Without a way of shipping the shop serves its own country; with one, where that goes.
-    assert_eq!(buy("a", "+254712345678", None).await["state"], "SENT");
+    assert_eq!(buy("a", "+254712345678", None).await["status"], "SENT");
     let foreign_message = buy("b", "+447400123456", None).await;
-    assert_eq!(foreign_message["state"], "SKIPPED", "{foreign_message}");
+    assert_eq!(foreign_message["status"], "SKIPPED", "{foreign_message}");
     assert!(
-        foreign_message["why"].as_str().is_some_and(|reason| reason.contains("United Kingdom")),
+        foreign_message["failureReason"].as_str().is_some_and(|reason| reason.contains("United Kingdom")),
         "{foreign_message}"
     );
     let customer = app.login(Role::Customer).await;
-    assert_eq!(buy("c", "+447400123457", Some(&customer)).await["state"], "SENT", "a known customer travels");
+    assert_eq!(buy("c", "+447400123457", Some(&customer)).await["status"], "SENT", "a known customer travels");
     app.seed_shipping_and_tax().await;
     app.execute_sql("UPDATE shipping_method SET countries = 'GB'").await.expect("methods");
     let shipping_method = app.query_scalar("SELECT MIN(id) FROM shipping_method").await;
@@ -225,7 +227,7 @@ async fn guest_sms_outside_of_served_countries_is_skipped(backend: Backend) {
         json!({ "phone": "+447400123456", "shippingMethodId": shipping_method, "shippingAddress": address_input });
     expect_order(&app.create_order(None, "d", &[(&mug, 1)], overrides).await, "orderCreate");
     app.drain_jobs().await;
-    assert_eq!(query_messages(&app, ", filter: { channel: SMS }").await[0]["state"], "SENT");
+    assert_eq!(query_messages(&app, ", filter: { channel: SMS }").await[0]["status"], "SENT");
     app.assert_invariants().await;
 }
 
@@ -245,9 +247,12 @@ async fn guest_sms_above_the_daily_limit_is_skipped(backend: Backend) {
     }
     app.drain_jobs().await;
     let message_list = query_messages(&app, ", filter: { channel: SMS }").await;
-    let skipped: Vec<_> = message_list.iter().filter(|message| message["state"] == "SKIPPED").collect();
+    let skipped: Vec<_> = message_list.iter().filter(|message| message["status"] == "SKIPPED").collect();
     assert_eq!((message_list.len(), skipped.len()), (3, 1), "{message_list:?}");
-    assert!(skipped[0]["why"].as_str().is_some_and(|reason| reason.contains("guest_daily_limit")), "{message_list:?}");
+    assert!(
+        skipped[0]["failureReason"].as_str().is_some_and(|reason| reason.contains("guest_daily_limit")),
+        "{message_list:?}"
+    );
     assert_eq!(usage().await, json!({ "sentToday": 2, "dailyLimit": 2 }));
     app.clock.set(parse_datetime("2026-11-02T00:00:00Z"));
     let staff = app.login(Role::Staff).await;

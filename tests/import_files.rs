@@ -109,8 +109,7 @@ async fn backslashes_and_line_breaks_survive_export_and_import(backend: Backend)
     assert_eq!((outcome.created, import_messages), (4, vec![]));
     let expected = ["one\ntwo", "C:\\new", "\\\nx", "a \\d b"];
     let read = async |app: &TestApp| {
-        let response =
-            app.query("{ products(first: 9, orderBy: { field: NAME }) { nodes { descriptionHtml } } }").await;
+        let response = app.query("{ products(first: 9, sort: { field: NAME }) { nodes { descriptionHtml } } }").await;
         response.strings_at("/products/nodes", "descriptionHtml")
     };
     // Imported products are drafts until they are published.

@@ -31,7 +31,7 @@ const CATALOG_EDITS: [(&str, &str, &str); 6] = [
 
 /// One of the mutations of the catalog, by the id of what it changes.
 async fn run_catalog_edit(app: &TestApp, staff: &str, (mutation, kind, input): (&str, &str, &str), ids: (&str, &str)) {
-    let id = if mutation.starts_with("variant") { ids.1 } else { ids.0 };
+    let id = if mutation.starts_with("productVariant") { ids.1 } else { ids.0 };
     let (declaration, arguments) = match kind {
         "" => (String::new(), ""),
         kind => (format!(", $input: {kind}"), ", input: $input"),

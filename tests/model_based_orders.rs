@@ -307,7 +307,7 @@ impl ModelBasedRun {
 
     async fn set_backorder(&mut self, variant: usize, backorder: bool) -> StepOutcome {
         self.ledger.variants[variant].backorder = backorder;
-        let input = json!({ "variantId": self.variant_ids[variant], "backorder": backorder });
+        let input = json!({ "variantId": self.variant_ids[variant], "allowBackorder": backorder });
         let response = mutate_stock(&self.app, &self.staff_token, "stockSettingsUpdate", "", input).await;
         (format!("backorder of {variant}: {backorder}"), first_error_code(&response, "stockSettingsUpdate"), None)
     }

@@ -31,7 +31,7 @@ integration_tests![
     invalid_message_rows_are_rejected_by_the_database,
 ];
 
-const REGISTER_CUSTOMER: &str = "mutation($language: Language) { customerRegister(input: { email: \"amani@example.com\",
+const REGISTER_CUSTOMER: &str = "mutation($language: LanguageCode) { customerRegister(input: { email: \"amani@example.com\",
     password: \"correct horse\", firstName: \"Amani\", language: $language }) { tokens { accessToken } userErrors { code } } }";
 
 async fn register_customer(app: &TestApp, language: Option<&str>) -> String {
@@ -75,7 +75,7 @@ async fn verification_email_contains_a_valid_token(backend: Backend) {
     let verified = app.query_with_variables(VERIFY_EMAIL, json!({ "token": token })).await;
     assert_eq!(verified.data_at("/emailVerify/email"), "amani@example.com");
     let message_list = query_messages(&app, "").await;
-    assert_eq!((&message_list[0]["event"], &message_list[0]["state"]), (&json!("VERIFY_EMAIL"), &json!("SENT")));
+    assert_eq!((&message_list[0]["event"], &message_list[0]["status"]), (&json!("VERIFY_EMAIL"), &json!("SENT")));
     assert_eq!(message_list[0]["subject"], "Is this your e-mail address?");
 }
 
@@ -87,7 +87,7 @@ async fn password_reset_email_contains_a_valid_token(backend: Backend) {
         tokens { accessToken } userErrors { code field } } }";
     let pattern = "https://shop.example/reset?token={token}";
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_NOTIFICATION__RESET_URL", pattern)]).await;
-    register_customer(&app, Some("SW")).await;
+    register_customer(&app, Some("sw")).await;
     assert_eq!(app.query(REQUEST_PASSWORD_RESET).await.data_at("/passwordResetRequest/accepted"), true);
     app.drain_jobs().await;
     let sent = read_sent_emails(&app);
@@ -138,7 +138,7 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
     let message_list = query_messages(&app, "").await;
     let reported: Vec<_> = message_list
         .iter()
-        .map(|preference| json!([preference["event"], preference["channel"], preference["state"]]))
+        .map(|preference| json!([preference["event"], preference["channel"], preference["status"]]))
         .collect();
     let mut reported: Vec<_> = reported.iter().map(ToString::to_string).collect();
     reported.sort();
@@ -152,8 +152,8 @@ async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
             r#"["ORDER_PLACED","SMS","SENT"]"#,
         ]
     );
-    let skipped = message_list.iter().find(|preference| preference["state"] == "SKIPPED").expect("one");
-    assert_eq!(skipped["why"], "the customer has opted out");
+    let skipped = message_list.iter().find(|preference| preference["status"] == "SKIPPED").expect("one");
+    assert_eq!(skipped["failureReason"], "the customer has opted out");
     assert_eq!(read_sent_emails(&app).len(), 2);
     // For staff, one statement for any number of customers.
     let admin = app.login(Role::Admin).await;
@@ -169,20 +169,20 @@ async fn emails_are_in_the_language_of_the_recipient(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_SHOP__LANGUAGE", "sw")]).await;
     let customer = register_customer(&app, None).await;
     let request_verification = "mutation { emailVerificationRequest { accepted } }";
-    let set_language = "mutation($language: Language) { customerUpdate(input: { language: $language }) {
+    let set_language = "mutation($language: LanguageCode) { customerUpdate(input: { language: $language }) {
         customer { language } userErrors { code } } }";
     let mut languages_set = Vec::new();
-    for language in [json!(null), json!("EN"), json!("SW"), json!(null)] {
+    for language in [json!(null), json!("en"), json!("sw"), json!(null)] {
         let set = app.query_as(&customer, set_language, json!({ "language": language })).await;
         languages_set.push(set.data_at("/customerUpdate/customer/language").as_str().expect("a language").to_owned());
         app.query_as(&customer, request_verification, json!({})).await.data_at("/emailVerificationRequest/accepted");
         app.drain_jobs().await;
     }
-    assert_eq!(languages_set, ["SW", "EN", "SW", "SW"]);
+    assert_eq!(languages_set, ["sw", "en", "sw", "sw"]);
     let mut message_list = query_messages(&app, "").await;
     message_list.reverse();
     let languages: Vec<_> = message_list.iter().map(|message| message["language"].as_str().expect("text")).collect();
-    assert_eq!(languages, ["SW", "SW", "EN", "SW", "SW"], "the first is that of the registration");
+    assert_eq!(languages, ["sw", "sw", "en", "sw", "sw"], "the first is that of the registration");
     let english = read_sent_emails(&app).iter().filter(|email| email.contains("Confirm your e-mail address")).count();
     let swahili = read_sent_emails(&app).iter().filter(|email| email.contains("Thibitisha anwani yako")).count();
     assert_eq!((english, swahili), (1, 4));
@@ -203,28 +203,28 @@ async fn message_list_filters_and_pages_for_staff(backend: Backend) {
     };
     let first = page("first: 3, filter: { channel: EMAIL }".into()).await;
     assert_eq!(
-        (first.data_at("/messages/totalCount"), first.data_at("/messages/pageInfo/hasNextPage")),
+        (first.data_at("/notifications/totalCount"), first.data_at("/notifications/pageInfo/hasNextPage")),
         (&json!(5), &json!(true))
     );
-    let cursor = first.data_at("/messages/pageInfo/endCursor").as_str().expect("a cursor").to_owned();
+    let cursor = first.data_at("/notifications/pageInfo/endCursor").as_str().expect("a cursor").to_owned();
     let second = page(format!("first: 3, after: \"{cursor}\", filter: {{ channel: EMAIL }}")).await;
-    assert_eq!(second.data_at("/messages/pageInfo/hasNextPage"), false);
+    assert_eq!(second.data_at("/notifications/pageInfo/hasNextPage"), false);
     let ids = |response: &crate::support::GraphqlResponse| {
-        let edges = response.data_at("/messages/edges").as_array().expect("edges").clone();
+        let edges = response.data_at("/notifications/edges").as_array().expect("edges").clone();
         edges.iter().map(|edge| edge["node"]["id"].to_string()).collect::<Vec<_>>()
     };
     let mut all = [ids(&first), ids(&second)].concat();
     all.dedup();
     assert_eq!(all.len(), 5);
-    let order = first.data_at("/messages/edges/0/node/orderId").as_str().expect("an id").to_owned();
+    let order = first.data_at("/notifications/edges/0/node/orderId").as_str().expect("an id").to_owned();
     let count_matches = async |filter: String| {
-        page(format!("first: 0, filter: {{ {filter} }}")).await.data_at("/messages/totalCount").clone()
+        page(format!("first: 0, filter: {{ {filter} }}")).await.data_at("/notifications/totalCount").clone()
     };
     assert_eq!(count_matches(format!("orderId: \"{order}\"")).await, json!(10));
     assert_eq!(count_matches("recipient: \" WANJIKU@example.com\"".into()).await, json!(5));
-    assert_eq!(count_matches("recipient: \"+254712345678\", state: QUEUED".into()).await, json!(5));
+    assert_eq!(count_matches("recipient: \"+254712345678\", status: QUEUED".into()).await, json!(5));
     assert_eq!(count_matches("recipient: \"nobody@example.com\"".into()).await, json!(0));
-    assert_eq!(count_matches("state: SENT".into()).await, json!(0));
+    assert_eq!(count_matches("status: SENT".into()).await, json!(0));
     assert_eq!(count_matches("event: ORDER_PLACED".into()).await, json!(10));
     page("filter: { orderId: \"Q3VzdG9tZXI6MQ\" }".into()).await.assert_error_field("filter.orderId");
     page("first: 3, after: \"nonsense\"".into()).await.assert_error_field("after");
@@ -234,7 +234,7 @@ async fn message_list_filters_and_pages_for_staff(backend: Backend) {
 
 async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     let app = TestApp::start(backend).await;
-    let customer = register_customer(&app, Some("SW")).await;
+    let customer = register_customer(&app, Some("sw")).await;
     app.drain_jobs().await;
     let account = app.query_scalar("SELECT max(id) FROM account").await;
     enqueue_notification(
@@ -250,7 +250,7 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     let all = app.query_as(&customer, "{ customerExport }", json!({})).await;
     let all = all.data_at("/customerExport");
     let reported: Vec<_> =
-        all["messages"].as_array().expect("messages").iter().map(|message| &message["recipient"]).collect();
+        all["notifications"].as_array().expect("notifications").iter().map(|message| &message["recipient"]).collect();
     assert_eq!(reported, [&json!("amani@example.com"), &json!("wanjiku@example.com"), &json!("+254712345678")]);
     assert_eq!(all["notificationPreferences"][0]["event"], "order_placed");
     assert_eq!(all["customer"]["language"], "sw");
@@ -284,7 +284,8 @@ async fn messages_without_configured_transport_are_skipped(backend: Backend) {
     enqueue_notification(&app, 1, NotificationEventType::OrderPlaced, guest_recipient()).await;
     app.drain_jobs().await;
     let message_list = query_messages(&app, "").await;
-    let reasons: Vec<_> = message_list.iter().map(|message| json!([message["state"], message["why"]])).collect();
+    let reasons: Vec<_> =
+        message_list.iter().map(|message| json!([message["status"], message["failureReason"]])).collect();
     assert_eq!(
         reasons,
         [json!(["SKIPPED", "this shop sends nothing by sms"]), json!(["SKIPPED", "this shop sends nothing by email"])]
@@ -306,7 +307,7 @@ async fn token_email_for_a_changed_account_is_not_sent(backend: Backend) {
     app.query("mutation { passwordResetRequest(email: \"amani@example.com\") { accepted } }").await;
     app.execute_sql("UPDATE account SET email_verified_at = created_at").await.expect("a change");
     app.drain_jobs().await;
-    let message_list = query_messages(&app, ", filter: { state: SKIPPED }").await;
+    let message_list = query_messages(&app, ", filter: { status: SKIPPED }").await;
     assert_eq!((message_list.len(), &message_list[0]["event"]), (1, &json!("VERIFY_EMAIL")), "{message_list:?}");
     assert_eq!(read_sent_emails(&app).len(), 1);
 }
@@ -357,5 +358,5 @@ async fn invalid_message_rows_are_rejected_by_the_database(backend: Backend) {
     for sql in invalid_statements {
         assert!(app.execute_sql(sql).await.is_err(), "{sql}");
     }
-    assert_eq!(query_messages(&app, ", filter: { state: QUEUED }").await.iter().map(Value::is_object).count(), 2);
+    assert_eq!(query_messages(&app, ", filter: { status: QUEUED }").await.iter().map(Value::is_object).count(), 2);
 }

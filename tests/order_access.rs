@@ -96,7 +96,7 @@ async fn order_create_with_a_hidden_variant_discloses_nothing(backend: Backend) 
         let response = app.create_order(None, hiding_change, &[(&mug, 1)], json!({})).await;
         assert_eq!(
             response.user_errors("orderCreate"),
-            error_pairs(&[("NOT_FOUND", "input.items.0")]),
+            error_pairs(&[("NOT_FOUND", "input.lines.0")]),
             "{hiding_change}"
         );
         assert!(
@@ -106,7 +106,7 @@ async fn order_create_with_a_hidden_variant_discloses_nothing(backend: Backend) 
         );
         let response = app.create_order(Some(&staff), hiding_change, &[(&mug, 1)], json!({})).await;
         let code = if hiding_change.contains("deleted") { "NOT_FOUND" } else { "PRODUCT_NOT_AVAILABLE" };
-        assert_eq!(response.user_errors("orderCreate"), error_pairs(&[(code, "input.items.0")]), "{hiding_change}");
+        assert_eq!(response.user_errors("orderCreate"), error_pairs(&[(code, "input.lines.0")]), "{hiding_change}");
     }
     app.execute_sql("UPDATE product SET deleted_at = NULL").await.expect("a change");
     let cart = app.create_cart(None, &[(&mug, 1)]).await;

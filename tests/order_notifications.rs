@@ -93,7 +93,7 @@ async fn order_events_are_notified_exactly_once(backend: Backend) {
         "ORDER_SHIPPED SMS",
     ];
     assert_eq!(reported, expected);
-    assert!(message_list.iter().all(|entry| entry["state"] == "SENT" && entry["attempts"] == 1), "{message_list:?}");
+    assert!(message_list.iter().all(|entry| entry["status"] == "SENT" && entry["attempts"] == 1), "{message_list:?}");
 
     let mut texts: Vec<_> =
         sms_service.received_messages().into_iter().map(|fields| fields["message"].clone()).collect();
@@ -146,7 +146,7 @@ async fn order_of_a_customer_is_notified_at_the_account_address(backend: Backend
     let message_list = query_messages(&app, ", filter: { channel: EMAIL }").await;
     assert_eq!(message_list.len(), 1);
     assert_eq!(
-        (&message_list[0]["recipient"], &message_list[0]["state"]),
+        (&message_list[0]["recipient"], &message_list[0]["status"]),
         (&json!("customer1@example.com"), &json!("SENT"))
     );
     // An erased customer gets no notifications; the order stays.

@@ -100,7 +100,7 @@ async fn refund_of_returned_units_leaves_unshipped_units_to_ship(backend: Backen
     assert_eq!(scenario.query_stock("MUG").await, (19, 2));
     let lines = json!([{ "lineId": scenario.line_id(0), "quantityFulfilled": 1, "restock": true }]);
     let refunded_order = expect_order(&scenario.refund("r", json!({ "lines": lines })).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "DONE" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "SUCCEEDED" }]));
     assert_eq!(
         (&refunded_order["status"], &refunded_order["lines"][0]["quantityUnfulfilled"]),
         (&json!("PROCESSING"), &json!(2))
@@ -220,7 +220,7 @@ async fn refund_that_failed_is_retried_with_its_lines(backend: Backend) {
     payment_provider.set_refund_response(FakePaymentResponse::Succeeded);
     let response = retry().await;
     let expected = json!({ "status": "CONFIRMED", "paymentStatus": "PARTIALLY_REFUNDED",
-        "lines": [{ "quantityRefunded": 1 }], "refunds": [{ "amount": "100.00", "status": "DONE" }] });
+        "lines": [{ "quantityRefunded": 1 }], "refunds": [{ "amount": "100.00", "status": "SUCCEEDED" }] });
     assert_eq!(response.data_at("/refundRetry/order"), &expected);
     assert_eq!(retry().await.user_errors("refundRetry"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
     let keys = payment_provider.request_keys("refund");
@@ -236,7 +236,7 @@ async fn refund_of_free_lines_cancels_them(backend: Backend) {
     assert_eq!(paid["status"], "PROCESSING");
     let lines = json!({ "lines": [{ "lineId": scenario.line_id(1), "quantityUnfulfilled": 3 }] });
     let refunded_order = expect_order(&scenario.refund("r", lines).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "0.00", "status": "DONE" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": "0.00", "status": "SUCCEEDED" }]));
     assert_eq!(
         (order_and_payment_status(&refunded_order), scenario.query_stock("STICKER").await),
         (("PROCESSING", "PAID"), (20, 0))

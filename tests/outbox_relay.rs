@@ -174,7 +174,7 @@ async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
 
 const LIST_JOBS: &str =
     "query($filter: JobFilter, $first: Int, $after: String) { jobs(filter: $filter, first: $first, after: $after) {
-    nodes { id kind queue state about attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
+    nodes { id kind queue status subject attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
 
 async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
@@ -184,10 +184,10 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     }
     app.drain_jobs().await;
     let admin = app.login(Role::Admin).await;
-    let dead = json!({ "filter": { "state": "DEAD" } });
+    let dead = json!({ "filter": { "status": "DEAD" } });
     let list = app.query_as(&admin, LIST_JOBS, dead.clone()).await;
     assert_eq!(list.strings_at("/jobs/nodes", "kind"), ["touchy/Poked", "touchy/Poked"]);
-    assert_eq!(list.strings_at("/jobs/nodes", "about"), ["thing:7", "thing:7"]);
+    assert_eq!(list.strings_at("/jobs/nodes", "subject"), ["thing:7", "thing:7"]);
     assert_eq!(list.strings_at("/jobs/nodes", "error"), ["there is no such leg", "there is no such leg"]);
     assert_eq!(list.data_at("/jobs/nodes/0/attempts"), 1);
     let ids = list.strings_at("/jobs/nodes", "id");
@@ -199,12 +199,12 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
 
     let mutate_job = async |mutation: &str, id: &str| {
         let text =
-            format!("mutation($id: ID!) {{ {mutation}(id: $id) {{ job {{ state }} userErrors {{ code field }} }} }}");
+            format!("mutation($id: ID!) {{ {mutation}(id: $id) {{ job {{ status }} userErrors {{ code field }} }} }}");
         app.query_as(&admin, &text, json!({ "id": id })).await
     };
     app.execute_sql("DELETE FROM trouble").await.expect("peace");
-    assert_eq!(mutate_job("jobRetry", &ids[0]).await.data_at("/jobRetry/job/state"), "WAITING");
-    assert_eq!(mutate_job("jobDiscard", &ids[1]).await.data_at("/jobDiscard/job/state"), "DISCARDED");
+    assert_eq!(mutate_job("jobRetry", &ids[0]).await.data_at("/jobRetry/job/status"), "PENDING");
+    assert_eq!(mutate_job("jobDiscard", &ids[1]).await.data_at("/jobDiscard/job/status"), "DISCARDED");
     app.run_pending_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2]);
     for mutation in ["jobRetry", "jobDiscard"] {
@@ -216,7 +216,7 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
             [("NOT_FOUND".to_owned(), "id".to_owned())]
         );
     }
-    assert_eq!(mutate_job("jobRetry", &ids[1]).await.data_at("/jobRetry/job/state"), "WAITING");
+    assert_eq!(mutate_job("jobRetry", &ids[1]).await.data_at("/jobRetry/job/status"), "PENDING");
     app.run_pending_jobs().await;
     assert_eq!(delivered_numbers(&app, "touchy", 7).await, [3, 2, 1]);
     assert_eq!(

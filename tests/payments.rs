@@ -170,11 +170,11 @@ async fn declined_payment_cancels_the_order_and_reopens_the_cart(backend: Backen
         (order_and_payment_status(&rejected[0]), count_reserved_units(&app).await),
         (("CANCELED", "VOIDED"), (0, 0))
     );
-    assert_eq!(app.query_cart(None, &cart).await["state"], "OPEN");
+    assert_eq!(app.query_cart(None, &cart).await["status"], "OPEN");
     payment_provider.set_authorize_response(FakePaymentResponse::Succeeded);
     let placed_order = expect_order(&app.complete_checkout(None, "k2", &cart, pay_by_bank()).await, "checkoutComplete");
     assert_eq!((order_and_payment_status(&placed_order), payment_provider.balance()), (("CONFIRMED", "PAID"), 20_000));
-    assert_eq!(app.query_cart(None, &cart).await["state"], "ORDERED");
+    assert_eq!(app.query_cart(None, &cart).await["status"], "ORDERED");
     assert_balances_match(&app, &payment_provider).await;
     app.assert_invariants().await;
     app.run_pending_jobs().await;
@@ -246,7 +246,7 @@ async fn stock_of_an_overdue_order_is_available_to_others(backend: Backend) {
     let mugs = expect_order(&app.create_order(None, "k1", &[(&mug, 2)], pay_by_bank()).await, "orderCreate");
     let cart = app.create_cart(None, &[(&bowl, 2)]).await;
     let bowls = expect_order(&app.create_order(None, "k2", &[(&bowl, 1)], pay_by_bank()).await, "orderCreate");
-    let expected = error_pairs(&[("INSUFFICIENT_STOCK", "input.items.0.quantity")]);
+    let expected = error_pairs(&[("INSUFFICIENT_STOCK", "input.lines.0.quantity")]);
     assert_eq!(app.create_order(None, "k3", &[(&mug, 1)], json!({})).await.user_errors("orderCreate"), expected);
     app.clock.set(parse_datetime("2026-11-01T09:15:00Z"));
     let placed_order = expect_order(&app.create_order(None, "k3", &[(&mug, 1)], json!({})).await, "orderCreate");
@@ -314,7 +314,7 @@ async fn repeated_payment_result_is_applied_once(backend: Backend) {
     let paid = payment_provider.complete_payment(&payment_provider.request_keys("authorize")[0], 20_000);
     futures_util::future::join_all((0..8).map(|_| apply_payment_response(&app, &placed_order, &paid))).await;
     let reloaded = reload_order(&app, &placed_order).await;
-    let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["kind"]).collect();
+    let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["type"]).collect();
     assert_eq!(kinds, ["PLACED", "PAYMENT", "STATUS"], "{reloaded}");
     assert_eq!(reloaded["payments"][0]["capturedAmount"], "200.00");
     // An earlier result that arrives late changes nothing.

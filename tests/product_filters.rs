@@ -356,7 +356,10 @@ async fn special_characters_in_filters_match_nothing(backend: Backend) {
     for text in special_texts {
         for filter in [
             json!({ "vendors": [text] }),
-            json!({ "tags": [text] }),
+            json!({ "tags": { "any": [text] } }),
+            json!({ "tags": { "all": [text] } }),
+            json!({ "slugs": [text] }),
+            json!({ "skus": [text] }),
             json!({ "options": [{ "name": text, "values": [text] }] }),
             json!({ "options": [{ "name": "Size", "values": [text] }] }),
             json!({ "search": text }),

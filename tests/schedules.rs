@@ -148,7 +148,7 @@ async fn invalid_job_registry_is_rejected(backend: Backend) {
             "0 1 * * * *",
             do_nothing,
         ),
-        "two",
+        "twice",
     )
     .await;
     assert!(

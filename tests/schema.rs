@@ -5,6 +5,8 @@ use std::fs;
 use libtest_mimic::Trial;
 use savannah::{graphql, http::graphiql};
 
+use crate::architecture::{list_rust_files, project_root};
+
 pub fn create_trials() -> Vec<Trial> {
     vec![
         Trial::test("schema::schema_graphql_is_current", || {
@@ -18,6 +20,19 @@ pub fn create_trials() -> Vec<Trial> {
         Trial::test("schema::everything_has_a_description", || {
             let bare = find_undescribed_lines(&graphql::render_sdl());
             if bare.is_empty() { Ok(()) } else { Err(bare.join("\n").into()) }
+        }),
+        Trial::test("schema::guarded_fields_are_nullable", || {
+            let non_null = find_non_null_guarded_fields();
+            if non_null.is_empty() { Ok(()) } else { Err(non_null.join("\n").into()) }
+        }),
+        Trial::test("schema::mutations_return_nullable_payloads", || {
+            let sdl = graphql::render_sdl();
+            let (_, mutations) = sdl.split_once("type Mutation {").ok_or("no mutations")?;
+            let (mutations, _) = mutations.split_once("\n}").ok_or("no end of the mutations")?;
+            let is_result = |line: &&str| line.contains("Payload") && !line.trim_start().starts_with('"');
+            let results: Vec<_> = mutations.lines().filter(is_result).collect();
+            let non_null: Vec<_> = results.iter().filter(|line| line.ends_with('!')).copied().collect();
+            if results.len() > 50 && non_null.is_empty() { Ok(()) } else { Err(non_null.join("\n").into()) }
         }),
         Trial::test("schema::the_examples_of_graphiql_are_valid", || {
             let config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere"), std::iter::empty())?;
@@ -41,6 +56,27 @@ pub fn create_trials() -> Vec<Trial> {
             Ok(())
         }),
     ]
+}
+
+/// Returns the resolvers with a guard whose type is not nullable: their error would remove the object they are in.
+fn find_non_null_guarded_fields() -> Vec<String> {
+    let (mut guarded, mut non_null) = (0, Vec::new());
+    for file in list_rust_files(&project_root().join("src/graphql")) {
+        let text = fs::read_to_string(&file).expect("a file");
+        for (offset, _) in text.match_indices("guard = \"") {
+            let resolver = &text[offset..];
+            let Some(signature) = resolver.find("fn ").map(|start| &resolver[start..]) else { continue };
+            let Some(signature) = signature.split(" {\n").next() else { continue };
+            guarded += 1;
+            let output = signature.rsplit("-> ").next().unwrap_or_default();
+            if !output.starts_with("Option<") && !output.starts_with("Result<Option<") {
+                let name = signature.split('(').next().unwrap_or_default();
+                non_null.push(format!("{}: {name} returns {output}", file.display()));
+            }
+        }
+    }
+    assert!(guarded > 80, "found only {guarded} fields with a guard");
+    non_null
 }
 
 /// Every line of the SDL that defines something and has no description above it, nor before it on its line.

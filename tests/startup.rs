@@ -107,7 +107,7 @@ async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backen
     let cart = shop.query(cart).await;
     let method = cart["data"]["cartCreate"]["cart"]["availableShippingMethods"][0]["method"]["id"].clone();
     let order = format!(
-        "mutation {{ orderCreate(input: {{ items: [{{ variantId: \"{variant}\", quantity: 1 }}], idempotencyKey: \"key\",
+        "mutation {{ orderCreate(input: {{ lines: [{{ variantId: \"{variant}\", quantity: 1 }}], idempotencyKey: \"key\",
         shippingMethodId: {method},
         phone: \"0712 345678\", shippingAddress: {{ address: {{ lastName: \"Kamau\", line1: \"Moi Avenue 1\", city: \"Nairobi\",
         countryCode: \"KE\" }} }} }}) {{ order {{ number }} userErrors {{ code message }} }} }}"

@@ -153,7 +153,7 @@ async fn orders_are_limited_by_recipient_in_every_field(backend: Backend) {
 async fn request_with_two_orders_by_a_guest_is_rejected(backend: Backend) {
     let app = TestApp::start(backend).await;
     let order = |name: &str| {
-        format!("{name}: orderCreate(input: {{ items: [], idempotencyKey: \"{name}\" }}) {{ userErrors {{ code }} }}")
+        format!("{name}: orderCreate(input: {{ lines: [], idempotencyKey: \"{name}\" }}) {{ userErrors {{ code }} }}")
     };
     let query = format!("mutation {{ {} {} }}", order("a"), order("b"));
     let response = app.query(&query).await;

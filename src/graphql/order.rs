@@ -22,7 +22,7 @@ use self::{
     line::{Fulfillment, OrderLine},
     loader::{FulfillmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
     payments::{OrderPayment, Refund},
-    status::{FulfillmentStatus, OrderActionEnum, OrderPaymentStatus, OrderStatus},
+    status::{FulfillmentStatusEnum, OrderActionEnum, OrderPaymentStatus, OrderStatus},
 };
 use super::{
     context::{RequestContext, request_context},
@@ -113,7 +113,7 @@ impl Order {
     }
 
     /// Fulfillment status.
-    async fn fulfillment_status(&self) -> FulfillmentStatus {
+    async fn fulfillment_status(&self) -> FulfillmentStatusEnum {
         self.row.fulfillment_status.into()
     }
 

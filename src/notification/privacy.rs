@@ -61,7 +61,7 @@ pub async fn erase_guest(tx: &Tx, email: &str, order_ids: &[i64]) -> Result<()> 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedNotifications {
-    messages: Vec<ExportedMessage>,
+    notifications: Vec<ExportedMessage>,
     notification_preferences: Vec<ExportedPreference>,
 }
 
@@ -97,11 +97,11 @@ struct ExportedPreference {
 
 /// Exports the notifications and preferences of an account. Statements: 2.
 pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Result<ExportedNotifications> {
-    let messages = notification::Entity::find().filter(Column::AccountId.eq(account_id));
+    let notifications = notification::Entity::find().filter(Column::AccountId.eq(account_id));
     let preferences =
         notification_preference::Entity::find().filter(notification_preference::Column::AccountId.eq(account_id));
     Ok(ExportedNotifications {
-        messages: messages.order_by_asc(Column::CreatedAt).into_partial_model().all(db).await?,
+        notifications: notifications.order_by_asc(Column::CreatedAt).into_partial_model().all(db).await?,
         notification_preferences: preferences
             .order_by_asc(notification_preference::Column::CreatedAt)
             .into_partial_model()

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::{GraphqlResponse, TestApp, simple_product};
 
 /// Selected fields of a cart.
-const CART_FIELDS: &str = "id state version itemCount note email phone
+const CART_FIELDS: &str = "id status version itemCount note email phone
     lines { variantId sku quantity unitPrice unitPriceWhenAdded }
-    problems { code variantId left priceBefore priceNow message }";
+    problems { code variantId available priceBefore priceNow message }";
 /// Selected fields of a cart's totals.
 pub const CART_TOTAL_FIELDS: &str = "subtotal discount shipping tax taxIncluded total currency";
 

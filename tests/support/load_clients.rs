@@ -170,7 +170,7 @@ impl LoadClient {
         }
         let mutation = if n.is_multiple_of(2) { "orderCreate" } else { "checkoutComplete" };
         if n.is_multiple_of(2) {
-            input["items"] = line_inputs(&lines);
+            input["lines"] = line_inputs(&lines);
         } else {
             let query = "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id total }
                 userErrors { code message } } }";

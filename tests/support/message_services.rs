@@ -135,7 +135,7 @@ impl FakeSmsService {
 
     /// Returns the form fields of all accepted messages.
     pub fn received_messages(&self) -> Vec<BTreeMap<String, String>> {
-        self.received.lock().expect("messages").clone()
+        self.received.lock().expect("notifications").clone()
     }
 }
 
@@ -169,7 +169,7 @@ fn respond_to_sms(
             return (StatusCode::OK, "<html>Welcome to our hotel</html>").into_response();
         }
     };
-    let mut received = received.lock().expect("messages");
+    let mut received = received.lock().expect("notifications");
     let (number, is_accepted) = (fields["to"].clone(), code == 101);
     let id = if is_accepted { format!("ATXid_{}", received.len() + 1) } else { "None".to_owned() };
     if is_accepted {

@@ -9,7 +9,7 @@ pub const ORDER_FIELDS: &str =
     "id number token status paymentStatus fulfillmentStatus version email phone total expiresAt
     lines { id sku name quantity unitPrice total quantityFulfilled quantityUnfulfilled quantityRefunded }
     payments { status amount capturedAmount refundedAmount actionUrl } refunds { amount status }
-    history { kind fromStatus toStatus actor note }";
+    history { type fromStatus toStatus actor note }";
 
 /// Returns a valid shipping address.
 pub fn shipping_address() -> Value {
@@ -30,7 +30,7 @@ impl TestApp {
             "mutation($input: OrderCreateInput!) {{ orderCreate(input: $input) {{ order {{ {ORDER_FIELDS} }}
             payment {{ status actionUrl }} userErrors {{ code field message }} }} }}"
         );
-        let mut input = json!({ "items": line_inputs(items), "idempotencyKey": key, "email": "wanjiku@example.com",
+        let mut input = json!({ "lines": line_inputs(items), "idempotencyKey": key, "email": "wanjiku@example.com",
             "shippingAddress": shipping_address() });
         merge_fields(&mut input, overrides);
         self.query_maybe_as(token, &query, json!({ "input": input })).await

@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object};
 
 use super::{
     Order,
-    status::{FulfillmentStatus, OrderPaymentStatus, OrderStatus},
+    status::{FulfillmentStatusEnum, OrderPaymentStatus, OrderStatus},
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
@@ -34,7 +34,7 @@ pub struct OrderFilter {
     /// Any of these payment statuses.
     payment_status: Option<Vec<OrderPaymentStatus>>,
     /// Any of these fulfillment statuses.
-    fulfillment_status: Option<Vec<FulfillmentStatus>>,
+    fulfillment_status: Option<Vec<FulfillmentStatusEnum>>,
     /// Time range of placement.
     placed_at: Option<DateTimeRangeInput>,
     /// ID of the customer.

@@ -44,8 +44,8 @@ pub enum OrderPaymentStatus {
 
 /// Fulfillment status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::FulfillmentStatus")]
-pub enum FulfillmentStatus {
+#[graphql(remote = "order::FulfillmentStatus", name = "FulfillmentStatus")]
+pub enum FulfillmentStatusEnum {
     /// Nothing is shipped.
     Unfulfilled,
     /// Partially shipped.

@@ -322,7 +322,7 @@ impl ProductUpsertInput {
     /// # Errors
     /// Returns a user error if an ID is invalid, a non-nullable field is null, or the row selects no product.
     pub(super) fn into_product_patch(self, row_index: usize) -> Result<ProductPatch> {
-        let path = format!("input.{row_index}");
+        let path = format!("products.{row_index}");
         let Self { id, expected_version, name, fields, default_variant, variants } = self;
         let selector = match (&id, fields.slug.value(), default_variant.sku.value()) {
             (Some(id), _, _) => {

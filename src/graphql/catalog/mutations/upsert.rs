@@ -46,7 +46,7 @@ impl ProductsUpsertPayload {
         self.products.iter().flatten().filter(|product| !product.is_new).count()
     }
 
-    /// User errors, each with the path of its row: `["input", "17", "price"]`.
+    /// User errors, each with the path of its row: `["products", "17", "price"]`.
     async fn user_errors(&self) -> &[UserError] {
         &self.user_errors
     }
@@ -77,7 +77,10 @@ type UpsertOutcome = (Vec<Option<WrittenProduct>>, Vec<PublicError>);
 
 async fn upsert_products(ctx: &Context<'_>, input: Vec<ProductUpsertInput>, atomic: bool) -> Result<UpsertOutcome> {
     if input.is_empty() || input.len() > MAX_UPSERT_ROWS {
-        return Err(Error::bad_input("input", format!("from 1 to {MAX_UPSERT_ROWS} rows; there are {}", input.len())));
+        return Err(Error::bad_input(
+            "products",
+            format!("from 1 to {MAX_UPSERT_ROWS} rows; there are {}", input.len()),
+        ));
     }
     let mut products: Vec<Option<WrittenProduct>> = vec![None; input.len()];
     let (mut row_indexes, mut patches, mut user_errors) = (Vec::new(), Vec::new(), Vec::new());
