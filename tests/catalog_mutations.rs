@@ -271,7 +271,7 @@ async fn bulk_upsert_statement_count_is_independent_of_row_count(backend: Backen
     let mut mixed_rows = rows(500..503, "3");
     mixed_rows[1]["price"] = json!("-3");
     mixed_rows[2]["sku"] = json!("P7");
-    let expected = ["VALIDATION_ERROR input.1.price", "ALREADY_EXISTS input.2.sku"];
+    let expected = ["VALIDATION_ERROR products.1.price", "ALREADY_EXISTS products.2.sku"];
     let none = app.query_as(&admin, upsert, json!({ "input": mixed_rows, "atomic": true })).await;
     assert_eq!(
         (format_user_errors(&none, "productsUpsert"), none.data_at("/productsUpsert/created")),
