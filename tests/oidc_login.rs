@@ -76,9 +76,9 @@ async fn count_login_rows(app: &TestApp) -> [i64; 4] {
 async fn oidc_login_creates_account_and_session(backend: Backend) {
     let provider = FakeOidcProvider::start(None).await;
     let app = provider.start_app(backend).await;
-    let providers = app.query("{ loginProviders { name loginPath } }").await;
+    let providers = app.query("{ shop { loginProviders { name loginPath } } }").await;
     assert_eq!(
-        *providers.data_at("/loginProviders"),
+        *providers.data_at("/shop/loginProviders"),
         json!([{ "name": "keycloak", "loginPath": "/auth/keycloak/login" }])
     );
 

@@ -298,12 +298,15 @@ fn wrong_types_accepted() -> Vec<String> {
 
 fn malformed_texts_accepted() -> Vec<String> {
     const LIMITS: [&str; 9] = ["", "x", "0/1h", "-1/1h", "1/0s", "1/8d", "1/1y", "1", "99999999999999999999/1h"];
-    let cases: [(&str, &[&str]); 35] = [
+    let cases: [(&str, &[&str]); 38] = [
         ("shop.name", &["", "  ", "a\nb"]),
         ("shop.currency", &["", "KSH", "kes", "€"]),
         ("shop.country", &["", "K", "KEN", "XX"]),
         ("shop.time_zone", &["", "Nairobi", "+3", "Africa/Atlantis"]),
         ("shop.language", &["", "xx", "english"]),
+        ("shop.contact_email", &["nobody", "a@b@c"]),
+        ("shop.logo_url", &["x", "/logo.svg", "javascript:alert(1)"]),
+        ("shop.policies", &["privacy", "=https://shop.example/", "privacy=/privacy", "privacy=javascript:alert(1)"]),
         ("shop.mode", &["", "staging", "Production"]),
         ("shop.stock_display", &["", "none", "Exact"]),
         ("shop.stock_display_cap", &["", "0", "-1", "x", "1000001"]),

@@ -18,6 +18,7 @@ integration_tests![
     role_change_applies_at_once,
     disabled_account_cannot_login_until_enabled,
     staff_create_validates_input_and_creates_the_account,
+    customer_create_by_staff_emails_a_token_to_set_a_password,
     staff_account_changes_without_permission_are_forbidden,
 ];
 
@@ -89,8 +90,9 @@ async fn role_change_applies_at_once(backend: Backend) {
 async fn disabled_account_cannot_login_until_enabled(backend: Backend) {
     let app = TestApp::start(backend).await;
     let admin = app.login(Role::Admin).await;
-    let input = json!({ "email": "amani@example.com", "role": "CUSTOMER", "password": "correct horse" });
-    app.query_as(&admin, CREATE_STAFF, json!({ "input": input })).await.data_at("/staffCreate/customer/email");
+    let register = "mutation { customerRegister(input: { email: \"amani@example.com\", password: \"correct horse\" }) {
+        userErrors { code field } } }";
+    assert_eq!(app.query(register).await.user_errors("customerRegister"), []);
     let login = async || app.query_with_variables(LOGIN_WITH_PASSWORD, json!({ "email": "amani@example.com" })).await;
     let token = login().await.data_at("/login/tokens/accessToken").as_str().expect("a token").to_owned();
     let id = query_account_id(&app, &token).await;
@@ -116,6 +118,34 @@ async fn staff_create_validates_input_and_creates_the_account(backend: Backend) 
     assert_eq!(created.data_at("/staffCreate/customer"), &expected);
     let repeated = create(json!({ "email": "AMANI@example.com", "role": "STAFF" })).await;
     assert_eq!(repeated.user_errors("staffCreate"), [("ALREADY_EXISTS".into(), "input.email".into())]);
+}
+
+async fn customer_create_by_staff_emails_a_token_to_set_a_password(backend: Backend) {
+    const CREATE_CUSTOMER: &str = "mutation($input: CustomerCreateInput!) { customerCreate(input: $input) {
+        customer { email firstName role emailVerified language } userErrors { code field } } }";
+    let app = TestApp::start(backend).await;
+    let (admin, customer) = (app.login(Role::Admin).await, app.login(Role::Customer).await);
+    let create =
+        async |token: &str, input: Value| app.query_as(token, CREATE_CUSTOMER, json!({ "input": input })).await;
+    let input = json!({ "email": "amani@example.com", "firstName": "Amani", "language": "sw" });
+    assert_eq!(create(&customer, input.clone()).await.error_code(), "FORBIDDEN");
+    let created = create(&admin, input.clone()).await;
+    let expected = json!({ "email": "amani@example.com", "firstName": "Amani", "role": "CUSTOMER",
+        "emailVerified": false, "language": "sw" });
+    assert_eq!(created.data_at("/customerCreate/customer"), &expected);
+    let repeated = create(&admin, input).await;
+    assert_eq!(repeated.user_errors("customerCreate"), [("ALREADY_EXISTS".into(), "input.email".into())]);
+    let invalid = create(&admin, json!({ "email": "amani", "lastName": "x".repeat(101) })).await;
+    let fields = ["input.email", "input.lastName"];
+    let expected = fields.map(|field| ("VALIDATION_ERROR".to_owned(), field.to_owned()));
+    assert_eq!(invalid.user_errors("customerCreate"), expected);
+    app.drain_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM notification WHERE event_type = 'reset_password'").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM one_time_token WHERE purpose = 'reset_password'").await, 1);
+    let as_staff =
+        app.query_as(&admin, CREATE_STAFF, json!({ "input": { "email": "b@example.com", "role": "CUSTOMER" } })).await;
+    assert_eq!(as_staff.user_errors("staffCreate"), [("VALIDATION_ERROR".into(), "input.role".into())]);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM account WHERE email = 'b@example.com'").await, 0);
 }
 
 async fn staff_account_changes_without_permission_are_forbidden(backend: Backend) {

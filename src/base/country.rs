@@ -7,6 +7,11 @@ use std::{fmt, str::FromStr};
 pub struct Country(iso_currency::Country);
 
 impl Country {
+    /// Returns all countries, ordered by code.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ('A'..='Z').flat_map(|first| ('A'..='Z').filter_map(move |second| Self::from_code(&format!("{first}{second}"))))
+    }
+
     /// Returns the English name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,6 +45,13 @@ impl FromStr for Country {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_countries_are_listed_once_in_order() {
+        let codes: Vec<_> = Country::all().map(|country| country.to_string()).collect();
+        assert!(codes.is_sorted() && codes.len() > 240, "{codes:?}");
+        assert!(["KE", "TZ", "UG", "US"].iter().all(|code| codes.iter().any(|listed| listed == code)));
+    }
 
     #[test]
     fn country_from_code_accepts_two_letters_only() {

@@ -36,8 +36,14 @@ pub fn normalize_phone_prefix(text: &str, country: Country) -> Option<String> {
     let Some(national) = digits.strip_prefix('0').filter(|_| !text.trim_start().starts_with('+')) else {
         return Some(format!("+{digits}"));
     };
-    let calling_code = phonenumber::metadata::DATABASE.by_id(&country.to_string())?.country_code();
-    Some(format!("+{calling_code}{national}"))
+    Some(format!("{}{national}", calling_code(country)?))
+}
+
+/// Returns the calling code of a country, such as `+254`; `None` if it has none.
+#[must_use]
+pub fn calling_code(country: Country) -> Option<String> {
+    let metadata = phonenumber::metadata::DATABASE.by_id(&country.to_string())?;
+    Some(format!("+{}", metadata.country_code()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use crate::{
     identity::account::MAX_NAME_CHARS,
 };
 
+/// Input fields that an address in any country must have, besides a name: a first name, a last name or a company.
+pub const REQUIRED_ADDRESS_FIELDS: [&str; 3] = ["line1", "city", "countryCode"];
+
 /// Postal address. Carts and orders store a copy as JSON with these field names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -132,5 +135,22 @@ impl PostalAddress {
     #[must_use]
     pub fn country(&self) -> Option<Country> {
         Country::from_code(&self.country_code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_address_fields_are_those_of_the_validation() {
+        let shop_country = Country::from_code("KE").expect("a country");
+        let error = PostalAddress::default()
+            .apply_patch(AddressPatch::default(), "input", shop_country)
+            .expect_err("an empty address");
+        let rejected = Error::into_public_errors(error).expect("user errors");
+        let fields: Vec<_> = rejected.iter().map(|error| error.field[1].as_str()).collect();
+        let (name, address_fields) = fields.split_last().expect("fields");
+        assert_eq!((address_fields, *name), (&REQUIRED_ADDRESS_FIELDS[..], "lastName"));
     }
 }

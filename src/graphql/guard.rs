@@ -15,6 +15,17 @@ impl Guard for RequirePermission {
     }
 }
 
+/// Requires any permission: staff, or an API key.
+#[derive(Debug, Clone, Copy)]
+pub struct RequireStaff;
+
+impl Guard for RequireStaff {
+    async fn check(&self, ctx: &Context<'_>) -> async_graphql::Result<()> {
+        request_context(ctx).caller.require_any_permission()?;
+        Ok(())
+    }
+}
+
 /// Requires a logged-in account.
 #[derive(Debug, Clone, Copy)]
 pub struct RequireLogin;

@@ -11,7 +11,7 @@ use async_graphql::MergedObject;
 
 /// Identity queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct IdentityQuery(api_key::ApiKeyQuery, oidc_login::LoginQuery);
+pub struct IdentityQuery(api_key::ApiKeyQuery);
 
 /// Identity mutations.
 #[derive(Debug, Default, MergedObject)]

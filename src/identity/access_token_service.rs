@@ -125,6 +125,7 @@ impl AccessTokenService {
         let access_token = self.issue_token(subject, now)?;
         Ok(SessionTokens {
             account_id: account.id,
+            session_id,
             access_token: access_token.token.into(),
             access_token_expires_at: access_token.expires_at,
             refresh_token,

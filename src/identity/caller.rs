@@ -75,6 +75,18 @@ impl Caller {
         Err(Error::user(PublicErrorCode::Forbidden, "", format!("This requires the permission {}.", permission.name())))
     }
 
+    /// Checks that the caller has any permission.
+    ///
+    /// # Errors
+    /// Returns `Unauthenticated` for anonymous callers and `Forbidden` for customers.
+    pub fn require_any_permission(self) -> Result<()> {
+        match self {
+            caller if caller.has_permissions() => Ok(()),
+            Self::Anonymous => Err(unauthenticated_error()),
+            _ => Err(Error::user(PublicErrorCode::Forbidden, "", "This is for staff.")),
+        }
+    }
+
     /// Returns the actor for the audit log.
     #[must_use]
     pub const fn actor(self) -> Actor {

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     account::{self, AccountInput, NewAccount},
     context::{IdentityContext, PASSWORD_METHOD},
-    entity::OneTimeTokenPurpose,
+    entity::{OneTimeTokenPurpose, account as account_row},
     one_time_token::{self, AccountEmailRequested},
     session::{self, SessionTokens},
 };
@@ -51,6 +51,38 @@ pub async fn register_customer(context: &IdentityContext<'_>, registration: Regi
         Ok(issued)
     });
     context.issue_tokens(registered.await?)
+}
+
+/// Data of a customer account that staff create.
+#[derive(Debug)]
+pub struct NewCustomer {
+    /// Email address; verified when the customer sets a password.
+    pub email: String,
+    /// First name; may be empty.
+    pub first_name: String,
+    /// Last name; may be empty.
+    pub last_name: String,
+    /// Language of notifications; `None` for the default language.
+    pub language: Option<LanguageCode>,
+}
+
+/// Creates a customer account without a password and, with local accounts, requests the email for setting one.
+///
+/// # Errors
+/// Returns all invalid fields together, or `AlreadyExists` if the email address is taken.
+pub async fn create_customer(context: &IdentityContext<'_>, customer: NewCustomer) -> Result<account_row::Model> {
+    let NewCustomer { email, first_name, last_name, language } = customer;
+    let input = AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: None };
+    let new_account = NewAccount { language, ..input.validate()? };
+    let created = context.db.write(async |tx| {
+        let account = account::create_account(tx, new_account).await?;
+        if context.config.local_accounts {
+            let purpose = OneTimeTokenPurpose::ResetPassword;
+            tx.emit_event(AccountEmailRequested { account: account.id, purpose }).await?;
+        }
+        Ok(account)
+    });
+    created.await
 }
 
 /// Counts a registration.

@@ -55,6 +55,8 @@ pub struct IssuedSession {
 pub struct SessionTokens {
     /// ID of the account.
     pub account_id: i64,
+    /// ID of the session.
+    pub session_id: i64,
     /// Access token.
     pub access_token: SecretString,
     /// Expiry of the access token.
@@ -261,6 +263,11 @@ pub async fn revoke_sessions(tx: &Tx, account_id: i64, session_id: Option<i64>) 
         .await?;
     }
     Ok(revoked_count)
+}
+
+/// Returns a session by its ID.
+pub async fn find_session(db: &impl ConnectionTrait, session_id: i64) -> Result<Option<session::Model>> {
+    Ok(session::Entity::find_by_id(session_id).one(db).await?)
 }
 
 /// Returns the active sessions of an account, most recently used first.

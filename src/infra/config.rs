@@ -33,7 +33,7 @@ pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use notification::{DeliveryMode, NotificationConfig};
 pub use server::{ServerConfig, ShutdownDelay};
-pub use shop::{AutoBool, ShopConfig, ShopMode, StockDisplay};
+pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 

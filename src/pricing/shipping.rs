@@ -14,11 +14,17 @@ impl shipping_method::Model {
         self.countries.split(' ').filter(|code| !code.is_empty())
     }
 
+    /// Returns whether the method delivers to a country.
+    #[must_use]
+    pub fn serves_country(&self, country: Country) -> bool {
+        let code = country.to_string();
+        self.countries.is_empty() || self.destinations().any(|destination| destination == code)
+    }
+
     /// Returns whether the method supports a country and a weight in grams.
     #[must_use]
     pub fn supports_shipment(&self, country: Country, grams: i64) -> bool {
-        let code = country.to_string();
-        let serves_country = self.countries.is_empty() || self.destinations().any(|destination| destination == code);
+        let serves_country = self.serves_country(country);
         let below_max_weight = self.max_weight_grams.is_none_or(|max| grams <= max);
         serves_country && below_max_weight && self.min_weight_grams.is_none_or(|min| min <= grams)
     }

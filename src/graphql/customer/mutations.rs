@@ -12,7 +12,10 @@ use crate::{
         input::{build_account_target, resolve_customer_id},
         payload::payload,
     },
-    identity::{Permission, account_admin},
+    identity::{
+        Permission, account_admin,
+        registration::{self, NewCustomer},
+    },
     privacy,
 };
 
@@ -37,6 +40,21 @@ impl From<CustomerUpdateInput> for ProfilePatch {
     }
 }
 
+/// Input for a new customer account.
+#[derive(Debug, InputObject)]
+pub struct CustomerCreateInput {
+    /// Email address, also the login name.
+    email: String,
+    /// First name, at most 100 characters.
+    #[graphql(default)]
+    first_name: String,
+    /// Last name, at most 100 characters.
+    #[graphql(default)]
+    last_name: String,
+    /// Language of notifications; defaults to the shop's language.
+    language: Option<LanguageCode>,
+}
+
 payload!(
     /// Payload of the customer mutations.
     CustomerPayload {
@@ -59,6 +77,19 @@ pub struct CustomerMutation;
 
 #[Object]
 impl CustomerMutation {
+    /// Creates a customer account without a password, for staff. The customer is emailed a token to set a password,
+    /// valid for one hour; `passwordResetRequest` sends another one.
+    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
+    async fn customer_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Customer account to create.")] input: CustomerCreateInput,
+    ) -> Result<Option<CustomerPayload>> {
+        let CustomerCreateInput { email, first_name, last_name, language } = input;
+        let customer = NewCustomer { email, first_name, last_name, language: language.map(Into::into) };
+        CustomerPayload::from_result(registration::create_customer(&request_context(ctx).identity(), customer).await)
+    }
+
     /// Updates name, phone and language of the caller or, for staff, of a customer.
     #[graphql(guard = "RequireLogin.or(RequirePermission(Permission::CustomerWrite))")]
     async fn customer_update(

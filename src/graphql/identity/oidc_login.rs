@@ -5,7 +5,10 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use super::session::{SessionPayload, finish_login};
 use crate::{
     base::Result,
-    graphql::{context::request_context, guard::Public},
+    graphql::{
+        context::{RequestContext, request_context},
+        guard::Public,
+    },
     identity::login,
 };
 
@@ -20,24 +23,12 @@ pub struct LoginProvider {
     login_path: String,
 }
 
-/// OpenID Connect queries.
-#[derive(Debug, Default)]
-pub struct LoginQuery;
-
-#[Object]
-impl LoginQuery {
-    /// Configured OpenID Connect providers.
-    async fn login_providers(&self, ctx: &Context<'_>) -> Vec<LoginProvider> {
-        let to_provider =
-            |name: &String| LoginProvider { name: name.clone(), login_path: format!("/auth/{name}/login") };
-        request_context(ctx)
-            .app_state
-            .external_token_verifier
-            .providers
-            .login_providers()
-            .map(|provider| to_provider(&provider.name))
-            .collect()
-    }
+/// Lists the configured OpenID Connect providers.
+#[must_use]
+pub fn list_login_providers(context: &RequestContext) -> Vec<LoginProvider> {
+    let to_provider = |name: &String| LoginProvider { name: name.clone(), login_path: format!("/auth/{name}/login") };
+    let providers = &context.app_state.external_token_verifier.providers;
+    providers.login_providers().map(|provider| to_provider(&provider.name)).collect()
 }
 
 /// OpenID Connect mutations.

@@ -7,10 +7,14 @@ use secrecy::ExposeSecret;
 use crate::{
     base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     cart,
+    customer::OwnerScope,
     graphql::{
+        cart::{CART_COST, Cart},
         context::{RequestContext, request_context},
+        customer::Customer,
         guard::{Public, RequireLogin},
-        payload::payload,
+        loader::CustomerKey,
+        payload::{UserError, payload, split_user_errors},
     },
     identity::{
         Caller, entity,
@@ -37,6 +41,7 @@ impl From<SessionTokens> for Tokens {
     fn from(tokens: SessionTokens) -> Self {
         let SessionTokens {
             account_id: _,
+            session_id: _,
             access_token,
             access_token_expires_at,
             refresh_token,
@@ -51,13 +56,70 @@ impl From<SessionTokens> for Tokens {
     }
 }
 
-payload!(
-    /// Payload of the login and token mutations.
-    SessionPayload {
-        /// Issued tokens; null if the request was rejected.
-        tokens: Tokens
+/// Payload of the login and token mutations.
+#[derive(Debug)]
+pub struct SessionPayload {
+    /// Owner of the issued tokens; `None` if the request was rejected.
+    owner: Option<TokenOwner>,
+    tokens: Option<Tokens>,
+    user_errors: Vec<UserError>,
+}
+
+/// Account and session of issued tokens.
+#[derive(Debug, Clone, Copy)]
+struct TokenOwner {
+    account_id: i64,
+    session_id: i64,
+}
+
+impl SessionPayload {
+    /// Creates the payload from a result.
+    ///
+    /// # Errors
+    /// Returns errors that the caller cannot correct.
+    pub fn from_result(result: Result<SessionTokens>) -> Result<Option<Self>> {
+        let (tokens, user_errors) = split_user_errors(result)?;
+        let owner =
+            tokens.as_ref().map(|tokens| TokenOwner { account_id: tokens.account_id, session_id: tokens.session_id });
+        Ok(Some(Self { owner, tokens: tokens.map(Tokens::from), user_errors }))
     }
-);
+}
+
+/// Payload of the login and token mutations.
+#[Object]
+impl SessionPayload {
+    /// Issued tokens; null if the request was rejected.
+    async fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
+    }
+
+    /// Account of the session; null if the request was rejected. Its fields `cart`, `orders` and `sessions` need a
+    /// request with the new access token.
+    async fn customer(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+        let Some(TokenOwner { account_id, .. }) = self.owner else { return Ok(None) };
+        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
+        Ok(request_context(ctx).load(key).await?.map(Customer::from))
+    }
+
+    /// Open cart of the account, after the merge of the guest cart; null if there is none or the request was rejected.
+    #[graphql(complexity = "CART_COST + child_complexity")]
+    async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
+        let Some(TokenOwner { account_id, .. }) = self.owner else { return Ok(None) };
+        Ok(cart::find_open_cart(&request_context(ctx).db, account_id).await?.map(Cart::from))
+    }
+
+    /// Session of the tokens; null if the request was rejected.
+    async fn session(&self, ctx: &Context<'_>) -> Result<Option<Session>> {
+        let Some(TokenOwner { session_id, .. }) = self.owner else { return Ok(None) };
+        let row = session::find_session(&request_context(ctx).db, session_id).await?;
+        Ok(row.map(|row| Session { row, is_current: true }))
+    }
+
+    /// Errors that the caller can correct; empty on success.
+    async fn user_errors(&self) -> &[UserError] {
+        &self.user_errors
+    }
+}
 
 payload!(
     /// Payload of the logout mutations.
@@ -69,56 +131,60 @@ payload!(
 
 /// Login session.
 #[derive(Debug)]
-pub struct Session(entity::session::Model);
+pub struct Session {
+    row: entity::session::Model,
+    is_current: bool,
+}
 
 /// Login session.
 #[Object]
 impl Session {
     /// Global ID.
     async fn id(&self) -> ID {
-        GlobalId::new(NodeType::Session, self.0.id).encode().into()
+        GlobalId::new(NodeType::Session, self.row.id).encode().into()
     }
 
     /// Login method: `password` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
-        &self.0.auth_method
+        &self.row.auth_method
     }
 
     /// User agent of the client at login.
     async fn user_agent(&self) -> &str {
-        &self.0.user_agent
+        &self.row.user_agent
     }
 
     /// IP address at login.
     async fn address(&self) -> &str {
-        &self.0.ip_address
+        &self.row.ip_address
     }
 
     /// Login time.
     async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+        self.row.created_at
     }
 
     /// Time of the last token issue.
     async fn used_at(&self) -> DateTime<Utc> {
-        self.0.last_used_at
+        self.row.last_used_at
     }
 
     /// Expiry time, unless it is refreshed before.
     async fn expires_at(&self) -> DateTime<Utc> {
-        self.0.expires_at
+        self.row.expires_at
     }
 
-    /// Whether this is the session of the current request.
-    async fn current(&self, ctx: &Context<'_>) -> bool {
-        matches!(request_context(ctx).caller, Caller::User { session_id, .. } if session_id == Some(self.0.id))
+    /// Whether this is the session of the current request, or the one that the mutation has opened.
+    async fn current(&self) -> bool {
+        self.is_current
     }
 }
 
 /// Lists the active sessions of an account, last used first.
 pub async fn list_sessions(context: &RequestContext, account_id: i64) -> Result<Vec<Session>> {
     let rows = session::list_active_sessions(&context.db, account_id, context.db.now()).await?;
-    Ok(rows.into_iter().map(Session).collect())
+    let is_current = |row: &entity::session::Model| matches!(context.caller, Caller::User { session_id, .. } if session_id == Some(row.id));
+    Ok(rows.into_iter().map(|row| Session { is_current: is_current(&row), row }).collect())
 }
 
 /// Input of a customer registration.

@@ -4,13 +4,13 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::role::AccountRole;
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{Error, GlobalId, Result, global_id::NodeType},
     graphql::{
         context::request_context, customer::mutations::CustomerPayload, guard::RequirePermission,
         input::build_account_target,
     },
     identity::{
-        Permission,
+        Permission, Role,
         account_admin::{self, NewStaffAccount},
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 pub struct StaffCreateInput {
     /// Email address, also the login name.
     email: String,
-    /// Role of the account.
+    /// Role of the account; not `CUSTOMER`.
     role: AccountRole,
     /// First name, at most 100 characters.
     #[graphql(default)]
@@ -38,7 +38,7 @@ pub struct StaffMutation;
 
 #[Object]
 impl StaffMutation {
-    /// Creates a staff account.
+    /// Creates a staff account. The role `CUSTOMER` is rejected: use `customerCreate`.
     #[graphql(guard = "RequirePermission(Permission::StaffWrite)")]
     async fn staff_create(
         &self,
@@ -50,9 +50,13 @@ impl StaffMutation {
         let new_account =
             NewStaffAccount { email, role: role.into(), first_name, last_name, password: password.map(Into::into) };
         let hash_pool = &context.app_state.password_hasher;
-        CustomerPayload::from_result(
-            account_admin::create_staff_account(&context.db, hash_pool, Some(context.caller), new_account).await,
-        )
+        let created = async {
+            if new_account.role == Role::Customer {
+                return Err(Error::bad_input("input.role", "this creates staff; use customerCreate for a customer"));
+            }
+            account_admin::create_staff_account(&context.db, hash_pool, Some(context.caller), new_account).await
+        };
+        CustomerPayload::from_result(created.await)
     }
 
     /// Changes the role of an account and revokes its sessions. The last admin cannot be demoted.

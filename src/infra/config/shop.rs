@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono_tz::Tz;
+use email_address::EmailAddress;
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
@@ -29,6 +30,12 @@ pub struct ShopConfig {
     /// The default language of notifications.
     #[serde(deserialize_with = "deserialize_parsed")]
     pub language: LanguageCode,
+    /// The contact email address; empty for none.
+    pub contact_email: String,
+    /// The URL of the logo; empty for none.
+    pub logo_url: String,
+    /// The policies, each as `NAME=URL`.
+    pub policies: Vec<String>,
     /// Development or production.
     #[serde(deserialize_with = "deserialize_parsed")]
     pub mode: ShopMode,
@@ -37,14 +44,6 @@ pub struct ShopConfig {
     pub stock_display: StockDisplay,
     /// The largest displayed quantity with `StockDisplay::Capped`.
     pub stock_display_cap: u32,
-}
-
-impl ShopConfig {
-    /// Validates the settings.
-    pub(super) fn validate(&self) -> Result<(), String> {
-        one_line_of_text("shop.name", &self.name)?;
-        within("shop.stock_display_cap", self.stock_display_cap, 1..=1_000_000)
-    }
 }
 
 /// How available quantities are displayed to shoppers.
@@ -69,6 +68,48 @@ impl FromStr for StockDisplay {
             _ => Err("it must be exact, capped or hidden"),
         }
     }
+}
+
+/// A policy of the shop, such as its terms of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShopPolicy<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The URL of its page.
+    pub url: &'a str,
+}
+
+impl ShopConfig {
+    /// Returns the policies in the configured order.
+    pub fn policies(&self) -> impl Iterator<Item = ShopPolicy<'_>> {
+        self.policies.iter().filter_map(|line| parse_policy(line))
+    }
+
+    /// Validates the settings.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        one_line_of_text("shop.name", &self.name)?;
+        within("shop.stock_display_cap", self.stock_display_cap, 1..=1_000_000)?;
+        if !self.contact_email.is_empty() && !EmailAddress::is_valid(&self.contact_email) {
+            return Err(format!("shop.contact_email: `{}` is not an email address", self.contact_email));
+        }
+        if !self.logo_url.is_empty() && !is_web_url(&self.logo_url) {
+            return Err(format!("shop.logo_url: `{}` is not a URL; write https://HOST/PATH", self.logo_url));
+        }
+        match self.policies.iter().find(|line| parse_policy(line).is_none()) {
+            Some(line) => Err(format!("shop.policies: `{line}` is invalid; write NAME=https://HOST/PATH")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_policy(line: &str) -> Option<ShopPolicy<'_>> {
+    let (name, url) = line.split_once('=')?;
+    let policy = ShopPolicy { name: name.trim(), url: url.trim() };
+    (!policy.name.is_empty() && is_web_url(policy.url)).then_some(policy)
+}
+
+fn is_web_url(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
 }
 
 /// The mode of the shop.
