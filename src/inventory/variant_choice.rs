@@ -24,11 +24,12 @@ pub struct VariantChoice {
 impl VariantChoice {
     /// Returns whether it has all the options, whose names and values are normalized.
     fn has_options(&self, options: &[VariantOption]) -> bool {
-        options.iter().all(|wanted| {
-            let is_wanted = |option: &VariantOption| {
-                text::normalize_text(&option.name) == wanted.name && text::normalize_text(&option.value) == wanted.value
+        options.iter().all(|selected| {
+            let is_selected = |option: &VariantOption| {
+                text::normalize_text(&option.name) == selected.name
+                    && text::normalize_text(&option.value) == selected.value
             };
-            self.options.iter().any(is_wanted)
+            self.options.iter().any(is_selected)
         })
     }
 }

@@ -232,6 +232,7 @@ impl Product {
 
     /// Variants, in order, as pages.
     #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
+    #[expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
     async fn variant_connection(
         &self,
         ctx: &Context<'_>,
