@@ -96,7 +96,7 @@ impl Customer {
 
     /// Language of notifications: the customer's choice, or the shop's default.
     async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
-        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language).into()
+        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)
     }
 
     /// Notification preferences for all configurable events.

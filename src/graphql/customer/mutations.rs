@@ -86,7 +86,7 @@ impl CustomerMutation {
         #[graphql(desc = "Customer account to create.")] input: CustomerCreateInput,
     ) -> Result<Option<CustomerPayload>> {
         let CustomerCreateInput { email, first_name, last_name, language } = input;
-        let customer = NewCustomer { email, first_name, last_name, language: language.map(Into::into) };
+        let customer = NewCustomer { email, first_name, last_name, language };
         CustomerPayload::from_result(registration::create_customer(&request_context(ctx).identity(), customer).await)
     }
 

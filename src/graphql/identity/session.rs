@@ -235,7 +235,7 @@ impl SessionMutation {
     ) -> Result<Option<SessionPayload>> {
         let context = request_context(ctx);
         let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
-        let (password, language) = (password.into(), language.map(Into::into));
+        let (password, language) = (password.into(), language);
         let registration = Registration { email, password, first_name, last_name, language };
         let registered = registration::register_customer(&context.identity(), registration).await;
         finish_login(context, registered, cart_id).await

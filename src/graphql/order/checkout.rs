@@ -223,7 +223,7 @@ impl CheckoutDetailsInput {
             buyer: BuyerDetails {
                 email,
                 phone,
-                language: language.map(Into::into),
+                language,
                 shipping_address: shipping_input,
                 billing_address: billing_input,
             },
