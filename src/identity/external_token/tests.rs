@@ -68,16 +68,16 @@ fn invalid_token_is_rejected_with_its_reason() {
     for (name, value, reason) in [
         ("iss", json!("https://id.example/realms/other"), "issuer"),
         ("iss", json!(null), "issuer"),
-        ("aud", json!("another"), "not for"),
-        ("aud", json!(["account"]), "not for"),
-        ("aud", json!(null), "not for"),
-        ("exp", json!(1_799_999_970), "ended"),
-        ("exp", json!("1800000100"), "no moment"),
-        ("exp", json!(1e300), "no moment"),
-        ("exp", json!(i64::MAX), "no moment"),
-        ("nbf", json!(1_800_000_031), "begins"),
-        ("iat", json!(1_800_000_031), "begins"),
-        ("nbf", json!(i64::MIN), "no moment"),
+        ("aud", json!("another"), "audience"),
+        ("aud", json!(["account"]), "audience"),
+        ("aud", json!(null), "audience"),
+        ("exp", json!(1_799_999_970), "expired"),
+        ("exp", json!("1800000100"), "not a valid time"),
+        ("exp", json!(1e300), "not a valid time"),
+        ("exp", json!(i64::MAX), "not a valid time"),
+        ("nbf", json!(1_800_000_031), "not valid before"),
+        ("iat", json!(1_800_000_031), "not valid before"),
+        ("nbf", json!(i64::MIN), "not a valid time"),
         ("typ", json!("ID"), "not an access token"),
         ("typ", json!("Refresh"), "not an access token"),
         ("cnf", json!({ "jkt": "x" }), "bound"),
@@ -87,9 +87,7 @@ fn invalid_token_is_rejected_with_its_reason() {
     }
     let mut claims_without_expiry = claims_with("sub", json!("s"));
     claims_without_expiry.remove("exp");
-    assert!(
-        rejection_reason(validate_claims(&claims_without_expiry, &provider_config(), now())).contains("never ends")
-    );
+    assert!(rejection_reason(validate_claims(&claims_without_expiry, &provider_config(), now())).contains("no expiry"));
 }
 
 #[test]
@@ -112,8 +110,8 @@ fn key_id_is_required_and_embedded_keys_are_rejected() {
     for name in ["jku", "jwk", "x5u", "x5c", "crit"] {
         assert!(rejection_reason(read_key_id(&json_object(json!({ "kid": "k", name: "x" })))).contains(name));
     }
-    assert!(rejection_reason(read_key_id(&json_object(json!({ "alg": "RS256" })))).contains("does not name its key"));
-    assert!(rejection_reason(read_key_id(&json_object(json!({ "kid": 5 })))).contains("does not name its key"));
+    assert!(rejection_reason(read_key_id(&json_object(json!({ "alg": "RS256" })))).contains("no key id"));
+    assert!(rejection_reason(read_key_id(&json_object(json!({ "kid": 5 })))).contains("no key id"));
     assert!(
         rejection_reason(read_key_id(&json_object(json!({ "kid": "k", "typ": "logout+jwt" })))).contains("logout+jwt")
     );
