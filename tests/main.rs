@@ -34,6 +34,7 @@ mod captures;
 mod checkout_end_to_end;
 mod cart_pricing;
 mod shipping_and_tax;
+mod shop;
 mod query_counts;
 mod batched_lists;
 mod login;
@@ -123,6 +124,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("checkout_end_to_end", checkout_end_to_end::test_cases()),
         ("cart_pricing", cart_pricing::test_cases()),
         ("shipping_and_tax", shipping_and_tax::test_cases()),
+        ("shop", shop::test_cases()),
         ("query_counts", query_counts::test_cases()),
         ("batched_lists", batched_lists::test_cases()),
         ("login", login::test_cases()),

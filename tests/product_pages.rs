@@ -16,12 +16,12 @@ integration_tests![
     category_page_is_filtered_sorted_and_paged_by_slug,
     categories_of_list_and_filter_are_combined,
     variant_is_selected_by_its_options,
-    option_values_tell_what_can_be_bought,
+    option_values_show_which_variants_are_available,
     variants_are_paged_in_both_directions,
     variant_by_id_sku_or_barcode_is_found,
     products_are_found_by_ids_slugs_and_skus,
     displayed_quantity_follows_the_setting,
-    availability_tells_untracked_backorderable_and_low_stock,
+    availability_shows_untracked_backorderable_and_low_stock,
     image_sizes_are_added_to_own_media_only,
 ];
 
@@ -118,7 +118,7 @@ async fn variant_is_selected_by_its_options(backend: Backend) {
     assert_eq!(simple.data_at("/product/variant/name"), "Default");
 }
 
-async fn option_values_tell_what_can_be_bought(backend: Backend) {
+async fn option_values_show_which_variants_are_available(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     app.execute_sql(
         "UPDATE inventory_level SET on_hand = reserved
@@ -253,7 +253,7 @@ async fn displayed_quantity_follows_the_setting(backend: Backend) {
     }
 }
 
-async fn availability_tells_untracked_backorderable_and_low_stock(backend: Backend) {
+async fn availability_shows_untracked_backorderable_and_low_stock(backend: Backend) {
     let app = TestApp::start(backend).await;
     let base = simple_product("bag", "Bag", 100);
     let sized = |(size, on_hand): (&str, Patch<i64>)| VariantPatch {

@@ -145,9 +145,20 @@ mod tests {
     #[test]
     fn required_address_fields_are_those_of_the_validation() {
         let shop_country = Country::from_code("KE").expect("a country");
-        let error = PostalAddress::default()
-            .apply_patch(AddressPatch::default(), "input", shop_country)
-            .expect_err("an empty address");
+        let empty = || Patch::Set(String::new());
+        let patch = AddressPatch {
+            first_name: empty(),
+            last_name: empty(),
+            company: empty(),
+            line1: empty(),
+            line2: empty(),
+            city: empty(),
+            region: empty(),
+            postal_code: empty(),
+            country_code: empty(),
+            phone: empty(),
+        };
+        let error = PostalAddress::default().apply_patch(patch, "input", shop_country).expect_err("an empty address");
         let rejected = Error::into_public_errors(error).expect("user errors");
         let fields: Vec<_> = rejected.iter().map(|error| error.field[1].as_str()).collect();
         let (name, address_fields) = fields.split_last().expect("fields");

@@ -117,10 +117,10 @@ fn brackets_in_strings_and_comments_are_not_counted() {
 #[test]
 fn input_objects_are_validated_by_specification() {
     let accepted = [
-        "{ products(filter: { search: \"a\", tags: [\"a\"] }) { nodes { id } } }",
+        "{ products(filter: { search: \"a\", vendors: [\"a\"] }) { nodes { id } } }",
         "query ($v: Boolean = true) { shop @include(if: $v) { name } }",
-        "query ($v: [String!]) { products(filter: { tags: $v }) { nodes { id } } }",
-        "query ($v: String!) { products(filter: { tags: [$v] }) { nodes { id } } }",
+        "query ($v: [String!]) { products(filter: { vendors: $v }) { nodes { id } } }",
+        "query ($v: String!) { products(filter: { vendors: [$v] }) { nodes { id } } }",
         "query ($v: ID!) { nodes(ids: [$v]) { id } }",
         "query ($v: ProductSortField!) { products(sort: { field: $v }) { nodes { id } } }",
         "{ a: nodes(ids: [\"a\"]) { id } b: nodes(ids: [\"a\", \"b\"]) { id } }",
@@ -135,7 +135,7 @@ fn input_objects_are_validated_by_specification() {
         "query ($v: String) { products(filter: $v) { nodes { id } } }",
         "query ($v: String!) { products(sort: { field: $v }) { nodes { id } } }",
         "query ($v: [ID!]) { products(filter: { search: $v }) { nodes { id } } }",
-        "query ($v: String!) { products(filter: { tags: $v }) { nodes { id } } }",
+        "query ($v: String!) { products(filter: { vendors: $v }) { nodes { id } } }",
         "query ($v: ID) { nodes(ids: [$v]) { id } }",
         "query ($v: ID!) { nodes(ids: $v) { id } }",
         "query ($v: [ID]!) { nodes(ids: $v) { id } }",
