@@ -90,6 +90,7 @@ mod frozen_instance;
 mod connections;
 mod disconnects;
 mod startup;
+mod storefront;
 mod settings;
 
 use std::process::ExitCode;
@@ -181,6 +182,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("connections", connections::test_cases()),
         ("disconnects", disconnects::test_cases()),
         ("startup", startup::test_cases()),
+        ("storefront", storefront::test_cases()),
     ]
 }
 
