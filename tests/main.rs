@@ -16,6 +16,7 @@ mod cart;
 mod cart_merge;
 mod cart_retention;
 mod cart_answers;
+mod cart_lines;
 mod checkout;
 mod payments;
 mod refunds;

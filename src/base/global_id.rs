@@ -17,6 +17,8 @@ pub enum NodeType {
     Location,
     /// A stock movement.
     StockMovement,
+    /// A line of a cart.
+    CartLine,
     /// An order.
     Order,
     /// A line of an order.
@@ -48,12 +50,13 @@ pub enum NodeType {
 }
 
 impl NodeType {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Category,
         Self::Product,
         Self::Variant,
         Self::Location,
         Self::StockMovement,
+        Self::CartLine,
         Self::Order,
         Self::OrderLine,
         Self::Fulfillment,
@@ -85,6 +88,7 @@ impl NodeType {
             Self::Variant => "ProductVariant",
             Self::Location => "Location",
             Self::StockMovement => "StockMovement",
+            Self::CartLine => "CartLine",
             Self::Order => "Order",
             Self::OrderLine => "OrderLine",
             Self::Fulfillment => "Fulfillment",

@@ -1,6 +1,7 @@
 //! Carts with server-side pricing.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
+pub mod attributes;
 pub mod data;
 pub mod line;
 pub mod problem;
@@ -83,11 +84,11 @@ impl Cart {
         let context = request_context(ctx);
         let contents = self.0.load_contents(context).await?;
         context.charge_list_values(ctx, contents.lines.len())?;
-        let lines = contents.lines.iter().filter_map(|line| Some((*line, contents.variants.get(&line.variant_id)?)));
+        let lines = contents.lines.iter().filter_map(|line| Some((line, contents.variants.get(&line.variant_id)?)));
         let to_line = |(index, (line, sellable_variant))| CartLine {
             cart: Arc::clone(&self.0),
             index,
-            line,
+            line: line.clone(),
             sellable_variant: Clone::clone(sellable_variant),
         };
         Ok(lines.enumerate().map(to_line).collect())
