@@ -158,7 +158,7 @@ async fn facets_requested_twice_are_computed_once(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     let facets = "vendors(first: 3) { value count } all: vendors { value count } tags(first: 1) { value }
         options(first: 1) { name values { value } } every: options { name values { value } }
-        categories(first: 1) { count } roots: categories { count } priceRanges { min } twice: priceRanges { min }";
+        categories(first: 1) { count } roots: categories { count } priceRanges { count } twice: priceRanges { count }";
     let query = format!(
         "{{ products(first: 0) {{ a: facets {{ {facets} }} b: facets {{ {facets} }} x: totalCount y: totalCount }} }}"
     );

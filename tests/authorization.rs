@@ -15,7 +15,32 @@ integration_tests![
     restricted_queries_without_permission_are_rejected,
     staff_mutations_by_a_customer_are_forbidden,
     mutations_on_data_of_another_customer_are_rejected,
+    failed_mutation_keeps_the_results_of_the_others,
+    field_without_permission_keeps_its_object,
 ];
+
+async fn failed_mutation_keeps_the_results_of_the_others(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let query =
+        "mutation { cartCreate { cart { id } } apiKeyRevoke(id: \"x\") { apiKey { id } } logout { sessionsEnded } }";
+    let response = app.query(query).await;
+    assert!(response.body["data"]["cartCreate"]["cart"]["id"].is_string(), "{}", response.body);
+    let rejected = |name: &str| response.body["data"].get(name).is_some_and(Value::is_null);
+    assert!(rejected("apiKeyRevoke") && rejected("logout"), "{}", response.body);
+    let paths = response.body["errors"].as_array().expect("errors").iter().map(|error| error["path"].clone());
+    assert_eq!(paths.collect::<Vec<_>>(), [json!(["apiKeyRevoke"]), json!(["logout"])]);
+}
+
+async fn field_without_permission_keeps_its_object(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    app.create_product("mug", 100, Some(5)).await;
+    let query = "{ jobs { nodes { id } } product(slug: \"mug\") { name variants { sku stockLevels { onHand } } } }";
+    let response = app.query(query).await;
+    let expected = json!({ "jobs": null,
+        "product": { "name": "mug", "variants": [{ "sku": "MUG", "stockLevels": null }] } });
+    assert_eq!(response.body["data"], expected, "{}", response.body);
+    assert_eq!(response.body["errors"].as_array().map(Vec::len), Some(2), "{}", response.body);
+}
 
 /// Mutations available to anonymous callers.
 const PUBLIC_MUTATIONS: [&str; 19] = [

@@ -176,8 +176,9 @@ async fn product_options_are_renamed_reordered_and_added(backend: Backend) {
     let changed = app.query_as(&admin, update, json!({ "id": variant, "input": input })).await;
     let expected = json!({ "stockQuantity": 0, "inStock": false, "price": "3.50", "product": { "price": "3.50", "inStock": true } });
     assert_eq!(changed.data_at("/productVariantUpdate/variant"), &expected);
-    let delete = "mutation($id: ID!) { productVariantDelete(id: $id) { product { variants { id sku } } userErrors { code field } } }";
+    let delete = "mutation($id: ID!) { productVariantDelete(id: $id) { deletedId product { variants { id sku } } userErrors { code field } } }";
     let variants_left = app.query_as(&admin, delete, json!({ "id": variant })).await;
+    assert_eq!(variants_left.data_at("/productVariantDelete/deletedId"), &json!(variant));
     let variants_left =
         variants_left.data_at("/productVariantDelete/product/variants").as_array().expect("a list").clone();
     assert_eq!(variants_left.len(), 2);
@@ -270,7 +271,7 @@ async fn bulk_upsert_statement_count_is_independent_of_row_count(backend: Backen
     let mut mixed_rows = rows(500..503, "3");
     mixed_rows[1]["price"] = json!("-3");
     mixed_rows[2]["sku"] = json!("P7");
-    let expected = ["VALIDATION_ERROR input.1.price", "ALREADY_EXISTS input.2.sku"];
+    let expected = ["VALIDATION_ERROR products.1.price", "ALREADY_EXISTS products.2.sku"];
     let none = app.query_as(&admin, upsert, json!({ "input": mixed_rows, "atomic": true })).await;
     assert_eq!(
         (format_user_errors(&none, "productsUpsert"), none.data_at("/productsUpsert/created")),

@@ -173,10 +173,12 @@ async fn product_returns_every_field(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     let response = app.query("{ product(slug: \"linen-shirt\") {
         sku name slug description descriptionHtml vendor tags status featured category { slug } price salePrice
-        priceRange { min max currency } currency image images { url alt } inStock stockQuantity options { name values }
+        priceRange { min { amount currency } max { amount } } currency image images { url alt }
+        featuredImage { url } inStock stockQuantity availability { available quantity backorderable low }
+        options { name values optionValues { name available firstAvailableVariant { sku } } }
         createdAt updatedAt variants {
             sku name product { slug } price salePrice currency saleStartsAt saleEndsAt options { name value } inStock stockQuantity
-            weightGrams barcode image createdAt updatedAt
+            weightGrams barcode image { url } availability { available quantity backorderable low } createdAt updatedAt
         } } }").await;
     let text = "A loose collarless shirt for hot afternoons. It creases; that is the point.";
     let timestamp = "2026-11-01T09:00:00+00:00";
@@ -185,17 +187,29 @@ async fn product_returns_every_field(backend: Backend) {
             "sku": sku, "name": format!("{size} / {color}"), "product": { "slug": "linen-shirt" }, "price": "4500.00",
             "salePrice": "3800.00", "currency": "KES", "saleStartsAt": null, "saleEndsAt": null,
             "options": [{ "name": "Size", "value": size }, { "name": "Colour", "value": color }],
-            "inStock": stock > 0, "stockQuantity": stock, "weightGrams": grams, "barcode": null, "image": null,
+            "inStock": stock > 0, "stockQuantity": stock,
+            "availability": { "available": stock > 0, "quantity": stock, "backorderable": false, "low": false }, "weightGrams": grams, "barcode": null, "image": null,
             "createdAt": timestamp, "updatedAt": timestamp,
         })
     };
+    let option_value =
+        |name: &str, sku: &str| json!({ "name": name, "available": true, "firstAvailableVariant": { "sku": sku } });
     let expected = json!({
         "sku": "SHI-LIN-M-WHT", "name": "Lamu Linen Shirt", "slug": "linen-shirt", "description": text,
         "descriptionHtml": format!("<p>{text}</p>"), "vendor": "Kariokor Tailors", "tags": ["coast", "linen"],
         "status": "ACTIVE", "featured": false, "category": { "slug": "shirts" }, "price": "4500.00",
-        "salePrice": "3800.00", "priceRange": { "min": "3800.00", "max": "3800.00", "currency": "KES" },
-        "currency": "KES", "image": null, "images": [], "inStock": true, "stockQuantity": 28,
-        "options": [{ "name": "Size", "values": ["M", "L"] }, { "name": "Colour", "values": ["White", "Sand"] }],
+        "salePrice": "3800.00",
+        "priceRange": { "min": { "amount": "3800.00", "currency": "KES" }, "max": { "amount": "3800.00" } },
+        "currency": "KES", "image": null, "images": [], "featuredImage": null, "inStock": true, "stockQuantity": 28,
+        "availability": { "available": true, "quantity": 28, "backorderable": false, "low": false },
+        "options": [
+            { "name": "Size", "values": ["M", "L"], "optionValues": [
+                option_value("M", "SHI-LIN-M-WHT"), option_value("L", "SHI-LIN-L-WHT"),
+            ] },
+            { "name": "Colour", "values": ["White", "Sand"], "optionValues": [
+                option_value("White", "SHI-LIN-M-WHT"), option_value("Sand", "SHI-LIN-M-SND"),
+            ] },
+        ],
         "createdAt": timestamp, "updatedAt": timestamp,
         "variants": [
             variant("SHI-LIN-M-WHT", "M", "White", (9, 210)), variant("SHI-LIN-M-SND", "M", "Sand", (12, 210)),

@@ -184,7 +184,7 @@ fn random_tokens() -> impl Strategy<Value = String> {
 /// Returns valid documents with pieces removed, duplicated and moved.
 fn mutated_documents() -> impl Strategy<Value = String> {
     const VALID_DOCUMENTS: [&str; 5] = [
-        "query Q($f: Int = 3, $s: String, $on: Boolean = true) { products(first: $f, filter: { search: $s, tags: [\"a\"] }) \
+        "query Q($f: Int = 3, $s: String, $on: Boolean = true) { products(first: $f, filter: { search: $s, tags: { any: [\"a\"] } }) \
          { totalCount nodes { id ...P @include(if: $on) } } } fragment P on Product { name category { name } }",
         "{ nodes(ids: [\"a\", \"b\"]) { __typename ... on Product { sku } ... on Category { slug } } }",
         "mutation { cartCreate(input: { lines: [{ variantId: \"a\", quantity: 1 }] }) { cart { id } userErrors { code } } }",

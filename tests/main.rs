@@ -11,6 +11,7 @@ mod entities;
 mod fuzz_documents;
 mod schema;
 mod catalog_queries;
+mod product_pages;
 mod product_pricing;
 mod cart;
 mod cart_merge;
@@ -100,6 +101,7 @@ use support::{Backend, TestCase};
 fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
     vec![
         ("catalog_queries", catalog_queries::test_cases()),
+        ("product_pages", product_pages::test_cases()),
         ("product_pricing", product_pricing::test_cases()),
         ("cart", cart::test_cases()),
         ("cart_merge", cart_merge::test_cases()),

@@ -31,7 +31,7 @@ const FILTERED_PRODUCTS: &str = "query($filter: ProductFilter) { products(first:
     nodes { slug }
     facets {
         categories(first: 100) { category { name } count }
-        priceRanges { min max count }
+        priceRanges { min { amount currency } max { amount } count }
         vendors(first: 100) { value count }
         tags(first: 100) { value count }
         options(first: 100) { name values { value count } }
@@ -110,7 +110,8 @@ fn assert_price_ranges(ranges: &Value, products: &[&ModelProduct], context: &Val
     let amount = |value: &Value| value.as_str().map(|text| text.parse::<Decimal>().expect("an amount"));
     let (mut total, mut from) = (0, Decimal::ZERO);
     for range in ranges {
-        let (min, max) = (amount(&range["min"]).expect("a minimum"), amount(&range["max"]));
+        let (min, max) = (amount(&range["min"]["amount"]).expect("a minimum"), amount(&range["max"]["amount"]));
+        assert_eq!(range["min"]["currency"], "KES");
         assert!(min >= from && max.is_none_or(|max| max > min), "{ranges:?}");
         let within = |product: &&&ModelProduct| product.price >= min && max.is_none_or(|max| product.price < max);
         assert_eq!(range["count"], json!(products.iter().filter(within).count()), "{range} of {context}");
@@ -180,6 +181,15 @@ async fn each_filter_matches_the_model(backend: Backend) {
         &ModelFilter { tags: vec!["ReTouched".into(), products[1].tags[0].clone()], ..ModelFilter::default() },
     )
     .await;
+    let (tag, other_tag) = (products[1].tags[0].to_uppercase(), products[1].tags[1].clone());
+    for filter in [
+        ModelFilter { all_tags: vec![tag.clone(), other_tag.clone(), tag.clone()], ..ModelFilter::default() },
+        ModelFilter { all_tags: vec![tag.clone(), "nothing".into()], ..ModelFilter::default() },
+        ModelFilter { excluded_tags: vec![tag.clone(), "nothing".into()], ..ModelFilter::default() },
+        ModelFilter { tags: vec![tag], excluded_tags: vec![other_tag], ..ModelFilter::default() },
+    ] {
+        assert_matches_model(&app, &products, &filter).await;
+    }
     for time in [
         products[30].created_at,
         products[60].created_at,
@@ -294,7 +304,13 @@ async fn filter_over_a_limit_names_the_field(backend: Backend) {
     let option = |count: usize| json!({ "name": "Size", "values": generate_values(count) });
     let cases = [
         (json!({ "vendors": generate_values(101) }), "filter.vendors"),
-        (json!({ "tags": generate_values(101) }), "filter.tags"),
+        (json!({ "tags": { "any": generate_values(101) } }), "filter.tags.any"),
+        (json!({ "tags": { "all": generate_values(101) } }), "filter.tags.all"),
+        (json!({ "tags": { "none": generate_values(101) } }), "filter.tags.none"),
+        (json!({ "slugs": generate_values(101) }), "filter.slugs"),
+        (json!({ "skus": generate_values(101) }), "filter.skus"),
+        (json!({ "ids": vec![product.data_at("/product/id"); 101] }), "filter.ids"),
+        (json!({ "ids": ["garbage"] }), "filter.ids"),
         (json!({ "options": vec![option(1); 11] }), "filter.options"),
         (json!({ "options": [option(101)] }), "filter.options.values"),
         (json!({ "price": { "min": "10", "max": "9.99" } }), "filter.price"),
@@ -303,15 +319,16 @@ async fn filter_over_a_limit_names_the_field(backend: Backend) {
         (json!({ "price": { "max": "10000000000000.01" } }), "filter.price.max"),
         (json!({ "createdAt": { "to": "+20000-01-01T00:00:00Z" } }), "filter.createdAt"),
         (json!({ "updatedAt": { "from": "-0001-01-01T00:00:00Z" } }), "filter.updatedAt"),
-        (json!({ "category": "garbage" }), "filter.category"),
-        (json!({ "category": product.data_at("/product/id") }), "filter.category"),
+        (json!({ "category": { "id": "garbage" } }), "filter.category.id"),
+        (json!({ "category": { "id": product.data_at("/product/id") } }), "filter.category.id"),
         (json!({ "search": "é".repeat(201) }), "filter.search"),
     ];
     for (filter, field) in cases {
         app.query_with_variables(FILTERED_PRODUCTS, json!({ "filter": filter })).await.assert_error_field(field);
     }
     let allowed = json!({
-        "vendors": generate_values(100), "tags": generate_values(100), "options": [option(100)], "search": "é".repeat(200),
+        "vendors": generate_values(100), "tags": { "any": generate_values(100), "all": generate_values(100), "none": generate_values(100) },
+        "slugs": generate_values(100), "skus": generate_values(100), "ids": vec![product.data_at("/product/id"); 100], "options": [option(100)], "search": "é".repeat(200),
         "price": { "min": "0", "max": "10000000000000" }, "updatedAt": { "from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z" },
     });
     let response = app.query_with_variables(FILTERED_PRODUCTS, json!({ "filter": allowed })).await;
@@ -339,7 +356,10 @@ async fn special_characters_in_filters_match_nothing(backend: Backend) {
     for text in special_texts {
         for filter in [
             json!({ "vendors": [text] }),
-            json!({ "tags": [text] }),
+            json!({ "tags": { "any": [text] } }),
+            json!({ "tags": { "all": [text] } }),
+            json!({ "slugs": [text] }),
+            json!({ "skus": [text] }),
             json!({ "options": [{ "name": text, "values": [text] }] }),
             json!({ "options": [{ "name": "Size", "values": [text] }] }),
             json!({ "search": text }),

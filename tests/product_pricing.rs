@@ -38,7 +38,7 @@ fn product_with_sizes(sale: Option<ProductDateRange>) -> ProductPatch {
     }
 }
 
-const PRODUCT_PRICES: &str = "{ product(slug: \"shirt\") { sku price salePrice priceRange { min max } variants { price salePrice saleStartsAt saleEndsAt } } }";
+const PRODUCT_PRICES: &str = "{ product(slug: \"shirt\") { sku price salePrice priceRange { min { amount } max { amount } } variants { price salePrice saleStartsAt saleEndsAt } } }";
 
 async fn product_price_is_that_of_its_cheapest_variant(backend: Backend) {
     let app = TestApp::start(backend).await;
@@ -49,8 +49,8 @@ async fn product_price_is_that_of_its_cheapest_variant(backend: Backend) {
             product["sku"],
             product["price"],
             product["salePrice"],
-            product["priceRange"]["min"],
-            product["priceRange"]["max"]
+            product["priceRange"]["min"]["amount"],
+            product["priceRange"]["max"]["amount"]
         ])
     };
     app.save_products(&[product_with_sizes(None)]).await;

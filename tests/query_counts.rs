@@ -21,8 +21,8 @@ integration_tests![
 ];
 
 const LISTING_QUERY: &str = "{ products(first: 100, sort: { field: NEWEST }) { nodes {
-    id name sku slug price salePrice priceRange { min max } vendor tags description descriptionHtml image images { url alt }
-    category { id name ancestors { name } } options { name values } inStock stockQuantity
+    id name sku slug price salePrice priceRange { min { amount } max { amount } } vendor tags description descriptionHtml image images { url alt }
+    category { id name slug ancestors { name } } options { name values } inStock stockQuantity
     variants { id sku name price salePrice options { name value } inStock stockQuantity product { name } }
 } pageInfo { hasNextPage endCursor } } }";
 
@@ -36,7 +36,7 @@ const TREE_QUERY: &str = "{ categories { name productCount products(limit: 5) { 
     name productCount products(limit: 5) { name price inStock } children { name productCount description } } } }";
 
 const SEARCH_QUERY: &str = "{ products(first: 24, filter: { search: \"the\" }) { totalCount nodes { name price category { name } } facets {
-    categories { category { name productCount } count } priceRanges { min max count } vendors { value count } tags { value count }
+    categories { category { name productCount } count } priceRanges { min { amount } max { amount } count } vendors { value count } tags { value count }
     options { name values { value count } } } } }";
 
 const HOME_QUERY: &str = "{
@@ -47,18 +47,30 @@ const HOME_QUERY: &str = "{
     shop { name currency }
 } fragment card on Product { name price salePrice inStock tags images { url } variants(first: 3) { sku inStock } }";
 
+const CHOICE_QUERY: &str = "{ products(first: 100) { nodes {
+    availability { available quantity } featuredImage { url(maxWidth: 300) alt }
+    options { name optionValues { name available firstAvailableVariant { sku } } }
+    variant(selectedOptions: [{ name: \"Size\", value: \"M\" }]) { sku product { name } image { url } }
+    variantConnection(first: 2) { totalCount nodes { sku product { name } } pageInfo { hasNextPage } }
+} } }";
+
+const CATEGORY_QUERY: &str = "query($slug: String!) { category(slug: $slug) { name productCount
+    productConnection(first: 24, filter: { inStock: true }, sort: { field: UPDATED_AT }) {
+        totalCount nodes { name price tags } pageInfo { endCursor } } } }";
+
 const NODES_QUERY: &str = "query($ids: [ID!]!) { nodes(ids: $ids) { id __typename
     ... on Product { name inStock variants { sku } }
     ... on ProductVariant { sku stockQuantity product { name category { name } } }
     ... on Category { name productCount }
 } }";
 
-/// The six operations of a storefront, and what each costs.
+/// The eight operations of a storefront, and what each costs.
 async fn storefront_statement_counts(app: &TestApp, slug: &str) -> Vec<(&'static str, u64)> {
     let listing = app.query(LISTING_QUERY).await;
     let nodes = listing.data_at("/products/nodes").as_array().expect("a list");
     let ids = nodes.iter().flat_map(|node| [&node["id"], &node["variants"][0]["id"], &node["category"]["id"]]);
     let ids = json!({ "ids": ids.take(99).collect::<Vec<&Value>>() });
+    let category = json!({ "slug": listing.data_at("/products/nodes/0/category/slug") });
     let cost = |name, response: &GraphqlResponse| {
         assert!(response.body.get("errors").is_none(), "{name}: {}", response.body);
         (name, response.statements)
@@ -69,6 +81,8 @@ async fn storefront_statement_counts(app: &TestApp, slug: &str) -> Vec<(&'static
         cost("tree", &app.query(TREE_QUERY).await),
         cost("search", &app.query(SEARCH_QUERY).await),
         cost("home", &app.query(HOME_QUERY).await),
+        cost("choice", &app.query(CHOICE_QUERY).await),
+        cost("category", &app.query_with_variables(CATEGORY_QUERY, category).await),
         cost("nodes", &app.query_with_variables(NODES_QUERY, ids).await),
     ]
 }
@@ -94,7 +108,18 @@ async fn listing_statement_count_is_independent_of_product_count(backend: Backen
     let single_counts = storefront_statement_counts(&app, product_inputs[0].slug().expect("a slug")).await;
     // Of a listing: the page, the texts, tags, pictures, options, variants and their choices, stock of both.
     // Of a search for a word too short to be mistyped: the page, the count, the five facets, and the counts of the categories.
-    let pinned = [("listing", 9), ("product", 9), ("tree", 4), ("search", 8), ("home", 9), ("nodes", 7)];
+    // Of a choice: the page, pictures, stock, options, variants with their choices for the values and once more for the
+    // selected variant, the rows of both, and the variants.
+    let pinned = [
+        ("listing", 9),
+        ("product", 9),
+        ("tree", 4),
+        ("search", 8),
+        ("home", 9),
+        ("choice", 9),
+        ("category", 4),
+        ("nodes", 7),
+    ];
     assert_eq!(single_counts, pinned);
     app.save_products(&product_inputs[1..]).await;
     assert_eq!(app.query("{ products { totalCount } }").await.data_at("/products/totalCount"), &json!(100));
@@ -175,7 +200,7 @@ async fn products_of_many_categories_are_loaded_in_one_statement(backend: Backen
     });
     // The same order as the list, featured ones first; limit and offset cut it anywhere.
     let list = app.query_with_variables(
-        "query($id: ID) { products(first: 100, filter: { category: $id }) { nodes { slug } } }",
+        "query($id: ID!) { products(first: 100, filter: { category: { id: $id } }) { nodes { slug } } }",
         json!({ "id": app.query("{ category(slug: \"kitchen\") { id } }").await.data_at("/category/id") }),
     );
     assert_eq!(list.await.strings_at("/products/nodes", "slug"), all_slugs);

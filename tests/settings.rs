@@ -298,13 +298,15 @@ fn wrong_types_accepted() -> Vec<String> {
 
 fn malformed_texts_accepted() -> Vec<String> {
     const LIMITS: [&str; 9] = ["", "x", "0/1h", "-1/1h", "1/0s", "1/8d", "1/1y", "1", "99999999999999999999/1h"];
-    let cases: [(&str, &[&str]); 33] = [
+    let cases: [(&str, &[&str]); 35] = [
         ("shop.name", &["", "  ", "a\nb"]),
         ("shop.currency", &["", "KSH", "kes", "€"]),
         ("shop.country", &["", "K", "KEN", "XX"]),
         ("shop.time_zone", &["", "Nairobi", "+3", "Africa/Atlantis"]),
         ("shop.language", &["", "xx", "english"]),
         ("shop.mode", &["", "staging", "Production"]),
+        ("shop.stock_display", &["", "none", "Exact"]),
+        ("shop.stock_display_cap", &["", "0", "-1", "x", "1000001"]),
         ("database.url", &["", "shop.db", "mysql://db/shop", "sqlite", "http://x"]),
         ("server.bind", &["", "8000", "localhost", "127.0.0.1:99999", "127.0.0.1:-1"]),
         ("server.public_url", &["shop", "https://", "https://shop.example/path", "ftp:"]),

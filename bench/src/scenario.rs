@@ -68,7 +68,7 @@ impl ScenarioKind {
             ),
             Self::Category => (
                 "Category",
-                "query Category($id: ID!) { products(first: 24, filter: { category: $id }) { \
+                "query Category($id: ID!) { products(first: 24, filter: { category: { id: $id } }) { \
                  nodes { id name sku price category { id name slug } } } }",
             ),
             Self::Product => (

@@ -189,7 +189,14 @@ impl Parameters {
             None => quote!(field.render(objects.iter().map(move |#object| #result))),
             Some((value, key)) => {
                 let key = replace_self(self.optional_key(key));
-                quote!(field.load(objects, move |object| #key, move |#object, #value| #result))
+                // Both closures own the arguments.
+                let clones = self.arguments.iter().map(|PatType { pat, .. }| {
+                    quote! {
+                        let #pat = ::core::clone::Clone::clone(&#pat);
+                        let _ = &#pat;
+                    }
+                });
+                quote!(field.load(objects, { #(#clones)* move |object| #key }, move |#object, #value| #result))
             }
         };
         quote! {{

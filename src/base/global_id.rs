@@ -21,6 +21,8 @@ pub enum NodeType {
     CartLine,
     /// An order.
     Order,
+    /// An entry of the history of an order.
+    OrderHistoryEntry,
     /// A line of an order.
     OrderLine,
     /// A fulfillment of an order.
@@ -58,6 +60,7 @@ impl NodeType {
         Self::StockMovement,
         Self::CartLine,
         Self::Order,
+        Self::OrderHistoryEntry,
         Self::OrderLine,
         Self::Fulfillment,
         Self::Payment,
@@ -90,6 +93,7 @@ impl NodeType {
             Self::StockMovement => "StockMovement",
             Self::CartLine => "CartLine",
             Self::Order => "Order",
+            Self::OrderHistoryEntry => "OrderHistoryEntry",
             Self::OrderLine => "OrderLine",
             Self::Fulfillment => "Fulfillment",
             Self::Payment => "Payment",

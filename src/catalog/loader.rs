@@ -43,7 +43,7 @@ pub struct ProductImage {
 }
 
 /// An option value of a variant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VariantOption {
     /// Option name: `Size`.
     pub name: String,

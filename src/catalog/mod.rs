@@ -17,5 +17,9 @@ pub use category_tree::{CategoryTree, CategoryTreeCache};
 pub use entity::{PublicationStatus, category as category_row, product, variant};
 pub use loader::ProductImage;
 pub use price_refresh::refresh_prices;
-pub use queries::{facets, product_filter, product_filter::CatalogFilter, product_queries};
+pub use queries::{
+    facets, product_filter,
+    product_filter::{CatalogFilter, CategoryKey},
+    product_queries,
+};
 pub use write::{CategoryInput, DEFAULT_VARIANT_NAME as DEFAULT_VARIANT, ProductPatch, SaleInput, VariantPatch};

@@ -1,8 +1,12 @@
 //! Products, variants and categories.
 
+pub mod availability;
 pub mod category;
+pub mod image;
 pub mod product;
+pub mod product_option;
 pub mod variant;
+pub mod variant_list;
 pub mod filter;
 pub mod facets;
 pub mod queries;

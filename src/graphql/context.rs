@@ -19,7 +19,12 @@ use rust_decimal::Decimal;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::{batched::Selection, load_batching::PendingLoads, loader::Loaders};
+use super::{
+    batched::{Batched, Selection},
+    load_batching::PendingLoads,
+    loader::Loaders,
+    scalars::MoneyObject,
+};
 use crate::{
     base::{Error, Money, Result},
     catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
@@ -295,6 +300,12 @@ impl RequestContext {
     #[must_use]
     pub fn decimal_amount(&self, minor_units: i64) -> Decimal {
         Money::new(minor_units, self.app_state.config.shop.currency).to_decimal()
+    }
+
+    /// Converts minor units to an amount in the shop's currency.
+    #[must_use]
+    pub fn money(&self, minor_units: i64) -> Batched<MoneyObject> {
+        Batched(Money::new(minor_units, self.app_state.config.shop.currency).into())
     }
 
     /// Charges an unpaginated list to the request's value budget before it is built: length times selected values per

@@ -31,7 +31,7 @@ use super::{
     scalars::CurrencyCode,
 };
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     customer::OwnerScope,
     identity::Permission,
     order,
@@ -145,9 +145,9 @@ impl Order {
         self.row.phone.as_deref()
     }
 
-    /// Language of the buyer's notifications, such as `en`.
-    async fn language(&self) -> &str {
-        &self.row.language
+    /// Language of the buyer's notifications.
+    async fn language(&self) -> LanguageCode {
+        self.row.language
     }
 
     /// Order lines; at most 200.

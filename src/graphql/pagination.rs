@@ -163,14 +163,14 @@ macro_rules! paged_list {
     };
 }
 
-/// Declares the connection type of a list, with the descriptions of its fields. `edges`, `total_count`
-/// and further `fields` are optional.
+/// Declares the connection type of a list, with the descriptions of its fields. `total_count` and
+/// further `fields` are optional.
 macro_rules! connection {
     (
         $(#[$doc:meta])*
         $name:ident($list:ty) {
             nodes: $nodes:ty = $nodes_doc:tt,
-            $(edges: $edges:ty = $edges_doc:tt,)?
+            edges: $edges:ty = $edges_doc:tt,
             page_info = $page_info_doc:tt,
             $(total_count = $total_count_doc:tt,)?
             $(fields { $($fields:tt)* })?
@@ -196,12 +196,10 @@ macro_rules! connection {
                 self.0.nodes(ctx).await
             }
 
-            $(
-                #[doc = $edges_doc]
-                async fn edges(&self, ctx: &async_graphql::Context<'_>) -> $crate::base::Result<$edges> {
-                    self.0.edges(ctx).await
-                }
-            )?
+            #[doc = $edges_doc]
+            async fn edges(&self, ctx: &async_graphql::Context<'_>) -> $crate::base::Result<$edges> {
+                self.0.edges(ctx).await
+            }
 
             #[doc = $page_info_doc]
             async fn page_info(

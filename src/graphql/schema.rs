@@ -1,6 +1,7 @@
 //! Schema: root types, limits of execution, and the schema definition.
 
 use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, SchemaBuilder, ValidationMode};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{admin, cart, catalog, customer, identity, inventory, node, notification, order, pricing, shop};
@@ -77,8 +78,9 @@ const MAX_DIRECTIVES_PER_FIELD: usize = 8;
 fn create_schema_builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .register_output_type::<node::Node>()
-        .override_output_type_description::<Decimal>(
-            "An exact decimal number, as a string: `\"1250.00\"`. Never a float.",
+        .override_output_type_description::<Decimal>("Exact decimal number, as a string: `\"1250.00\"`. Never a float.")
+        .override_output_type_description::<DateTime<Utc>>(
+            "Time (RFC 3339) in UTC: `\"2026-11-22T08:00:00Z\"`. Inputs may have another offset.",
         )
 }
 

@@ -32,9 +32,8 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use notification::{DeliveryMode, NotificationConfig};
-use range::one_line_of_text;
 pub use server::{ServerConfig, ShutdownDelay};
-pub use shop::{AutoBool, ShopConfig, ShopMode};
+pub use shop::{AutoBool, ShopConfig, ShopMode, StockDisplay};
 pub use sms::SmsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 
@@ -138,7 +137,7 @@ impl Config {
 
     /// Validates the settings.
     fn validate(mut self) -> Result<Self, String> {
-        one_line_of_text("shop.name", &self.shop.name)?;
+        self.shop.validate()?;
         self.database.validate()?;
         self.server.validate()?;
         self.graphql.validate()?;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, FromQueryResult};
+use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, DbErr, FromQueryResult};
 
 pub use super::entity::stock_movement::Model as StockMovement;
 use super::{
@@ -16,7 +16,7 @@ use crate::{
         Result,
         pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    infra::{Db, SqlBuilder, Tx, keyset::KeysetOrder},
+    infra::{Db, SqlBuilder, Tx, keyset::KeysetOrder, sql_builder::query_rows},
 };
 
 /// Locks the stock levels of variants until the transaction ends and returns them, always in the same order to prevent
@@ -85,19 +85,60 @@ pub(super) async fn load_availability(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT ").push(owner).push(
         " AS owner, CAST(COALESCE(SUM(CASE WHEN v.track_stock THEN i.on_hand - i.reserved END), 0) AS BIGINT) AS available, \
-         MAX(CASE WHEN NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable \
+         MAX(CASE WHEN NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved THEN 1 ELSE 0 END) AS buyable, \
+         MIN(CASE WHEN v.track_stock THEN 1 ELSE 0 END) AS tracked, \
+         MAX(CASE WHEN v.track_stock AND v.allow_backorder THEN 1 ELSE 0 END) AS backorderable, \
+         MAX(CASE WHEN v.track_stock AND i.on_hand - i.reserved <= i.low_stock_threshold THEN 1 ELSE 0 END) AS low \
          FROM variant AS v LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.deleted_at IS NULL AND ",
     );
     sql.eq_any(owner, keys.iter().copied()).push(" GROUP BY ").push(owner);
     let mut availability_by_owner = HashMap::with_capacity(keys.len());
     for row in db.query_all_raw(sql.into_statement()).await? {
-        let buyable: i32 = row.try_get("", "buyable")?;
-        availability_by_owner.insert(
-            row.try_get("", "owner")?,
-            StockAvailability { available: row.try_get("", "available")?, buyable: buyable == 1 },
-        );
+        let flag = |name: &str| Ok::<bool, DbErr>(row.try_get::<i32>("", name)? == 1);
+        let availability = StockAvailability {
+            available: row.try_get("", "available")?,
+            buyable: flag("buyable")?,
+            tracked: flag("tracked")?,
+            backorderable: flag("backorderable")?,
+            low: flag("low")?,
+        };
+        availability_by_owner.insert(row.try_get("", "owner")?, availability);
     }
     Ok(availability_by_owner)
+}
+
+/// An option of a variant.
+#[derive(Debug, FromQueryResult)]
+pub(super) struct VariantOptionRow {
+    /// The product.
+    pub(super) product_id: i64,
+    /// The variant.
+    pub(super) variant_id: i64,
+    /// 1 if the variant can be bought, else 0.
+    pub(super) buyable: i32,
+    /// The name of the option; `None` for a variant without options.
+    pub(super) name: Option<String>,
+    /// The value of the option.
+    pub(super) value: Option<String>,
+}
+
+/// Returns the options of the active variants of products, in order. Statements: 1.
+///
+/// As text, because it compares the stock of a variant.
+pub(super) async fn load_variant_option_rows(
+    db: &impl ConnectionTrait,
+    product_ids: &[i64],
+) -> Result<Vec<VariantOptionRow>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push(
+        "SELECT v.product_id, v.id AS variant_id, o.name, o.value, \
+         CASE WHEN NOT v.track_stock OR v.allow_backorder OR EXISTS (SELECT 1 FROM inventory_level AS i \
+         WHERE i.variant_id = v.id AND i.on_hand > i.reserved) THEN 1 ELSE 0 END AS buyable \
+         FROM variant AS v LEFT JOIN variant_option AS o ON o.variant_id = v.id WHERE v.deleted_at IS NULL AND ",
+    );
+    sql.eq_any("v.product_id", product_ids.iter().copied());
+    sql.push(" ORDER BY v.product_id, v.position, v.id, o.position");
+    query_rows(db, sql).await
 }
 
 /// Inserts the stock levels that are missing. Statements: 1.

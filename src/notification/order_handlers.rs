@@ -11,7 +11,7 @@ use super::{
     OrderTemplateData, enqueue_notification, format_amount, sanitize_web_url,
 };
 use crate::{
-    base::{Country, Error, LanguageCode, Result, link_detection::contains_link},
+    base::{Country, Error, Result, link_detection::contains_link},
     catalog::DEFAULT_VARIANT,
     identity::entity::account,
     infra::{Tx, outbox::DeliveredEvent},
@@ -119,12 +119,8 @@ async fn load_order_notification(
         email = email.or_else(|| owner.email.clone());
         phone = phone.or_else(|| owner.phone.clone());
     }
-    let recipient = NotificationRecipient {
-        account_id: order.account_id,
-        email,
-        phone,
-        language: LanguageCode::from_code(&order.language),
-    };
+    let recipient =
+        NotificationRecipient { account_id: order.account_id, email, phone, language: Some(order.language) };
     Ok(Some((recipient, order, data)))
 }
 

@@ -31,7 +31,7 @@ pub mod orders {
         pub email: Option<String>,
         pub phone: Option<String>,
         pub customer_name_normalized: String,
-        pub language: String,
+        pub language: crate::base::LanguageCode,
         pub status: super::Status,
         pub payment_status: super::PaymentStatus,
         pub fulfillment_status: super::FulfillmentStatus,

@@ -20,12 +20,12 @@ use crate::{
 /// Removes personal data from the finished orders of an account. Items, amounts and destination country are kept for
 /// accounting; open orders keep the data needed for delivery. Statements: 2.
 pub async fn erase_account(tx: &Tx, account_id: i64) -> Result<()> {
-    queries::anonymize_finished_orders(tx, AnonymizedOrders::OfAccount(account_id)).await.map(|_| ())
+    queries::anonymize_finished_orders(tx, AnonymizedOrders::Account(account_id)).await.map(|_| ())
 }
 
 /// Removes personal data from the orders of erased accounts that have been finished since. Statements: 2.
 pub async fn anonymize_orders_of_erased_accounts(tx: &Tx) -> Result<()> {
-    queries::anonymize_finished_orders(tx, AnonymizedOrders::OfErasedAccounts).await.map(|_| ())
+    queries::anonymize_finished_orders(tx, AnonymizedOrders::ErasedAccounts).await.map(|_| ())
 }
 
 /// Orders of a guest after the erasure of personal data.
@@ -40,7 +40,7 @@ pub struct ErasedGuestOrders {
 /// Removes a guest's personal data, by e-mail address, from their finished orders. Statements: 3.
 pub async fn erase_guest(tx: &Tx, email: &str) -> Result<ErasedGuestOrders> {
     let email = email.to_lowercase();
-    let anonymized_ids = queries::anonymize_finished_orders(tx, AnonymizedOrders::OfGuest(&email)).await?;
+    let anonymized_ids = queries::anonymize_finished_orders(tx, AnonymizedOrders::Guest(&email)).await?;
     let open_orders = orders::Entity::find()
         .select_only()
         .column_as(Column::Id.count(), "open_orders")

@@ -146,6 +146,8 @@ pub struct ModelFilter {
     pub featured: Option<bool>,
     pub vendors: Vec<String>,
     pub tags: Vec<String>,
+    pub all_tags: Vec<String>,
+    pub excluded_tags: Vec<String>,
     pub options: Vec<(String, Vec<String>)>,
     pub created_at: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     pub updated_at: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
@@ -164,13 +166,15 @@ impl ModelFilter {
         };
         let decimal = |amount: Option<Decimal>| amount.map(|amount| amount.to_string());
         insert("search", json!(self.search));
-        insert("category", json!(self.category.as_ref().map(|(id, _)| id)));
+        insert("category", json!(self.category.as_ref().map(|(id, _)| json!({ "id": id }))));
         insert("price", json!({ "min": decimal(self.price.0), "max": decimal(self.price.1) }));
         insert("inStock", json!(self.in_stock));
         insert("onSale", json!(self.on_sale));
         insert("featured", json!(self.featured));
         insert("vendors", json!(self.vendors));
-        insert("tags", json!(self.tags));
+        let tag_lists = [("any", &self.tags), ("all", &self.all_tags), ("none", &self.excluded_tags)];
+        let tag_lists = tag_lists.into_iter().filter(|(_, tags)| !tags.is_empty());
+        insert("tags", tag_lists.map(|(name, tags)| (name.to_owned(), json!(tags))).collect::<Map<_, _>>().into());
         let option = |(name, values): &(String, Vec<String>)| json!({ "name": name, "values": values });
         insert("options", json!(self.options.iter().map(option).collect::<Vec<_>>()));
         insert("createdAt", json!({ "from": self.created_at.0, "to": self.created_at.1 }));
@@ -204,6 +208,8 @@ impl ModelFilter {
             && flag(self.featured, product.featured)
             && (self.vendors.is_empty() || product.vendor.as_ref().is_some_and(|vendor| among(&self.vendors, vendor)))
             && (self.tags.is_empty() || product.tags.iter().any(|tag| among(&self.tags, tag)))
+            && self.all_tags.iter().all(|tag| among(&product.tags, tag))
+            && !self.excluded_tags.iter().any(|tag| among(&product.tags, tag))
             && (self.options.is_empty() || product.variants.iter().any(matches_options))
             && within(self.created_at, product.created_at)
             && within(self.updated_at, product.updated_at)
@@ -224,6 +230,10 @@ impl ModelFilter {
             "NAME" => matching.sort_by(|a, b| a.normalized_name.cmp(&b.normalized_name)),
             "NEWEST" => {
                 matching.sort_by_key(|product| product.created_at);
+                matching.reverse();
+            }
+            "UPDATED_AT" => {
+                matching.sort_by_key(|product| product.updated_at);
                 matching.reverse();
             }
             "BEST_MATCH" if self.search.is_none() => {

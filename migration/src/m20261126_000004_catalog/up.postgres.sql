@@ -136,6 +136,7 @@ CREATE TABLE variant (
     CHECK (sale_price IS NOT NULL OR (sale_starts_at IS NULL AND sale_ends_at IS NULL))
 );
 CREATE INDEX variant_product_id_position_idx ON variant (product_id, position, id);
+CREATE INDEX variant_barcode_idx ON variant (barcode, id) WHERE barcode IS NOT NULL;
 CREATE INDEX variant_lower_sku_idx ON variant (lower(sku));
 -- A combination of option values exists once in a product.
 CREATE UNIQUE INDEX variant_product_id_options_normalized_key ON variant (product_id, options_normalized)

@@ -47,11 +47,20 @@ const MAX_FILTER_VALUES: usize = 100;
 /// Maximum number of options in a filter: each adds a query to the option facet.
 const MAX_FILTER_OPTIONS: usize = 10;
 
+/// Identifies a category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CategoryKey {
+    /// By id.
+    Id(i64),
+    /// By URL slug.
+    Slug(String),
+}
+
 /// Filter of products. Conditions are combined with AND; `None` and empty fields do not filter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CatalogFilter {
-    /// Id of a category, including its subtree.
-    pub category_id: Option<i64>,
+    /// Categories, each including its subtree; a product must be in all of them.
+    pub categories: Vec<CategoryKey>,
     /// Search text.
     pub search: Option<String>,
     /// Range of the current price in minor units, inclusive.
@@ -64,8 +73,14 @@ pub struct CatalogFilter {
     pub featured: Option<bool>,
     /// Vendors, any of which matches.
     pub vendors: Vec<String>,
-    /// Tags, any of which matches.
-    pub tags: Vec<String>,
+    /// Tags that the product must or must not have.
+    pub tags: TagCondition,
+    /// Ids, one of which must be the product's.
+    pub ids: Option<Vec<i64>>,
+    /// URL slugs, one of which must be the product's.
+    pub slugs: Option<Vec<String>>,
+    /// SKUs, one of which a variant must have.
+    pub skus: Option<Vec<String>>,
     /// Options with values: one variant must have, for each option, one of its values.
     pub options: Vec<(String, Vec<String>)>,
     /// Time of creation: from (inclusive), to (exclusive).
@@ -74,6 +89,17 @@ pub struct CatalogFilter {
     pub updated_range: ProductDateRange,
     /// Publication statuses, for staff only; published products if empty.
     pub status: Vec<PublicationStatus>,
+}
+
+/// Tags that a product must or must not have. Empty lists do not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagCondition {
+    /// Any of these.
+    pub any: Vec<String>,
+    /// All of these.
+    pub all: Vec<String>,
+    /// None of these.
+    pub none: Vec<String>,
 }
 
 /// A time range, unbounded where `None`.
@@ -88,7 +114,7 @@ pub enum ExcludedFacet {
     Price,
     /// Ignores the vendors.
     Vendors,
-    /// Ignores the tags.
+    /// Ignores the tags of which any matches.
     Tags,
     /// Ignores the options.
     Options,
@@ -119,13 +145,13 @@ impl CatalogFilter {
             Some(search_text) => Some(search::SearchQuery::parse(db, search_text).await?),
             None => None,
         };
-        let tree_lookup = self.category_id.map(|category_id| tree.find_index(category_id));
+        let tree_lookup = (!self.categories.is_empty()).then(|| find_common_category(tree, &self.categories));
         let category_index = tree_lookup.flatten();
         Ok(ResolvedCatalogFilter {
             category_ids: category_index
                 .map(|category_index| tree.subtree(category_index).iter().map(|node| node.id).collect()),
             category_index,
-            // A missing category, or a search without words, matches nothing.
+            // A missing category, categories without a common one, or a search without words, matches nothing.
             matches_nothing: tree_lookup == Some(None) || search_query == Some(None),
             search_query: search_query.flatten(),
             filter: Self { options: merge_options(self.options), ..self },
@@ -140,7 +166,12 @@ impl CatalogFilter {
         }
         let lists = [
             ("filter.vendors", self.vendors.len(), MAX_FILTER_VALUES),
-            ("filter.tags", self.tags.len(), MAX_FILTER_VALUES),
+            ("filter.tags.any", self.tags.any.len(), MAX_FILTER_VALUES),
+            ("filter.tags.all", self.tags.all.len(), MAX_FILTER_VALUES),
+            ("filter.tags.none", self.tags.none.len(), MAX_FILTER_VALUES),
+            ("filter.ids", self.ids.as_ref().map_or(0, Vec::len), MAX_FILTER_VALUES),
+            ("filter.slugs", self.slugs.as_ref().map_or(0, Vec::len), MAX_FILTER_VALUES),
+            ("filter.skus", self.skus.as_ref().map_or(0, Vec::len), MAX_FILTER_VALUES),
             ("filter.options", self.options.len(), MAX_FILTER_OPTIONS),
         ];
         let values = self.options.iter().map(|(_, values)| ("filter.options.values", values.len(), MAX_FILTER_VALUES));
@@ -157,6 +188,21 @@ impl CatalogFilter {
         }
         Ok(())
     }
+}
+
+/// Returns the category whose subtree is the common part of the categories' subtrees.
+fn find_common_category(tree: &CategoryTree, categories: &[CategoryKey]) -> Option<usize> {
+    let mut indexes = categories.iter().map(|category| match category {
+        CategoryKey::Id(category_id) => tree.find_index(*category_id),
+        CategoryKey::Slug(slug) => tree.find_index_by_slug(slug),
+    });
+    let contains = |outer: usize, inner: usize| (outer..outer + tree.subtree(outer).len()).contains(&inner);
+    let first = indexes.next()??;
+    indexes.try_fold(first, |common, index| match index? {
+        index if contains(common, index) => Some(index),
+        index if contains(index, common) => Some(common),
+        _ => None,
+    })
 }
 
 /// Merges repeated options: any of their values matches.
@@ -177,7 +223,7 @@ impl ResolvedCatalogFilter {
     #[must_use]
     pub fn is_only_category(&self) -> bool {
         self.search_query.is_none()
-            && CatalogFilter { category_id: None, ..self.filter.clone() } == CatalogFilter::default()
+            && CatalogFilter { categories: Vec::new(), ..self.filter.clone() } == CatalogFilter::default()
     }
 
     /// Returns whether it contains a search.
@@ -238,7 +284,7 @@ impl ResolvedCatalogFilter {
 
     fn push_conditions(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
         let CatalogFilter {
-            category_id: _,
+            categories: _,
             search: _,
             price_range,
             in_stock,
@@ -246,6 +292,9 @@ impl ResolvedCatalogFilter {
             featured,
             vendors,
             tags,
+            ids: _,
+            slugs: _,
+            skus: _,
             options,
             created_range,
             updated_range,
@@ -263,14 +312,11 @@ impl ResolvedCatalogFilter {
                 None => sql,
             };
         }
-        let normalize_all = |texts: &[String]| texts.iter().map(|text| text::normalize_text(text)).collect::<Vec<_>>();
         if !vendors.is_empty() && *excluded != ExcludedFacet::Vendors {
             sql.push(" AND ").eq_any_text("p.vendor_normalized", normalize_all(vendors).iter().map(String::as_str));
         }
-        if !tags.is_empty() && *excluded != ExcludedFacet::Tags {
-            sql.push(" AND EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
-            sql.eq_any_text("t.tag_normalized", normalize_all(tags).iter().map(String::as_str)).push(")");
-        }
+        push_tag_conditions(sql, tags, *excluded != ExcludedFacet::Tags);
+        push_key_conditions(sql, &self.filter);
         if !options.is_empty() && *excluded != ExcludedFacet::Options {
             sql.push(" AND EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id AND v.deleted_at IS NULL");
             self.push_option_conditions(sql, None);
@@ -291,6 +337,45 @@ impl ResolvedCatalogFilter {
                 .eq_any_text("c.value_normalized", values.iter().map(String::as_str))
                 .push(")");
         }
+    }
+}
+
+fn normalize_all(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| text::normalize_text(text)).collect()
+}
+
+/// Appends ` AND …`: the product has the required tags, and none of the unwanted ones.
+fn push_tag_conditions(sql: &mut SqlBuilder, tags: &TagCondition, includes_any: bool) {
+    let (any, mut all, none) = (normalize_all(&tags.any), normalize_all(&tags.all), normalize_all(&tags.none));
+    let conditions = [(" AND EXISTS", any, includes_any), (" AND NOT EXISTS", none, true)];
+    for (operator, tags, is_included) in conditions {
+        if is_included && !tags.is_empty() {
+            sql.push(operator).push(" (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND ");
+            sql.eq_any_text("t.tag_normalized", tags.iter().map(String::as_str)).push(")");
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    if !all.is_empty() {
+        sql.push(" AND p.id IN (SELECT t.product_id FROM product_tag AS t WHERE ");
+        sql.eq_any_text("t.tag_normalized", all.iter().map(String::as_str));
+        sql.push(" GROUP BY t.product_id HAVING COUNT(*) = ")
+            .bind(i64::try_from(all.len()).unwrap_or(i64::MAX))
+            .push(")");
+    }
+}
+
+/// Appends ` AND …`: the product has one of the ids, one of the slugs, and a variant with one of the SKUs.
+fn push_key_conditions(sql: &mut SqlBuilder, filter: &CatalogFilter) {
+    if let Some(ids) = &filter.ids {
+        sql.push(" AND ").eq_any("p.id", ids.iter().copied());
+    }
+    if let Some(slugs) = &filter.slugs {
+        sql.push(" AND ").eq_any_text("p.slug", slugs.iter().map(String::as_str));
+    }
+    if let Some(skus) = &filter.skus {
+        sql.push(" AND p.id IN (SELECT v.product_id FROM variant AS v WHERE v.deleted_at IS NULL AND ");
+        sql.eq_any_text("v.sku", skus.iter().map(String::as_str)).push(")");
     }
 }
 

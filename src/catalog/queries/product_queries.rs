@@ -11,10 +11,15 @@ use crate::{
         Error, Result,
         pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    catalog::{entity::product, projection::ProductColumns, search::SearchQuery},
+    catalog::{
+        entity::{product, variant},
+        projection::ProductColumns,
+        search::SearchQuery,
+    },
     infra::{
         SqlBuilder,
         keyset::{self, KeysetOrder, KeysetPage},
+        sql_builder::query_rows,
     },
 };
 
@@ -43,6 +48,8 @@ pub enum ProductSortKey {
     Name,
     /// Newest first.
     Newest,
+    /// Last changed first.
+    UpdatedAt,
 }
 
 impl ProductSortKey {
@@ -54,6 +61,7 @@ impl ProductSortKey {
             Self::Price => 'p',
             Self::Name => 'n',
             Self::Newest => 't',
+            Self::UpdatedAt => 'u',
         }
     }
 
@@ -65,11 +73,12 @@ impl ProductSortKey {
             Self::Price => &[("p.current_price", CursorType::Int)],
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
+            Self::UpdatedAt => &[("p.updated_at", CursorType::Time)],
         }
     }
 
     const fn is_descending(self) -> bool {
-        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest)
+        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest | Self::UpdatedAt)
     }
 }
 
@@ -100,6 +109,7 @@ impl ProductRow {
             ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
+            ProductSortKey::UpdatedAt => vec![CursorValue::Time(product.updated_at)],
         };
         sort.keyset().cursor(values, product.id)
     }
@@ -119,13 +129,14 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized};
+        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, UpdatedAt};
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Relevance => ProductColumns::from([Id]),
             ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
             ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
+            ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
         }
     }
 
@@ -282,6 +293,35 @@ pub enum ProductLookup<'a> {
     Slug(&'a str),
     /// By SKU of any of its variants.
     Sku(&'a str),
+}
+
+/// Lookup key of a variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VariantLookup {
+    /// By id.
+    Id(i64),
+    /// By SKU.
+    Sku(String),
+    /// By barcode; the oldest variant if several have it.
+    Barcode(String),
+}
+
+/// Returns an active variant of a product that the caller may see. Statements: 1.
+pub async fn find_variant(
+    db: &impl ConnectionTrait,
+    lookup: &VariantLookup,
+    visibility: ProductVisibility,
+) -> Result<Option<variant::Model>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE v.deleted_at IS NULL AND ");
+    sql.push(visibility.sql_condition());
+    match lookup {
+        VariantLookup::Id(variant_id) => sql.push(" AND v.id = ").bind(*variant_id),
+        VariantLookup::Sku(sku) => sql.push(" AND v.sku = ").bind(sku.as_str()),
+        VariantLookup::Barcode(barcode) => sql.push(" AND v.barcode = ").bind(barcode.as_str()),
+    };
+    sql.push(" ORDER BY v.id LIMIT 1");
+    Ok(query_rows(db, sql).await?.into_iter().next())
 }
 
 /// Returns a product with the given columns, if the caller may see it. Statements: 1.

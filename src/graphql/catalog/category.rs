@@ -6,15 +6,24 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use macros::batched_object;
 
-use super::product::Product;
+use super::{
+    filter::{ProductFilter, ProductSortInput},
+    product::Product,
+    queries::{ProductConnection, ProductList},
+};
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    base::{
+        Error, GlobalId, Result,
+        global_id::NodeType,
+        pagination::{self, PageRequest},
+    },
     catalog::{CategoryTree, category_tree::CategoryNode, loader::CategorySlice},
     graphql::{
         batched::{Batched, BatchedList},
         context::request_context,
         input::find_conflicting_argument,
         loader::{CategoryText, CountOf},
+        pagination::compute_connection_cost,
     },
 };
 
@@ -111,8 +120,8 @@ impl Category {
         self.list_categories(self.index + 1..self.index + self.node().subtree_size)
     }
 
-    /// Products in the category and its descendants: featured products first, then newest first. Use `products(filter:
-    /// { category: … })` for pagination, filters and sort orders.
+    /// Products in the category and its descendants: featured products first, then newest first. Use
+    /// `productConnection` for pages by cursor, filters, sort orders and facets.
     #[graphql(complexity = "usize::try_from(limit.unwrap_or(20)).unwrap_or(0) * child_complexity")]
     async fn products(
         &self,
@@ -124,7 +133,7 @@ impl Category {
         let offset = offset.unwrap_or(0);
         let Some(offset) = usize::try_from(offset).ok().filter(|_| offset <= MAX_OFFSET) else {
             let message =
-                format!("`offset` must be from 0 to {MAX_OFFSET}; go further with `products` and its cursors");
+                format!("`offset` must be from 0 to {MAX_OFFSET}; go further with `productConnection` and its cursors");
             return Err(Error::bad_input("offset", message));
         };
         if limit == 0 {
@@ -133,6 +142,26 @@ impl Category {
         let slice = CategorySlice { category_id: self.node().id, limit, offset };
         let rows = request_context(ctx).load(slice).await?.unwrap_or_default();
         Ok(BatchedList::limited(rows.into_iter().map(Product::from)))
+    }
+
+    /// Products in the category and its descendants that match the filter, sorted and paginated.
+    #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
+    async fn product_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+        #[graphql(desc = "Filter conditions, combined with AND. `category` selects within this category.")]
+        filter: Option<ProductFilter>,
+        #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] sort: Option<ProductSortInput>,
+    ) -> Result<ProductConnection> {
+        let page_request = PageRequest::new(first, after, last, before)?;
+        let (filter, sort) = (filter.unwrap_or_default(), sort.unwrap_or_default());
+        let list = ProductList::resolve(ctx, Some(self.node().id), filter, sort).await?;
+        Ok(ProductConnection::new(list, page_request))
     }
 
     /// Number of products in the category and its descendants.

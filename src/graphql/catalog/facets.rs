@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, SimpleObject};
-use rust_decimal::Decimal;
 use tokio::sync::OnceCell;
 
 use super::category::Category;
@@ -13,7 +12,7 @@ use crate::{
         facets::{self, FacetCount, OptionFacetCount, PriceBucket},
         product_filter::ResolvedCatalogFilter,
     },
-    graphql::{context::request_context, pagination::cost_per_list},
+    graphql::{batched::Batched, context::request_context, pagination::cost_per_list, scalars::MoneyObject},
 };
 
 /// Cache of the computed facets of one list.
@@ -67,9 +66,9 @@ pub struct CategoryFacet {
 #[derive(Debug, SimpleObject)]
 pub struct PriceRangeFacet {
     /// Lower bound, inclusive.
-    min: Decimal,
+    min: Batched<MoneyObject>,
     /// Upper bound, exclusive; null for the last range.
-    max: Option<Decimal>,
+    max: Option<Batched<MoneyObject>>,
     /// Number of products.
     count: i64,
 }
@@ -124,7 +123,7 @@ impl ProductFacets<'_> {
     #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
         let context = request_context(ctx);
-        let amount = |minor_units| context.decimal_amount(minor_units);
+        let amount = |minor_units| context.money(minor_units);
         let ranges = compute_facet!(self, context, prices, |db, filter| facets::count_by_price(&db, &filter))?;
         let to_facet = |PriceBucket { min, max, count }: &PriceBucket| PriceRangeFacet {
             min: amount(*min),

@@ -1,6 +1,6 @@
 //! Product filter and sort order.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{Enum, ID, InputObject, OneofObject};
 use iso_currency::Currency;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -8,7 +8,8 @@ use super::product::ProductStatus;
 use crate::{
     base::{Error, GlobalId, Money, Result, global_id::NodeType},
     catalog::{
-        CatalogFilter, PublicationStatus,
+        CatalogFilter, CategoryKey, PublicationStatus,
+        product_filter::TagCondition,
         product_queries::{ProductSort, ProductSortKey},
     },
     graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
@@ -21,8 +22,8 @@ pub struct ProductFilter {
     /// Full-text search in name, SKU, vendor, tags, options and description. Matches word prefixes; misspelled words
     /// are corrected to the closest indexed term. At most 200 characters.
     search: Option<String>,
-    /// Category ID; includes all descendants.
-    category: Option<ID>,
+    /// Category, including all its descendants.
+    category: Option<CategoryBy>,
     /// Current price of the cheapest variant.
     price: Option<MoneyRangeInput>,
     /// Whether at least one variant is available for purchase.
@@ -33,8 +34,14 @@ pub struct ProductFilter {
     featured: Option<bool>,
     /// Vendors, any of them; case-insensitive. At most 100.
     vendors: Option<Vec<String>>,
-    /// Tags, any of them; case-insensitive. At most 100.
-    tags: Option<Vec<String>>,
+    /// Tags that the product must or must not have.
+    tags: Option<TagFilter>,
+    /// IDs of products, any of them; an empty list matches nothing. At most 100.
+    ids: Option<Vec<ID>>,
+    /// Slugs of products, any of them; an empty list matches nothing. At most 100.
+    slugs: Option<Vec<String>>,
+    /// Exact SKUs of variants, any of them; an empty list matches nothing. At most 100.
+    skus: Option<Vec<String>>,
     /// Options that one variant must have: for each option, any of its values. At most 10.
     options: Option<Vec<OptionFilter>>,
     /// Creation time range.
@@ -43,6 +50,43 @@ pub struct ProductFilter {
     updated_at: Option<DateTimeRangeInput>,
     /// Publication status; values other than `ACTIVE` require the permission `catalog:write`. Default: `ACTIVE`.
     status: Option<Vec<ProductStatus>>,
+}
+
+/// Tags that a product must or must not have; case-insensitive. Conditions are combined with AND; omitted fields and
+/// empty lists do not filter.
+#[derive(Debug, Default, InputObject)]
+pub struct TagFilter {
+    /// Any of these tags. At most 100.
+    any: Option<Vec<String>>,
+    /// All of these tags. At most 100.
+    all: Option<Vec<String>>,
+    /// None of these tags. At most 100.
+    none: Option<Vec<String>>,
+}
+
+impl From<TagFilter> for TagCondition {
+    fn from(TagFilter { any, all, none }: TagFilter) -> Self {
+        Self { any: any.unwrap_or_default(), all: all.unwrap_or_default(), none: none.unwrap_or_default() }
+    }
+}
+
+/// Identifies a category by exactly one key.
+#[derive(Debug, OneofObject)]
+pub enum CategoryBy {
+    /// ID of the category.
+    Id(ID),
+    /// Slug of the category.
+    Slug(String),
+}
+
+impl CategoryBy {
+    /// Converts the input to the key of a category.
+    fn into_category_key(self) -> Result<CategoryKey> {
+        Ok(match self {
+            Self::Id(id) => CategoryKey::Id(GlobalId::decode_as(&id, NodeType::Category, "filter.category.id")?),
+            Self::Slug(slug) => CategoryKey::Slug(slug),
+        })
+    }
 }
 
 /// Values of one option.
@@ -80,6 +124,8 @@ pub enum ProductSortField {
     Name,
     /// Creation time, newest first.
     Newest,
+    /// Time of the last update, latest first.
+    UpdatedAt,
 }
 
 impl From<ProductSortInput> for ProductSort {
@@ -90,6 +136,7 @@ impl From<ProductSortInput> for ProductSort {
             ProductSortField::Price => ProductSortKey::Price,
             ProductSortField::Name => ProductSortKey::Name,
             ProductSortField::Newest => ProductSortKey::Newest,
+            ProductSortField::UpdatedAt => ProductSortKey::UpdatedAt,
         };
         Self { sort_key, reverse }
     }
@@ -110,25 +157,32 @@ impl ProductFilter {
             featured,
             vendors,
             tags,
+            ids,
+            slugs,
+            skus,
             options,
             created_at,
             updated_at,
             status,
         } = self;
-        let category =
-            category.map(|id| GlobalId::decode_as(&id, NodeType::Category, "filter.category")).transpose()?;
+        let category = category.map(CategoryBy::into_category_key).transpose()?;
+        let parse_id = |id: &ID| GlobalId::decode_as(id, NodeType::Product, "filter.ids");
+        let ids = ids.map(|ids| ids.iter().map(parse_id).collect::<Result<Vec<_>>>()).transpose()?;
         let price = price.map(|price| into_minor_range(price, currency)).transpose()?.unwrap_or_default();
         let to_range = |time: Option<DateTimeRangeInput>| time.map(DateTimeRangeInput::into_range).unwrap_or_default();
         let options = options.unwrap_or_default().into_iter().map(|OptionFilter { name, values }| (name, values));
         Ok(CatalogFilter {
-            category_id: category,
+            categories: category.into_iter().collect(),
             search,
             price_range: price,
             in_stock,
             on_sale,
             featured,
             vendors: vendors.unwrap_or_default(),
-            tags: tags.unwrap_or_default(),
+            tags: tags.unwrap_or_default().into(),
+            ids,
+            slugs,
+            skus,
             options: options.collect(),
             created_range: to_range(created_at),
             updated_range: to_range(updated_at),

@@ -2,21 +2,35 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
-use super::{category::Category, variant::Variant};
+use super::{
+    availability::{Availability, displayed_quantity},
+    category::Category,
+    image::ImageObject,
+    product_option::ProductOption,
+    variant::Variant,
+    variant_list::{ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options},
+};
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    base::{
+        Error, GlobalId, Result,
+        global_id::NodeType,
+        pagination::{self, PageRequest},
+    },
     catalog::{CategoryTree, PublicationStatus, loader, product, variant},
     graphql::{
         batched::{Batched, BatchedList},
         context::RequestContext,
-        loader::{DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, TagsOf},
-        scalars::CurrencyCode,
-        scalars::clamp_to_i32,
+        loader::{
+            DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, SelectedVariantKey,
+            TagsOf,
+        },
+        pagination::compute_connection_cost,
+        scalars::{CurrencyCode, MoneyObject, clamp_to_i32},
     },
     inventory::StockAvailability,
 };
@@ -28,6 +42,13 @@ pub struct Product(Arc<product::Model>);
 impl From<Arc<product::Model>> for Product {
     fn from(row: Arc<product::Model>) -> Self {
         Self(row)
+    }
+}
+
+impl Product {
+    /// Returns the ID of the row.
+    pub(super) fn row_id(&self) -> i64 {
+        self.0.id
     }
 }
 
@@ -49,34 +70,13 @@ pub enum ProductStatus {
     Archived,
 }
 
-/// Product image.
-#[derive(Debug, Clone, SimpleObject, BatchedObject)]
-#[graphql(name = "Image")]
-pub struct ImageObject {
-    /// URL of the image.
-    pub url: String,
-    /// Alternative text; null if there is none.
-    pub alt: Option<String>,
-}
-
-/// Product option with all its values.
-#[derive(Debug, Clone, SimpleObject, BatchedObject)]
-pub struct ProductOption {
-    /// Option name, such as `Size` or `Color`.
-    pub name: String,
-    /// Option values, in the order of the variants.
-    pub values: Vec<String>,
-}
-
 /// Range of current prices of a product's variants.
 #[derive(Debug, SimpleObject, BatchedObject)]
 pub struct PriceRange {
     /// Current price of the cheapest variant.
-    min: Decimal,
+    min: Batched<MoneyObject>,
     /// Current price of the most expensive variant.
-    max: Decimal,
-    /// Currency of both prices.
-    currency: CurrencyCode,
+    max: Batched<MoneyObject>,
 }
 
 /// Product, sold in one or more variants.
@@ -156,11 +156,7 @@ impl Product {
 
     /// Range of current prices of all variants.
     fn price_range(&self, context: &RequestContext) -> Batched<PriceRange> {
-        Batched(PriceRange {
-            min: context.decimal_amount(self.0.current_price),
-            max: context.decimal_amount(self.0.max_current_price),
-            currency: CurrencyCode(context.app_state.config.shop.currency),
-        })
+        Batched(PriceRange { min: context.money(self.0.current_price), max: context.money(self.0.max_current_price) })
     }
 
     /// Currency of the prices.
@@ -173,6 +169,14 @@ impl Product {
         self.0.image.as_deref()
     }
 
+    /// First image; null if there is none.
+    fn featured_image(
+        &self,
+        #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>,
+    ) -> Option<Batched<ImageObject>> {
+        images?.first().cloned().map(Batched)
+    }
+
     /// All images, in order.
     fn images(&self, #[load(ImagesOf(self.0.id))] images: Option<Arc<[ImageObject]>>) -> BatchedList<ImageObject> {
         images.into()
@@ -183,9 +187,23 @@ impl Product {
         stock.is_some_and(|stock| stock.buyable)
     }
 
-    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0.
-    fn stock_quantity(&self, #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>) -> i32 {
-        stock.map_or(0, |stock| clamp_to_i32(stock.available))
+    /// Available quantity of all variants: on hand minus reserved. Variants with untracked stock add 0. The setting
+    /// `shop.stock_display` may cap it, or hide it as 0.
+    fn stock_quantity(
+        &self,
+        context: &RequestContext,
+        #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>,
+    ) -> i32 {
+        stock.and_then(|stock| displayed_quantity(stock, context)).map_or(0, clamp_to_i32)
+    }
+
+    /// Availability for purchase, as the shop displays it.
+    fn availability(
+        &self,
+        context: &RequestContext,
+        #[load(ProductStock(self.0.id))] stock: Option<StockAvailability>,
+    ) -> Batched<Availability> {
+        Batched(Availability::new(stock, context))
     }
 
     /// Options with their values, in order; empty for a simple product.
@@ -210,6 +228,35 @@ impl Product {
         let first = pagination::validate_page_size("first", first.or(Some(100)))?;
         let rows = rows.iter().flat_map(|rows| rows.iter()).take(first);
         Ok(BatchedList::unlimited(rows.map(|row| Variant::with_product(Arc::clone(row), self.clone()))))
+    }
+
+    /// Variants, in order, as pages.
+    #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
+    async fn variant_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+    ) -> Result<ProductVariantConnection> {
+        let page_request = PageRequest::new(first, after, last, before)?;
+        Ok(ProductVariantConnection::new(VariantList::new(ctx, self.clone()), page_request))
+    }
+
+    /// Variant with the selected options; the first available one if several have them, if none has them, or without
+    /// options. If none is available: the first.
+    // The variant contains this row, so it needs what it selects of it.
+    #[columns(selection.nested_columns::<Self>("product"))]
+    fn variant(
+        &self,
+        #[graphql(desc = "Selected options, at most 10. A variant may have further options.")] selected_options: Option<
+            Vec<SelectedOptionInput>,
+        >,
+        #[load(SelectedVariantKey::new(self.0.id, selected_options.as_deref()))] row: Option<Arc<variant::Model>>,
+    ) -> Result<Option<Batched<Variant>>> {
+        check_selected_options(selected_options.as_deref())?;
+        Ok(row.map(|row| Batched(Variant::with_product(row, self.clone()))))
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by

@@ -9,6 +9,8 @@ use super::{
     facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductSortInput},
     product::Product,
+    variant::Variant,
+    variant_list::VariantBy,
 };
 use crate::{
     base::{
@@ -17,6 +19,7 @@ use crate::{
         pagination::{Page, PageRequest},
     },
     catalog::{
+        CategoryKey,
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductRow, ProductSort},
         projection::ProductColumns,
@@ -66,16 +69,22 @@ connection!(
 );
 
 impl ProductList {
-    /// Resolves the filter and sort order and selects the columns.
+    /// Resolves the filter and sort order of a list within a category, if one is given, and selects the columns.
     ///
     /// # Errors
     /// Returns a user error if the filter or the sort order is invalid.
-    pub async fn resolve(ctx: &Context<'_>, filter: ProductFilter, order: ProductSortInput) -> Result<Self> {
+    pub async fn resolve(
+        ctx: &Context<'_>,
+        category_id: Option<i64>,
+        filter: ProductFilter,
+        sort: ProductSortInput,
+    ) -> Result<Self> {
         let context = request_context(ctx);
-        let filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
+        let mut filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
+        filter.categories.extend(category_id.map(CategoryKey::Id));
         let has_search = filter.search.is_some();
         let filter = Arc::new(filter.resolve(&context.db, &context.category_tree()).await?);
-        let sort = ProductSort::from(order).resolve(&filter, has_search)?;
+        let sort = ProductSort::from(sort).resolve(&filter, has_search)?;
         let selection = Selection::of_field(ctx);
         let mut columns = selection.nested_columns::<Product>("nodes");
         // Cursors are built from the columns of the sort order.
@@ -167,6 +176,18 @@ impl ProductQuery {
         Ok(row.map(|row| Batched(Product::from(row))))
     }
 
+    /// Variant by ID, SKU or barcode; null if it does not exist or the caller may not see it. Variants of unpublished
+    /// products are visible to staff only.
+    async fn variant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Key of the variant.")] by: VariantBy,
+    ) -> Result<Option<Batched<Variant>>> {
+        let context = request_context(ctx);
+        let row = product_queries::find_variant(&context.db, &by.into_lookup()?, context.visibility).await?;
+        Ok(row.map(|row| Batched(Variant::from(row))))
+    }
+
     /// Products that match the filter, sorted and paginated.
     #[graphql(complexity = "compute_connection_cost(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "these are the arguments of a connection")]
@@ -181,7 +202,7 @@ impl ProductQuery {
         #[graphql(desc = "Sort order; `BEST_MATCH` by default.")] sort: Option<ProductSortInput>,
     ) -> Result<ProductConnection> {
         let page_request = PageRequest::new(first, after, last, before)?;
-        let list = ProductList::resolve(ctx, filter.unwrap_or_default(), sort.unwrap_or_default()).await?;
+        let list = ProductList::resolve(ctx, None, filter.unwrap_or_default(), sort.unwrap_or_default()).await?;
         Ok(ProductConnection::new(list, page_request))
     }
 }

@@ -7,7 +7,11 @@ use chrono::{DateTime, Utc};
 use macros::{BatchedObject, batched_object};
 use rust_decimal::Decimal;
 
-use super::product::Product;
+use super::{
+    availability::{Availability, displayed_quantity},
+    image::ImageObject,
+    product::Product,
+};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
@@ -15,11 +19,11 @@ use crate::{
         variant::{self, Column},
     },
     graphql::{
-        batched::BatchedList,
+        batched::{Batched, BatchedList},
         context::{RequestContext, request_context},
         guard::RequirePermission,
         inventory::stock::StockLevel,
-        loader::{ChoicesOf, LevelsOf, ProductKey, VariantStock},
+        loader::{ChoicesOf, ImagesOf, LevelsOf, ProductKey, VariantStock},
         scalars::CurrencyCode,
         scalars::clamp_to_i32,
     },
@@ -45,6 +49,11 @@ impl Variant {
     #[must_use]
     pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
         Self { row, parent_product: Some(product) }
+    }
+
+    /// Returns the row.
+    pub(super) fn row(&self) -> &variant::Model {
+        &self.row
     }
 }
 
@@ -125,9 +134,23 @@ impl Variant {
         stock.is_some_and(|stock| stock.buyable)
     }
 
-    /// Available quantity: on hand minus reserved; 0 if stock is not tracked.
-    fn stock_quantity(&self, #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>) -> i32 {
-        stock.map_or(0, |stock| clamp_to_i32(stock.available))
+    /// Available quantity: on hand minus reserved; 0 if stock is not tracked. The setting `shop.stock_display` may cap
+    /// it, or hide it as 0.
+    fn stock_quantity(
+        &self,
+        context: &RequestContext,
+        #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>,
+    ) -> i32 {
+        stock.and_then(|stock| displayed_quantity(stock, context)).map_or(0, clamp_to_i32)
+    }
+
+    /// Availability for purchase, as the shop displays it.
+    fn availability(
+        &self,
+        context: &RequestContext,
+        #[load(VariantStock(self.row.id))] stock: Option<StockAvailability>,
+    ) -> Batched<Availability> {
+        Batched(Availability::new(stock, context))
     }
 
     /// Stock levels at each location. Staff only.
@@ -147,9 +170,15 @@ impl Variant {
         self.row.barcode.as_deref()
     }
 
-    /// URL of the variant's own image; null if there is none.
-    fn image(&self) -> Option<&str> {
-        self.row.image.as_deref()
+    /// The variant's own image; null if there is none.
+    fn image(
+        &self,
+        #[load_optional(self.row.image.as_ref().map(|_| ImagesOf(self.row.product_id)))] product_images: Option<
+            Arc<[ImageObject]>,
+        >,
+    ) -> Option<Batched<ImageObject>> {
+        let url = self.row.image.as_deref()?;
+        Some(Batched(ImageObject::of_variant(url, product_images.as_deref().unwrap_or_default())))
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking.

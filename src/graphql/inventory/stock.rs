@@ -11,7 +11,7 @@ use crate::{
         context::{RequestContext, request_context},
         guard::RequirePermission,
         loader::{LocationsKey, VariantKey},
-        pagination::{compute_connection_cost, connection, paged_list},
+        pagination::{compute_connection_cost, connection, edge, paged_list},
         scalars::clamp_to_i32,
     },
     identity::Permission,
@@ -177,10 +177,16 @@ impl StockMovement {
 #[derive(Debug)]
 pub struct LevelMovements(StockLevelRow);
 
+edge!(
+    /// Stock movement with its cursor.
+    StockMovementEdge { cursor = "Cursor of the stock movement.", node: StockMovement = "Stock movement." }
+);
+
 connection!(
     /// Page of stock movements.
     StockMovementConnection(LevelMovements) {
         nodes: Vec<StockMovement> = "Movements of the page.",
+        edges: Vec<StockMovementEdge> = "Movements of the page with their cursors.",
         page_info = "Pagination information.",
     }
 );
@@ -196,10 +202,16 @@ paged_list!(
 #[derive(Debug)]
 pub struct LowStockLevels;
 
+edge!(
+    /// Stock level with its cursor.
+    StockLevelEdge { cursor = "Cursor of the stock level.", node: StockLevel = "Stock level." }
+);
+
 connection!(
     /// Page of stock levels at or below their low-stock threshold.
     StockLevelConnection(LowStockLevels) {
         nodes: Vec<StockLevel> = "Stock levels of the page.",
+        edges: Vec<StockLevelEdge> = "Stock levels of the page with their cursors.",
         page_info = "Pagination information.",
     }
 );

@@ -1,11 +1,11 @@
 //! Order history.
 
-use async_graphql::{Context, Enum, Object};
+use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
 use super::status::OrderStatus;
 use crate::{
-    base::Result,
+    base::{GlobalId, Result, global_id::NodeType},
     graphql::{context::request_context, customer::Customer, guard::RequirePermission},
     identity::Permission,
     infra::ActorKind,
@@ -51,6 +51,11 @@ pub struct OrderHistoryEntry(pub OrderHistoryRow);
 /// Entry of the order history.
 #[Object]
 impl OrderHistoryEntry {
+    /// Global ID.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::OrderHistoryEntry, self.0.id).encode().into()
+    }
+
     /// Type of the entry.
     #[graphql(name = "type")]
     async fn event_type(&self) -> OrderEventType {

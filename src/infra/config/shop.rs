@@ -6,7 +6,10 @@ use chrono_tz::Tz;
 use iso_currency::Currency;
 use serde::{Deserialize, Deserializer, de};
 
-use super::parsed::deserialize_parsed;
+use super::{
+    parsed::deserialize_parsed,
+    range::{one_line_of_text, within},
+};
 use crate::base::{Country, LanguageCode};
 
 /// `[shop]`
@@ -29,6 +32,43 @@ pub struct ShopConfig {
     /// Development or production.
     #[serde(deserialize_with = "deserialize_parsed")]
     pub mode: ShopMode,
+    /// How available quantities are displayed to callers without the permission for stock.
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub stock_display: StockDisplay,
+    /// The largest displayed quantity with `StockDisplay::Capped`.
+    pub stock_display_cap: u32,
+}
+
+impl ShopConfig {
+    /// Validates the settings.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        one_line_of_text("shop.name", &self.name)?;
+        within("shop.stock_display_cap", self.stock_display_cap, 1..=1_000_000)
+    }
+}
+
+/// How available quantities are displayed to shoppers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockDisplay {
+    /// Exactly.
+    Exact,
+    /// Up to a maximum.
+    Capped,
+    /// Not at all.
+    Hidden,
+}
+
+impl FromStr for StockDisplay {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "exact" => Ok(Self::Exact),
+            "capped" => Ok(Self::Capped),
+            "hidden" => Ok(Self::Hidden),
+            _ => Err("it must be exact, capped or hidden"),
+        }
+    }
 }
 
 /// The mode of the shop.

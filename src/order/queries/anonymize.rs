@@ -18,23 +18,21 @@ const ANONYMIZED_ADDRESS_JSON: &str = r#"{"firstName": "", "lastName": "", "comp
 #[derive(Debug, Clone, Copy)]
 pub enum AnonymizedOrders<'a> {
     /// The orders of an account.
-    OfAccount(i64),
+    Account(i64),
     /// The orders of all erased accounts.
-    OfErasedAccounts,
+    ErasedAccounts,
     /// The orders of a guest, by e-mail address in lowercase.
-    OfGuest(&'a str),
+    Guest(&'a str),
 }
 
 impl AnonymizedOrders<'_> {
     fn push_condition(self, sql: &mut SqlBuilder) {
         match self {
-            Self::OfAccount(account_id) => {
+            Self::Account(account_id) => {
                 sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.id = ").bind(account_id)
             }
-            Self::OfErasedAccounts => {
-                sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.deleted_at IS NOT NULL")
-            }
-            Self::OfGuest(email) => sql.push("WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email),
+            Self::ErasedAccounts => sql.push("JOIN account AS a ON a.id = o.account_id WHERE a.deleted_at IS NOT NULL"),
+            Self::Guest(email) => sql.push("WHERE o.account_id IS NULL AND lower(o.email) = ").bind(email),
         };
     }
 }

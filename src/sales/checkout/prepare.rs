@@ -74,7 +74,7 @@ pub(super) async fn prepare_order(
         email,
         phone,
         customer_name_normalized: text::normalize_for_search(&recipient),
-        language: language.unwrap_or(context.config.shop.language).code().to_owned(),
+        language: language.unwrap_or(context.config.shop.language),
         currency: context.config.shop.currency.code().to_owned(),
         subtotal: totals.subtotal,
         discount: totals.discount,

@@ -1,6 +1,6 @@
 //! Variant mutations: create, update and delete.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{extract_variant, inputs::ProductVariantInput, save_product};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         catalog::{product::Product, variant::Variant},
         context::request_context,
         guard::RequirePermission,
-        payload::payload,
+        payload::{UserError, payload, split_user_errors},
     },
     identity::Permission,
 };
@@ -23,13 +23,16 @@ payload!(
     }
 );
 
-payload!(
-    /// Payload of `productVariantDelete`.
-    ProductVariantDeletePayload {
-        /// Product without the variant; null if the variant was not deleted.
-        product: Product
-    }
-);
+/// Payload of `productVariantDelete`.
+#[derive(Debug, SimpleObject)]
+pub struct ProductVariantDeletePayload {
+    /// ID of the deleted variant; null if nothing was deleted.
+    deleted_id: Option<ID>,
+    /// Product without the variant; null if nothing was deleted.
+    product: Option<Product>,
+    /// Errors that the caller can correct; empty on success.
+    user_errors: Vec<UserError>,
+}
 
 /// Variant fields of the mutation root.
 #[derive(Debug, Default)]
@@ -97,8 +100,9 @@ impl VariantMutation {
             let patch = VariantPatch { selector: VariantSelector::Delete(variant_key), ..VariantPatch::default() };
             save_product(request_context(ctx), build_variant_patch(select_product(variant_key), patch)).await
         };
-        let deleted: Result<WrittenProduct> = deleted.await;
-        ProductVariantDeletePayload::from_result(deleted)
+        let (deleted, user_errors) = split_user_errors(deleted.await)?;
+        let product: Option<Product> = deleted.map(WrittenProduct::into);
+        Ok(Some(ProductVariantDeletePayload { deleted_id: product.as_ref().map(|_| id), product, user_errors }))
     }
 }
 
