@@ -106,7 +106,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
     };
     let checked_out: Vec<_> = join_all((1..=8).map(order)).await.into_iter().filter_map(Result::ok).collect();
     assert_eq!(checked_out.len(), 1);
-    let quantities: Vec<i64> = checked_out[0].lines.iter().map(|(_, quantity)| *quantity).collect();
+    let quantities: Vec<i64> = checked_out[0].lines.iter().map(|line| line.quantity).collect();
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!(
         (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),

@@ -52,7 +52,7 @@ pub enum NodeType {
 }
 
 impl NodeType {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Category,
         Self::Product,
         Self::Variant,

@@ -24,7 +24,7 @@ pub struct CheckedOutCart {
     pub id: i64,
     /// The customer's account; `None` for a guest cart.
     pub account_id: Option<i64>,
-    /// The lines, in order.
+    /// The lines, sorted by variant: the lock order of inventory rows.
     pub lines: Vec<CartLineRow>,
     /// The sellable variants by primary key.
     pub variants: HashMap<i64, SellableVariant>,
@@ -57,7 +57,8 @@ pub struct CartDetails {
 /// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open.
 pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Result<CheckedOutCart> {
     let row = lock_cart(tx, CartTarget { id: token, scope: caller, expected_version: None }).await?;
-    let CartContents { lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
+    let CartContents { mut lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
+    lines.sort_by_key(|line| line.variant_id);
     Ok(CheckedOutCart {
         id: row.id,
         account_id: row.account_id,

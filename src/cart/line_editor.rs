@@ -38,12 +38,12 @@ pub(super) struct EditedLines {
 
 /// The quantity that a line should get.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct RequestedQuantity {
     variant_id: i64,
     /// The units to add to the variant's total.
     quantity: i64,
     /// The units that the line keeps.
-    kept: i64,
+    current_quantity: i64,
     /// The input field that names the line.
     field: &'static str,
 }
@@ -100,14 +100,15 @@ impl<'a> LineEditor<'a> {
         let attribute_digest = attributes.digest();
         let is_equal = |line: &CartLineRow| line.variant_id == *variant_id && line.attribute_digest == attribute_digest;
         let line_index = self.lines.iter().position(is_equal);
-        let kept = line_index.map_or(0, |line_index| self.lines[line_index].quantity);
-        let wanted = Wanted { variant_id: *variant_id, quantity: *quantity, kept, field: "variantId" };
-        let Some(variant) = self.validate(wanted, input) else { return };
+        let current_quantity = line_index.map_or(0, |line_index| self.lines[line_index].quantity);
+        let requested =
+            RequestedQuantity { variant_id: *variant_id, quantity: *quantity, current_quantity, field: "variantId" };
+        let Some(variant) = self.validate(requested, input) else { return };
         *self.quantities.entry(*variant_id).or_insert(0) += quantity;
         let unit_price = variant.unit_price;
         if let Some(line_index) = line_index {
             let line = &mut self.lines[line_index];
-            (line.quantity, line.unit_price) = (kept + quantity, unit_price);
+            (line.quantity, line.unit_price) = (current_quantity + quantity, unit_price);
             return;
         }
         let last_position = self.lines.iter().map(|line| line.position).max();
@@ -132,7 +133,11 @@ impl<'a> LineEditor<'a> {
         };
         let CartLineRow { variant_id, quantity, .. } = self.lines[line_index];
         let quantity = update.quantity.unwrap_or(quantity);
-        let Some(variant) = self.validate(Wanted { variant_id, quantity, kept: 0, field: "id" }, input) else { return };
+        let Some(variant) =
+            self.validate(RequestedQuantity { variant_id, quantity, current_quantity: 0, field: "id" }, input)
+        else {
+            return;
+        };
         *self.quantities.entry(variant_id).or_insert(0) += quantity;
         let line = &mut self.lines[line_index];
         (line.quantity, line.unit_price) = (quantity, variant.unit_price);
@@ -182,12 +187,14 @@ impl<'a> LineEditor<'a> {
         let is_moved = |line: &CartLineRow| {
             before.get(&line.id).is_some_and(|before| before.attribute_digest != line.attribute_digest)
         };
-        let has_moves = self.lines.iter().any(is_moved);
+        let remaining_count = self.lines.iter().filter(|line| before.contains_key(&line.id)).count();
+        let has_moves = remaining_count < before.len() || self.lines.iter().any(is_moved);
         let changed: Vec<usize> = (0..self.lines.len()).filter(|index| is_changed(&self.lines[*index])).collect();
         let mut replaced_ids = Vec::new();
         if has_moves {
-            let kept: HashSet<i64> = self.lines.iter().filter(|line| !is_changed(line)).map(|line| line.id).collect();
-            replaced_ids = before.into_keys().filter(|id| !kept.contains(id)).collect();
+            let unchanged_ids: HashSet<i64> =
+                self.lines.iter().filter(|line| !is_changed(line)).map(|line| line.id).collect();
+            replaced_ids = before.into_keys().filter(|id| !unchanged_ids.contains(id)).collect();
             replaced_ids.sort_unstable();
         }
         for index in &changed {
@@ -198,8 +205,8 @@ impl<'a> LineEditor<'a> {
 
     /// Validates a quantity against the limits and the stock, which all lines of the variant share. Returns the variant,
     /// or gathers an error.
-    fn validate(&self, wanted: Wanted, input: &mut InputScope<'_>) -> Option<&'a SellableVariant> {
-        let Wanted { variant_id, quantity, kept, field } = wanted;
+    fn validate(&self, requested: RequestedQuantity, input: &mut InputScope<'_>) -> Option<&'a SellableVariant> {
+        let RequestedQuantity { variant_id, quantity, current_quantity, field } = requested;
         if !(1..=MAX_LINE_QUANTITY).contains(&quantity) {
             input.reject("quantity", format!("a quantity is from 1 to {MAX_LINE_QUANTITY}"));
             return None;
@@ -221,8 +228,9 @@ impl<'a> LineEditor<'a> {
                 let message = format!("only {available} are left{cart_note}");
                 input.reject_as(PublicErrorCode::InsufficientStock, "quantity", message);
             }
-            None if kept + quantity > MAX_LINE_QUANTITY => {
-                let message = format!("a line has at most {MAX_LINE_QUANTITY}; this would make {}", kept + quantity);
+            None if current_quantity + quantity > MAX_LINE_QUANTITY => {
+                let message =
+                    format!("a line has at most {MAX_LINE_QUANTITY}; this would make {}", current_quantity + quantity);
                 input.reject("quantity", message);
             }
             None => return Some(variant),

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     base::Result,
-    cart::{self, CartStatus, LockedCart, cart_row, validation as cart_validation},
+    cart::{self, CartLineRow, CartStatus, LockedCart, cart_row, validation as cart_validation},
+    pricing::SellableVariant,
 };
 
 /// Base complexity of a cart field: each cart is read separately, in a few statements.
@@ -85,11 +86,11 @@ impl Cart {
         let contents = self.0.load_contents(context).await?;
         context.charge_list_values(ctx, contents.lines.len())?;
         let lines = contents.lines.iter().filter_map(|line| Some((line, contents.variants.get(&line.variant_id)?)));
-        let to_line = |(index, (line, sellable_variant))| CartLine {
+        let to_line = |(index, (line, sellable_variant)): (usize, (&CartLineRow, &SellableVariant))| CartLine {
             cart: Arc::clone(&self.0),
             index,
             line: line.clone(),
-            sellable_variant: Clone::clone(sellable_variant),
+            sellable_variant: sellable_variant.clone(),
         };
         Ok(lines.enumerate().map(to_line).collect())
     }

@@ -80,7 +80,7 @@ impl TestApp {
 
     /// Returns the id of the first line of a variant in a cart; the id of no line if there is none.
     pub async fn query_line_id(&self, cart: &str, variant: &str) -> String {
-        let variant = GlobalId::decode_as(variant, NodeType::Variant, "").map_or(0, Into::into);
+        let variant = GlobalId::decode_as(variant, NodeType::Variant, "").unwrap_or_default();
         let sql = format!(
             "SELECT COALESCE(MIN(l.id), 999999) FROM cart_line AS l JOIN cart AS c ON c.id = l.cart_id
              WHERE c.token = '{cart}' AND l.variant_id = {variant}"

@@ -75,8 +75,7 @@ pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: Ord
                 quantity: line.quantity,
                 attributes: line.attributes,
             };
-            let mut items: Vec<_> = lines.into_iter().map(to_item).collect();
-            items.sort_by_key(|item| item.variant_id);
+            let items = lines.into_iter().map(to_item).collect();
             let basket = Basket { items, variants, is_cart: true };
             Ok(LoadedSource { basket, cart_id: Some(id), details })
         }
