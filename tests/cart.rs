@@ -28,7 +28,7 @@ integration_tests![
     stale_cart_version_is_rejected,
 ];
 
-const REMOVE_LINES: &str = "mutation($id: ID!, $variants: [ID!]!) { cartLinesRemove(id: $id, variantIds: $variants) {
+const REMOVE_LINES: &str = "mutation($id: ID!, $lines: [ID!]!) { cartLinesRemove(id: $id, lineIds: $lines) {
     cart { version itemCount lines { sku quantity } } userErrors { code field } } }";
 const CLEAR_CART: &str =
     "mutation($id: ID!) { cartClear(id: $id) { cart { version itemCount } userErrors { code field } } }";
@@ -61,11 +61,11 @@ async fn guest_cart_lines_are_added_set_removed_and_cleared(backend: Backend) {
     // An update without changes keeps the version.
     let repeated = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&mug, 4)]).await;
     assert_eq!(repeated.data_at("/cartLinesUpdate/cart/version"), &json!(3));
-    let remove =
-        async |variants: Value| app.query_with_variables(REMOVE_LINES, json!({ "id": id, "variants": variants })).await;
-    let removed = remove(json!([bowl])).await;
+    let remove = async |lines: Value| app.query_with_variables(REMOVE_LINES, json!({ "id": id, "lines": lines })).await;
+    let bowl_line = app.query_line_id(&id, &bowl).await;
+    let removed = remove(json!([bowl_line])).await;
     assert_eq!(cart_line_quantities(removed.data_at("/cartLinesRemove/cart")), sku_quantities(&[("MUG", 4)]));
-    assert_eq!(remove(json!([bowl])).await.data_at("/cartLinesRemove/cart/version"), &json!(4));
+    assert_eq!(remove(json!([bowl_line])).await.data_at("/cartLinesRemove/cart/version"), &json!(4));
     let cleared = app.query_with_variables(CLEAR_CART, json!({ "id": id })).await;
     assert_eq!(cleared.data_at("/cartClear/cart"), &json!({ "version": 5, "itemCount": 0 }));
     assert_eq!(app.query_cart(None, &id).await["lines"], json!([]));
@@ -135,7 +135,7 @@ async fn invalid_lines_are_all_reported_and_none_is_added(backend: Backend) {
     assert_eq!(user_errors(&response, "cartCreate"), error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
     let bowl = app.create_product("bowl", 20, Some(5)).await;
     let response = app.mutate_cart_lines(None, "cartLinesUpdate", &id, &[(&bowl, 1)]).await;
-    assert_eq!(user_errors(&response, "cartLinesUpdate"), error_pairs(&[("NOT_FOUND", "lines.0.variantId")]));
+    assert_eq!(user_errors(&response, "cartLinesUpdate"), error_pairs(&[("NOT_FOUND", "lines.0.id")]));
     let response = app.mutate_cart_lines(None, "cartLinesAdd", &id, &[]).await;
     assert_eq!(user_errors(&response, "cartLinesAdd"), error_pairs(&[("VALIDATION_ERROR", "lines")]));
     assert_eq!(app.query_cart(None, &id).await, before);
@@ -273,7 +273,7 @@ async fn cart_of_another_customer_is_not_accessible(backend: Backend) {
     let staff = app.login(Role::Staff).await;
     let rest = [
         "cartClear(id: $id)",
-        "cartLinesRemove(id: $id, variantIds: [])",
+        "cartLinesRemove(id: $id, lineIds: [])",
         "cartNoteUpdate(id: $id, note: \"mine\")",
         "cartContactUpdate(id: $id, input: { email: \"mine@example.com\" })",
         "cartShippingMethodUpdate(id: $id)",

@@ -61,8 +61,14 @@ impl Change {
     async fn ask(self, shop: &TestApp, (cart, goods): (&str, &[String]), number: usize) -> Option<(i64, Lines)> {
         let (mutation, declared, passed, value) = match self {
             Self::Add(sku) => ("cartLinesAdd", "[LineInput!]!", "lines", line_inputs(&[(&goods[sku], 1)])),
-            Self::Set(sku, many) => ("cartLinesUpdate", "[LineInput!]!", "lines", line_inputs(&[(&goods[sku], many)])),
-            Self::Remove(sku) => ("cartLinesRemove", "[ID!]!", "variantIds", json!([goods[sku]])),
+            Self::Set(sku, many) => {
+                let line = shop.query_line_id(cart, &goods[sku]).await;
+                let updates = json!([{ "id": line, "quantity": many }]);
+                ("cartLinesUpdate", "[CartLineUpdateInput!]!", "lines", updates)
+            }
+            Self::Remove(sku) => {
+                ("cartLinesRemove", "[ID!]!", "lineIds", json!([shop.query_line_id(cart, &goods[sku]).await]))
+            }
             Self::Clear => ("cartClear", "Int", "expectedVersion", Value::Null),
             Self::Note => ("cartNoteUpdate", "String", "note", json!(format!("note {number}"))),
             Self::Contact => {

@@ -106,7 +106,7 @@ async fn cart_is_converted_to_an_order_once(backend: Backend) {
     };
     let checked_out: Vec<_> = join_all((1..=8).map(order)).await.into_iter().filter_map(Result::ok).collect();
     assert_eq!(checked_out.len(), 1);
-    let quantities: Vec<i64> = checked_out[0].lines.iter().map(|(_, quantity)| *quantity).collect();
+    let quantities: Vec<i64> = checked_out[0].lines.iter().map(|line| line.quantity).collect();
     assert_eq!(quantities, [3, 2], "by the variants' keys");
     assert_eq!(
         (checked_out[0].account_id, checked_out[0].details.shipping_address.clone(), checked_out[0].version),
@@ -130,6 +130,9 @@ async fn invalid_cart_rows_are_rejected_by_the_database(backend: Backend) {
         "UPDATE cart_line SET quantity = 0",
         "UPDATE cart_line SET quantity = 10001",
         "UPDATE cart_line SET unit_price = -1",
+        "UPDATE cart_line SET attributes = '[]'",
+        "UPDATE cart_line SET attributes = '{\"key\": \"value\"}'",
+        "UPDATE cart_line SET attribute_digest = 'short'",
         "UPDATE cart_line SET variant_id = 999",
         "UPDATE cart_line SET cart_id = 999",
         "INSERT INTO cart_line SELECT * FROM cart_line",

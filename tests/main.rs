@@ -17,6 +17,7 @@ mod cart;
 mod cart_merge;
 mod cart_retention;
 mod cart_answers;
+mod cart_lines;
 mod checkout;
 mod payments;
 mod refunds;
@@ -108,6 +109,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cart_merge", cart_merge::test_cases()),
         ("cart_retention", cart_retention::test_cases()),
         ("cart_answers", cart_answers::test_cases()),
+        ("cart_lines", cart_lines::test_cases()),
         ("checkout", checkout::test_cases()),
         ("payments", payments::test_cases()),
         ("refunds", refunds::test_cases()),

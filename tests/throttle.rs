@@ -195,7 +195,7 @@ async fn cart_changes_are_limited_by_ip(backend: Backend) {
         "cartClear(id: \"x\")",
         "cartLinesAdd(id: \"x\", lines: [])",
         "cartLinesUpdate(id: \"x\", lines: [])",
-        "cartLinesRemove(id: \"x\", variantIds: [])",
+        "cartLinesRemove(id: \"x\", lineIds: [])",
         "cartNoteUpdate(id: \"x\")",
         "cartContactUpdate(id: \"x\", input: {})",
         "cartAddressUpdate(id: \"x\", input: {})",

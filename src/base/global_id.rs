@@ -17,6 +17,8 @@ pub enum NodeType {
     Location,
     /// A stock movement.
     StockMovement,
+    /// A line of a cart.
+    CartLine,
     /// An order.
     Order,
     /// An entry of the history of an order.
@@ -50,12 +52,13 @@ pub enum NodeType {
 }
 
 impl NodeType {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Category,
         Self::Product,
         Self::Variant,
         Self::Location,
         Self::StockMovement,
+        Self::CartLine,
         Self::Order,
         Self::OrderHistoryEntry,
         Self::OrderLine,
@@ -88,6 +91,7 @@ impl NodeType {
             Self::Variant => "ProductVariant",
             Self::Location => "Location",
             Self::StockMovement => "StockMovement",
+            Self::CartLine => "CartLine",
             Self::Order => "Order",
             Self::OrderHistoryEntry => "OrderHistoryEntry",
             Self::OrderLine => "OrderLine",

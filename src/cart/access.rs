@@ -126,8 +126,8 @@ pub async fn load_cart_lines(db: &impl ConnectionTrait, cart: i64) -> Result<Vec
     let query = cart_line::Entity::find()
         .filter(cart_line::Column::CartId.eq(cart))
         .order_by_asc(cart_line::Column::Position)
-        .order_by_asc(cart_line::Column::VariantId);
-    Ok(query.into_partial_model().all(db).await?)
+        .order_by_asc(cart_line::Column::Id);
+    Ok(query.all(db).await?)
 }
 
 /// Returns the condition for guest carts and the caller's own carts.

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{
     access::{CartContents, CartTarget, lock_cart},
-    entity::cart,
+    entity::{CartLineRow, cart},
     queries::{load_cart_contents, reopen_only_cart},
 };
 use crate::{
@@ -24,8 +24,8 @@ pub struct CheckedOutCart {
     pub id: i64,
     /// The customer's account; `None` for a guest cart.
     pub account_id: Option<i64>,
-    /// Variants and quantities, sorted by variant: the lock order of inventory rows.
-    pub lines: Vec<(i64, i64)>,
+    /// The lines, sorted by variant: the lock order of inventory rows.
+    pub lines: Vec<CartLineRow>,
     /// The sellable variants by primary key.
     pub variants: HashMap<i64, SellableVariant>,
     /// The details of the future order.
@@ -57,9 +57,8 @@ pub struct CartDetails {
 /// Returns `NotFound` if the cart does not exist or belongs to another customer, `IllegalTransition` if it is not open.
 pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Result<CheckedOutCart> {
     let row = lock_cart(tx, CartTarget { id: token, scope: caller, expected_version: None }).await?;
-    let CartContents { lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
-    let mut lines: Vec<(i64, i64)> = lines.iter().map(|line| (line.variant_id, line.quantity)).collect();
-    lines.sort_unstable();
+    let CartContents { mut lines, variants } = load_cart_contents(tx, row.id, &[], tx.now()).await?;
+    lines.sort_by_key(|line| line.variant_id);
     Ok(CheckedOutCart {
         id: row.id,
         account_id: row.account_id,

@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveMode
 use super::{
     access::{LockedCart, caller_account_id, find_open_cart},
     entity::cart::{self, CartStatus},
-    lines::{self, LineChange, LineMode, LineRequest},
+    lines::{self, LineChange, LineEdits, LineRequest},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
@@ -26,7 +26,7 @@ pub async fn create_cart(db: &Db, caller: Caller, requests: &[LineRequest]) -> R
         if requests.is_empty() {
             return LockedCart::load(tx, row).await;
         }
-        lines::apply_line_change(tx, row, LineChange { requests, mode: LineMode::Add, path: "input.lines" }).await
+        lines::apply_line_change(tx, row, LineChange { edits: LineEdits::Add(requests), path: "input.lines" }).await
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! Entities of carts and cart lines.
 
+pub use cart_line::Model as CartLineRow;
+
 /// `cart`
 pub mod cart {
     use sea_orm::entity::prelude::*;
@@ -57,13 +59,15 @@ pub mod cart_line {
     #[sea_orm(table_name = "cart_line")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
     pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
+        #[sea_orm(primary_key)]
+        pub id: i64,
         pub cart_id: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
         pub variant_id: i64,
         pub position: i32,
         pub quantity: i64,
         pub unit_price: i64,
+        pub attributes: Json,
+        pub attribute_digest: String,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }
@@ -73,18 +77,12 @@ pub mod cart_line {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
-}
 
-/// A cart line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::DerivePartialModel)]
-#[sea_orm(entity = "cart_line::Entity")]
-pub struct CartLineRow {
-    /// The variant's primary key.
-    pub variant_id: i64,
-    /// The position in the cart, in order of insertion.
-    pub position: i32,
-    /// The quantity.
-    pub quantity: i64,
-    /// The unit price when the line was last set, in minor units.
-    pub unit_price: i64,
+    impl Model {
+        /// Returns whether two lines have the same variant and attributes, and so are one line.
+        #[must_use]
+        pub fn is_equal(&self, other: &Self) -> bool {
+            self.variant_id == other.variant_id && self.attribute_digest == other.attribute_digest
+        }
+    }
 }

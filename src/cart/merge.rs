@@ -76,8 +76,12 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
         load_lines_of_both(tx, customer_cart.id, guest_cart.id).await?;
     let variant_ids: Vec<i64> = customer_lines.iter().chain(&guest_lines).map(|line| line.variant_id).collect();
     let variants = load_sellable_variants(tx, tx.now(), &variant_ids).await?;
-    let (lines, changed) = merge_lines(&customer_lines, &guest_lines, &variants);
-    write_lines(tx, customer_cart.id, &changed).await?;
+    let (mut lines, changed) = merge_lines(&customer_lines, &guest_lines, &variants);
+    for written in write_lines(tx, customer_cart.id, &changed).await? {
+        for line in lines.iter_mut().filter(|line| written.is_of(line)) {
+            (line.id, line.cart_id) = (written.id, customer_cart.id);
+        }
+    }
     // Values of the customer's cart take precedence over those of the guest cart.
     customer_cart.email = customer_cart.email.or(guest_cart.email.take());
     customer_cart.phone = customer_cart.phone.or(guest_cart.phone.take());
@@ -114,18 +118,16 @@ async fn load_lines_of_both(tx: &Tx, customer_cart_id: i64, guest_cart_id: i64) 
     let query = cart_line::Entity::find()
         .filter(cart_line::Column::CartId.is_in([customer_cart_id, guest_cart_id]))
         .order_by_asc(cart_line::Column::Position)
-        .order_by_asc(cart_line::Column::VariantId);
+        .order_by_asc(cart_line::Column::Id);
     let mut lines = LinesOfBoth { customer: Vec::new(), guest: Vec::new() };
-    for row in query.all(tx).await? {
-        let cart_line::Model { cart_id, variant_id, position, quantity, unit_price, .. } = row;
-        let line = CartLineRow { variant_id, position, quantity, unit_price };
-        if cart_id == customer_cart_id { lines.customer.push(line) } else { lines.guest.push(line) }
+    for line in query.all(tx).await? {
+        if line.cart_id == customer_cart_id { lines.customer.push(line) } else { lines.guest.push(line) }
     }
     Ok(lines)
 }
 
-/// Merges the lines of two carts. Returns all lines and those to write. A line of a sold-out variant is kept with
-/// quantity 1 and reported as a cart issue. Pure.
+/// Merges the lines of two carts: quantities of lines with the same variant and attributes are added. Returns all lines
+/// and those to write. A line of a sold-out variant is kept with quantity 1 and reported as a cart issue. Pure.
 fn merge_lines(
     customer_lines: &[CartLineRow],
     guest_lines: &[CartLineRow],
@@ -139,23 +141,23 @@ fn merge_lines(
         .max()
         .map_or(0, |last_position| last_position.saturating_add(1));
     for line in guest_lines {
-        let available = variants
-            .get(&line.variant_id)
-            .and_then(SellableVariant::max_quantity)
-            .unwrap_or(MAX_LINE_QUANTITY)
-            .min(MAX_LINE_QUANTITY);
-        if let Some(customer_line) = lines.iter_mut().find(|customer_line| customer_line.variant_id == line.variant_id)
-        {
+        let is_same_variant = |other: &&CartLineRow| other.variant_id == line.variant_id;
+        let in_cart: i64 = lines.iter().filter(is_same_variant).map(|other| other.quantity).sum();
+        let max_quantity = variants.get(&line.variant_id).and_then(SellableVariant::max_quantity);
+        // What the variant's other lines do not take.
+        let available = max_quantity.map_or(i64::MAX, |max_quantity| (max_quantity - in_cart).max(0));
+        if let Some(customer_line) = lines.iter_mut().find(|customer_line| customer_line.is_equal(line)) {
             // The customer's quantity is not reduced, even if less stock is available.
-            let quantity = customer_line.quantity.max((customer_line.quantity + line.quantity).min(available));
-            if quantity != customer_line.quantity {
-                customer_line.quantity = quantity;
-                changed.push(*customer_line);
+            let added = line.quantity.min(available).min(MAX_LINE_QUANTITY - customer_line.quantity);
+            if added > 0 {
+                customer_line.quantity += added;
+                changed.push(customer_line.clone());
             }
         } else if lines.len() < MAX_CART_LINES {
-            let line = CartLineRow { position: next_position, quantity: line.quantity.min(available).max(1), ..*line };
+            let quantity = line.quantity.min(available).max(1);
+            let line = CartLineRow { position: next_position, quantity, ..line.clone() };
             next_position = next_position.saturating_add(1);
-            lines.push(line);
+            lines.push(line.clone());
             changed.push(line);
         }
     }

@@ -3,7 +3,9 @@
 pub mod entity;
 pub mod access;
 pub mod queries;
+pub mod attributes;
 pub mod lines;
+mod line_editor;
 pub mod create;
 pub mod details;
 pub mod merge;
@@ -14,6 +16,7 @@ pub mod retention;
 pub mod privacy;
 
 pub use access::{CartContents, CartTarget, LockedCart, find_cart_by_token, find_open_cart};
+pub use attributes::{Attribute, LineAttributes, attributes_from_json};
 pub use conversion::{CartDetails, CheckedOutCart, lock_cart_for_checkout, reopen_cart};
 pub use create::create_cart;
 pub use entity::{
@@ -21,7 +24,8 @@ pub use entity::{
     cart::{self as cart_row, CartStatus},
 };
 pub use limits::limit_cart_changes;
+pub use lines::{LineRequest, LineUpdate};
 pub use merge::{merge_guest_cart, merge_guest_cart_at_login};
 pub use queries::close_cart;
 pub use retention::delete_expired_carts;
-pub use validation::CartIssue;
+pub use validation::{CartIssue, CartIssueKind};

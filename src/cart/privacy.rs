@@ -36,7 +36,8 @@ pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<V
     let mut lines = load_exported_lines(db, rows.iter().map(|row| row.id)).await?;
     let line_to_json = |line: ExportedCartLine| {
         let variant = GlobalId::new(NodeType::Variant, line.variant_id).encode();
-        json!({ "variant": variant, "sku": line.sku, "quantity": line.quantity, "addedAt": line.created_at })
+        json!({ "variant": variant, "sku": line.sku, "quantity": line.quantity,
+            "attributes": line.attributes, "addedAt": line.created_at })
     };
     let to_json = |row: cart::Model| {
         let status = match row.status {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, FromQueryResult,
+};
 
 use super::{
     access::CartContents,
@@ -28,10 +31,13 @@ pub async fn load_cart_contents(
     now: DateTime<Utc>,
 ) -> Result<CartContents> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT l.position, l.quantity, l.unit_price, ")
-        .push(pricing_queries::SELLABLE_VARIANT_COLUMNS)
-        .push(" FROM ")
-        .push(pricing_queries::SELLABLE_VARIANT_TABLES);
+    sql.push(
+        "SELECT l.id AS line_id, l.position, l.quantity, l.unit_price, l.attributes, l.attribute_digest, \
+         l.created_at, l.updated_at, ",
+    )
+    .push(pricing_queries::SELLABLE_VARIANT_COLUMNS)
+    .push(" FROM ")
+    .push(pricing_queries::SELLABLE_VARIANT_TABLES);
     sql.push(" LEFT JOIN cart_line AS l ON l.variant_id = v.id AND l.cart_id = ").bind(cart).push(" WHERE v.id ");
     let postgres = sql.is_postgres();
     sql.push(if postgres { "= ANY(ARRAY(" } else { "IN (" });
@@ -41,13 +47,23 @@ pub async fn load_cart_contents(
     let mut contents = CartContents::default();
     for row in db.query_all_raw(sql.into_statement()).await? {
         let variant = SellableVariant::from_row(&row, now)?;
-        if let Some(position) = row.try_get("", "position")? {
-            let (quantity, unit_price) = (row.try_get("", "quantity")?, row.try_get("", "unit_price")?);
-            contents.lines.push(CartLineRow { variant_id: variant.variant_id, position, quantity, unit_price });
+        if let Some(id) = row.try_get("", "line_id")? {
+            contents.lines.push(CartLineRow {
+                id,
+                cart_id: cart,
+                variant_id: variant.variant_id,
+                position: row.try_get("", "position")?,
+                quantity: row.try_get("", "quantity")?,
+                unit_price: row.try_get("", "unit_price")?,
+                attributes: row.try_get("", "attributes")?,
+                attribute_digest: row.try_get("", "attribute_digest")?,
+                created_at: row.try_get("", "created_at")?,
+                updated_at: row.try_get("", "updated_at")?,
+            });
         }
         contents.variants.insert(variant.variant_id, variant);
     }
-    contents.lines.sort_unstable_by_key(|line| (line.position, line.variant_id));
+    contents.lines.sort_unstable_by_key(|line| (line.position, line.id));
     Ok(contents)
 }
 
@@ -65,42 +81,80 @@ pub(super) async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Resul
     Ok(rows.iter().map(|row| cart::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
 
-/// Upserts lines of a locked cart and increments its version. Statements: 1 on PostgreSQL, 2 on SQLite.
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineWrite {
+    /// Inserts new lines and updates existing ones, found by their variant and attributes.
+    Upsert,
+    /// Inserts lines that were deleted, under their IDs.
+    InsertWithId,
+}
+
+/// The ID of a written line.
+#[derive(Debug, FromQueryResult)]
+pub(super) struct WrittenLine {
+    /// The line's primary key.
+    pub(super) id: i64,
+    variant_id: i64,
+    attribute_digest: String,
+}
+
+impl WrittenLine {
+    /// Returns whether this is the ID of a line.
+    pub(super) fn is_of(&self, line: &CartLineRow) -> bool {
+        self.variant_id == line.variant_id && self.attribute_digest == line.attribute_digest
+    }
+}
+
+/// Writes lines of a locked cart and increments its version. Returns the IDs of the lines. Statements: 1 on PostgreSQL,
+/// 2 on SQLite.
 ///
 /// As text, because both writes are one batch.
-pub(super) async fn write_lines_and_version(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> Result<()> {
+pub(super) async fn write_lines_and_version(
+    tx: &Tx,
+    cart_id: i64,
+    lines: &[CartLineRow],
+    write: LineWrite,
+) -> Result<Vec<WrittenLine>> {
     let mut batch = Batch::default();
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET version = version + 1, updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(cart_id);
     batch.add(sql);
-    tx.query_batch(batch, upsert_lines(tx, cart_id, lines)).await?;
-    Ok(())
+    let rows = tx.query_batch(batch, insert_lines(tx, cart_id, lines, write)).await?;
+    Ok(rows.iter().map(|row| WrittenLine::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
 
-/// Upserts lines of a locked cart. Statements: 1, none without lines.
-pub(super) async fn write_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> Result<()> {
-    if !lines.is_empty() {
-        tx.execute_raw(upsert_lines(tx, cart_id, lines).into_statement()).await?;
+/// Upserts lines of a locked cart. Returns the IDs of the lines. Statements: 1, none without lines.
+pub(super) async fn write_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> Result<Vec<WrittenLine>> {
+    if lines.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    query_rows(tx, insert_lines(tx, cart_id, lines, LineWrite::Upsert)).await
 }
 
-/// Returns the statement that upserts lines: a bulk insert with a conflict clause.
-fn upsert_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow]) -> SqlBuilder {
+/// Returns the statement that writes lines: a bulk insert, with a conflict clause for those that exist.
+fn insert_lines(tx: &Tx, cart_id: i64, lines: &[CartLineRow], write: LineWrite) -> SqlBuilder {
     let to_row = |line: &CartLineRow| cart_line::ActiveModel {
+        id: if write == LineWrite::InsertWithId { Set(line.id) } else { NotSet },
         cart_id: Set(cart_id),
         variant_id: Set(line.variant_id),
         position: Set(line.position),
         quantity: Set(line.quantity),
         unit_price: Set(line.unit_price),
-        created_at: Set(tx.now()),
+        attributes: Set(line.attributes.clone()),
+        attribute_digest: Set(line.attribute_digest.clone()),
+        created_at: Set(line.created_at),
         updated_at: Set(tx.now()),
     };
     let mut sql = tx.sql();
-    sql.insert_models(&lines.iter().map(to_row).collect::<Vec<_>>()).push(
-        " ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = excluded.quantity, \
-         unit_price = excluded.unit_price, updated_at = excluded.updated_at",
-    );
+    sql.insert_models(&lines.iter().map(to_row).collect::<Vec<_>>());
+    if write == LineWrite::Upsert {
+        sql.push(
+            " ON CONFLICT (cart_id, variant_id, attribute_digest) DO UPDATE SET quantity = excluded.quantity, \
+             unit_price = excluded.unit_price, updated_at = excluded.updated_at",
+        );
+    }
+    sql.push(" RETURNING id, variant_id, attribute_digest");
     sql
 }
 
@@ -168,6 +222,8 @@ pub(super) struct ExportedCartLine {
     pub(super) sku: String,
     /// The quantity.
     pub(super) quantity: i64,
+    /// The attributes.
+    pub(super) attributes: serde_json::Value,
     /// When the line was added.
     pub(super) created_at: DateTime<Utc>,
 }
@@ -180,7 +236,7 @@ pub(super) async fn load_exported_lines(
     cart_ids: impl IntoIterator<Item = i64>,
 ) -> Result<HashMap<i64, Vec<ExportedCartLine>>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT l.cart_id, l.variant_id, v.sku, l.quantity, l.created_at FROM cart_line AS l ");
+    sql.push("SELECT l.cart_id, l.variant_id, v.sku, l.quantity, l.attributes, l.created_at FROM cart_line AS l ");
     sql.push("JOIN variant AS v ON v.id = l.variant_id WHERE ");
     sql.eq_any("l.cart_id", cart_ids).push(" ORDER BY l.cart_id, l.position");
     Ok(group_by_owner(query_rows(db, sql).await?, |line: &ExportedCartLine| line.cart_id))

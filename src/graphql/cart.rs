@@ -1,6 +1,7 @@
 //! Carts with server-side pricing.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
+pub mod attributes;
 pub mod data;
 pub mod line;
 pub mod problem;
@@ -20,7 +21,8 @@ use super::{
 };
 use crate::{
     base::Result,
-    cart::{self, CartStatus, LockedCart, cart_row, validation as cart_validation},
+    cart::{self, CartLineRow, CartStatus, LockedCart, cart_row, validation as cart_validation},
+    pricing::SellableVariant,
 };
 
 /// Base complexity of a cart field: each cart is read separately, in a few statements.
@@ -83,12 +85,12 @@ impl Cart {
         let context = request_context(ctx);
         let contents = self.0.load_contents(context).await?;
         context.charge_list_values(ctx, contents.lines.len())?;
-        let lines = contents.lines.iter().filter_map(|line| Some((*line, contents.variants.get(&line.variant_id)?)));
-        let to_line = |(index, (line, sellable_variant))| CartLine {
+        let lines = contents.lines.iter().filter_map(|line| Some((line, contents.variants.get(&line.variant_id)?)));
+        let to_line = |(index, (line, sellable_variant)): (usize, (&CartLineRow, &SellableVariant))| CartLine {
             cart: Arc::clone(&self.0),
             index,
-            line,
-            sellable_variant: Clone::clone(sellable_variant),
+            line: line.clone(),
+            sellable_variant: sellable_variant.clone(),
         };
         Ok(lines.enumerate().map(to_line).collect())
     }

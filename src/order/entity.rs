@@ -93,6 +93,7 @@ pub mod order_line {
         pub total: i64,
         pub weight_grams: Option<i64>,
         pub track_stock: bool,
+        pub attributes: Json,
         pub quantity_fulfilled: i64,
         pub quantity_refunded: i64,
         pub quantity_canceled: i64,

@@ -81,6 +81,7 @@ pub struct NewOrderLine {
     pub total: i64,
     pub weight_grams: Option<i64>,
     pub track_stock: bool,
+    pub attributes: Value,
     pub allow_backorder: bool,
 }
 
@@ -204,6 +205,7 @@ async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Resu
         total: Set(line.total),
         weight_grams: Set(line.weight_grams),
         track_stock: Set(line.track_stock),
+        attributes: Set(line.attributes.clone()),
         quantity_fulfilled: Set(0),
         quantity_refunded: Set(0),
         quantity_canceled: Set(0),

@@ -88,6 +88,6 @@ impl ExportedAmounts {
 
     fn line_to_json(&self, line: &OrderLineRow) -> Value {
         json!({ "sku": line.sku, "name": line.name, "variant": line.variant_name, "quantity": line.quantity,
-            "unitPrice": self.format_amount(line.unit_price), "total": self.format_amount(line.total) })
+            "attributes": line.attributes, "unitPrice": self.format_amount(line.unit_price), "total": self.format_amount(line.total) })
     }
 }

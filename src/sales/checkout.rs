@@ -146,7 +146,7 @@ fn is_insufficient_stock(error: &Error) -> bool {
 
 async fn find_requested_variants(context: &SalesContext<'_>, request: &CheckoutRequest) -> Result<Vec<i64>> {
     let cart_token = match &request.source {
-        OrderSource::Items(items) => return Ok(items.iter().map(|(variant, _)| *variant).collect()),
+        OrderSource::Items(items) => return Ok(items.iter().map(|item| item.variant_id).collect()),
         OrderSource::Cart(cart_token) => cart_token,
     };
     let Some(row) = cart::find_cart_by_token(context.db, cart_token, context.caller).await? else {

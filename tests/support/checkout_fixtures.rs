@@ -10,8 +10,8 @@ use super::{GraphqlResponse, TestApp, simple_product};
 
 /// Selected fields of a cart.
 const CART_FIELDS: &str = "id status version itemCount note email phone
-    lines { variantId sku quantity unitPrice unitPriceWhenAdded }
-    problems { code variantId available priceBefore priceNow message }";
+    lines { id variantId sku quantity unitPrice unitPriceWhenAdded }
+    problems { code blocking lineId variantId available priceBefore priceNow message }";
 /// Selected fields of a cart's totals.
 pub const CART_TOTAL_FIELDS: &str = "subtotal discount shipping tax taxIncluded total currency";
 
@@ -54,7 +54,7 @@ impl TestApp {
         created.data_at("/cartCreate/cart/id").as_str().expect("an id").to_owned()
     }
 
-    /// Sends a mutation of cart lines: `cartLinesAdd` or `cartLinesUpdate`.
+    /// Sends a mutation of cart lines: `cartLinesAdd`, or `cartLinesUpdate` of the lines of the variants.
     pub async fn mutate_cart_lines(
         &self,
         token: Option<&str>,
@@ -62,11 +62,30 @@ impl TestApp {
         id: &str,
         lines: &[(&str, i64)],
     ) -> GraphqlResponse {
+        let (input, inputs) = if mutation == "cartLinesUpdate" {
+            let mut updates = Vec::new();
+            for (variant, quantity) in lines {
+                updates.push(json!({ "id": self.query_line_id(id, variant).await, "quantity": quantity }));
+            }
+            ("CartLineUpdateInput", Value::Array(updates))
+        } else {
+            ("LineInput", line_inputs(lines))
+        };
         let query = format!(
-            "mutation($id: ID!, $lines: [LineInput!]!) {{ {mutation}(id: $id, lines: $lines) {{
+            "mutation($id: ID!, $lines: [{input}!]!) {{ {mutation}(id: $id, lines: $lines) {{
             cart {{ {CART_FIELDS} }} userErrors {{ code field message }} }} }}"
         );
-        self.query_maybe_as(token, &query, json!({ "id": id, "lines": line_inputs(lines) })).await
+        self.query_maybe_as(token, &query, json!({ "id": id, "lines": inputs })).await
+    }
+
+    /// Returns the id of the first line of a variant in a cart; the id of no line if there is none.
+    pub async fn query_line_id(&self, cart: &str, variant: &str) -> String {
+        let variant = GlobalId::decode_as(variant, NodeType::Variant, "").unwrap_or_default();
+        let sql = format!(
+            "SELECT COALESCE(MIN(l.id), 999999) FROM cart_line AS l JOIN cart AS c ON c.id = l.cart_id
+             WHERE c.token = '{cart}' AND l.variant_id = {variant}"
+        );
+        GlobalId::new(NodeType::CartLine, self.query_scalar(&sql).await).encode()
     }
 
     /// Returns a cart as visible to the caller; null if not visible.

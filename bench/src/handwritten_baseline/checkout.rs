@@ -185,7 +185,7 @@ pub async fn add_cart_line(pool: &PgPool, token: &str, lines: &[LineInput]) -> s
     sqlx::query(
         "INSERT INTO cart_line (cart_id, variant_id, position, quantity, unit_price, created_at, updated_at) \
          SELECT $1, $2, COALESCE(MAX(position) + 1, 0), $3, $4, now(), now() FROM cart_line WHERE cart_id = $1 \
-         ON CONFLICT (cart_id, variant_id) DO UPDATE SET quantity = cart_line.quantity + excluded.quantity, \
+         ON CONFLICT (cart_id, variant_id, attribute_digest) DO UPDATE SET quantity = cart_line.quantity + excluded.quantity, \
          unit_price = excluded.unit_price, updated_at = now()",
     )
     .bind(cart)

@@ -26,14 +26,19 @@ CREATE INDEX cart_account_id_idx ON cart (account_id, id) WHERE account_id IS NO
 CREATE INDEX cart_updated_at_idx ON cart (updated_at) WHERE account_id IS NULL OR status <> 'open';
 CREATE INDEX cart_customer_updated_at_idx ON cart (updated_at) WHERE account_id IS NOT NULL AND status = 'open';
 
+-- Lines with the same variant and attributes are one line: the digest stands for the attributes in the unique key.
 CREATE TABLE cart_line (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     cart_id BIGINT NOT NULL REFERENCES cart (id) ON DELETE CASCADE,
     variant_id BIGINT NOT NULL REFERENCES variant (id) ON DELETE CASCADE,
     position INTEGER NOT NULL CHECK (position >= 0),
     quantity BIGINT NOT NULL CHECK (quantity BETWEEN 1 AND 10000),
     unit_price BIGINT NOT NULL CHECK (unit_price >= 0),
+    attributes JSON NOT NULL DEFAULT '{}' CHECK (json_type(attributes) = 'object'),
+    attribute_digest TEXT NOT NULL DEFAULT '' CHECK (length(attribute_digest) IN (0, 43)),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (cart_id, variant_id)
+    CHECK ((attributes = '{}') = (attribute_digest = '')),
+    UNIQUE (cart_id, variant_id, attribute_digest)
 );
 CREATE INDEX cart_line_variant_id_idx ON cart_line (variant_id);

@@ -86,6 +86,7 @@ CREATE TABLE order_line (
     total BIGINT NOT NULL CHECK (total = unit_list_price * quantity - discount + tax_excluded_total),
     weight_grams BIGINT CHECK (weight_grams >= 0),
     track_stock BOOLEAN NOT NULL,
+    attributes JSON NOT NULL DEFAULT '{}' CHECK (json_type(attributes) = 'object'),
     quantity_fulfilled BIGINT NOT NULL CHECK (quantity_fulfilled BETWEEN 0 AND quantity),
     quantity_refunded BIGINT NOT NULL CHECK (quantity_refunded BETWEEN 0 AND quantity),
     quantity_canceled BIGINT NOT NULL CHECK (quantity_canceled BETWEEN 0 AND quantity_refunded),
@@ -95,8 +96,7 @@ CREATE TABLE order_line (
     CHECK (quantity_fulfilled + quantity_canceled <= quantity),
     CHECK (quantity_refunded - quantity_canceled <= quantity_fulfilled),
     CHECK (quantity_returned BETWEEN 0 AND quantity_refunded - quantity_canceled),
-    UNIQUE (order_id, position),
-    UNIQUE (order_id, variant_id)
+    UNIQUE (order_id, position)
 );
 CREATE INDEX order_line_lower_sku_order_id_idx ON order_line (lower(sku), order_id);
 CREATE INDEX order_line_variant_id_idx ON order_line (variant_id) WHERE variant_id IS NOT NULL;

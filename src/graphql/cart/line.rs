@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::data::CartData;
+use super::{
+    attributes::{Attribute, to_attributes},
+    data::CartData,
+};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     cart::CartLineRow,
@@ -19,7 +23,7 @@ use crate::{
     pricing::{PricedLine, SellableVariant},
 };
 
-/// Cart line: a variant and its quantity. A cart has at most one line per variant.
+/// Cart line: a variant with attributes, and its quantity. Lines with the same variant and attributes are one line.
 #[derive(Debug, Clone)]
 pub struct CartLine {
     pub(super) cart: Arc<CartData>,
@@ -35,10 +39,27 @@ impl CartLine {
     }
 }
 
-/// Cart line: a variant and its quantity. A cart has at most one line per variant.
+/// Cart line: a variant with attributes, and its quantity. Lines with the same variant and attributes are one line.
 #[Object]
 impl CartLine {
-    /// ID of the variant, which identifies the line in the cart mutations.
+    /// Global ID, which identifies the line in the cart mutations.
+    async fn id(&self) -> ID {
+        GlobalId::new(NodeType::CartLine, self.line.id).encode().into()
+    }
+
+    /// Attributes of the line, ordered by key; at most 20.
+    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<Attribute>> {
+        let attributes = to_attributes(&self.line.attributes);
+        request_context(ctx).charge_list_values(ctx, attributes.len())?;
+        Ok(attributes)
+    }
+
+    /// Time when the line was added.
+    async fn added_at(&self) -> DateTime<Utc> {
+        self.line.created_at
+    }
+
+    /// ID of the variant.
     async fn variant_id(&self) -> ID {
         GlobalId::new(NodeType::Variant, self.line.variant_id).encode().into()
     }

@@ -2,12 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, Object};
 
-use super::Cart;
+use super::{
+    Cart,
+    attributes::{AttributeInput, parse_attributes},
+};
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType},
+    base::{GlobalId, Result, Validator, global_id::NodeType},
     cart::{
-        self, CartTarget, LockedCart,
-        lines::{self, LineChange, LineMode, LineRequest},
+        self, CartTarget, LineRequest, LineUpdate, LockedCart,
+        lines::{self, LineChange, LineEdits},
     },
     graphql::{
         context::{RequestContext, request_context},
@@ -24,14 +27,27 @@ payload!(
     }
 );
 
-/// Variant and quantity of a cart line.
+/// Variant, quantity and attributes of a line.
 #[derive(Debug, InputObject)]
 pub struct LineInput {
     /// ID of the variant.
-    pub variant_id: ID,
+    variant_id: ID,
     /// Quantity: 1 to 10000.
     #[graphql(default = 1)]
-    pub quantity: i64,
+    quantity: i64,
+    /// Attributes, at most 20; defaults to none.
+    attributes: Option<Vec<AttributeInput>>,
+}
+
+/// Update of a cart line. Omitted fields are unchanged; the line takes over the current price.
+#[derive(Debug, InputObject)]
+pub struct CartLineUpdateInput {
+    /// ID of the line.
+    id: ID,
+    /// New quantity: 1 to 10000.
+    quantity: Option<i64>,
+    /// New attributes, at most 20; they replace all of the line's.
+    attributes: Option<Vec<AttributeInput>>,
 }
 
 /// Input of `cartCreate`.
@@ -63,13 +79,35 @@ pub(super) async fn change_cart(
     CartPayload::from_result(changed.await)
 }
 
-fn parse_line_requests(lines: Vec<LineInput>, path: &str) -> Result<Vec<LineRequest>> {
-    let parse_request = |(index, line): (usize, LineInput)| {
-        let variant_id =
-            GlobalId::decode_as(&line.variant_id, NodeType::Variant, &format!("{path}.{index}.variantId"))?;
-        Ok(LineRequest { variant_id, quantity: line.quantity })
-    };
-    lines.into_iter().enumerate().map(parse_request).collect()
+/// Parses lines at a path of the input.
+///
+/// # Errors
+/// Returns `BadUserInput` for an invalid ID, or all errors of the attributes.
+pub fn parse_line_requests(lines: Vec<LineInput>, path: &str) -> Result<Vec<LineRequest>> {
+    let mut validator = Validator::default();
+    let mut requests = Vec::with_capacity(lines.len());
+    for (index, LineInput { variant_id, quantity, attributes }) in lines.into_iter().enumerate() {
+        let path = format!("{path}.{index}");
+        let variant_id = GlobalId::decode_as(&variant_id, NodeType::Variant, &format!("{path}.variantId"))?;
+        let attributes =
+            parse_attributes(&mut validator, &format!("{path}.attributes"), attributes.unwrap_or_default());
+        requests.push(LineRequest { variant_id, quantity, attributes });
+    }
+    validator.finish()?;
+    Ok(requests)
+}
+
+fn parse_line_updates(lines: Vec<CartLineUpdateInput>) -> Result<Vec<LineUpdate>> {
+    let mut validator = Validator::default();
+    let mut updates = Vec::with_capacity(lines.len());
+    for (index, CartLineUpdateInput { id, quantity, attributes }) in lines.into_iter().enumerate() {
+        let line_id = GlobalId::decode_as(&id, NodeType::CartLine, &format!("lines.{index}.id"))?;
+        let path = format!("lines.{index}.attributes");
+        let attributes = attributes.map(|attributes| parse_attributes(&mut validator, &path, attributes));
+        updates.push(LineUpdate { line_id, quantity, attributes });
+    }
+    validator.finish()?;
+    Ok(updates)
 }
 
 /// Cart line fields of the mutation root.
@@ -93,7 +131,7 @@ impl CartLineMutation {
         change_cart(context, change).await
     }
 
-    /// Adds quantities to a cart; all or none.
+    /// Adds quantities to a cart; all or none. Lines with the same variant and attributes are combined.
     #[graphql(guard = "Public")]
     async fn cart_lines_add(
         &self,
@@ -105,41 +143,52 @@ impl CartLineMutation {
     ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
-        change_cart(context, change_lines(context, target, lines, LineMode::Add)).await
+        let change = async {
+            let requests = parse_line_requests(lines, "lines")?;
+            let change = LineChange { edits: LineEdits::Add(&requests), path: "lines" };
+            lines::change_lines(&context.db, target, change).await
+        };
+        change_cart(context, change).await
     }
 
-    /// Sets quantities of cart lines at current prices; all or none.
+    /// Sets quantities and attributes of cart lines at current prices; all or none. Lines that become equal are
+    /// combined.
     #[graphql(guard = "Public")]
     async fn cart_lines_update(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
-        #[graphql(desc = "1 to 200 lines with their new quantities.")] lines: Vec<LineInput>,
-        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
-        expected_version: Option<i32>,
-    ) -> Result<Option<CartPayload>> {
-        let context = request_context(ctx);
-        let target = build_cart_target(context, &id, expected_version);
-        change_cart(context, change_lines(context, target, lines, LineMode::Set)).await
-    }
-
-    /// Removes variants from a cart; variants not in the cart are ignored.
-    #[graphql(guard = "Public")]
-    async fn cart_lines_remove(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "ID of the cart.")] id: ID,
-        #[graphql(desc = "IDs of the variants, at most 200.")] variant_ids: Vec<ID>,
+        #[graphql(desc = "1 to 200 lines with what changes.")] lines: Vec<CartLineUpdateInput>,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
         let target = build_cart_target(context, &id, expected_version);
         let change = async {
-            let parse_variant_id =
-                |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::Variant, &format!("variantIds.{index}"));
-            let variant_keys = variant_ids.iter().enumerate().map(parse_variant_id).collect::<Result<Vec<_>>>()?;
-            lines::remove_lines(&context.db, target, &variant_keys).await
+            let updates = parse_line_updates(lines)?;
+            let change = LineChange { edits: LineEdits::Update(&updates), path: "lines" };
+            lines::change_lines(&context.db, target, change).await
+        };
+        change_cart(context, change).await
+    }
+
+    /// Removes lines from a cart; lines not in the cart are ignored.
+    #[graphql(guard = "Public")]
+    async fn cart_lines_remove(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the cart.")] id: ID,
+        #[graphql(desc = "IDs of the lines, at most 200.")] line_ids: Vec<ID>,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<Option<CartPayload>> {
+        let context = request_context(ctx);
+        let target = build_cart_target(context, &id, expected_version);
+        let change = async {
+            let parse_line_id =
+                |(index, id): (usize, &ID)| GlobalId::decode_as(id, NodeType::CartLine, &format!("lineIds.{index}"));
+            let line_keys = line_ids.iter().enumerate().map(parse_line_id).collect::<Result<Vec<_>>>()?;
+            lines::remove_lines(&context.db, target, &line_keys).await
         };
         change_cart(context, change).await
     }
@@ -170,14 +219,4 @@ impl CartLineMutation {
         let account_id = context.caller.require_account_id()?;
         change_cart(context, cart::merge_guest_cart(&context.db, account_id, &id)).await
     }
-}
-
-async fn change_lines(
-    context: &RequestContext,
-    target: CartTarget<'_>,
-    lines: Vec<LineInput>,
-    mode: LineMode,
-) -> Result<LockedCart> {
-    let requests = parse_line_requests(lines, "lines")?;
-    lines::change_lines(&context.db, target, LineChange { requests: &requests, mode, path: "lines" }).await
 }

@@ -6,12 +6,12 @@ use rust_decimal::Decimal;
 use super::{Order, loader::PaymentsOf, payments::OrderPayment};
 use crate::{
     base::{
-        Error, GlobalId, LanguageCode, Result,
+        LanguageCode, Result,
         error::{PublicError, PublicErrorCode},
         global_id::NodeType,
     },
     graphql::{
-        cart::mutations::LineInput,
+        cart::mutations::{LineInput, parse_line_requests},
         context::{RequestContext, request_context},
         customer::postal_address::AddressChoiceInput,
         guard::Public,
@@ -63,7 +63,7 @@ pub struct CheckoutCompleteInput {
 /// Input of `orderCreate`, for clients that keep their own cart. Omitted details are taken from the customer's account.
 #[derive(Debug, InputObject)]
 pub struct OrderCreateInput {
-    /// 1 to 200 lines. Duplicate variants are combined into one line.
+    /// 1 to 200 lines. Lines with the same variant and attributes are combined into one.
     lines: Vec<LineInput>,
     /// Idempotency key: repeated requests with the same key and input create one order. Use a new UUID for each order.
     idempotency_key: String,
@@ -166,15 +166,7 @@ impl CheckoutMutation {
             let OrderCreateInput { lines, idempotency_key: _, expected_total, details } = input;
             context.start_checkout()?;
             sales::limit_orders(&context.sales(), details.order_contacts(None)).await?;
-            let parse_item = |(index, item): (usize, LineInput)| {
-                let variant = GlobalId::decode_as(
-                    &item.variant_id,
-                    NodeType::Variant,
-                    &format!("input.lines.{index}.variantId"),
-                )?;
-                Ok::<_, Error>((variant, item.quantity))
-            };
-            let items = lines.into_iter().enumerate().map(parse_item).collect::<Result<_>>()?;
+            let items = parse_line_requests(lines, "input.lines")?;
             let expected_minor_total = parse_amount(context, expected_total, "input.expectedTotal")?;
             let contact = [details.email.as_deref(), details.phone.as_deref()].map(Option::unwrap_or_default);
             let idempotency_key = idempotency_key?.for_guest(&contact.join(" ").to_lowercase());

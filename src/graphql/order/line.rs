@@ -8,6 +8,7 @@ use super::loader::{LinesOf, ParcelOf};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     graphql::{
+        cart::attributes::{Attribute, to_attributes},
         catalog::variant::Variant,
         context::{RequestContext, request_context},
         loader::VariantKey,
@@ -54,6 +55,13 @@ impl OrderLine {
     /// URL of the image at the time of the order; null for none.
     async fn image(&self) -> Option<&str> {
         self.0.image.as_deref()
+    }
+
+    /// Attributes of the line, ordered by key; at most 20.
+    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<Attribute>> {
+        let attributes = to_attributes(&self.0.attributes);
+        request_context(ctx).charge_list_values(ctx, attributes.len())?;
+        Ok(attributes)
     }
 
     /// Quantity ordered.

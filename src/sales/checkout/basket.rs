@@ -1,13 +1,12 @@
 //! Items of a checkout: the lines of a cart, or variants with quantities.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+
+use serde_json::Value;
 
 use crate::{
-    base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
-    },
-    cart::{self, CartDetails, CheckedOutCart},
+    base::{Error, Result, Validator},
+    cart::{self, CartDetails, CartLineRow, CheckedOutCart, LineRequest},
     infra::{Tx, config::CheckoutConfig},
     pricing::{self, SellableVariant},
     sales::{SalesContext, checkout::request::OrderSource},
@@ -16,10 +15,21 @@ use crate::{
 /// Maximum number of lines of an order.
 const MAX_ORDER_LINES: usize = 200;
 
+/// A variant to order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BasketItem {
+    /// Variant id.
+    pub variant_id: i64,
+    /// Quantity.
+    pub quantity: i64,
+    /// Attributes of the line, a JSON object.
+    pub attributes: Value,
+}
+
 /// The items of a checkout.
 pub(super) struct Basket {
-    /// Variant ids with quantities, each variant once, ordered by id.
-    pub items: Vec<(i64, i64)>,
+    /// The items, ordered by variant; several with the same variant have different attributes.
+    pub items: Vec<BasketItem>,
     /// Sellable data by variant id.
     pub variants: HashMap<i64, SellableVariant>,
     /// Whether the items are the lines of a cart.
@@ -47,8 +57,8 @@ pub(super) struct LoadedSource {
 pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: OrderSource) -> Result<LoadedSource> {
     match source {
         OrderSource::Items(items) => {
-            let items = merge_items(&items)?;
-            let variant_ids: Vec<i64> = items.iter().map(|(variant, _)| *variant).collect();
+            let items = merge_items(items)?;
+            let variant_ids: Vec<i64> = items.iter().map(|item| item.variant_id).collect();
             let variants = pricing::load_sellable_variants(tx, tx.now(), &variant_ids).await?;
             let basket = Basket { items, variants, is_cart: false };
             Ok(LoadedSource { basket, cart_id: None, details: CartDetails::default() })
@@ -60,45 +70,62 @@ pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: Ord
             if lines.is_empty() {
                 return Err(Error::bad_input("input.cartId", "the cart is empty; put something into it first"));
             }
-            let basket = Basket { items: lines, variants, is_cart: true };
+            let to_item = |line: CartLineRow| BasketItem {
+                variant_id: line.variant_id,
+                quantity: line.quantity,
+                attributes: line.attributes,
+            };
+            let items = lines.into_iter().map(to_item).collect();
+            let basket = Basket { items, variants, is_cart: true };
             Ok(LoadedSource { basket, cart_id: Some(id), details })
         }
     }
 }
 
-/// Merges repeated variants into one line with the summed quantity.
-fn merge_items(items: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
+/// Merges repeated items with equal variants and attributes into one line with the summed quantity.
+fn merge_items(items: Vec<LineRequest>) -> Result<Vec<BasketItem>> {
     if items.is_empty() || items.len() > MAX_ORDER_LINES {
         return Err(Error::bad_input("input.lines", format!("an order has 1 to {MAX_ORDER_LINES} lines")));
     }
-    let mut user_errors = Vec::new();
-    let mut quantities = BTreeMap::new();
-    for (index, (variant, quantity)) in items.iter().enumerate() {
-        let total_quantity = quantities.entry(*variant).or_insert(0_i64);
-        *total_quantity = total_quantity.saturating_add(*quantity);
-        if *quantity < 1 || *total_quantity > pricing::quote::MAX_LINE_QUANTITY {
+    let mut validator = Validator::default();
+    let mut merged: Vec<BasketItem> = Vec::with_capacity(items.len());
+    for (index, LineRequest { variant_id, quantity, attributes }) in items.into_iter().enumerate() {
+        let attributes = attributes.to_json();
+        let equal = merged.iter_mut().find(|item| item.variant_id == variant_id && item.attributes == attributes);
+        let total_quantity = if let Some(item) = equal {
+            item.quantity = item.quantity.saturating_add(quantity);
+            item.quantity
+        } else {
+            merged.push(BasketItem { variant_id, quantity, attributes });
+            quantity
+        };
+        if quantity < 1 || total_quantity > pricing::quote::MAX_LINE_QUANTITY {
             let message = format!("a quantity is from 1 to {}", pricing::quote::MAX_LINE_QUANTITY);
-            let field = vec!["input".into(), "lines".into(), index.to_string(), "quantity".into()];
-            user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
+            validator.at("input.lines").index(index).reject("quantity", message);
         }
     }
-    Error::fail_if_any(user_errors)?;
-    Ok(quantities.into_iter().collect())
+    validator.finish()?;
+    merged.sort_by_key(|item| item.variant_id);
+    Ok(merged)
 }
 
-/// Limits the stock that an unverified buyer can reserve.
+/// Limits the stock that an unverified buyer can reserve, of one variant and in total.
 pub(super) fn check_guest_unit_limits(config: &CheckoutConfig, basket: &Basket) -> Result<()> {
     let (max_line_units, max_order_units) = (config.max_unverified_line_units, config.max_unverified_order_units);
     let (items, path) = (&basket.items, basket.path());
     let hint = "sign in with a verified e-mail address to order more";
-    let mut user_errors = Vec::new();
-    for index in items.iter().enumerate().filter(|(_, (_, units))| *units > max_line_units).map(|(index, _)| index) {
-        let field = format!("{path}.{index}.quantity").split('.').map(str::to_owned).collect();
-        let message = format!("a guest orders at most {max_line_units} of one product; {hint}");
-        user_errors.push(PublicError { code: PublicErrorCode::BadUserInput, field, message });
+    let mut validator = Validator::default();
+    let mut units_by_variant: HashMap<i64, i64> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let units = units_by_variant.entry(item.variant_id).or_default();
+        *units += item.quantity;
+        if *units > max_line_units {
+            let message = format!("a guest orders at most {max_line_units} of one product; {hint}");
+            validator.at(path).index(index).reject("quantity", message);
+        }
     }
-    Error::fail_if_any(user_errors)?;
-    if items.iter().map(|(_, units)| units).sum::<i64>() > max_order_units {
+    validator.finish()?;
+    if items.iter().map(|item| item.quantity).sum::<i64>() > max_order_units {
         return Err(Error::bad_input(path, format!("a guest orders at most {max_order_units} units at once; {hint}")));
     }
     Ok(())

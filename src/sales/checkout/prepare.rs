@@ -1,5 +1,7 @@
 //! Validation and pricing of a checkout request: items, buyer, totals. Collects user errors.
 
+use serde_json::Value;
+
 use super::{
     basket::{LoadedSource, check_guest_unit_limits, load_source},
     buyer::{Buyer, Contact, OrderAddresses, resolve_buyer},
@@ -51,6 +53,7 @@ pub(super) async fn prepare_order(
     }
     let path = basket.path();
     let country = addresses.shipping.country().unwrap_or(context.config.shop.country);
+    let attributes: Vec<Value> = basket.items.iter().map(|item| item.attributes.clone()).collect();
     let priced = price_basket(tx, context, basket, ShippingChoice { country, method_id }).await?;
     let PricedOrder { lines, shipping, weight_grams: _, totals } = priced;
     check_expected_total(context, totals.total, expected_total)?;
@@ -61,6 +64,9 @@ pub(super) async fn prepare_order(
     let recipient = format!("{} {}", shipping_address.first_name, shipping_address.last_name);
     let (shipping_method_id, shipping_method_name) =
         shipping.map(|shipping| (shipping.method.id, shipping.method.name)).unzip();
+    let to_order_line = |(index, (line, attributes)): (usize, (PricedLine, Value))| {
+        build_order_line(line, attributes, format!("{path}.{index}.quantity"))
+    };
     let order = NewOrder {
         id: order_id,
         account_id,
@@ -83,17 +89,17 @@ pub(super) async fn prepare_order(
         note: note.filter(|note| !note.is_empty()),
         payment_status: PaymentStatus::Pending,
         expires_at: None,
-        lines: lines.into_iter().enumerate().map(|(index, line)| build_order_line(line, path, index)).collect(),
+        lines: lines.into_iter().zip(attributes).enumerate().map(to_order_line).collect(),
     };
     Ok(PreparedOrder { order, cart_id, is_verified })
 }
 
-/// Copies the product data and prices of a line into the order; `path` and `index` locate it in the input.
-fn build_order_line(line: PricedLine, path: &str, index: usize) -> NewOrderLine {
+/// Copies the product data, prices and attributes of a line into the order; `field_path` locates it in the input.
+fn build_order_line(line: PricedLine, attributes: Value, field_path: String) -> NewOrderLine {
     let PricedLine { variant: sellable, quantity, tax_rate, list_total, discount, tax, total } = line;
     let (tax_name, rate) = tax_rate.unzip();
     NewOrderLine {
-        field_path: format!("{path}.{index}.quantity"),
+        field_path,
         variant_id: sellable.variant_id,
         product_id: sellable.product_id,
         sku: sellable.sku,
@@ -111,6 +117,7 @@ fn build_order_line(line: PricedLine, path: &str, index: usize) -> NewOrderLine 
         total,
         weight_grams: sellable.weight_grams,
         track_stock: sellable.track_stock,
+        attributes,
         allow_backorder: sellable.allow_backorder,
     }
 }

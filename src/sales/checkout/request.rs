@@ -1,14 +1,18 @@
 //! Checkout request.
 
-use crate::{base::LanguageCode, cart::details::AddressInput, infra::IdempotencyKey};
+use crate::{
+    base::LanguageCode,
+    cart::{LineRequest, details::AddressInput},
+    infra::IdempotencyKey,
+};
 
 /// Source of the order's lines.
 #[derive(Debug, Clone)]
 pub enum OrderSource {
     /// The lines of a cart, by its token.
     Cart(String),
-    /// Variant ids with quantities.
-    Items(Vec<(i64, i64)>),
+    /// Variants with quantities and attributes.
+    Items(Vec<LineRequest>),
 }
 
 /// Contact data and addresses of a buyer. What is missing is taken from the cart, then from the account.

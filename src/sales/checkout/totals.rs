@@ -8,7 +8,10 @@ use crate::{
     catalog::product_filter::ProductVisibility,
     infra::Tx,
     pricing::{self, PricedOrder, PricingContext, SellableVariant, Unavailability},
-    sales::{SalesContext, checkout::basket::Basket},
+    sales::{
+        SalesContext,
+        checkout::basket::{Basket, BasketItem},
+    },
 };
 
 /// Path of the shipping method in the input.
@@ -51,13 +54,13 @@ pub(super) async fn price_basket(
 /// Returns the variants of a basket with their quantities. Availability is checked when the stock is reserved.
 fn select_sellable_lines(basket: Basket, visibility: ProductVisibility) -> Result<Vec<(SellableVariant, i64)>> {
     let path = basket.path();
-    let Basket { items, mut variants, is_cart } = basket;
+    let Basket { items, variants, is_cart } = basket;
     let mut lines: Vec<(SellableVariant, i64)> = Vec::with_capacity(items.len());
     let mut user_errors = Vec::new();
-    for (index, (variant, quantity)) in items.into_iter().enumerate() {
+    for (index, BasketItem { variant_id, quantity, .. }) in items.into_iter().enumerate() {
         let field = || format!("{path}.{index}").split('.').map(str::to_owned).collect::<Vec<_>>();
         // A caller's own cart may contain products that are hidden since; other items must be visible to the caller.
-        match variants.remove(&variant).filter(|sellable| is_cart || sellable.is_visible_to(visibility)) {
+        match variants.get(&variant_id).filter(|sellable| is_cart || sellable.is_visible_to(visibility)) {
             None => {
                 let message = "there is no such variant".to_owned();
                 user_errors.push(PublicError { code: PublicErrorCode::NotFound, field: field(), message });
@@ -66,7 +69,7 @@ fn select_sellable_lines(basket: Basket, visibility: ProductVisibility) -> Resul
                 let message = format!("{} ({}) is not on sale any more", sellable.name, sellable.sku);
                 user_errors.push(PublicError { code: PublicErrorCode::ProductNotAvailable, field: field(), message });
             }
-            Some(sellable) => lines.push((sellable, quantity)),
+            Some(sellable) => lines.push((sellable.clone(), quantity)),
         }
     }
     Error::fail_if_any(user_errors)?;
