@@ -81,8 +81,8 @@ const CUSTOMER_MUTATIONS: [&str; 13] = [
     "notificationPreferenceUpdate",
 ];
 /// Queries available to all callers.
-const PUBLIC_QUERIES: [&str; 10] =
-    ["shop", "product", "products", "category", "categories", "node", "nodes", "me", "cart", "order"];
+const PUBLIC_QUERIES: [&str; 11] =
+    ["shop", "product", "products", "variant", "category", "categories", "node", "nodes", "me", "cart", "order"];
 /// Additional queries available to customers.
 const CUSTOMER_QUERIES: [&str; 2] = ["customerExport", "orders"];
 

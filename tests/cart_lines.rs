@@ -93,10 +93,13 @@ async fn lines_are_updated_by_id_and_combined_when_equal(backend: Backend) {
     let combined = combined.data_at("/cartLinesUpdate/cart");
     assert_eq!((summarize(combined), line_id(combined, 0)), (vec![json!([5, "A"])], first.clone()));
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart_line").await, 1);
-    let gone =
+    let rejected =
         update_lines(&app, &cart, json!([{ "id": second, "quantity": 1 }, { "id": first }, { "id": first }])).await;
     let expected = [("NOT_FOUND", "lines.0.id"), ("VALIDATION_ERROR", "lines.2.id")];
-    assert_eq!(gone.user_errors("cartLinesUpdate"), expected.map(|(code, field)| (code.to_owned(), field.to_owned())));
+    assert_eq!(
+        rejected.user_errors("cartLinesUpdate"),
+        expected.map(|(code, field)| (code.to_owned(), field.to_owned()))
+    );
     // A line of another cart is not found.
     let other = app.create_cart(None, &[(&mug, 1)]).await;
     let foreign = update_lines(&app, &other, json!([{ "id": first, "quantity": 1 }])).await;

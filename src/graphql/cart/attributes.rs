@@ -10,7 +10,8 @@ use crate::{
 
 /// Attribute of a line: free text that the buyer states about the units, such as an engraving.
 #[derive(Debug, Clone, PartialEq, Eq, SimpleObject)]
-pub struct Attribute {
+#[graphql(name = "Attribute")]
+pub struct AttributeObject {
     /// Key, unique in the line.
     key: String,
     /// Value.
@@ -28,8 +29,8 @@ pub struct AttributeInput {
 
 /// Converts stored attributes to objects, ordered by key.
 #[must_use]
-pub fn to_attributes(stored: &Value) -> Vec<Attribute> {
-    let to_attribute = |cart::Attribute { key, value }| Attribute { key, value };
+pub fn to_attributes(stored: &Value) -> Vec<AttributeObject> {
+    let to_attribute = |cart::Attribute { key, value }| AttributeObject { key, value };
     attributes_from_json(stored).into_iter().map(to_attribute).collect()
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    attributes::{Attribute, to_attributes},
+    attributes::{AttributeObject, to_attributes},
     data::CartData,
 };
 use crate::{
@@ -48,7 +48,7 @@ impl CartLine {
     }
 
     /// Attributes of the line, ordered by key; at most 20.
-    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<Attribute>> {
+    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<AttributeObject>> {
         let attributes = to_attributes(&self.line.attributes);
         request_context(ctx).charge_list_values(ctx, attributes.len())?;
         Ok(attributes)

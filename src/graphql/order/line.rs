@@ -8,7 +8,7 @@ use super::loader::{LinesOf, ParcelOf};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     graphql::{
-        cart::attributes::{Attribute, to_attributes},
+        cart::attributes::{AttributeObject, to_attributes},
         catalog::variant::Variant,
         context::{RequestContext, request_context},
         loader::VariantKey,
@@ -58,7 +58,7 @@ impl OrderLine {
     }
 
     /// Attributes of the line, ordered by key; at most 20.
-    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<Attribute>> {
+    async fn attributes(&self, ctx: &Context<'_>) -> Result<Vec<AttributeObject>> {
         let attributes = to_attributes(&self.0.attributes);
         request_context(ctx).charge_list_values(ctx, attributes.len())?;
         Ok(attributes)
