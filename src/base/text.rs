@@ -172,6 +172,12 @@ const fn transliterate_letter(c: char) -> &'static str {
     }
 }
 
+/// Returns whether a text of several lines has control characters other than line breaks and tabs.
+#[must_use]
+pub fn has_control_characters(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !['\n', '\r', '\t'].contains(&c))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{base::validation::InputScope, identity::random_token::sha256_base64url};
+use crate::{
+    base::{text, validation::InputScope},
+    identity::random_token::sha256_base64url,
+};
 
 /// The maximum number of attributes of a line.
 pub const MAX_LINE_ATTRIBUTES: usize = 20;
@@ -42,7 +45,7 @@ impl LineAttributes {
             if length > MAX_ATTRIBUTE_VALUE_LENGTH {
                 input.reject("value", format!("at most {MAX_ATTRIBUTE_VALUE_LENGTH} characters; this has {length}"));
             }
-            if value.chars().any(|c| c.is_control() && !['\n', '\r', '\t'].contains(&c)) {
+            if text::has_control_characters(&value) {
                 input.reject("value", "this must be without control characters");
             }
             if valid.insert(key, value).is_some() {

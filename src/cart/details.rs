@@ -8,7 +8,7 @@ use super::{
     queries::load_cart_contents,
 };
 use crate::{
-    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode},
+    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode, text},
     customer::{AddressPatch, OwnerScope, PostalAddress, loader},
     identity::account,
     infra::{Db, Tx},
@@ -159,7 +159,7 @@ pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Re
                     format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do"),
                 ));
             }
-            if note.chars().any(|c| c.is_control() && c != '\n' && c != '\r' && c != '\t') {
+            if text::has_control_characters(note) {
                 return Err(Error::bad_input("note", "this must be without control characters"));
             }
         }
