@@ -198,11 +198,12 @@ async fn line_add_statement_count_is_independent_of_cart_size(backend: Backend) 
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
     let (small, full) = (app.create_cart(None, &lines[..1]).await, app.create_cart(None, &lines[..100]).await);
     let query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
-        lines { quantity unitPrice } itemCount } userErrors { code } } }";
+        lines { quantity cost { unitPrice { amount } } } itemCount } userErrors { code } } }";
     let full_query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
-        lines { quantity total tax variant { name } } subtotal total problems { code } availableShippingMethods { price } }
+        lines { quantity cost { total { amount } tax { amount } } variant { name } } cost { subtotal { amount } total { amount } }
+        problems { code } availableShippingOptions { price { amount } } }
         userErrors { code } } }";
-    let read_query = "query($id: ID!) { cart(id: $id) { lines { total variant { sku } } total problems { code } } }";
+    let read_query = "query($id: ID!) { cart(id: $id) { lines { cost { total { amount } } variant { sku } } cost { total { amount } } problems { code } } }";
     // SQLite cannot write the lines and the cart in one statement.
     let more = u64::from(backend == Backend::Sqlite);
     for (query, expected) in [(query, 3 + more), (full_query, 6 + more), (read_query, 5)] {
@@ -335,7 +336,13 @@ async fn cart_lists_issues_that_block_checkout(backend: Backend) {
     }
     let cart = app.query_cart(None, &id).await;
     let issue_values = |issue: &Value| {
-        json!([issue["code"], issue["variantId"], issue["available"], issue["priceBefore"], issue["priceNow"]])
+        json!([
+            issue["code"],
+            issue["variantId"],
+            issue["available"],
+            issue["priceBefore"]["amount"],
+            issue["priceNow"]["amount"]
+        ])
     };
     let problems: Vec<Value> = cart["problems"].as_array().expect("a list").iter().map(issue_values).collect();
     let expected = [

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     customers::{create_address, home_address},
     integration_tests,
-    support::{Backend, CART_TOTAL_FIELDS, TestApp, parse_datetime, simple_product},
+    support::{Backend, TestApp, parse_datetime, simple_product},
 };
 
 integration_tests![
@@ -24,10 +24,10 @@ integration_tests![
 
 const SET_CART_ADDRESS: &str =
     "mutation($id: ID!, $input: CartAddressInput!) { cartAddressUpdate(id: $id, input: $input) {
-    cart { version shippingAddress { city phone country } billingAddress { city } tax } userErrors { code field } } }";
+    cart { version shippingAddress { city phone country } billingAddress { city } } userErrors { code field } } }";
 const SET_SHIPPING_METHOD: &str =
     "mutation($id: ID!, $method: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $method) {
-    cart { shipping shippingMethod { method { name } price } total } userErrors { code field message } } }";
+    cart { shippingOption { name price { amount } } cost { shipping { amount } total { amount } } } userErrors { code field message } } }";
 
 /// Inserts tax rates directly: country, category, basis points, included.
 async fn insert_tax_rate(app: &TestApp, country: &str, category: Option<&str>, points: i32, included: bool) {
@@ -42,8 +42,8 @@ async fn insert_tax_rate(app: &TestApp, country: &str, category: Option<&str>, p
 
 async fn query_totals(app: &TestApp, id: &str) -> Value {
     let cart = app.query_cart(None, id).await;
-    let names: Vec<&str> = CART_TOTAL_FIELDS.split(' ').filter(|name| *name != "currency").collect();
-    names.iter().map(|name| cart[*name].clone()).collect()
+    let names = ["listSubtotal", "discount", "subtotal", "shipping", "tax", "taxIncluded", "total"];
+    names.iter().map(|name| cart["cost"][*name]["amount"].clone()).collect()
 }
 
 async fn cart_totals_include_discount_tax_and_shipping(backend: Backend) {
@@ -56,32 +56,44 @@ async fn cart_totals_include_discount_tax_and_shipping(backend: Backend) {
     let (mug, bowl) = (app.query_variant_id("MUG").await, app.create_product("bowl", 33, Some(9)).await);
     let id = app.create_cart(None, &[(&mug, 2), (&bowl, 1)]).await;
     // 16 % included in 150 and in 33: 20.69 and 4.55.
-    assert_eq!(query_totals(&app, &id).await, json!(["233.00", "50.00", "0.00", "25.24", "25.24", "183.00"]));
-    let shipping_methods = "query($id: ID!) { cart(id: $id) { weightGrams availableShippingMethods { method { id name } price
-        taxRate { name percent included } } lines { listTotal discount tax total taxRate { percent } listPrice unitPrice } } }";
+    assert_eq!(query_totals(&app, &id).await, json!(["233.00", "50.00", "183.00", "0.00", "25.24", "25.24", "183.00"]));
+    let shipping_methods = "query($id: ID!) { cart(id: $id) { weightGrams availableShippingOptions { shippingMethodId name
+        price { amount currency } taxRate { name percent included } } lines { taxRate { percent } cost { listSubtotal { amount }
+        discount { amount } subtotal { amount } tax { amount } total { amount } listPrice { amount } unitPrice { amount } } } } }";
     let response = app.query_with_variables(shipping_methods, json!({ "id": id })).await;
     let cart = response.data_at("/cart");
-    let line = json!({ "listTotal": "200.00", "discount": "50.00", "tax": "20.69", "total": "150.00",
-        "taxRate": { "percent": "16.00" }, "listPrice": "100.00", "unitPrice": "75.00" });
+    let line = json!({ "taxRate": { "percent": "16.00" }, "cost": { "listSubtotal": { "amount": "200.00" },
+        "discount": { "amount": "50.00" }, "subtotal": { "amount": "150.00" }, "tax": { "amount": "20.69" },
+        "total": { "amount": "150.00" }, "listPrice": { "amount": "100.00" }, "unitPrice": { "amount": "75.00" } } });
     assert_eq!((&cart["lines"][0], &cart["weightGrams"]), (&line, &json!(800)));
-    let shipping_methods = &cart["availableShippingMethods"];
+    let shipping_methods = &cart["availableShippingOptions"];
     let price =
-        |index: usize| (shipping_methods[index]["method"]["name"].clone(), shipping_methods[index]["price"].clone());
+        |index: usize| (shipping_methods[index]["name"].clone(), shipping_methods[index]["price"]["amount"].clone());
     assert_eq!([price(0), price(1)], [(json!("Standard"), json!("350.00")), (json!("Courier"), json!("400.00"))]);
     assert_eq!(shipping_methods[0]["taxRate"], json!({ "name": "VAT", "percent": "16.00", "included": true }));
     let chosen = app
-        .query_with_variables(SET_SHIPPING_METHOD, json!({ "id": id, "method": shipping_methods[1]["method"]["id"] }))
+        .query_with_variables(
+            SET_SHIPPING_METHOD,
+            json!({ "id": id, "method": shipping_methods[1]["shippingMethodId"] }),
+        )
         .await;
     let cart = chosen.data_at("/cartShippingMethodUpdate/cart");
-    assert_eq!((&cart["shipping"], &cart["total"]), (&json!("400.00"), &json!("583.00")));
-    assert_eq!(query_totals(&app, &id).await, json!(["233.00", "50.00", "400.00", "80.41", "80.41", "583.00"]));
+    let cost = json!({ "shipping": { "amount": "400.00" }, "total": { "amount": "583.00" } });
+    assert_eq!(cart["cost"], cost);
+    assert_eq!(
+        query_totals(&app, &id).await,
+        json!(["233.00", "50.00", "183.00", "400.00", "80.41", "80.41", "583.00"])
+    );
     // Standard shipping is free above a minimum total.
     let standard = app
-        .query_with_variables(SET_SHIPPING_METHOD, json!({ "id": id, "method": shipping_methods[0]["method"]["id"] }))
+        .query_with_variables(
+            SET_SHIPPING_METHOD,
+            json!({ "id": id, "method": shipping_methods[0]["shippingMethodId"] }),
+        )
         .await;
-    assert_eq!(standard.data_at("/cartShippingMethodUpdate/cart/shipping"), "350.00");
+    assert_eq!(standard.data_at("/cartShippingMethodUpdate/cart/cost/shipping/amount"), "350.00");
     app.execute_sql("UPDATE variant SET price = 1000000 WHERE sku = 'BOWL'").await.expect("a price");
-    assert_eq!(query_totals(&app, &id).await[2], "0.00");
+    assert_eq!(query_totals(&app, &id).await[3], "0.00");
 }
 
 async fn cart_prices_follow_scheduled_sales(backend: Backend) {
@@ -93,7 +105,7 @@ async fn cart_prices_follow_scheduled_sales(backend: Backend) {
     let id = app.create_cart(None, &[(&app.query_variant_id("MUG").await, 1)]).await;
     let total_and_issue = async || {
         let cart = app.query_cart(None, &id).await;
-        (cart["total"].clone(), cart["problems"][0]["code"].clone())
+        (cart["cost"]["total"]["amount"].clone(), cart["problems"][0]["code"].clone())
     };
     assert_eq!(total_and_issue().await, (json!("100.00"), Value::Null));
     app.clock.set(starts_at);
@@ -144,7 +156,7 @@ async fn tax_rate_follows_the_shipping_country(backend: Backend) {
     insert_tax_rate(&app, "DE", None, 1900, false).await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let id = app.create_cart(None, &[(&mug, 1)]).await;
-    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "0.00", "13.79", "13.79", "100.00"]));
+    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "100.00", "0.00", "13.79", "13.79", "100.00"]));
     let mut address = home_address();
     address["countryCode"] = json!("DE");
     address["phone"] = json!("030 901820");
@@ -152,12 +164,12 @@ async fn tax_rate_follows_the_shipping_country(backend: Backend) {
         .query_with_variables(SET_CART_ADDRESS, json!({ "id": id, "input": { "shipping": { "address": address } } }))
         .await;
     assert_eq!(set.data_at("/cartAddressUpdate/cart/shippingAddress/phone"), "+4930901820");
-    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "0.00", "19.00", "0.00", "119.00"]));
+    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "100.00", "0.00", "19.00", "0.00", "119.00"]));
     address["countryCode"] = json!("TZ");
     address["phone"] = Value::Null;
     app.query_with_variables(SET_CART_ADDRESS, json!({ "id": id, "input": { "shipping": { "address": address } } }))
         .await;
-    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "0.00", "0.00", "0.00", "100.00"]));
+    assert_eq!(query_totals(&app, &id).await, json!(["100.00", "0.00", "100.00", "0.00", "0.00", "0.00", "100.00"]));
 }
 
 async fn cart_details_are_validated(backend: Backend) {
@@ -235,8 +247,8 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
     };
     let chosen = choose(json!(courier)).await;
     assert_eq!(
-        chosen.data_at("/cartShippingMethodUpdate/cart/shippingMethod"),
-        &json!({ "method": { "name": "Courier" }, "price": "3300.00" })
+        chosen.data_at("/cartShippingMethodUpdate/cart/shippingOption"),
+        &json!({ "name": "Courier", "price": { "amount": "3300.00" } })
     );
     let code = async || app.query_cart(None, &id).await["problems"][0]["code"].clone();
     assert_eq!(code().await, Value::Null);
@@ -260,6 +272,6 @@ async fn unavailable_shipping_method_is_reported_as_cart_issue(backend: Backend)
         );
     }
     let none = choose(Value::Null).await;
-    assert_eq!(none.data_at("/cartShippingMethodUpdate/cart/shippingMethod"), &Value::Null);
+    assert_eq!(none.data_at("/cartShippingMethodUpdate/cart/shippingOption"), &Value::Null);
     assert_eq!(code().await, Value::Null);
 }

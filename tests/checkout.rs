@@ -39,10 +39,10 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
     let (mug, bowl) = (app.create_product("mug", 1160, Some(5)).await, app.create_product("bowl", 2320, Some(2)).await);
     let cart = app.create_cart(None, &[(&mug, 2), (&bowl, 1)]).await;
     let shipping_methods = app.query_with_variables(
-        "query($id: ID!) { cart(id: $id) { availableShippingMethods { method { id } price } } }",
+        "query($id: ID!) { cart(id: $id) { availableShippingOptions { shippingMethodId price { amount } } } }",
         json!({ "id": cart }),
     );
-    let shipping_method = shipping_methods.await.data_at("/cart/availableShippingMethods/0/method/id").clone();
+    let shipping_method = shipping_methods.await.data_at("/cart/availableShippingOptions/0/shippingMethodId").clone();
     let rejected = app.complete_checkout(None, "k1", &cart, json!({})).await;
     assert_eq!(
         rejected.user_errors("checkoutComplete"),
@@ -96,8 +96,8 @@ async fn guest_checkout_is_confirmed_fulfilled_and_delivered(backend: Backend) {
         "orderCapture",
     );
     assert_eq!(
-        (&paid["paymentStatus"], &paid["payments"][0]["capturedAmount"]),
-        (&json!("PAID"), &placed_order["total"])
+        (&paid["paymentStatus"], &paid["payments"][0]["capturedAmount"]["amount"]),
+        (&json!("PAID"), &placed_order["cost"]["total"]["amount"])
     );
     let delivered_order = expect_order(
         &app.run_order_mutation(&staff, "orderDeliver", order_id(&placed_order), None).await,
@@ -134,13 +134,13 @@ async fn customer_order_uses_saved_contact_and_is_listed(backend: Backend) {
     assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
     // For logged-in customers the email, phone and address come from the account.
     let query = "mutation($lines: [LineInput!]!) { orderCreate(input: { lines: $lines, idempotencyKey: \"one\" }) {
-        order { number email phone total shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
+        order { number email phone cost { total { amount } } shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
     let placed_order = app.query_as(&token, query, json!({ "lines": [{ "variantId": mug }] })).await;
     let placed_order = expect_order(&placed_order, "orderCreate");
     assert_eq!(placed_order["email"], placed_order["customer"]["email"]);
     assert_eq!(placed_order["phone"], "+254733000001");
     assert_eq!(placed_order["shippingAddress"], json!({ "firstName": "Wanjiku", "city": "Nairobi" }));
-    assert_eq!(placed_order["total"], "100.00");
+    assert_eq!(placed_order["cost"]["total"]["amount"], "100.00");
     let own_orders = app.query_as(&token, "{ orders { totalCount nodes { number } } }", json!({})).await;
     assert_eq!(
         own_orders.data_at("/orders"),
@@ -159,11 +159,11 @@ async fn order_keeps_prices_and_names_of_placement(backend: Backend) {
         .expect("a change");
     app.execute_sql("UPDATE variant SET price = 500, sku = 'CUP'").await.expect("a change");
     let staff = app.login(Role::Staff).await;
-    let query = "query($id: ID) { order(id: $id) { total lines { sku name unitPrice total variant { sku } } } }";
+    let query = "query($id: ID) { order(id: $id) { cost { total { amount } } lines { sku name variant { sku } cost { unitPrice { amount } total { amount } } } } }";
     let response = app.query_as(&staff, query, json!({ "id": placed_order["id"] })).await;
-    let line =
-        json!({ "sku": "MUG", "name": "mug", "unitPrice": "100.00", "total": "200.00", "variant": { "sku": "CUP" } });
-    assert_eq!(response.data_at("/order"), &json!({ "total": "200.00", "lines": [line] }));
+    let line = json!({ "sku": "MUG", "name": "mug", "variant": { "sku": "CUP" },
+            "cost": { "unitPrice": { "amount": "100.00" }, "total": { "amount": "200.00" } } });
+    assert_eq!(response.data_at("/order"), &json!({ "cost": { "total": { "amount": "200.00" } }, "lines": [line] }));
 }
 
 async fn repeated_checkout_with_same_key_creates_one_order(backend: Backend) {

@@ -49,9 +49,9 @@ async fn create_swahili_customer(app: &TestApp) -> String {
 /// Buys two units of each variant over HTTP.
 async fn checkout_over_http(app: &TestApp, token: Option<&str>, variant_ids: &[String; 2], overrides: Value) -> Value {
     let cart = app.create_cart(token, &[(&variant_ids[0], 2), (&variant_ids[1], 2)]).await;
-    let shipping_methods = "query($id: ID!) { cart(id: $id) { availableShippingMethods { method { id name } } } }";
+    let shipping_methods = "query($id: ID!) { cart(id: $id) { availableShippingOptions { shippingMethodId name } } }";
     let shipping_methods = app.query_maybe_as(token, shipping_methods, json!({ "id": cart })).await;
-    let shipping_method = shipping_methods.data_at("/cart/availableShippingMethods/0/method");
+    let shipping_method = shipping_methods.data_at("/cart/availableShippingOptions/0");
     assert_eq!(shipping_method["name"], "Standard");
     let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $way) { userErrors { code } } }";
     let chosen = app.query_maybe_as(token, choose, json!({ "id": cart, "way": shipping_method["id"] })).await;
@@ -108,7 +108,7 @@ async fn assert_orders_delivered_and_notified(
     let staff = app.login(Role::Staff).await;
     for placed_order in placed_orders {
         fulfill_and_deliver(app, &staff, placed_order).await;
-        assert_eq!(placed_order["total"], "3830.00");
+        assert_eq!(placed_order["cost"]["total"]["amount"], "3830.00");
     }
     app.drain_jobs().await;
     let emails = smtp_server.received_emails().await;

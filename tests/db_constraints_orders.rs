@@ -135,7 +135,7 @@ async fn invalid_order_rows_are_rejected_by_the_database(backend: Backend) {
         &[
             "UPDATE orders SET total = total + 1",
             "UPDATE orders SET shipping = shipping + 1",
-            "UPDATE orders SET discount = subtotal + 1, total = shipping + tax_excluded_total - 1",
+            "UPDATE orders SET discount = list_subtotal + 1, total = shipping + tax_excluded_total - 1",
             "UPDATE orders SET discount = -1, total = total + 1",
             "UPDATE orders SET tax_excluded_total = tax + 1, total = total + 1",
             "UPDATE orders SET status = 'lost'",

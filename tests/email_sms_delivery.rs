@@ -66,7 +66,7 @@ pub async fn enqueue_notification(
 ) {
     let order_7 = "INSERT INTO orders (id, number, guest_access_token, email, customer_name_normalized, language, \
         status, payment_status, \
-        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
         placed_at, created_at, \
         updated_at) SELECT 7, 'K7M2-9QXA', 'an-unguessable-token-of-an-order', 'wanjiku@example.com', '', 'sw', 'pending', \
         'pending', 'unfulfilled', 'KES', 285050, 0, 30000, 0, 0, 315050, 1, created_at, created_at, created_at FROM shop \

@@ -136,12 +136,12 @@ async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backe
     // 250 orders that cannot end, as they have no payment, stand before one that can.
     let copies = "INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, \
         payment_status, \
-        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
         expires_at, placed_at, \
         created_at, updated_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
         SELECT 'NUMBER-' || i, 'an-unguessable-token-of-' || i, email, customer_name_normalized, language, status, \
         payment_status, \
-        fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
+        fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, total, version, \
         placed_at, placed_at, \
         created_at, updated_at FROM orders, n";
     app.execute_sql(copies).await.expect("orders");

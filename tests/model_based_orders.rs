@@ -352,7 +352,7 @@ impl ModelBasedRun {
     async fn assert_matches_ledger(&self, when: &str) {
         let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on ProductVariant { stockLevels { onHand reserved location { id } } } }
             orders(first: 100) { nodes { id status paymentStatus fulfillmentStatus
-            lines { quantityFulfilled quantityRefunded quantityUnfulfilled quantityCanceled quantityReturned } payments { capturedAmount refundedAmount } } } }";
+            lines { quantityFulfilled quantityRefunded quantityUnfulfilled quantityCanceled quantityReturned } payments { capturedAmount { amount } refundedAmount { amount } } } } }";
         let response = self.app.query_as(&self.staff_token, query, json!({ "ids": self.variant_ids })).await;
         for (index, variant) in self.ledger.variants.iter().enumerate() {
             let levels = response.data_at(&format!("/nodes/{index}/stockLevels")).as_array().expect("levels");
@@ -376,7 +376,8 @@ impl ModelBasedRun {
             });
             let expected = json!({ "status": ledger_order.status, "paymentStatus": ledger_order.payment_status(),
                 "fulfillmentStatus": ledger_order.fulfillment_status(), "lines": lines.collect::<Vec<_>>(),
-                "payments": [{ "capturedAmount": format_minor_units(ledger_order.captured()), "refundedAmount": format_minor_units(ledger_order.refunded) }] });
+                "payments": [{ "capturedAmount": { "amount": format_minor_units(ledger_order.captured()) },
+                    "refundedAmount": { "amount": format_minor_units(ledger_order.refunded) } }] });
             assert_eq!(actual, expected, "{when}: order {index}: {ledger_order:#?}");
         }
     }

@@ -138,7 +138,7 @@ async fn absent_variable_of_a_shipping_method_is_not_null(backend: Backend) {
         "mutation($countries: [CountryCode!], $taxable: Boolean, $active: Boolean, $position: Int, $kg: Decimal) {
         shippingMethodCreate(input: { name: \"Boda\", price: \"1\", countries: $countries, taxable: $taxable,
         active: $active, position: $position, pricePerKg: $kg }) {
-        shippingMethod { id countries taxable active position pricePerKg } userErrors { code field message } } }";
+        shippingMethod { id countries taxable active position pricePerKg { amount } } userErrors { code field message } } }";
     let made = shop.query_as(&token, create, json!({})).await;
     let mut method = made.data_at("/shippingMethodCreate/shippingMethod").clone();
     let id = method["id"].take();
@@ -163,10 +163,16 @@ async fn absent_variable_of_a_shipping_method_is_not_null(backend: Backend) {
         "mutation($id: ID!{declared}) {{ shippingMethodUpdate(id: $id, input: {{ {arguments} }}) {{
         userErrors {{ code field message }} }} }}"
     );
-    let query = "{ shippingMethods { name description countries price pricePerKg minGrams maxGrams freeFrom taxable \
-        position active } }";
+    let query = "{ shippingMethods { name description countries price { amount } pricePerKg { amount } minGrams maxGrams \
+        freeFrom { amount } taxable position active } }";
     let change = async |arguments| shop.query_as(&token, &document, with_id(&id, &arguments)).await;
-    let read = async || shop.query_as(&token, query, json!({})).await.data_at("/shippingMethods/0").clone();
+    let read = async || {
+        let mut method = shop.query_as(&token, query, json!({})).await.data_at("/shippingMethods/0").clone();
+        for field in ["price", "pricePerKg", "freeFrom"] {
+            method[field] = method[field]["amount"].take();
+        }
+        method
+    };
     assert_absent_is_not_null(("shippingMethodUpdate", &fields), change, read).await;
 }
 

@@ -18,7 +18,7 @@ async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
         format!(
             "INSERT INTO orders (id, number, guest_access_token, account_id, email, phone, customer_name_normalized, \
              language, status, \
-             payment_status, fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, \
+             payment_status, fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, \
              total, \
              shipping_address, version, placed_at, created_at, updated_at) SELECT 7, 'K7M2-9QXA', \
              'an-unguessable-token-of-an-order', {owner_columns}, '', 'sw', 'pending', 'pending', 'unfulfilled', 'KES', 285050, \

@@ -105,7 +105,7 @@ async fn order_list_statement_count_is_independent_of_size(backend: Backend) {
     let app = TestApp::start(backend).await;
     let (mug, bowl) = (app.create_product("mug", 100, Some(50)).await, app.create_product("bowl", 30, Some(50)).await);
     let staff = app.login(Role::Staff).await;
-    let query = "{ orders { nodes { number lines { sku variant { sku } } payments { amount } refunds { amount }
+    let query = "{ orders { nodes { number lines { sku variant { sku } } payments { amount { amount } } refunds { amount { amount } }
         fulfillments { lines { quantity } } history { type account { email } } customer { email } } } }";
     let mut costs = Vec::new();
     for index in 0..12 {

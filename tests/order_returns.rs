@@ -100,7 +100,7 @@ async fn refund_of_returned_units_leaves_unshipped_units_to_ship(backend: Backen
     assert_eq!(scenario.query_stock("MUG").await, (19, 2));
     let lines = json!([{ "lineId": scenario.line_id(0), "quantityFulfilled": 1, "restock": true }]);
     let refunded_order = expect_order(&scenario.refund("r", json!({ "lines": lines })).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "SUCCEEDED" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": { "amount": "100.00" }, "status": "SUCCEEDED" }]));
     assert_eq!(
         (&refunded_order["status"], &refunded_order["lines"][0]["quantityUnfulfilled"]),
         (&json!("PROCESSING"), &json!(2))
@@ -151,7 +151,7 @@ async fn refund_of_shipping_twice_is_rejected(backend: Backend) {
     scenario.expect_mutation("orderCapture", None).await;
     let unit = |shipping: bool| json!({ "lines": [{ "lineId": scenario.line_id(0), "quantityUnfulfilled": 1 }], "shipping": shipping });
     let refunded_order = expect_order(&scenario.refund("r1", unit(true)).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"][0]["amount"], "1510.00", "{refunded_order}");
+    assert_eq!(refunded_order["refunds"][0]["amount"]["amount"], "1510.00", "{refunded_order}");
     let repeated = scenario.refund("r2", unit(true)).await;
     assert_eq!(repeated.user_errors("orderRefund"), error_pairs(&[("VALIDATION_ERROR", "input.shipping")]));
     let both = scenario.refund("r2", json!({ "amount": "5.00", "shipping": true })).await;
@@ -207,20 +207,20 @@ async fn refund_that_failed_is_retried_with_its_lines(backend: Backend) {
     payment_provider.set_refund_response(FakePaymentResponse::Declined);
     let lines = json!({ "lines": [{ "lineId": scenario.line_id(0), "quantityUnfulfilled": 1 }] });
     let refunded_order = expect_order(&scenario.refund("r", lines).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "FAILED" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": { "amount": "100.00" }, "status": "FAILED" }]));
     let key = scenario.app.query_scalar("SELECT id FROM refund").await;
     let refund = savannah::base::GlobalId::new(savannah::base::global_id::NodeType::Refund, key).encode();
     let retry = async || {
         let query =
             "mutation($id: ID!) { refundRetry(id: $id) { order { status paymentStatus lines { quantityRefunded }
-            refunds { amount status } } userErrors { code field } } }";
+            refunds { amount { amount } status } } userErrors { code field } } }";
         scenario.app.query_as(&scenario.staff_token, query, json!({ "id": refund })).await
     };
     assert_eq!(retry().await.data_at("/refundRetry/order/refunds/0/status"), "FAILED", "it is refused once more");
     payment_provider.set_refund_response(FakePaymentResponse::Succeeded);
     let response = retry().await;
     let expected = json!({ "status": "CONFIRMED", "paymentStatus": "PARTIALLY_REFUNDED",
-        "lines": [{ "quantityRefunded": 1 }], "refunds": [{ "amount": "100.00", "status": "SUCCEEDED" }] });
+        "lines": [{ "quantityRefunded": 1 }], "refunds": [{ "amount": { "amount": "100.00" }, "status": "SUCCEEDED" }] });
     assert_eq!(response.data_at("/refundRetry/order"), &expected);
     assert_eq!(retry().await.user_errors("refundRetry"), error_pairs(&[("ILLEGAL_TRANSITION", "id")]));
     let keys = payment_provider.request_keys("refund");
@@ -236,7 +236,7 @@ async fn refund_of_free_lines_cancels_them(backend: Backend) {
     assert_eq!(paid["status"], "PROCESSING");
     let lines = json!({ "lines": [{ "lineId": scenario.line_id(1), "quantityUnfulfilled": 3 }] });
     let refunded_order = expect_order(&scenario.refund("r", lines).await, "orderRefund");
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "0.00", "status": "SUCCEEDED" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": { "amount": "0.00" }, "status": "SUCCEEDED" }]));
     assert_eq!(
         (order_and_payment_status(&refunded_order), scenario.query_stock("STICKER").await),
         (("PROCESSING", "PAID"), (20, 0))
@@ -254,19 +254,19 @@ async fn cancel_of_unshipped_units_lowers_the_amount_due(backend: Backend) {
     assert_eq!(rejected.user_errors("orderCancel"), error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")]));
     let reduced_order = expect_order(&scenario.cancel(line_quantity(0, 2)).await, "orderCancel");
     assert_eq!(
-        (order_and_payment_status(&reduced_order), &reduced_order["payments"][0]["amount"]),
+        (order_and_payment_status(&reduced_order), &reduced_order["payments"][0]["amount"]["amount"]),
         (("PROCESSING", "AUTHORIZED"), &json!("150.00"))
     );
     assert_eq!(scenario.query_stock("MUG").await, (19, 0));
     // Nothing is left to be shipped: the order goes on.
     let rest = expect_order(&scenario.cancel(line_quantity(1, 1)).await, "orderCancel");
     assert_eq!(
-        (order_and_payment_status(&rest), &rest["payments"][0]["amount"]),
+        (order_and_payment_status(&rest), &rest["payments"][0]["amount"]["amount"]),
         (("SHIPPED", "AUTHORIZED"), &json!("100.00"))
     );
     let paid = scenario.expect_mutation("orderCapture", None).await;
     assert_eq!(
-        (order_and_payment_status(&paid), &paid["payments"][0]["capturedAmount"]),
+        (order_and_payment_status(&paid), &paid["payments"][0]["capturedAmount"]["amount"]),
         (("SHIPPED", "PAID"), &json!("100.00"))
     );
     let late_response = scenario.cancel(line_quantity(0, 1)).await;
@@ -275,7 +275,7 @@ async fn cancel_of_unshipped_units_lowers_the_amount_due(backend: Backend) {
     assert_eq!(delivered_order["status"], "DELIVERED");
     let all = expect_order(&scenario.refund("all", json!({})).await, "orderRefund");
     assert_eq!(
-        (order_and_payment_status(&all), &all["payments"][0]["refundedAmount"]),
+        (order_and_payment_status(&all), &all["payments"][0]["refundedAmount"]["amount"]),
         (("REFUNDED", "REFUNDED"), &json!("100.00"))
     );
     scenario.assert_consistent().await;

@@ -89,7 +89,7 @@ async fn authorized_payment_keeps_the_reservation(backend: Backend) {
     let (first, second) = join(capture, repeated).await;
     for paid in [expect_order(&first, "orderCapture"), expect_order(&second, "orderCapture")] {
         assert_eq!(
-            (order_and_payment_status(&paid), &paid["payments"][0]["capturedAmount"]),
+            (order_and_payment_status(&paid), &paid["payments"][0]["capturedAmount"]["amount"]),
             (("CONFIRMED", "PAID"), &json!("200.00"))
         );
     }
@@ -316,7 +316,7 @@ async fn repeated_payment_result_is_applied_once(backend: Backend) {
     let reloaded = reload_order(&app, &placed_order).await;
     let kinds: Vec<_> = reloaded["history"].as_array().expect("a history").iter().map(|entry| &entry["type"]).collect();
     assert_eq!(kinds, ["PLACED", "PAYMENT", "STATUS"], "{reloaded}");
-    assert_eq!(reloaded["payments"][0]["capturedAmount"], "200.00");
+    assert_eq!(reloaded["payments"][0]["capturedAmount"]["amount"], "200.00");
     // An earlier result that arrives late changes nothing.
     for late_result in [
         PaymentResult::Pending { reference: None, action_url: Some("https://bank.example".into()) },

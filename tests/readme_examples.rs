@@ -66,8 +66,8 @@ async fn readme_examples_run_in_order(backend: Backend) {
     let captured_variables = [
         ("variantId", "/product/variants/0/id"),
         ("cartId", "/cartCreate/cart/id"),
-        ("shippingMethodId", "/cartCreate/cart/availableShippingMethods/0/method/id"),
-        ("total", "/cartShippingMethodUpdate/cart/total"),
+        ("shippingMethodId", "/cartCreate/cart/availableShippingOptions/0/shippingMethodId"),
+        ("total", "/cartShippingMethodUpdate/cart/cost/total/amount"),
         ("orderId", "/checkoutComplete/order/id"),
         ("categoryId", "/categoryCreate/category/id"),
         ("refreshToken", "/login/tokens/refreshToken"),

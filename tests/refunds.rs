@@ -69,9 +69,9 @@ async fn declined_refund_changes_no_amount(backend: Backend) {
         &refund_order(&app, &staff, &placed_order, "r1", json!({ "amount": "100.00" })).await,
         "orderRefund",
     );
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "FAILED" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": { "amount": "100.00" }, "status": "FAILED" }]));
     assert_eq!(
-        (order_and_payment_status(&refunded_order), &refunded_order["payments"][0]["refundedAmount"]),
+        (order_and_payment_status(&refunded_order), &refunded_order["payments"][0]["refundedAmount"]["amount"]),
         (("CONFIRMED", "PAID"), &json!("0.00"))
     );
     app.run_pending_jobs().await;
@@ -91,7 +91,7 @@ async fn unknown_refund_result_is_retried(backend: Backend) {
         &refund_order(&app, &staff, &placed_order, "r1", json!({ "amount": "100.00" })).await,
         "orderRefund",
     );
-    assert_eq!(refunded_order["refunds"], json!([{ "amount": "100.00", "status": "PENDING" }]));
+    assert_eq!(refunded_order["refunds"], json!([{ "amount": { "amount": "100.00" }, "status": "PENDING" }]));
     // What is on its way back is not there to be given again.
     let rejected = refund_order(&app, &staff, &placed_order, "r2", json!({ "amount": "200.01" })).await;
     assert_eq!(rejected.user_errors("orderRefund"), error_pairs(&[("VALIDATION_ERROR", "input.amount")]));

@@ -18,10 +18,10 @@ integration_tests![
 
 const CREATE_SHIPPING_METHOD: &str =
     "mutation($input: ShippingMethodCreateInput!) { shippingMethodCreate(input: $input) {
-    shippingMethod { id version kind countries price pricePerKg taxable active } userErrors { code field } } }";
+    shippingMethod { id version kind countries price { amount } pricePerKg { amount } taxable active } userErrors { code field } } }";
 const UPDATE_SHIPPING_METHOD: &str = "mutation($id: ID!, $input: ShippingMethodUpdateInput!, $version: Int) {
     shippingMethodUpdate(id: $id, input: $input, expectedVersion: $version) {
-    shippingMethod { version name kind price pricePerKg active } userErrors { code field } } }";
+    shippingMethod { version name kind price { amount } pricePerKg { amount } active } userErrors { code field } } }";
 const DELETE_SHIPPING_METHOD: &str =
     "mutation($id: ID!, $version: Int) { shippingMethodDelete(id: $id, expectedVersion: $version) {
     deletedId userErrors { code field } } }";
@@ -44,14 +44,13 @@ async fn shipping_method_is_created_updated_and_deleted(backend: Backend) {
     let shipping_method = created.data_at("/shippingMethodCreate/shippingMethod");
     let id = shipping_method["id"].clone();
     let expected = json!({ "id": id, "version": 1, "kind": "WEIGHT", "countries": ["KE", "UG"], "price": "150.00",
-        "pricePerKg": "20.50", "taxable": true, "active": true });
+        "pricePerKg": { "amount": "20.50" }, "taxable": true, "active": true });
     assert_eq!(shipping_method, &expected);
     let update = async |input: Value, version: Value| {
         app.query_as(&admin, UPDATE_SHIPPING_METHOD, json!({ "id": id, "input": input, "version": version })).await
     };
     let changed = update(json!({ "pricePerKg": null, "active": false }), json!(1)).await;
-    let expected =
-        json!({ "version": 2, "name": "Boda", "kind": "FLAT", "price": "150.00", "pricePerKg": null, "active": false });
+    let expected = json!({ "version": 2, "name": "Boda", "kind": "FLAT", "price": { "amount": "150.00" }, "pricePerKg": null, "active": false });
     assert_eq!(changed.data_at("/shippingMethodUpdate/shippingMethod"), &expected);
     assert_eq!(
         update(json!({ "name": "Boda" }), Value::Null).await.data_at("/shippingMethodUpdate/shippingMethod"),

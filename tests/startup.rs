@@ -63,9 +63,9 @@ async fn start_killed_midway_is_completed_by_the_next(backend: Backend) {
     }
     let server = sandbox.start_server(&[]).await;
     let create_cart_query =
-        "mutation { cartCreate { cart { availableShippingMethods { method { name } } } userErrors { code } } }";
+        "mutation { cartCreate { cart { availableShippingOptions { name } } userErrors { code } } }";
     let response = server.query(create_cart_query).await;
-    let methods = response["data"]["cartCreate"]["cart"]["availableShippingMethods"].as_array();
+    let methods = response["data"]["cartCreate"]["cart"]["availableShippingOptions"].as_array();
     assert!(methods.is_some_and(|methods| !methods.is_empty()), "{response}");
     let response = server.query(COUNT_PRODUCTS).await;
     assert!(response["data"]["products"]["totalCount"].as_i64().is_some_and(|count| count > 20), "{response}");
@@ -103,9 +103,9 @@ async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backen
     assert_eq!(made["data"]["customerRegister"]["userErrors"], serde_json::json!([]), "{made}");
     let variant = shop.query("{ product(slug: \"mug\") { variants { id } } }").await;
     let variant = variant["data"]["product"]["variants"][0]["id"].as_str().expect("a variant").to_owned();
-    let cart = "mutation { cartCreate { cart { availableShippingMethods { method { id } } } } }";
+    let cart = "mutation { cartCreate { cart { availableShippingOptions { shippingMethodId } } } }";
     let cart = shop.query(cart).await;
-    let method = cart["data"]["cartCreate"]["cart"]["availableShippingMethods"][0]["method"]["id"].clone();
+    let method = cart["data"]["cartCreate"]["cart"]["availableShippingOptions"][0]["shippingMethodId"].clone();
     let order = format!(
         "mutation {{ orderCreate(input: {{ lines: [{{ variantId: \"{variant}\", quantity: 1 }}], idempotencyKey: \"key\",
         shippingMethodId: {method},

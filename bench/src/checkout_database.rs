@@ -112,7 +112,7 @@ const BULK_ORDER_STATEMENTS: [&str; 4] = [
     "WITH stock AS (SELECT array_agg(v.id ORDER BY v.id) AS ids FROM (SELECT id FROM variant ORDER BY id LIMIT 1000) AS v), \
      made AS (INSERT INTO orders (number, guest_access_token, email, customer_name_normalized, language, status, \
      payment_status, \
-     fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, version, placed_at, \
+     fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, total, version, placed_at, \
      created_at, updated_at) \
      SELECT 'B' || lpad(n::text, 9, '0'), md5(n::text) || md5((-n)::text), 'buyer' || n || '@example.com', 'buyer ' || n, 'en', \
      (ARRAY['pending', 'confirmed', 'processing', 'shipped', 'delivered'])[1 + n % 5], 'authorized', 'unfulfilled', \

@@ -28,7 +28,7 @@ const PACED_ORDERS_PER_SECOND: u32 = 200;
 const PACED_BUYER_COUNT: u32 = 20;
 
 const CHECKOUT_MUTATION: &str = "mutation CheckoutComplete($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) { \
-    order { number status total } userErrors { code message } } }";
+    order { number status cost { total { amount } } } userErrors { code message } } }";
 const CART_LINES_ADD_MUTATION: &str = "mutation CartLinesAdd($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { \
     cart { id version itemCount } userErrors { code message } } }";
 

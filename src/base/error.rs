@@ -35,6 +35,33 @@ pub struct PublicError {
     pub field: Vec<String>,
     /// The human-readable message: what is wrong and what is expected.
     pub message: String,
+    /// Values of the message, for clients that do not parse it.
+    pub facts: ErrorFacts,
+}
+
+/// Values that the message of a user error states.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErrorFacts {
+    /// The primary key of the variant concerned.
+    pub variant_id: Option<i64>,
+    /// The available quantity of the variant.
+    pub available: Option<i64>,
+    /// The limit that was exceeded.
+    pub limit: Option<i64>,
+}
+
+impl PublicError {
+    /// Creates an error without facts; `path` is the dot-separated input path, empty for the whole request.
+    pub fn new(code: PublicErrorCode, path: &str, message: impl Into<String>) -> Self {
+        let field = path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Self { code, field, message: message.into(), facts: ErrorFacts::default() }
+    }
+
+    /// Sets the facts.
+    #[must_use]
+    pub fn with_facts(self, facts: ErrorFacts) -> Self {
+        Self { facts, ..self }
+    }
 }
 
 /// The error codes of the API (`extensions.code`).
@@ -113,8 +140,7 @@ pub struct InternalError {
 impl Error {
     /// Creates a user error; `field` is the input path, empty for the whole request.
     pub fn user(code: PublicErrorCode, field: &str, message: impl Into<String>) -> Self {
-        let field = field.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Self::User(PublicError { code, field, message: message.into() })
+        Self::User(PublicError::new(code, field, message))
     }
 
     /// Creates a `BadUserInput` error; `field` is the input path.
@@ -166,7 +192,7 @@ impl Error {
     #[must_use]
     pub fn at_field(self, field: &str) -> Self {
         match self {
-            Self::User(error) => Self::user(error.code, field, error.message),
+            Self::User(error) => Self::User(PublicError::new(error.code, field, error.message).with_facts(error.facts)),
             other => other,
         }
     }
@@ -176,26 +202,21 @@ impl Error {
     pub fn to_public_error(&self) -> PublicError {
         match self {
             Self::User(error) => error.clone(),
-            Self::UserErrors(errors) => errors.first().cloned().unwrap_or(PublicError {
-                code: PublicErrorCode::BadUserInput,
-                field: Vec::new(),
-                message: "The input is invalid.".into(),
-            }),
-            Self::RateLimited { retry_after } => PublicError {
-                code: PublicErrorCode::RateLimited,
-                field: Vec::new(),
-                message: format!("Too many attempts; try again in {retry_after} s."),
-            },
-            Self::Internal(error) if error.is_outage() => PublicError {
-                code: PublicErrorCode::Unavailable,
-                field: Vec::new(),
-                message: "The shop is temporarily unavailable; please try again in a few seconds.".into(),
-            },
-            Self::Internal(_) => PublicError {
-                code: PublicErrorCode::Internal,
-                field: Vec::new(),
-                message: "An internal error occurred.".into(),
-            },
+            Self::UserErrors(errors) => errors
+                .first()
+                .cloned()
+                .unwrap_or_else(|| PublicError::new(PublicErrorCode::BadUserInput, "", "The input is invalid.")),
+            Self::RateLimited { retry_after } => PublicError::new(
+                PublicErrorCode::RateLimited,
+                "",
+                format!("Too many attempts; try again in {retry_after} s."),
+            ),
+            Self::Internal(error) if error.is_outage() => PublicError::new(
+                PublicErrorCode::Unavailable,
+                "",
+                "The shop is temporarily unavailable; please try again in a few seconds.",
+            ),
+            Self::Internal(_) => PublicError::new(PublicErrorCode::Internal, "", "An internal error occurred."),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use super::{
     Country, Error, Patch, Result,
-    error::{PublicError, PublicErrorCode},
+    error::{ErrorFacts, PublicError, PublicErrorCode},
     link_detection::contains_link,
     phone,
 };
@@ -111,9 +111,18 @@ impl InputScope<'_> {
 
     /// Adds an error with a code.
     pub fn reject_as(&mut self, code: PublicErrorCode, field: &str, message: impl Into<String>) {
-        let path = self.path.split('.').chain(field.split('.'));
-        let field = path.filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        self.errors.push(PublicError { code, field, message: message.into() });
+        self.errors.push(PublicError::new(code, &join_path(&self.path, field), message));
+    }
+
+    /// Adds an error with a code and facts.
+    pub fn reject_with_facts(
+        &mut self,
+        code: PublicErrorCode,
+        field: &str,
+        message: impl Into<String>,
+        facts: ErrorFacts,
+    ) {
+        self.errors.push(PublicError::new(code, &join_path(&self.path, field), message).with_facts(facts));
     }
 
     /// Returns the trimmed text, which must be one line of at most `max_chars` characters.

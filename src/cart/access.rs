@@ -13,6 +13,7 @@ use super::{
         cart::{self, CartStatus},
         cart_line,
     },
+    lines::LineAdjustment,
     queries::load_cart_contents,
 };
 use crate::{
@@ -44,13 +45,21 @@ pub struct LockedCart {
     pub row: cart::Model,
     /// The contents.
     pub contents: CartContents,
+    /// The requested lines of which fewer units were added.
+    pub adjustments: Vec<LineAdjustment>,
 }
 
 impl LockedCart {
+    /// Creates a locked cart without adjustments.
+    #[must_use]
+    pub const fn new(row: cart::Model, contents: CartContents) -> Self {
+        Self { row, contents, adjustments: Vec::new() }
+    }
+
     /// Loads the contents of a locked cart. Statements: 1.
     pub async fn load(tx: &Tx, row: cart::Model) -> Result<Self> {
         let contents = load_cart_contents(tx, row.id, &[], tx.now()).await?;
-        Ok(Self { row, contents })
+        Ok(Self::new(row, contents))
     }
 }
 

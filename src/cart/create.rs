@@ -4,29 +4,47 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, EntityTrait, IntoActiveMode
 
 use super::{
     access::{LockedCart, caller_account_id, find_open_cart},
+    details::NewCartDetails,
     entity::cart::{self, CartStatus},
-    lines::{self, LineChange, LineEdits, LineRequest},
+    lines::{self, AddMode, LineChange, LineEdits, LineRequest},
 };
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     identity::{Caller, account_access, random_token},
     infra::{Db, Tx},
+    pricing::ShopContext,
 };
 
-/// Creates a cart with these lines, or adds them to the customer's open cart.
+/// The lines and details of a cart to create.
+#[derive(Debug)]
+pub struct NewCart {
+    /// The lines.
+    pub lines: Vec<LineRequest>,
+    /// How lines are added that exceed the stock.
+    pub mode: AddMode,
+    /// The details.
+    pub details: NewCartDetails,
+}
+
+/// Creates a cart with lines and details, or sets them on the customer's open cart.
 ///
 /// # Errors
-/// Returns all errors of the lines, or `Unauthenticated` if the account does not exist.
-pub async fn create_cart(db: &Db, caller: Caller, requests: &[LineRequest]) -> Result<LockedCart> {
+/// Returns all errors of the lines, the first error of the details, or `Unauthenticated` if the account does not exist.
+pub async fn create_cart(db: &Db, caller: Caller, new_cart: NewCart, shop: ShopContext<'_>) -> Result<LockedCart> {
+    let NewCart { lines: requests, mode, details } = new_cart;
     db.write(async |tx| {
-        let row = match caller_account_id(caller) {
-            Some(account) => lock_or_create_cart(tx, account).await?,
+        let account_id = caller_account_id(caller);
+        let row = match account_id {
+            Some(account_id) => lock_or_create_cart(tx, account_id).await?,
             None => insert_cart(tx, None).await?,
         };
-        if requests.is_empty() {
-            return LockedCart::load(tx, row).await;
-        }
-        lines::apply_line_change(tx, row, LineChange { edits: LineEdits::Add(requests), path: "input.lines" }).await
+        let change = LineChange { edits: LineEdits::Add(&requests, mode), path: "input.lines" };
+        let locked = if requests.is_empty() {
+            LockedCart::load(tx, row).await?
+        } else {
+            lines::apply_line_change(tx, row, change).await?
+        };
+        details.clone().apply(tx, locked, account_id, shop).await
     })
     .await
 }

@@ -3,7 +3,7 @@
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 
 use super::{
-    access::{CartTarget, LockedCart, caller_account_id, lock_cart},
+    access::{CartContents, CartTarget, LockedCart, caller_account_id, lock_cart},
     entity::cart,
     queries::load_cart_contents,
 };
@@ -37,7 +37,7 @@ pub enum AddressChoice {
 }
 
 /// The addresses to set on a cart.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CartAddresses {
     /// The shipping address.
     pub shipping: Patch<AddressInput>,
@@ -46,7 +46,7 @@ pub struct CartAddresses {
 }
 
 /// The contact data to set on a cart.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CartContact {
     /// The email address.
     pub email: Patch,
@@ -68,20 +68,30 @@ pub async fn set_addresses(
     db.write(async |tx| {
         let row = lock_cart(tx, target).await?;
         let mut after = row.clone();
-        let CartAddresses { shipping, billing } = addresses;
-        let account = caller_account_id(target.scope);
-        for (patch, column) in [(shipping, &mut after.shipping_address), (billing, &mut after.billing_address)] {
-            match patch {
-                Patch::Unchanged => {}
-                Patch::Clear => *column = None,
-                Patch::Set(address) => {
-                    *column = Some(resolve_address(tx, account, address, shop_country).await?.to_json());
-                }
-            }
-        }
+        apply_addresses(tx, &mut after, caller_account_id(target.scope), addresses, shop_country).await?;
         save_cart(tx, row, after).await
     })
     .await
+}
+
+async fn apply_addresses(
+    tx: &Tx,
+    row: &mut cart::Model,
+    account_id: Option<i64>,
+    addresses: CartAddresses,
+    shop_country: Country,
+) -> Result<()> {
+    let CartAddresses { shipping, billing } = addresses;
+    for (patch, column) in [(shipping, &mut row.shipping_address), (billing, &mut row.billing_address)] {
+        match patch {
+            Patch::Unchanged => {}
+            Patch::Clear => *column = None,
+            Patch::Set(address) => {
+                *column = Some(resolve_address(tx, account_id, address, shop_country).await?.to_json());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Resolves an address input: a saved address is read, inline fields are validated.
@@ -114,27 +124,46 @@ pub async fn resolve_address(
 pub async fn set_shipping_method(
     db: &Db,
     target: CartTarget<'_>,
-    method: Option<i64>,
+    method_id: Option<i64>,
     shop: ShopContext<'_>,
 ) -> Result<LockedCart> {
     db.write(async |tx| {
         let row = lock_cart(tx, target).await?;
         let mut after = row.clone();
-        after.shipping_method_id = method;
-        let Some(method_id) = method else { return save_cart(tx, row, after).await };
-        let field = "shippingMethodId";
-        let pricing = PricingContext::load(tx, shipping_country(&row, shop.country)).await?;
-        let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(field, "shipping method"))?;
+        after.shipping_method_id = method_id;
+        let Some(method_id) = method_id else { return save_cart(tx, row, after).await };
         let contents = load_cart_contents(tx, row.id, &[], tx.now()).await?;
-        let priced = price_order(&pricing, shop.category_tree, contents.sellable_lines(), None)?;
-        if !method.supports_shipment(pricing.country, priced.weight_grams) {
-            let message =
-                format!("{} does not carry {} g to {}", method.name, priced.weight_grams, pricing.country.name());
-            return Err(Error::user(PublicErrorCode::IllegalTransition, field, message));
-        }
-        Ok(LockedCart { row: update_cart(tx, row, after).await?, contents })
+        check_shipping_method(tx, &row, &contents, MethodChoice { method_id, path: "shippingMethodId" }, shop).await?;
+        Ok(LockedCart::new(update_cart(tx, row, after).await?, contents))
     })
     .await
+}
+
+/// The shipping method to select, and its path in the input.
+#[derive(Debug, Clone, Copy)]
+struct MethodChoice {
+    method_id: i64,
+    path: &'static str,
+}
+
+/// Checks that a shipping method exists and supports the cart's destination and weight. Statements: 2.
+async fn check_shipping_method(
+    tx: &Tx,
+    row: &cart::Model,
+    contents: &CartContents,
+    choice: MethodChoice,
+    shop: ShopContext<'_>,
+) -> Result<()> {
+    let MethodChoice { method_id, path } = choice;
+    let pricing = PricingContext::load(tx, shipping_country(row, shop.country)).await?;
+    let method = pricing.find_method(method_id).ok_or_else(|| Error::not_found(path, "shipping method"))?;
+    let priced = price_order(&pricing, shop.category_tree, contents.sellable_lines(), None)?;
+    if method.supports_shipment(pricing.country, priced.weight_grams) {
+        return Ok(());
+    }
+    let (name, grams, country) = (&method.name, priced.weight_grams, pricing.country.name());
+    let message = format!("{name} does not carry {grams} g to {country}");
+    Err(Error::user(PublicErrorCode::IllegalTransition, path, message))
 }
 
 /// Returns the shipping country for pricing; defaults to the shop's country.
@@ -150,24 +179,26 @@ pub fn shipping_country(row: &cart::Model, shop_country: Country) -> Country {
 /// Returns the errors of [`lock_cart`], or `BadUserInput` if the note is too long or has control characters.
 pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Result<LockedCart> {
     db.write(async |tx| {
-        let note = note.map(str::trim).filter(|note| !note.is_empty());
-        if let Some(note) = note {
-            let length = note.chars().count();
-            if length > MAX_CART_NOTE_LENGTH {
-                return Err(Error::bad_input(
-                    "note",
-                    format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do"),
-                ));
-            }
-            if text::has_control_characters(note) {
-                return Err(Error::bad_input("note", "this must be without control characters"));
-            }
-        }
+        let note = validate_cart_note(note, "note")?;
         let row = lock_cart(tx, target).await?;
-        let after = cart::Model { note: note.map(str::to_owned), ..row.clone() };
+        let after = cart::Model { note, ..row.clone() };
         save_cart(tx, row, after).await
     })
     .await
+}
+
+/// Returns the trimmed note; `None` if it is blank.
+fn validate_cart_note(note: Option<&str>, path: &str) -> Result<Option<String>> {
+    let Some(note) = note.map(str::trim).filter(|note| !note.is_empty()) else { return Ok(None) };
+    let length = note.chars().count();
+    if length > MAX_CART_NOTE_LENGTH {
+        let message = format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do");
+        return Err(Error::bad_input(path, message));
+    }
+    if text::has_control_characters(note) {
+        return Err(Error::bad_input(path, "this must be without control characters"));
+    }
+    Ok(Some(note.to_owned()))
 }
 
 /// Sets the email address and phone number of a cart.
@@ -181,25 +212,72 @@ pub async fn set_contact(
     shop_country: Country,
 ) -> Result<LockedCart> {
     db.write(async |tx| {
-        let CartContact { email, phone } = contact;
         let row = lock_cart(tx, target).await?;
         let mut after = row.clone();
-        let mut validator = Validator::default();
-        let mut input = validator.at("input");
-        match email {
-            Patch::Unchanged => {}
-            Patch::Clear => after.email = None,
-            Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
-                Ok(email) => after.email = Some(email),
-                Err(error) => input.reject("email", error.to_public_error().message),
-            },
-        }
-        let destination = shipping_country(&row, shop_country);
-        input.apply_phone(&mut after.phone, phone, "phone", destination);
-        validator.finish()?;
+        apply_contact(&mut after, contact, shop_country)?;
         save_cart(tx, row, after).await
     })
     .await
+}
+
+fn apply_contact(row: &mut cart::Model, contact: CartContact, shop_country: Country) -> Result<()> {
+    let CartContact { email, phone } = contact;
+    let destination = shipping_country(row, shop_country);
+    let mut validator = Validator::default();
+    let mut input = validator.at("input");
+    match email {
+        Patch::Unchanged => {}
+        Patch::Clear => row.email = None,
+        Patch::Set(email_input) => match account::validate_email(&email_input, "input.email") {
+            Ok(email) => row.email = Some(email),
+            Err(error) => input.reject("email", error.to_public_error().message),
+        },
+    }
+    input.apply_phone(&mut row.phone, phone, "phone", destination);
+    validator.finish()
+}
+
+/// The details of a new cart; their paths are those of an `input` argument.
+#[derive(Debug, Clone, Default)]
+pub struct NewCartDetails {
+    /// The addresses.
+    pub addresses: CartAddresses,
+    /// The contact data.
+    pub contact: CartContact,
+    /// The note for the packer.
+    pub note: Option<String>,
+    /// The primary key of the shipping method.
+    pub shipping_method_id: Option<i64>,
+}
+
+impl NewCartDetails {
+    /// Sets the details of a locked cart whose lines are known; details that are not given are unchanged. Without any,
+    /// nothing is written.
+    ///
+    /// # Errors
+    /// Returns the errors of the details.
+    pub(super) async fn apply(
+        self,
+        tx: &Tx,
+        locked: LockedCart,
+        account_id: Option<i64>,
+        shop: ShopContext<'_>,
+    ) -> Result<LockedCart> {
+        let Self { addresses, contact, note, shipping_method_id } = self;
+        let LockedCart { row, contents, adjustments } = locked;
+        let mut after = row.clone();
+        apply_addresses(tx, &mut after, account_id, addresses, shop.country).await?;
+        apply_contact(&mut after, contact, shop.country)?;
+        if note.is_some() {
+            after.note = validate_cart_note(note.as_deref(), "input.note")?;
+        }
+        if let Some(method_id) = shipping_method_id {
+            after.shipping_method_id = Some(method_id);
+            let choice = MethodChoice { method_id, path: "input.shippingMethodId" };
+            check_shipping_method(tx, &after, &contents, choice, shop).await?;
+        }
+        Ok(LockedCart { row: update_cart(tx, row, after).await?, contents, adjustments })
+    }
 }
 
 /// Writes a changed cart; the version is unchanged if no value changes. The lines are read in the same transaction, so

@@ -6,10 +6,15 @@ use chrono::{DateTime, Utc};
 
 use super::{
     entity::CartLineRow,
-    lines::{LineRequest, LineUpdate, MAX_CART_LINES},
+    lines::{AddMode, LineAdjustment, LineRequest, LineUpdate, MAX_CART_LINES},
 };
 use crate::{
-    base::{Result, Validator, error::PublicErrorCode, money::MAX_MINOR_UNITS, validation::InputScope},
+    base::{
+        Result, Validator,
+        error::{ErrorFacts, PublicErrorCode},
+        money::MAX_MINOR_UNITS,
+        validation::InputScope,
+    },
     pricing::{SellableVariant, Unavailability, quote::MAX_LINE_QUANTITY},
 };
 
@@ -34,6 +39,8 @@ pub(super) struct EditedLines {
     /// The IDs of lines to delete before the changed ones are written: those whose place in the unique key changes, and
     /// those combined with another. Empty unless attributes change.
     pub(super) replaced_ids: Vec<i64>,
+    /// The requests of which fewer units were added.
+    pub(super) adjustments: Vec<LineAdjustment>,
 }
 
 /// The quantity that a line should get.
@@ -55,6 +62,7 @@ pub(super) struct LineEditor<'a> {
     lines: Vec<CartLineRow>,
     /// The quantities by variant: a variant may have several lines.
     quantities: HashMap<i64, i64>,
+    adjustments: Vec<LineAdjustment>,
 }
 
 impl<'a> LineEditor<'a> {
@@ -63,14 +71,20 @@ impl<'a> LineEditor<'a> {
         for line in existing {
             *quantities.entry(line.variant_id).or_insert(0) += line.quantity;
         }
-        Self { context, existing, lines: existing.to_vec(), quantities }
+        Self { context, existing, lines: existing.to_vec(), quantities, adjustments: Vec::new() }
     }
 
     /// Adds quantities to lines with the same variant and attributes, or as new lines.
-    pub(super) fn add(mut self, requests: &[LineRequest], path: &str) -> Result<EditedLines> {
+    pub(super) fn add(mut self, requests: &[LineRequest], mode: AddMode, path: &str) -> Result<EditedLines> {
         let mut validator = Validator::default();
         for (index, request) in requests.iter().enumerate() {
-            self.add_line(request, &mut validator.at(path).index(index));
+            let quantity = match mode {
+                AddMode::Strict => request.quantity,
+                AddMode::Adjust => self.adjust_to_stock(index, request),
+            };
+            if quantity != 0 || request.quantity == 0 {
+                self.add_line(request, quantity, &mut validator.at(path).index(index));
+            }
         }
         self.finish(validator, path)
     }
@@ -95,14 +109,28 @@ impl<'a> LineEditor<'a> {
         self.finish(validator, path)
     }
 
-    fn add_line(&mut self, request: &LineRequest, input: &mut InputScope<'_>) {
-        let LineRequest { variant_id, quantity, attributes } = request;
+    /// Returns the units of a request that are in stock, and records the adjustment if they are fewer than requested.
+    fn adjust_to_stock(&mut self, index: usize, request: &LineRequest) -> i64 {
+        let LineRequest { variant_id, quantity, .. } = *request;
+        let variant = self.context.variants.get(&variant_id).filter(|variant| variant.is_for_sale);
+        let Some(available) = variant.and_then(SellableVariant::max_quantity) else { return quantity };
+        let in_cart = self.quantities.get(&variant_id).copied().unwrap_or_default();
+        let remaining = (available - in_cart).max(0);
+        if quantity <= remaining {
+            return quantity;
+        }
+        let adjustment = LineAdjustment { index, variant_id, requested: quantity, added: remaining, available };
+        self.adjustments.push(adjustment);
+        remaining
+    }
+
+    fn add_line(&mut self, request: &LineRequest, quantity: i64, input: &mut InputScope<'_>) {
+        let LineRequest { variant_id, quantity: _, attributes } = request;
         let attribute_digest = attributes.digest();
         let is_equal = |line: &CartLineRow| line.variant_id == *variant_id && line.attribute_digest == attribute_digest;
         let line_index = self.lines.iter().position(is_equal);
         let current_quantity = line_index.map_or(0, |line_index| self.lines[line_index].quantity);
-        let requested =
-            RequestedQuantity { variant_id: *variant_id, quantity: *quantity, current_quantity, field: "variantId" };
+        let requested = RequestedQuantity { variant_id: *variant_id, quantity, current_quantity, field: "variantId" };
         let Some(variant) = self.validate(requested, input) else { return };
         *self.quantities.entry(*variant_id).or_insert(0) += quantity;
         let unit_price = variant.unit_price;
@@ -117,7 +145,7 @@ impl<'a> LineEditor<'a> {
             cart_id: self.context.cart_id,
             variant_id: *variant_id,
             position: last_position.map_or(0, |position| position.saturating_add(1)),
-            quantity: *quantity,
+            quantity,
             unit_price,
             attributes: attributes.to_json(),
             attribute_digest,
@@ -200,38 +228,45 @@ impl<'a> LineEditor<'a> {
         for index in &changed {
             self.lines[*index].updated_at = self.context.now;
         }
-        Ok(EditedLines { lines: self.lines, changed, replaced_ids })
+        Ok(EditedLines { lines: self.lines, changed, replaced_ids, adjustments: self.adjustments })
     }
 
     /// Validates a quantity against the limits and the stock, which all lines of the variant share. Returns the variant,
     /// or gathers an error.
     fn validate(&self, requested: RequestedQuantity, input: &mut InputScope<'_>) -> Option<&'a SellableVariant> {
         let RequestedQuantity { variant_id, quantity, current_quantity, field } = requested;
+        let facts = ErrorFacts { variant_id: Some(variant_id), ..ErrorFacts::default() };
+        let limit_facts = ErrorFacts { limit: Some(MAX_LINE_QUANTITY), ..facts };
         if !(1..=MAX_LINE_QUANTITY).contains(&quantity) {
-            input.reject("quantity", format!("a quantity is from 1 to {MAX_LINE_QUANTITY}"));
+            let message = format!("a quantity is from 1 to {MAX_LINE_QUANTITY}");
+            input.reject_with_facts(PublicErrorCode::BadUserInput, "quantity", message, limit_facts);
             return None;
         }
         let Some(variant) = self.context.variants.get(&variant_id) else {
-            input.reject_as(PublicErrorCode::NotFound, field, "there is no such variant");
+            input.reject_with_facts(PublicErrorCode::NotFound, field, "there is no such variant", facts);
             return None;
         };
         let in_cart = self.quantities.get(&variant_id).copied().unwrap_or_default();
         match variant.unavailability(in_cart + quantity) {
             Some(Unavailability::NotForSale) => {
-                input.reject_as(PublicErrorCode::ProductNotAvailable, field, "the shop does not sell this");
+                let message = "the shop does not sell this";
+                input.reject_with_facts(PublicErrorCode::ProductNotAvailable, field, message, facts);
             }
             Some(Unavailability::SoldOut) => {
-                input.reject_as(PublicErrorCode::InsufficientStock, "quantity", "this is sold out: 0 are left");
+                let facts = ErrorFacts { available: Some(0), ..facts };
+                let message = "this is sold out: 0 are left";
+                input.reject_with_facts(PublicErrorCode::InsufficientStock, "quantity", message, facts);
             }
             Some(Unavailability::InsufficientStock(available)) => {
                 let cart_note = if in_cart > 0 { format!("; the cart has {in_cart}") } else { String::new() };
                 let message = format!("only {available} are left{cart_note}");
-                input.reject_as(PublicErrorCode::InsufficientStock, "quantity", message);
+                let facts = ErrorFacts { available: Some(available), ..facts };
+                input.reject_with_facts(PublicErrorCode::InsufficientStock, "quantity", message, facts);
             }
             None if current_quantity + quantity > MAX_LINE_QUANTITY => {
                 let message =
                     format!("a line has at most {MAX_LINE_QUANTITY}; this would make {}", current_quantity + quantity);
-                input.reject("quantity", message);
+                input.reject_with_facts(PublicErrorCode::BadUserInput, "quantity", message, limit_facts);
             }
             None => return Some(variant),
         }

@@ -10,7 +10,10 @@ use super::{
     queries::{LineWrite, load_cart_contents, write_lines_and_version},
 };
 use crate::{
-    base::{Error, Result},
+    base::{
+        Error, Result,
+        error::{ErrorFacts, PublicError, PublicErrorCode},
+    },
     infra::{Db, Tx, eq_any},
 };
 
@@ -39,11 +42,35 @@ pub struct LineUpdate {
     pub attributes: Option<LineAttributes>,
 }
 
+/// How quantities are added that exceed the available stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddMode {
+    /// They are an error.
+    Strict,
+    /// They are reduced to the available stock.
+    Adjust,
+}
+
+/// A request of which fewer units were added, because the stock is too low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineAdjustment {
+    /// The index of the request.
+    pub index: usize,
+    /// The variant's primary key.
+    pub variant_id: i64,
+    /// The requested quantity.
+    pub requested: i64,
+    /// The added quantity; 0 if the request was left out.
+    pub added: i64,
+    /// The available quantity of the variant, including what the cart has.
+    pub available: i64,
+}
+
 /// Edits of the lines of a cart.
 #[derive(Debug, Clone, Copy)]
 pub enum LineEdits<'a> {
     /// Adds quantities.
-    Add(&'a [LineRequest]),
+    Add(&'a [LineRequest], AddMode),
     /// Sets quantities and attributes of existing lines.
     Update(&'a [LineUpdate]),
 }
@@ -76,29 +103,35 @@ pub async fn change_lines(db: &Db, target: CartTarget<'_>, change: LineChange<'_
 pub async fn apply_line_change(tx: &Tx, row: cart::Model, change: LineChange<'_>) -> Result<LockedCart> {
     let LineChange { edits, path } = change;
     let (count, variant_ids): (usize, Vec<i64>) = match edits {
-        LineEdits::Add(requests) => (requests.len(), requests.iter().map(|request| request.variant_id).collect()),
+        LineEdits::Add(requests, _) => (requests.len(), requests.iter().map(|request| request.variant_id).collect()),
         LineEdits::Update(updates) => (updates.len(), Vec::new()),
     };
     if count == 0 || count > MAX_CART_LINES {
-        return Err(Error::bad_input(path, format!("give from 1 to {MAX_CART_LINES} lines; there are {count}")));
+        let message = format!("give from 1 to {MAX_CART_LINES} lines; there are {count}");
+        let facts = ErrorFacts { limit: i64::try_from(MAX_CART_LINES).ok(), ..ErrorFacts::default() };
+        let error = PublicError::new(PublicErrorCode::BadUserInput, path, message).with_facts(facts);
+        return Err(Error::User(error));
     }
     let CartContents { lines: existing, variants } = load_cart_contents(tx, row.id, &variant_ids, tx.now()).await?;
     let context = EditContext { cart_id: row.id, now: tx.now(), variants: &variants };
     let editor = LineEditor::new(context, &existing);
     let edited = match edits {
-        LineEdits::Add(requests) => editor.add(requests, path)?,
+        LineEdits::Add(requests, mode) => editor.add(requests, mode, path)?,
         LineEdits::Update(updates) => editor.update(updates, path)?,
     };
+    let adjustments = edited.adjustments.clone();
     if edited.changed.is_empty() {
-        return Ok(LockedCart { row, contents: CartContents { lines: existing, variants } });
+        let contents = CartContents { lines: existing, variants };
+        return Ok(LockedCart { row, contents, adjustments });
     }
     let lines = write_edited_lines(tx, row.id, edited).await?;
-    Ok(LockedCart { row: with_bumped_version(tx, row), contents: CartContents { lines, variants } })
+    let row = with_bumped_version(tx, row);
+    Ok(LockedCart { row, contents: CartContents { lines, variants }, adjustments })
 }
 
 /// Writes edited lines of a locked cart and increments its version. Returns all lines, with their IDs.
 async fn write_edited_lines(tx: &Tx, cart_id: i64, edited: EditedLines) -> Result<Vec<CartLineRow>> {
-    let EditedLines { mut lines, changed, replaced_ids } = edited;
+    let EditedLines { mut lines, changed, replaced_ids, adjustments: _ } = edited;
     let rows: Vec<CartLineRow> = changed.iter().map(|index| lines[*index].clone()).collect();
     let write = if replaced_ids.is_empty() {
         LineWrite::Upsert

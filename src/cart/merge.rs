@@ -104,7 +104,7 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
         ..guest_cart
     };
     update_cart(tx, emptied).await?;
-    Ok(LockedCart { row: customer_cart, contents: CartContents { lines, variants } })
+    Ok(LockedCart::new(customer_cart, CartContents { lines, variants }))
 }
 
 /// The lines of the two carts.

@@ -18,13 +18,14 @@ pub mod privacy;
 pub use access::{CartContents, CartTarget, LockedCart, find_cart_by_token, find_open_cart};
 pub use attributes::{Attribute, LineAttributes, attributes_from_json};
 pub use conversion::{CartDetails, CheckedOutCart, lock_cart_for_checkout, reopen_cart};
-pub use create::create_cart;
+pub use create::{NewCart, create_cart};
+pub use details::NewCartDetails;
 pub use entity::{
     CartLineRow,
     cart::{self as cart_row, CartStatus},
 };
 pub use limits::limit_cart_changes;
-pub use lines::{LineRequest, LineUpdate};
+pub use lines::{AddMode, LineAdjustment, LineRequest, LineUpdate};
 pub use merge::{merge_guest_cart, merge_guest_cart_at_login};
 pub use queries::close_cart;
 pub use retention::delete_expired_carts;

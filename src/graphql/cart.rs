@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod data;
 pub mod line;
 pub mod problem;
+pub mod warning;
 pub mod mutations;
 pub mod details;
 
@@ -12,12 +13,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, MergedObject, Object};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use self::{data::CartData, line::CartLine, problem::CartProblem};
 use super::{
-    context::request_context, customer::postal_address::PostalAddressObject, pricing::shipping::ShippingOption,
-    scalars::CurrencyCode, scalars::clamp_to_i32,
+    batched::Batched, context::request_context, cost::Cost, customer::postal_address::PostalAddressObject,
+    pricing::shipping_option::ShippingOption, scalars::clamp_to_i32,
 };
 use crate::{
     base::Result,
@@ -44,7 +44,7 @@ impl From<cart_row::Model> for Cart {
 }
 
 impl From<LockedCart> for Cart {
-    fn from(LockedCart { row, contents }: LockedCart) -> Self {
+    fn from(LockedCart { row, contents, adjustments: _ }: LockedCart) -> Self {
         Self(Arc::new(CartData::new(row, Some(contents))))
     }
 }
@@ -106,46 +106,10 @@ impl Cart {
         Ok(clamp_to_i32(self.0.load_pricing(request_context(ctx)).await?.1.weight_grams))
     }
 
-    /// Sum of all lines at regular prices.
-    async fn subtotal(&self, ctx: &Context<'_>) -> Result<Decimal> {
+    /// Amounts of the cart.
+    async fn cost(&self, ctx: &Context<'_>) -> Result<Batched<Cost>> {
         let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.subtotal))
-    }
-
-    /// Discount from sale prices.
-    async fn discount(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.discount))
-    }
-
-    /// Shipping cost; 0 until a shipping method is selected.
-    async fn shipping(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.shipping))
-    }
-
-    /// Total tax on goods and shipping, at the rates of the shipping country, or of the shop's country until a shipping
-    /// address is set.
-    async fn tax(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.tax))
-    }
-
-    /// Part of `tax` that the prices already include, so it is not added to the total.
-    async fn tax_included(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.tax_included))
-    }
-
-    /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
-    async fn total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.0.load_pricing(context).await?.1.totals.total))
-    }
-
-    /// Currency of all amounts.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+        Ok(Cost::of_totals(context, &self.0.load_pricing(context).await?.1.totals))
     }
 
     /// Shipping address; null until set.
@@ -159,31 +123,16 @@ impl Cart {
     }
 
     /// Selected shipping method with its price; null if none is selected or it is no longer available.
-    async fn shipping_method(&self, ctx: &Context<'_>) -> Result<Option<ShippingOption>> {
-        let context = request_context(ctx);
-        let (_, totals) = self.0.load_pricing(context).await?;
-        Ok(totals.shipping.as_ref().map(|charge| ShippingOption {
-            method: charge.method.clone().into(),
-            price: context.decimal_amount(charge.amount),
-            tax_rate: charge.tax_rate.clone().map(Into::into),
-        }))
+    async fn shipping_option(&self, ctx: &Context<'_>) -> Result<Option<ShippingOption>> {
+        let (_, totals) = self.0.load_pricing(request_context(ctx)).await?;
+        Ok(totals.shipping.as_ref().map(ShippingOption::from))
     }
 
     /// Shipping methods available for the destination, with their prices, in the shop's order.
-    async fn available_shipping_methods(&self, ctx: &Context<'_>) -> Result<Vec<ShippingOption>> {
+    async fn available_shipping_options(&self, ctx: &Context<'_>) -> Result<Vec<ShippingOption>> {
         let context = request_context(ctx);
         let (pricing_context, totals) = self.0.load_pricing(context).await?;
-        let discounted_subtotal = totals.totals.subtotal - totals.totals.discount;
-        let base_rate = pricing_context.rates.country_rate();
-        let to_option = |(method, price): (&crate::pricing::shipping_method::Model, i64)| ShippingOption {
-            tax_rate: base_rate
-                .filter(|_| method.taxable)
-                .map(|base_rate| (base_rate.name.clone(), base_rate.effective_rate()).into()),
-            method: method.clone().into(),
-            price: context.decimal_amount(price),
-        };
-        let options: Vec<_> =
-            pricing_context.available_methods(totals.weight_grams, discounted_subtotal).map(to_option).collect();
+        let options = ShippingOption::list_available(pricing_context, totals);
         context.charge_list_values(ctx, options.len())?;
         Ok(options)
     }

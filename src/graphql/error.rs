@@ -8,7 +8,7 @@ use crate::base;
 
 impl From<base::Error> for async_graphql::Error {
     fn from(error: base::Error) -> Self {
-        let base::error::PublicError { code, field, message } = error.to_public_error();
+        let base::error::PublicError { code, field, message, facts: _ } = error.to_public_error();
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", code.as_str());
         if !field.is_empty() {

@@ -8,6 +8,7 @@ pub mod payload;
 pub mod input;
 pub mod idempotency;
 pub mod scalars;
+pub mod cost;
 pub mod pagination;
 pub mod execution;
 pub mod loader;

@@ -4,6 +4,7 @@
 pub mod loader;
 pub mod status;
 pub mod line;
+pub mod shipping_line;
 pub mod history;
 pub mod payments;
 pub mod queries;
@@ -15,20 +16,21 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, MergedObject, Object};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use self::{
     history::OrderHistoryEntry,
     line::{Fulfillment, OrderLine},
     loader::{FulfillmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
     payments::{OrderPayment, Refund},
+    shipping_line::ShippingLine,
     status::{FulfillmentStatusEnum, OrderActionEnum, OrderPaymentStatus, OrderStatus},
 };
 use super::{
+    batched::Batched,
     context::{RequestContext, request_context},
+    cost::Cost,
     customer::{Customer, postal_address::PostalAddressObject},
     guard::RequirePermission,
-    scalars::CurrencyCode,
 };
 use crate::{
     base::{GlobalId, LanguageCode, Result, global_id::NodeType},
@@ -158,44 +160,14 @@ impl Order {
         Ok(lines.iter().cloned().map(OrderLine).collect())
     }
 
-    /// Sum of all lines at regular prices.
-    async fn subtotal(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.subtotal)
+    /// Amounts of the order.
+    async fn cost(&self, ctx: &Context<'_>) -> Batched<Cost> {
+        Cost::of_order(request_context(ctx), &self.row)
     }
 
-    /// Discount from sale prices.
-    async fn discount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.discount)
-    }
-
-    /// Shipping cost.
-    async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.shipping)
-    }
-
-    /// Total tax.
-    async fn tax(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.tax)
-    }
-
-    /// Part of `tax` that the prices already include, so it is not added to the total.
-    async fn tax_included(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.tax - self.row.tax_excluded_total)
-    }
-
-    /// Amount to pay: `subtotal - discount + shipping + tax - taxIncluded`.
-    async fn total(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.row.total)
-    }
-
-    /// Currency of all amounts.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
-    }
-
-    /// Name of the shipping method as of the purchase; null if none was required.
-    async fn shipping_method(&self) -> Option<&str> {
-        self.row.shipping_method_name.as_deref()
+    /// Shipping method and price as of the purchase; null if none was required.
+    async fn shipping_line(&self) -> Option<ShippingLine> {
+        self.row.shipping_method_name.is_some().then(|| ShippingLine(Arc::clone(&self.row)))
     }
 
     /// Shipping address.

@@ -1,10 +1,12 @@
 //! Mutation payloads: the result or user errors.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, ID, SimpleObject};
 
+use super::scalars::clamp_to_i32;
 use crate::base::{
-    self, Result,
-    error::{PublicError, PublicErrorCode},
+    self, GlobalId, Result,
+    error::{ErrorFacts, PublicError, PublicErrorCode},
+    global_id::NodeType,
 };
 
 /// Code of a user error.
@@ -43,6 +45,12 @@ pub struct UserError {
     message: String,
     /// Path of the input field, starting at the mutation's arguments; empty if the error concerns the whole input.
     field: Vec<String>,
+    /// ID of the variant concerned; null if the error is not about a variant.
+    variant_id: Option<ID>,
+    /// Available quantity of the variant, for `INSUFFICIENT_STOCK`; null otherwise.
+    available: Option<i32>,
+    /// Limit that was exceeded, such as the maximum quantity of a line; null if the error is not about a limit.
+    limit: Option<i32>,
 }
 
 impl From<PublicError> for UserError {
@@ -60,7 +68,15 @@ impl From<PublicError> for UserError {
             PublicErrorCode::VersionConflict => ErrorCode::VersionConflict,
             _ => ErrorCode::ValidationError,
         };
-        Self { code, message: error.message, field: error.field }
+        let ErrorFacts { variant_id, available, limit } = error.facts;
+        Self {
+            code,
+            message: error.message,
+            field: error.field,
+            variant_id: variant_id.map(|variant_id| GlobalId::new(NodeType::Variant, variant_id).encode().into()),
+            available: available.map(clamp_to_i32),
+            limit: limit.map(clamp_to_i32),
+        }
     }
 }
 

@@ -145,7 +145,7 @@ fn build_order_data(order: &OrderRow, lines: &[OrderLineRow]) -> Result<OrderTem
         number: order.number.clone(),
         name: String::new(),
         lines: lines.iter().map(line).collect(),
-        subtotal: format_minor(order.subtotal),
+        subtotal: format_minor(order.list_subtotal),
         discount: format_nonzero(order.discount),
         shipping: format_minor(order.shipping),
         tax: format_nonzero(order.tax_excluded_total),

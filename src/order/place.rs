@@ -18,7 +18,7 @@ use super::{
 use crate::{
     base::{
         Error, Result,
-        error::{PublicError, PublicErrorCode},
+        error::{ErrorFacts, PublicError, PublicErrorCode},
     },
     identity::random_token,
     infra::{Batch, Tx},
@@ -40,7 +40,7 @@ pub struct NewOrder {
     pub customer_name_normalized: String,
     pub language: crate::base::LanguageCode,
     pub currency: String,
-    pub subtotal: i64,
+    pub list_subtotal: i64,
     pub discount: i64,
     pub shipping: i64,
     pub tax: i64,
@@ -48,6 +48,9 @@ pub struct NewOrder {
     pub total: i64,
     pub shipping_method_id: Option<i64>,
     pub shipping_method_name: Option<String>,
+    pub shipping_tax_name: Option<String>,
+    pub shipping_tax_rate_bps: i32,
+    pub shipping_tax_included: bool,
     pub shipping_address: Option<Value>,
     pub billing_address: Option<Value>,
     pub note: Option<String>,
@@ -76,6 +79,7 @@ pub struct NewOrderLine {
     pub discount: i64,
     pub tax_name: Option<String>,
     pub tax_rate_bps: i32,
+    pub tax_included: bool,
     pub tax: i64,
     pub tax_excluded_total: i64,
     pub total: i64,
@@ -124,8 +128,8 @@ fn insufficient_stock_error(line: &NewOrderLine, available: i64) -> PublicError 
         0 => format!("{} ({}) is sold out", line.name, line.sku),
         available => format!("of {} ({}) only {available} are left, not {}", line.name, line.sku, line.quantity),
     };
-    let field = line.field_path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    PublicError { code: PublicErrorCode::InsufficientStock, field, message }
+    let facts = ErrorFacts { variant_id: Some(line.variant_id), available: Some(available), ..ErrorFacts::default() };
+    PublicError::new(PublicErrorCode::InsufficientStock, &line.field_path, message).with_facts(facts)
 }
 
 /// Inserts an order under an unused number.
@@ -162,7 +166,7 @@ fn new_order_row(tx: &Tx, new_order: &NewOrder) -> orders::ActiveModel {
         payment_status: Set(new_order.payment_status),
         fulfillment_status: Set(FulfillmentStatus::Unfulfilled),
         currency: Set(new_order.currency.clone()),
-        subtotal: Set(new_order.subtotal),
+        list_subtotal: Set(new_order.list_subtotal),
         discount: Set(new_order.discount),
         shipping: Set(new_order.shipping),
         tax: Set(new_order.tax),
@@ -170,6 +174,9 @@ fn new_order_row(tx: &Tx, new_order: &NewOrder) -> orders::ActiveModel {
         total: Set(new_order.total),
         shipping_method_id: Set(new_order.shipping_method_id),
         shipping_method_name: Set(new_order.shipping_method_name.clone()),
+        shipping_tax_name: Set(new_order.shipping_tax_name.clone()),
+        shipping_tax_rate_bps: Set(new_order.shipping_tax_rate_bps),
+        shipping_tax_included: Set(new_order.shipping_tax_included),
         shipping_address: Set(new_order.shipping_address.clone()),
         billing_address: Set(new_order.billing_address.clone()),
         note: Set(new_order.note.clone()),
@@ -200,6 +207,7 @@ async fn insert_order_lines(tx: &Tx, new_order: &NewOrder, batch: Batch) -> Resu
         discount: Set(line.discount),
         tax_name: Set(line.tax_name.clone()),
         tax_rate_bps: Set(line.tax_rate_bps),
+        tax_included: Set(line.tax_included),
         tax: Set(line.tax),
         tax_excluded_total: Set(line.tax_excluded_total),
         total: Set(line.total),

@@ -68,7 +68,7 @@ pub async fn export_account(db: &impl ConnectionTrait, account: i64) -> Result<V
             "id": GlobalId::new(NodeType::Order, order.id).encode(), "number": order.number, "placedAt": order.placed_at,
             "status": order.status, "paymentStatus": order.payment_status,
             "email": order.email, "phone": order.phone, "language": order.language, "note": order.note,
-            "currency": order.currency, "subtotal": amounts.format_amount(order.subtotal), "discount": amounts.format_amount(order.discount),
+            "currency": order.currency, "listSubtotal": amounts.format_amount(order.list_subtotal), "discount": amounts.format_amount(order.discount),
             "shipping": amounts.format_amount(order.shipping), "tax": amounts.format_amount(order.tax), "total": amounts.format_amount(order.total),
             "shippingMethod": order.shipping_method_name, "shippingAddress": order.shipping_address,
             "billingAddress": order.billing_address, "parcels": fulfillments.collect::<Vec<_>>(),

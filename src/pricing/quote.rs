@@ -55,11 +55,11 @@ pub struct QuoteLine {
     pub total: i64,
 }
 
-/// The totals in minor units: `total = subtotal - discount + shipping + tax - tax_included`.
+/// The totals in minor units: `total = list_subtotal - discount + shipping + tax - tax_included`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// The total of all lines at regular prices.
-    pub subtotal: i64,
+    pub list_subtotal: i64,
     /// The discount from sales.
     pub discount: i64,
     /// The shipping price.
@@ -94,7 +94,7 @@ pub fn calculate_quote(items: &[QuoteItem], shipping_charge: Option<&ShippingCha
     let mut totals = Totals::default();
     let lines = items.iter().map(|item| calculate_line(item, &mut totals)).collect::<Result<Vec<_>>>()?;
     let grams = calculate_weight(items)?;
-    let goods_total = totals.subtotal - totals.discount;
+    let goods_total = totals.list_subtotal - totals.discount;
     let mut shipping_tax = 0;
     if let Some(shipping_charge) = shipping_charge {
         totals.shipping = shipping_charge.calculate_amount(grams, goods_total)?;
@@ -141,7 +141,7 @@ fn calculate_line(item: &QuoteItem, totals: &mut Totals) -> Result<QuoteLine> {
     let paid = checked_amount(i128::from(unit_price) * i128::from(quantity))?;
     let tax = TaxAmount::calculate(paid, tax)?;
     let total = checked_amount(sum_amounts([paid, tax.amount, -tax.included]))?;
-    totals.subtotal = checked_amount(sum_amounts([totals.subtotal, list_total]))?;
+    totals.list_subtotal = checked_amount(sum_amounts([totals.list_subtotal, list_total]))?;
     totals.discount = checked_amount(sum_amounts([totals.discount, list_total - paid]))?;
     totals.add_tax(tax)?;
     Ok(QuoteLine { list_total, discount: list_total - paid, tax: tax.amount, total })

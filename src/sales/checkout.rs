@@ -10,7 +10,10 @@ mod totals;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::prepare::{PreparedOrder, prepare_order};
-pub use self::request::{BuyerDetails, CheckoutRequest, OrderSource};
+pub use self::{
+    request::{BuyerDetails, CheckoutRequest, OrderSource},
+    totals::price_lines,
+};
 use super::{SalesContext, authorize::authorize_payment, expire::expire_overdue_orders};
 use crate::{
     base::{Error, Result, error::PublicErrorCode},

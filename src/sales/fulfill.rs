@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::SalesContext;
 use crate::{
     base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
+        Error, Result, Validator,
+        error::{ErrorFacts, PublicError, PublicErrorCode},
     },
     customer::OwnerScope,
     infra::{IdempotencyClaim, IdempotencyKey, ResourceKey, Tx},
@@ -129,23 +129,22 @@ async fn ship_units(tx: &Tx, order: OrderRow, request: FulfillmentRequest) -> Re
 
 /// Checks that each line belongs to the order and has enough unshipped units; sums up repeated lines.
 fn validate_line_quantities(lines: &[OrderLineRow], quantities: &[LineQuantity]) -> Result<Vec<LineQuantity>> {
-    let mut errors = Vec::new();
+    let mut validator = Validator::default();
     let mut totals_by_line: HashMap<i64, i64> = HashMap::new();
     for (index, LineQuantity { line_id, quantity }) in quantities.iter().enumerate() {
-        let field = |name: &str| vec!["input".into(), "lines".into(), index.to_string(), name.to_owned()];
+        let mut input = validator.at("input.lines").index(index);
         let Some(line) = lines.iter().find(|line| line.id == *line_id) else {
-            let message = "there is no such line of this order".to_owned();
-            errors.push(PublicError { code: PublicErrorCode::NotFound, field: field("lineId"), message });
+            input.reject_as(PublicErrorCode::NotFound, "lineId", "there is no such line of this order");
             continue;
         };
         let total = totals_by_line.entry(*line_id).or_insert(0);
         *total = total.saturating_add(*quantity);
         if *quantity < 1 || *total > line.unshipped_quantity() {
             let message = format!("{} of {} are left to be sent", line.unshipped_quantity(), line.sku);
-            errors.push(PublicError { code: PublicErrorCode::BadUserInput, field: field("quantity"), message });
+            input.reject("quantity", message);
         }
     }
-    Error::fail_if_any(errors)?;
+    validator.finish()?;
     // In the order of the order's lines, each line once.
     let to_line_quantity =
         |line: &OrderLineRow| Some(LineQuantity { line_id: line.id, quantity: *totals_by_line.get(&line.id)? });
@@ -162,10 +161,16 @@ async fn ship_line_stock(tx: &Tx, order: &OrderRow, lines: &[OrderLineRow], quan
     let shortage =
         reservation::ship_stock(tx, &tracked.collect::<Vec<_>>(), &format!("order {}", order.number)).await?;
     let to_user_error = |shortage: &Shortage| {
-        let sku = find_line(shortage.order_line_id).map_or("", |line| &line.sku);
+        let line = find_line(shortage.order_line_id);
+        let sku = line.map_or("", |line| &line.sku);
         let message =
             format!("only {} of {sku} are there; the others were ordered before they came", shortage.available);
-        PublicError { code: PublicErrorCode::InsufficientStock, field: vec!["input".into(), "lines".into()], message }
+        let facts = ErrorFacts {
+            variant_id: line.and_then(|line| line.variant_id),
+            available: Some(shortage.available),
+            ..ErrorFacts::default()
+        };
+        PublicError::new(PublicErrorCode::InsufficientStock, "input.lines", message).with_facts(facts)
     };
     Error::fail_if_any(shortage.iter().map(to_user_error).collect())
 }

@@ -17,7 +17,7 @@ pub mod checkout;
 
 pub use cancel::{CancelOrderRequest, cancel_order};
 pub use capture::capture_payment;
-pub use checkout::{BuyerDetails, CheckoutRequest, CheckoutResult, OrderSource, complete_checkout};
+pub use checkout::{BuyerDetails, CheckoutRequest, CheckoutResult, OrderSource, complete_checkout, price_lines};
 pub use confirm::confirm_order;
 pub use context::SalesContext;
 pub use fulfill::{FulfillmentRequest, fulfill_order};

@@ -10,10 +10,12 @@ use super::{GraphqlResponse, TestApp, simple_product};
 
 /// Selected fields of a cart.
 const CART_FIELDS: &str = "id status version itemCount note email phone
-    lines { id variantId sku quantity unitPrice unitPriceWhenAdded }
-    problems { code blocking lineId variantId available priceBefore priceNow message }";
+    lines { id variantId sku quantity cost { unitPrice { amount } } unitPriceWhenAdded { amount } }
+    problems { code blocking lineId variantId available priceBefore { amount } priceNow { amount } message }";
 /// Selected fields of a cart's totals.
-pub const CART_TOTAL_FIELDS: &str = "subtotal discount shipping tax taxIncluded total currency";
+const CART_TOTAL_FIELDS: &str =
+    "cost { subtotal { amount } listSubtotal { amount } discount { amount } shipping { amount } tax { amount }
+    taxIncluded { amount } total { amount currency } }";
 
 impl TestApp {
     /// Seeds the development defaults: two shipping methods and Kenyan tax.

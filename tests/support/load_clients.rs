@@ -172,7 +172,8 @@ impl LoadClient {
         if n.is_multiple_of(2) {
             input["lines"] = line_inputs(&lines);
         } else {
-            let query = "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id total }
+            let query =
+                "mutation($input: CartCreateInput!) { cartCreate(input: $input) { cart { id cost { total { amount } } }
                 userErrors { code message } } }";
             let (payload, _) =
                 self.query_with_retry(query, &json!({ "input": { "lines": line_inputs(&lines) } }), "cartCreate").await;
@@ -180,7 +181,7 @@ impl LoadClient {
                 return None;
             }
             (input["cartId"], input["expectedTotal"]) =
-                (payload["cart"]["id"].clone(), payload["cart"]["total"].clone());
+                (payload["cart"]["id"].clone(), payload["cart"]["cost"]["total"]["amount"].clone());
         }
         let query = format!(
             "mutation($input: {}{}Input!) {{ {mutation}(input: $input) {{ {ORDER_SELECTION} }} }}",

@@ -42,7 +42,7 @@ use serde_json::{Value, json};
 
 pub use binary::{CliSandbox, ExitedProcess, RunningProcess};
 pub use catalog_fixtures::{create_categories, simple_product};
-pub use checkout_fixtures::{CART_TOTAL_FIELDS, cart_line_quantities, line_inputs};
+pub use checkout_fixtures::{cart_line_quantities, line_inputs};
 pub use database::{Backend, TestDatabase, drop_created_databases};
 pub use fake_payment_provider::{FakePaymentProvider, FakePaymentResponse};
 pub use http_response::HttpResponse;

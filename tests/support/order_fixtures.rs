@@ -6,9 +6,10 @@ use super::{GraphqlResponse, TestApp, assert_invariants, line_inputs};
 
 /// Selected fields of an order.
 pub const ORDER_FIELDS: &str =
-    "id number token status paymentStatus fulfillmentStatus version email phone total expiresAt
-    lines { id sku name quantity unitPrice total quantityFulfilled quantityUnfulfilled quantityRefunded }
-    payments { status amount capturedAmount refundedAmount actionUrl } refunds { amount status }
+    "id number token status paymentStatus fulfillmentStatus version email phone expiresAt
+    cost { total { amount } } lines { id sku name quantity cost { unitPrice { amount } total { amount } } quantityFulfilled quantityUnfulfilled quantityRefunded }
+    payments { status amount { amount } capturedAmount { amount } refundedAmount { amount } actionUrl }
+    refunds { amount { amount } status }
     history { type fromStatus toStatus actor note }";
 
 /// Returns a valid shipping address.
@@ -48,7 +49,7 @@ impl TestApp {
             "mutation($input: CheckoutCompleteInput!) {{ checkoutComplete(input: $input) {{ order {{ {ORDER_FIELDS} }}
             payment {{ status actionUrl }} userErrors {{ code field message }} }} }}"
         );
-        let total = self.query_cart(token, cart).await["total"].clone();
+        let total = self.query_cart(token, cart).await["cost"]["total"]["amount"].clone();
         let mut input = json!({ "cartId": cart, "idempotencyKey": key, "email": "wanjiku@example.com",
             "shippingAddress": shipping_address(), "expectedTotal": total });
         merge_fields(&mut input, overrides);

@@ -71,7 +71,7 @@ pub async fn complete_checkout(pool: &PgPool, input: &CheckoutInput) -> sqlx::Re
     let number =
         write_order(&mut tx, (order_id, cart_id, total), (email, input.shipping_address.as_ref()), &lines).await?;
     tx.commit().await?;
-    let order_id = json!({ "number": number, "status": "PENDING", "total": amount });
+    let order_id = json!({ "number": number, "status": "PENDING", "cost": { "total": { "amount": amount } } });
     let response = json!({ "data": { "checkoutComplete": { "order": order_id, "userErrors": [] } } });
     Ok(Some(response.to_string().into_bytes()))
 }
@@ -86,7 +86,7 @@ async fn write_order(
     sqlx::query(
         "INSERT INTO orders (id, number, guest_access_token, cart_id, email, customer_name_normalized, language, \
          status, payment_status, \
-         fulfillment_status, currency, subtotal, discount, shipping, tax, tax_excluded_total, total, shipping_address, \
+         fulfillment_status, currency, list_subtotal, discount, shipping, tax, tax_excluded_total, total, shipping_address, \
          billing_address, version, placed_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'bench', 'en', \
          'pending', 'authorized', 'unfulfilled', 'KES', $6, 0, 0, 0, 0, $6, $7, $7, 1, now(), now(), now())",
     )

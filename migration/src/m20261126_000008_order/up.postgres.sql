@@ -19,15 +19,19 @@ CREATE TABLE orders (
         ('pending', 'authorized', 'paid', 'partially_refunded', 'refunded', 'voided')),
     fulfillment_status TEXT NOT NULL CHECK (fulfillment_status IN ('unfulfilled', 'partial', 'fulfilled')),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
-    subtotal BIGINT NOT NULL CHECK (subtotal >= 0),
-    discount BIGINT NOT NULL CHECK (discount BETWEEN 0 AND subtotal),
+    list_subtotal BIGINT NOT NULL CHECK (list_subtotal >= 0),
+    discount BIGINT NOT NULL CHECK (discount BETWEEN 0 AND list_subtotal),
     shipping BIGINT NOT NULL CHECK (shipping >= 0),
     tax BIGINT NOT NULL CHECK (tax >= 0),
     -- The part of the tax that prices do not include.
     tax_excluded_total BIGINT NOT NULL CHECK (tax_excluded_total BETWEEN 0 AND tax),
-    total BIGINT NOT NULL CHECK (total = subtotal - discount + shipping + tax_excluded_total),
+    total BIGINT NOT NULL CHECK (total = list_subtotal - discount + shipping + tax_excluded_total),
     shipping_method_id BIGINT,
     shipping_method_name TEXT,
+    shipping_tax_name TEXT,
+    shipping_tax_rate_bps INTEGER NOT NULL DEFAULT 0 CHECK (shipping_tax_rate_bps BETWEEN 0 AND 10000),
+    -- Whether the shipping cost includes its tax.
+    shipping_tax_included BOOLEAN NOT NULL DEFAULT FALSE,
     shipping_address JSONB,
     billing_address JSONB,
     note TEXT CHECK (length(note) <= 1000),
@@ -83,6 +87,8 @@ CREATE TABLE order_line (
     discount BIGINT NOT NULL CHECK (discount >= 0),
     tax_name TEXT,
     tax_rate_bps INTEGER NOT NULL CHECK (tax_rate_bps BETWEEN 0 AND 10000),
+    -- Whether the prices include the tax.
+    tax_included BOOLEAN NOT NULL DEFAULT FALSE,
     tax BIGINT NOT NULL CHECK (tax >= 0),
     tax_excluded_total BIGINT NOT NULL CHECK (tax_excluded_total BETWEEN 0 AND tax),
     total BIGINT NOT NULL CHECK (total = unit_list_price * quantity - discount + tax_excluded_total),
@@ -98,6 +104,7 @@ CREATE TABLE order_line (
     CHECK (quantity_fulfilled + quantity_canceled <= quantity),
     CHECK (quantity_refunded - quantity_canceled <= quantity_fulfilled),
     CHECK (quantity_returned BETWEEN 0 AND quantity_refunded - quantity_canceled),
+    CHECK (tax_excluded_total = CASE WHEN tax_included THEN 0 ELSE tax END),
     UNIQUE (order_id, position)
 );
 CREATE INDEX order_line_lower_sku_order_id_idx ON order_line (lower(sku) COLLATE "C", order_id);

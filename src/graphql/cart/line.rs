@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use super::{
     attributes::{AttributeObject, to_attributes},
@@ -14,11 +13,13 @@ use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     cart::CartLineRow,
     graphql::{
-        catalog::variant::Variant,
+        batched::Batched,
+        catalog::{image::ImageObject, variant::Variant},
         context::{RequestContext, request_context},
+        cost::LineCost,
         loader::VariantKey,
         pricing::tax::AppliedTax,
-        scalars::clamp_to_i32,
+        scalars::{MoneyObject, clamp_to_i32},
     },
     pricing::{PricedLine, SellableVariant},
 };
@@ -85,9 +86,10 @@ impl CartLine {
         &self.sellable_variant.variant_name
     }
 
-    /// URL of the image; null for none.
-    async fn image(&self) -> Option<&str> {
-        self.sellable_variant.image.as_deref()
+    /// Image of the variant, or the product's first one, with the product name as its alternative text; null for none.
+    async fn image(&self) -> Option<Batched<ImageObject>> {
+        let SellableVariant { image, name, .. } = &self.sellable_variant;
+        image.clone().map(|url| Batched(ImageObject::new(url, Some(name.clone()))))
     }
 
     /// Quantity.
@@ -95,47 +97,19 @@ impl CartLine {
         clamp_to_i32(self.line.quantity)
     }
 
-    /// Regular price per unit.
-    async fn list_price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.sellable_variant.list_price)
-    }
-
-    /// Current price per unit.
-    async fn unit_price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.sellable_variant.unit_price)
+    /// Amounts of the line.
+    async fn cost(&self, ctx: &Context<'_>) -> Result<Batched<LineCost>> {
+        let context = request_context(ctx);
+        Ok(LineCost::of_cart_line(context, self.load_priced_line(context).await?))
     }
 
     /// Price per unit when the line was added or last updated.
-    async fn unit_price_when_added(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.line.unit_price)
-    }
-
-    /// Total at the regular price.
-    async fn list_total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.load_priced_line(context).await?.list_total))
-    }
-
-    /// Sale discount of the line.
-    async fn discount(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.load_priced_line(context).await?.discount))
-    }
-
-    /// Tax of the line, included in the price or added to it.
-    async fn tax(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.load_priced_line(context).await?.tax))
+    async fn unit_price_when_added(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.line.unit_price)
     }
 
     /// Applied tax rate; null if the line is untaxed.
     async fn tax_rate(&self, ctx: &Context<'_>) -> Result<Option<AppliedTax>> {
         Ok(self.load_priced_line(request_context(ctx)).await?.tax_rate.clone().map(Into::into))
-    }
-
-    /// Total of the line including tax.
-    async fn total(&self, ctx: &Context<'_>) -> Result<Decimal> {
-        let context = request_context(ctx);
-        Ok(context.decimal_amount(self.load_priced_line(context).await?.total))
     }
 }

@@ -1,31 +1,39 @@
 //! Cart mutations: create, lines, clear and merge.
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::{
     Cart,
     attributes::{AttributeInput, parse_attributes},
+    warning::CartWarning,
 };
 use crate::{
-    base::{GlobalId, Result, Validator, global_id::NodeType},
+    base::{GlobalId, Patch, Result, Validator, global_id::NodeType},
     cart::{
-        self, CartTarget, LineRequest, LineUpdate, LockedCart,
+        self, AddMode, CartTarget, LineAdjustment, LineRequest, LineUpdate, LockedCart, NewCart, NewCartDetails,
+        details::{CartAddresses, CartContact},
         lines::{self, LineChange, LineEdits},
     },
     graphql::{
         context::{RequestContext, request_context},
+        customer::postal_address::AddressChoiceInput,
         guard::{Public, RequireLogin},
-        payload::payload,
+        input::parse_optional_id,
+        payload::{UserError, split_user_errors},
     },
+    pricing::ShopContext,
 };
 
-payload!(
-    /// Payload of the cart mutations.
-    CartPayload {
-        /// Cart after the change; null if nothing was changed.
-        cart: Cart
-    }
-);
+/// Payload of the cart mutations.
+#[derive(Debug, SimpleObject)]
+pub struct CartPayload {
+    /// Cart after the change; null if nothing was changed.
+    cart: Option<Cart>,
+    /// Adjustments that the caller allowed; empty if everything was done as requested.
+    warnings: Vec<CartWarning>,
+    /// Errors that the caller can correct; empty on success.
+    user_errors: Vec<UserError>,
+}
 
 /// Variant, quantity and attributes of a line.
 #[derive(Debug, InputObject)]
@@ -50,12 +58,54 @@ pub struct CartLineUpdateInput {
     attributes: Option<Vec<AttributeInput>>,
 }
 
-/// Input of `cartCreate`.
-#[derive(Debug, InputObject)]
+/// Input of `cartCreate`. Details that are omitted are those of the caller's open cart, if there is one.
+#[derive(Debug, Default, InputObject)]
 pub struct CartCreateInput {
     /// Lines to add, at most 200; defaults to none.
     #[graphql(default)]
     lines: Vec<LineInput>,
+    /// Whether quantities that exceed the available stock are reduced to it, with a warning, instead of being errors.
+    #[graphql(default)]
+    adjust: bool,
+    /// Email address for order notifications.
+    email: Option<String>,
+    /// Phone number (E.164, or in national format of the shipping country).
+    phone: Option<String>,
+    /// Shipping address.
+    shipping_address: Option<AddressChoiceInput>,
+    /// Billing address; defaults to the shipping address.
+    billing_address: Option<AddressChoiceInput>,
+    /// ID of the shipping method.
+    shipping_method_id: Option<ID>,
+    /// Note for the packer, at most 1000 characters.
+    note: Option<String>,
+}
+
+impl CartCreateInput {
+    fn into_new_cart(self) -> Result<NewCart> {
+        let Self { lines, adjust, email, phone, shipping_address, billing_address, shipping_method_id, note } = self;
+        let parse_address = |choice: Option<AddressChoiceInput>, path| {
+            choice.map(|choice| choice.into_address_input(path)).transpose().map(Patch::from_provided)
+        };
+        let details = NewCartDetails {
+            addresses: CartAddresses {
+                shipping: parse_address(shipping_address, "input.shippingAddress")?,
+                billing: parse_address(billing_address, "input.billingAddress")?,
+            },
+            contact: CartContact { email: Patch::from_provided(email), phone: Patch::from_option(phone) },
+            note,
+            shipping_method_id: parse_optional_id(
+                shipping_method_id,
+                NodeType::ShippingMethod,
+                "input.shippingMethodId",
+            )?,
+        };
+        Ok(NewCart { lines: parse_line_requests(lines, "input.lines")?, mode: to_add_mode(adjust), details })
+    }
+}
+
+fn to_add_mode(adjust: bool) -> AddMode {
+    if adjust { AddMode::Adjust } else { AddMode::Strict }
 }
 
 /// Returns the target cart of a mutation, with the caller's access.
@@ -76,7 +126,10 @@ pub(super) async fn change_cart(
         cart::limit_cart_changes(&context.throttle(), context.caller).await?;
         change.await
     };
-    CartPayload::from_result(changed.await)
+    let (locked, user_errors) = split_user_errors(changed.await)?;
+    let to_warning = |adjustment: &LineAdjustment| CartWarning::from_adjustment(*adjustment, "lines");
+    let warnings = locked.iter().flat_map(|locked| &locked.adjustments).map(to_warning).collect();
+    Ok(Some(CartPayload { cart: locked.map(Cart::from), warnings, user_errors }))
 }
 
 /// Parses lines at a path of the input.
@@ -116,17 +169,19 @@ pub struct CartLineMutation;
 
 #[Object]
 impl CartLineMutation {
-    /// Creates a cart, or returns the caller's open cart with the given lines added.
+    /// Creates a cart, or sets the given lines and details on the caller's open cart.
     #[graphql(guard = "Public")]
     async fn cart_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Lines of the cart.")] input: Option<CartCreateInput>,
+        #[graphql(desc = "Lines and details of the cart.")] input: Option<CartCreateInput>,
     ) -> Result<Option<CartPayload>> {
         let context = request_context(ctx);
+        let category_tree = context.category_tree();
+        let shop = ShopContext { category_tree: &category_tree, country: context.app_state.config.shop.country };
         let change = async {
-            let requests = parse_line_requests(input.map(|input| input.lines).unwrap_or_default(), "input.lines")?;
-            cart::create_cart(&context.db, context.caller, &requests).await
+            let new_cart = input.unwrap_or_default().into_new_cart()?;
+            cart::create_cart(&context.db, context.caller, new_cart, shop).await
         };
         change_cart(context, change).await
     }
@@ -138,6 +193,11 @@ impl CartLineMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "ID of the cart.")] id: ID,
         #[graphql(desc = "1 to 200 lines with the quantities to add.")] lines: Vec<LineInput>,
+        #[graphql(
+            default,
+            desc = "Whether quantities that exceed the available stock are reduced to it, with a warning, instead of being errors."
+        )]
+        adjust: bool,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<Option<CartPayload>> {
@@ -145,7 +205,7 @@ impl CartLineMutation {
         let target = build_cart_target(context, &id, expected_version);
         let change = async {
             let requests = parse_line_requests(lines, "lines")?;
-            let change = LineChange { edits: LineEdits::Add(&requests), path: "lines" };
+            let change = LineChange { edits: LineEdits::Add(&requests, to_add_mode(adjust)), path: "lines" };
             lines::change_lines(&context.db, target, change).await
         };
         change_cart(context, change).await

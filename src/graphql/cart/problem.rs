@@ -1,12 +1,15 @@
 //! Issues that prevent a cart from being ordered.
 
 use async_graphql::{Context, Enum, ID, Object};
-use rust_decimal::Decimal;
 
 use crate::{
     base::{GlobalId, global_id::NodeType},
     cart::{CartContents, CartIssue, CartIssueKind},
-    graphql::{context::request_context, scalars::clamp_to_i32},
+    graphql::{
+        batched::Batched,
+        context::request_context,
+        scalars::{MoneyObject, clamp_to_i32},
+    },
 };
 
 /// Type of a cart issue.
@@ -100,17 +103,17 @@ impl CartProblem {
     }
 
     /// Price per unit when the line was added; null for other types of issues.
-    async fn price_before(&self, ctx: &Context<'_>) -> Option<Decimal> {
+    async fn price_before(&self, ctx: &Context<'_>) -> Option<Batched<MoneyObject>> {
         match self.issue.kind {
-            CartIssueKind::PriceChanged { before, .. } => Some(request_context(ctx).decimal_amount(before)),
+            CartIssueKind::PriceChanged { before, .. } => Some(request_context(ctx).money(before)),
             _ => None,
         }
     }
 
     /// Current price per unit; null for other types of issues.
-    async fn price_now(&self, ctx: &Context<'_>) -> Option<Decimal> {
+    async fn price_now(&self, ctx: &Context<'_>) -> Option<Batched<MoneyObject>> {
         match self.issue.kind {
-            CartIssueKind::PriceChanged { now, .. } => Some(request_context(ctx).decimal_amount(now)),
+            CartIssueKind::PriceChanged { now, .. } => Some(request_context(ctx).money(now)),
             _ => None,
         }
     }

@@ -94,8 +94,8 @@ impl CheckoutPayload {
             None => Order::load_own(context, order).await?,
         };
         if let Some(message) = Self::find_payment_failure(context, &order, failure_message).await? {
-            let field = vec!["input".into(), "paymentMethod".into()];
-            user_errors.push(PublicError { code: PublicErrorCode::PaymentFailed, field, message }.into());
+            let error = PublicError::new(PublicErrorCode::PaymentFailed, "input.paymentMethod", message);
+            user_errors.push(error.into());
         }
         Ok(Some(Self { order: Some(order), user_errors }))
     }

@@ -2,17 +2,18 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use super::loader::{LinesOf, ParcelOf};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
     graphql::{
+        batched::Batched,
         cart::attributes::{AttributeObject, to_attributes},
-        catalog::variant::Variant,
+        catalog::{image::ImageObject, variant::Variant},
         context::{RequestContext, request_context},
+        cost::LineCost,
         loader::VariantKey,
-        scalars::CurrencyCode,
+        pricing::tax::AppliedTax,
         scalars::clamp_to_i32,
     },
     order::{self, entity::LineQuantityRow},
@@ -52,9 +53,9 @@ impl OrderLine {
         &self.0.variant_name
     }
 
-    /// URL of the image at the time of the order; null for none.
-    async fn image(&self) -> Option<&str> {
-        self.0.image.as_deref()
+    /// Image at the time of the order, with the product name as its alternative text; null for none.
+    async fn image(&self) -> Option<Batched<ImageObject>> {
+        self.0.image.clone().map(|url| Batched(ImageObject::new(url, Some(self.0.name.clone()))))
     }
 
     /// Attributes of the line, ordered by key; at most 20.
@@ -94,44 +95,15 @@ impl OrderLine {
         clamp_to_i32(self.0.unshipped_quantity())
     }
 
-    /// Regular price per unit.
-    async fn list_price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.unit_list_price)
+    /// Amounts of the line.
+    async fn cost(&self, ctx: &Context<'_>) -> Batched<LineCost> {
+        LineCost::of_order_line(request_context(ctx), &self.0)
     }
 
-    /// Price per unit.
-    async fn unit_price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.unit_price)
-    }
-
-    /// Sale discount of the line.
-    async fn discount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.discount)
-    }
-
-    /// Tax of the line, included in the price or added to it.
-    async fn tax(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.tax)
-    }
-
-    /// Name of the tax; null if the line is untaxed.
-    async fn tax_name(&self) -> Option<&str> {
-        self.0.tax_name.as_deref()
-    }
-
-    /// Tax rate in percent: `16.00`.
-    async fn tax_percent(&self) -> Decimal {
-        Decimal::new(self.0.tax_rate_bps.into(), 2)
-    }
-
-    /// Total of the line including tax.
-    async fn total(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.total)
-    }
-
-    /// Currency of all amounts.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    /// Applied tax rate; null if the line is untaxed.
+    async fn tax_rate(&self) -> Option<AppliedTax> {
+        let name = self.0.tax_name.clone()?;
+        Some(AppliedTax::new(name, self.0.tax_rate_bps, self.0.tax_included))
     }
 }
 

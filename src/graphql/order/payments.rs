@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use super::{
     line::{OrderLineQuantity, load_line_quantities},
@@ -10,7 +9,7 @@ use super::{
 };
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    graphql::{context::request_context, guard::RequirePermission, scalars::CurrencyCode},
+    graphql::{batched::Batched, context::request_context, guard::RequirePermission, scalars::MoneyObject},
     identity::Permission,
     payment,
 };
@@ -60,23 +59,18 @@ impl OrderPayment {
     }
 
     /// Amount due.
-    async fn amount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.amount)
+    async fn amount(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.amount)
     }
 
     /// Captured amount.
-    async fn captured_amount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.captured)
+    async fn captured_amount(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.captured)
     }
 
     /// Refunded amount.
-    async fn refunded_amount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.refunded)
-    }
-
-    /// Currency of all amounts.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    async fn refunded_amount(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.refunded)
     }
 
     /// URL where the buyer continues the payment; null if no action is required.
@@ -120,13 +114,8 @@ impl Refund {
     }
 
     /// Refunded amount.
-    async fn amount(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.amount)
-    }
-
-    /// Currency of the amount.
-    async fn currency(&self, ctx: &Context<'_>) -> CurrencyCode {
-        CurrencyCode(request_context(ctx).app_state.config.shop.currency)
+    async fn amount(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.amount)
     }
 
     /// Status of the refund.
@@ -143,8 +132,8 @@ impl Refund {
     }
 
     /// Part of the amount that covers shipping.
-    async fn shipping(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.shipping)
+    async fn shipping(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.shipping)
     }
 
     /// Why the provider declined the refund; null otherwise. `refundRetry` retries it. Staff only.

@@ -1,18 +1,18 @@
 //! Shipping methods: selected by customers, managed by staff.
 
-use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::tax::AppliedTax;
 use crate::{
     base::{Error, GlobalId, Patch, Result, global_id::NodeType},
     graphql::{
+        batched::Batched,
         context::request_context,
         guard::RequirePermission,
         input::{parse_target, reject_null},
         payload::payload,
-        scalars::{CountryCode, clamp_to_i32},
+        scalars::{CountryCode, MoneyObject, clamp_to_i32},
     },
     identity::Permission,
     pricing::{
@@ -71,13 +71,13 @@ impl ShippingMethod {
     }
 
     /// Base price per order.
-    async fn price(&self, ctx: &Context<'_>) -> Decimal {
-        request_context(ctx).decimal_amount(self.0.price)
+    async fn price(&self, ctx: &Context<'_>) -> Batched<MoneyObject> {
+        request_context(ctx).money(self.0.price)
     }
 
     /// Price per started kilogram, added to the base price; null for a flat rate.
-    async fn price_per_kg(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.price_per_kg.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
+    async fn price_per_kg(&self, ctx: &Context<'_>) -> Option<Batched<MoneyObject>> {
+        self.0.price_per_kg.map(|minor_units| request_context(ctx).money(minor_units))
     }
 
     /// Minimum weight in grams; null for no minimum.
@@ -91,8 +91,8 @@ impl ShippingMethod {
     }
 
     /// Discounted subtotal from which shipping is free; null if it never is.
-    async fn free_from(&self, ctx: &Context<'_>) -> Option<Decimal> {
-        self.0.free_shipping_threshold.map(|minor_units| request_context(ctx).decimal_amount(minor_units))
+    async fn free_from(&self, ctx: &Context<'_>) -> Option<Batched<MoneyObject>> {
+        self.0.free_shipping_threshold.map(|minor_units| request_context(ctx).money(minor_units))
     }
 
     /// Whether shipping is taxed, at the rate of the destination country.
@@ -124,17 +124,6 @@ impl ShippingMethod {
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
-}
-
-/// Shipping method available for a cart, with its price.
-#[derive(Debug, SimpleObject)]
-pub struct ShippingOption {
-    /// Shipping method.
-    pub method: ShippingMethod,
-    /// Price for this cart.
-    pub price: Decimal,
-    /// Tax rate of the shipping price; null if it is not taxed.
-    pub tax_rate: Option<AppliedTax>,
 }
 
 /// Input for a new shipping method.

@@ -33,9 +33,17 @@ pub struct AppliedTax {
     included: bool,
 }
 
+impl AppliedTax {
+    /// Creates a tax of a rate in basis points.
+    #[must_use]
+    pub fn new(name: String, rate_bps: i32, included: bool) -> Self {
+        Self { name, percent: Decimal::new(rate_bps.into(), 2), included }
+    }
+}
+
 impl From<(String, EffectiveTaxRate)> for AppliedTax {
     fn from((name, rate): (String, EffectiveTaxRate)) -> Self {
-        Self { name, percent: Decimal::new(rate.rate_bps.into(), 2), included: rate.included }
+        Self::new(name, rate.rate_bps, rate.included)
     }
 }
 

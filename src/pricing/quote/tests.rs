@@ -18,7 +18,7 @@ const FLAT_SHIPPING: ShippingCharge =
 fn totals_with_sale_and_shipping_add_up() {
     let quote = calculate_quote(&[untaxed_item(2, 1_000, 750), untaxed_item(1, 99, 99)], Some(&FLAT_SHIPPING))
         .expect("a quote");
-    let expected = Totals { subtotal: 2_099, discount: 500, shipping: 350, total: 1_949, ..Totals::default() };
+    let expected = Totals { list_subtotal: 2_099, discount: 500, shipping: 350, total: 1_949, ..Totals::default() };
     assert_eq!(quote.totals, expected);
     assert_eq!(quote.lines[0], QuoteLine { list_total: 2_000, discount: 500, tax: 0, total: 1_500 });
 }
@@ -26,7 +26,7 @@ fn totals_with_sale_and_shipping_add_up() {
 #[test]
 fn included_tax_is_reported_and_not_added() {
     let quote = calculate_quote(&[taxed_item(1, 1_160, 1_600, true)], None).expect("a quote");
-    let expected = Totals { subtotal: 1_160, tax: 160, tax_included: 160, total: 1_160, ..Totals::default() };
+    let expected = Totals { list_subtotal: 1_160, tax: 160, tax_included: 160, total: 1_160, ..Totals::default() };
     assert_eq!(quote.totals, expected);
 }
 
@@ -35,7 +35,7 @@ fn excluded_tax_is_added() {
     let shipping_charge =
         ShippingCharge { tax_rate: Some(EffectiveTaxRate { rate_bps: 1_600, included: false }), ..FLAT_SHIPPING };
     let quote = calculate_quote(&[taxed_item(1, 1_000, 1_600, false)], Some(&shipping_charge)).expect("a quote");
-    let expected = Totals { subtotal: 1_000, shipping: 350, tax: 216, total: 1_566, ..Totals::default() };
+    let expected = Totals { list_subtotal: 1_000, shipping: 350, tax: 216, total: 1_566, ..Totals::default() };
     assert_eq!((quote.totals, quote.shipping_tax, quote.lines[0].total), (expected, 56, 1_160));
 }
 
@@ -162,11 +162,11 @@ fn random_quotes_total_is_sum_of_parts() {
         };
         priced_count += 1;
         let sum_of = |part: fn(&QuoteLine) -> i64| lines.iter().map(part).sum::<i64>();
-        let Totals { subtotal, discount, shipping, tax, tax_included, total } = totals;
-        assert_eq!(subtotal, sum_of(|line| line.list_total), "{iteration}");
+        let Totals { list_subtotal, discount, shipping, tax, tax_included, total } = totals;
+        assert_eq!(list_subtotal, sum_of(|line| line.list_total), "{iteration}");
         assert_eq!(discount, sum_of(|line| line.discount), "{iteration}");
         assert_eq!(tax, sum_of(|line| line.tax) + shipping_tax, "{iteration}");
-        assert_eq!(total, subtotal - discount + shipping + tax - tax_included, "{iteration}");
+        assert_eq!(total, list_subtotal - discount + shipping + tax - tax_included, "{iteration}");
         let shipping_added =
             shipping_charge.and_then(|shipping_charge| shipping_charge.tax_rate).is_some_and(|tax| !tax.included);
         let shipping_total = shipping + if shipping_added { shipping_tax } else { 0 };

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
 use crate::{
@@ -34,13 +36,8 @@ pub(super) struct Basket {
     pub variants: HashMap<i64, SellableVariant>,
     /// Whether the items are the lines of a cart.
     pub is_cart: bool,
-}
-
-impl Basket {
-    /// Returns the path of the items in the input, for user errors.
-    pub(super) const fn path(&self) -> &'static str {
-        if self.is_cart { "lines" } else { "input.lines" }
-    }
+    /// Path of the items in the input, for user errors.
+    pub path: &'static str,
 }
 
 /// The source of an order: its items, and the cart that they are from.
@@ -57,10 +54,7 @@ pub(super) struct LoadedSource {
 pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: OrderSource) -> Result<LoadedSource> {
     match source {
         OrderSource::Items(items) => {
-            let items = merge_items(items)?;
-            let variant_ids: Vec<i64> = items.iter().map(|item| item.variant_id).collect();
-            let variants = pricing::load_sellable_variants(tx, tx.now(), &variant_ids).await?;
-            let basket = Basket { items, variants, is_cart: false };
+            let basket = load_items(tx, tx.now(), items, "input.lines").await?;
             Ok(LoadedSource { basket, cart_id: None, details: CartDetails::default() })
         }
         OrderSource::Cart(cart_token) => {
@@ -76,16 +70,32 @@ pub(super) async fn load_source(tx: &Tx, context: &SalesContext<'_>, source: Ord
                 attributes: line.attributes,
             };
             let items = lines.into_iter().map(to_item).collect();
-            let basket = Basket { items, variants, is_cart: true };
+            let basket = Basket { items, variants, is_cart: true, path: "lines" };
             Ok(LoadedSource { basket, cart_id: Some(id), details })
         }
     }
 }
 
+/// Loads the variants of items without a cart. Statements: 1.
+///
+/// # Errors
+/// Returns all errors of the quantities, at their paths below `path`.
+pub(super) async fn load_items(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    items: Vec<LineRequest>,
+    path: &'static str,
+) -> Result<Basket> {
+    let items = merge_items(items, path)?;
+    let variant_ids: Vec<i64> = items.iter().map(|item| item.variant_id).collect();
+    let variants = pricing::load_sellable_variants(db, now, &variant_ids).await?;
+    Ok(Basket { items, variants, is_cart: false, path })
+}
+
 /// Merges repeated items with equal variants and attributes into one line with the summed quantity.
-fn merge_items(items: Vec<LineRequest>) -> Result<Vec<BasketItem>> {
+fn merge_items(items: Vec<LineRequest>, path: &str) -> Result<Vec<BasketItem>> {
     if items.is_empty() || items.len() > MAX_ORDER_LINES {
-        return Err(Error::bad_input("input.lines", format!("an order has 1 to {MAX_ORDER_LINES} lines")));
+        return Err(Error::bad_input(path, format!("an order has 1 to {MAX_ORDER_LINES} lines")));
     }
     let mut validator = Validator::default();
     let mut merged: Vec<BasketItem> = Vec::with_capacity(items.len());
@@ -101,7 +111,7 @@ fn merge_items(items: Vec<LineRequest>) -> Result<Vec<BasketItem>> {
         };
         if quantity < 1 || total_quantity > pricing::quote::MAX_LINE_QUANTITY {
             let message = format!("a quantity is from 1 to {}", pricing::quote::MAX_LINE_QUANTITY);
-            validator.at("input.lines").index(index).reject("quantity", message);
+            validator.at(path).index(index).reject("quantity", message);
         }
     }
     validator.finish()?;
@@ -112,7 +122,7 @@ fn merge_items(items: Vec<LineRequest>) -> Result<Vec<BasketItem>> {
 /// Limits the stock that an unverified buyer can reserve, of one variant and in total.
 pub(super) fn check_guest_unit_limits(config: &CheckoutConfig, basket: &Basket) -> Result<()> {
     let (max_line_units, max_order_units) = (config.max_unverified_line_units, config.max_unverified_order_units);
-    let (items, path) = (&basket.items, basket.path());
+    let (items, path) = (&basket.items, basket.path);
     let hint = "sign in with a verified e-mail address to order more";
     let mut validator = Validator::default();
     let mut units_by_variant: HashMap<i64, i64> = HashMap::new();

@@ -51,7 +51,7 @@ pub(super) async fn prepare_order(
     if !is_verified {
         check_guest_unit_limits(&context.config.checkout, &basket)?;
     }
-    let path = basket.path();
+    let path = basket.path;
     let country = addresses.shipping.country().unwrap_or(context.config.shop.country);
     let attributes: Vec<Value> = basket.items.iter().map(|item| item.attributes.clone()).collect();
     let priced = price_basket(tx, context, basket, ShippingChoice { country, method_id }).await?;
@@ -62,6 +62,7 @@ pub(super) async fn prepare_order(
     let Contact { email, phone, language } = contact;
     let OrderAddresses { shipping: shipping_address, billing: billing_address } = addresses;
     let recipient = format!("{} {}", shipping_address.first_name, shipping_address.last_name);
+    let (shipping_tax_name, shipping_rate) = shipping.as_ref().and_then(|shipping| shipping.tax_rate.clone()).unzip();
     let (shipping_method_id, shipping_method_name) =
         shipping.map(|shipping| (shipping.method.id, shipping.method.name)).unzip();
     let to_order_line = |(index, (line, attributes)): (usize, (PricedLine, Value))| {
@@ -76,7 +77,7 @@ pub(super) async fn prepare_order(
         customer_name_normalized: text::normalize_for_search(&recipient),
         language: language.unwrap_or(context.config.shop.language),
         currency: context.config.shop.currency.code().to_owned(),
-        subtotal: totals.subtotal,
+        list_subtotal: totals.list_subtotal,
         discount: totals.discount,
         shipping: totals.shipping,
         tax: totals.tax,
@@ -84,6 +85,9 @@ pub(super) async fn prepare_order(
         total: totals.total,
         shipping_method_id,
         shipping_method_name,
+        shipping_tax_name,
+        shipping_tax_rate_bps: shipping_rate.map_or(0, |rate| rate.rate_bps),
+        shipping_tax_included: shipping_rate.is_some_and(|rate| rate.included),
         shipping_address: Some(shipping_address.to_json()),
         billing_address: Some(billing_address.to_json()),
         note: note.filter(|note| !note.is_empty()),
@@ -112,6 +116,7 @@ fn build_order_line(line: PricedLine, attributes: Value, field_path: String) -> 
         discount,
         tax_name,
         tax_rate_bps: rate.map_or(0, |rate| rate.rate_bps),
+        tax_included: rate.is_some_and(|rate| rate.included),
         tax,
         tax_excluded_total: total - (list_total - discount),
         total,

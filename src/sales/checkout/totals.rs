@@ -2,15 +2,16 @@
 
 use crate::{
     base::{
-        Country, Error, Money, Result,
-        error::{PublicError, PublicErrorCode},
+        Country, Error, Money, Result, Validator,
+        error::{ErrorFacts, PublicErrorCode},
     },
+    cart::LineRequest,
     catalog::product_filter::ProductVisibility,
     infra::Tx,
     pricing::{self, PricedOrder, PricingContext, SellableVariant, Unavailability},
     sales::{
         SalesContext,
-        checkout::basket::{Basket, BasketItem},
+        checkout::basket::{Basket, BasketItem, load_items},
     },
 };
 
@@ -51,28 +52,47 @@ pub(super) async fn price_basket(
     }
 }
 
+/// Prices lines without a cart, for a destination. Statements: 3.
+///
+/// # Errors
+/// Returns a user error for each line that cannot be ordered.
+pub async fn price_lines(
+    context: &SalesContext<'_>,
+    lines: Vec<LineRequest>,
+    country: Country,
+) -> Result<(PricingContext, PricedOrder)> {
+    let pricing_context = PricingContext::load(context.db, country).await?;
+    let lines = if lines.is_empty() {
+        Vec::new()
+    } else {
+        let basket = load_items(context.db, context.db.now(), lines, "lines").await?;
+        select_sellable_lines(basket, ProductVisibility::for_caller(context.caller))?
+    };
+    let priced = pricing::price_order(&pricing_context, &context.category_tree, lines, None)?;
+    Ok((pricing_context, priced))
+}
+
 /// Returns the variants of a basket with their quantities. Availability is checked when the stock is reserved.
 fn select_sellable_lines(basket: Basket, visibility: ProductVisibility) -> Result<Vec<(SellableVariant, i64)>> {
-    let path = basket.path();
-    let Basket { items, variants, is_cart } = basket;
+    let Basket { items, variants, is_cart, path } = basket;
     let mut lines: Vec<(SellableVariant, i64)> = Vec::with_capacity(items.len());
-    let mut user_errors = Vec::new();
+    let mut validator = Validator::default();
     for (index, BasketItem { variant_id, quantity, .. }) in items.into_iter().enumerate() {
-        let field = || format!("{path}.{index}").split('.').map(str::to_owned).collect::<Vec<_>>();
+        let mut input = validator.at(path).index(index);
+        let facts = ErrorFacts { variant_id: Some(variant_id), ..ErrorFacts::default() };
         // A caller's own cart may contain products that are hidden since; other items must be visible to the caller.
         match variants.get(&variant_id).filter(|sellable| is_cart || sellable.is_visible_to(visibility)) {
             None => {
-                let message = "there is no such variant".to_owned();
-                user_errors.push(PublicError { code: PublicErrorCode::NotFound, field: field(), message });
+                input.reject_with_facts(PublicErrorCode::NotFound, "", "there is no such variant", facts);
             }
             Some(sellable) if sellable.unavailability(quantity) == Some(Unavailability::NotForSale) => {
                 let message = format!("{} ({}) is not on sale any more", sellable.name, sellable.sku);
-                user_errors.push(PublicError { code: PublicErrorCode::ProductNotAvailable, field: field(), message });
+                input.reject_with_facts(PublicErrorCode::ProductNotAvailable, "", message, facts);
             }
             Some(sellable) => lines.push((sellable.clone(), quantity)),
         }
     }
-    Error::fail_if_any(user_errors)?;
+    validator.finish()?;
     Ok(lines)
 }
 
@@ -85,7 +105,7 @@ fn select_only_shipping_method(
     if pricing_context.methods.is_empty() {
         return Ok(priced);
     }
-    let goods_total = priced.totals.subtotal - priced.totals.discount;
+    let goods_total = priced.totals.list_subtotal - priced.totals.discount;
     let methods: Vec<(i64, String)> = pricing_context
         .available_methods(priced.weight_grams, goods_total)
         .map(|(method, _)| (method.id, method.name.clone()))

@@ -1,10 +1,7 @@
 //! Lines of refunds: their validation and value. Pure.
 
 use crate::{
-    base::{
-        Error, Result,
-        error::{PublicError, PublicErrorCode},
-    },
+    base::{Result, Validator, error::PublicErrorCode},
     order::OrderLineRow,
     payment::RefundLine,
 };
@@ -36,35 +33,32 @@ pub(super) fn refund_remaining_units(line: &OrderLineRow) -> RefundLine {
 /// # Errors
 /// Returns the user errors of all lines.
 pub fn validate_refund_lines(order_lines: &[OrderLineRow], requested: &[RefundLine]) -> Result<Vec<RefundLine>> {
-    let mut user_errors = Vec::new();
+    let mut validator = Validator::default();
     let mut lines: Vec<RefundLine> = Vec::new();
     for (index, refund_line) in requested.iter().enumerate() {
-        let mut add_error = |code, name: &str, message: String| {
-            let field = vec!["input".into(), "lines".into(), index.to_string(), name.to_owned()];
-            user_errors.push(PublicError { code, field, message });
-        };
+        let mut input = validator.at("input.lines").index(index);
         let Some(line) = order_lines.iter().find(|line| line.id == refund_line.line_id) else {
-            add_error(PublicErrorCode::NotFound, "lineId", "there is no such line of this order".into());
+            input.reject_as(PublicErrorCode::NotFound, "lineId", "there is no such line of this order");
             continue;
         };
         let (refundable_units, unshipped_units) = (line.net_shipped_quantity(), line.unshipped_quantity());
         if lines.iter().any(|accepted| accepted.line_id == refund_line.line_id) {
-            add_error(PublicErrorCode::BadUserInput, "lineId", "this line is named twice".into());
+            input.reject("lineId", "this line is named twice");
         } else if !(0..=refundable_units).contains(&refund_line.fulfilled) {
             let message = format!("{refundable_units} shipped units of {} are not refunded", line.sku);
-            add_error(PublicErrorCode::BadUserInput, "quantityFulfilled", message);
+            input.reject("quantityFulfilled", message);
         } else if !(0..=unshipped_units).contains(&refund_line.unfulfilled) {
             let message = format!("{unshipped_units} units of {} are still to be shipped", line.sku);
-            add_error(PublicErrorCode::BadUserInput, "quantityUnfulfilled", message);
+            input.reject("quantityUnfulfilled", message);
         } else if refund_line.quantity() == 0 {
-            let message = "give quantityFulfilled for shipped units, quantityUnfulfilled for those not shipped".into();
-            add_error(PublicErrorCode::BadUserInput, "quantityFulfilled", message);
+            let message = "give quantityFulfilled for shipped units, quantityUnfulfilled for those not shipped";
+            input.reject("quantityFulfilled", message);
         } else if refund_line.restock && refund_line.fulfilled == 0 {
-            add_error(PublicErrorCode::BadUserInput, "restock", "only shipped units can come back into stock".into());
+            input.reject("restock", "only shipped units can come back into stock");
         } else {
             lines.push(*refund_line);
         }
     }
-    Error::fail_if_any(user_errors)?;
+    validator.finish()?;
     Ok(lines)
 }
