@@ -81,8 +81,20 @@ const CUSTOMER_MUTATIONS: [&str; 13] = [
     "notificationPreferenceUpdate",
 ];
 /// Queries available to all callers.
-const PUBLIC_QUERIES: [&str; 11] =
-    ["shop", "product", "products", "variant", "category", "categories", "node", "nodes", "me", "cart", "order"];
+const PUBLIC_QUERIES: [&str; 12] = [
+    "shop",
+    "product",
+    "products",
+    "variant",
+    "category",
+    "categories",
+    "node",
+    "nodes",
+    "me",
+    "cart",
+    "order",
+    "shippingOptions",
+];
 /// Additional queries available to customers.
 const CUSTOMER_QUERIES: [&str; 2] = ["customerExport", "orders"];
 

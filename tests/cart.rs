@@ -198,7 +198,7 @@ async fn line_add_statement_count_is_independent_of_cart_size(backend: Backend) 
     let lines: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
     let (small, full) = (app.create_cart(None, &lines[..1]).await, app.create_cart(None, &lines[..100]).await);
     let query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
-        lines { quantity cost { unitPrice { amount } } } itemCount } userErrors { code } } }";
+        lines { quantity unitPriceWhenAdded { amount } } itemCount } userErrors { code } } }";
     let full_query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) { cart {
         lines { quantity cost { total { amount } tax { amount } } variant { name } } cost { subtotal { amount } total { amount } }
         problems { code } availableShippingOptions { price { amount } } }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    support::{Backend, GraphqlResponse, TestApp},
+    support::{Backend, GraphqlResponse, TestApp, shipping_address},
 };
 
 integration_tests![
@@ -16,6 +16,8 @@ integration_tests![
     invalid_attributes_are_all_reported,
     guest_lines_are_merged_by_variant_and_attributes,
     attributes_are_copied_to_the_order,
+    quantities_are_adjusted_to_the_stock_if_allowed,
+    errors_state_the_variant_and_what_is_available,
 ];
 
 const LINES: &str = "cart { version lines { id quantity attributes { key value } addedAt }
@@ -228,4 +230,93 @@ async fn attributes_are_copied_to_the_order(backend: Backend) {
     .await;
     let expected = [("INSUFFICIENT_STOCK".to_owned(), "input.lines.1.quantity".to_owned())];
     assert_eq!(refused.user_errors("orderCreate"), expected, "{}", refused.body);
+}
+
+const WARNINGS: &str = "cart { lines { quantity attributes { value } } }
+    warnings { code field variantId requested added available message } userErrors { code field }";
+
+async fn quantities_are_adjusted_to_the_stock_if_allowed(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (mug, bowl) = (app.create_product("mug", 10, Some(5)).await, app.create_product("bowl", 10, Some(0)).await);
+    let cart = app.create_cart(None, &[]).await;
+    let query = format!(
+        "mutation($id: ID!, $lines: [LineInput!]!, $adjust: Boolean! = true) {{
+        cartLinesAdd(id: $id, lines: $lines, adjust: $adjust) {{ {WARNINGS} }} }}"
+    );
+    let add = async |lines: Value| app.query_with_variables(&query, json!({ "id": cart, "lines": lines })).await;
+    let lines = json!([
+        { "variantId": mug, "quantity": 3, "attributes": engraving("A") },
+        { "variantId": bowl, "quantity": 1 },
+        { "variantId": mug, "quantity": 4, "attributes": engraving("B") },
+    ]);
+    let added = add(lines.clone()).await;
+    let payload = added.data_at("/cartLinesAdd");
+    assert_eq!(summarize(&payload["cart"]), [json!([3, "A"]), json!([2, "B"])], "{}", added.body);
+    let summarize_warning = |warning: &Value| {
+        json!([
+            warning["code"],
+            warning["field"],
+            warning["variantId"],
+            warning["requested"],
+            warning["added"],
+            warning["available"]
+        ])
+    };
+    let warnings: Vec<Value> = payload["warnings"].as_array().expect("a list").iter().map(summarize_warning).collect();
+    let expected = [
+        json!(["SOLD_OUT", ["lines", "1"], bowl, 1, 0, 0]),
+        json!(["QUANTITY_ADJUSTED", ["lines", "2"], mug, 4, 2, 5]),
+    ];
+    assert_eq!(warnings, expected);
+    // The cart has all that is left: nothing changes, and that is said.
+    let again = add(json!([{ "variantId": mug, "quantity": 1 }])).await;
+    assert_eq!(again.data_at("/cartLinesAdd/warnings/0/code"), "SOLD_OUT", "{}", again.body);
+    assert_eq!(again.data_at("/cartLinesAdd/cart/lines").as_array().map(Vec::len), Some(2));
+    // Other errors are still errors, and nothing is added.
+    let rejected = add(json!([{ "variantId": mug, "quantity": 0 }])).await;
+    let expected = [("VALIDATION_ERROR".to_owned(), "lines.0.quantity".to_owned())];
+    assert_eq!(rejected.user_errors("cartLinesAdd"), expected);
+    // Without permission the request fails as a whole.
+    let strict = json!({ "id": cart, "lines": lines, "adjust": false });
+    let strict = app.query_with_variables(&query, strict).await;
+    assert_eq!(strict.user_errors("cartLinesAdd").len(), 3, "{}", strict.body);
+    assert_eq!(strict.data_at("/cartLinesAdd/warnings"), &json!([]));
+
+    let create = format!("mutation($input: CartCreateInput!) {{ cartCreate(input: $input) {{ {WARNINGS} }} }}");
+    let input = json!({ "lines": [{ "variantId": mug, "quantity": 9 }], "adjust": true });
+    let created = app.query_with_variables(&create, json!({ "input": input })).await;
+    assert_eq!(created.data_at("/cartCreate/cart/lines/0/quantity"), 5, "{}", created.body);
+    assert_eq!(created.data_at("/cartCreate/warnings/0/field"), &json!(["input", "lines", "0"]));
+}
+
+async fn errors_state_the_variant_and_what_is_available(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let (mug, bowl) = (app.create_product("mug", 10, Some(3)).await, app.create_product("bowl", 10, Some(9)).await);
+    app.execute_sql("UPDATE product SET status = 'archived' WHERE slug = 'bowl'").await.expect("a change");
+    let facts = |error: &Value| json!([error["code"], error["variantId"], error["available"], error["limit"]]);
+    let cart = app.create_cart(None, &[(&mug, 3)]).await;
+    let query = "mutation($id: ID!, $lines: [LineInput!]!) { cartLinesAdd(id: $id, lines: $lines) {
+        userErrors { code variantId available limit } } }";
+    let lines = json!([
+        { "variantId": mug, "quantity": 1 },
+        { "variantId": bowl, "quantity": 1 },
+        { "variantId": mug, "quantity": 10_001 },
+    ]);
+    let response = app.query_with_variables(query, json!({ "id": cart, "lines": lines })).await;
+    let errors = response.data_at("/cartLinesAdd/userErrors").as_array().expect("a list");
+    let expected = [
+        json!(["INSUFFICIENT_STOCK", mug, 3, null]),
+        json!(["PRODUCT_NOT_AVAILABLE", bowl, null, null]),
+        json!(["VALIDATION_ERROR", mug, null, 10_000]),
+    ];
+    assert_eq!(errors.iter().map(facts).collect::<Vec<_>>(), expected);
+    // The same facts at checkout.
+    app.execute_sql("UPDATE inventory_level SET on_hand = 2 WHERE on_hand = 3").await.expect("a change");
+    let query = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
+        userErrors { code variantId available limit } } }";
+    let input = json!({ "cartId": cart, "idempotencyKey": "k", "email": "wanjiku@example.com",
+        "shippingAddress": shipping_address(), "expectedTotal": "30.00" });
+    let response = app.query_with_variables(query, json!({ "input": input })).await;
+    let error = response.data_at("/checkoutComplete/userErrors/0");
+    assert_eq!(facts(error), json!(["INSUFFICIENT_STOCK", mug, 2, null]), "{}", response.body);
 }

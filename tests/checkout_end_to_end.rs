@@ -54,7 +54,8 @@ async fn checkout_over_http(app: &TestApp, token: Option<&str>, variant_ids: &[S
     let shipping_method = shipping_methods.data_at("/cart/availableShippingOptions/0");
     assert_eq!(shipping_method["name"], "Standard");
     let choose = "mutation($id: ID!, $way: ID) { cartShippingMethodUpdate(id: $id, shippingMethodId: $way) { userErrors { code } } }";
-    let chosen = app.query_maybe_as(token, choose, json!({ "id": cart, "way": shipping_method["id"] })).await;
+    let chosen =
+        app.query_maybe_as(token, choose, json!({ "id": cart, "way": shipping_method["shippingMethodId"] })).await;
     assert_eq!(chosen.user_errors("cartShippingMethodUpdate"), []);
     expect_order(&app.complete_checkout(token, "a word", &cart, overrides).await, "checkoutComplete")
 }

@@ -17,6 +17,7 @@ mod cart;
 mod cart_merge;
 mod cart_retention;
 mod cart_answers;
+mod cart_details;
 mod cart_lines;
 mod checkout;
 mod payments;

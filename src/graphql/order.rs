@@ -31,12 +31,17 @@ use super::{
     cost::Cost,
     customer::{Customer, postal_address::PostalAddressObject},
     guard::RequirePermission,
+    notification::log::NotificationConnection,
+    pagination::limit_list,
+    scalars::MoneyObject,
 };
 use crate::{
-    base::{GlobalId, LanguageCode, Result, global_id::NodeType},
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
     customer::OwnerScope,
-    identity::Permission,
-    order,
+    identity::{Caller, Permission},
+    notification::{fill_url_template, queries::NotificationListFilter},
+    order::{self, Status, entity::OrderHistoryRow},
+    payment::{self, PaymentState},
 };
 
 /// Order mutations.
@@ -79,6 +84,35 @@ impl Order {
     pub async fn load_own(context: &RequestContext, order_id: i64) -> Result<Self> {
         order::queries::find_order(&context.db, order_id).await.map(Self::with_token)
     }
+
+    /// Returns the access token if the caller may see it.
+    fn visible_token(&self, caller: Caller) -> Option<&str> {
+        let is_buyer = caller.require_account_id().is_ok_and(|account_id| self.row.account_id == Some(account_id));
+        let is_visible = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
+        is_visible.then_some(self.row.guest_access_token.as_str())
+    }
+
+    async fn load_visible_history(&self, context: &RequestContext) -> Result<Vec<OrderHistoryRow>> {
+        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
+        let is_staff = context.caller.permissions().has(Permission::OrderRead);
+        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().collect())
+    }
+
+    /// Returns the last change to a status.
+    async fn find_status_change(&self, context: &RequestContext, status: Status) -> Result<Option<OrderHistoryRow>> {
+        let rows = self.load_visible_history(context).await?;
+        Ok(rows.into_iter().rev().find(|row| row.to_status == Some(status)))
+    }
+
+    async fn sum_payments(
+        &self,
+        ctx: &Context<'_>,
+        to_amount: impl Fn(&payment::Payment) -> i64,
+    ) -> Result<Batched<MoneyObject>> {
+        let context = request_context(ctx);
+        let payments = context.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
+        Ok(context.money(payments.iter().map(to_amount).sum()))
+    }
 }
 
 /// Order with names, prices, taxes and addresses as of the purchase. Visible to its buyer, to holders of its token and
@@ -98,10 +132,7 @@ impl Order {
     /// Secret token for guest access to the order, together with its number. Null unless the caller bought the order,
     /// gave the token, or has the permission `order:write`.
     async fn token(&self, ctx: &Context<'_>) -> Option<&str> {
-        let caller = request_context(ctx).caller;
-        let is_buyer = caller.require_account_id().is_ok_and(|account_id| self.row.account_id == Some(account_id));
-        let is_visible = self.has_token || is_buyer || caller.permissions().has(Permission::OrderWrite);
-        is_visible.then_some(self.row.guest_access_token.as_str())
+        self.visible_token(request_context(ctx).caller)
     }
 
     /// Order status.
@@ -165,6 +196,25 @@ impl Order {
         Cost::of_order(request_context(ctx), &self.row)
     }
 
+    /// Captured payments, including what was refunded since.
+    async fn paid(&self, ctx: &Context<'_>) -> Result<Batched<MoneyObject>> {
+        self.sum_payments(ctx, |payment| payment.captured).await
+    }
+
+    /// Refunded amount.
+    async fn refunded(&self, ctx: &Context<'_>) -> Result<Batched<MoneyObject>> {
+        self.sum_payments(ctx, |payment| payment.refunded).await
+    }
+
+    /// Amount still to be paid: pending and authorized payments that are not captured.
+    async fn outstanding(&self, ctx: &Context<'_>) -> Result<Batched<MoneyObject>> {
+        let to_outstanding = |payment: &payment::Payment| match payment.status {
+            PaymentState::Pending | PaymentState::Authorized => payment.amount - payment.captured,
+            _ => 0,
+        };
+        self.sum_payments(ctx, to_outstanding).await
+    }
+
     /// Shipping method and price as of the purchase; null if none was required.
     async fn shipping_line(&self) -> Option<ShippingLine> {
         self.row.shipping_method_name.is_some().then(|| ShippingLine(Arc::clone(&self.row)))
@@ -185,37 +235,76 @@ impl Order {
         self.row.note.as_deref()
     }
 
-    /// Fulfillments of the order.
-    async fn fulfillments(&self, ctx: &Context<'_>) -> Result<Vec<Fulfillment>> {
+    /// Fulfillments of the order, oldest first.
+    async fn fulfillments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100); all by default.")] first: Option<i32>,
+        #[graphql(desc = "Returns the last n items (0-100), instead of `first`.")] last: Option<i32>,
+    ) -> Result<Vec<Fulfillment>> {
         let context = request_context(ctx);
         let rows = context.load(FulfillmentsOf(self.row.id)).await?.unwrap_or_default();
+        let rows = limit_list(&rows, first, last)?;
         context.charge_list_values(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Fulfillment).collect())
     }
 
-    /// Payments of the order.
-    async fn payments(&self, ctx: &Context<'_>) -> Result<Vec<OrderPayment>> {
+    /// Payments of the order, oldest first.
+    async fn payments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100); all by default.")] first: Option<i32>,
+        #[graphql(desc = "Returns the last n items (0-100), instead of `first`.")] last: Option<i32>,
+    ) -> Result<Vec<OrderPayment>> {
         let context = request_context(ctx);
         let rows = context.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
+        let rows = limit_list(&rows, first, last)?;
         context.charge_list_values(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(OrderPayment).collect())
     }
 
-    /// Completed and pending refunds of the order.
-    async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<Refund>> {
+    /// Completed and pending refunds of the order, oldest first.
+    async fn refunds(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100); all by default.")] first: Option<i32>,
+        #[graphql(desc = "Returns the last n items (0-100), instead of `first`.")] last: Option<i32>,
+    ) -> Result<Vec<Refund>> {
         let context = request_context(ctx);
         let rows = context.load(RefundsOf(self.row.id)).await?.unwrap_or_default();
+        let rows = limit_list(&rows, first, last)?;
         context.charge_list_values(ctx, rows.len())?;
         Ok(rows.iter().cloned().map(Refund).collect())
     }
 
     /// Order history, oldest first; internal notes are visible to staff only.
-    async fn history(&self, ctx: &Context<'_>) -> Result<Vec<OrderHistoryEntry>> {
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Returns the first n items (0-100); all by default.")] first: Option<i32>,
+        #[graphql(desc = "Returns the last n items (0-100), instead of `first`.")] last: Option<i32>,
+    ) -> Result<Vec<OrderHistoryEntry>> {
         let context = request_context(ctx);
-        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
+        let rows = self.load_visible_history(context).await?;
+        let rows = limit_list(&rows, first, last)?;
         context.charge_list_values(ctx, rows.len())?;
-        let is_staff = context.caller.permissions().has(Permission::OrderRead);
-        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().map(OrderHistoryEntry).collect())
+        Ok(rows.iter().cloned().map(OrderHistoryEntry).collect())
+    }
+
+    /// Notifications about the order, newest first. Staff only.
+    #[graphql(
+        guard = "RequirePermission(Permission::NotificationWrite)",
+        complexity = "super::pagination::compute_connection_cost(first, last, child_complexity)"
+    )]
+    async fn notifications(
+        &self,
+        #[graphql(desc = "Returns the first n items (0-100, default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns items after this cursor; use with `first`.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n items (0-100).")] last: Option<i32>,
+        #[graphql(desc = "Returns items before this cursor; use with `last`.")] before: Option<String>,
+    ) -> Result<Option<NotificationConnection>> {
+        let filter = NotificationListFilter { order_id: Some(self.row.id), ..NotificationListFilter::default() };
+        Ok(Some(NotificationConnection::new(filter, PageRequest::new(first, after, last, before)?)))
     }
 
     /// Actions that staff can take in the current status. Staff only.
@@ -227,6 +316,33 @@ impl Order {
     /// Payment deadline; null if no payment is awaited.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.row.expires_at
+    }
+
+    /// URL of the order's status page in the storefront, which grants access to the order. Null unless the caller may
+    /// see the token and the setting `notification.order_url` is given.
+    async fn status_url(&self, ctx: &Context<'_>) -> Option<String> {
+        let context = request_context(ctx);
+        let token = self.visible_token(context.caller)?;
+        let pattern = &context.app_state.config.notification.order_url;
+        fill_url_template(pattern, &[("number", self.row.number.as_str()), ("token", token)])
+    }
+
+    /// Time of confirmation; null if the order was not confirmed.
+    async fn confirmed_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
+        let entry = self.find_status_change(request_context(ctx), Status::Confirmed).await?;
+        Ok(entry.map(|entry| entry.created_at))
+    }
+
+    /// Time of cancellation; null unless the order is canceled.
+    async fn canceled_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
+        let entry = self.find_status_change(request_context(ctx), Status::Canceled).await?;
+        Ok(entry.map(|entry| entry.created_at))
+    }
+
+    /// Reason of the cancellation; null if none was given or the order is not canceled.
+    async fn cancel_reason(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let entry = self.find_status_change(request_context(ctx), Status::Canceled).await?;
+        Ok(entry.and_then(|entry| entry.note))
     }
 
     /// Order time.

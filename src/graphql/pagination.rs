@@ -5,8 +5,8 @@ use tokio::sync::OnceCell;
 
 use super::context::{RequestContext, request_context};
 use crate::base::{
-    Result,
-    pagination::{DEFAULT_PAGE_SIZE, Page, PageRequest},
+    Error, Result,
+    pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest},
 };
 
 /// Bits above this shift are complexity of the whole list; bits below it are multiplied by the page size.
@@ -58,6 +58,23 @@ pub trait PagedList: Send + Sync {
 
     /// Returns the cursor of a row.
     fn cursor(&self, row: &Self::Row) -> String;
+}
+
+/// Returns the first or the last items of a list without pages; all of them by default.
+///
+/// # Errors
+/// Returns a user error if a number is out of range or both are given.
+pub fn limit_list<T>(items: &[T], first: Option<i32>, last: Option<i32>) -> Result<&[T]> {
+    let parse = |name: &str, number: i32| match usize::try_from(number) {
+        Ok(count) if count <= MAX_PAGE_SIZE => Ok(count),
+        _ => Err(Error::bad_input(name, format!("`{name}` must be from 0 to {MAX_PAGE_SIZE}; it is {number}"))),
+    };
+    Ok(match (first, last) {
+        (None, None) => items,
+        (Some(first), None) => &items[..parse("first", first)?.min(items.len())],
+        (None, Some(last)) => &items[items.len().saturating_sub(parse("last", last)?)..],
+        (Some(_), Some(_)) => return Err(Error::bad_input("last", "give either `first` or `last`")),
+    })
 }
 
 /// List whose rows are counted across all pages.

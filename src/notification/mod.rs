@@ -16,7 +16,7 @@ pub mod queries;
 pub use enqueue::{NewNotification, NotificationRecipient, enqueue_notification, resend_notification};
 pub use entity::{NotificationStatus, notification};
 pub use event_type::{NotificationChannel, NotificationEventType};
-pub use render::{RenderedEmail, TemplateContext, render_email, render_sms};
+pub use render::{RenderedEmail, TemplateContext, fill_url_template, render_email, render_sms};
 pub use template_data::{
     FulfillmentTemplateData, LineTemplateData, OrderTemplateData, format_amount, sanitize_web_url,
 };

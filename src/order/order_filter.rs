@@ -32,6 +32,10 @@ pub struct OrderListFilter {
     pub placed_from: Option<DateTime<Utc>>,
     /// Latest time of placement, exclusive.
     pub placed_to: Option<DateTime<Utc>>,
+    /// Earliest time of the last update, inclusive.
+    pub updated_from: Option<DateTime<Utc>>,
+    /// Latest time of the last update, exclusive.
+    pub updated_to: Option<DateTime<Utc>>,
     /// Account id of the customer.
     pub account: Option<i64>,
     /// Order number.
@@ -52,6 +56,10 @@ pub enum OrderSortKey {
     Placed,
     /// Total, highest first.
     Total,
+    /// Time of the last update, latest first.
+    Updated,
+    /// Number, descending.
+    Number,
 }
 
 /// Sort order of order lists.
@@ -68,6 +76,8 @@ impl OrderListSort {
         let (tag, reversed_tag, columns): (char, char, &[(&str, CursorType)]) = match self.sort_key {
             OrderSortKey::Placed => ('o', 'p', &[("o.placed_at", CursorType::Time)]),
             OrderSortKey::Total => ('t', 'u', &[("o.total", CursorType::Int)]),
+            OrderSortKey::Updated => ('v', 'w', &[("o.updated_at", CursorType::Time)]),
+            OrderSortKey::Number => ('n', 'm', &[("o.number", CursorType::Text)]),
         };
         let tag = if self.reverse { reversed_tag } else { tag };
         KeysetOrder { tag, columns, id_column: "o.id", descending: !self.reverse }
@@ -111,9 +121,15 @@ impl OrderListFilter {
                 ));
             }
         }
-        for (name, time) in [("from", self.placed_from), ("to", self.placed_to)] {
+        let times = [
+            ("placedAt.from", self.placed_from),
+            ("placedAt.to", self.placed_to),
+            ("updatedAt.from", self.updated_from),
+            ("updatedAt.to", self.updated_to),
+        ];
+        for (field, time) in times {
             if time.is_some_and(|time| !is_storable_time(&time)) {
-                return Err(Error::bad_input(&format!("filter.placedAt.{name}"), "a year is from 1 to 9999"));
+                return Err(Error::bad_input(&format!("filter.{field}"), "the year must be from 1 to 9999"));
             }
         }
         let to_search_terms = |value: &str| OrderSearchTerms {
@@ -142,12 +158,14 @@ impl ResolvedOrderFilter {
     }
 
     /// Returns the status combinations to read from the index by status. `None` if another condition is more selective,
-    /// or if no status is selected.
+    /// if no status is selected, or if no index by status has the sort order.
     pub(super) fn indexed_status_lists(&self) -> Option<OrderStatusLists> {
         let OrderListFilter { account, number, sku, .. } = &self.filter;
         let is_selective = account.is_some() || number.is_some() || sku.is_some() || self.search_terms.is_some();
         let [status, payment, fulfillment] = self.status_lists();
+        let is_indexed = matches!(self.sort.sort_key, OrderSortKey::Placed | OrderSortKey::Total);
         if is_selective
+            || !is_indexed
             || self.owner_scope != OwnerScope::All
             || [&status, &payment, &fulfillment].iter().all(|list| list.is_none())
         {
@@ -166,6 +184,8 @@ impl ResolvedOrderFilter {
         let key = match self.sort.sort_key {
             OrderSortKey::Placed => CursorValue::Time(row.placed_at),
             OrderSortKey::Total => CursorValue::Int(row.total),
+            OrderSortKey::Updated => CursorValue::Time(row.updated_at),
+            OrderSortKey::Number => CursorValue::Text(row.number.clone()),
         };
         self.sort.keyset().cursor(vec![key], row.id)
     }

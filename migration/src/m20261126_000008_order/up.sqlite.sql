@@ -51,6 +51,7 @@ CREATE UNIQUE INDEX orders_cart_id_key ON orders (cart_id) WHERE status <> 'canc
 CREATE INDEX orders_account_id_placed_at_idx ON orders (account_id, placed_at, id) WHERE account_id IS NOT NULL;
 CREATE INDEX orders_placed_at_idx ON orders (placed_at, id);
 CREATE INDEX orders_total_idx ON orders (total, id);
+CREATE INDEX orders_updated_at_idx ON orders (updated_at, id);
 -- The staff lists are filtered by the three statuses; an omitted filter is expanded to all values.
 CREATE INDEX orders_statuses_placed_at_idx ON orders (
     status, payment_status, fulfillment_status,

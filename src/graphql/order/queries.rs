@@ -37,6 +37,8 @@ pub struct OrderFilter {
     fulfillment_status: Option<Vec<FulfillmentStatusEnum>>,
     /// Time range of placement.
     placed_at: Option<DateTimeRangeInput>,
+    /// Time range of the last update.
+    updated_at: Option<DateTimeRangeInput>,
     /// ID of the customer.
     customer_id: Option<ID>,
     /// Exact order number.
@@ -55,6 +57,10 @@ pub enum OrderSortField {
     PlacedAt,
     /// Order total, highest first.
     Total,
+    /// Time of the last update, latest first.
+    UpdatedAt,
+    /// Order number, descending.
+    Number,
 }
 
 /// Sort order of orders.
@@ -70,10 +76,11 @@ pub struct OrderSort {
 
 impl OrderFilter {
     fn into_order_filter(self, context: &RequestContext) -> Result<OrderListFilter> {
-        let Self { search, status, payment_status, fulfillment_status, placed_at, customer_id, number, sku, total } =
-            self;
+        let Self { search, status, payment_status, fulfillment_status, placed_at, updated_at, .. } = self;
+        let Self { customer_id, number, sku, total, .. } = self;
         let MoneyRangeInput { min, max } = total.unwrap_or_default();
         let (placed_from, placed_to) = placed_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
+        let (updated_from, updated_to) = updated_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
         Ok(OrderListFilter {
             search,
             status: status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
@@ -81,6 +88,8 @@ impl OrderFilter {
             fulfillment_status: fulfillment_status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             placed_from,
             placed_to,
+            updated_from,
+            updated_to,
             account: parse_optional_id(customer_id, NodeType::Customer, "filter.customerId")?,
             number,
             sku,
@@ -131,6 +140,8 @@ impl From<OrderSort> for OrderListSort {
         let sort_key = match field {
             OrderSortField::PlacedAt => OrderSortKey::Placed,
             OrderSortField::Total => OrderSortKey::Total,
+            OrderSortField::UpdatedAt => OrderSortKey::Updated,
+            OrderSortField::Number => OrderSortKey::Number,
         };
         Self { sort_key, reverse }
     }

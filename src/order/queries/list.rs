@@ -85,7 +85,9 @@ impl ResolvedOrderFilter {
     }
 
     fn push_other_conditions(&self, sql: &mut SqlBuilder) {
-        let OrderListFilter { placed_from, placed_to, account, number, sku, min_total, max_total, .. } = &self.filter;
+        let OrderListFilter { placed_from, placed_to, updated_from, updated_to, account, number, sku, .. } =
+            &self.filter;
+        let OrderListFilter { min_total, max_total, .. } = &self.filter;
         if let OwnerScope::Account(owner_id) = self.owner_scope {
             sql.push(" AND o.account_id = ").bind(owner_id);
         }
@@ -97,6 +99,12 @@ impl ResolvedOrderFilter {
         }
         if let Some(to) = placed_to {
             sql.push(" AND o.placed_at < ").bind(*to);
+        }
+        if let Some(from) = updated_from {
+            sql.push(" AND o.updated_at >= ").bind(*from);
+        }
+        if let Some(to) = updated_to {
+            sql.push(" AND o.updated_at < ").bind(*to);
         }
         if let Some(min_total) = min_total {
             sql.push(" AND o.total >= ").bind(*min_total);
