@@ -45,10 +45,10 @@ pub fn has_node_module(name: &str) -> bool {
     true
 }
 
-/// Runs a script against the server and returns its output. The script exits non-zero on failure, and on its own
+/// Runs a script of `tests` against the server and returns its output. The script exits non-zero on failure, and on its own
 /// timeout.
-pub async fn run_node_script(name: &str, arguments: Vec<String>) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(name);
+pub async fn run_node_script(path: &str, arguments: Vec<String>) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path);
     let run = tokio::task::spawn_blocking(move || Command::new("node").arg(script).args(arguments).output());
     let process_output = run.await.expect("a run").expect("node");
     let output =
@@ -59,11 +59,12 @@ pub async fn run_node_script(name: &str, arguments: Vec<String>) -> String {
 
 async fn graphql_over_http_audit_passes(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    run_node_script("audit.mjs", vec![app.url("/graphql")]).await;
+    run_node_script("browser/audit.mjs", vec![app.url("/graphql")]).await;
 }
 
 async fn graphiql_page_runs_queries(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     let token = app.login(savannah::identity::Role::Customer).await;
-    run_node_script("graphiql.mjs", vec![app.url(""), app.http_app.state.config.shop.name.clone(), token]).await;
+    run_node_script("browser/graphiql.mjs", vec![app.url(""), app.http_app.state.config.shop.name.clone(), token])
+        .await;
 }

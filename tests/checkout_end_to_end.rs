@@ -68,7 +68,7 @@ async fn checkout_in_graphiql(
     input_fields: &str,
 ) -> Value {
     let arguments = json!({ "variants": variant_ids, "said": input_fields, "token": token });
-    let output = run_node_script("buy.mjs", vec![app.url(""), arguments.to_string()]).await;
+    let output = run_node_script("browser/buy.mjs", vec![app.url(""), arguments.to_string()]).await;
     serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
 }
 

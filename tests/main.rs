@@ -74,6 +74,7 @@ mod attack_documents;
 mod cli_serve;
 mod cli_exit;
 mod browser;
+mod clients;
 mod external_tokens;
 mod oidc_login;
 mod outbox_relay;
@@ -167,6 +168,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cli_serve", cli_serve::test_cases()),
         ("cli_exit", cli_exit::test_cases()),
         ("browser", browser::test_cases()),
+        ("clients", clients::test_cases()),
         ("external_tokens", external_tokens::test_cases()),
         ("oidc_login", oidc_login::test_cases()),
         ("outbox_relay", outbox_relay::test_cases()),

@@ -1,0 +1,51 @@
+//! GraphQL clients with normalized caches, which run the storefront's documents against the demo shop: see
+//! `tests/clients`.
+
+use std::fmt::Write as _;
+
+use crate::{
+    browser::{has_node_module, run_node_script},
+    integration_tests,
+    support::{Backend, TestApp},
+};
+
+integration_tests![;
+    needs(has_client_modules):
+        apollo_client_keeps_its_cache_consistent,
+        urql_keeps_its_cache_consistent,
+        relay_keeps_its_store_consistent
+];
+
+/// Products of the category `paper`: more than a page of the storefront has, fewer than two.
+const PAPER_PRODUCTS: usize = 40;
+
+fn has_client_modules() -> bool {
+    let modules =
+        ["@apollo/client", "@urql/exchange-graphcache", "relay-compiler", "@graphql-codegen/core", "typescript"];
+    modules.into_iter().all(has_node_module)
+}
+
+async fn apollo_client_keeps_its_cache_consistent(backend: Backend) {
+    run_client(backend, "apollo").await;
+}
+
+async fn urql_keeps_its_cache_consistent(backend: Backend) {
+    run_client(backend, "urql").await;
+}
+
+async fn relay_keeps_its_store_consistent(backend: Backend) {
+    run_client(backend, "relay").await;
+}
+
+/// Runs the script of a client against the demo shop, with shipping methods and a category of several pages.
+async fn run_client(backend: Backend, client: &str) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    app.seed_shipping_and_tax().await;
+    let mut csv = "Handle,Title,Category,Variant SKU,Variant Price,Variant Inventory Qty,Status\n".to_owned();
+    for number in 1..=PAPER_PRODUCTS {
+        writeln!(csv, "paper-{number},Paper {number},Paper,PAPER-{number},{number}0.00,100,active").expect("text");
+    }
+    assert_eq!(app.import_products(csv).await.1, []);
+    let output = run_node_script("clients/run.mjs", vec![client.to_owned(), app.url("")]).await;
+    assert!(output.contains("passed with"), "{output}");
+}
