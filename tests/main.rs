@@ -111,6 +111,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cart_merge", cart_merge::test_cases()),
         ("cart_retention", cart_retention::test_cases()),
         ("cart_answers", cart_answers::test_cases()),
+        ("cart_details", cart_details::test_cases()),
         ("cart_lines", cart_lines::test_cases()),
         ("checkout", checkout::test_cases()),
         ("payments", payments::test_cases()),

@@ -195,6 +195,7 @@ async fn order_amounts_and_times_follow_its_progress(backend: Backend) {
     assert!(paid["confirmedAt"].is_string(), "{paid}");
     let reason = Some(("OrderCancelInput", json!({ "reason": "Broken" })));
     expect_order(&app.run_order_mutation(&staff, "orderCancel", order_id(&order), reason).await, "orderCancel");
+    app.drain_jobs().await;
     let canceled = read(None).await;
     assert_eq!(amounts(&canceled), json!(["450.00", "450.00", "0.00"]), "{canceled}");
     assert!(canceled["canceledAt"].is_string(), "{canceled}");

@@ -23,9 +23,9 @@ integration_tests![
 /// The documents with their numbers of SQL statements.
 const DOCUMENTS: [(&str, u64); 8] = [
     ("account", 4),
-    ("cart", 5),
+    ("cart", 6),
     ("category-page", 9),
-    ("checkout", 8),
+    ("checkout", 7),
     ("home", 6),
     ("order-status", 4),
     ("place-order", 20),

@@ -80,7 +80,7 @@ impl<'a> LineEditor<'a> {
         for (index, request) in requests.iter().enumerate() {
             let quantity = match mode {
                 AddMode::Strict => request.quantity,
-                AddMode::Adjust => self.adjust_to_stock(index, request),
+                AddMode::Adjust => self.adjust_to_stock(request, format!("{path}.{index}")),
             };
             if quantity != 0 || request.quantity == 0 {
                 self.add_line(request, quantity, &mut validator.at(path).index(index));
@@ -110,7 +110,7 @@ impl<'a> LineEditor<'a> {
     }
 
     /// Returns the units of a request that are in stock, and records the adjustment if they are fewer than requested.
-    fn adjust_to_stock(&mut self, index: usize, request: &LineRequest) -> i64 {
+    fn adjust_to_stock(&mut self, request: &LineRequest, path: String) -> i64 {
         let LineRequest { variant_id, quantity, .. } = *request;
         let variant = self.context.variants.get(&variant_id).filter(|variant| variant.is_for_sale);
         let Some(available) = variant.and_then(SellableVariant::max_quantity) else { return quantity };
@@ -119,7 +119,7 @@ impl<'a> LineEditor<'a> {
         if quantity <= remaining {
             return quantity;
         }
-        let adjustment = LineAdjustment { index, variant_id, requested: quantity, added: remaining, available };
+        let adjustment = LineAdjustment { path, variant_id, requested: quantity, added: remaining, available };
         self.adjustments.push(adjustment);
         remaining
     }

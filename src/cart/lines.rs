@@ -52,10 +52,10 @@ pub enum AddMode {
 }
 
 /// A request of which fewer units were added, because the stock is too low.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineAdjustment {
-    /// The index of the request.
-    pub index: usize,
+    /// The dot-separated path of the request in the input.
+    pub path: String,
     /// The variant's primary key.
     pub variant_id: i64,
     /// The requested quantity.

@@ -143,10 +143,10 @@ async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
   const { id } = present(succeeded(created.data?.cartCreate).cart, 'cart');
   const read = () =>
     present(
-      client.readQuery({ query: documents.CartPageDocument, variables: { id } }, true)?.cart,
+      client.readQuery({ query: documents.CartContentsDocument, variables: { id } }, true)?.cart,
       'cart in the cache',
     );
-  await shop.sends([], () => client.query({ query: documents.CartPageDocument, variables: { id } }));
+  await shop.sends([], () => client.query({ query: documents.CartContentsDocument, variables: { id } }));
 
   const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
   await client.mutate({ mutation: documents.CartLinesAddDocument, variables: { id, lines: added } });
@@ -219,7 +219,7 @@ async function buy(shop: Shop, client: ApolloClient, guestCartId: string): Promi
   const shippingMethodId = present(availableShippingOptions[0], 'shipping option').shippingMethodId;
   await client.mutate({ mutation: documents.CartShippingMethodUpdateDocument, variables: { id, shippingMethodId } });
   const { cart } = present(
-    client.readQuery({ query: documents.CartPageDocument, variables: { id } }),
+    client.readQuery({ query: documents.CartContentsDocument, variables: { id } }),
     'cart in the cache',
   );
   const input = checkoutInput(id, present(cart, 'cart').cost.total.amount);
@@ -248,7 +248,7 @@ async function buy(shop: Shop, client: ApolloClient, guestCartId: string): Promi
     'order as a node',
   );
   const ordered = await client.query({
-    query: documents.CartPageDocument,
+    query: documents.CartContentsDocument,
     variables: { id },
     fetchPolicy: 'network-only',
   });

@@ -26,7 +26,7 @@ import CartFields, { type CartFields$data, type CartFields$key } from './generat
 import CartLinesAdd, { type CartLinesAddMutation } from './generated/relay/CartLinesAddMutation.graphql';
 import CartLinesRemove, { type CartLinesRemoveMutation } from './generated/relay/CartLinesRemoveMutation.graphql';
 import CartLinesUpdate, { type CartLinesUpdateMutation } from './generated/relay/CartLinesUpdateMutation.graphql';
-import CartPage, { type CartPageQuery } from './generated/relay/CartPageQuery.graphql';
+import CartContents, { type CartContentsQuery } from './generated/relay/CartContentsQuery.graphql';
 import CartShippingMethodUpdate, {
   type CartShippingMethodUpdateMutation,
 } from './generated/relay/CartShippingMethodUpdateMutation.graphql';
@@ -190,7 +190,7 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
   const read = () =>
     client.readFragment<CartFields$data>(
       CartFields,
-      present(client.read<CartPageQuery>(CartPage, { id }).cart, 'cart'),
+      present(client.read<CartContentsQuery>(CartContents, { id }).cart, 'cart'),
     );
 
   const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
@@ -269,6 +269,6 @@ async function buy(shop: Shop, client: Client, guestCartId: string): Promise<voi
 
   const { node } = await client.query<RefetchNodeQuery>(RefetchNode, { id: order.id }, 'network-only');
   expectEqual([node?.number, node?.status], [order.number, order.status], 'order as a node');
-  await client.query<CartPageQuery>(CartPage, { id }, 'network-only');
+  await client.query<CartContentsQuery>(CartContents, { id }, 'network-only');
   expectEqual(client.readFragment(CartFields, cartKey).status, 'ORDERED', 'status of the cart');
 }

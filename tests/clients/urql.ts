@@ -119,7 +119,7 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
   const lines = [{ variantId: await variant('paper-1'), quantity: 2 }];
   const created = await mutate(client, documents.CartCreateDocument, { lines });
   const { id } = present(succeeded(created.cartCreate).cart, 'cart');
-  const read = () => present(client.readQuery(documents.CartPageDocument, { id })?.data?.cart, 'cart in the cache');
+  const read = () => present(client.readQuery(documents.CartContentsDocument, { id })?.data?.cart, 'cart in the cache');
   await shop.sends([], read);
 
   const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
@@ -196,6 +196,6 @@ async function buy(shop: Shop, client: Client, guestCartId: string): Promise<voi
   const { node } = await query(client, documents.RefetchNodeDocument, { id: order.id }, 'network-only');
   expect(node && 'number' in node, 'an order as a node');
   expectEqual([node.number, node.status], [order.number, order.status], 'order as a node');
-  const { cart } = await query(client, documents.CartPageDocument, { id }, 'network-only');
+  const { cart } = await query(client, documents.CartContentsDocument, { id }, 'network-only');
   expectEqual(cart?.status, 'ORDERED', 'status of the cart');
 }

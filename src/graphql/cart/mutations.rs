@@ -10,7 +10,7 @@ use super::{
 use crate::{
     base::{GlobalId, Patch, Result, Validator, global_id::NodeType},
     cart::{
-        self, AddMode, CartTarget, LineAdjustment, LineRequest, LineUpdate, LockedCart, NewCart, NewCartDetails,
+        self, AddMode, CartTarget, LineRequest, LineUpdate, LockedCart, NewCart, NewCartDetails,
         details::{CartAddresses, CartContact},
         lines::{self, LineChange, LineEdits},
     },
@@ -127,8 +127,8 @@ pub(super) async fn change_cart(
         change.await
     };
     let (locked, user_errors) = split_user_errors(changed.await)?;
-    let to_warning = |adjustment: &LineAdjustment| CartWarning::from_adjustment(*adjustment, "lines");
-    let warnings = locked.iter().flat_map(|locked| &locked.adjustments).map(to_warning).collect();
+    let adjustments = locked.iter().flat_map(|locked| locked.adjustments.iter().cloned());
+    let warnings = adjustments.map(CartWarning::from_adjustment).collect();
     Ok(Some(CartPayload { cart: locked.map(Cart::from), warnings, user_errors }))
 }
 

@@ -37,10 +37,10 @@ pub struct CartWarning {
 }
 
 impl CartWarning {
-    /// Creates the warning of an adjustment; `path` is that of the lines in the input.
+    /// Creates the warning of an adjustment.
     #[must_use]
-    pub fn from_adjustment(adjustment: LineAdjustment, path: &str) -> Self {
-        let LineAdjustment { index, variant_id, requested, added, available } = adjustment;
+    pub fn from_adjustment(adjustment: LineAdjustment) -> Self {
+        let LineAdjustment { path, variant_id, requested, added, available } = adjustment;
         let (code, message) = match added {
             0 => (CartWarningCode::SoldOut, format!("none of {requested} were added: {available} are left in all")),
             _ => (CartWarningCode::QuantityAdjusted, format!("{added} of {requested} were added: no more are left")),
@@ -48,7 +48,7 @@ impl CartWarning {
         Self {
             code,
             message,
-            field: path.split('.').map(str::to_owned).chain([index.to_string()]).collect(),
+            field: path.split('.').map(str::to_owned).collect(),
             variant_id: GlobalId::new(NodeType::Variant, variant_id).encode().into(),
             requested: clamp_to_i32(requested),
             added: clamp_to_i32(added),
