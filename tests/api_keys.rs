@@ -159,13 +159,14 @@ async fn api_keys_of_a_demoted_or_deleted_creator_are_revoked(backend: Backend) 
     let app = TestApp::start(backend).await;
     let owner = app.login(Role::Admin).await;
     let revoking_mutations: [&str; 3] = [
-        "customerDisable(id: $id) { userErrors { code } }",
+        "accountDisable(id: $id) { userErrors { code } }",
         "customerDelete(id: $id) { userErrors { code } }",
         "staffRoleUpdate(id: $id, role: STAFF) { userErrors { code } }",
     ];
     for revoking_mutation in revoking_mutations {
         let admin = app.login(Role::Admin).await;
-        let id = app.query_as(&admin, "{ me { id } }", json!({})).await.data_at("/me/id").clone();
+        let id = app.query_as(&admin, "{ me { id customer { id } } }", json!({})).await.data_at("/me").clone();
+        let id = if revoking_mutation.starts_with("customerDelete") { &id["customer"]["id"] } else { &id["id"] };
         let input = json!({ "name": "Feed", "permissions": ["CATALOG_WRITE", "API_KEY_WRITE"] });
         let secret = create_api_key(&app, &admin, input)
             .await

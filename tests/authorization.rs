@@ -5,7 +5,7 @@ use sea_orm::{FromQueryResult, JsonValue, Statement};
 use serde_json::{Value, json};
 
 use crate::{
-    customers::{create_address, home_address, query_account_id},
+    customers::{create_address, home_address, query_account_id, to_customer_id},
     integration_tests,
     support::{Backend, GraphqlResponse, TestApp},
 };
@@ -248,7 +248,7 @@ async fn staff_mutations_by_a_customer_are_forbidden(backend: Backend) {
         forbidden.push(name);
     }
     for staff in
-        ["customerDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "notificationResend"]
+        ["accountDisable", "staffCreate", "staffRoleUpdate", "apiKeyCreate", "apiKeyRevoke", "notificationResend"]
     {
         assert!(forbidden.contains(&staff), "{staff} is not asked for");
     }
@@ -286,7 +286,8 @@ async fn mutations_on_data_of_another_customer_are_rejected(backend: Backend) {
         )
         .await;
     let session = savannah::base::GlobalId::new(savannah::base::global_id::NodeType::Session, session).encode();
-    let ids = [query_account_id(&app, &other_token).await, address, session, key.as_str().expect("an id").to_owned()];
+    let account = query_account_id(&app, &other_token).await;
+    let ids = [to_customer_id(&account), account, address, session, key.as_str().expect("an id").to_owned()];
 
     let own_token = app.login(Role::Customer).await;
     app.execute_sql("UPDATE account SET email = 'mine@example.com', email_normalized = 'mine@example.com' WHERE id = (SELECT max(id) FROM account)")

@@ -250,14 +250,14 @@ async fn customer_has_one_open_cart_across_devices(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mug = app.create_product("mug", 10, Some(50)).await;
     let token = app.login(Role::Customer).await;
-    let my_cart_query = "{ me { cart { id itemCount } } }";
-    assert_eq!(app.query_as(&token, my_cart_query, json!({})).await.data_at("/me/cart"), &Value::Null);
+    let my_cart_query = "{ me { customer { cart { id itemCount } } } }";
+    assert_eq!(app.query_as(&token, my_cart_query, json!({})).await.data_at("/me/customer/cart"), &Value::Null);
     let (token, mug) = (Some(token.as_str()), mug.as_str());
     let cart_ids = join_all((0..10).map(|_| async { app.create_cart(token, &[(mug, 1)]).await })).await;
     assert!(cart_ids.iter().all(|id| *id == cart_ids[0]), "{cart_ids:?}");
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
     let response = app.query_maybe_as(token, my_cart_query, json!({})).await;
-    assert_eq!(response.data_at("/me/cart"), &json!({ "id": cart_ids[0], "itemCount": 10 }));
+    assert_eq!(response.data_at("/me/customer/cart"), &json!({ "id": cart_ids[0], "itemCount": 10 }));
     // Staff see the customers, but not the carts of other accounts in a list.
     let staff = app.login(Role::Staff).await;
     let all = app.query_as(&staff, "{ customers { nodes { cart { id } } } }", json!({})).await;

@@ -191,9 +191,9 @@ async fn guest_lines_are_merged_by_variant_and_attributes(backend: Backend) {
     let cart = merged.data_at("/cartMerge/cart");
     // Together the lines have no more than the stock.
     assert_eq!((summarize(cart), &cart["problems"]), (vec![json!([3, null]), json!([3, "A"])], &json!([])));
-    let my_lines = app.query_as(&token, "{ me { cart { lines { id } } } }", json!({})).await;
+    let my_lines = app.query_as(&token, "{ me { customer { cart { lines { id } } } } }", json!({})).await;
     let ids: Vec<Value> = (0..2).map(|index| json!({ "id": line_id(cart, index) })).collect();
-    assert_eq!(my_lines.data_at("/me/cart/lines"), &json!(ids));
+    assert_eq!(my_lines.data_at("/me/customer/cart/lines"), &json!(ids));
 }
 
 async fn attributes_are_copied_to_the_order(backend: Backend) {

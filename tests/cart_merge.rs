@@ -43,8 +43,8 @@ async fn guest_cart_merge_without_customer_cart_transfers_it(backend: Backend) {
         (merged.data_at("/cartMerge/cart/id"), merged_lines(&merged)),
         (&json!(guest), sku_quantities(&[("MUG", 2)]))
     );
-    let my_cart = app.query_as(&token, "{ me { cart { id } } }", json!({})).await;
-    assert_eq!(my_cart.data_at("/me/cart/id"), &json!(guest));
+    let my_cart = app.query_as(&token, "{ me { customer { cart { id } } } }", json!({})).await;
+    assert_eq!(my_cart.data_at("/me/customer/cart/id"), &json!(guest));
     // After the merge the guest token no longer gives access.
     assert_eq!(app.query_cart(None, &guest).await, Value::Null);
     let repeated = merge_cart(&app, &token, &guest).await;
@@ -104,7 +104,11 @@ async fn concurrent_merges_count_each_line_once(backend: Backend) {
         assert_eq!(app.query_scalar("SELECT count(*) FROM cart WHERE status = 'open'").await, 1, "{round}");
     }
     let guest = app.create_cart(None, &[(&mug, 1)]).await;
-    let customer_cart = app.query_as(&token, "{ me { cart { id } } }", json!({})).await.data_at("/me/cart/id").clone();
+    let customer_cart = app
+        .query_as(&token, "{ me { customer { cart { id } } } }", json!({}))
+        .await
+        .data_at("/me/customer/cart/id")
+        .clone();
     let customer_cart = customer_cart.as_str().expect("an id");
     let lines = [(mug.as_str(), 1)];
     let customer_token = Some(token.as_str());
@@ -165,8 +169,8 @@ async fn login_with_guest_cart_merges_it(backend: Backend) {
         tokens { accessToken } userErrors { code } } }";
     let created = app.query_with_variables(register, json!({ "id": guest })).await;
     let token = created.data_at("/customerRegister/tokens/accessToken").as_str().expect("a token").to_owned();
-    let my_cart = app.query_as(&token, "{ me { cart { id itemCount } } }", json!({})).await;
-    assert_eq!(my_cart.data_at("/me/cart"), &json!({ "id": guest, "itemCount": 2 }));
+    let my_cart = app.query_as(&token, "{ me { customer { cart { id itemCount } } } }", json!({})).await;
+    assert_eq!(my_cart.data_at("/me/customer/cart"), &json!({ "id": guest, "itemCount": 2 }));
     let login = "mutation($id: ID) { login(input: { email: \"wanjiku@example.com\", password: \"correct horse\", cartId: $id }) {
         tokens { accessToken } userErrors { code } } }";
     let second = app.create_cart(None, &[(&mug, 3)]).await;
@@ -175,6 +179,6 @@ async fn login_with_guest_cart_merges_it(backend: Backend) {
         let response = app.query_with_variables(login, json!({ "id": id })).await;
         assert!(response.data_at("/login/tokens/accessToken").is_string(), "{}", response.body);
     }
-    let my_cart = app.query_as(&token, "{ me { cart { id itemCount } } }", json!({})).await;
-    assert_eq!(my_cart.data_at("/me/cart"), &json!({ "id": guest, "itemCount": 5 }));
+    let my_cart = app.query_as(&token, "{ me { customer { cart { id itemCount } } } }", json!({})).await;
+    assert_eq!(my_cart.data_at("/me/customer/cart"), &json!({ "id": guest, "itemCount": 5 }));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checkout::{expect_order, order_id},
-    customers::{create_address, home_address, query_account_id},
+    customers::{create_address, home_address, query_account_id, to_customer_id},
     integration_tests,
     support::{Backend, GraphqlResponse, TestApp},
 };
@@ -101,7 +101,7 @@ async fn customer_delete_requires_password_and_is_rate_limited(backend: Backend)
 async fn staff_delete_of_a_customer_hides_the_account(backend: Backend) {
     let app = TestApp::start(backend).await;
     let (token, _) = register_customer(&app).await;
-    let id = query_account_id(&app, &token).await;
+    let id = to_customer_id(&query_account_id(&app, &token).await);
     let admin = app.login(Role::Admin).await;
     let query = "mutation($id: ID) { customerDelete(id: $id) { deletedId userErrors { code field } } }";
     let deleted = app.query_as(&admin, query, json!({ "id": id })).await;
@@ -234,14 +234,15 @@ async fn customer_export_contains_own_orders_only(backend: Backend) {
     assert_eq!(exported_order["shippingAddress"]["line1"], "Moi Avenue 1");
     assert!(!exported_orders.to_string().contains(own_order["token"].as_str().expect("a token")), "{exported_orders}");
     // Customers see their own orders, paginated; staff see them too, other callers do not.
-    let query = "{ me { orders(first: 1) { totalCount nodes { number } pageInfo { hasNextPage } } } }";
+    let query = "{ me { customer { orders(first: 1) { totalCount nodes { number } pageInfo { hasNextPage } } } } }";
     let response = app.query_as(&token, query, json!({})).await;
-    assert_eq!(response.data_at("/me/orders/nodes"), &json!([{ "number": own_order["number"] }]));
-    assert_eq!(response.data_at("/me/orders/totalCount"), 1);
+    assert_eq!(response.data_at("/me/customer/orders/nodes"), &json!([{ "number": own_order["number"] }]));
+    assert_eq!(response.data_at("/me/customer/orders/totalCount"), 1);
     let staff = app.login(Role::Staff).await;
     let query =
         "query($id: ID!) { customer(id: $id) { orders { nodes { number customer { orders { totalCount } } } } } }";
-    let response = app.query_as(&staff, query, json!({ "id": query_account_id(&app, &other).await })).await;
+    let response =
+        app.query_as(&staff, query, json!({ "id": to_customer_id(&query_account_id(&app, &other).await) })).await;
     let expected = json!([{ "number": other_order["number"], "customer": { "orders": { "totalCount": 1 } } }]);
     assert_eq!(response.data_at("/customer/orders/nodes"), &expected);
     // A message refers to its order.

@@ -333,10 +333,10 @@ async fn sessions_query_returns_own_sessions_only(backend: Backend) {
     assert_eq!(app.query(ME).await.data_at("/me"), &Value::Null);
     // Staff see the customer, and not where they are.
     let staff = app.login(Role::Admin).await;
-    let query = "{ customers(first: 10) { nodes { email sessions { id } } } }";
+    let query = "{ accounts(first: 10, filter: { role: CUSTOMER }) { nodes { email sessions { id } } } }";
     let customers_response = app.query_as(&staff, query, json!({})).await;
     let hidden_sessions: Vec<_> = customers_response
-        .data_at("/customers/nodes")
+        .data_at("/accounts/nodes")
         .as_array()
         .expect("a list")
         .iter()
@@ -348,10 +348,10 @@ async fn sessions_query_returns_own_sessions_only(backend: Backend) {
 async fn login_returns_customer_merged_cart_and_session(backend: Backend) {
     const LOGIN_WITH_CART: &str = "mutation($password: String!, $cart: ID) {
         login(input: { email: \"amani@example.com\", password: $password, cartId: $cart }) {
-            tokens { accessToken refreshToken } customer { email firstName cart { id } sessions { id } }
+            tokens { accessToken refreshToken } account { email firstName sessions { id } customer { cart { id } } }
             cart { id lines { quantity } } session { id method current } userErrors { code } } }";
     const REFRESH_WITH_SESSION: &str = "mutation($token: String!) { tokenRefresh(refreshToken: $token) {
-        customer { email } cart { id } session { id } } }";
+        account { email } cart { id } session { id } } }";
     let app = TestApp::start_with_demo_catalog(backend).await;
     register_customer(&app, "amani@example.com").await;
     let variant = app.query("{ products(first: 1, filter: { inStock: true }) { nodes { variants { id } } } }").await;
@@ -363,27 +363,28 @@ async fn login_returns_customer_merged_cart_and_session(backend: Backend) {
         app.query_with_variables(LOGIN_WITH_CART, json!({ "password": password, "cart": cart })).await
     };
     let rejected = login("wrong horse", Value::Null).await;
-    for field in ["tokens", "customer", "cart", "session"] {
+    for field in ["tokens", "account", "cart", "session"] {
         assert_eq!(rejected.data_at(&format!("/login/{field}")), &Value::Null, "{field}");
     }
     let before_merge = login("correct horse", Value::Null).await;
     assert_eq!(before_merge.data_at("/login/cart"), &Value::Null);
     let merged = login("correct horse", json!(guest)).await;
     // What needs the new access token stays null in the payload.
-    let customer = json!({ "email": "amani@example.com", "firstName": "Amani", "cart": null, "sessions": null });
-    assert_eq!(merged.data_at("/login/customer"), &customer);
+    let account = json!({ "email": "amani@example.com", "firstName": "Amani", "sessions": null,
+        "customer": { "cart": null } });
+    assert_eq!(merged.data_at("/login/account"), &account);
     assert_eq!(merged.data_at("/login/cart/lines"), &json!([{ "quantity": 1 }]));
     let session = merged.data_at("/login/session").clone();
     assert_eq!((&session["method"], &session["current"]), (&json!("password"), &json!(true)));
     let token = string_at(&merged, "/login/tokens/accessToken");
-    let me = app.query_as(&token, "{ me { cart { id } sessions { id current } } }", json!({})).await;
-    assert_eq!(me.data_at("/me/cart/id"), merged.data_at("/login/cart/id"));
+    let me = app.query_as(&token, "{ me { customer { cart { id } } sessions { id current } } }", json!({})).await;
+    assert_eq!(me.data_at("/me/customer/cart/id"), merged.data_at("/login/cart/id"));
     let sessions = me.data_at("/me/sessions").as_array().expect("a list");
     let current: Vec<_> = sessions.iter().filter(|listed| listed["current"] == true).map(|row| &row["id"]).collect();
     assert_eq!(current, [&session["id"]]);
     let refresh = json!({ "token": merged.data_at("/login/tokens/refreshToken") });
     let refreshed = app.query_with_variables(REFRESH_WITH_SESSION, refresh).await;
-    let expected = json!({ "customer": { "email": "amani@example.com" }, "cart": { "id": me.data_at("/me/cart/id") },
+    let expected = json!({ "account": { "email": "amani@example.com" }, "cart": { "id": me.data_at("/me/customer/cart/id") },
         "session": { "id": session["id"] } });
     assert_eq!(refreshed.data_at("/tokenRefresh"), &expected);
 }

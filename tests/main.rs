@@ -47,6 +47,7 @@ mod readme_examples;
 mod access_tokens;
 mod passwords;
 mod keys_command;
+mod customer_lists;
 mod customers;
 mod staff;
 mod data_erasure;
@@ -141,6 +142,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("access_tokens", access_tokens::test_cases()),
         ("passwords", passwords::test_cases()),
         ("keys_command", keys_command::test_cases()),
+        ("customer_lists", customer_lists::test_cases()),
         ("customers", customers::test_cases()),
         ("staff", staff::test_cases()),
         ("data_erasure", data_erasure::test_cases()),

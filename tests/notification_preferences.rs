@@ -12,7 +12,7 @@ use sea_orm::{EntityTrait, FromQueryResult, JsonValue, Statement};
 use serde_json::{Value, json};
 
 use crate::{
-    customers::query_account_id,
+    customers::{query_account_id, to_customer_id},
     email_sms_delivery::{enqueue_notification, guest_recipient, query_messages},
     integration_tests,
     support::{Backend, TestApp},
@@ -101,14 +101,14 @@ async fn password_reset_email_contains_a_valid_token(backend: Backend) {
 }
 
 async fn notification_preferences_of_a_customer_are_applied(backend: Backend) {
-    const ALL_PREFERENCES: &str = "{ me { notificationPreferences { event email sms } } }";
+    const ALL_PREFERENCES: &str = "{ me { customer { notificationPreferences { event email sms } } } }";
     const SET_PREFERENCE: &str = "mutation($event: NotificationEvent!, $email: Boolean, $sms: Boolean) {
         notificationPreferenceUpdate(input: { event: $event, email: $email, sms: $sms }) {
         notificationPreferences { event email sms } userErrors { code field } } }";
     let app = TestApp::start(backend).await;
     let customer = app.login(Role::Customer).await;
     let before = app.query_as(&customer, ALL_PREFERENCES, json!({})).await;
-    let list = before.data_at("/me/notificationPreferences").as_array().expect("a list").clone();
+    let list = before.data_at("/me/customer/notificationPreferences").as_array().expect("a list").clone();
     assert_eq!(list.len(), 6, "{list:?}");
     let by_sms: Vec<_> = list
         .iter()
@@ -255,7 +255,7 @@ async fn messages_of_a_deleted_customer_are_anonymized(backend: Backend) {
     assert_eq!(all["notificationPreferences"][0]["event"], "order_placed");
     assert_eq!(all["customer"]["language"], "sw");
 
-    let id = query_account_id(&app, &customer).await;
+    let id = to_customer_id(&query_account_id(&app, &customer).await);
     let delete_mutation = "mutation { customerDelete(password: \"correct horse\") { deletedId userErrors { code } } }";
     assert_eq!(
         app.query_as(&customer, delete_mutation, json!({})).await.data_at("/customerDelete/deletedId"),

@@ -66,8 +66,8 @@ async fn order_token_for_its_buyer_is_shown(backend: Backend) {
         [own_token.clone(), own_token.clone()]
     );
     assert_eq!(query_order_tokens(&app, Some(&other), &placed_order, None).await, [Value::Null, Value::Null]);
-    let list = app.query_as(&buyer, "{ me { orders(first: 5) { nodes { token } } } }", json!({})).await;
-    assert_eq!(list.data_at("/me/orders/nodes/0/token"), &own_token);
+    let list = app.query_as(&buyer, "{ me { customer { orders(first: 5) { nodes { token } } } } }", json!({})).await;
+    assert_eq!(list.data_at("/me/customer/orders/nodes/0/token"), &own_token);
 }
 
 async fn order_cancel_with_token_by_another_customer_succeeds(backend: Backend) {

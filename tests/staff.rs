@@ -7,7 +7,7 @@ use savannah::{
 use serde_json::{Value, json};
 
 use crate::{
-    customers::query_account_id,
+    customers::{query_account_id, to_customer_id},
     integration_tests,
     support::{Backend, GraphqlResponse, TestApp},
 };
@@ -23,16 +23,17 @@ integration_tests![
 ];
 
 const UPDATE_ROLE: &str = "mutation($id: ID!, $role: Role!) { staffRoleUpdate(id: $id, role: $role) {
-    customer { role version } userErrors { code field } } }";
+    account { staff { role } version } userErrors { code field } } }";
 const CREATE_STAFF: &str = "mutation($input: StaffCreateInput!) { staffCreate(input: $input) {
-    customer { email role emailVerified } userErrors { code field } } }";
+    account { email staff { role permissions } emailVerified } userErrors { code field } } }";
 const LOGIN_WITH_PASSWORD: &str =
     "mutation($email: String!) { login(input: { email: $email, password: \"correct horse\" }) {
     tokens { accessToken } userErrors { code } } }";
 
-/// `customerDisable`, `customerEnable` or `customerDelete` of an account.
-async fn mutate_customer(app: &TestApp, token: &str, mutation: &str, id: &str) -> GraphqlResponse {
+/// Sends `accountDisable`, `accountEnable` or `customerDelete` for an account.
+async fn mutate_account(app: &TestApp, token: &str, mutation: &str, id: &str) -> GraphqlResponse {
     let query = format!("mutation($id: ID!) {{ {mutation}(id: $id) {{ userErrors {{ code field }} }} }}");
+    let id = if mutation == "customerDelete" { to_customer_id(id) } else { id.to_owned() };
     app.query_as(token, &query, json!({ "id": id })).await
 }
 
@@ -48,15 +49,15 @@ async fn last_admin_cannot_be_demoted_disabled_or_deleted(backend: Backend) {
     let expected_errors = [("ILLEGAL_TRANSITION".to_owned(), "id".to_owned())];
     let role = async |id: &str, role: &str| app.query_as(&admin, UPDATE_ROLE, json!({ "id": id, "role": role })).await;
     assert_eq!(role(&me, "STAFF").await.user_errors("staffRoleUpdate"), expected_errors);
-    for mutation in ["customerDisable", "customerDelete"] {
-        assert_eq!(mutate_customer(&app, &admin, mutation, &me).await.user_errors(mutation), expected_errors);
+    for mutation in ["accountDisable", "customerDelete"] {
+        assert_eq!(mutate_account(&app, &admin, mutation, &me).await.user_errors(mutation), expected_errors);
     }
     // One who cannot sign in is none that helps.
     let other = app.login(Role::Admin).await;
     let other = query_account_id(&app, &other).await;
-    assert_eq!(mutate_customer(&app, &admin, "customerDisable", &other).await.user_errors("customerDisable"), []);
+    assert_eq!(mutate_account(&app, &admin, "accountDisable", &other).await.user_errors("accountDisable"), []);
     assert_eq!(role(&me, "CUSTOMER").await.user_errors("staffRoleUpdate"), expected_errors);
-    assert_eq!(mutate_customer(&app, &admin, "customerEnable", &other).await.user_errors("customerEnable"), []);
+    assert_eq!(mutate_account(&app, &admin, "accountEnable", &other).await.user_errors("accountEnable"), []);
     assert_eq!(role(&me, "CUSTOMER").await.user_errors("staffRoleUpdate"), []);
     assert_eq!(count_active_admins(&app).await, 1);
 }
@@ -80,10 +81,10 @@ async fn role_change_applies_at_once(backend: Backend) {
     let (admin, staff) = (app.login(Role::Admin).await, app.login(Role::Staff).await);
     let id = query_account_id(&app, &staff).await;
     let changed = app.query_as(&admin, UPDATE_ROLE, json!({ "id": id, "role": "CUSTOMER" })).await;
-    assert_eq!(changed.data_at("/staffRoleUpdate/customer"), &json!({ "role": "CUSTOMER", "version": 2 }));
+    assert_eq!(changed.data_at("/staffRoleUpdate/account"), &json!({ "staff": null, "version": 2 }));
     let stale_response = app.query_as(&staff, "{ customers { totalCount } }", json!({})).await;
     assert_eq!(stale_response.error_code(), "UNAUTHENTICATED");
-    let count_sql = "SELECT count(*) FROM audit_log WHERE action = 'staff.role' AND entity_type = 'Customer'";
+    let count_sql = "SELECT count(*) FROM audit_log WHERE action = 'staff.role' AND entity_type = 'Account'";
     assert_eq!(app.query_scalar(count_sql).await, 1);
 }
 
@@ -96,13 +97,13 @@ async fn disabled_account_cannot_login_until_enabled(backend: Backend) {
     let login = async || app.query_with_variables(LOGIN_WITH_PASSWORD, json!({ "email": "amani@example.com" })).await;
     let token = login().await.data_at("/login/tokens/accessToken").as_str().expect("a token").to_owned();
     let id = query_account_id(&app, &token).await;
-    mutate_customer(&app, &admin, "customerDisable", &id).await.data_at("/customerDisable");
+    mutate_account(&app, &admin, "accountDisable", &id).await.data_at("/accountDisable");
     assert_eq!(app.query_as(&token, "{ me { id } }", json!({})).await.error_code(), "UNAUTHENTICATED");
     assert_eq!(login().await.data_at("/login/tokens"), &Value::Null);
-    mutate_customer(&app, &admin, "customerEnable", &id).await.data_at("/customerEnable");
+    mutate_account(&app, &admin, "accountEnable", &id).await.data_at("/accountEnable");
     assert!(login().await.data_at("/login/tokens/accessToken").is_string());
-    let missing = mutate_customer(&app, &admin, "customerDisable", "Q3VzdG9tZXI6OTk5").await;
-    assert_eq!(missing.user_errors("customerDisable"), [("NOT_FOUND".into(), "id".into())]);
+    let missing = mutate_account(&app, &admin, "accountDisable", "QWNjb3VudDo5OTk").await;
+    assert_eq!(missing.user_errors("accountDisable"), [("NOT_FOUND".into(), "id".into())]);
 }
 
 async fn staff_create_validates_input_and_creates_the_account(backend: Backend) {
@@ -114,15 +115,18 @@ async fn staff_create_validates_input_and_creates_the_account(backend: Backend) 
     let expected = fields.map(|field| ("VALIDATION_ERROR".to_owned(), field.to_owned()));
     assert_eq!(create(invalid_input).await.user_errors("staffCreate"), expected);
     let created = create(json!({ "email": "amani@example.com", "role": "STAFF" })).await;
-    let expected = json!({ "email": "amani@example.com", "role": "STAFF", "emailVerified": true });
-    assert_eq!(created.data_at("/staffCreate/customer"), &expected);
+    let account = created.data_at("/staffCreate/account");
+    let expected = (&json!("amani@example.com"), &json!("STAFF"), &json!(true));
+    assert_eq!((&account["email"], &account["staff"]["role"], &account["emailVerified"]), expected);
+    let permissions = account["staff"]["permissions"].as_array().expect("a list");
+    assert!(permissions.contains(&json!("ORDER_WRITE")) && !permissions.contains(&json!("STAFF_WRITE")));
     let repeated = create(json!({ "email": "AMANI@example.com", "role": "STAFF" })).await;
     assert_eq!(repeated.user_errors("staffCreate"), [("ALREADY_EXISTS".into(), "input.email".into())]);
 }
 
 async fn customer_create_by_staff_emails_a_token_to_set_a_password(backend: Backend) {
     const CREATE_CUSTOMER: &str = "mutation($input: CustomerCreateInput!) { customerCreate(input: $input) {
-        customer { email firstName role emailVerified language } userErrors { code field } } }";
+        customer { email firstName externalId language account { emailVerified staff { role } } } userErrors { code field } } }";
     let app = TestApp::start(backend).await;
     let (admin, customer) = (app.login(Role::Admin).await, app.login(Role::Customer).await);
     let create =
@@ -130,8 +134,8 @@ async fn customer_create_by_staff_emails_a_token_to_set_a_password(backend: Back
     let input = json!({ "email": "amani@example.com", "firstName": "Amani", "language": "sw" });
     assert_eq!(create(&customer, input.clone()).await.error_code(), "FORBIDDEN");
     let created = create(&admin, input.clone()).await;
-    let expected = json!({ "email": "amani@example.com", "firstName": "Amani", "role": "CUSTOMER",
-        "emailVerified": false, "language": "sw" });
+    let expected = json!({ "email": "amani@example.com", "firstName": "Amani", "externalId": null, "language": "sw",
+        "account": { "emailVerified": false, "staff": null } });
     assert_eq!(created.data_at("/customerCreate/customer"), &expected);
     let repeated = create(&admin, input).await;
     assert_eq!(repeated.user_errors("customerCreate"), [("ALREADY_EXISTS".into(), "input.email".into())]);

@@ -239,6 +239,14 @@ impl Error {
         matches!(cause.and_then(DbErr::sql_err), Some(SqlErr::UniqueConstraintViolation(_)))
     }
 
+    /// Returns whether the database reported a unique violation of a column, which the constraint is named after.
+    #[must_use]
+    pub fn is_unique_violation_of(&self, column: &str) -> bool {
+        let Self::Internal(internal) = self else { return false };
+        let cause = internal.cause.downcast_ref::<DbErr>().and_then(DbErr::sql_err);
+        matches!(cause, Some(SqlErr::UniqueConstraintViolation(message)) if message.contains(column))
+    }
+
     /// Returns whether the database aborted the transaction because of a deadlock or serialization failure.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {

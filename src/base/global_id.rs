@@ -31,7 +31,9 @@ pub enum NodeType {
     Payment,
     /// A refund of a payment.
     Refund,
-    /// A customer or staff account.
+    /// An account: whoever logs in.
+    Account,
+    /// The customer side of an account; it has the key of the account.
     Customer,
     /// A customer's address.
     Address,
@@ -52,7 +54,7 @@ pub enum NodeType {
 }
 
 impl NodeType {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -65,6 +67,7 @@ impl NodeType {
         Self::Fulfillment,
         Self::Payment,
         Self::Refund,
+        Self::Account,
         Self::Customer,
         Self::Address,
         Self::Session,
@@ -98,6 +101,7 @@ impl NodeType {
             Self::Fulfillment => "Fulfillment",
             Self::Payment => "Payment",
             Self::Refund => "Refund",
+            Self::Account => "Account",
             Self::Customer => "Customer",
             Self::Address => "Address",
             Self::Session => "Session",

@@ -63,7 +63,7 @@ pub async fn create_address(
             return Err(Error::user(PublicErrorCode::IllegalTransition, "", message));
         }
         let postal_address = PostalAddress::default().apply_patch(patch, "input", shop_country)?;
-        let (entity, after) = ((NodeType::Customer, owner_id), Some(postal_address.to_json()));
+        let (entity, after) = ((NodeType::Account, owner_id), Some(postal_address.to_json()));
         let row = address::ActiveModel {
             account_id: Set(owner_id),
             is_default_shipping: Set(false),
@@ -99,7 +99,7 @@ pub async fn update_address(
         let row = lock_address(tx, target).await?;
         let before = PostalAddress::from(row.clone());
         let after = before.clone().apply_patch(patch, "input", shop_country)?;
-        let entity = (NodeType::Customer, row.account_id);
+        let entity = (NodeType::Account, row.account_id);
         let Some(record) = AuditRecord::updated("address.update", entity, &before.to_json(), &after.to_json()) else {
             return Ok(row);
         };
@@ -123,7 +123,7 @@ pub async fn update_address(
 pub async fn delete_address(db: &Db, target: AddressTarget) -> Result<i64> {
     db.write(async |tx| {
         let row = lock_address(tx, target).await?;
-        let (entity, before) = ((NodeType::Customer, row.account_id), Some(PostalAddress::from(row.clone()).to_json()));
+        let (entity, before) = ((NodeType::Account, row.account_id), Some(PostalAddress::from(row.clone()).to_json()));
         record_address_change(tx, &row, AuditRecord { action: "address.delete", entity, before, after: None }).await?;
         let address_id = row.id;
         row.delete(tx).await?;
@@ -181,7 +181,7 @@ async fn assign_defaults(tx: &Tx, mut row: address::Model, requested: AddressDef
     row.updated_at = tx.now();
     let row = row.into_active_model().reset_all().update(tx).await?;
     let after = json!({ "defaultShipping": row.is_default_shipping, "defaultBilling": row.is_default_billing });
-    let entity = (NodeType::Customer, row.account_id);
+    let entity = (NodeType::Account, row.account_id);
     let record = AuditRecord { action: "address.set_default", entity, before: None, after: Some(after) };
     record_address_change(tx, &row, record).await?;
     Ok(row)

@@ -29,6 +29,8 @@ pub struct CustomerListFilter {
     pub search: Option<String>,
     /// Role of the account.
     pub role: Option<Role>,
+    /// Id of the customer in another system.
+    pub external_id: Option<String>,
     /// Creation time: from (inclusive), to (exclusive).
     pub created: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     /// Whether the email address is verified.
@@ -58,9 +60,12 @@ impl CustomerListFilter {
     /// # Errors
     /// Returns `BadUserInput` if the search text is too long or a time is out of range.
     pub fn resolve(self, country: Country) -> Result<ResolvedCustomerFilter> {
-        let is_too_long = |search: &String| search.chars().count() > MAX_SEARCH_CHARS;
+        let is_too_long = |text: &String| text.chars().count() > MAX_SEARCH_CHARS;
         if self.search.as_ref().is_some_and(is_too_long) {
             return Err(Error::bad_input("filter.search", format!("at most {MAX_SEARCH_CHARS} characters")));
+        }
+        if self.external_id.as_ref().is_some_and(is_too_long) {
+            return Err(Error::bad_input("filter.externalId", format!("at most {MAX_SEARCH_CHARS} characters")));
         }
         for (name, time) in [("from", self.created.0), ("to", self.created.1)] {
             if time.is_some_and(|time| !is_storable_time(&time)) {
@@ -79,10 +84,14 @@ impl CustomerListFilter {
 
 impl ResolvedCustomerFilter {
     fn push_conditions(&self, sql: &mut SqlBuilder) {
-        let CustomerListFilter { search: _, role, created: (from, to), email_verified, disabled } = &self.filter;
+        let CustomerListFilter { search: _, role, external_id, created: (from, to), email_verified, disabled } =
+            &self.filter;
         sql.push(" FROM account WHERE deleted_at IS NULL");
         if let Some(role) = role {
             sql.push(" AND role = ").bind(role.name());
+        }
+        if let Some(external_id) = external_id {
+            sql.push(" AND external_id = ").bind(external_id.as_str());
         }
         if let Some(from) = from {
             sql.push(" AND created_at >= ").bind(*from);

@@ -1,4 +1,4 @@
-//! Customer and staff accounts.
+//! Customers: who buys.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
 pub mod address;
@@ -13,10 +13,7 @@ use self::address::Address;
 use super::{
     cart::Cart,
     context::{RequestContext, request_context},
-    identity::{
-        role::AccountRole,
-        session::{Session, list_sessions},
-    },
+    identity::account::Account,
     loader::{AddressesOf, CustomerKey, PreferencesOf},
     notification::preference::{self, NotificationPreference},
     order::queries::OrderConnection,
@@ -32,7 +29,7 @@ use crate::{
 #[derive(Debug, Default, MergedObject)]
 pub struct CustomerMutations(mutations::CustomerMutation, address::AddressMutation);
 
-/// Customer or staff account. Visible to the account itself and to staff.
+/// Customer: the buying side of an account. Visible to the account itself and to staff.
 #[derive(Debug, Clone)]
 pub struct Customer(account::Model);
 
@@ -61,7 +58,7 @@ impl Customer {
     }
 }
 
-/// Customer or staff account. Visible to the account itself and to staff.
+/// Customer: the buying side of an account. Visible to the account itself and to staff.
 #[Object]
 impl Customer {
     /// Global ID.
@@ -69,14 +66,9 @@ impl Customer {
         GlobalId::new(NodeType::Customer, self.0.id).encode().into()
     }
 
-    /// Email address, also the login name; null if an OpenID Connect provider supplied none.
+    /// Email address of the account; null if an OpenID Connect provider supplied none.
     async fn email(&self) -> Option<&str> {
         self.0.email.as_deref()
-    }
-
-    /// Whether the email address is verified.
-    async fn email_verified(&self) -> bool {
-        self.0.email_verified_at.is_some()
     }
 
     /// First name; may be empty.
@@ -108,14 +100,15 @@ impl Customer {
         Ok(preferences)
     }
 
-    /// Role of the account.
-    async fn role(&self) -> AccountRole {
-        self.0.role.into()
+    /// ID of the customer in another system; null if there is none or the caller may not read customers.
+    async fn external_id(&self, ctx: &Context<'_>) -> Option<&str> {
+        let is_staff = request_context(ctx).caller.permissions().has(Permission::CustomerRead);
+        self.0.external_id.as_deref().filter(|_| is_staff)
     }
 
-    /// Whether the account is blocked from logging in.
-    async fn disabled(&self) -> bool {
-        self.0.disabled_at.is_some()
+    /// Account that the customer logs in with.
+    async fn account(&self) -> Account {
+        self.0.clone().into()
     }
 
     /// Creation time.
@@ -131,17 +124,6 @@ impl Customer {
     /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
     async fn version(&self) -> i32 {
         self.0.version
-    }
-
-    /// Active sessions, last used first; null unless the caller is the account itself.
-    async fn sessions(&self, ctx: &Context<'_>) -> Result<Option<Vec<Session>>> {
-        let context = request_context(ctx);
-        match context.caller {
-            Caller::User { account_id, .. } if account_id == self.0.id => {
-                list_sessions(context, account_id).await.map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// Saved addresses, oldest first; at most 100.

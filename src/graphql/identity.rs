@@ -1,5 +1,6 @@
 //! Accounts: sessions, passwords, OpenID Connect, staff and API keys.
 
+pub mod account;
 pub mod role;
 pub mod session;
 pub mod password;
@@ -11,11 +12,12 @@ use async_graphql::MergedObject;
 
 /// Identity queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct IdentityQuery(api_key::ApiKeyQuery);
+pub struct IdentityQuery(account::AccountQuery, api_key::ApiKeyQuery);
 
 /// Identity mutations.
 #[derive(Debug, Default, MergedObject)]
 pub struct IdentityMutation(
+    account::AccountMutation,
     session::SessionMutation,
     password::PasswordMutation,
     oidc_login::LoginMutation,

@@ -6,6 +6,7 @@ use super::{
     catalog::{category::Category, product::Product, variant::Variant},
     context::request_context,
     customer::{Customer, address::Address},
+    identity::account::Account,
     loader::{ProductKey, VariantKey},
     order::Order,
 };
@@ -21,7 +22,9 @@ pub enum Node {
     Product(Product),
     /// Product variant.
     Variant(Variant),
-    /// Customer or staff account; visible to the account itself and to staff.
+    /// Account; visible to itself and to staff.
+    Account(Account),
+    /// Customer; visible to its account and to staff.
     Customer(Customer),
     /// Order; visible to its buyer and to staff.
     Order(Order),
@@ -71,6 +74,7 @@ async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
             let rows = context.load(VariantKey(id.key)).await?;
             rows.and_then(|rows| rows.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
+        NodeType::Account => Account::find(context, id.key).await?.map(Node::Account),
         NodeType::Customer => Customer::find(context, id.key).await?.map(Node::Customer),
         NodeType::Address => Address::find(context, id.key).await?.map(Node::Address),
         NodeType::Order => Order::find(context, id.key).await?.map(Node::Order),

@@ -18,6 +18,8 @@ use crate::{
 
 /// Maximum length of a first or last name in characters.
 pub const MAX_NAME_CHARS: usize = 100;
+/// Maximum length of an external id in characters.
+pub const MAX_EXTERNAL_ID_CHARS: usize = 255;
 /// Maximum length of an email address in bytes.
 const MAX_EMAIL_BYTES: usize = 254;
 
@@ -38,6 +40,8 @@ pub struct NewAccount {
     pub last_name: String,
     /// Language of notifications; `None` for the default language.
     pub language: Option<LanguageCode>,
+    /// Id of the customer in another system.
+    pub external_id: Option<String>,
 }
 
 /// Raw input for a new account.
@@ -140,7 +144,7 @@ impl NormalizedNames {
 /// # Errors
 /// Returns `AlreadyExists` if the email address is taken.
 pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> {
-    let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language } = new;
+    let NewAccount { email, email_verified, password_hash, role, first_name, last_name, language, external_id } = new;
     let normalized_names = NormalizedNames::new(&first_name, &last_name);
     let row = account::ActiveModel {
         name_normalized: Set(normalized_names.full_name),
@@ -151,6 +155,7 @@ pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> 
         password_hash: Set(password_hash),
         role: Set(role),
         language: Set(language),
+        external_id: Set(external_id),
         first_name: Set(first_name),
         last_name: Set(last_name),
         version: Set(1),
@@ -158,15 +163,15 @@ pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> 
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    let created = row
-        .insert(tx)
-        .await
-        .map_err(Error::from)
-        .map_err(|error| if error.is_unique_violation() { email_taken_error() } else { error })?;
+    let created = row.insert(tx).await.map_err(Error::from).map_err(|error| match error {
+        error if error.is_unique_violation_of("external_id") => external_id_taken_error(),
+        error if error.is_unique_violation() => email_taken_error(),
+        error => error,
+    })?;
     let after = json!({ "role": role.name(), "email": created.email });
     tx.record_audit(&[AuditRecord {
         action: "account.create",
-        entity: (NodeType::Customer, created.id),
+        entity: (NodeType::Account, created.id),
         before: None,
         after: Some(after),
     }])
@@ -175,6 +180,12 @@ pub async fn create_account(tx: &Tx, new: NewAccount) -> Result<account::Model> 
         tx.emit_event(CustomerRegistered { customer: created.id }).await?;
     }
     Ok(created)
+}
+
+/// Returns the error for an external id that another account has.
+#[must_use]
+pub fn external_id_taken_error() -> Error {
+    Error::user(PublicErrorCode::AlreadyExists, "input.externalId", "another customer has this external id")
 }
 
 /// Returns the error for an email address that is taken.
@@ -257,7 +268,7 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
     let (before, after) = (json!({ "email": before }), json!({ "email": row.email }));
-    let entity = (NodeType::Customer, account_id);
+    let entity = (NodeType::Account, account_id);
     tx.record_audit(&[AuditRecord {
         action: "account.change_email",
         entity,
@@ -270,6 +281,6 @@ pub async fn change_email(tx: &Tx, account: account::Model, email: &str) -> Resu
 
 /// Records an action of an account in the audit log, without values.
 pub async fn record_account_action(tx: &Tx, account_id: i64, action: &'static str) -> Result<()> {
-    let entity = (NodeType::Customer, account_id);
+    let entity = (NodeType::Account, account_id);
     tx.record_audit(&[AuditRecord { action, entity, before: None, after: None }]).await
 }

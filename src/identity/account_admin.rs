@@ -111,7 +111,7 @@ async fn write_account_disabled(tx: &Tx, target: &AccountTarget, disabled: bool)
     let (before, after) = (json!({ "disabled": !disabled }), json!({ "disabled": disabled }));
     tx.record_audit(&[AuditRecord {
         action,
-        entity: (NodeType::Customer, account_id),
+        entity: (NodeType::Account, account_id),
         before: Some(before),
         after: Some(after),
     }])
@@ -171,7 +171,7 @@ async fn write_account_role(tx: &Tx, target: &AccountTarget, role: Role) -> Resu
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
     let (before, after) = (json!({ "role": old_role.name() }), json!({ "role": role.name() }));
-    let entity = (NodeType::Customer, account_id);
+    let entity = (NodeType::Account, account_id);
     tx.record_audit(&[AuditRecord { action: "staff.role", entity, before: Some(before), after: Some(after) }]).await?;
     tx.emit_event(CustomerUpdated { customer: account_id }).await?;
     Ok(row)

@@ -147,7 +147,7 @@ async fn link_account(tx: &Tx, identity: &ExternalIdentity) -> Result<row::Model
     };
     link.insert(tx).await?;
     let after = json!({ "issuer": identity.issuer, "subject": identity.subject });
-    let entity = (NodeType::Customer, account.id);
+    let entity = (NodeType::Account, account.id);
     tx.record_audit(&[AuditRecord { action: "account.link", entity, before: None, after: Some(after) }]).await?;
     Ok(account)
 }

@@ -38,6 +38,7 @@ pub mod account {
         pub last_name_normalized: String,
         pub phone: Option<String>,
         pub language: Option<crate::base::LanguageCode>,
+        pub external_id: Option<String>,
         pub version: i32,
         pub disabled_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,

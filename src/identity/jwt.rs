@@ -87,7 +87,7 @@ pub fn sign_access_token(
     let claims = AccessTokenClaims {
         iss: policy.issuer.clone(),
         aud: ACCESS_TOKEN_AUDIENCE.to_owned(),
-        sub: GlobalId::new(NodeType::Customer, account_id).encode(),
+        sub: GlobalId::new(NodeType::Account, account_id).encode(),
         sid: GlobalId::new(NodeType::Session, session_id).encode(),
         role: role.name().to_owned(),
         iat: now.timestamp(),
@@ -143,6 +143,6 @@ pub fn verify_access_token(
     let role =
         Role::from_name(&claims.role).ok_or_else(|| TokenError::new(format!("there is no role {:?}", claims.role)))?;
     let (account_id, session_id) =
-        (decode_id(&claims.sub, NodeType::Customer)?, decode_id(&claims.sid, NodeType::Session)?);
+        (decode_id(&claims.sub, NodeType::Account)?, decode_id(&claims.sid, NodeType::Session)?);
     Ok(VerifiedClaims { caller: Caller::User { account_id, role, session_id: Some(session_id) }, expires_at })
 }

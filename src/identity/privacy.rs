@@ -38,6 +38,7 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
         *name = Set(String::new());
     }
     row.language = Set(None);
+    row.external_id = Set(None);
     row.version = Set(version);
     row.updated_at = Set(tx.now());
     row.deleted_at = Set(Some(tx.now()));
@@ -122,9 +123,10 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
 
 fn export_profile(row: &account::Model) -> Value {
     json!({
-        "id": GlobalId::new(NodeType::Customer, row.id).encode(),
+        "id": GlobalId::new(NodeType::Account, row.id).encode(),
         "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password_hash.is_some(),
         "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
+        "externalId": row.external_id,
         "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
     })
 }

@@ -10,7 +10,7 @@ use super::{
     session::{self, SessionTokens},
 };
 use crate::{
-    base::{Error, LanguageCode, Result},
+    base::{Error, LanguageCode, Result, Validator},
     infra::throttle::ThrottleSubject,
 };
 
@@ -64,6 +64,8 @@ pub struct NewCustomer {
     pub last_name: String,
     /// Language of notifications; `None` for the default language.
     pub language: Option<LanguageCode>,
+    /// Id of the customer in another system.
+    pub external_id: Option<String>,
 }
 
 /// Creates a customer account without a password and, with local accounts, requests the email for setting one.
@@ -71,9 +73,15 @@ pub struct NewCustomer {
 /// # Errors
 /// Returns all invalid fields together, or `AlreadyExists` if the email address is taken.
 pub async fn create_customer(context: &IdentityContext<'_>, customer: NewCustomer) -> Result<account_row::Model> {
-    let NewCustomer { email, first_name, last_name, language } = customer;
+    let NewCustomer { email, first_name, last_name, language, external_id } = customer;
     let input = AccountInput { email: &email, first_name: &first_name, last_name: &last_name, password: None };
-    let new_account = NewAccount { language, ..input.validate()? };
+    let validated = input.validate()?;
+    let mut validator = Validator::default();
+    let external_id =
+        external_id.map(|text| validator.at("input").text("externalId", &text, account::MAX_EXTERNAL_ID_CHARS));
+    validator.finish()?;
+    let external_id = external_id.filter(|text| !text.is_empty());
+    let new_account = NewAccount { language, external_id, ..validated };
     let created = context.db.write(async |tx| {
         let account = account::create_account(tx, new_account).await?;
         if context.config.local_accounts {

@@ -256,7 +256,7 @@ pub async fn revoke_sessions(tx: &Tx, account_id: i64, session_id: Option<i64>) 
         let after = serde_json::json!({ "sessions": revoked_count });
         tx.record_audit(&[AuditRecord {
             action: "session.revoke",
-            entity: (NodeType::Customer, account_id),
+            entity: (NodeType::Account, account_id),
             before: None,
             after: Some(after),
         }])

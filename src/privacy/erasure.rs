@@ -38,7 +38,7 @@ async fn erase_account(tx: &Tx, target: &AccountTarget) -> Result<i64> {
     customer::privacy::erase_account(tx, account_id).await?;
     notification::privacy::erase_account(tx, account_id).await?;
     identity::privacy::erase_account(tx, account).await?;
-    let entity = (NodeType::Customer, account_id);
+    let entity = (NodeType::Account, account_id);
     audit_log::erase_audit_values(tx, entity).await?;
     tx.record_audit(&[AuditRecord { action: "customer.delete", entity, before: None, after: None }]).await?;
     tx.emit_event(CustomerDeleted { customer: account_id }).await?;

@@ -36,7 +36,7 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
     let export = AccountExport {
         account: identity::privacy::export_account(db, account_id).await?,
         addresses: customer::privacy::export_account(db, account_id).await?,
-        changes: audit_log::export_changes(db, (NodeType::Customer, account_id)).await?,
+        changes: audit_log::export_changes(db, (NodeType::Account, account_id)).await?,
         notifications: notification::privacy::export_account(db, account_id).await?,
         deeds: audit_log::export_actions(db, account_id).await?,
         carts: cart::privacy::export_account(db, account_id).await?,

@@ -14,6 +14,8 @@ CREATE TABLE account (
     last_name_normalized TEXT NOT NULL DEFAULT '' CHECK (deleted_at IS NULL OR last_name_normalized = ''),
     phone TEXT CHECK (length(phone) BETWEEN 4 AND 16),
     language TEXT CHECK (language IN ('en', 'sw')),
+    -- The id of the customer in another system.
+    external_id TEXT UNIQUE CHECK (length(external_id) BETWEEN 1 AND 255),
     version INTEGER NOT NULL,
     disabled_at TIMESTAMP,
     created_at TIMESTAMP NOT NULL,
@@ -22,7 +24,8 @@ CREATE TABLE account (
     CHECK ((email IS NULL) = (email_normalized IS NULL)),
     -- A deleted account retains no personal data.
     CHECK (deleted_at IS NULL
-        OR (email IS NULL AND password_hash IS NULL AND phone IS NULL AND first_name = '' AND last_name = ''))
+        OR (email IS NULL AND password_hash IS NULL AND phone IS NULL AND external_id IS NULL
+            AND first_name = '' AND last_name = ''))
 );
 CREATE INDEX account_role_created_at_idx ON account (role, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX account_created_at_idx ON account (created_at, id) WHERE deleted_at IS NULL;

@@ -75,7 +75,7 @@ impl AuditEntry {
 
     /// ID of the account or API key; null for system and anonymous changes.
     async fn actor_id(&self) -> Option<ID> {
-        let kind = if self.0.actor_kind == infra::ActorKind::ApiKey { NodeType::ApiKey } else { NodeType::Customer };
+        let kind = if self.0.actor_kind == infra::ActorKind::ApiKey { NodeType::ApiKey } else { NodeType::Account };
         self.0.actor_id.map(|actor_key| GlobalId::new(kind, actor_key).encode().into())
     }
 
@@ -160,7 +160,7 @@ impl AuditFilter {
         let Self { actor_id, action, entity_id, created_at } = self;
         let (since, until) = created_at.unwrap_or_default().into_range();
         let parse_actor = |id: ID| match GlobalId::decode(&id, "filter.actorId")? {
-            GlobalId { node_type: NodeType::Customer, key: actor_key } => Ok(Actor::Account(actor_key)),
+            GlobalId { node_type: NodeType::Account, key: actor_key } => Ok(Actor::Account(actor_key)),
             GlobalId { node_type: NodeType::ApiKey, key: actor_key } => Ok(Actor::ApiKey(actor_key)),
             _ => Err(Error::bad_input("filter.actorId", "this must be the id of an account or of an API key")),
         };

@@ -7,13 +7,13 @@ use crate::{
     base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     customer::profile::{self, ProfilePatch},
     graphql::{
-        context::{RequestContext, request_context},
+        context::request_context,
         guard::{RequireLogin, RequirePermission},
         input::{build_account_target, resolve_customer_id},
         payload::payload,
     },
     identity::{
-        Permission, account_admin,
+        Permission,
         registration::{self, NewCustomer},
     },
     privacy,
@@ -30,13 +30,20 @@ pub struct CustomerUpdateInput {
     phone: MaybeUndefined<String>,
     /// Language of notifications; null for the shop's default.
     language: MaybeUndefined<LanguageCode>,
+    /// ID of the customer in another system, unique, at most 255 characters; set by staff only.
+    external_id: MaybeUndefined<String>,
 }
 
 impl From<CustomerUpdateInput> for ProfilePatch {
     fn from(input: CustomerUpdateInput) -> Self {
-        let CustomerUpdateInput { first_name, last_name, phone, language } = input;
-        let language = language.map_value(Into::into).into();
-        Self { first_name: first_name.into(), last_name: last_name.into(), phone: phone.into(), language }
+        let CustomerUpdateInput { first_name, last_name, phone, language, external_id } = input;
+        Self {
+            first_name: first_name.into(),
+            last_name: last_name.into(),
+            phone: phone.into(),
+            language: language.into(),
+            external_id: external_id.into(),
+        }
     }
 }
 
@@ -53,6 +60,8 @@ pub struct CustomerCreateInput {
     last_name: String,
     /// Language of notifications; defaults to the shop's language.
     language: Option<LanguageCode>,
+    /// ID of the customer in another system, unique, at most 255 characters.
+    external_id: Option<String>,
 }
 
 payload!(
@@ -85,8 +94,8 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Customer account to create.")] input: CustomerCreateInput,
     ) -> Result<Option<CustomerPayload>> {
-        let CustomerCreateInput { email, first_name, last_name, language } = input;
-        let customer = NewCustomer { email, first_name, last_name, language };
+        let CustomerCreateInput { email, first_name, last_name, language, external_id } = input;
+        let customer = NewCustomer { email, first_name, last_name, language, external_id };
         CustomerPayload::from_result(registration::create_customer(&request_context(ctx).identity(), customer).await)
     }
 
@@ -110,26 +119,6 @@ impl CustomerMutation {
         CustomerPayload::from_result(updated.await)
     }
 
-    /// Blocks a customer from logging in and revokes their sessions.
-    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
-    async fn customer_disable(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "ID of the customer.")] id: ID,
-    ) -> Result<Option<CustomerPayload>> {
-        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, true).await)
-    }
-
-    /// Lifts the login block of a customer.
-    #[graphql(guard = "RequirePermission(Permission::CustomerWrite)")]
-    async fn customer_enable(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "ID of the customer.")] id: ID,
-    ) -> Result<Option<CustomerPayload>> {
-        CustomerPayload::from_result(set_customer_disabled(request_context(ctx), &id, false).await)
-    }
-
     /// Erases the personal data of the caller or, for staff, of a customer: names, email, phone number, addresses,
     /// sessions and history. Orders are kept anonymized for accounting; open orders are anonymized once they are
     /// finished.
@@ -149,10 +138,4 @@ impl CustomerMutation {
             deleted.await.map(|account_id| GlobalId::new(NodeType::Customer, account_id).encode()),
         )
     }
-}
-
-async fn set_customer_disabled(context: &RequestContext, id: &ID, disabled: bool) -> Result<Customer> {
-    let target = build_account_target(context, GlobalId::decode_as(id, NodeType::Customer, "id")?, None);
-    let access_tokens = Some(&context.app_state.access_token_service);
-    Ok(account_admin::set_account_disabled(&context.db, access_tokens, target, disabled).await?.into())
 }

@@ -7,19 +7,14 @@ use serde_json::Value;
 use super::Customer;
 use crate::{
     base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
-    customer::{
-        OwnerScope,
-        queries::{self, CustomerListFilter, ResolvedCustomerFilter},
-    },
+    customer::queries::{self, CustomerListFilter, ResolvedCustomerFilter},
     graphql::{
         context::request_context,
         guard::{RequireLogin, RequirePermission},
-        identity::role::AccountRole,
-        loader::CustomerKey,
         pagination::{compute_connection_cost, connection, edge, paged_list},
         scalars::DateTimeRangeInput,
     },
-    identity::{Caller, Permission, entity::account},
+    identity::{Permission, Role, entity::account},
     privacy,
 };
 
@@ -29,8 +24,8 @@ pub struct CustomerFilter {
     /// Prefix of the first name, last name, email address or phone number. Case and accents are ignored; a phone number
     /// may be in the national format of the shop's country. At most 200 characters.
     search: Option<String>,
-    /// Role of the account.
-    role: Option<AccountRole>,
+    /// Exact ID of the customer in another system.
+    external_id: Option<String>,
     /// Creation time range.
     created_at: Option<DateTimeRangeInput>,
     /// Whether the email address is verified.
@@ -43,11 +38,12 @@ impl CustomerFilter {
     /// Converts the input to the domain's filter.
     #[must_use]
     pub fn into_customer_filter(self) -> CustomerListFilter {
-        let Self { search, role, created_at, verified, disabled } = self;
+        let Self { search, external_id, created_at, verified, disabled } = self;
         let created_range = created_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
         CustomerListFilter {
             search,
-            role: role.map(Into::into),
+            role: Some(Role::Customer),
+            external_id,
             created: created_range,
             email_verified: verified,
             disabled,
@@ -84,14 +80,6 @@ pub struct CustomerQuery;
 
 #[Object]
 impl CustomerQuery {
-    /// The authenticated customer or staff account; null for anonymous and API-key requests.
-    async fn me(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
-        let context = request_context(ctx);
-        let Caller::User { account_id, .. } = context.caller else { return Ok(None) };
-        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
-        Ok(context.load(key).await?.map(Customer::from))
-    }
-
     /// All stored personal data of the caller, as one JSON document.
     #[graphql(guard = "RequireLogin", complexity = "5_000")]
     async fn customer_export(&self, ctx: &Context<'_>) -> Result<Option<Json<Value>>> {
@@ -110,7 +98,7 @@ impl CustomerQuery {
         Customer::find(request_context(ctx), GlobalId::decode_as(&id, NodeType::Customer, "id")?).await
     }
 
-    /// Customer and staff accounts, newest first, for staff.
+    /// Customers, newest first, for staff; not the customer sides of staff accounts.
     #[graphql(
         guard = "RequirePermission(Permission::CustomerRead)",
         complexity = "compute_connection_cost(first, last, child_complexity)"

@@ -3,10 +3,10 @@
 use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Utc};
 
-use super::role;
+use super::{account::Account, role};
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    graphql::{context::request_context, customer::Customer, guard::RequirePermission, payload::payload},
+    graphql::{context::request_context, guard::RequirePermission, payload::payload},
     identity::{
         Permission, Permissions,
         api_key::{self, CreatedApiKey, NewApiKey},
@@ -63,9 +63,9 @@ impl ApiKey {
     }
 
     /// Account that created the key; null if an API key created it or the caller may not see the account.
-    async fn created_by(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+    async fn created_by(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
         match self.row.created_by {
-            Some(account_id) => Customer::find(request_context(ctx), account_id).await,
+            Some(account_id) => Account::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
     }

@@ -4,16 +4,14 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 
+use super::account::Account;
 use crate::{
     base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     cart,
-    customer::OwnerScope,
     graphql::{
         cart::{CART_COST, Cart},
         context::{RequestContext, request_context},
-        customer::Customer,
         guard::{Public, RequireLogin},
-        loader::CustomerKey,
         payload::{UserError, payload, split_user_errors},
     },
     identity::{
@@ -93,12 +91,11 @@ impl SessionPayload {
         self.tokens.as_ref()
     }
 
-    /// Account of the session; null if the request was rejected. Its fields `cart`, `orders` and `sessions` need a
+    /// Account of the session; null if the request was rejected. Its sessions and its customer's cart and orders need a
     /// request with the new access token.
-    async fn customer(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+    async fn account(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
         let Some(TokenOwner { account_id, .. }) = self.owner else { return Ok(None) };
-        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
-        Ok(request_context(ctx).load(key).await?.map(Customer::from))
+        Account::find_own(request_context(ctx), account_id).await
     }
 
     /// Open cart of the account, after the merge of the guest cart; null if there is none or the request was rejected.

@@ -2,13 +2,10 @@
 
 use async_graphql::{Context, ID, InputObject, Object};
 
-use super::role::AccountRole;
+use super::{account::AccountPayload, role::AccountRole};
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
-    graphql::{
-        context::request_context, customer::mutations::CustomerPayload, guard::RequirePermission,
-        input::build_account_target,
-    },
+    graphql::{context::request_context, guard::RequirePermission, input::build_account_target},
     identity::{
         Permission, Role,
         account_admin::{self, NewStaffAccount},
@@ -44,7 +41,7 @@ impl StaffMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Staff account to create.")] input: StaffCreateInput,
-    ) -> Result<Option<CustomerPayload>> {
+    ) -> Result<Option<AccountPayload>> {
         let context = request_context(ctx);
         let StaffCreateInput { email, role, first_name, last_name, password } = input;
         let new_account =
@@ -56,7 +53,7 @@ impl StaffMutation {
             }
             account_admin::create_staff_account(&context.db, hash_pool, Some(context.caller), new_account).await
         };
-        CustomerPayload::from_result(created.await)
+        AccountPayload::from_result(created.await)
     }
 
     /// Changes the role of an account and revokes its sessions. The last admin cannot be demoted.
@@ -68,14 +65,14 @@ impl StaffMutation {
         #[graphql(desc = "New role.")] role: AccountRole,
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
-    ) -> Result<Option<CustomerPayload>> {
+    ) -> Result<Option<AccountPayload>> {
         let context = request_context(ctx);
         let updated = async {
             let target =
-                build_account_target(context, GlobalId::decode_as(&id, NodeType::Customer, "id")?, expected_version);
+                build_account_target(context, GlobalId::decode_as(&id, NodeType::Account, "id")?, expected_version);
             let access_tokens = Some(&context.app_state.access_token_service);
             account_admin::set_account_role(&context.db, access_tokens, target, role.into()).await
         };
-        CustomerPayload::from_result(updated.await)
+        AccountPayload::from_result(updated.await)
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::status::OrderStatus;
 use crate::{
     base::{GlobalId, Result, global_id::NodeType},
-    graphql::{context::request_context, customer::Customer, guard::RequirePermission},
+    graphql::{context::request_context, guard::RequirePermission, identity::account::Account},
     identity::Permission,
     infra::ActorKind,
     order::entity::{OrderHistoryRow, order_history::OrderHistoryEventType},
@@ -79,9 +79,9 @@ impl OrderHistoryEntry {
 
     /// Account of the actor; null for other types of actors. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
-    async fn account(&self, ctx: &Context<'_>) -> Result<Option<Customer>> {
+    async fn account(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
         match self.0.actor_id.filter(|_| self.0.actor_kind == ActorKind::Account) {
-            Some(account_id) => Customer::find(request_context(ctx), account_id).await,
+            Some(account_id) => Account::find(request_context(ctx), account_id).await,
             None => Ok(None),
         }
     }
