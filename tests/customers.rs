@@ -23,13 +23,13 @@ integration_tests![
 ];
 
 pub const CREATE_ADDRESS: &str = "mutation($id: ID, $input: AddressCreateInput!) { addressCreate(customerId: $id, input: $input) {
-    address { id version defaultShipping defaultBilling phone countryCode country } userErrors { code field message } } }";
+    address { id version defaultShipping defaultBilling postal { phone countryCode country } } userErrors { code field message } } }";
 pub const UPDATE_CUSTOMER: &str = "mutation($id: ID, $input: CustomerUpdateInput!, $version: Int) {
     customerUpdate(id: $id, input: $input, expectedVersion: $version) {
     customer { firstName lastName phone version } userErrors { code field message } } }";
 const UPDATE_ADDRESS: &str = "mutation($id: ID!, $input: AddressUpdateInput!, $version: Int) {
     addressUpdate(id: $id, input: $input, expectedVersion: $version) {
-    address { company city phone version } userErrors { code field } } }";
+    address { version postal { company city phone } } userErrors { code field } } }";
 const SET_DEFAULT_ADDRESS: &str =
     "mutation($id: ID!, $for: [AddressPurpose!]!) { addressDefaultSet(id: $id, purposes: $for) {
     address { id version } userErrors { code field } } }";
@@ -115,8 +115,8 @@ async fn invalid_profile_and_address_fields_are_all_reported(backend: Backend) {
     berlin_address["countryCode"] = json!("DE");
     berlin_address["phone"] = json!("030 901820");
     let response = app.query_as(&token, CREATE_ADDRESS, json!({ "input": berlin_address })).await;
-    assert_eq!(response.data_at("/addressCreate/address/phone"), "+4930901820");
-    assert_eq!(response.data_at("/addressCreate/address/country"), "Germany");
+    assert_eq!(response.data_at("/addressCreate/address/postal/phone"), "+4930901820");
+    assert_eq!(response.data_at("/addressCreate/address/postal/country"), "Germany");
 }
 
 async fn first_address_becomes_default_shipping_and_billing(backend: Backend) {
@@ -125,7 +125,7 @@ async fn first_address_becomes_default_shipping_and_billing(backend: Backend) {
     let created = app.query_as(&token, CREATE_ADDRESS, json!({ "input": home_address() })).await;
     let address = created.data_at("/addressCreate/address");
     assert_eq!((&address["defaultShipping"], &address["defaultBilling"]), (&json!(true), &json!(true)));
-    assert_eq!((&address["version"], &address["countryCode"]), (&json!(1), &json!("KE")));
+    assert_eq!((&address["version"], &address["postal"]["countryCode"]), (&json!(1), &json!("KE")));
     let second = app.query_as(&token, CREATE_ADDRESS, json!({ "input": home_address() })).await;
     assert_eq!(second.data_at("/addressCreate/address/defaultShipping"), false);
     let id = &address["id"];
@@ -134,7 +134,7 @@ async fn first_address_becomes_default_shipping_and_billing(backend: Backend) {
     };
     let version = address["version"].as_i64().and_then(|version| i32::try_from(version).ok()).expect("a version");
     let changed = update(json!({ "company": "Baobab Ltd", "phone": null }), version).await;
-    let expected = json!({ "company": "Baobab Ltd", "city": "Nairobi", "phone": null, "version": 2 });
+    let expected = json!({ "version": 2, "postal": { "company": "Baobab Ltd", "city": "Nairobi", "phone": null } });
     assert_eq!(changed.data_at("/addressUpdate/address"), &expected);
     assert_eq!(error_codes(&update(json!({ "city": "Kisumu" }), version).await, "addressUpdate"), ["VERSION_CONFLICT"]);
     let rejected = update(json!({ "city": null, "countryCode": null }), 2).await;

@@ -28,6 +28,8 @@ mod locking;
 mod query_plans;
 mod model_based_orders;
 mod order_lifecycle;
+mod locations;
+mod nodes;
 mod order_queries;
 mod order_access;
 mod order_returns;
@@ -123,6 +125,8 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("query_plans", query_plans::test_cases()),
         ("model_based_orders", model_based_orders::test_cases()),
         ("order_lifecycle", order_lifecycle::test_cases()),
+        ("locations", locations::test_cases()),
+        ("nodes", nodes::test_cases()),
         ("order_queries", order_queries::test_cases()),
         ("order_access", order_access::test_cases()),
         ("order_returns", order_returns::test_cases()),

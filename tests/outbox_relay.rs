@@ -174,7 +174,7 @@ async fn permanently_failing_delivery_becomes_a_dead_job(backend: Backend) {
 
 const LIST_JOBS: &str =
     "query($filter: JobFilter, $first: Int, $after: String) { jobs(filter: $filter, first: $first, after: $after) {
-    nodes { id kind queue status subject attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
+    nodes { id kind queue status orderingKey attempts error dueAt } pageInfo { hasNextPage endCursor } } }";
 
 async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
@@ -187,7 +187,7 @@ async fn staff_retry_and_discard_dead_jobs(backend: Backend) {
     let dead = json!({ "filter": { "status": "DEAD" } });
     let list = app.query_as(&admin, LIST_JOBS, dead.clone()).await;
     assert_eq!(list.strings_at("/jobs/nodes", "kind"), ["touchy/Poked", "touchy/Poked"]);
-    assert_eq!(list.strings_at("/jobs/nodes", "subject"), ["thing:7", "thing:7"]);
+    assert_eq!(list.strings_at("/jobs/nodes", "orderingKey"), ["thing:7", "thing:7"]);
     assert_eq!(list.strings_at("/jobs/nodes", "error"), ["there is no such leg", "there is no such leg"]);
     assert_eq!(list.data_at("/jobs/nodes/0/attempts"), 1);
     let ids = list.strings_at("/jobs/nodes", "id");

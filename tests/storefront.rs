@@ -28,7 +28,7 @@ const DOCUMENTS: [(&str, u64); 8] = [
     ("checkout", 7),
     ("home", 6),
     ("order-status", 4),
-    ("place-order", 20),
+    ("place-order", 10),
     ("product-page", 11),
 ];
 

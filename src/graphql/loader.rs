@@ -26,7 +26,7 @@ use crate::{
     customer::{self, OwnerScope, address_row},
     identity::entity::account,
     infra::Db,
-    inventory::{self, StockAvailability, VariantChoice, adjustments, stock_level::StockLevelRow},
+    inventory::{self, StockAvailability, VariantChoice, location, stock_level::StockLevelRow},
     notification::preference::{self, ChannelPreferences},
 };
 
@@ -189,11 +189,11 @@ batch_loader!(
 pub struct LocationsKey;
 
 impl Loader<LocationsKey> for Loaders {
-    type Value = Arc<[adjustments::StockLocation]>;
+    type Value = Arc<[location::StockLocation]>;
     type Error = Error;
 
     async fn load(&self, _: &[LocationsKey]) -> Result<HashMap<LocationsKey, Self::Value>> {
-        Ok(HashMap::from([(LocationsKey, adjustments::list_locations(&self.db).await?.into())]))
+        Ok(HashMap::from([(LocationsKey, location::list_locations(&self.db).await?.into())]))
     }
 }
 

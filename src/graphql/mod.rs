@@ -12,6 +12,7 @@ pub mod cost;
 pub mod pagination;
 pub mod execution;
 pub mod loader;
+pub mod row_loader;
 pub mod load_batching;
 pub mod batched;
 pub mod node;

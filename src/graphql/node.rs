@@ -1,16 +1,38 @@
 //! Global object identification (`node`, `nodes`).
 
 use async_graphql::{Context, ID, Interface, Object};
+use sea_orm::EntityTrait;
 
 use super::{
+    admin::{
+        audit_log::AuditEntry,
+        jobs::{Job, JobKey},
+    },
     catalog::{category::Category, product::Product, variant::Variant},
-    context::request_context,
+    context::{RequestContext, request_context},
     customer::{Customer, address::Address},
-    identity::account::Account,
+    identity::{account::Account, api_key::ApiKey},
+    inventory::stock::Location,
     loader::{ProductKey, VariantKey},
-    order::Order,
+    notification::log::NotificationObject,
+    order::{
+        Order,
+        line::{Fulfillment, OrderLine},
+        payments::{OrderPayment, Refund},
+    },
+    pricing::{shipping::ShippingMethod, tax::TaxRate},
+    row_loader::RowKey,
 };
-use crate::base::{Error, GlobalId, Result, global_id::NodeType, pagination};
+use crate::{
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    identity::{Permission, entity::api_key},
+    infra::entity::audit_log,
+    inventory::entity::location,
+    notification::notification,
+    order::entity::{fulfillment, order_line},
+    payment::entity::{payment, refund},
+    pricing::{shipping_method, tax_rate},
+};
 
 /// Object with a global ID.
 #[derive(Debug, Interface)]
@@ -30,6 +52,28 @@ pub enum Node {
     Order(Order),
     /// Saved address; visible to its owner and to staff.
     Address(Address),
+    /// Line of a visible order.
+    OrderLine(OrderLine),
+    /// Fulfillment of a visible order.
+    Fulfillment(Fulfillment),
+    /// Payment of a visible order.
+    Payment(OrderPayment),
+    /// Refund of a visible order.
+    Refund(Refund),
+    /// Stock location; visible to staff.
+    Location(Location),
+    /// Shipping method; visible to staff.
+    ShippingMethod(ShippingMethod),
+    /// Tax rate; visible to staff.
+    TaxRate(TaxRate),
+    /// Notification; visible to staff.
+    Notification(NotificationObject),
+    /// Background job; visible to staff.
+    Job(Job),
+    /// API key; visible to staff.
+    ApiKey(ApiKey),
+    /// Audit log entry; visible to staff.
+    AuditEntry(AuditEntry),
 }
 
 /// Node queries.
@@ -62,23 +106,98 @@ impl NodeQuery {
     }
 }
 
-async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
+/// Returns the object of a global ID if it exists and the caller may see it. Objects of one type are loaded together.
+pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     let context = request_context(ctx);
-    Ok(match id.node_type {
-        NodeType::Category => Category::find(&context.category_tree(), id.key).map(Node::Category),
+    let GlobalId { node_type, key } = id;
+    Ok(match node_type {
+        NodeType::Category => Category::find(&context.category_tree(), key).map(Node::Category),
         NodeType::Product => {
-            let rows = context.load(ProductKey(id.key)).await?;
+            let rows = context.load(ProductKey(key)).await?;
             rows.and_then(|rows| rows.first().cloned()).map(|row| Node::Product(Product::from(row)))
         }
         NodeType::Variant => {
-            let rows = context.load(VariantKey(id.key)).await?;
+            let rows = context.load(VariantKey(key)).await?;
             rows.and_then(|rows| rows.first().cloned()).map(|row| Node::Variant(Variant::from(row)))
         }
-        NodeType::Account => Account::find(context, id.key).await?.map(Node::Account),
-        NodeType::Customer => Customer::find(context, id.key).await?.map(Node::Customer),
-        NodeType::Address => Address::find(context, id.key).await?.map(Node::Address),
-        NodeType::Order => Order::find(context, id.key).await?.map(Node::Order),
-        // Other types are reached through their parents.
-        _ => None,
+        NodeType::Account => Account::find(context, key).await?.map(Node::Account),
+        NodeType::Customer => Customer::find(context, key).await?.map(Node::Customer),
+        NodeType::Address => Address::find(context, key).await?.map(Node::Address),
+        NodeType::Order => Order::find(context, key).await?.map(Node::Order),
+        NodeType::OrderLine => {
+            let row = find_order_row::<order_line::Entity>(context, key, |row| row.order_id).await?;
+            row.map(|row| Node::OrderLine(OrderLine(row)))
+        }
+        NodeType::Fulfillment => {
+            let row = find_order_row::<fulfillment::Entity>(context, key, |row| row.order_id).await?;
+            row.map(|row| Node::Fulfillment(Fulfillment(row)))
+        }
+        NodeType::Payment => {
+            let row = find_order_row::<payment::Entity>(context, key, |row| row.order_id).await?;
+            row.map(|row| Node::Payment(OrderPayment(row)))
+        }
+        NodeType::Refund => {
+            let row = find_order_row::<refund::Entity>(context, key, |row| row.order_id).await?;
+            row.map(|row| Node::Refund(Refund(row)))
+        }
+        NodeType::Location => find_staff_row::<location::Entity>(context, key, Permission::StockWrite)
+            .await?
+            .map(|row| row.into())
+            .map(Node::Location),
+        NodeType::ShippingMethod => find_staff_row::<shipping_method::Entity>(context, key, Permission::ShopWrite)
+            .await?
+            .map(|row| row.into())
+            .map(Node::ShippingMethod),
+        NodeType::TaxRate => find_staff_row::<tax_rate::Entity>(context, key, Permission::ShopWrite)
+            .await?
+            .map(|row| row.into())
+            .map(Node::TaxRate),
+        NodeType::Notification => find_staff_row::<notification::Entity>(context, key, Permission::NotificationWrite)
+            .await?
+            .map(|row| row.into())
+            .map(Node::Notification),
+        NodeType::ApiKey => find_staff_row::<api_key::Entity>(context, key, Permission::ApiKeyWrite)
+            .await?
+            .map(|row| row.into())
+            .map(Node::ApiKey),
+        NodeType::AuditEntry => find_staff_row::<audit_log::Entity>(context, key, Permission::AuditRead)
+            .await?
+            .map(|row| row.into())
+            .map(Node::AuditEntry),
+        NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
+            context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
+        }
+        // Reached through their parents only.
+        NodeType::Job
+        | NodeType::StockMovement
+        | NodeType::CartLine
+        | NodeType::OrderHistoryEntry
+        | NodeType::Session => None,
     })
+}
+
+/// Returns a row that belongs to an order, if the caller may see the order.
+async fn find_order_row<E>(
+    context: &RequestContext,
+    key: i64,
+    order_id: impl Fn(&E::Model) -> i64,
+) -> Result<Option<E::Model>>
+where
+    E: EntityTrait + 'static,
+    E::Model: Clone + Send + Sync + 'static,
+{
+    let Some(row) = context.load(RowKey::<E>::new(key)).await? else { return Ok(None) };
+    Ok(Order::find(context, order_id(&row)).await?.map(|_| row))
+}
+
+/// Returns a row if the caller has the permission.
+async fn find_staff_row<E>(context: &RequestContext, key: i64, permission: Permission) -> Result<Option<E::Model>>
+where
+    E: EntityTrait + 'static,
+    E::Model: Clone + Send + Sync + 'static,
+{
+    if context.caller.require_permission(permission).is_err() {
+        return Ok(None);
+    }
+    context.load(RowKey::<E>::new(key)).await
 }

@@ -8,7 +8,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use super::entity::audit_log::Model as AuditRow;
-use super::{Actor, Db, Tx, entity::audit_log, keyset::KeysetOrder};
+use super::{
+    Actor, Db, SqlBuilder, Tx,
+    entity::audit_log,
+    keyset::{self, KeysetOrder},
+};
 use crate::base::{
     Result,
     global_id::NodeType,
@@ -88,26 +92,41 @@ const AUDIT_ORDER: KeysetOrder =
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageRequest) -> Result<Page<AuditRow>> {
-    let AuditRowFilter { actor, action, entity, since, until } = filter;
     let mut sql = db.sql();
-    sql.push("SELECT a.* FROM audit_log AS a WHERE true");
-    if let Some(actor) = actor {
-        let (kind, row_id) = actor.to_db_parts();
-        sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(row_id);
-    }
-    if let Some(action) = action {
-        sql.push(" AND a.action = ").bind(action.as_str());
-    }
-    if let Some((kind, row_id)) = entity {
-        sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
-    }
-    if let Some(since) = since {
-        sql.push(" AND a.created_at >= ").bind(*since);
-    }
-    if let Some(until) = until {
-        sql.push(" AND a.created_at < ").bind(*until);
-    }
+    sql.push("SELECT a.* FROM audit_log AS a");
+    filter.push_conditions(&mut sql);
     AUDIT_ORDER.load_page(db, sql, request).await
+}
+
+/// Returns the number of rows of the audit log. Statements: 1.
+pub async fn count_audit_rows(db: &Db, filter: &AuditRowFilter) -> Result<i64> {
+    let mut sql = db.sql();
+    sql.push("SELECT COUNT(*) FROM audit_log AS a");
+    filter.push_conditions(&mut sql);
+    keyset::load_count(db, sql).await
+}
+
+impl AuditRowFilter {
+    fn push_conditions(&self, sql: &mut SqlBuilder) {
+        let Self { actor, action, entity, since, until } = self;
+        sql.push(" WHERE true");
+        if let Some(actor) = actor {
+            let (kind, row_id) = actor.to_db_parts();
+            sql.push(" AND a.actor_kind = ").bind(kind).push(" AND a.actor_id = ").bind(row_id);
+        }
+        if let Some(action) = action {
+            sql.push(" AND a.action = ").bind(action.as_str());
+        }
+        if let Some((kind, row_id)) = entity {
+            sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
+        }
+        if let Some(since) = since {
+            sql.push(" AND a.created_at >= ").bind(*since);
+        }
+        if let Some(until) = until {
+            sql.push(" AND a.created_at < ").bind(*until);
+        }
+    }
 }
 
 impl Tx {

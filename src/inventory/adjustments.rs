@@ -1,17 +1,16 @@
 //! Staff operations on stock: adjusting, setting and transferring quantities, and stock settings.
 
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
     sea_query::{Expr, ExprTrait},
 };
 use serde_json::{Value, json};
 
-pub use super::entity::location::Model as StockLocation;
 use super::{
-    entity::{StockMovementReason, inventory_level, location},
+    entity::{StockMovementReason, inventory_level},
     in_stock::refresh_in_stock,
+    location::lock_active_locations,
     queries,
     reservation::{MovementCause, write_on_hand_changes},
     stock_level::{self, StockKey, StockLevelRow},
@@ -24,8 +23,6 @@ use crate::{
 
 /// Maximum stock quantity of a variant at a location.
 pub const MAX_STOCK_QUANTITY: i64 = i32::MAX as i64;
-/// Maximum length of a location's name in characters.
-const MAX_LOCATION_NAME_LENGTH: usize = 100;
 
 /// An operation on on-hand stock.
 #[derive(Debug, Clone, Copy)]
@@ -220,47 +217,6 @@ async fn set_variant_flag(tx: &Tx, variant_id: i64, column: variant::Column, fla
     Ok(update.exec(tx).await?.rows_affected > 0)
 }
 
-/// Creates a stock location.
-///
-/// # Errors
-/// Returns `BadUserInput` if the name is invalid, and `AlreadyExists` if another location has it.
-pub async fn create_location(db: &Db, name: &str) -> Result<StockLocation> {
-    db.write(async |tx| {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_LOCATION_NAME_LENGTH || name.chars().any(char::is_control) {
-            let message = format!("a name has 1 to {MAX_LOCATION_NAME_LENGTH} characters on one line");
-            return Err(Error::bad_input("input.name", message));
-        }
-        let location = location::ActiveModel {
-            name: Set(name.to_owned()),
-            is_default: Set(false),
-            created_at: Set(tx.now()),
-            updated_at: Set(tx.now()),
-            ..Default::default()
-        };
-        let location = location.insert(tx).await.map_err(Error::from).map_err(|error| {
-            let message = "there is a location of this name";
-            let is_duplicate = error.is_unique_violation();
-            if is_duplicate { Error::user(PublicErrorCode::AlreadyExists, "input.name", message) } else { error }
-        })?;
-        let audit_record = AuditRecord {
-            action: "location.create",
-            entity: (NodeType::Location, location.id),
-            before: None,
-            after: Some(json!({ "name": location.name })),
-        };
-        tx.record_audit(&[audit_record]).await?;
-        Ok(location)
-    })
-    .await
-}
-
-/// Returns all locations, the default location first. Statements: 1.
-pub async fn list_locations(db: &impl ConnectionTrait) -> Result<Vec<StockLocation>> {
-    let query = location::Entity::find().order_by_desc(location::Column::IsDefault);
-    Ok(query.order_by_asc(location::Column::Id).all(db).await?)
-}
-
 /// Locks all stock levels of an active variant, creating missing ones among the given levels of it.
 async fn lock_or_create_levels(tx: &Tx, levels: &[StockKey], location_field: &str) -> Result<Vec<StockLevelRow>> {
     let Some(StockKey { variant_id, .. }) = levels.first().copied() else { return Ok(Vec::new()) };
@@ -268,11 +224,7 @@ async fn lock_or_create_levels(tx: &Tx, levels: &[StockKey], location_field: &st
     if variant.count(tx).await? == 0 {
         return Err(Error::not_found("input.variantId", "variant"));
     }
-    let location_ids = levels.iter().map(|level| level.location_id);
-    let location_count = location::Entity::find().filter(location::Column::Id.is_in(location_ids)).count(tx).await?;
-    if location_count < u64::try_from(levels.len()).unwrap_or(u64::MAX) {
-        return Err(Error::not_found(&format!("input.{location_field}"), "location"));
-    }
+    lock_active_locations(tx, levels.iter().map(|level| level.location_id), &format!("input.{location_field}")).await?;
     let mut levels = levels.to_vec();
     levels.sort_unstable();
     let to_row = |level: StockKey| inventory_level::ActiveModel {

@@ -37,6 +37,9 @@ pub mod location {
         pub id: i64,
         pub name: String,
         pub is_default: bool,
+        pub active: bool,
+        pub address: Option<Json>,
+        pub version: i32,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }

@@ -16,7 +16,11 @@ use crate::{
         Result,
         pagination::{CursorType, CursorValue, Page, PageRequest},
     },
-    infra::{Db, SqlBuilder, Tx, keyset::KeysetOrder, sql_builder::query_rows},
+    infra::{
+        Db, SqlBuilder, Tx,
+        keyset::{self, KeysetOrder},
+        sql_builder::query_rows,
+    },
 };
 
 /// Locks the stock levels of variants until the transaction ends and returns them, always in the same order to prevent
@@ -214,6 +218,19 @@ pub async fn list_movements(db: &Db, key: StockKey, page_request: &PageRequest) 
     MOVEMENT_ORDER.load_page(db, sql, page_request).await
 }
 
+/// Returns the number of stock movements of a variant at a location. Statements: 1.
+pub async fn count_movements(db: &Db, key: StockKey) -> Result<i64> {
+    let mut sql = db.sql();
+    sql.push("SELECT COUNT(*) FROM stock_movement AS m WHERE m.variant_id = ").bind(key.variant_id);
+    sql.push(" AND m.location_id = ").bind(key.location_id);
+    keyset::load_count(db, sql).await
+}
+
+/// The stock levels at or below their low-stock threshold; the condition is that of a partial index.
+const LOW_STOCK_LEVELS: &str = " FROM inventory_level AS i \
+    JOIN variant AS v ON v.id = i.variant_id AND v.deleted_at IS NULL AND v.track_stock \
+    WHERE i.low_stock_threshold IS NOT NULL AND i.on_hand - i.reserved <= i.low_stock_threshold";
+
 /// By variant, then by location.
 const LOW_STOCK_ORDER: KeysetOrder = KeysetOrder {
     tag: 'l',
@@ -229,12 +246,15 @@ const LOW_STOCK_ORDER: KeysetOrder = KeysetOrder {
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_low_stock(db: &Db, page_request: &PageRequest) -> Result<Page<StockLevelRow>> {
     let mut sql = db.sql();
-    sql.push(
-        "SELECT i.variant_id, i.location_id, i.on_hand, i.reserved, i.low_stock_threshold FROM inventory_level AS i \
-         JOIN variant AS v ON v.id = i.variant_id AND v.deleted_at IS NULL AND v.track_stock \
-         WHERE i.low_stock_threshold IS NOT NULL AND i.on_hand - i.reserved <= i.low_stock_threshold",
-    );
+    sql.push("SELECT i.variant_id, i.location_id, i.on_hand, i.reserved, i.low_stock_threshold").push(LOW_STOCK_LEVELS);
     LOW_STOCK_ORDER.load_page(db, sql, page_request).await
+}
+
+/// Returns the number of stock levels at or below their low-stock threshold. Statements: 1.
+pub async fn count_low_stock(db: &Db) -> Result<i64> {
+    let mut sql = db.sql();
+    sql.push("SELECT COUNT(*)").push(LOW_STOCK_LEVELS);
+    keyset::load_count(db, sql).await
 }
 
 /// Returns the low-stock cursor of a stock level.

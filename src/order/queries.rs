@@ -19,7 +19,7 @@ use crate::{
     base::{Error, Result},
     customer::OwnerScope,
     infra::{
-        Batch, SqlBuilder, Tx,
+        Batch, SqlBuilder, Tx, eq_any,
         sql_builder::{group_by_owner, query_rows},
     },
 };
@@ -50,6 +50,16 @@ pub async fn find_orders_by_ids(
     }
     let rows = query_rows(db, sql).await?;
     Ok(rows.into_iter().map(|row: OrderRow| (row.id, row)).collect())
+}
+
+/// Returns orders by number, without an access check. Statements: 1.
+pub async fn find_orders_by_numbers<'a>(
+    db: &impl ConnectionTrait,
+    numbers: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, OrderRow>> {
+    let query = orders::Entity::find();
+    let rows = query.filter(eq_any(db, orders::Column::Number, numbers.into_iter().map(str::to_owned))).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.number.clone(), row)).collect())
 }
 
 /// Returns an order without an access check, if it exists. Statements: 1.

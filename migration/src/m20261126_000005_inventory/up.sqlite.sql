@@ -5,6 +5,9 @@ CREATE TABLE location (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
     is_default BOOLEAN NOT NULL,
+    active BOOLEAN NOT NULL DEFAULT TRUE CHECK (active OR NOT is_default),
+    address JSONB,
+    version INTEGER NOT NULL DEFAULT 1,
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL
 );

@@ -1,7 +1,7 @@
 //! The audit log: changes with their actors.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Enum, ID, InputObject, Json, Object};
+use async_graphql::{Context, Enum, ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::{
     },
     graphql::{
         guard::RequirePermission,
+        node::{Node, find_node},
         pagination::{compute_connection_cost, connection, edge, paged_list},
         scalars::DateTimeRangeInput,
     },
@@ -64,7 +65,7 @@ impl From<AuditRow> for AuditEntry {
 #[Object]
 impl AuditEntry {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::AuditEntry, self.0.id).encode().into()
     }
 
@@ -87,6 +88,12 @@ impl AuditEntry {
     /// ID of the changed entity, which may have been deleted since.
     async fn entity_id(&self) -> Option<ID> {
         NodeType::from_name(&self.0.entity_type).map(|kind| GlobalId::new(kind, self.0.entity_id).encode().into())
+    }
+
+    /// Changed entity; null if it was deleted or the caller may not see it.
+    async fn entity(&self, ctx: &Context<'_>) -> Result<Option<Node>> {
+        let Some(node_type) = NodeType::from_name(&self.0.entity_type) else { return Ok(None) };
+        Box::pin(find_node(ctx, GlobalId::new(node_type, self.0.entity_id))).await
     }
 
     /// Changed fields before the change; null for a creation.
@@ -121,6 +128,7 @@ connection!(
         nodes: Vec<AuditEntry> = "Entries of the page.",
         edges: Vec<AuditEdge> = "Entries of the page with their cursors.",
         page_info = "Pagination information.",
+        total_count = "Number of entries that match the filter, across all pages.",
     }
 );
 
@@ -128,7 +136,8 @@ paged_list!(
     AuditRowFilter,
     AuditRow,
     |filter, db, request| audit_log::list_audit_rows(db, filter, request),
-    |_, row| row.cursor()
+    |_, row| row.cursor(),
+    |filter, db| audit_log::count_audit_rows(db, filter)
 );
 
 /// Audit log queries.

@@ -1,14 +1,18 @@
 //! Background jobs: pending, failed and scheduled.
 #![expect(clippy::unused_async, reason = "resolvers are async even if they do not await")]
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use std::collections::HashMap;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, dataloader::Loader};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     graphql::{
         context::request_context,
         guard::RequirePermission,
+        loader::{Loaders, batch_loader},
+        node::{Node, find_node},
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
     },
@@ -21,6 +25,11 @@ use crate::{
         },
     },
 };
+
+batch_loader!(
+    /// Loads background jobs, without an access check.
+    JobKey, JobRow, |loaders, keys| admin::find_jobs(&loaders.db, keys)
+);
 
 /// Status of a background job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -52,7 +61,7 @@ impl From<JobRow> for Job {
 #[Object]
 impl Job {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Job, self.0.id).encode().into()
     }
 
@@ -71,9 +80,27 @@ impl Job {
         self.0.status.into()
     }
 
-    /// Subject of the event as `type:key`, such as `order:7`; null for a job.
-    async fn subject(&self) -> Option<&str> {
+    /// Ordering key of the event as `type:key`, such as `order:7`: events with one key are handled in order. Null for a
+    /// job.
+    async fn ordering_key(&self) -> Option<&str> {
         self.0.aggregate.as_deref()
+    }
+
+    /// Object that the event is about; null for a job, and if the object does not exist or the caller may not see it.
+    async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Node>> {
+        let Some((name, key)) = self.0.aggregate.as_deref().and_then(|aggregate| aggregate.split_once(':')) else {
+            return Ok(None);
+        };
+        let node_type = match name {
+            "account" => NodeType::Account,
+            "customer" => NodeType::Customer,
+            "order" => NodeType::Order,
+            "product" => NodeType::Product,
+            "variant" => NodeType::Variant,
+            _ => return Ok(None),
+        };
+        let Ok(key) = key.parse() else { return Ok(None) };
+        Box::pin(find_node(ctx, GlobalId::new(node_type, key))).await
     }
 
     /// Number of attempts started.
@@ -124,10 +151,17 @@ connection!(
         nodes: Vec<Job> = "Jobs of the page.",
         edges: Vec<JobEdge> = "Jobs of the page with their cursors.",
         page_info = "Pagination information.",
+        total_count = "Number of jobs that match the filter, across all pages.",
     }
 );
 
-paged_list!(JobRowFilter, JobRow, |filter, db, request| admin::list_jobs(db, filter, request), |_, row| row.cursor());
+paged_list!(
+    JobRowFilter,
+    JobRow,
+    |filter, db, request| admin::list_jobs(db, filter, request),
+    |_, row| row.cursor(),
+    |filter, db| admin::count_jobs(db, filter)
+);
 
 /// Scheduled task.
 #[derive(Debug, SimpleObject)]

@@ -28,7 +28,7 @@ pub struct Address {
     /// Global ID.
     #[graphql(owned)]
     pub id: ID,
-    #[graphql(flatten)]
+    /// Postal address.
     postal: PostalAddressObject,
     /// Whether this is the default shipping address.
     default_shipping: bool,

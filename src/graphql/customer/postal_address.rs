@@ -27,7 +27,7 @@ impl PostalAddressObject {
     }
 }
 
-/// Postal address: a copy, independent of later changes to saved addresses.
+/// Postal address. That of a cart or an order is a copy, independent of later changes to saved addresses.
 #[Object(name = "PostalAddress")]
 impl PostalAddressObject {
     /// First name of the recipient; may be empty.

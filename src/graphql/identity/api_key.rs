@@ -38,7 +38,7 @@ impl From<CreatedApiKey> for ApiKey {
 #[Object]
 impl ApiKey {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::ApiKey, self.row.id).encode().into()
     }
 

@@ -4,15 +4,17 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
 use super::stock::{Location, StockLevel, StockReason};
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
+    base::{Error, GlobalId, Patch, Result, global_id::NodeType},
+    customer::AddressPatch,
     graphql::{
-        context::request_context, guard::RequirePermission, idempotency::parse_idempotency_key,
-        input::parse_optional_id, payload::payload,
+        context::request_context, customer::postal_address::PostalAddressInput, guard::RequirePermission,
+        idempotency::parse_idempotency_key, input::parse_optional_id, input::parse_target, payload::payload,
     },
     identity::Permission,
     inventory::{
         DEFAULT_LOCATION_ID,
         adjustments::{self, StockOperation, StockSettings},
+        location::{self, LocationPatch},
         stock_level::StockKey,
     },
 };
@@ -85,6 +87,17 @@ pub struct StockSettingsInput {
 pub struct LocationCreateInput {
     /// Location name, at most 100 characters, unique across locations.
     name: String,
+    /// Postal address.
+    address: Option<PostalAddressInput>,
+}
+
+/// Fields of a location to update. Omitted fields are unchanged; null clears a field.
+#[derive(Debug, InputObject)]
+pub struct LocationUpdateInput {
+    /// Location name, at most 100 characters, unique across locations.
+    name: MaybeUndefined<String>,
+    /// Postal address; it replaces the whole address.
+    address: MaybeUndefined<PostalAddressInput>,
 }
 
 payload!(
@@ -97,9 +110,9 @@ payload!(
 );
 
 payload!(
-    /// Payload of `locationCreate`.
+    /// Payload of the location mutations.
     LocationPayload {
-        /// Location; null if it was not created.
+        /// Location after the mutation; null if nothing was changed.
         location: Location
     }
 );
@@ -209,8 +222,64 @@ impl StockMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Location to create.")] input: LocationCreateInput,
     ) -> Result<Option<LocationPayload>> {
-        let LocationCreateInput { name } = input;
-        LocationPayload::from_result(adjustments::create_location(&request_context(ctx).db, &name).await)
+        let context = request_context(ctx);
+        let LocationCreateInput { name, address } = input;
+        let address = Patch::from_provided(address.map(Into::into));
+        let patch = LocationPatch { name: Patch::Set(name), address };
+        let country = context.app_state.config.shop.country;
+        LocationPayload::from_result(location::create_location(&context.db, patch, country).await)
+    }
+
+    /// Updates a stock location.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn location_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the location.")] id: ID,
+        #[graphql(desc = "Fields to update.")] input: LocationUpdateInput,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<Option<LocationPayload>> {
+        let context = request_context(ctx);
+        let updated = async {
+            let target = parse_target(&id, NodeType::Location, (), expected_version)?;
+            let LocationUpdateInput { name, address } = input;
+            let patch = LocationPatch { name: name.into(), address: address.map_value(AddressPatch::from).into() };
+            location::update_location(&context.db, target, patch, context.app_state.config.shop.country).await
+        };
+        LocationPayload::from_result(updated.await)
+    }
+
+    /// Deactivates a stock location without stock. The default location cannot be deactivated.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn location_deactivate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the location.")] id: ID,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<Option<LocationPayload>> {
+        let changed = async {
+            let target = parse_target(&id, NodeType::Location, (), expected_version)?;
+            location::set_location_active(&request_context(ctx).db, target, false).await
+        };
+        LocationPayload::from_result(changed.await)
+    }
+
+    /// Activates a stock location.
+    #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
+    async fn location_activate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the location.")] id: ID,
+        #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
+        expected_version: Option<i32>,
+    ) -> Result<Option<LocationPayload>> {
+        let changed = async {
+            let target = parse_target(&id, NodeType::Location, (), expected_version)?;
+            location::set_location_active(&request_context(ctx).db, target, true).await
+        };
+        LocationPayload::from_result(changed.await)
     }
 }
 

@@ -6,18 +6,21 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination::PageRequest},
+    customer::OwnerScope,
     graphql::{
         catalog::variant::Variant,
         context::{RequestContext, request_context},
+        customer::postal_address::PostalAddressObject,
         guard::RequirePermission,
         loader::{LocationsKey, VariantKey},
+        order::{Order, loader::OrderNumberKey},
         pagination::{compute_connection_cost, connection, edge, paged_list},
         scalars::clamp_to_i32,
     },
     identity::Permission,
     inventory::{
-        adjustments,
         entity::StockMovementReason,
+        location,
         queries::{self, StockMovement},
         stock_level::StockLevelRow,
     },
@@ -25,10 +28,10 @@ use crate::{
 
 /// Stock location.
 #[derive(Debug, Clone)]
-pub struct Location(pub adjustments::StockLocation);
+pub struct Location(pub location::StockLocation);
 
-impl From<adjustments::StockLocation> for Location {
-    fn from(row: adjustments::StockLocation) -> Self {
+impl From<location::StockLocation> for Location {
+    fn from(row: location::StockLocation) -> Self {
         Self(row)
     }
 }
@@ -37,7 +40,7 @@ impl From<adjustments::StockLocation> for Location {
 #[Object]
 impl Location {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Location, self.0.id).encode().into()
     }
 
@@ -50,6 +53,21 @@ impl Location {
     #[graphql(name = "default")]
     async fn is_default(&self) -> bool {
         self.0.is_default
+    }
+
+    /// Whether staff can change its stock.
+    async fn active(&self) -> bool {
+        self.0.active
+    }
+
+    /// Postal address; null if there is none.
+    async fn address(&self) -> Result<Option<PostalAddressObject>> {
+        PostalAddressObject::from_json(self.0.address.clone())
+    }
+
+    /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
+    async fn version(&self) -> i32 {
+        self.0.version
     }
 }
 
@@ -138,7 +156,7 @@ pub enum StockReason {
 #[Object(name = "StockMovement")]
 impl StockMovement {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::StockMovement, self.id).encode().into()
     }
 
@@ -166,6 +184,16 @@ impl StockMovement {
         self.reference.as_deref()
     }
 
+    /// Order that the movement ships or returns; null if there is none or the caller may not see it.
+    async fn order(&self, ctx: &Context<'_>) -> Result<Option<Order>> {
+        let context = request_context(ctx);
+        let number = self.reference.as_deref().and_then(|reference| reference.strip_prefix("order "));
+        let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderRead);
+        let (Some(number), Some(owner_scope)) = (number, owner_scope) else { return Ok(None) };
+        let key = OrderNumberKey { number: number.into(), owner_scope };
+        Ok(context.load(key).await?.map(Order::from))
+    }
+
     /// Time of the movement.
     #[graphql(name = "createdAt")]
     async fn resolve_created_at(&self) -> DateTime<Utc> {
@@ -188,6 +216,7 @@ connection!(
         nodes: Vec<StockMovement> = "Movements of the page.",
         edges: Vec<StockMovementEdge> = "Movements of the page with their cursors.",
         page_info = "Pagination information.",
+        total_count = "Number of movements at the location, across all pages.",
     }
 );
 
@@ -195,7 +224,8 @@ paged_list!(
     LevelMovements,
     StockMovement,
     |level, db, request| queries::list_movements(db, level.0.key(), request),
-    |_, row| row.cursor()
+    |_, row| row.cursor(),
+    |level, db| queries::count_movements(db, level.0.key())
 );
 
 /// Stock levels at or below their low-stock threshold.
@@ -213,12 +243,17 @@ connection!(
         nodes: Vec<StockLevel> = "Stock levels of the page.",
         edges: Vec<StockLevelEdge> = "Stock levels of the page with their cursors.",
         page_info = "Pagination information.",
+        total_count = "Number of stock levels at or below their threshold, across all pages.",
     }
 );
 
-paged_list!(LowStockLevels, StockLevelRow, |_levels, db, request| queries::list_low_stock(db, request), |_, row| {
-    queries::encode_low_stock_cursor(row)
-});
+paged_list!(
+    LowStockLevels,
+    StockLevelRow,
+    |_levels, db, request| queries::list_low_stock(db, request),
+    |_, row| queries::encode_low_stock_cursor(row),
+    |_levels, db| queries::count_low_stock(db)
+);
 
 /// Stock queries.
 #[derive(Debug, Default)]
@@ -230,7 +265,7 @@ impl StockQuery {
     #[graphql(guard = "RequirePermission(Permission::StockWrite)")]
     async fn locations(&self, ctx: &Context<'_>) -> Result<Option<Vec<Location>>> {
         let context = request_context(ctx);
-        let locations = adjustments::list_locations(&context.db).await?;
+        let locations = location::list_locations(&context.db).await?;
         context.charge_list_values(ctx, locations.len())?;
         Ok(Some(locations.into_iter().map(Location).collect()))
     }

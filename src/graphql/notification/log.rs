@@ -58,7 +58,7 @@ impl From<Model> for NotificationObject {
 #[Object(name = "Notification")]
 impl NotificationObject {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Notification, self.0.id).encode().into()
     }
 

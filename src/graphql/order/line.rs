@@ -27,7 +27,7 @@ pub struct OrderLine(pub order::OrderLineRow);
 #[Object]
 impl OrderLine {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::OrderLine, self.0.id).encode().into()
     }
 
@@ -138,7 +138,7 @@ pub struct Fulfillment(pub order::entity::FulfillmentRow);
 #[Object]
 impl Fulfillment {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Fulfillment, self.0.id).encode().into()
     }
 

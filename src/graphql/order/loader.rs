@@ -51,3 +51,30 @@ batch_loader!(
     /// Loads the payments of orders.
     PaymentsOf, Arc<[Payment]>, |loaders, keys| payment::queries::list_payments_by_order(&loaders.db, keys)
 );
+
+/// Key of an order by number, within the access scope of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrderNumberKey {
+    /// Order number.
+    pub number: Arc<str>,
+    /// Access scope of the caller.
+    pub owner_scope: OwnerScope,
+}
+
+impl Loader<OrderNumberKey> for Loaders {
+    type Value = OrderRow;
+    type Error = Error;
+
+    async fn load(&self, keys: &[OrderNumberKey]) -> Result<HashMap<OrderNumberKey, OrderRow>> {
+        let rows = queries::find_orders_by_numbers(&self.db, keys.iter().map(|key| &*key.number)).await?;
+        let with_key = |key: &OrderNumberKey| {
+            let row = rows.get(&*key.number)?;
+            let is_visible = match key.owner_scope {
+                OwnerScope::All => true,
+                OwnerScope::Account(account_id) => row.account_id == Some(account_id),
+            };
+            is_visible.then(|| (key.clone(), row.clone()))
+        };
+        Ok(keys.iter().filter_map(with_key).collect())
+    }
+}

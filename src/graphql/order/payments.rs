@@ -38,7 +38,7 @@ pub struct OrderPayment(pub payment::Payment);
 #[Object(name = "Payment")]
 impl OrderPayment {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Payment, self.0.id).encode().into()
     }
 
@@ -109,7 +109,7 @@ pub struct Refund(pub payment::RefundRow);
 #[Object]
 impl Refund {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::Refund, self.0.id).encode().into()
     }
 

@@ -46,7 +46,7 @@ impl From<shipping_method::Model> for ShippingMethod {
 #[Object]
 impl ShippingMethod {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::ShippingMethod, self.0.id).encode().into()
     }
 

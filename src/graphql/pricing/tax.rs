@@ -61,7 +61,7 @@ impl From<tax_rate::Model> for TaxRate {
 #[Object]
 impl TaxRate {
     /// Global ID.
-    async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::TaxRate, self.0.id).encode().into()
     }
 

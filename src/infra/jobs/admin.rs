@@ -1,9 +1,11 @@
 //! Administration of jobs: list, retry, discard.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, IntoActiveModel,
-    QuerySelect, Set, sea_query::LockType,
+    QueryFilter, QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::json;
 
@@ -17,7 +19,8 @@ use crate::{
     infra::{
         AuditRecord, Db, SqlBuilder, Tx,
         entity::{JobStatus, job, outbox_event},
-        keyset::KeysetOrder,
+        eq_any,
+        keyset::{self, KeysetOrder},
     },
 };
 
@@ -62,32 +65,49 @@ impl JobRow {
     }
 }
 
-fn push_job_select(sql: &mut SqlBuilder) {
-    sql.push(
-        "SELECT j.id, j.queue, j.kind, j.status, j.attempts, j.run_at, j.last_error, j.event_id, o.aggregate, \
-         j.created_at, j.updated_at FROM job AS j LEFT JOIN outbox_event AS o ON o.id = j.event_id WHERE ",
-    );
-}
-
 /// Returns a page of jobs, newest first. Statements: 1.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_jobs(db: &Db, filter: &JobRowFilter, request: &PageRequest) -> Result<Page<JobRow>> {
-    let JobRowFilter { status, queue, kind } = filter;
     let mut sql = db.sql();
-    push_job_select(&mut sql);
-    sql.push("true");
-    if let Some(status) = status {
-        sql.push(" AND j.status = ").bind(*status);
-    }
-    if let Some(queue) = queue {
-        sql.push(" AND j.queue = ").bind(queue.as_str());
-    }
-    if let Some(kind) = kind {
-        sql.push(" AND j.kind = ").bind(kind.as_str());
-    }
+    sql.push(
+        "SELECT j.id, j.queue, j.kind, j.status, j.attempts, j.run_at, j.last_error, j.event_id, o.aggregate, \
+         j.created_at, j.updated_at FROM job AS j LEFT JOIN outbox_event AS o ON o.id = j.event_id",
+    );
+    filter.push_conditions(&mut sql);
     JOB_ORDER.load_page(db, sql, request).await
+}
+
+/// Returns the number of jobs. Statements: 1.
+pub async fn count_jobs(db: &Db, filter: &JobRowFilter) -> Result<i64> {
+    let mut sql = db.sql();
+    sql.push("SELECT COUNT(*) FROM job AS j");
+    filter.push_conditions(&mut sql);
+    keyset::load_count(db, sql).await
+}
+
+impl JobRowFilter {
+    fn push_conditions(&self, sql: &mut SqlBuilder) {
+        let Self { status, queue, kind } = self;
+        sql.push(" WHERE true");
+        if let Some(status) = status {
+            sql.push(" AND j.status = ").bind(*status);
+        }
+        if let Some(queue) = queue {
+            sql.push(" AND j.queue = ").bind(queue.as_str());
+        }
+        if let Some(kind) = kind {
+            sql.push(" AND j.kind = ").bind(kind.as_str());
+        }
+    }
+}
+
+/// Returns jobs by id. Statements: 1.
+pub async fn find_jobs(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, JobRow>> {
+    let query = job::Entity::find().filter(eq_any(db, job::Column::Id, ids.iter().copied()));
+    let rows: Vec<JobRow> = query.left_join(outbox_event::Entity).into_partial_model().all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// Returns a job by id. Statements: 1.
