@@ -69,6 +69,9 @@ pub struct Options {
     /// lists products; reports that client's latency without and with the attack, and the memory usage.
     #[arg(long, conflicts_with_all = ["selling", "editing", "explain"])]
     pub attack: bool,
+    /// Measure the documents of `docs/storefront`, without the hand-written server.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "explain"])]
+    pub storefront: bool,
     /// Print the query plans of Savannah's statements instead of measuring (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,

@@ -19,7 +19,7 @@ use crate::{
     report::{self, Report, ScenarioRow},
     response_check,
     scenario::{Scenario, ScenarioKind, ScenarioSet},
-    wrk,
+    storefront_scenario, wrk,
     wrk::{WrkResult, WrkScript},
 };
 
@@ -55,13 +55,24 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
             continue;
         }
         let mut db = runtime.block_on(database::open_connection(&database.url))?;
+        if options.storefront {
+            let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
+            storefront_scenario::run_storefront_scenario(options, &server, &mut postgres)?;
+            continue;
+        }
         let scenario_set = runtime.block_on(ScenarioSet::load(&mut db))?;
         if options.explain {
             explain::print_plans(options, &server, &database.url, &scenario_set)?;
             continue;
         }
-        let report =
-            Benchmark { options, server: &server, runtime: &runtime, db, database, scenario_set }.run(products)?;
+        let report = Benchmark {
+            options,
+            server: &server,
+            postgres: PostgresCpu { runtime: &runtime, db, url: &database.url },
+            database: &database,
+            scenario_set,
+        }
+        .run(products)?;
         println!("{report}");
         reports.push(report);
     }
@@ -87,9 +98,8 @@ fn build_savannah() -> Result<PathBuf> {
 struct Benchmark<'a> {
     options: &'a Options,
     server: &'a Path,
-    runtime: &'a Runtime,
-    db: PgConnection,
-    database: BenchDatabase,
+    postgres: PostgresCpu<'a>,
+    database: &'a BenchDatabase,
     scenario_set: ScenarioSet,
 }
 
@@ -112,7 +122,7 @@ impl Benchmark<'_> {
             categories: self.options.categories,
             descendant_count: self.scenario_set.descendant_count,
             average_hits: self.scenario_set.average_hits,
-            version: self.database.version,
+            version: self.database.version.clone(),
             seeding_time: self.database.seeding_time,
             load: (self.options.connections, self.options.rounds, self.options.seconds),
             rows,
@@ -149,7 +159,10 @@ impl Benchmark<'_> {
             for (server_name, server, rounds) in
                 [("Savannah", savannah, &mut savannah_rounds), ("comparator", baseline, &mut baseline_rounds)]
             {
-                let result = self.run_round(&script, server).map_err(|error| format!("{name}: {error}"))?;
+                let result = self
+                    .postgres
+                    .run_round(self.options, &script, server)
+                    .map_err(|error| format!("{name}: {error}"))?;
                 eprintln!("{name}, round {round}, {server_name}: {:.0} a second", result.result.rate);
                 rounds.push(result);
             }
@@ -160,10 +173,26 @@ impl Benchmark<'_> {
             baseline: LoadRound::median(&baseline_rounds),
         })
     }
+}
 
-    fn run_round(&mut self, script: &WrkScript, server: &Server) -> Result<LoadRound> {
+/// A connection that measures the CPU time of the backend processes of its database.
+#[derive(Debug)]
+pub struct PostgresCpu<'a> {
+    runtime: &'a Runtime,
+    db: PgConnection,
+    url: &'a str,
+}
+
+impl PostgresCpu<'_> {
+    /// Returns the URL of the database.
+    pub const fn url(&self) -> &str {
+        self.url
+    }
+
+    /// Loads a server and measures the CPU times.
+    pub fn run_round(&mut self, options: &Options, script: &WrkScript, server: &Server) -> Result<LoadRound> {
         let (cpu, backends) = (server.cpu_micros(), self.postgres_cpu_micros()?);
-        let result = script.run(self.options, server.address, false)?;
+        let result = script.run(options, server.address, false)?;
         let (cpu_after, backends_after) = (server.cpu_micros(), self.postgres_cpu_micros()?);
         Ok(LoadRound::from_measurements(result, (cpu, cpu_after), (backends, backends_after)))
     }
@@ -179,7 +208,7 @@ impl Benchmark<'_> {
 }
 
 /// Registers a customer and returns its access token. The hand-written server receives the token too, and ignores it.
-fn register_customer(savannah: &Server) -> Result<String> {
+pub fn register_customer(savannah: &Server) -> Result<String> {
     let since_epoch =
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(|error| format!("the clock is wrong: {error}"))?;
     let (_, response_body) =

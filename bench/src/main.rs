@@ -23,6 +23,7 @@ mod benchmark;
 mod process;
 mod report;
 mod scenario;
+mod storefront_scenario;
 mod checkout_scenario;
 mod token_benchmark;
 
