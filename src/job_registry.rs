@@ -5,7 +5,7 @@ use crate::{
     cart,
     identity::session,
     infra::{
-        Db, JobContext, idempotency,
+        Db, JobContext, idempotency, idempotent_request,
         jobs::{JobOutcome, JobRegistry, retention},
         throttle,
     },
@@ -71,8 +71,9 @@ async fn delete_expired_carts(context: &JobContext) -> Result<()> {
     cart::delete_expired_carts(&context.db, &context.config.cart).await.map(|_| ())
 }
 
-/// Deletes idempotency keys past their retention.
+/// Deletes idempotency keys and stored responses past their retention.
 async fn delete_expired_idempotency_keys(context: &JobContext) -> Result<()> {
+    idempotent_request::delete_expired_requests(&context.db).await?;
     idempotency::delete_expired_idempotency_keys(&context.db).await.map(|_| ())
 }
 

@@ -69,6 +69,7 @@ mod db_constraints_orders;
 mod catalog_mutations;
 mod category_move_concurrency;
 mod graphql_over_http;
+mod idempotent_requests;
 mod query_limits;
 mod response_format;
 mod attack_documents;
@@ -164,6 +165,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("db_constraints_orders", db_constraints_orders::test_cases()),
         ("catalog_mutations", catalog_mutations::test_cases()),
         ("category_move_concurrency", category_move_concurrency::test_cases()),
+        ("idempotent_requests", idempotent_requests::test_cases()),
         ("graphql_over_http", graphql_over_http::test_cases()),
         ("query_limits", query_limits::test_cases()),
         ("response_format", response_format::test_cases()),

@@ -74,11 +74,12 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 51] = [
+const TABLE_OWNERS: [(&str, &str); 52] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
     ("idempotency_key", "infra"),
+    ("idempotent_request", "infra"),
     ("job", "infra"),
     ("outbox_event", "infra"),
     ("outbox_sequence", "infra"),

@@ -75,6 +75,8 @@ pub struct ThrottleConfig {
     #[serde(deserialize_with = "deserialize_parsed")]
     pub emails_per_account: RateLimit,
     #[serde(deserialize_with = "deserialize_parsed")]
+    pub idempotency_keys_per_caller: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub invalid_tokens_per_ip: RateLimit,
 }
 
