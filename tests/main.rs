@@ -46,6 +46,9 @@ mod audit_log;
 mod readme_examples;
 mod access_tokens;
 mod passwords;
+mod email_change;
+mod login_codes;
+mod order_links;
 mod keys_command;
 mod customer_lists;
 mod customers;
@@ -142,6 +145,9 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("readme_examples", readme_examples::test_cases()),
         ("access_tokens", access_tokens::test_cases()),
         ("passwords", passwords::test_cases()),
+        ("email_change", email_change::test_cases()),
+        ("login_codes", login_codes::test_cases()),
+        ("order_links", order_links::test_cases()),
         ("keys_command", keys_command::test_cases()),
         ("customer_lists", customer_lists::test_cases()),
         ("customers", customers::test_cases()),

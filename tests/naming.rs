@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 52] = [
+const TABLE_OWNERS: [(&str, &str); 54] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -88,6 +88,8 @@ const TABLE_OWNERS: [(&str, &str); 52] = [
     ("account", "identity"),
     ("account_identity", "identity"),
     ("api_key", "identity"),
+    ("email_change", "identity"),
+    ("login_code", "identity"),
     ("oidc_login_state", "identity"),
     ("one_time_token", "identity"),
     ("refresh_token", "identity"),

@@ -145,7 +145,7 @@ impl Session {
         GlobalId::new(NodeType::Session, self.row.id).encode().into()
     }
 
-    /// Login method: `password` or the name of an OpenID Connect provider.
+    /// Login method: `password`, `login_code` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
         &self.row.auth_method
     }
