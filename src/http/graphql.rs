@@ -118,6 +118,7 @@ pub struct ExecutedRequest {
 
 impl ExecutedRequest {
     /// Creates the response of a request that was executed before.
+    #[must_use]
     pub fn replay(body: Vec<u8>) -> Self {
         Self { body, has_payload: true, contains_tokens: false, is_replayed: true, timing: None }
     }
@@ -170,7 +171,7 @@ async fn prepare_and_execute(
     let mutation_task = async move {
         let execution = execute_operation(&app, operation, request_info);
         match idempotent_mutation {
-            Some(mutation) => idempotency::execute_once(&app, mutation, execution).await,
+            Some(mutation) => Box::pin(idempotency::execute_once(&app, mutation, execution)).await,
             None => execution.await,
         }
     };

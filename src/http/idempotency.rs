@@ -25,11 +25,15 @@ pub const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempote
 /// Header of replayed responses.
 pub const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotent-replayed");
 
+/// Maximum size of a stored response of a caller without a permission. Bytes.
+const MAX_UNPRIVILEGED_RESPONSE_BYTES: usize = 64 * 1024;
+
 /// Mutation with a key, and the limit that it counts toward.
 #[derive(Debug)]
 pub struct IdempotentMutation {
     request: IdempotentRequest,
     throttle_subject: Option<ThrottleSubject>,
+    max_response_bytes: usize,
 }
 
 impl IdempotentMutation {
@@ -55,7 +59,9 @@ impl IdempotentMutation {
             caller if caller.has_permissions() => None,
             caller => Some(ThrottleSubject::new(action, &caller.actor().to_string(), limit)),
         };
-        Ok(Some(Self { request, throttle_subject }))
+        let max_response_bytes =
+            if caller.has_permissions() { MAX_STORED_RESPONSE_BYTES } else { MAX_UNPRIVILEGED_RESPONSE_BYTES };
+        Ok(Some(Self { request, throttle_subject, max_response_bytes }))
     }
 }
 
@@ -84,7 +90,7 @@ pub async fn execute_once(
     mutation: IdempotentMutation,
     execution: impl Future<Output = ExecutionResult>,
 ) -> ExecutionResult {
-    let IdempotentMutation { request, throttle_subject } = mutation;
+    let IdempotentMutation { request, throttle_subject, max_response_bytes } = mutation;
     let db = &app.state.db;
     let claim = async {
         app.state.throttle.count_action(db, throttle_subject.as_slice()).await?;
@@ -100,7 +106,7 @@ pub async fn execute_once(
     };
     let recorded = match &outcome {
         Ok(executed) if executed.has_payload => {
-            claimed.complete(db, stored_body(executed), retention(app, executed)).await
+            claimed.complete(db, stored_body(executed, max_response_bytes), retention(app, executed)).await
         }
         _ => claimed.release(db).await,
     };
@@ -121,13 +127,13 @@ async fn renew_lease(db: &Db, claimed: &ClaimedRequest) -> std::convert::Infalli
 }
 
 /// Returns the body to store; of a response that is too large, an error that the mutation was executed.
-fn stored_body(executed: &ExecutedRequest) -> Vec<u8> {
-    if executed.body.len() <= MAX_STORED_RESPONSE_BYTES {
+fn stored_body(executed: &ExecutedRequest, max_response_bytes: usize) -> Vec<u8> {
+    if executed.body.len() <= max_response_bytes {
         return executed.body.clone();
     }
     let message = format!(
-        "The operation was executed, but its response is larger than {MAX_STORED_RESPONSE_BYTES} bytes and was not \
-         stored for retries: select less."
+        "The operation was executed, but its response is larger than {max_response_bytes} bytes and was not stored for \
+         retries: select less."
     );
     let extensions = serde_json::json!({ "code": "QUERY_TOO_COMPLEX", "requestId": "" });
     let body = serde_json::json!({ "data": null, "errors": [{ "message": message, "extensions": extensions }] });

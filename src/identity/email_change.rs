@@ -79,20 +79,23 @@ impl Event for EmailChanged {
 /// it receives a notice instead, and the caller the same answer.
 ///
 /// # Errors
-/// Returns `Forbidden` without local accounts, `BadUserInput` if the address is invalid or the caller's own,
+/// Returns `Forbidden` without local accounts, `BadUserInput` if the address is invalid or the caller's own, or if the
+/// account has no password,
 /// `InvalidCredentials` if the password is wrong, and `RateLimited`.
-pub async fn request_email_change(
-    context: &IdentityContext<'_>,
-    new_email: &str,
-    password: Option<String>,
-) -> Result<()> {
+pub async fn request_email_change(context: &IdentityContext<'_>, new_email: &str, password: String) -> Result<()> {
     context.require_local_accounts()?;
     let account_id = context.caller.require_account_id()?;
     let new_email = account::validate_email(new_email, NEW_EMAIL_FIELD)?;
     let limit = context.throttle.config.email_changes_per_account;
     let subject = ThrottleSubject::new("email change", &account_id.to_string(), limit);
     context.throttle.count_action(&[subject]).await?;
-    let confirmed = password_change::confirm_password(context, account_id, password).await;
+    let account = account::find_active_account(context.db, account_id).await?;
+    if account.ok_or_else(account::account_changed_error)?.password_hash.is_none() {
+        // Otherwise an unlocked device would suffice to take the account over.
+        let message = "the account has no password; set one with passwordResetRequest first";
+        return Err(Error::bad_input("input.password", message));
+    }
+    let confirmed = password_change::confirm_password(context, account_id, Some(password)).await;
     confirmed.map_err(|error| error.at_field("input.password"))?;
     let requested = context.db.write(async |tx| {
         let account = account_access::lock_account(tx, account_id).await?;

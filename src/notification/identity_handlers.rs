@@ -19,10 +19,8 @@ pub async fn enqueue_token_email(tx: &Tx, delivered: &DeliveredEvent<AccountEmai
     let event_type = match delivered.event.purpose {
         OneTimeTokenPurpose::VerifyEmail => NotificationEventType::VerifyEmail,
         OneTimeTokenPurpose::ResetPassword => NotificationEventType::ResetPassword,
-        // Sent for the change, not for the account.
-        OneTimeTokenPurpose::ChangeEmail => return Ok(()),
-        // Not sent by email: it is passed through the browser.
-        OneTimeTokenPurpose::Login => return Ok(()),
+        // The token of a change has an event of its own, that of a login is passed through the browser.
+        OneTimeTokenPurpose::ChangeEmail | OneTimeTokenPurpose::Login => return Ok(()),
     };
     let Some(owner) = account::find_active_account(tx, delivered.event.account).await? else { return Ok(()) };
     let recipient = build_recipient(&owner, owner.email.clone(), None);

@@ -26,8 +26,8 @@ payload!(
 pub struct EmailChangeRequestInput {
     /// New email address.
     new_email: String,
-    /// Password of the account; not needed by an account without a password.
-    password: Option<String>,
+    /// Password of the account. An account without a password sets one with `passwordResetRequest` first.
+    password: String,
 }
 
 /// Email change mutations.
