@@ -123,8 +123,8 @@ async fn customer_logs_in_with_an_emailed_code(backend: Backend) {
     let response = app.query_with_variables(LOGIN, json!({ "input": input })).await;
     assert_eq!(response.data_at("/loginCode/session/method"), "login_code");
     let token = access_token(&response);
-    let me = app.query_as(&token, "{ me { email cart { id } } }", json!({})).await;
-    assert_eq!((me.data_at("/me/email"), me.data_at("/me/cart/id")), (&json!(email), &json!(cart)));
+    let me = app.query_as(&token, "{ me { email customer { cart { id } } } }", json!({})).await;
+    assert_eq!((me.data_at("/me/email"), me.data_at("/me/customer/cart/id")), (&json!(email), &json!(cart)));
     assert_eq!(app.query_scalar("SELECT count(*) FROM login_code").await, 0);
     app.run_pending_jobs().await;
 }
