@@ -3,9 +3,9 @@
 use crate::{
     base::Result,
     cart,
-    identity::session,
+    identity::{email_change, login_code, session},
     infra::{
-        Db, JobContext, idempotency,
+        Db, JobContext, idempotency, idempotent_request,
         jobs::{JobOutcome, JobRegistry, retention},
         throttle,
     },
@@ -41,6 +41,10 @@ pub fn build_job_registry(providers: &PaymentProviders) -> JobRegistry {
         .with_job::<VoidPayment>(with_payment_providers(providers, void::run_void_job))
         .with_job::<CapturePayment>(with_payment_providers(providers, capture::run_capture_job))
         .on_event("notification.identity", notification::identity_handlers::enqueue_token_email)
+        .on_event("notification.identity", notification::identity_handlers::notify_email_change_requested)
+        .on_event("notification.identity", notification::identity_handlers::notify_email_changed)
+        .on_event("notification.identity", notification::identity_handlers::enqueue_login_code)
+        .on_event("notification.order", notification::order_handlers::notify_order_link_requested)
         .on_event("notification.order", notification::order_handlers::notify_order_placed)
         .on_event("notification.order", notification::order_handlers::notify_order_status_changed)
         .on_event("notification.order", notification::order_handlers::notify_order_shipped)
@@ -56,8 +60,10 @@ pub fn build_job_registry(providers: &PaymentProviders) -> JobRegistry {
         .with_schedule("throttle.prune", "55 */10 * * * *", delete_expired_throttle_counters)
 }
 
-/// Deletes expired sessions and tokens.
+/// Deletes expired sessions, tokens and codes.
 async fn delete_expired_sessions(context: &JobContext) -> Result<()> {
+    email_change::delete_expired_email_changes(&context.db).await?;
+    login_code::delete_expired_login_codes(&context.db).await?;
     session::delete_expired_sessions(&context.db).await
 }
 
@@ -71,8 +77,9 @@ async fn delete_expired_carts(context: &JobContext) -> Result<()> {
     cart::delete_expired_carts(&context.db, &context.config.cart).await.map(|_| ())
 }
 
-/// Deletes idempotency keys past their retention.
+/// Deletes idempotency keys and stored responses past their retention.
 async fn delete_expired_idempotency_keys(context: &JobContext) -> Result<()> {
+    idempotent_request::delete_expired_requests(&context.db).await?;
     idempotency::delete_expired_idempotency_keys(&context.db).await.map(|_| ())
 }
 

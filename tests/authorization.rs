@@ -43,7 +43,11 @@ async fn field_without_permission_keeps_its_object(backend: Backend) {
 }
 
 /// Mutations available to anonymous callers.
-const PUBLIC_MUTATIONS: [&str; 19] = [
+const PUBLIC_MUTATIONS: [&str; 23] = [
+    "emailChange",
+    "loginCodeRequest",
+    "loginCode",
+    "orderLinkRequest",
     "customerRegister",
     "login",
     "loginComplete",
@@ -65,7 +69,10 @@ const PUBLIC_MUTATIONS: [&str; 19] = [
     "orderCancel",
 ];
 /// Mutations available to customers.
-const CUSTOMER_MUTATIONS: [&str; 13] = [
+const CUSTOMER_MUTATIONS: [&str; 16] = [
+    "emailChangeRequest",
+    "phoneVerificationRequest",
+    "phoneVerify",
     "logout",
     "logoutEverywhere",
     "sessionRevoke",

@@ -9,12 +9,13 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use crate::{
     integration_tests,
     outages::assert_no_open_transaction,
-    support::{Backend, TestApp, line_inputs, shipping_address},
+    support::{Backend, TestApp, cart_line_quantities, line_inputs, shipping_address},
 };
 
 integration_tests![
     checkout_of_client_that_disconnects_completes_or_leaves_nothing,
     cart_lines_of_client_that_disconnects_are_added_together_or_not_at_all,
+    retried_cart_lines_of_client_that_disconnects_are_added_once,
     registration_of_client_that_disconnects_completes_or_leaves_nothing,
     login_of_client_that_disconnects_completes_or_leaves_nothing,
 ];
@@ -43,11 +44,25 @@ async fn open_shop(backend: Backend) -> TestApp {
 
 /// Sends each request and disconnects after a delay, from immediately to after the response.
 async fn send_and_disconnect(shop: &TestApp, bodies: &[Value], longest: Duration) {
+    send_with_header_and_disconnect(shop, bodies, longest, |_| String::new()).await;
+}
+
+/// Sends each request with a header, which ends with a line break, and disconnects.
+async fn send_with_header_and_disconnect(
+    shop: &TestApp,
+    bodies: &[Value],
+    longest: Duration,
+    header: impl Fn(usize) -> String,
+) {
+    let header = &header;
     let longest = u64::try_from(longest.as_micros()).expect("a number");
     join_all((0..AT_ONCE).map(async |first| {
         for client in (first..bodies.len()).step_by(AT_ONCE) {
             let body = bodies[client].to_string();
-            let head = "POST /graphql HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length:";
+            let head = format!(
+                "POST /graphql HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n{}content-length:",
+                header(client)
+            );
             let mut stream = TcpStream::connect(shop.address).await.expect("a connection");
             stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await.expect("sent");
             let share = u64::try_from(client * 37 % bodies.len()).expect("a number");
@@ -136,6 +151,38 @@ const HALF_ACCOUNTS: &str = "account AS a WHERE NOT EXISTS (SELECT 1 FROM sessio
     OR 1 <> (SELECT count(*) FROM outbox_event AS b WHERE b.event_type = 'CustomerRegistered' AND b.aggregate = 'customer:' || a.id)";
 const HALF_SESSIONS: &str =
     "session AS s WHERE 1 <> (SELECT count(*) FROM refresh_token AS r WHERE r.session_id = s.id)";
+
+async fn retried_cart_lines_of_client_that_disconnects_are_added_once(backend: Backend) {
+    let shop = open_shop(backend).await;
+    let good = shop.create_product("mug", 10, Some(1_000)).await;
+    let (mut carts, mut bodies) = (Vec::new(), Vec::new());
+    for _ in 0..CLIENTS {
+        let cart = shop.create_cart(None, &[]).await;
+        bodies.push(body(ADD, &json!({ "id": cart, "lines": line_inputs(&[(&good, 1)]) })));
+        carts.push(cart);
+    }
+    let key = |client: usize| format!("3f2b1c9a-7d4e-4f60-8a1b-{client:012}");
+    let longest = Duration::from_millis(200);
+    let header = |client| format!("idempotency-key: {}\r\n", key(client));
+    send_with_header_and_disconnect(&shop, &bodies, longest, header).await;
+    // Each client retries until no request with its key is being executed.
+    for (client, body) in bodies.iter().enumerate() {
+        loop {
+            let request = shop.build_request(reqwest::Method::POST, "/graphql").json(body);
+            let response = request.header("idempotency-key", key(client)).send().await.expect("a response");
+            if response.status() == 200 {
+                break;
+            }
+            assert_eq!(response.status(), 409, "{response:?}");
+        }
+    }
+    for cart in &carts {
+        let lines = cart_line_quantities(&shop.query_cart(None, cart).await);
+        assert_eq!(lines, [("MUG".to_owned(), 1)]);
+    }
+    assert_eq!(shop.query_scalar("SELECT count(*) FROM idempotent_request WHERE response IS NULL").await, 0);
+    assert_no_open_transaction(&shop).await;
+}
 
 async fn registration_of_client_that_disconnects_completes_or_leaves_nothing(backend: Backend) {
     let shop = open_shop(backend).await;

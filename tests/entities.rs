@@ -74,6 +74,7 @@ fn postgres_type(column_type: &ColumnType) -> &'static str {
         ColumnType::Boolean => "boolean",
         ColumnType::TimestampWithTimeZone => "timestamp with time zone",
         ColumnType::Json => "jsonb",
+        ColumnType::VarBinary(_) => "bytea",
         ColumnType::String(_) | ColumnType::Text => "text",
         other => panic!("no table has columns of the type {other:?}"),
     }
@@ -88,10 +89,10 @@ macro_rules! entities {
 fn all_entity_columns(backend: Backend) -> BTreeSet<Column> {
     entities!(
         backend,
-        infra: shop, audit_log, idempotency_key, throttle, outbox_event, outbox_sequence, event_subscription, job,
-            schedule;
-        identity: account, account_identity, session, refresh_token, one_time_token, oidc_login_state, signing_key,
-            api_key;
+        infra: shop, audit_log, idempotency_key, idempotent_request, throttle, outbox_event, outbox_sequence,
+            event_subscription, job, schedule;
+        identity: account, account_identity, session, refresh_token, one_time_token, email_change, login_code,
+            oidc_login_state, signing_key, api_key;
         customer: address;
         catalog: category, category_product_count, category_tree_version, product, product_description, product_image,
             product_option, product_tag, search_term, variant, variant_option;

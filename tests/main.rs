@@ -48,6 +48,9 @@ mod audit_log;
 mod readme_examples;
 mod access_tokens;
 mod passwords;
+mod email_change;
+mod login_codes;
+mod order_links;
 mod keys_command;
 mod customer_lists;
 mod customers;
@@ -71,6 +74,7 @@ mod db_constraints_orders;
 mod catalog_mutations;
 mod category_move_concurrency;
 mod graphql_over_http;
+mod idempotent_requests;
 mod query_limits;
 mod response_format;
 mod attack_documents;
@@ -145,6 +149,9 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("readme_examples", readme_examples::test_cases()),
         ("access_tokens", access_tokens::test_cases()),
         ("passwords", passwords::test_cases()),
+        ("email_change", email_change::test_cases()),
+        ("login_codes", login_codes::test_cases()),
+        ("order_links", order_links::test_cases()),
         ("keys_command", keys_command::test_cases()),
         ("customer_lists", customer_lists::test_cases()),
         ("customers", customers::test_cases()),
@@ -168,6 +175,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("db_constraints_orders", db_constraints_orders::test_cases()),
         ("catalog_mutations", catalog_mutations::test_cases()),
         ("category_move_concurrency", category_move_concurrency::test_cases()),
+        ("idempotent_requests", idempotent_requests::test_cases()),
         ("graphql_over_http", graphql_over_http::test_cases()),
         ("query_limits", query_limits::test_cases()),
         ("response_format", response_format::test_cases()),

@@ -74,11 +74,12 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 51] = [
+const TABLE_OWNERS: [(&str, &str); 54] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
     ("idempotency_key", "infra"),
+    ("idempotent_request", "infra"),
     ("job", "infra"),
     ("outbox_event", "infra"),
     ("outbox_sequence", "infra"),
@@ -87,6 +88,8 @@ const TABLE_OWNERS: [(&str, &str); 51] = [
     ("account", "identity"),
     ("account_identity", "identity"),
     ("api_key", "identity"),
+    ("email_change", "identity"),
+    ("login_code", "identity"),
     ("oidc_login_state", "identity"),
     ("one_time_token", "identity"),
     ("refresh_token", "identity"),

@@ -50,8 +50,8 @@ pub fn read_sent_emails(app: &TestApp) -> Vec<String> {
     files.iter().map(|file| unfold(std::fs::read_to_string(file).expect("a letter"))).collect()
 }
 
-/// The token that a letter brings.
-fn extract_token(email: &str) -> String {
+/// Returns the token or code of an email.
+pub fn extract_token(email: &str) -> String {
     let line = email.lines().skip_while(|line| !line.starts_with("Your code:") && !line.starts_with("Msimbo wako:"));
     line.take(2).last().unwrap_or_else(|| panic!("no token in {email}")).trim().to_owned()
 }

@@ -2,6 +2,7 @@
 
 use axum::{Router, routing::get};
 use reqwest::Method;
+use savannah::identity::Role;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -287,6 +288,13 @@ async fn every_response_forbids_caching(backend: Backend) {
         .await,
         HttpResponse::send(app.build_request(Method::PUT, "/graphql")).await,
     ];
+    // Also of personal data by GET, and of a rejected token.
+    let token = app.login(Role::Customer).await;
+    let export = app.build_request(Method::GET, "/graphql?query=%7BcustomerExport%7D").bearer_auth(token);
+    let export = HttpResponse::send(export).await;
+    assert!(export.json()["data"]["customerExport"]["customer"]["email"].is_string(), "{export:?}");
+    let invalid_token = post_query(&app, "{ me { email } }").bearer_auth("x");
+    let http_responses = http_responses.into_iter().chain([export, HttpResponse::send(invalid_token).await]);
     for http_response in http_responses {
         assert_eq!(http_response.header("cache-control"), Some("no-store"), "{http_response:?}");
     }

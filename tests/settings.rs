@@ -298,7 +298,7 @@ fn wrong_types_accepted() -> Vec<String> {
 
 fn malformed_texts_accepted() -> Vec<String> {
     const LIMITS: [&str; 9] = ["", "x", "0/1h", "-1/1h", "1/0s", "1/8d", "1/1y", "1", "99999999999999999999/1h"];
-    let cases: [(&str, &[&str]); 38] = [
+    let cases: [(&str, &[&str]); 39] = [
         ("shop.name", &["", "  ", "a\nb"]),
         ("shop.currency", &["", "KSH", "kes", "€"]),
         ("shop.country", &["", "K", "KEN", "XX"]),
@@ -334,6 +334,7 @@ fn malformed_texts_accepted() -> Vec<String> {
         ("notification.order_url", &["x", "https://shop.example/", "javascript:alert('{token}')"]),
         ("notification.verify_url", &["x", "https://shop.example/"]),
         ("notification.reset_url", &["x", "data:{token}"]),
+        ("notification.change_email_url", &["x", "https://shop.example/"]),
         ("jobs.queue_concurrency", &["mail", "mail=0", "mail=x", "=4", "mail=1001"]),
         ("checkout.payment_methods", &["", ","]),
         ("log.format", &["", "xml"]),

@@ -85,6 +85,8 @@ pub enum PublicErrorCode {
     PriceChanged,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
+    /// A request with the same idempotency key is being executed.
+    IdempotencyConflict,
     /// The payment was declined.
     PaymentFailed,
     /// Email or password is wrong.
@@ -117,6 +119,7 @@ impl PublicErrorCode {
             Self::InsufficientStock => "INSUFFICIENT_STOCK",
             Self::PriceChanged => "PRICE_CHANGED",
             Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
+            Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::PaymentFailed => "PAYMENT_FAILED",
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
             Self::Unauthenticated => "UNAUTHENTICATED",

@@ -57,6 +57,9 @@ pub async fn update_profile(
         let normalized_names = NormalizedNames::new(&after.first_name, &after.last_name);
         row.first_name = Set(after.first_name);
         row.last_name = Set(after.last_name);
+        if row.phone.as_ref() != &after.phone {
+            row.phone_verified_at = Set(None);
+        }
         row.phone = Set(after.phone);
         row.language = Set(after.language);
         row.external_id = Set(after.external_id);

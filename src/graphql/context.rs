@@ -144,6 +144,8 @@ pub struct RequestContext {
     query_stats: Arc<QueryStats>,
     /// Whether the request has exported a customer's data.
     customer_exported: AtomicBool,
+    /// Whether the response contains tokens of a session. Shared with the server, which stores responses for retries.
+    pub contains_tokens: Arc<AtomicBool>,
 }
 
 impl RequestContext {
@@ -187,6 +189,7 @@ impl RequestContext {
             checkout_started: AtomicBool::new(false),
             query_stats: Arc::clone(&query_stats),
             customer_exported: AtomicBool::new(false),
+            contains_tokens: Arc::default(),
         };
         (context, query_stats, pending_loads)
     }

@@ -4,6 +4,8 @@ pub mod account;
 pub mod role;
 pub mod session;
 pub mod password;
+pub mod email_change;
+pub mod login_code;
 pub mod oidc_login;
 pub mod staff;
 pub mod api_key;
@@ -20,6 +22,8 @@ pub struct IdentityMutation(
     account::AccountMutation,
     session::SessionMutation,
     password::PasswordMutation,
+    email_change::EmailChangeMutation,
+    login_code::LoginCodeMutation,
     oidc_login::LoginMutation,
     staff::StaffMutation,
     api_key::ApiKeyMutation,

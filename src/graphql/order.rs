@@ -11,6 +11,7 @@ pub mod queries;
 pub mod checkout;
 pub mod mutations;
 pub mod guest_erasure;
+pub mod link_request;
 
 use std::sync::Arc;
 
@@ -46,7 +47,12 @@ use crate::{
 
 /// Order mutations.
 #[derive(Debug, Default, MergedObject)]
-pub struct OrderMutations(checkout::CheckoutMutation, mutations::OrderMutation, guest_erasure::GuestMutation);
+pub struct OrderMutations(
+    checkout::CheckoutMutation,
+    mutations::OrderMutation,
+    guest_erasure::GuestMutation,
+    link_request::OrderLinkMutation,
+);
 
 /// Order with names, prices, taxes and addresses as of the purchase. Visible to its buyer, to holders of its token and
 /// to staff.

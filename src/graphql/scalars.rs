@@ -126,10 +126,20 @@ pub enum NotificationEvent {
     OrderCanceled,
     /// A refund was issued.
     OrderRefunded,
+    /// Link to an order; sent on request.
+    OrderLink,
     /// Verification of an email address; sent on request.
     VerifyEmail,
     /// Password reset; sent on request.
     ResetPassword,
+    /// Confirmation of a new email address; sent to it on request.
+    ChangeEmail,
+    /// A new email address was requested that another account has; sent to the owner of the address.
+    EmailInUse,
+    /// The email address of the account was changed; sent to both addresses.
+    EmailChanged,
+    /// One-time code; sent on request.
+    LoginCode,
 }
 
 /// Clamps to the 32-bit range of `Int`.

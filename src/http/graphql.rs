@@ -3,7 +3,10 @@
 //! Status codes: 4xx for a malformed request. For a well-formed request that cannot be executed, 400 with
 //! `application/graphql-response+json` and 200 with `application/json`. 200 for an executed request.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use async_graphql::{
     Response as Answer, ServerError, Value, Variables,
@@ -23,10 +26,11 @@ use super::{
     bounded_json::{self, BoundedJson},
     content_negotiation::ResponseMediaType,
     graphql_request::{self, GraphqlRequest, RequestError},
+    idempotency::{self, IdempotentMutation, REPLAYED_HEADER},
     request_id::RequestId,
 };
 use crate::{
-    base::error::PublicErrorCode,
+    base::{Error, error::PublicErrorCode},
     graphql::{
         context::{RequestContext, RequestInfo},
         error::{ErrorStage, finalize_errors},
@@ -65,11 +69,10 @@ pub async fn handle_graphql(
         Err(error) => return error_response(media_type, error, &request_id, false),
     };
     let request_timeout = app.state.config.server.request_timeout;
-    let max_response_bytes = app.state.config.graphql.max_response_bytes;
-    let outcome =
-        tokio::time::timeout(request_timeout, prepare_and_execute(&app, &method, request, request_info)).await;
+    let head = RequestHead { method: &method, headers: &headers };
+    let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(&app, head, request, request_info)).await;
     match outcome {
-        Ok(Ok(executed)) => operation_response(media_type, &executed, max_response_bytes, &request_id),
+        Ok(Ok(executed)) => operation_response(media_type, executed, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
             let message = format!("The request took longer than {} s.", request_timeout.as_secs());
@@ -86,17 +89,43 @@ pub async fn handle_graphql(
     }
 }
 
+/// Status codes of well-formed requests that are rejected; with `application/json` they are answered 200.
+const REJECTION_STATUSES: [StatusCode; 4] =
+    [StatusCode::BAD_REQUEST, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::TOO_MANY_REQUESTS];
+
 /// Value of the `Server-Timing` header.
 type ServerTiming = Option<HeaderValue>;
 
+/// Method and headers of an HTTP request.
+#[derive(Clone, Copy)]
+struct RequestHead<'a> {
+    method: &'a Method,
+    headers: &'a HeaderMap,
+}
+
 /// Response of an executed request.
-struct ExecutedRequest {
-    response: Answer,
+#[derive(Debug)]
+pub struct ExecutedRequest {
+    /// Serialized response.
+    pub body: Vec<u8>,
+    /// Whether a field of the operation has returned an object; false if all of them have failed.
+    pub has_payload: bool,
+    /// Whether the response contains tokens of a session.
+    pub contains_tokens: bool,
+    is_replayed: bool,
     timing: ServerTiming,
 }
 
+impl ExecutedRequest {
+    /// Creates the response of a request that was executed before.
+    #[must_use]
+    pub fn replay(body: Vec<u8>) -> Self {
+        Self { body, has_payload: true, contains_tokens: false, is_replayed: true, timing: None }
+    }
+}
+
 /// Response of an executed request, or the error of one that was not executed.
-type ExecutionResult = Result<ExecutedRequest, RequestError>;
+pub type ExecutionResult = Result<ExecutedRequest, RequestError>;
 
 /// Validated operation, ready for execution.
 struct GraphqlOperation {
@@ -107,10 +136,11 @@ struct GraphqlOperation {
 
 async fn prepare_and_execute(
     app: &Arc<App>,
-    method: &Method,
+    RequestHead { method, headers }: RequestHead<'_>,
     request: GraphqlRequest,
     request_info: RequestInfo,
 ) -> ExecutionResult {
+    let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
     let GraphqlRequest { query, operation: name, variables, .. } = request;
     let document = app.document_cache.get_or_parse(query, &app.state.config.graphql).await.map_err(|error| {
         let is_selected = |candidate: &&(Option<String>, OperationType)| name.is_none() || candidate.0 == name;
@@ -135,11 +165,17 @@ async fn prepare_and_execute(
     if !is_mutation {
         return execute_operation(app, operation, request_info).await;
     }
+    let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
     // A mutation runs to completion even if the client disconnects.
     let app = Arc::clone(app);
-    let mutation_task =
-        tokio::spawn(async move { execute_operation(&app, operation, request_info).await }.in_current_span());
-    mutation_task.await.unwrap_or_else(|join_error| match join_error.try_into_panic() {
+    let mutation_task = async move {
+        let execution = execute_operation(&app, operation, request_info);
+        match idempotent_mutation {
+            Some(mutation) => Box::pin(idempotency::execute_once(&app, mutation, execution)).await,
+            None => execution.await,
+        }
+    };
+    tokio::spawn(mutation_task.in_current_span()).await.unwrap_or_else(|join_error| match join_error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(join_error) => {
             tracing::warn!(error = %join_error, "mutation canceled by server shutdown");
@@ -172,6 +208,7 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
     request.operation_name = name;
     request.set_parsed_query(selected_document);
     let (request_context, query_stats, pending_loads) = RequestContext::for_request(&app.state, request_info);
+    let contains_tokens = Arc::clone(&request_context.contains_tokens);
     let mut response = run_with_batching(app.schema.execute(request.data(request_context)), pending_loads).await;
 
     // An error without a path occurred before the execution.
@@ -193,7 +230,30 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
         let statement_noun = if statement_count == 1 { "statement" } else { "statements" };
         HeaderValue::from_str(&format!("db;dur={duration_millis:.3};desc=\"{statement_count} {statement_noun}\"")).ok()
     });
-    Ok(ExecutedRequest { response, timing: timing.flatten() })
+    let has_payload = matches!(&response.data, Value::Object(fields)
+        if fields.values().any(|value| matches!(value, Value::Object(_))));
+    Ok(ExecutedRequest {
+        body: serialize_response(&response, config.graphql.max_response_bytes, &request_id)?,
+        has_payload,
+        contains_tokens: contains_tokens.load(Ordering::Relaxed),
+        is_replayed: false,
+        timing: timing.flatten(),
+    })
+}
+
+/// Serializes a response; of one that is too large, an error.
+fn serialize_response(response: &Answer, max_response_bytes: usize, request_id: &str) -> Result<Vec<u8>, RequestError> {
+    let serialized = bounded_json::serialize_bounded(response, max_response_bytes)
+        .map_err(|error| RequestError::from_error(Error::internal("serializing a response", error)))?;
+    if let BoundedJson::Complete(body) = serialized {
+        return Ok(body);
+    }
+    let message =
+        format!("The operation was executed, but its response is larger than {max_response_bytes} bytes: select less.");
+    let mut errors = vec![ServerError::new(message, None)];
+    errors[0].extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
+    finalize_errors(&mut errors, ErrorStage::Execute, request_id);
+    Ok(serde_json::json!({ "data": null, "errors": errors }).to_string().into_bytes())
 }
 
 /// Selects the operation to execute.
@@ -232,7 +292,7 @@ fn error_response(
     finalize_errors(&mut errors, stage, request_id);
     let needs_allow_header = status == StatusCode::METHOD_NOT_ALLOWED;
     let needs_challenge = status == StatusCode::UNAUTHORIZED;
-    if media_type == ResponseMediaType::Json && is_well_formed && status == StatusCode::BAD_REQUEST {
+    if media_type == ResponseMediaType::Json && is_well_formed && REJECTION_STATUSES.contains(&status) {
         status = StatusCode::OK;
     }
     // By the specification, the response to a request that was not executed has no `data`.
@@ -247,31 +307,15 @@ fn error_response(
     response
 }
 
-fn operation_response(
-    media_type: ResponseMediaType,
-    executed: &ExecutedRequest,
-    max_response_bytes: usize,
-    request_id: &str,
-) -> Response {
-    let ExecutedRequest { response: graphql_response, timing } = executed;
-    let timing = timing.clone();
-    match bounded_json::serialize_bounded(graphql_response, max_response_bytes) {
-        Ok(BoundedJson::Complete(body)) => build_response(media_type, StatusCode::OK, body, timing),
-        Ok(BoundedJson::TooLarge) => {
-            let message = format!(
-                "The operation was executed, but its response is larger than {max_response_bytes} bytes: select less."
-            );
-            let mut errors = vec![ServerError::new(message, None)];
-            errors[0].extensions.get_or_insert_default().set("code", PublicErrorCode::QueryTooComplex.as_str());
-            finalize_errors(&mut errors, ErrorStage::Execute, request_id);
-            let body = serde_json::json!({ "data": null, "errors": errors });
-            build_response(media_type, StatusCode::OK, body.to_string().into_bytes(), timing)
-        }
-        Err(error) => {
-            tracing::error!(error = %error, "could not serialize response");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+fn operation_response(media_type: ResponseMediaType, executed: ExecutedRequest, request_id: &str) -> Response {
+    let ExecutedRequest { body, is_replayed, timing, .. } = executed;
+    if !is_replayed {
+        return build_response(media_type, StatusCode::OK, body, timing);
     }
+    let body = idempotency::replace_request_id(body, request_id);
+    let mut response = build_response(media_type, StatusCode::OK, body, timing);
+    response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
+    response
 }
 
 fn build_response(media_type: ResponseMediaType, status: StatusCode, body: Vec<u8>, timing: ServerTiming) -> Response {

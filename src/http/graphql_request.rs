@@ -1,6 +1,6 @@
 //! Parsing of requests to `/graphql`, and their errors.
 
-use async_graphql::ServerError;
+use async_graphql::{Pos, ServerError};
 use axum::{
     body::Bytes,
     extract::Query,
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::content_negotiation;
 use crate::{
-    base::error::PublicErrorCode,
+    base::{Error, error::PublicErrorCode},
     graphql::{error::ErrorStage, execution::document::DocumentError},
     identity::error::AuthError,
 };
@@ -81,6 +81,26 @@ impl RequestError {
         let mut error = ServerError::new(message, None);
         error.extensions.get_or_insert_default().set("code", code.as_str());
         Self { status, stage: ErrorStage::Validate, errors: vec![error] }
+    }
+
+    /// Creates an error for a request that is rejected before its execution.
+    #[must_use]
+    pub fn from_error(error: Error) -> Self {
+        let code = error.to_public_error().code;
+        let status = match code {
+            PublicErrorCode::BadUserInput => StatusCode::BAD_REQUEST,
+            PublicErrorCode::IdempotencyConflict => StatusCode::CONFLICT,
+            PublicErrorCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            PublicErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            PublicErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut error = async_graphql::Error::from(error).into_server_error(Pos::default());
+        error.locations.clear();
+        if code == PublicErrorCode::IdempotencyConflict {
+            error.extensions.get_or_insert_default().set("retryAfter", 1);
+        }
+        Self { status, stage: ErrorStage::Execute, errors: vec![error] }
     }
 
     /// Creates an error for a well-formed request that cannot be executed.

@@ -10,6 +10,7 @@ pub mod document_cache;
 mod app;
 pub mod bounded_json;
 pub mod graphql_request;
+pub mod idempotency;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
@@ -68,8 +69,9 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
         .layer(middleware::from_fn(request_id::assign_request_id))
 }
 
-/// Request headers of GraphQL clients and tracing. Safe to allow, because the API uses no cookies.
-const CORS_CLIENT_HEADERS: [HeaderName; 11] = [
+/// Request headers of GraphQL clients, retries and tracing. Safe to allow, because the API uses no cookies.
+const CORS_CLIENT_HEADERS: [HeaderName; 12] = [
+    idempotency::IDEMPOTENCY_KEY_HEADER,
     HeaderName::from_static("apollographql-client-name"),
     HeaderName::from_static("apollographql-client-version"),
     HeaderName::from_static("apollo-require-preflight"),
@@ -92,7 +94,8 @@ fn build_cors_layer(config: &ServerConfig, mode: ShopMode) -> CorsLayer {
     let own_headers = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::REQUEST_ID_HEADER];
     let configured_headers = config.cors_headers.iter().filter_map(|name| name.parse().ok());
     let allowed_headers = own_headers.into_iter().chain(CORS_CLIENT_HEADERS).chain(configured_headers);
-    let exposed_headers: [HeaderName; 2] = [request_id::REQUEST_ID_HEADER, HeaderName::from_static("server-timing")];
+    let exposed_headers: [HeaderName; 3] =
+        [request_id::REQUEST_ID_HEADER, HeaderName::from_static("server-timing"), idempotency::REPLAYED_HEADER];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])

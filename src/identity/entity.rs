@@ -14,6 +14,28 @@ pub enum OneTimeTokenPurpose {
     ResetPassword,
     /// Completes an OpenID Connect login.
     Login,
+    /// Confirms a new email address.
+    ChangeEmail,
+}
+
+/// Purpose of a one-time code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum LoginCodePurpose {
+    /// Logs in.
+    Login,
+    /// Verifies the phone number of an account.
+    VerifyPhone,
+}
+
+/// Channel on which a one-time code is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum LoginCodeChannel {
+    /// Email.
+    Email,
+    /// SMS.
+    Sms,
 }
 
 /// Table `account`.
@@ -37,6 +59,7 @@ pub mod account {
         pub name_normalized: String,
         pub last_name_normalized: String,
         pub phone: Option<String>,
+        pub phone_verified_at: Option<DateTimeUtc>,
         pub language: Option<crate::base::LanguageCode>,
         pub external_id: Option<String>,
         pub version: i32,
@@ -186,6 +209,65 @@ pub mod one_time_token {
         pub purpose: super::OneTimeTokenPurpose,
         pub account_id: i64,
         pub metadata: String,
+        pub expires_at: DateTimeUtc,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// No relations, as above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `email_change`.
+pub mod email_change {
+    use sea_orm::entity::prelude::*;
+
+    /// Row of a requested change of an email address.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "email_change")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub account_id: i64,
+        pub old_email: Option<String>,
+        pub new_email: String,
+        pub session_id: Option<i64>,
+        pub confirmed_at: Option<DateTimeUtc>,
+        pub expires_at: DateTimeUtc,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// No relations, as above.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `login_code`.
+pub mod login_code {
+    use sea_orm::entity::prelude::*;
+
+    /// Row of a requested one-time code.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "login_code")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub request_hash: String,
+        pub purpose: super::LoginCodePurpose,
+        pub channel: super::LoginCodeChannel,
+        pub account_id: Option<i64>,
+        pub recipient: Option<String>,
+        pub code_hash: Option<String>,
+        pub event_id: Option<i64>,
+        pub attempts: i32,
         pub expires_at: DateTimeUtc,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,

@@ -25,6 +25,9 @@ pub mod context;
 pub mod registration;
 pub mod login;
 pub mod password_change;
+pub mod email_change;
+pub mod login_code;
+pub mod code_login;
 pub mod account_admin;
 pub mod privacy;
 

@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityT
 use serde::{Deserialize, Serialize};
 
 use super::{
+    email_change::EMAIL_CHANGE_TTL,
     entity::{
         OneTimeTokenPurpose,
         one_time_token::{self, Column},
@@ -23,6 +24,7 @@ impl OneTimeTokenPurpose {
             Self::VerifyEmail => TimeDelta::days(2),
             Self::ResetPassword => TimeDelta::hours(1),
             Self::Login => TimeDelta::minutes(1),
+            Self::ChangeEmail => EMAIL_CHANGE_TTL,
         }
     }
 }

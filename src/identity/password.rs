@@ -115,7 +115,8 @@ fn hashing_overloaded_error() -> Error {
     )
 }
 
-fn hash_password(password: &str) -> Result<String> {
+/// Hashes a password with Argon2id and a random salt. Blocks for tens of milliseconds.
+pub(super) fn hash_password(password: &str) -> Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     Ok(hash.map_err(|error| Error::internal("hashing a password", error.to_string()))?.to_string())
 }

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::{
     api_key,
     entity::{
-        account, account_identity, api_key as api_key_row, one_time_token, refresh_token, session as session_row,
+        account, account_identity, api_key as api_key_row, email_change, one_time_token, refresh_token,
+        session as session_row,
     },
-    session,
+    login_code, session,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
@@ -34,6 +35,7 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
     row.email_verified_at = Set(None);
     row.password_hash = Set(None);
     row.phone = Set(None);
+    row.phone_verified_at = Set(None);
     for name in [&mut row.first_name, &mut row.last_name, &mut row.name_normalized, &mut row.last_name_normalized] {
         *name = Set(String::new());
     }
@@ -51,6 +53,8 @@ pub async fn erase_account(tx: &Tx, row: account::Model) -> Result<()> {
 async fn erase_logins(tx: &Tx, account_id: i64) -> Result<()> {
     let identities = account_identity::Entity::delete_many().filter(account_identity::Column::AccountId.eq(account_id));
     identities.exec(tx).await?;
+    email_change::Entity::delete_many().filter(email_change::Column::AccountId.eq(account_id)).exec(tx).await?;
+    login_code::delete_login_codes(tx, account_id).await?;
     one_time_token::Entity::delete_many().filter(one_time_token::Column::AccountId.eq(account_id)).exec(tx).await?;
     let sessions = session_row::Entity::find()
         .select_only()
@@ -81,6 +85,7 @@ pub struct ExportedAccount {
     customer: Value,
     sessions: Vec<Value>,
     identities: Vec<ExportedIdentity>,
+    email_changes: Vec<ExportedEmailChange>,
     api_keys: Vec<ExportedApiKey>,
 }
 
@@ -94,6 +99,17 @@ struct ExportedIdentity {
     created_at: DateTime<Utc>,
 }
 
+/// Requested change of the email address.
+#[derive(Debug, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "email_change::Entity")]
+#[serde(rename_all = "camelCase")]
+struct ExportedEmailChange {
+    old_email: Option<String>,
+    new_email: String,
+    confirmed_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
 /// API key created by the account.
 #[derive(Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "api_key_row::Entity")]
@@ -104,7 +120,7 @@ struct ExportedApiKey {
     created_at: DateTime<Utc>,
 }
 
-/// Exports an account. Statements: 4.
+/// Exports an account. Statements: 5.
 ///
 /// # Errors
 /// Returns `NotFound` if it does not exist.
@@ -112,11 +128,13 @@ pub async fn export_account(db: &impl ConnectionTrait, account_id: i64) -> Resul
     let existing = account::Entity::find_by_id(account_id).filter(account::Column::DeletedAt.is_null()).one(db).await?;
     let row = existing.ok_or_else(|| Error::not_found("id", "customer"))?;
     let identities = account_identity::Entity::find().filter(account_identity::Column::AccountId.eq(account_id));
+    let email_changes = email_change::Entity::find().filter(email_change::Column::AccountId.eq(account_id));
     let api_keys = api_key_row::Entity::find().filter(api_key_row::Column::CreatedBy.eq(account_id));
     Ok(ExportedAccount {
         customer: export_profile(&row),
         sessions: export_sessions(db, account_id).await?,
         identities: identities.order_by_asc(account_identity::Column::CreatedAt).into_partial_model().all(db).await?,
+        email_changes: email_changes.order_by_asc(email_change::Column::Id).into_partial_model().all(db).await?,
         api_keys: api_keys.order_by_asc(api_key_row::Column::CreatedAt).into_partial_model().all(db).await?,
     })
 }
@@ -125,7 +143,8 @@ fn export_profile(row: &account::Model) -> Value {
     json!({
         "id": GlobalId::new(NodeType::Account, row.id).encode(),
         "email": row.email, "emailVerifiedAt": row.email_verified_at, "hasPassword": row.password_hash.is_some(),
-        "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone, "language": row.language, "role": row.role.name(),
+        "firstName": row.first_name, "lastName": row.last_name, "phone": row.phone,
+        "phoneVerifiedAt": row.phone_verified_at, "language": row.language, "role": row.role.name(),
         "externalId": row.external_id,
         "disabledAt": row.disabled_at, "createdAt": row.created_at, "updatedAt": row.updated_at,
     })

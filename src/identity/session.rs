@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
     sea_query::{Expr, LockType},
 };
 use secrecy::SecretString;
@@ -85,7 +85,7 @@ pub struct NewSession<'a> {
     pub account: account::Model,
     /// Client of the login.
     pub client: &'a ClientInfo,
-    /// `password` or the name of a provider.
+    /// `password`, `login_code` or the name of a provider.
     pub auth_method: &'a str,
     /// Time until the session expires unless it is refreshed.
     pub lifetime: TimeDelta,
@@ -242,15 +242,24 @@ pub async fn is_session_active(tx: &Tx, account_id: i64, session_id: i64) -> Res
 
 /// Revokes one session or all sessions of an account; returns the number of revoked sessions.
 pub async fn revoke_sessions(tx: &Tx, account_id: i64, session_id: Option<i64>) -> Result<u64> {
-    let mut update = session::Entity::update_many()
+    let matching = session_id.map_or_else(Condition::all, |id| Condition::all().add(session::Column::Id.eq(id)));
+    revoke_matching_sessions(tx, account_id, matching).await
+}
+
+/// Revokes the sessions of an account except these; returns the number of revoked sessions.
+pub async fn revoke_other_sessions(tx: &Tx, account_id: i64, kept_ids: &[i64]) -> Result<u64> {
+    let others = Condition::all().add(session::Column::Id.is_not_in(kept_ids.iter().copied()));
+    revoke_matching_sessions(tx, account_id, others).await
+}
+
+async fn revoke_matching_sessions(tx: &Tx, account_id: i64, matching: Condition) -> Result<u64> {
+    let update = session::Entity::update_many()
         .col_expr(session::Column::RevokedAt, Expr::value(tx.now()))
         .col_expr(session::Column::UpdatedAt, Expr::value(tx.now()))
         .filter(session::Column::AccountId.eq(account_id))
         .filter(session::Column::ExpiresAt.gt(tx.now()))
-        .filter(session::Column::RevokedAt.is_null());
-    if let Some(session_id) = session_id {
-        update = update.filter(session::Column::Id.eq(session_id));
-    }
+        .filter(session::Column::RevokedAt.is_null())
+        .filter(matching);
     let revoked_count = update.exec(tx).await?.rows_affected;
     if revoked_count > 0 {
         let after = serde_json::json!({ "sessions": revoked_count });

@@ -95,6 +95,33 @@ pub mod idempotency_key {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Table `idempotent_request`.
+pub mod idempotent_request {
+    use sea_orm::entity::prelude::*;
+
+    /// Row of a request with an idempotency key. Without a response it is being executed.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "idempotent_request")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key_hash: String,
+        pub caller: String,
+        pub request_hash: String,
+        pub claim_token: String,
+        pub response: Option<Vec<u8>>,
+        pub expires_at: DateTimeUtc,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// No relations.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Table `throttle`.
 pub mod throttle {
     use sea_orm::entity::prelude::*;

@@ -59,7 +59,8 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
         None => (None, None),
     };
     let to_row = |channel: NotificationChannel, recipient: Option<String>| {
-        let recipient = recipient.filter(|recipient| !recipient.is_empty())?;
+        let is_supported = event_type.supports_channel(channel);
+        let recipient = recipient.filter(|recipient| is_supported && !recipient.is_empty())?;
         let is_enabled = preferences.is_enabled(event_type, channel);
         // Channels that are off by default, not by choice, leave no skipped row.
         let (status, reason) = match (is_enabled, preferences.explicit_choice(event_type, channel)) {
@@ -85,8 +86,7 @@ pub async fn enqueue_notification(tx: &Tx, notification: NewNotification) -> Res
             ..Default::default()
         })
     };
-    let channels =
-        [(NotificationChannel::Email, email), (NotificationChannel::Sms, phone.filter(|_| event_type.is_optional()))];
+    let channels = [(NotificationChannel::Email, email), (NotificationChannel::Sms, phone)];
     let rows = channels.into_iter().filter_map(|(channel, recipient)| to_row(channel, recipient));
     let inserted = notification::Entity::insert_many(rows)
         .on_conflict_do_nothing_on([Column::EventId, Column::Channel])

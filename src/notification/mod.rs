@@ -5,6 +5,7 @@ mod template_data;
 mod render;
 pub mod entity;
 pub mod preference;
+mod account_message;
 pub mod send;
 mod enqueue;
 pub mod sending_limits;

@@ -16,7 +16,8 @@ use crate::{
     identity::entity::account,
     infra::{Tx, outbox::DeliveredEvent},
     order::{
-        OrderLineRow, OrderPlaced, OrderRefunded, OrderRow, OrderShipped, OrderStatusChanged, Status,
+        OrderLineRow, OrderLinkRequested, OrderPlaced, OrderRefunded, OrderRow, OrderShipped, OrderStatusChanged,
+        Status,
         entity::{FulfillmentRow, LineQuantityRow},
         queries,
     },
@@ -34,6 +35,17 @@ pub async fn notify_order_placed(tx: &Tx, delivered: &DeliveredEvent<OrderPlaced
         NewNotification { event_id: delivered.id, event_type: NotificationEventType::OrderPlaced, recipient, order },
     )
     .await
+}
+
+/// Enqueues the email with the link to an order, to the address of the order only.
+pub async fn notify_order_link_requested(tx: &Tx, delivered: &DeliveredEvent<OrderLinkRequested>) -> Result<()> {
+    let Some((recipient, order, data)) = load_order_notification(tx, delivered.event.order).await? else {
+        return Ok(());
+    };
+    let recipient = NotificationRecipient { email: order.email.clone(), phone: None, ..recipient };
+    let order = Some((order.id, data));
+    let event_type = NotificationEventType::OrderLink;
+    enqueue_notification(tx, NewNotification { event_id: delivered.id, event_type, recipient, order }).await
 }
 
 /// Enqueues the notification of a status change. Fulfillments and refunds have notifications of their own.

@@ -47,11 +47,13 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates! {
     "en": [
         "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_canceled",
-        "order_refunded", "verify_email", "reset_password",
+        "order_refunded", "order_link", "verify_email", "reset_password", "change_email", "email_in_use",
+        "email_changed", "login_code",
     ],
     "sw": [
         "labels", "order_placed", "order_confirmed", "order_shipped", "order_delivered", "order_canceled",
-        "order_refunded", "verify_email", "reset_password",
+        "order_refunded", "order_link", "verify_email", "reset_password", "change_email", "email_in_use",
+        "email_changed", "login_code",
     ],
 };
 

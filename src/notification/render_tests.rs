@@ -37,19 +37,29 @@ fn sample_order(event_type: NotificationEventType) -> OrderTemplateData {
 }
 
 fn sample_context<'a>(order: Option<&'a OrderTemplateData>, link: Option<&str>) -> TemplateContext<'a> {
-    let token = order.is_none().then_some("the-token");
-    TemplateContext { shop: "Savannah", name: "Wanjiku", order, link: link.map(str::to_owned), token }
+    TemplateContext { shop: "Savannah", name: "Wanjiku", order, link: link.map(str::to_owned), token: None }
 }
+
+/// Event types with a token or code.
+const HAVE_TOKEN: [NotificationEventType; 5] = [
+    NotificationEventType::OrderLink,
+    NotificationEventType::VerifyEmail,
+    NotificationEventType::ResetPassword,
+    NotificationEventType::ChangeEmail,
+    NotificationEventType::LoginCode,
+];
 
 #[test]
 fn every_event_type_renders_in_every_language() {
     let mut subjects = Vec::new();
     for language in LanguageCode::ALL {
         for event_type in NotificationEventType::iter() {
-            let order = event_type.is_optional().then(|| sample_order(event_type));
+            let order = event_type.is_about_order().then(|| sample_order(event_type));
             let label = format!("{language} {}", event_type.to_value());
             for link in [None, Some("https://shop.example/orders/1?token=2&x=3")] {
-                let context = sample_context(order.as_ref(), link);
+                let has_token = HAVE_TOKEN.contains(&event_type);
+                let token = has_token.then_some("the-token");
+                let context = TemplateContext { token, ..sample_context(order.as_ref(), link) };
                 let RenderedEmail { subject, text, html } = render_email(event_type, language, &context)
                     .unwrap_or_else(|error| panic!("{label}: {}", error.log_message()));
                 assert!(!subject.is_empty() && !subject.contains('\n'), "{label}: {subject}");
@@ -69,12 +79,11 @@ fn every_event_type_renders_in_every_language() {
                     link.is_some(),
                     "{label}: {html}"
                 );
-                if event_type.is_optional() {
+                if event_type.is_about_order() {
                     assert!(subject.contains("K7M2-9QXA") && text.contains("2 x <b>x</b>"), "{label}: {text}");
                     assert!(!html.contains("<b>x</b>") && html.contains("&lt;b&gt;x&lt;"), "{label}: {html}");
-                } else {
-                    assert_eq!(text.contains("the-token"), link.is_none(), "{label}: {text}");
                 }
+                assert_eq!(text.contains("the-token"), has_token && link.is_none(), "{label}: {text}");
                 subjects.push(subject);
             }
         }
@@ -127,6 +136,16 @@ fn sms_without_link_fits_one_segment() {
             assert_eq!(count_segments(&without_link), 1, "{without_link}");
             assert!(count_segments(&with_link) <= 2 && with_link.is_ascii(), "{with_link}");
         }
+    }
+}
+
+#[test]
+fn sms_with_code_fits_one_segment() {
+    for language in LanguageCode::ALL {
+        let context = TemplateContext { token: Some("012345"), ..sample_context(None, None) };
+        let text = render_sms(NotificationEventType::LoginCode, language, &context).expect("SMS");
+        assert!(text.starts_with("Savannah: ") && text.contains(" 012345.") && text.is_ascii(), "{text}");
+        assert_eq!(count_segments(&text), 1, "{text}");
     }
 }
 

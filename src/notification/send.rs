@@ -8,20 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NotificationChannel, NotificationEventType, NotificationStatus, OrderTemplateData, TemplateContext,
+    account_message::{self, AccountMessage},
     notification::{self, Column, Entity},
     render, render_email, render_sms,
     sending_limits::{self, Admission},
 };
 use crate::{
-    base::{Error, Result, link_detection::contains_link},
-    identity::{account, entity::OneTimeTokenPurpose, one_time_token},
+    base::{Error, Result},
+    identity::login_code::GeneratedLoginCode,
     infra::{
         Config, DeliveryError, JobContext, Tx,
         email::EmailMessage,
         jobs::{BackgroundJob, JobOutcome},
         sms::SmsMessage,
     },
-    order::queries,
+    order::{OrderRow, queries},
 };
 
 /// Maximum number of delivery attempts of a notification.
@@ -56,9 +57,10 @@ pub async fn send_notification(context: &JobContext, job: SendNotification) -> J
 }
 
 async fn attempt_delivery(context: &JobContext, notification_id: i64) -> Result<JobOutcome> {
-    let Some((row, prepared)) =
-        context.db.write(async |tx| prepare_message(tx, &context.config, notification_id).await).await?
-    else {
+    let login_code = account_message::generate_login_code(&context.db, notification_id).await?;
+    let prepared =
+        context.db.write(async |tx| prepare_message(tx, &context.config, notification_id, login_code).await).await?;
+    let Some((row, prepared)) = prepared else {
         return Ok(JobOutcome::Done);
     };
     let outcome = match prepared {
@@ -128,6 +130,7 @@ async fn prepare_message(
     tx: &Tx,
     config: &Config,
     notification_id: i64,
+    login_code: Option<GeneratedLoginCode>,
 ) -> Result<Option<(notification::Model, PreparedMessage)>> {
     if !check_admission(tx, config, notification_id).await? {
         return Ok(None);
@@ -140,7 +143,7 @@ async fn prepare_message(
         .exec_with_returning(tx)
         .await?;
     let Some(row) = updated.into_iter().next() else { return Ok(None) };
-    let prepared = render_message(tx, config, &row).await?;
+    let prepared = render_message(tx, config, &row, login_code).await?;
     Ok(Some((row, prepared)))
 }
 
@@ -173,7 +176,12 @@ async fn check_admission(tx: &Tx, config: &Config, notification_id: i64) -> Resu
     Ok(is_now)
 }
 
-async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> Result<PreparedMessage> {
+async fn render_message(
+    tx: &Tx,
+    config: &Config,
+    row: &notification::Model,
+    login_code: Option<GeneratedLoginCode>,
+) -> Result<PreparedMessage> {
     let Some(recipient) = row.recipient.clone() else {
         return Ok(PreparedMessage::Skipped("its recipient's data has been erased".into()));
     };
@@ -182,40 +190,22 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     let language = row.language.unwrap_or(config.shop.language);
     let data = parse_template_data(row)?;
     let mut context = build_template_context(config, data.as_ref());
-    let pattern = &config.notification.order_url;
-    if let Some(order_id) = row.order_id.filter(|_| !pattern.is_empty())
-        && let Some(order) = queries::find_order_by_id(tx, order_id).await?
-    {
-        context.link =
-            render::fill_url_template(pattern, &[("number", &order.number), ("token", &order.guest_access_token)]);
-    }
-    let (name, token);
-    if let Some(purpose) = find_token_purpose(event_type) {
-        // Tokens are not sent to deleted accounts, nor to a previous e-mail address.
-        let owner = match row.account_id {
-            Some(account) => account::find_active_account(tx, account)
-                .await?
-                .filter(|owner| owner.email.as_ref() == Some(&recipient)),
-            None => None,
-        };
-        let Some(owner) = owner else {
-            return Ok(PreparedMessage::Skipped("the account is closed or has another address".into()));
-        };
-        if purpose == OneTimeTokenPurpose::VerifyEmail && owner.email_verified_at.is_some() {
-            return Ok(PreparedMessage::Skipped("the address has been verified meanwhile".into()));
+    let (content, order);
+    if event_type.is_about_order() {
+        order = load_linked_order(tx, config, row).await?;
+        if let Some(order) = &order {
+            let values = [("number", order.number.as_str()), ("token", order.guest_access_token.as_str())];
+            context.link = render::fill_url_template(&config.notification.order_url, &values);
+            context.token = (event_type == NotificationEventType::OrderLink).then_some(&order.guest_access_token);
         }
-        token = one_time_token::create_one_time_token(tx, purpose, owner.id, &recipient).await?;
-        // The name of an account is unverified input until its e-mail address is verified.
-        let is_name_verified = owner.email_verified_at.is_some() && !contains_link(&owner.first_name);
-        name = if is_name_verified { owner.first_name } else { String::new() };
-        let url_template = if purpose == OneTimeTokenPurpose::VerifyEmail {
-            &config.notification.verify_url
-        } else {
-            &config.notification.reset_url
+    } else {
+        content = match account_message::prepare_account_message(tx, config, row, login_code).await? {
+            AccountMessage::Ready(content) => content,
+            AccountMessage::Skipped(reason) => return Ok(PreparedMessage::Skipped(reason.into())),
         };
-        context.link = render::fill_url_template(url_template, &[("token", &token)]);
-        context.token = Some(&token);
-        context.name = &name;
+        context.link.clone_from(&content.link);
+        context.token = content.token.as_deref();
+        context.name = &content.name;
     }
     if row.channel == NotificationChannel::Sms {
         return Ok(PreparedMessage::Sms(SmsMessage {
@@ -229,11 +219,12 @@ async fn render_message(tx: &Tx, config: &Config, row: &notification::Model) -> 
     Ok(PreparedMessage::Email(EmailMessage { id, to: recipient, subject, text, html, date: row.created_at }))
 }
 
-const fn find_token_purpose(event_type: NotificationEventType) -> Option<OneTimeTokenPurpose> {
-    match event_type {
-        NotificationEventType::VerifyEmail => Some(OneTimeTokenPurpose::VerifyEmail),
-        NotificationEventType::ResetPassword => Some(OneTimeTokenPurpose::ResetPassword),
-        _ => None,
+/// Returns the order that a message contains the link or the token of.
+async fn load_linked_order(tx: &Tx, config: &Config, row: &notification::Model) -> Result<Option<OrderRow>> {
+    let is_linked = !config.notification.order_url.is_empty() || row.event_type == NotificationEventType::OrderLink;
+    match row.order_id.filter(|_| is_linked) {
+        Some(order_id) => queries::find_order_by_id(tx, order_id).await,
+        None => Ok(None),
     }
 }
 
@@ -251,7 +242,7 @@ fn build_template_context<'a>(config: &'a Config, data: Option<&'a OrderTemplate
 pub fn render_message_subject(config: &Config, row: &notification::Model) -> Result<Option<String>> {
     let event_type = row.event_type;
     let data = parse_template_data(row)?;
-    if row.channel == NotificationChannel::Sms || (event_type.is_optional() && data.is_none()) {
+    if row.channel == NotificationChannel::Sms || (event_type.is_about_order() && data.is_none()) {
         return Ok(None);
     }
     let language = row.language.unwrap_or(config.shop.language);

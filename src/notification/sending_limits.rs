@@ -37,7 +37,7 @@ pub async fn decide_admission(tx: &Tx, config: &Config, row: &notification::Mode
     let Some(recipient) = row.recipient.as_deref() else { return Ok(Admission::Now) };
     match row.channel {
         NotificationChannel::Email => reserve_email_slot(tx, &config.notification, (recipient, row.event_type)).await,
-        NotificationChannel::Sms => admit_guest_sms(tx, config, (row.account_id, recipient)).await,
+        NotificationChannel::Sms => admit_sms(tx, config, row, recipient).await,
     }
 }
 
@@ -80,13 +80,20 @@ async fn reserve_email_slot(
 }
 
 /// Admits SMS to customers with a verified e-mail address; to others only in countries the shop ships to, up to the
-/// daily limit.
-async fn admit_guest_sms(tx: &Tx, config: &Config, (account_id, phone): (Option<i64>, &str)) -> Result<Admission> {
-    if let Some(owner_id) = account_id
+/// daily limit. For codes the phone number itself must be verified, because customers request them for any number.
+async fn admit_sms(tx: &Tx, config: &Config, row: &notification::Model, phone: &str) -> Result<Admission> {
+    if let Some(owner_id) = row.account_id
         && let Some(owner) = account::Entity::find_by_id(owner_id).one(tx).await?
-        && owner.email_verified_at.is_some()
     {
-        return Ok(Admission::Now);
+        let is_known = match row.event_type {
+            NotificationEventType::LoginCode => {
+                owner.phone_verified_at.is_some() && owner.phone.as_deref() == Some(phone)
+            }
+            _ => owner.email_verified_at.is_some(),
+        };
+        if is_known {
+            return Ok(Admission::Now);
+        }
     }
     let country = phone::find_phone_country(phone);
     let is_served = match country {

@@ -30,6 +30,10 @@ event!(
     OrderPlaced {}
 );
 event!(
+    /// The link to an order was requested, with its number and email address.
+    OrderLinkRequested {}
+);
+event!(
     /// The status of an order changed.
     OrderStatusChanged {
         /// Previous status.

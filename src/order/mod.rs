@@ -12,8 +12,9 @@ pub mod transition;
 pub mod fulfillment;
 pub mod order_filter;
 pub mod privacy;
+pub mod link_request;
 
 pub use entity::{OrderLineRow, OrderRow};
-pub use events::{OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
+pub use events::{OrderLinkRequested, OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
 pub use fulfillment::LineQuantity;
 pub use state_machine::{FulfillmentStatus, PaymentStatus, Status};

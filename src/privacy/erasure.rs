@@ -5,7 +5,7 @@ use crate::{
     base::{Result, global_id::NodeType},
     cart, customer,
     identity::{self, AccountTarget, Caller, IdentityContext, account_admin, events::CustomerDeleted, password_change},
-    infra::{AuditRecord, Db, Tx, audit_log},
+    infra::{Actor, AuditRecord, Db, Tx, audit_log, idempotent_request},
     notification, order,
 };
 
@@ -38,6 +38,7 @@ async fn erase_account(tx: &Tx, target: &AccountTarget) -> Result<i64> {
     customer::privacy::erase_account(tx, account_id).await?;
     notification::privacy::erase_account(tx, account_id).await?;
     identity::privacy::erase_account(tx, account).await?;
+    idempotent_request::erase_caller(tx, Actor::Account(account_id)).await?;
     let entity = (NodeType::Account, account_id);
     audit_log::erase_audit_values(tx, entity).await?;
     tx.record_audit(&[AuditRecord { action: "customer.delete", entity, before: None, after: None }]).await?;

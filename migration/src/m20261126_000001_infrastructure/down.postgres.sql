@@ -5,6 +5,7 @@ DROP TABLE outbox_sequence;
 DROP TABLE outbox_event;
 DROP FUNCTION assign_outbox_sequence;
 DROP TABLE throttle;
+DROP TABLE idempotent_request;
 DROP TABLE idempotency_key;
 DROP TABLE audit_log;
 DROP TABLE shop;

@@ -4,6 +4,7 @@ DROP TABLE event_subscription;
 DROP TABLE outbox_sequence;
 DROP TABLE outbox_event;
 DROP TABLE throttle;
+DROP TABLE idempotent_request;
 DROP TABLE idempotency_key;
 DROP TABLE audit_log;
 DROP TABLE shop;

@@ -1,4 +1,4 @@
--- Infrastructure: shop settings, audit log, idempotency keys, throttling, outbox, event subscriptions, jobs, schedules.
+-- Infrastructure: shop settings, audit log, idempotency, throttling, outbox, event subscriptions, jobs, schedules.
 
 -- Settings that must never change after the first start: one row.
 CREATE TABLE shop (
@@ -39,6 +39,24 @@ CREATE TABLE idempotency_key (
     PRIMARY KEY (scope, key)
 );
 CREATE INDEX idempotency_key_created_at_idx ON idempotency_key (created_at);
+
+-- Mutations that were sent with the header Idempotency-Key. All values are derived from the key, which is not stored:
+-- without it, neither the request nor the response, which is encrypted, can be read. A row without a response is being
+-- executed; `claim_token` identifies the execution and `expires_at` ends its lease. With a response, `expires_at` ends
+-- its retention.
+CREATE TABLE idempotent_request (
+    key_hash TEXT PRIMARY KEY CHECK (length(key_hash) = 43),
+    caller TEXT NOT NULL CHECK (caller <> ''),
+    request_hash TEXT NOT NULL CHECK (length(request_hash) = 43),
+    claim_token TEXT NOT NULL CHECK (claim_token <> ''),
+    response BLOB CHECK (length(response) BETWEEN 28 AND 262172),
+    expires_at TIMESTAMP NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL,
+    CHECK (expires_at > created_at)
+);
+CREATE INDEX idempotent_request_expires_at_idx ON idempotent_request (expires_at);
+CREATE INDEX idempotent_request_caller_idx ON idempotent_request (caller);
 
 -- Counters of public actions. Subjects (IP addresses, email addresses, phone numbers) are stored as hashes.
 CREATE TABLE throttle (

@@ -1,6 +1,8 @@
 DROP TABLE api_key;
 DROP TABLE signing_key;
 DROP TABLE oidc_login_state;
+DROP TABLE login_code;
+DROP TABLE email_change;
 DROP TABLE one_time_token;
 DROP TABLE refresh_token;
 DROP TABLE session;

@@ -13,6 +13,7 @@ CREATE TABLE account (
     name_normalized TEXT NOT NULL DEFAULT '' CHECK (deleted_at IS NULL OR name_normalized = ''),
     last_name_normalized TEXT NOT NULL DEFAULT '' CHECK (deleted_at IS NULL OR last_name_normalized = ''),
     phone TEXT CHECK (length(phone) BETWEEN 4 AND 16),
+    phone_verified_at TIMESTAMP CHECK (phone_verified_at IS NULL OR phone IS NOT NULL),
     language TEXT CHECK (language IN ('en', 'sw')),
     -- The id of the customer in another system.
     external_id TEXT UNIQUE CHECK (length(external_id) BETWEEN 1 AND 255),
@@ -33,6 +34,8 @@ CREATE INDEX account_created_at_idx ON account (created_at, id) WHERE deleted_at
 CREATE INDEX account_name_normalized_idx ON account (name_normalized) WHERE deleted_at IS NULL;
 CREATE INDEX account_last_name_normalized_idx ON account (last_name_normalized) WHERE deleted_at IS NULL;
 CREATE INDEX account_phone_idx ON account (phone) WHERE deleted_at IS NULL;
+-- A verified phone number is a login name.
+CREATE UNIQUE INDEX account_verified_phone_key ON account (phone) WHERE phone_verified_at IS NOT NULL;
 
 CREATE TABLE account_identity (
     issuer TEXT NOT NULL,
@@ -77,7 +80,7 @@ CREATE INDEX refresh_token_session_id_idx ON refresh_token (session_id);
 
 CREATE TABLE one_time_token (
     token_hash TEXT PRIMARY KEY,
-    purpose TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'login')),
+    purpose TEXT NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'login', 'change_email')),
     account_id BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     metadata TEXT NOT NULL,
     expires_at TIMESTAMP NOT NULL,
@@ -86,6 +89,51 @@ CREATE TABLE one_time_token (
 );
 CREATE INDEX one_time_token_account_id_idx ON one_time_token (account_id);
 CREATE INDEX one_time_token_expires_at_idx ON one_time_token (expires_at);
+
+-- Requested changes of the email address of an account. `session_id` is the session that has requested the change; it is
+-- kept when the others are revoked.
+CREATE TABLE email_change (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    old_email TEXT CHECK (length(old_email) BETWEEN 3 AND 254),
+    new_email TEXT NOT NULL CHECK (length(new_email) BETWEEN 3 AND 254),
+    session_id BIGINT REFERENCES session (id) ON DELETE SET NULL,
+    confirmed_at TIMESTAMP,
+    expires_at TIMESTAMP NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL,
+    CHECK (new_email <> old_email),
+    CHECK (expires_at > created_at),
+    CHECK (confirmed_at >= created_at)
+);
+CREATE INDEX email_change_account_id_idx ON email_change (account_id, id);
+-- An account has at most one pending change.
+CREATE UNIQUE INDEX email_change_pending_key ON email_change (account_id) WHERE confirmed_at IS NULL;
+CREATE INDEX email_change_session_id_idx ON email_change (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX email_change_expires_at_idx ON email_change (expires_at);
+
+-- Requested one-time codes. A request for an unknown recipient has a row without an account, so that it cannot be
+-- distinguished. The code is created when its message, found by `event_id`, is sent.
+CREATE TABLE login_code (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    request_hash TEXT NOT NULL UNIQUE,
+    purpose TEXT NOT NULL CHECK (purpose IN ('login', 'verify_phone')),
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
+    account_id BIGINT REFERENCES account (id) ON DELETE CASCADE,
+    recipient TEXT CHECK (length(recipient) BETWEEN 3 AND 254),
+    code_hash TEXT,
+    event_id BIGINT UNIQUE,
+    attempts INTEGER NOT NULL CHECK (attempts BETWEEN 0 AND 5),
+    expires_at TIMESTAMP NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL,
+    CHECK ((account_id IS NULL) = (recipient IS NULL)),
+    CHECK (code_hash IS NULL OR account_id IS NOT NULL),
+    CHECK (purpose = 'login' OR (channel = 'sms' AND account_id IS NOT NULL)),
+    CHECK (expires_at > created_at)
+);
+CREATE INDEX login_code_account_id_idx ON login_code (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX login_code_expires_at_idx ON login_code (expires_at);
 
 -- Pending logins of the OpenID Connect code flow. Nonce and PKCE verifier of the provider are derived from the state
 -- parameter and the browser's cookie, of which only hashes are stored, so that read access to this table does not

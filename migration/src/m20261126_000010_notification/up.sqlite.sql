@@ -7,7 +7,8 @@ CREATE TABLE notification (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id BIGINT NOT NULL,
     event_type TEXT NOT NULL CHECK (event_type IN ('order_placed', 'order_confirmed', 'order_shipped',
-        'order_delivered', 'order_canceled', 'order_refunded', 'verify_email', 'reset_password')),
+        'order_delivered', 'order_canceled', 'order_refunded', 'order_link', 'verify_email', 'reset_password',
+        'change_email', 'email_in_use', 'email_changed', 'login_code')),
     channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
     recipient TEXT CHECK (length(recipient) BETWEEN 3 AND 254),
     account_id BIGINT REFERENCES account (id) ON DELETE SET NULL,
@@ -27,8 +28,10 @@ CREATE TABLE notification (
     CHECK (status IN ('sent', 'skipped') OR recipient IS NOT NULL),
     CHECK (status NOT IN ('failed', 'skipped') OR failure_reason IS NOT NULL),
     CHECK (status <> 'sent' OR sent_at IS NOT NULL),
-    CHECK (channel = 'email' OR event_type NOT IN ('verify_email', 'reset_password')),
-    CHECK ((order_id IS NULL) = (event_type IN ('verify_email', 'reset_password'))),
+    CHECK (channel = 'email' OR event_type NOT IN ('order_link', 'verify_email', 'reset_password', 'change_email',
+        'email_in_use', 'email_changed')),
+    CHECK ((order_id IS NULL) = (event_type IN ('verify_email', 'reset_password', 'change_email', 'email_in_use',
+        'email_changed', 'login_code'))),
     CHECK (template_data IS NULL OR recipient IS NOT NULL)
 );
 CREATE INDEX notification_status_idx ON notification (status, id);

@@ -95,6 +95,11 @@ impl Account {
         self.0.phone.as_deref()
     }
 
+    /// Whether the phone number is verified, so that its owner can log in with a one-time code.
+    async fn phone_verified(&self) -> bool {
+        self.0.phone_verified_at.is_some()
+    }
+
     /// Language of notifications: the choice of the account, or the shop's default.
     async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
         self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)

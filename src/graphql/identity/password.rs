@@ -14,9 +14,9 @@ use crate::{
 };
 
 payload!(
-    /// Payload of the email requests. Does not reveal whether an account exists.
+    /// Payload of the email requests. Does not reveal whether an account or an order exists.
     EmailRequestPayload {
-        /// Whether the request was accepted. An email is sent only if the account exists.
+        /// Whether the request was accepted. An email is sent only if the account or the order exists.
         accepted: bool
     }
 );

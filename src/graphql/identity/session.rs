@@ -1,5 +1,7 @@
 //! Registration, login, token refresh and logout.
 
+use std::sync::atomic::Ordering;
+
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
@@ -87,8 +89,10 @@ impl SessionPayload {
 #[Object]
 impl SessionPayload {
     /// Issued tokens; null if the request was rejected.
-    async fn tokens(&self) -> Option<&Tokens> {
-        self.tokens.as_ref()
+    async fn tokens(&self, ctx: &Context<'_>) -> Option<&Tokens> {
+        let tokens = self.tokens.as_ref()?;
+        request_context(ctx).contains_tokens.store(true, Ordering::Relaxed);
+        Some(tokens)
     }
 
     /// Account of the session; null if the request was rejected. Its sessions and its customer's cart and orders need a
@@ -141,7 +145,7 @@ impl Session {
         GlobalId::new(NodeType::Session, self.row.id).encode().into()
     }
 
-    /// Login method: `password` or the name of an OpenID Connect provider.
+    /// Login method: `password`, `login_code` or the name of an OpenID Connect provider.
     async fn method(&self) -> &str {
         &self.row.auth_method
     }

@@ -38,7 +38,7 @@ pub fn list_preferences(preferences: &ChannelPreferences) -> Vec<NotificationPre
 /// Notification preference to set. Omitted channels are unchanged.
 #[derive(Debug, InputObject)]
 pub struct NotificationPreferenceInput {
-    /// Notification event. Events that deliver a token are sent on request and cannot be configured.
+    /// Notification event. Those that are sent on request or concern the login cannot be configured.
     event: NotificationEvent,
     /// Whether to notify by email.
     email: Option<bool>,

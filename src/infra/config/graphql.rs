@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     AutoBool,
-    duration::{DAY, deserialize_duration, duration_within},
+    duration::{DAY, MINUTE, deserialize_duration, duration_within},
     range::within,
 };
 
@@ -48,6 +48,9 @@ pub struct GraphqlConfig {
     pub max_database_time: Duration,
     /// Expensive reads (facets, counts, searches) that run at the same time; 0: derived from the number of cores.
     pub max_expensive_reads: usize,
+    /// How long the response of a mutation with an idempotency key is kept.
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub idempotency_retention: Duration,
     /// Memory of the cache of parsed and validated documents, in bytes.
     pub document_cache_size: u64,
 }
@@ -69,6 +72,7 @@ impl GraphqlConfig {
         within("graphql.max_statements", self.max_statements, 1..=MOST_STATEMENTS)?;
         within("graphql.max_statements_staff", self.max_statements_staff, 1..=MOST_STATEMENTS)?;
         duration_within("graphql.max_database_time", self.max_database_time, Duration::ZERO..=DAY)?;
+        duration_within("graphql.idempotency_retention", self.idempotency_retention, MINUTE..=DAY * 30)?;
         within("graphql.max_expensive_reads", self.max_expensive_reads, 0..=10_000)?;
         within("graphql.document_cache_size", self.document_cache_size, 0..=MOST_CACHE)
     }

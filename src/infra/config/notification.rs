@@ -41,6 +41,8 @@ pub struct NotificationConfig {
     pub verify_url: String,
     /// The URL of the password reset page, with `{token}`.
     pub reset_url: String,
+    /// The URL of the page that confirms a new email address, with `{token}`.
+    pub change_email_url: String,
     /// The minimum interval between emails of one kind to one address.
     #[serde(deserialize_with = "deserialize_duration")]
     pub email_interval: Duration,
@@ -61,7 +63,12 @@ impl NotificationConfig {
         if self.file_directory.as_os_str().is_empty() {
             return Err("notification.file_directory must name a directory".into());
         }
-        let urls = [("order_url", &self.order_url), ("verify_url", &self.verify_url), ("reset_url", &self.reset_url)];
+        let urls = [
+            ("order_url", &self.order_url),
+            ("verify_url", &self.verify_url),
+            ("reset_url", &self.reset_url),
+            ("change_email_url", &self.change_email_url),
+        ];
         for (name, url) in urls {
             if url.is_empty() {
                 continue;

@@ -75,6 +75,18 @@ pub struct ThrottleConfig {
     #[serde(deserialize_with = "deserialize_parsed")]
     pub emails_per_account: RateLimit,
     #[serde(deserialize_with = "deserialize_parsed")]
+    pub email_changes_per_account: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub order_links_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub order_links_per_recipient: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub login_codes_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub login_codes_per_recipient: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub idempotency_keys_per_caller: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
     pub invalid_tokens_per_ip: RateLimit,
 }
 
