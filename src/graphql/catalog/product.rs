@@ -13,7 +13,9 @@ use super::{
     image::ImageObject,
     product_option::ProductOption,
     variant::Variant,
-    variant_list::{ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options},
+    variant_list::{
+        ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options, select_variant_choice,
+    },
 };
 use crate::{
     base::{
@@ -26,13 +28,13 @@ use crate::{
         batched::{Batched, BatchedList},
         context::RequestContext,
         loader::{
-            DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, SelectedVariantKey,
-            TagsOf,
+            DescriptionOf, ImagesOf, LatestTreeKey, ProductChoicesOf, ProductStock, ProductVariantsKey, TagsOf,
+            VariantKey,
         },
         pagination::compute_connection_cost,
         scalars::{CurrencyCode, MoneyObject, clamp_to_i32},
     },
-    inventory::StockAvailability,
+    inventory::{ProductChoices, StockAvailability},
 };
 
 /// Product, sold in one or more variants.
@@ -209,9 +211,9 @@ impl Product {
     /// Options with their values, in order; empty for a simple product.
     fn options(
         &self,
-        #[load(OptionsOf(self.0.id))] options: Option<Arc<[ProductOption]>>,
+        #[load(ProductChoicesOf(self.0.id))] choices: Option<Arc<ProductChoices>>,
     ) -> BatchedList<ProductOption> {
-        options.into()
+        BatchedList::limited(choices.iter().flat_map(ProductOption::list))
     }
 
     /// Variants, in order; at least one.
@@ -254,10 +256,19 @@ impl Product {
         #[graphql(desc = "Selected options, at most 10. A variant may have further options.")] selected_options: Option<
             Vec<SelectedOptionInput>,
         >,
-        #[load(SelectedVariantKey::new(self.0.id, selected_options.as_deref()))] row: Option<Arc<variant::Model>>,
+        #[load(ProductChoicesOf(self.0.id))] choices: Option<Arc<ProductChoices>>,
+        #[load_next(
+            select_variant_choice(choices.as_deref(), selected_options.as_deref())
+                .map(|choice| VariantKey(choice.variant_id))
+        )]
+        rows: Option<Arc<[variant::Model]>>,
     ) -> Result<Option<Batched<Variant>>> {
         check_selected_options(selected_options.as_deref())?;
-        Ok(row.map(|row| Batched(Variant::with_product(row, self.clone()))))
+        let choice = select_variant_choice(choices.as_deref(), selected_options.as_deref());
+        let row = rows.and_then(|rows| rows.first().cloned());
+        Ok(row
+            .zip(choice)
+            .map(|(row, choice)| Batched(Variant::with_product(Arc::new(row), self.clone()).with_options(choice))))
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
+        loader::VariantOption,
         projection::ColumnSet,
         variant::{self, Column},
     },
@@ -28,7 +29,7 @@ use crate::{
         scalars::clamp_to_i32,
     },
     identity::Permission,
-    inventory::StockAvailability,
+    inventory::{StockAvailability, VariantChoice},
 };
 
 /// Product variant: a purchasable combination of option values.
@@ -36,11 +37,13 @@ use crate::{
 pub struct Variant {
     row: Arc<variant::Model>,
     parent_product: Option<Product>,
+    /// Option values, if they are loaded.
+    options: Option<Arc<[SelectedOption]>>,
 }
 
 impl From<variant::Model> for Variant {
     fn from(row: variant::Model) -> Self {
-        Self { row: Arc::new(row), parent_product: None }
+        Self { row: Arc::new(row), parent_product: None, options: None }
     }
 }
 
@@ -48,7 +51,15 @@ impl Variant {
     /// Creates a variant with its loaded product.
     #[must_use]
     pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
-        Self { row, parent_product: Some(product) }
+        Self { row, parent_product: Some(product), options: None }
+    }
+
+    /// Adds the loaded option values.
+    #[must_use]
+    pub fn with_options(self, choice: &VariantChoice) -> Self {
+        let to_option =
+            |VariantOption { name, value }: &VariantOption| SelectedOption { name: name.clone(), value: value.clone() };
+        Self { options: Some(choice.options.iter().map(to_option).collect()), ..self }
     }
 
     /// Returns the row.
@@ -122,11 +133,12 @@ impl Variant {
     }
 
     /// Option values, in the product's order.
+    #[columns(ColumnSet::from([Column::Id]))]
     fn options(
         &self,
-        #[load(ChoicesOf(self.row.id))] options: Option<Arc<[SelectedOption]>>,
+        #[load_optional(self.options.is_none().then(|| ChoicesOf(self.row.id)))] options: Option<Arc<[SelectedOption]>>,
     ) -> BatchedList<SelectedOption> {
-        options.into()
+        options.or_else(|| self.options.clone()).into()
     }
 
     /// Whether the variant is available for purchase.
