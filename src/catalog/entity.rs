@@ -74,6 +74,7 @@ pub mod product {
         pub current_price: i64,
         pub max_current_price: i64,
         pub in_stock: bool,
+        pub units_sold: i64,
         pub next_price_change_at: Option<DateTimeUtc>,
         pub version: i32,
         pub created_at: DateTimeUtc,

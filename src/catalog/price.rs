@@ -44,6 +44,12 @@ impl variant::Model {
     }
 }
 
+/// Returns by how much a current price is below the regular one: whole percent, rounded down; 0 if it is free anyway.
+#[must_use]
+pub const fn discount_percent(price: i64, current_price: i64) -> i64 {
+    if price > 0 { (price - current_price) * 100 / price } else { 0 }
+}
+
 /// Derives prices from these variants; `None` if none is active.
 #[must_use]
 pub fn derive_prices(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc>) -> Option<DerivedPrices> {

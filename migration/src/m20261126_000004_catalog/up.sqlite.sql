@@ -30,7 +30,7 @@ CREATE UNIQUE INDEX category_parent_id_name_normalized_key ON category (COALESCE
     WHERE deleted_at IS NULL;
 CREATE INDEX category_parent_id_idx ON category (parent_id);
 
--- `sku`, the prices and `in_stock` are derived from the variants.
+-- `sku`, the prices and `in_stock` are derived from the variants. Triggers on `counted_sale` maintain `units_sold`.
 CREATE TABLE product (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     slug TEXT NOT NULL UNIQUE CHECK (slug <> ''),
@@ -49,6 +49,7 @@ CREATE TABLE product (
     max_current_price BIGINT NOT NULL CHECK (max_current_price >= current_price),
     next_price_change_at TIMESTAMP,
     in_stock BOOLEAN NOT NULL,
+    units_sold BIGINT NOT NULL DEFAULT 0 CHECK (units_sold >= 0),
     version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
@@ -70,6 +71,12 @@ CREATE INDEX product_category_id_current_price_idx ON product (category_id, curr
     WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_category_id_name_normalized_idx ON product (category_id, name_normalized, id)
     WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_units_sold_idx ON product (units_sold, id) WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_category_id_units_sold_idx ON product (category_id, units_sold, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_discount_percent_idx ON product (
+    (CASE WHEN price > 0 THEN (price - current_price) * 100 / price ELSE 0 END), id
+) WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_vendor_normalized_created_at_idx ON product (vendor_normalized, created_at, id)
     WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_on_sale_created_at_idx ON product (created_at, id)

@@ -13,6 +13,7 @@ use crate::{
     },
     catalog::{
         entity::{product, variant},
+        price,
         projection::ProductColumns,
         search::SearchQuery,
     },
@@ -25,6 +26,10 @@ use crate::{
 
 /// Maximum number of categories read by category index and merged; beyond it, the index of the sort order is used.
 const MAX_MERGED_CATEGORIES: usize = 128;
+
+/// The discount of a product in percent, as [`price::discount_percent`] computes it and an index has it.
+const DISCOUNT_PERCENT_EXPRESSION: &str =
+    "(CASE WHEN p.price > 0 THEN (p.price - p.current_price) * 100 / p.price ELSE 0 END)";
 
 /// Sort order of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +55,10 @@ pub enum ProductSortKey {
     Newest,
     /// Last changed first.
     UpdatedAt,
+    /// Most units sold in the period that sales are counted in first.
+    BestSelling,
+    /// Highest discount of the current price first.
+    Discount,
 }
 
 impl ProductSortKey {
@@ -62,6 +71,8 @@ impl ProductSortKey {
             Self::Name => 'n',
             Self::Newest => 't',
             Self::UpdatedAt => 'u',
+            Self::BestSelling => 's',
+            Self::Discount => 'd',
         }
     }
 
@@ -74,11 +85,13 @@ impl ProductSortKey {
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
             Self::UpdatedAt => &[("p.updated_at", CursorType::Time)],
+            Self::BestSelling => &[("p.units_sold", CursorType::Int)],
+            Self::Discount => &[(DISCOUNT_PERCENT_EXPRESSION, CursorType::Int)],
         }
     }
 
     const fn is_descending(self) -> bool {
-        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest | Self::UpdatedAt)
+        !matches!(self, Self::Price | Self::Name)
     }
 }
 
@@ -110,6 +123,10 @@ impl ProductRow {
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
             ProductSortKey::UpdatedAt => vec![CursorValue::Time(product.updated_at)],
+            ProductSortKey::BestSelling => vec![CursorValue::Int(product.units_sold)],
+            ProductSortKey::Discount => {
+                vec![CursorValue::Int(price::discount_percent(product.price, product.current_price))]
+            }
         };
         sort.keyset().cursor(values, product.id)
     }
@@ -129,7 +146,7 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, UpdatedAt};
+        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, Price, UnitsSold, UpdatedAt};
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Relevance => ProductColumns::from([Id]),
@@ -137,6 +154,8 @@ impl ProductSort {
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
             ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
             ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
+            ProductSortKey::BestSelling => ProductColumns::from([Id, UnitsSold]),
+            ProductSortKey::Discount => ProductColumns::from([Id, Price, CurrentPrice]),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Columns that are derived from other columns, from child rows or from variants, and those that every change sets.
-const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 14] = [
+const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 15] = [
     product::Column::Id,
     product::Column::NameNormalized,
     product::Column::VendorNormalized,
@@ -22,6 +22,7 @@ const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 14] = [
     product::Column::MaxCurrentPrice,
     product::Column::InStock,
     product::Column::NextPriceChangeAt,
+    product::Column::UnitsSold,
     product::Column::Version,
     product::Column::CreatedAt,
     product::Column::UpdatedAt,
