@@ -9,6 +9,8 @@ pub mod variant;
 pub mod variant_list;
 pub mod filter;
 pub mod facets;
+pub mod facet_filters;
+pub mod search;
 pub mod queries;
 pub mod mutations;
 
@@ -16,4 +18,4 @@ use async_graphql::MergedObject;
 
 /// Catalog queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct CatalogQuery(queries::ProductQuery, category::CategoryQuery);
+pub struct CatalogQuery(queries::ProductQuery, category::CategoryQuery, search::SearchSuggestQuery);
