@@ -60,6 +60,7 @@ mod search;
 mod search_suggestions;
 mod facet_filters;
 mod best_selling;
+mod page_details;
 mod search_scripts;
 mod catalog_import;
 mod import_files;
@@ -158,6 +159,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("search_suggestions", search_suggestions::test_cases()),
         ("facet_filters", facet_filters::test_cases()),
         ("best_selling", best_selling::test_cases()),
+        ("page_details", page_details::test_cases()),
         ("search_scripts", search_scripts::test_cases()),
         ("catalog_import", catalog_import::test_cases()),
         ("import_files", import_files::test_cases()),

@@ -33,6 +33,11 @@ pub mod category {
         pub name_normalized: String,
         pub slug: String,
         pub description: Option<String>,
+        pub description_html: Option<String>,
+        pub seo_title: Option<String>,
+        pub seo_description: Option<String>,
+        pub image: Option<String>,
+        pub image_alt: Option<String>,
         pub position: i32,
         pub path: String,
         pub version: i32,
@@ -76,6 +81,7 @@ pub mod product {
         pub in_stock: bool,
         pub units_sold: i64,
         pub next_price_change_at: Option<DateTimeUtc>,
+        pub sale_ends_at: Option<DateTimeUtc>,
         pub version: i32,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
@@ -109,6 +115,8 @@ pub mod variant {
         pub sale_starts_at: Option<DateTimeUtc>,
         pub sale_ends_at: Option<DateTimeUtc>,
         pub weight_grams: Option<i64>,
+        pub content_quantity: Option<i64>,
+        pub content_unit: Option<crate::catalog::measure::MeasureUnit>,
         pub image: Option<String>,
         pub barcode: Option<String>,
         pub track_stock: bool,
@@ -140,6 +148,8 @@ pub mod product_description {
         pub product_id: i64,
         pub html: String,
         pub text: String,
+        pub seo_title: Option<String>,
+        pub seo_description: Option<String>,
     }
 
     /// No relations; see the module documentation.

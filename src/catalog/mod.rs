@@ -1,5 +1,6 @@
 //! Catalog: products and variants, the category tree, product lists, facets and search.
 
+pub mod measure;
 pub mod entity;
 pub mod events;
 pub mod projection;

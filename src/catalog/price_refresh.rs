@@ -65,6 +65,7 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
             current_price,
             max_current_price,
             next_price_change_at,
+            sale_ends_at,
         }) = derived_prices
         {
             row.sku = Set(sku);
@@ -73,6 +74,7 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
             row.current_price = Set(current_price);
             row.max_current_price = Set(max_current_price);
             row.next_price_change_at = Set(next_price_change_at);
+            row.sale_ends_at = Set(sale_ends_at);
         }
         product::Entity::update(row).exec(tx).await?;
     }

@@ -3,6 +3,8 @@
 pub mod availability;
 pub mod category;
 pub mod image;
+pub mod measure;
+pub mod seo;
 pub mod product;
 pub mod product_option;
 pub mod variant;

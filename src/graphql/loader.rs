@@ -16,7 +16,7 @@ use super::{
 use crate::{
     base::{Error, Result},
     catalog::{
-        CategoryTree, category,
+        CategoryTree, category, category_row,
         loader::{self, CategorySlice, ProductDescription},
         product,
         product_filter::ProductVisibility,
@@ -164,8 +164,8 @@ batch_loader!(
     PreferencesOf, ChannelPreferences, |loaders, keys| preference::load_preferences_by_account(&loaders.db, keys)
 );
 batch_loader!(
-    /// Key of a category's description.
-    CategoryText, String, |loaders, keys| category::load_category_descriptions(&loaders.db, keys)
+    /// Key of the row of a category.
+    CategoryRowOf, Arc<category_row::Model>, |loaders, keys| category::load_category_rows(&loaders.db, keys)
 );
 
 batch_loader!(

@@ -17,13 +17,20 @@ CREATE TABLE category (
     name_normalized TEXT COLLATE "C" NOT NULL,
     slug TEXT NOT NULL UNIQUE CHECK (slug <> ''),
     description TEXT,
+    description_html TEXT,
+    seo_title TEXT CHECK (length(seo_title) BETWEEN 1 AND 200),
+    seo_description TEXT CHECK (length(seo_description) BETWEEN 1 AND 500),
+    image TEXT CHECK (image <> ''),
+    image_alt TEXT,
     position INTEGER NOT NULL,
     path TEXT NOT NULL UNIQUE,
     version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     deleted_at TIMESTAMPTZ,
-    CHECK (parent_id <> id)
+    CHECK (parent_id <> id),
+    CHECK (description IS NULL OR description_html IS NOT NULL),
+    CHECK (image IS NOT NULL OR image_alt IS NULL)
 );
 -- Siblings have different names.
 CREATE UNIQUE INDEX category_parent_id_name_normalized_key ON category (COALESCE(parent_id, 0), name_normalized)
@@ -48,13 +55,15 @@ CREATE TABLE product (
     current_price BIGINT NOT NULL CHECK (current_price = COALESCE(sale_price, price)),
     max_current_price BIGINT NOT NULL CHECK (max_current_price >= current_price),
     next_price_change_at TIMESTAMPTZ,
+    sale_ends_at TIMESTAMPTZ,
     in_stock BOOLEAN NOT NULL,
     units_sold BIGINT NOT NULL DEFAULT 0 CHECK (units_sold >= 0),
     version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     deleted_at TIMESTAMPTZ,
-    CHECK ((vendor IS NULL) = (vendor_normalized IS NULL))
+    CHECK ((vendor IS NULL) = (vendor_normalized IS NULL)),
+    CHECK (sale_ends_at IS NULL OR sale_price IS NOT NULL)
 );
 -- The storefront lists: one index per sort order, for all products and within a category.
 CREATE INDEX product_featured_created_at_idx ON product (featured, created_at, id)
@@ -89,11 +98,13 @@ CREATE INDEX product_category_id_idx ON product (category_id);
 CREATE INDEX product_next_price_change_at_idx ON product (next_price_change_at)
     WHERE next_price_change_at IS NOT NULL;
 
--- A separate table, so that lists do not read descriptions.
+-- A separate table, so that lists do not read descriptions, and titles and descriptions for search engines.
 CREATE TABLE product_description (
     product_id BIGINT PRIMARY KEY REFERENCES product (id) ON DELETE CASCADE,
     html TEXT NOT NULL,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    seo_title TEXT CHECK (length(seo_title) BETWEEN 1 AND 200),
+    seo_description TEXT CHECK (length(seo_description) BETWEEN 1 AND 500)
 );
 
 CREATE TABLE product_option (
@@ -130,6 +141,9 @@ CREATE TABLE variant (
     sale_starts_at TIMESTAMPTZ,
     sale_ends_at TIMESTAMPTZ,
     weight_grams BIGINT CHECK (weight_grams >= 0),
+    -- In thousandths of the unit.
+    content_quantity BIGINT CHECK (content_quantity > 0),
+    content_unit TEXT CHECK (content_unit IN ('mg', 'g', 'kg', 'ml', 'cl', 'l', 'mm', 'cm', 'm', 'm2', 'item')),
     image TEXT,
     barcode TEXT,
     track_stock BOOLEAN NOT NULL,
@@ -140,6 +154,7 @@ CREATE TABLE variant (
     updated_at TIMESTAMPTZ NOT NULL,
     deleted_at TIMESTAMPTZ,
     CHECK (sale_starts_at < sale_ends_at),
+    CHECK ((content_quantity IS NULL) = (content_unit IS NULL)),
     CHECK (sale_price IS NOT NULL OR (sale_starts_at IS NULL AND sale_ends_at IS NULL))
 );
 CREATE INDEX variant_product_id_position_idx ON variant (product_id, position, id);

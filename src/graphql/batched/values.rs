@@ -12,7 +12,12 @@ use rust_decimal::Decimal;
 use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects, resolve_objects_at_once};
 use crate::{
     base::{Error, Result},
-    graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, scalars::CurrencyCode},
+    graphql::{
+        catalog::{measure::MeasureUnitEnum, product::ProductStatus},
+        context::RequestContext,
+        loader::Loaders,
+        scalars::CurrencyCode,
+    },
 };
 
 /// Objects that are resolved together.
@@ -283,7 +288,7 @@ macro_rules! value_outputs {
     };
 }
 
-value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus);
+value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus, MeasureUnitEnum);
 value_outputs!(|text| Value::String(text); String);
 value_outputs!(|text| Value::String(text.into()); &str, ID);
 value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);

@@ -12,6 +12,7 @@ use super::{
     category::Category,
     image::ImageObject,
     product_option::ProductOption,
+    seo::Seo,
     variant::Variant,
     variant_list::{
         ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options, select_variant_choice,
@@ -23,7 +24,7 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, PublicationStatus, loader, product, variant},
+    catalog::{CategoryTree, PublicationStatus, loader, price, product, variant},
     graphql::{
         batched::{Batched, BatchedList},
         context::RequestContext,
@@ -115,6 +116,17 @@ impl Product {
         find_description(descriptions.as_deref()).map(|description| description.html.clone())
     }
 
+    /// Title and description for search engines.
+    fn seo(&self, #[load(DescriptionOf(self.0.id))] descriptions: LoadedDescriptions) -> Batched<Seo> {
+        let description = descriptions.as_deref().and_then(<[_]>::first);
+        Batched(Seo::new(
+            description.and_then(|description| description.seo_title.as_deref()),
+            description.and_then(|description| description.seo_description.as_deref()),
+            &self.0.name,
+            description.map(|description| description.text.as_str()),
+        ))
+    }
+
     /// Vendor (manufacturer or brand).
     fn vendor(&self) -> Option<&str> {
         self.0.vendor.as_deref()
@@ -154,6 +166,16 @@ impl Product {
     /// Sale price of that variant; null if it is not on sale.
     fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
         self.0.sale_price.map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Discount of the sale price in whole percent, rounded down; null if it is not on sale.
+    fn discount_percent(&self) -> Option<i32> {
+        self.0.sale_price.map(|sale_price| clamp_to_i32(price::discount_percent(self.0.price, sale_price)))
+    }
+
+    /// End of the sale of that variant; null if it has no end or is not on sale.
+    fn sale_ends_at(&self) -> Option<DateTime<Utc>> {
+        self.0.sale_ends_at
     }
 
     /// Range of current prices of all variants.

@@ -10,12 +10,14 @@ use rust_decimal::Decimal;
 use super::{
     availability::{Availability, displayed_quantity},
     image::ImageObject,
+    measure::{MeasureObject, UnitPriceObject},
     product::Product,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
         loader::VariantOption,
+        price,
         projection::ColumnSet,
         variant::{self, Column},
     },
@@ -68,6 +70,11 @@ impl Variant {
     }
 }
 
+/// Columns of the current price.
+const SALE_COLUMNS: [Column; 4] = [Column::Price, Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt];
+/// Columns of the content.
+const CONTENT_COLUMNS: [Column; 2] = [Column::ContentQuantity, Column::ContentUnit];
+
 /// Value of one option of a variant.
 #[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct SelectedOption {
@@ -112,9 +119,29 @@ impl Variant {
     }
 
     /// Current sale price; null if it is not on sale.
-    #[columns(ColumnSet::from([Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt]))]
+    #[columns(ColumnSet::from(SALE_COLUMNS))]
     fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
         self.row.current_sale_price(context.db.now()).map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Discount of the sale price in whole percent, rounded down; null if it is not on sale.
+    #[columns(ColumnSet::from(SALE_COLUMNS))]
+    fn discount_percent(&self, context: &RequestContext) -> Option<i32> {
+        let sale_price = self.row.current_sale_price(context.db.now());
+        sale_price.map(|sale_price| clamp_to_i32(price::discount_percent(self.row.price, sale_price)))
+    }
+
+    /// Content of the package; null if it is not known.
+    #[columns(ColumnSet::from(CONTENT_COLUMNS))]
+    fn content(&self) -> Option<Batched<MeasureObject>> {
+        self.row.content().map(|content| Batched(content.into()))
+    }
+
+    /// Current price per kilogram, liter, meter, square meter or piece; null without `content`.
+    #[columns(ColumnSet::from(SALE_COLUMNS).union(ColumnSet::from(CONTENT_COLUMNS)))]
+    fn unit_price(&self, context: &RequestContext) -> Option<Batched<UnitPriceObject>> {
+        let unit_price = self.row.unit_price(context.db.now())?;
+        Some(Batched(UnitPriceObject::new(unit_price, context)))
     }
 
     /// Currency of the prices.
