@@ -30,6 +30,7 @@ async fn invalid_catalog_rows_are_rejected_by_the_database(backend: Backend) {
         "UPDATE variant SET content_quantity = 1, content_unit = 'ell' WHERE sku = 'MUG-SAND'",
         "UPDATE product SET sale_price = NULL, current_price = price, sale_ends_at = created_at WHERE slug = 'mug'",
         "UPDATE product SET units_sold = -1 WHERE slug = 'mug'",
+        "UPDATE product SET discount_percent = discount_percent + 1 WHERE slug = 'mug'",
         "UPDATE product_description SET seo_title = ''",
         "UPDATE category SET seo_description = '' WHERE slug = 'mugs'",
         "UPDATE category SET image = '' WHERE slug = 'mugs'",

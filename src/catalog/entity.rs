@@ -78,6 +78,7 @@ pub mod product {
         pub sale_price: Option<i64>,
         pub current_price: i64,
         pub max_current_price: i64,
+        pub discount_percent: i64,
         pub in_stock: bool,
         pub units_sold: i64,
         pub next_price_change_at: Option<DateTimeUtc>,

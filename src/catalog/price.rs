@@ -22,6 +22,8 @@ pub struct DerivedPrices {
     pub current_price: i64,
     /// Current price of the most expensive variant.
     pub max_current_price: i64,
+    /// Discount of the cheapest variant in whole percent.
+    pub discount_percent: i64,
     /// Time when a sale next starts or ends.
     pub next_price_change_at: Option<DateTime<Utc>>,
     /// End of the sale of the cheapest variant.
@@ -79,6 +81,7 @@ pub fn derive_prices(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc
         price: cheapest.price,
         sale_price: cheapest.current_sale_price(now),
         current_price: cheapest.current_price(now),
+        discount_percent: discount_percent(cheapest.price, cheapest.current_price(now)),
         max_current_price: active_variants().map(|variant| variant.current_price(now)).max()?,
         next_price_change_at: active_variants().filter_map(|variant| variant.next_price_change_at(now)).min(),
         sale_ends_at: cheapest.sale_ends_at.filter(|_| cheapest.current_sale_price(now).is_some()),

@@ -54,6 +54,7 @@ CREATE TABLE product (
     sale_price BIGINT CHECK (sale_price >= 0 AND sale_price <= price),
     current_price BIGINT NOT NULL CHECK (current_price = COALESCE(sale_price, price)),
     max_current_price BIGINT NOT NULL CHECK (max_current_price >= current_price),
+    discount_percent BIGINT NOT NULL,
     next_price_change_at TIMESTAMP,
     sale_ends_at TIMESTAMP,
     in_stock BOOLEAN NOT NULL,
@@ -63,7 +64,8 @@ CREATE TABLE product (
     updated_at TIMESTAMP NOT NULL,
     deleted_at TIMESTAMP,
     CHECK ((vendor IS NULL) = (vendor_normalized IS NULL)),
-    CHECK (sale_ends_at IS NULL OR sale_price IS NOT NULL)
+    CHECK (sale_ends_at IS NULL OR sale_price IS NOT NULL),
+    CHECK (discount_percent = CASE WHEN price > 0 THEN (price - current_price) * 100 / price ELSE 0 END)
 );
 -- The storefront lists: one index per sort order, for all products and within a category.
 CREATE INDEX product_featured_created_at_idx ON product (featured, created_at, id)
@@ -83,9 +85,10 @@ CREATE INDEX product_category_id_name_normalized_idx ON product (category_id, na
 CREATE INDEX product_units_sold_idx ON product (units_sold, id) WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_category_id_units_sold_idx ON product (category_id, units_sold, id)
     WHERE status = 'active' AND deleted_at IS NULL;
-CREATE INDEX product_discount_percent_idx ON product (
-    (CASE WHEN price > 0 THEN (price - current_price) * 100 / price ELSE 0 END), id
-) WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_discount_percent_idx ON product (discount_percent, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_category_id_discount_percent_idx ON product (category_id, discount_percent, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_vendor_normalized_created_at_idx ON product (vendor_normalized, created_at, id)
     WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_on_sale_created_at_idx ON product (created_at, id)

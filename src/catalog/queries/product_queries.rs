@@ -13,7 +13,6 @@ use crate::{
     },
     catalog::{
         entity::{product, variant},
-        price,
         projection::ProductColumns,
         search::SearchQuery,
     },
@@ -26,10 +25,6 @@ use crate::{
 
 /// Maximum number of categories read by category index and merged; beyond it, the index of the sort order is used.
 const MAX_MERGED_CATEGORIES: usize = 128;
-
-/// The discount of a product in percent, as [`price::discount_percent`] computes it and an index has it.
-const DISCOUNT_PERCENT_EXPRESSION: &str =
-    "(CASE WHEN p.price > 0 THEN (p.price - p.current_price) * 100 / p.price ELSE 0 END)";
 
 /// Sort order of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +81,7 @@ impl ProductSortKey {
             Self::Newest => &[("p.created_at", CursorType::Time)],
             Self::UpdatedAt => &[("p.updated_at", CursorType::Time)],
             Self::BestSelling => &[("p.units_sold", CursorType::Int)],
-            Self::Discount => &[(DISCOUNT_PERCENT_EXPRESSION, CursorType::Int)],
+            Self::Discount => &[("p.discount_percent", CursorType::Int)],
         }
     }
 
@@ -124,9 +119,7 @@ impl ProductRow {
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
             ProductSortKey::UpdatedAt => vec![CursorValue::Time(product.updated_at)],
             ProductSortKey::BestSelling => vec![CursorValue::Int(product.units_sold)],
-            ProductSortKey::Discount => {
-                vec![CursorValue::Int(price::discount_percent(product.price, product.current_price))]
-            }
+            ProductSortKey::Discount => vec![CursorValue::Int(product.discount_percent)],
         };
         sort.keyset().cursor(values, product.id)
     }
@@ -146,7 +139,9 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, Price, UnitsSold, UpdatedAt};
+        use product::Column::{
+            CreatedAt, CurrentPrice, DiscountPercent, Featured, Id, NameNormalized, UnitsSold, UpdatedAt,
+        };
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Relevance => ProductColumns::from([Id]),
@@ -155,7 +150,7 @@ impl ProductSort {
             ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
             ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
             ProductSortKey::BestSelling => ProductColumns::from([Id, UnitsSold]),
-            ProductSortKey::Discount => ProductColumns::from([Id, Price, CurrentPrice]),
+            ProductSortKey::Discount => ProductColumns::from([Id, DiscountPercent]),
         }
     }
 

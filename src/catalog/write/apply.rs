@@ -62,13 +62,22 @@ pub(super) fn apply_product_fields(
 
 /// Sets what a product derives from its variants.
 pub(super) fn apply_prices(row: &mut product::Model, prices: DerivedPrices) {
-    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at, sale_ends_at } =
-        prices;
+    let DerivedPrices {
+        sku,
+        price,
+        sale_price,
+        current_price,
+        max_current_price,
+        discount_percent,
+        next_price_change_at,
+        sale_ends_at,
+    } = prices;
     row.sku = sku;
     row.price = price;
     row.sale_price = sale_price;
     row.current_price = current_price;
     row.max_current_price = max_current_price;
+    row.discount_percent = discount_percent;
     row.next_price_change_at = next_price_change_at;
     row.sale_ends_at = sale_ends_at;
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Columns that are derived from other columns, from child rows or from variants, and those that every change sets.
-const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 16] = [
+const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 17] = [
     product::Column::Id,
     product::Column::NameNormalized,
     product::Column::VendorNormalized,
@@ -23,6 +23,7 @@ const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 16] = [
     product::Column::SalePrice,
     product::Column::CurrentPrice,
     product::Column::MaxCurrentPrice,
+    product::Column::DiscountPercent,
     product::Column::InStock,
     product::Column::NextPriceChangeAt,
     product::Column::UnitsSold,

@@ -24,7 +24,7 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, PublicationStatus, loader, price, product, variant},
+    catalog::{CategoryTree, PublicationStatus, loader, product, variant},
     graphql::{
         batched::{Batched, BatchedList},
         context::RequestContext,
@@ -170,7 +170,7 @@ impl Product {
 
     /// Discount of the sale price in whole percent, rounded down; null if it is not on sale.
     fn discount_percent(&self) -> Option<i32> {
-        self.0.sale_price.map(|sale_price| clamp_to_i32(price::discount_percent(self.0.price, sale_price)))
+        self.0.sale_price.map(|_| clamp_to_i32(self.0.discount_percent))
     }
 
     /// End of the sale of that variant; null if it has no end or is not on sale.
