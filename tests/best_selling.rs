@@ -72,19 +72,24 @@ async fn products_are_sorted_by_units_sold(backend: Backend) {
 
 async fn canceled_units_do_not_count(backend: Backend) {
     let Shop { app, staff, mug, bowl } = start_shop(backend).await;
-    let whole = place(&app, &staff, "whole", &[(&mug, 4), (&bowl, 1)]).await;
-    let part = place(&app, &staff, "part", &[(&mug, 3), (&bowl, 2)]).await;
+    let canceled_order = place(&app, &staff, "whole", &[(&mug, 4), (&bowl, 1)]).await;
+    let reduced_order = place(&app, &staff, "part", &[(&mug, 3), (&bowl, 2)]).await;
     app.drain_jobs().await;
     assert_eq!((units_sold(&app, "mug").await, units_sold(&app, "bowl").await), (7, 3));
-    expect_order(&app.run_order_mutation(&staff, "orderCancel", &whole, None).await, "orderCancel");
+    expect_order(&app.run_order_mutation(&staff, "orderCancel", &canceled_order, None).await, "orderCancel");
     app.drain_jobs().await;
     assert_eq!((units_sold(&app, "mug").await, units_sold(&app, "bowl").await), (3, 2));
     let order = app
-        .query_as(&staff, "query($id: ID!) { node(id: $id) { ... on Order { lines { id } } } }", json!({ "id": part }))
+        .query_as(
+            &staff,
+            "query($id: ID!) { node(id: $id) { ... on Order { lines { id } } } }",
+            json!({ "id": reduced_order }),
+        )
         .await;
     let line = order.data_at("/node/lines/0/id");
     let input = json!({ "lines": [{ "lineId": line, "quantity": 2 }] });
-    let canceled = app.run_order_mutation(&staff, "orderCancel", &part, Some(("OrderCancelInput", input))).await;
+    let canceled =
+        app.run_order_mutation(&staff, "orderCancel", &reduced_order, Some(("OrderCancelInput", input))).await;
     expect_order(&canceled, "orderCancel");
     app.drain_jobs().await;
     assert_eq!((units_sold(&app, "mug").await, units_sold(&app, "bowl").await), (1, 2));

@@ -237,7 +237,7 @@ pub async fn count_by_flags(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
     filter.push_category_condition(&mut sql);
     sql.push(" GROUP BY 1, 2");
     let conditions = filter.conditions();
-    let satisfies = |condition: Option<bool>, holds: bool| condition.is_none_or(|wanted| wanted == holds);
+    let satisfies = |condition: Option<bool>, holds: bool| condition.is_none_or(|condition| condition == holds);
     let mut counts = FlagCounts::default();
     for row in load_rows(db, filter, sql).await? {
         let flag = |name: &str| Ok::<bool, sea_orm::DbErr>(row.try_get::<i32>("", name)? == 1);

@@ -63,7 +63,9 @@ impl VisibleCorrections {
         let corrections: HashSet<&str> = words.iter().flat_map(|word| &word.corrections).map(String::as_str).collect();
         if !corrections.is_empty() {
             let visible = search_index::load_visible_words(db, corrections, visibility).await?;
-            words.iter_mut().for_each(|word| word.corrections.retain(|correction| visible.contains(correction)));
+            for word in &mut words {
+                word.corrections.retain(|correction| visible.contains(correction));
+            }
         }
         Ok(Self(words))
     }

@@ -168,7 +168,7 @@ pub(super) async fn compare_child_rows(tx: &Tx, changes: &mut [ProductChange]) -
     for change in changes {
         let product_id = change.product.id;
         let description = descriptions.remove(&product_id).and_then(|mut rows| rows.pop());
-        change.compare_description(description.unwrap_or_default());
+        change.compare_description(&description.unwrap_or_default());
         change.compare_tags(&tags.remove(&product_id).unwrap_or_default());
         change.compare_images(&images.remove(&product_id).unwrap_or_default());
         if change.child_rows.options {
@@ -186,7 +186,7 @@ impl ProductChange {
         values_after.insert(name.to_owned(), after);
     }
 
-    fn compare_description(&mut self, existing: ProductDescription) {
+    fn compare_description(&mut self, existing: &ProductDescription) {
         let mut description = existing.clone();
         // Stored HTML was sanitized when it was written.
         if let Some(html) = self.content.description.take().filter(|html| html.trim() != existing.html) {
@@ -196,7 +196,7 @@ impl ProductChange {
         let SeoPatch { title, description: seo_description } = std::mem::take(&mut self.content.seo);
         title.apply_to(&mut description.seo_title);
         seo_description.apply_to(&mut description.seo_description);
-        if description == existing {
+        if description == *existing {
             return;
         }
         let fields = |row: &ProductDescription| {
@@ -206,7 +206,7 @@ impl ProductChange {
                 ("seoDescription", json!(row.seo_description)),
             ]
         };
-        for ((name, before), (_, after)) in fields(&existing).into_iter().zip(fields(&description)) {
+        for ((name, before), (_, after)) in fields(existing).into_iter().zip(fields(&description)) {
             if before != after {
                 self.set_child_values(name, before, after);
             }
