@@ -1,6 +1,7 @@
 //! The registry of all event handlers, jobs and schedules.
 
 use crate::{
+    analytics::{self, product_sales},
     base::Result,
     cart,
     identity::{email_change, login_code, session},
@@ -49,7 +50,11 @@ pub fn build_job_registry(providers: &PaymentProviders) -> JobRegistry {
         .on_event("notification.order", notification::order_handlers::notify_order_status_changed)
         .on_event("notification.order", notification::order_handlers::notify_order_shipped)
         .on_event("notification.order", notification::order_handlers::notify_order_refunded)
+        .on_event("analytics.sales", product_sales::count_placed_order)
+        .on_event("analytics.sales", product_sales::count_order_after_status_change)
+        .on_event("analytics.sales", product_sales::count_order_after_cancellation)
         .with_job(notification::send::send_notification)
+        .with_schedule("analytics.prune", "25 14 * * * *", delete_expired_sales)
         .with_schedule("cart.delete_expired", "30 23 * * * *", delete_expired_carts)
         .with_schedule("idempotency.prune", "10 41 * * * *", delete_expired_idempotency_keys)
         .with_schedule("jobs.prune", "20 7 * * * *", retention::delete_expired_jobs)
@@ -70,6 +75,11 @@ async fn delete_expired_sessions(context: &JobContext) -> Result<()> {
 /// Deletes throttle counters whose window has ended.
 async fn delete_expired_throttle_counters(context: &JobContext) -> Result<()> {
     throttle::delete_expired_counters(&context.db).await.map(|_| ())
+}
+
+/// Deletes sales that no longer count.
+async fn delete_expired_sales(context: &JobContext) -> Result<()> {
+    analytics::delete_expired_sales(&context.db).await
 }
 
 /// Deletes expired carts.

@@ -15,6 +15,7 @@ pub mod order;
 pub mod payment;
 pub mod sales;
 pub mod notification;
+pub mod analytics;
 pub mod privacy;
 pub mod job_registry;
 pub mod graphql;

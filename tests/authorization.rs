@@ -88,11 +88,12 @@ const CUSTOMER_MUTATIONS: [&str; 16] = [
     "notificationPreferenceUpdate",
 ];
 /// Queries available to all callers.
-const PUBLIC_QUERIES: [&str; 12] = [
+const PUBLIC_QUERIES: [&str; 13] = [
     "shop",
     "product",
     "products",
     "variant",
+    "searchSuggest",
     "category",
     "categories",
     "node",

@@ -186,7 +186,7 @@ async fn batched_fields_have_no_guard(backend: Backend) {
 
 async fn page_edges_and_nodes_match_the_executor(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    for order in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT"] {
+    for order in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT", "BEST_SELLING", "DISCOUNT"] {
         let query = |selection: &str| format!("{{ products(first: 7, sort: {{ field: {order} }}) {{ {selection} }} }}");
         let full_page = app
             .query(&query("edges { cursor node { id sku tags } } nodes { id sku tags } pageInfo { endCursor }"))

@@ -231,7 +231,11 @@ async fn product_returns_every_field(backend: Backend) {
 
 async fn category_returns_every_field(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    app.execute_sql("UPDATE category SET description = 'To drink from.' WHERE slug = 'mugs'").await.expect("an update");
+    app.execute_sql(
+        "UPDATE category SET description = 'To drink from.', description_html = 'To drink from.' WHERE slug = 'mugs'",
+    )
+    .await
+    .expect("an update");
     let response = app.query("{ category(slug: \"kitchen\") {
         name slug description level position parent { name parent { name } } children { name description position parent { name } }
         ancestors { name } descendants { name level } products(limit: 1) { slug } productCount } }").await;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use savannah::{
-    cart::entity as cart, catalog::entity as catalog, customer::entity as customer, identity::entity as identity,
-    infra::entity as infra, inventory::entity as inventory, notification::entity as notification,
-    order::entity as order, payment::entity as payment, pricing::entity as pricing,
+    analytics::entity as analytics, cart::entity as cart, catalog::entity as catalog, customer::entity as customer,
+    identity::entity as identity, infra::entity as infra, inventory::entity as inventory,
+    notification::entity as notification, order::entity as order, payment::entity as payment,
+    pricing::entity as pricing,
 };
 use sea_orm::{ColumnTrait, ColumnType, ConnectionTrait, EntityTrait, IdenStatic, Iterable, Statement};
 
@@ -102,6 +103,7 @@ fn all_entity_columns(backend: Backend) -> BTreeSet<Column> {
         order: orders, order_line, order_history, fulfillment, fulfillment_line;
         payment: payment, payment_transaction, refund, refund_line;
         notification: notification, notification_preference, notification_throttle, guest_sms_daily_count;
+        analytics: counted_sale;
     )
 }
 

@@ -62,6 +62,10 @@ mod cli_users;
 mod pagination;
 mod product_filters;
 mod search;
+mod search_suggestions;
+mod facet_filters;
+mod best_selling;
+mod page_details;
 mod search_scripts;
 mod catalog_import;
 mod import_files;
@@ -163,6 +167,10 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("pagination", pagination::test_cases()),
         ("product_filters", product_filters::test_cases()),
         ("search", search::test_cases()),
+        ("search_suggestions", search_suggestions::test_cases()),
+        ("facet_filters", facet_filters::test_cases()),
+        ("best_selling", best_selling::test_cases()),
+        ("page_details", page_details::test_cases()),
         ("search_scripts", search_scripts::test_cases()),
         ("catalog_import", catalog_import::test_cases()),
         ("import_files", import_files::test_cases()),

@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 54] = [
+const TABLE_OWNERS: [(&str, &str); 55] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -129,6 +129,7 @@ const TABLE_OWNERS: [(&str, &str); 54] = [
     ("notification", "notification"),
     ("notification_preference", "notification"),
     ("notification_throttle", "notification"),
+    ("counted_sale", "analytics"),
 ];
 pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, find: fn() -> Vec<String>| {

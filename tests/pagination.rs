@@ -90,7 +90,7 @@ impl PageWalk {
 async fn every_sort_order_pages_like_the_model_in_both_directions(backend: Backend) {
     let (app, products) = TestApp::start_with_varied_catalog(backend).await;
     let filter = ModelFilter::default();
-    for field in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT"] {
+    for field in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT", "BEST_SELLING", "DISCOUNT"] {
         for (reverse, backwards) in [(false, false), (false, true), (true, false), (true, true)] {
             let expected = filter.sorted_slugs(&products, field, reverse);
             for size in [7, 100] {
@@ -118,7 +118,7 @@ async fn category_pages_of_one_match_the_model(backend: Backend) {
         .expect("a category");
     let count = filter.matching_products(&products).len();
     assert!(count > 20, "{count} products are too few for this test");
-    for field in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT"] {
+    for field in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT", "BEST_SELLING", "DISCOUNT"] {
         for (reverse, backwards) in [(false, false), (false, true), (true, false), (true, true)] {
             let walk = PageWalk { field, reverse, backwards, size: 1 };
             let expected = filter.sorted_slugs(&products, field, reverse);
@@ -149,7 +149,9 @@ async fn search_pages_by_relevance_match_the_model(backend: Backend) {
 async fn changes_between_pages_do_not_move_other_products(backend: Backend) {
     let (app, products) = TestApp::start_with_varied_catalog(backend).await;
     let filter = ModelFilter::default();
-    for (round, field) in ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT"].into_iter().enumerate() {
+    for (round, field) in
+        ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT", "BEST_SELLING", "DISCOUNT"].into_iter().enumerate()
+    {
         let before =
             PageWalk { field, reverse: false, backwards: false, size: 100 }.fetch_all_pages(&app, &filter).await;
         assert!(before.len() > products.len() / 2);
@@ -226,7 +228,7 @@ async fn invalid_page_arguments_are_rejected_with_their_name(backend: Backend) {
 async fn cursors_of_another_list_are_rejected(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     let query = "query($order: ProductSort, $search: String) { products(first: 2, sort: $order, filter: { search: $search }) { pageInfo { endCursor } } }";
-    let fields = ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT"];
+    let fields = ["BEST_MATCH", "PRICE", "NAME", "NEWEST", "UPDATED_AT", "BEST_SELLING", "DISCOUNT"];
     let mut cursors = Vec::new();
     for field in fields {
         let response = app.query_with_variables(query, json!({ "order": { "field": field } })).await;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use savannah::base::{GlobalId, Patch, global_id::NodeType};
-use savannah::catalog::{ProductPatch, PublicationStatus, SaleInput, product_filter::ProductDateRange};
+use savannah::catalog::{ProductPatch, PublicationStatus, SaleInput, catalog_filter::ProductDateRange};
 use serde_json::{Value, json};
 
 use crate::{

@@ -29,7 +29,7 @@ const DOCUMENTS: [(&str, u64); 8] = [
     ("home", 6),
     ("order-status", 4),
     ("place-order", 10),
-    ("product-page", 11),
+    ("product-page", 7),
 ];
 
 async fn query_page(app: &TestApp, token: Option<&str>, name: &str, variables: Value) -> GraphqlResponse {

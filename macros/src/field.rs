@@ -33,6 +33,8 @@ struct Parameters {
     /// Name and key of the load.
     load: Option<(Ident, Expr)>,
     is_load_optional: bool,
+    /// Name and optional key of a second load, whose key may use what the first one returns.
+    next_load: Option<(Ident, Expr)>,
     /// Arguments in the schema.
     arguments: Vec<PatType>,
     /// Statements that read the arguments in a batch.
@@ -90,7 +92,13 @@ impl Parameters {
             let (name, ty) = (pattern.ident.clone(), &argument.ty);
             let loads = ["load", "load_optional"].map(|load| take_attribute(&mut argument.attrs, load));
             parameters.is_load_optional |= loads[1].is_some();
-            if let Some(load) = loads.into_iter().flatten().next() {
+            if let Some(load) = take_attribute(&mut argument.attrs, "load_next") {
+                parameters.values.push(quote!(#name));
+                let next_load = (name, load.parse_args()?);
+                if parameters.load.is_none() || parameters.next_load.replace(next_load).is_some() {
+                    return Err(Error::new_spanned(load, "a second load follows one load"));
+                }
+            } else if let Some(load) = loads.into_iter().flatten().next() {
                 parameters.values.push(quote!(#name));
                 if parameters.load.replace((name, load.parse_args()?)).is_some() {
                     return Err(Error::new_spanned(load, "a field has at most one load"));
@@ -164,6 +172,18 @@ impl Parameters {
                 };
             }
         });
+        let next_load = self.next_load.as_ref().zip(self.load.as_ref()).map(|((value, key), (first, _))| {
+            quote! {
+                let next_key = {
+                    let #first = &#first;
+                    #key
+                };
+                let #value = match next_key {
+                    Some(key) => context.load(key).await?,
+                    None => None,
+                };
+            }
+        });
         if load.is_some() && !is_result {
             (output, result) = (quote!(crate::base::Result<#output>), quote!(Ok(#result)));
         }
@@ -175,6 +195,7 @@ impl Parameters {
             #visibility async fn #name(&self, #ctx #(#arguments),*) -> #output {
                 #context
                 #load
+                #next_load
                 #result
             }
         }
@@ -189,14 +210,32 @@ impl Parameters {
             None => quote!(field.render(objects.iter().map(move |#object| #result))),
             Some((value, key)) => {
                 let key = replace_self(self.optional_key(key));
-                // Both closures own the arguments.
+                // Each closure owns the arguments.
                 let clones = self.arguments.iter().map(|PatType { pat, .. }| {
                     quote! {
                         let #pat = ::core::clone::Clone::clone(&#pat);
                         let _ = &#pat;
                     }
                 });
-                quote!(field.load(objects, { #(#clones)* move |object| #key }, move |#object, #value| #result))
+                let key_of = {
+                    let clones = clones.clone();
+                    quote!({ #(#clones)* move |object| #key })
+                };
+                match &self.next_load {
+                    None => quote!(field.load(objects, #key_of, move |#object, #value| #result)),
+                    Some((next_value, next_key)) => {
+                        let next_key = replace_self(next_key.to_token_stream());
+                        let next_key_of = quote!({ #(#clones)* move |object, #value| #next_key });
+                        quote! {
+                            field.load_in_turn(
+                                objects,
+                                #key_of,
+                                #next_key_of,
+                                move |#object, #value, #next_value| #result,
+                            )
+                        }
+                    }
+                }
             }
         };
         quote! {{

@@ -19,7 +19,9 @@ use proc_macro::TokenStream;
 /// - `context: &RequestContext`;
 /// - `#[load(key)] value: Option<V>`: what a data loader returns for the key; a batch loads the keys of all its objects
 ///   at once. `#[load_optional(key)]` takes an `Option` of a key. The key may use `context`, and `selection`, the
-///   selection of the field.
+///   selection of the field;
+/// - `#[load_next(key)] value: Option<V>`: a second load after it. Its key is an `Option`, and may use a reference to
+///   the value of the first.
 ///
 /// With `#[batched_object(columns = product::Column, row = self.0)]` the object is a row of a table, of which a
 /// selection reads only the columns that its fields need: those that the `fn` and its key name as `self.0.…`. If they

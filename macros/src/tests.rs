@@ -142,6 +142,8 @@ fn field_with_a_load_can_fail() {
     );
     let two = quote!(impl Product { fn both(&self, #[load(A)] a: A, #[load(B)] b: B) -> A { a } });
     assert!(expand(two).expect_err("an error").contains("at most one load"));
+    let next_only = quote!(impl Product { fn next(&self, #[load_next(A)] a: A) -> A { a } });
+    assert!(expand(next_only).expect_err("an error").contains("follows one load"));
 }
 
 #[test]

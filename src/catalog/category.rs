@@ -1,12 +1,13 @@
 //! Category creation: one category under a parent, or whole paths for imports.
 
+mod content;
 mod service;
 mod ordering;
 mod delete;
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
 use super::{category_tree, entity::category};
@@ -167,7 +168,12 @@ impl<'tx> CategoryIndex<'tx> {
             name: Set(name.trim().to_owned()),
             name_normalized: Set(name_normalized.clone()),
             slug: Set(slug.clone()),
-            description: Set(None),
+            description: NotSet,
+            description_html: NotSet,
+            seo_title: NotSet,
+            seo_description: NotSet,
+            image: NotSet,
+            image_alt: NotSet,
             position: Set(*position),
             path: Set(category_path.path.clone()),
             version: Set(1),
@@ -249,17 +255,12 @@ fn validate_category_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the descriptions of categories by id; categories without one are omitted.
-pub async fn load_category_descriptions(
+/// Returns categories by id, deleted or not. Statements: 1.
+pub async fn load_category_rows(
     db: &impl ConnectionTrait,
     category_ids: &[i64],
-) -> Result<HashMap<i64, String>> {
-    let rows: Vec<(i64, Option<String>)> = category::Entity::find()
-        .filter(eq_any(db, category::Column::Id, category_ids.iter().copied()))
-        .select_only()
-        .columns([category::Column::Id, category::Column::Description])
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().filter_map(|(id, text)| Some((id, text?))).collect())
+) -> Result<HashMap<i64, category::Model>> {
+    let by_id = eq_any(db, category::Column::Id, category_ids.iter().copied());
+    let rows = category::Entity::find().filter(by_id).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }

@@ -3,7 +3,10 @@
 //! Nodes are in preorder, so a subtree is one slice and the number of products in it is the difference of two prefix
 //! sums.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use sea_orm::{
@@ -11,7 +14,10 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType},
 };
 
-use super::entity::{category, category_tree_version};
+use super::{
+    entity::{category, category_tree_version},
+    search::tokenize_for_index,
+};
 use crate::{
     base::Result,
     infra::{Db, Tx},
@@ -45,6 +51,8 @@ pub struct CategoryTree {
     index_by_id: HashMap<i64, usize>,
     index_by_slug: HashMap<String, usize>,
     version: i64,
+    /// The words of the names, in the order of the nodes.
+    search_words: OnceLock<Vec<Vec<String>>>,
 }
 
 /// Columns read of a category: id, parent id, name, slug, position, and version.
@@ -86,6 +94,7 @@ impl CategoryTree {
             index_by_id: HashMap::with_capacity(count),
             index_by_slug: HashMap::with_capacity(count),
             version,
+            search_words: OnceLock::new(),
         };
         // A stack instead of recursion, because the depth is not checked here. Each entry is a node and its remaining
         // children.
@@ -135,6 +144,12 @@ impl CategoryTree {
     #[must_use]
     pub fn node(&self, index: usize) -> &CategoryNode {
         &self.nodes[index]
+    }
+
+    /// Returns the words of the names, as a search index has them, in the order of the nodes.
+    pub fn search_words(&self) -> &[Vec<String>] {
+        self.search_words
+            .get_or_init(|| self.nodes.iter().map(|node| tokenize_for_index(&node.name).collect()).collect())
     }
 
     /// Returns the indexes of the roots, in order.

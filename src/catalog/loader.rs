@@ -17,12 +17,16 @@ use crate::{
 };
 
 /// The description of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductDescription {
     /// Sanitized HTML.
     pub html: String,
     /// Plain text.
     pub text: String,
+    /// Title for search engines.
+    pub seo_title: Option<String>,
+    /// Description for search engines.
+    pub seo_description: Option<String>,
 }
 
 impl ProductDescription {
@@ -87,7 +91,16 @@ pub async fn load_descriptions(
 ) -> Result<GroupedRows<ProductDescription>> {
     let of_products = eq_any(db, product_description::Column::ProductId, product_ids.iter().copied());
     let rows = product_description::Entity::find().filter(of_products).all(db).await?;
-    Ok(group_rows(rows, |row| row.product_id, |row| ProductDescription { html: row.html, text: row.text }))
+    Ok(group_rows(
+        rows,
+        |row| row.product_id,
+        |row| ProductDescription {
+            html: row.html,
+            text: row.text,
+            seo_title: row.seo_title,
+            seo_description: row.seo_description,
+        },
+    ))
 }
 
 /// Returns the images of products, in order.

@@ -1,5 +1,6 @@
 //! Catalog: products and variants, the category tree, product lists, facets and search.
 
+pub mod measure;
 pub mod entity;
 pub mod events;
 pub mod projection;
@@ -8,18 +9,16 @@ pub mod category;
 pub mod price;
 pub mod sanitize;
 pub mod search;
+pub mod catalog_filter;
 pub mod queries;
 pub mod loader;
 pub mod write;
 pub mod price_refresh;
 
+pub use catalog_filter::{CatalogFilter, CategoryKey};
 pub use category_tree::{CategoryTree, CategoryTreeCache};
 pub use entity::{PublicationStatus, category as category_row, product, variant};
 pub use loader::ProductImage;
 pub use price_refresh::refresh_prices;
-pub use queries::{
-    facets, product_filter,
-    product_filter::{CatalogFilter, CategoryKey},
-    product_queries,
-};
+pub use queries::{facets, product_filter, product_queries};
 pub use write::{CategoryInput, DEFAULT_VARIANT_NAME as DEFAULT_VARIANT, ProductPatch, SaleInput, VariantPatch};

@@ -4,7 +4,10 @@ use std::borrow::Borrow;
 
 use chrono::{DateTime, Utc};
 
-use super::entity::variant;
+use super::{
+    entity::variant,
+    measure::{self, Measure, UnitPrice},
+};
 
 /// What a product derives from its variants. Prices are in minor units.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +22,12 @@ pub struct DerivedPrices {
     pub current_price: i64,
     /// Current price of the most expensive variant.
     pub max_current_price: i64,
+    /// Discount of the cheapest variant in whole percent.
+    pub discount_percent: i64,
     /// Time when a sale next starts or ends.
     pub next_price_change_at: Option<DateTime<Utc>>,
+    /// End of the sale of the cheapest variant.
+    pub sale_ends_at: Option<DateTime<Utc>>,
 }
 
 impl variant::Model {
@@ -38,10 +45,28 @@ impl variant::Model {
         self.current_sale_price(now).unwrap_or(self.price)
     }
 
+    /// Returns the content of the package.
+    #[must_use]
+    pub fn content(&self) -> Option<Measure> {
+        Some(Measure { quantity: self.content_quantity?, unit: self.content_unit? })
+    }
+
+    /// Returns the current price per unit of measure.
+    #[must_use]
+    pub fn unit_price(&self, now: DateTime<Utc>) -> Option<UnitPrice> {
+        measure::unit_price(self.current_price(now), self.content()?)
+    }
+
     /// Returns when the price next changes because a sale starts or ends.
     fn next_price_change_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         [self.sale_starts_at, self.sale_ends_at].into_iter().flatten().filter(|moment| *moment > now).min()
     }
+}
+
+/// Returns by how much a current price is below the regular one: whole percent, rounded down; 0 if it is free anyway.
+#[must_use]
+pub const fn discount_percent(price: i64, current_price: i64) -> i64 {
+    if price > 0 { (price - current_price) * 100 / price } else { 0 }
 }
 
 /// Derives prices from these variants; `None` if none is active.
@@ -56,8 +81,10 @@ pub fn derive_prices(variants: &[impl Borrow<variant::Model>], now: DateTime<Utc
         price: cheapest.price,
         sale_price: cheapest.current_sale_price(now),
         current_price: cheapest.current_price(now),
+        discount_percent: discount_percent(cheapest.price, cheapest.current_price(now)),
         max_current_price: active_variants().map(|variant| variant.current_price(now)).max()?,
         next_price_change_at: active_variants().filter_map(|variant| variant.next_price_change_at(now)).min(),
+        sale_ends_at: cheapest.sale_ends_at.filter(|_| cheapest.current_sale_price(now).is_some()),
     })
 }
 
@@ -80,12 +107,14 @@ mod tests {
         let derived = derive_prices(&variants, now).expect("derived");
         assert_eq!((derived.price, derived.sale_price, derived.max_current_price), (900, Some(300), 500));
         assert_eq!((derived.sku.as_str(), derived.next_price_change_at), ("S1", variants[1].sale_ends_at));
+        assert_eq!(derived.sale_ends_at, variants[1].sale_ends_at);
 
         let after = derive_prices(&variants, now + TimeDelta::hours(1)).expect("derived");
         assert_eq!(
             (after.price, after.sale_price, after.max_current_price, after.next_price_change_at),
             (500, None, 900, None)
         );
+        assert_eq!(after.sale_ends_at, None);
     }
 
     #[test]

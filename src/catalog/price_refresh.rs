@@ -64,7 +64,9 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
             sale_price,
             current_price,
             max_current_price,
+            discount_percent,
             next_price_change_at,
+            sale_ends_at,
         }) = derived_prices
         {
             row.sku = Set(sku);
@@ -72,7 +74,9 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
             row.sale_price = Set(sale_price);
             row.current_price = Set(current_price);
             row.max_current_price = Set(max_current_price);
+            row.discount_percent = Set(discount_percent);
             row.next_price_change_at = Set(next_price_change_at);
+            row.sale_ends_at = Set(sale_ends_at);
         }
         product::Entity::update(row).exec(tx).await?;
     }

@@ -14,6 +14,7 @@ use crate::base::{
 };
 
 pub mod spelling;
+pub mod suggest;
 
 /// Maximum length of a word; longer ones are truncated.
 const MAX_WORD_LENGTH: usize = 40;
@@ -33,6 +34,27 @@ pub struct SearchQuery {
     pub normalized_text: String,
     /// The terms, all of which must match.
     terms: Vec<SearchTerm>,
+    /// The words of the terms.
+    words: Vec<QueryWord>,
+}
+
+/// A word of a search text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryWord {
+    /// The word as typed, normalized.
+    pub typed: String,
+    /// The words that are searched for instead, nearest first; empty if the word was not corrected.
+    pub corrections: Vec<String>,
+    /// Whether words may begin with it: it is not a run of a script without spaces.
+    can_be_prefix: bool,
+}
+
+impl QueryWord {
+    /// Returns the word that is searched for: the typed one or the first correction.
+    #[must_use]
+    pub fn searched(&self) -> &str {
+        self.corrections.first().unwrap_or(&self.typed)
+    }
 }
 
 /// A search term: alternatives, of which one must match with all its words.
@@ -69,15 +91,37 @@ impl SearchQuery {
         }
         let words: Vec<&str> = tokens.iter().filter_map(find_correctable_word).collect();
         let corrections_by_word = spelling::find_corrections(db, &words).await?;
-        let terms = tokens.iter().map(|token| {
-            let corrections =
-                find_correctable_word(token).and_then(|word| corrections_by_word.get(word)).into_iter().flatten();
-            let mut alternatives: Vec<Vec<SearchWord>> =
-                corrections.map(|word| vec![SearchWord::exact(word.clone())]).collect();
-            alternatives.extend(expand_typed_token(token, !alternatives.is_empty()));
-            SearchTerm(alternatives)
-        });
-        Ok(Some(Self { normalized_text: text::normalize_for_search(search_text), terms: terms.collect() }))
+        let (mut terms, mut words) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+        for token in &tokens {
+            let correctable_word = find_correctable_word(token);
+            let corrections = correctable_word.and_then(|word| corrections_by_word.get(word)).cloned();
+            let corrections = corrections.unwrap_or_default();
+            let exact_words = corrections.iter().map(|word| vec![SearchWord::exact(word.clone())]);
+            terms.push(SearchTerm(exact_words.chain(expand_typed_token(token, !corrections.is_empty())).collect()));
+            let typed = match token {
+                SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => word.clone(),
+                SearchToken::Unspaced(characters) => characters.concat(),
+            };
+            words.push(QueryWord { typed, corrections, can_be_prefix: correctable_word.is_some() });
+        }
+        Ok(Some(Self { normalized_text: text::normalize_for_search(search_text), terms, words }))
+    }
+
+    /// Returns the words of the search text with their corrections.
+    #[must_use]
+    pub fn words(&self) -> &[QueryWord] {
+        &self.words
+    }
+
+    /// Returns whether a text with these indexed words matches: each term, as typed or as it is searched for.
+    fn matches_words(&self, indexed_words: &[String]) -> bool {
+        let matches = |SearchWord { text, is_prefix }: &SearchWord| {
+            indexed_words.iter().any(|word| word == text || (*is_prefix && word.starts_with(text.as_str())))
+        };
+        self.terms.iter().zip(&self.words).all(|(SearchTerm(alternatives), QueryWord { typed, can_be_prefix, .. })| {
+            let typed_word = SearchWord { text: typed.clone(), is_prefix: typed.chars().nth(1).is_some() };
+            (*can_be_prefix && matches(&typed_word)) || alternatives.iter().any(|words| words.iter().all(matches))
+        })
     }
 
     /// Returns the query in the syntax of a database's index.
@@ -139,7 +183,7 @@ fn truncate_token(token: SearchToken) -> SearchToken {
 }
 
 /// Returns the words of a text for the index.
-fn tokenize_for_index(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn tokenize_for_index(text: &str) -> impl Iterator<Item = String> {
     tokenize(text).into_iter().map(truncate_token).flat_map(SearchToken::index_terms)
 }
 
@@ -183,6 +227,7 @@ mod tests {
         let query = SearchQuery {
             normalized_text: "red mugg".into(),
             terms: vec![term(&["red"], true), term(&["mug", "mugs"], false)],
+            words: Vec::new(),
         };
         assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs')");
         assert_eq!(query.to_match_expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\")");
@@ -193,7 +238,8 @@ mod tests {
         let expression = |search_text: &str| {
             let terms =
                 tokenize(search_text).iter().map(|token| SearchTerm(expand_typed_token(token, false))).collect();
-            SearchQuery { normalized_text: String::new(), terms }.to_match_expression(DbBackend::Postgres)
+            SearchQuery { normalized_text: String::new(), terms, words: Vec::new() }
+                .to_match_expression(DbBackend::Postgres)
         };
         assert_eq!(expression("men's x"), "('mens':* | ('men':* & 's')) & ('x')");
         assert_eq!(expression("蓝牙耳机"), "(('蓝牙' & '牙耳' & '耳机'))");

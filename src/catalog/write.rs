@@ -12,6 +12,7 @@ mod options;
 mod apply;
 mod variants;
 mod audit_fields;
+mod extra_rules;
 mod diff;
 mod plan;
 mod persist;
@@ -31,11 +32,12 @@ use plan::ProductPlanner;
 use validate::WriteContext;
 
 pub use apply::DEFAULT_VARIANT_NAME;
+pub(super) use extra_rules::{MAX_SEO_DESCRIPTION_LENGTH, MAX_SEO_TITLE_LENGTH};
 pub use input::{
     CategoryInput, OptionInput, ProductPatch, ProductSelector, SaleInput, VariantPatch, VariantSelector, WriteMode,
 };
 pub use report::{LineMessage, WriteReport, WrittenProduct, WrittenVariant};
-pub(super) use validate::check_slug;
+pub(super) use validate::{check_image, check_slug};
 
 /// Writes products, each completely or not at all; an import may leave out variants. The products of an import have
 /// distinct slugs.

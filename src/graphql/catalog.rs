@@ -3,12 +3,16 @@
 pub mod availability;
 pub mod category;
 pub mod image;
+pub mod measure;
+pub mod seo;
 pub mod product;
 pub mod product_option;
 pub mod variant;
 pub mod variant_list;
 pub mod filter;
 pub mod facets;
+pub mod facet_filters;
+pub mod search;
 pub mod queries;
 pub mod mutations;
 
@@ -16,4 +20,4 @@ use async_graphql::MergedObject;
 
 /// Catalog queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct CatalogQuery(queries::ProductQuery, category::CategoryQuery);
+pub struct CatalogQuery(queries::ProductQuery, category::CategoryQuery, search::SearchSuggestQuery);

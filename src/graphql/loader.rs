@@ -10,14 +10,14 @@ use async_graphql::dataloader::Loader;
 use futures_util::TryFutureExt;
 
 use super::{
-    catalog::{image::ImageObject, product_option::ProductOption, variant::SelectedOption},
+    catalog::{image::ImageObject, variant::SelectedOption},
     context::{AppState, RequestContext},
 };
 use crate::{
     base::{Error, Result},
     catalog::{
-        CategoryTree, category,
-        loader::{self, CategorySlice, ProductDescription, VariantOption},
+        CategoryTree, category, category_row,
+        loader::{self, CategorySlice, ProductDescription},
         product,
         product_filter::ProductVisibility,
         projection::VariantColumns,
@@ -26,7 +26,7 @@ use crate::{
     customer::{self, OwnerScope, address_row},
     identity::entity::account,
     infra::Db,
-    inventory::{self, StockAvailability, VariantChoice, location, stock_level::StockLevelRow},
+    inventory::{self, ProductChoices, StockAvailability, location, stock_level::StockLevelRow},
     notification::preference::{self, ChannelPreferences},
 };
 
@@ -87,19 +87,8 @@ batch_loader!(
     TagsOf, Arc<[String]>, |loaders, keys| loader::load_tags(&loaders.db, keys)
 );
 batch_loader!(
-    /// Key of a product's options.
-    OptionsOf, Arc<[ProductOption]>, |loaders, keys| {
-        loader::load_product_options(&loaders.db, keys).map_ok(|lists| {
-            let to_objects = |(product_id, rows): (i64, Vec<_>)| {
-                (product_id, rows.into_iter().map(|row| ProductOption::new(product_id, row)).collect::<Vec<_>>())
-            };
-            lists.into_iter().map(to_objects).collect::<HashMap<_, _>>()
-        })
-    }
-);
-batch_loader!(
-    /// Key of a product's variants with their options.
-    VariantChoicesOf, Arc<[VariantChoice]>, |loaders, keys| inventory::load_variant_choices(&loaders.db, keys)
+    /// Key of a product's options and variants.
+    ProductChoicesOf, Arc<ProductChoices>, |loaders, keys| inventory::load_product_choices(&loaders.db, keys)
 );
 batch_loader!(
     /// Key of a variant's option values.
@@ -175,8 +164,8 @@ batch_loader!(
     PreferencesOf, ChannelPreferences, |loaders, keys| preference::load_preferences_by_account(&loaders.db, keys)
 );
 batch_loader!(
-    /// Key of a category's description.
-    CategoryText, String, |loaders, keys| category::load_category_descriptions(&loaders.db, keys)
+    /// Key of the row of a category.
+    CategoryRowOf, Arc<category_row::Model>, |loaders, keys| category::load_category_rows(&loaders.db, keys)
 );
 
 batch_loader!(
@@ -244,36 +233,6 @@ impl Loader<ProductVariantsKey> for Loaders {
         let variants_by_product: HashMap<i64, Self::Value> =
             variants_by_product.into_iter().map(|(key, rows)| (key, rows.into())).collect();
         Ok(keys.iter().filter_map(|key| Some((*key, Arc::clone(variants_by_product.get(&key.product_id)?)))).collect())
-    }
-}
-
-/// Key of the variant of a product that has selected options.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SelectedVariantKey {
-    /// Product ID.
-    pub product_id: i64,
-    /// Options with normalized names and values.
-    pub options: Arc<[VariantOption]>,
-}
-
-impl Loader<SelectedVariantKey> for Loaders {
-    type Value = Arc<variant::Model>;
-    type Error = Error;
-
-    async fn load(&self, keys: &[SelectedVariantKey]) -> Result<HashMap<SelectedVariantKey, Self::Value>> {
-        let product_ids: HashSet<i64> = keys.iter().map(|key| key.product_id).collect();
-        let product_ids: Vec<i64> = product_ids.into_iter().collect();
-        let choices = inventory::load_variant_choices(&self.db, &product_ids).await?;
-        let select = |key: &SelectedVariantKey| {
-            let choice = inventory::select_variant(choices.get(&key.product_id)?, &key.options)?;
-            Some((key.clone(), choice.variant_id))
-        };
-        let selected: HashMap<SelectedVariantKey, i64> = keys.iter().filter_map(select).collect();
-        let variant_ids: Vec<i64> = selected.values().copied().collect();
-        let rows = loader::load_visible_variants(&self.db, &variant_ids, self.visibility).await?;
-        let rows: HashMap<i64, Self::Value> =
-            rows.into_iter().filter_map(|(id, rows)| Some((id, Arc::new(rows.into_iter().next()?)))).collect();
-        Ok(selected.into_iter().filter_map(|(key, id)| Some((key, Arc::clone(rows.get(&id)?)))).collect())
     }
 }
 

@@ -155,10 +155,9 @@ impl ExportBatch {
             let names = tree.ancestors(index).into_iter().chain([index]).map(|index| &tree.node(index).name);
             names.map(|text| escape_separator(text, '>')).collect::<Vec<_>>().join(" > ")
         });
-        let description = self.descriptions.get(&row.id).and_then(|texts| texts.first());
         ExportedProduct {
             row,
-            description_html: description.map_or("", |description| &description.html),
+            description: self.descriptions.get(&row.id).and_then(|texts| texts.first()),
             category_path: path.unwrap_or_default(),
             tags: self.tags.get(&row.id).map(Vec::as_slice).unwrap_or_default(),
         }

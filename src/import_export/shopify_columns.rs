@@ -2,14 +2,20 @@
 
 use iso_currency::Currency;
 use rust_decimal::Decimal;
+use sea_orm::ActiveEnum;
 
 use super::csv_fields::{
-    escape_separator, guard_code, guard_formula, parse_bool, parse_code, parse_stock, parse_weight, split_escaped,
-    strip_formula_guard,
+    escape_separator, guard_code, guard_formula, parse_bool, parse_code, parse_number, parse_stock, parse_weight,
+    split_escaped, strip_formula_guard,
 };
 use crate::{
     base::{Money, Patch},
-    catalog::{CategoryInput, ProductPatch, PublicationStatus, VariantPatch, product, variant},
+    catalog::{
+        CategoryInput, ProductPatch, PublicationStatus, VariantPatch,
+        loader::ProductDescription,
+        measure::{MeasureUnit, quantity_to_decimal},
+        product, variant,
+    },
 };
 
 /// The only column in which line breaks are allowed.
@@ -48,7 +54,7 @@ pub(super) fn map_renamed_column(name: String) -> String {
 /// A product to export.
 pub(super) struct ExportedProduct<'a> {
     pub(super) row: &'a product::Model,
-    pub(super) description_html: &'a str,
+    pub(super) description: Option<&'a ProductDescription>,
     pub(super) category_path: String,
     pub(super) tags: &'a [String],
 }
@@ -79,7 +85,7 @@ pub(super) struct VariantColumn {
 }
 
 /// The columns of products, in the order of the export.
-pub(super) static PRODUCT_COLUMNS: [ProductColumn; 10] = [
+pub(super) static PRODUCT_COLUMNS: [ProductColumn; 12] = [
     ProductColumn {
         name: "Title",
         read: |patch, cell| {
@@ -92,7 +98,17 @@ pub(super) static PRODUCT_COLUMNS: [ProductColumn; 10] = [
     ProductColumn {
         name: DESCRIPTION_COLUMN,
         read: |patch, cell| patch.description = read_text(cell),
-        format: Some(|product| guard_formula(product.description_html)),
+        format: Some(|product| product.format_description(|description| Some(&description.html))),
+    },
+    ProductColumn {
+        name: "SEO Title",
+        read: |patch, cell| patch.seo_title = read_text(cell),
+        format: Some(|product| product.format_description(|description| description.seo_title.as_deref())),
+    },
+    ProductColumn {
+        name: "SEO Description",
+        read: |patch, cell| patch.seo_description = read_text(cell),
+        format: Some(|product| product.format_description(|description| description.seo_description.as_deref())),
     },
     ProductColumn {
         name: "Vendor",
@@ -139,7 +155,7 @@ pub(super) static PRODUCT_COLUMNS: [ProductColumn; 10] = [
 ];
 
 /// The columns of variants, in the order of the export.
-pub(super) static VARIANT_COLUMNS: [VariantColumn; 10] = [
+pub(super) static VARIANT_COLUMNS: [VariantColumn; 12] = [
     VariantColumn {
         name: "Variant SKU",
         read: Some(|patch, cell, _| patch.sku = Patch::from_provided(parse_code(cell))),
@@ -151,6 +167,23 @@ pub(super) static VARIANT_COLUMNS: [VariantColumn; 10] = [
             patch.weight_grams = Patch::from_provided(parse_weight(cell, Decimal::ONE, warnings));
         }),
         format: |variant| variant.row.weight_grams.map(|grams| grams.to_string()).unwrap_or_default(),
+    },
+    VariantColumn {
+        name: "Unit Price Total Measure",
+        read: Some(|patch, cell, warnings| {
+            patch.content_quantity = Patch::from_provided(parse_quantity(cell, warnings));
+        }),
+        format: |variant| {
+            let quantity = variant.row.content_quantity.map(quantity_to_decimal);
+            quantity.map(|quantity| quantity.to_string()).unwrap_or_default()
+        },
+    },
+    VariantColumn {
+        name: "Unit Price Total Measure Unit",
+        read: Some(|patch, cell, warnings| {
+            patch.content_unit = Patch::from_provided(parse_unit(cell, warnings));
+        }),
+        format: |variant| variant.row.content_unit.map(|unit| unit.to_value()).unwrap_or_default(),
     },
     VariantColumn {
         name: "Variant Inventory Tracker",
@@ -198,6 +231,32 @@ impl ExportedVariant<'_> {
     fn format_amount(&self, minor_units: i64) -> String {
         Money::new(minor_units, self.currency).to_decimal().to_string()
     }
+}
+
+impl ExportedProduct<'_> {
+    /// Formats a text of the description; empty if there is none.
+    fn format_description(&self, text_of: impl Fn(&ProductDescription) -> Option<&str>) -> String {
+        self.description.and_then(text_of).map(guard_formula).unwrap_or_default()
+    }
+}
+
+/// Parses the quantity of a content, with a warning if it is ignored.
+fn parse_quantity(cell: &str, warnings: &mut Vec<String>) -> Option<Decimal> {
+    // Files of other shops have a zero without a unit where there is no content.
+    let quantity = parse_number(cell).filter(|quantity| !quantity.is_sign_negative());
+    if quantity.is_none() {
+        warnings.push(format!("measure \"{cell}\" is not a non-negative number and is left unchanged"));
+    }
+    quantity.filter(|quantity| !quantity.is_zero())
+}
+
+/// Parses a unit of measure, with a warning if it is ignored.
+fn parse_unit(cell: &str, warnings: &mut Vec<String>) -> Option<MeasureUnit> {
+    let unit = MeasureUnit::try_from_value(&cell.to_ascii_lowercase()).ok();
+    if unit.is_none() {
+        warnings.push(format!("measure unit \"{cell}\" is not known and is left unchanged"));
+    }
+    unit
 }
 
 /// Returns whether a line break in an imported column is an error.

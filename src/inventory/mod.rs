@@ -18,4 +18,4 @@ pub use events::StockLow;
 pub use in_stock::refresh_in_stock;
 pub use location::DEFAULT_LOCATION_ID;
 pub use product_write::{InvalidProductPolicy, import_products, write_product, write_products};
-pub use variant_choice::{VariantChoice, load_variant_choices, select_variant};
+pub use variant_choice::{ProductChoices, VariantChoice, load_product_choices, select_variant};

@@ -120,6 +120,8 @@ pub(super) struct VariantOptionRow {
     pub(super) variant_id: i64,
     /// 1 if the variant can be bought, else 0.
     pub(super) buyable: i32,
+    /// The position of the option; `None` for a variant without options.
+    pub(super) position: Option<i32>,
     /// The name of the option; `None` for a variant without options.
     pub(super) name: Option<String>,
     /// The value of the option.
@@ -135,7 +137,7 @@ pub(super) async fn load_variant_option_rows(
 ) -> Result<Vec<VariantOptionRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push(
-        "SELECT v.product_id, v.id AS variant_id, o.name, o.value, \
+        "SELECT v.product_id, v.id AS variant_id, o.position, o.name, o.value, \
          CASE WHEN NOT v.track_stock OR v.allow_backorder OR EXISTS (SELECT 1 FROM inventory_level AS i \
          WHERE i.variant_id = v.id AND i.on_hand > i.reserved) THEN 1 ELSE 0 END AS buyable \
          FROM variant AS v LEFT JOIN variant_option AS o ON o.variant_id = v.id WHERE v.deleted_at IS NULL AND ",

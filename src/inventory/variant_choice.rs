@@ -4,11 +4,20 @@ use std::collections::HashMap;
 
 use sea_orm::ConnectionTrait;
 
-use super::queries;
+use super::queries::{self, VariantOptionRow};
 use crate::{
     base::{Result, text},
-    catalog::loader::VariantOption,
+    catalog::loader::{OptionValues, VariantOption},
 };
+
+/// The options of a product and its variants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductChoices {
+    /// The options with their values, in order.
+    pub options: Vec<OptionValues>,
+    /// The active variants, in order.
+    pub variants: Vec<VariantChoice>,
+}
 
 /// A variant with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,23 +53,41 @@ pub fn select_variant<'a>(choices: &'a [VariantChoice], options: &[VariantOption
     selected.or_else(|| choices.iter().find(is_buyable)).or_else(|| choices.first())
 }
 
-/// Returns the variants of products with their options, in order. Statements: 1.
-pub async fn load_variant_choices(
+/// Returns the options of products and their variants. Statements: 1.
+pub async fn load_product_choices(
     db: &impl ConnectionTrait,
     product_ids: &[i64],
-) -> Result<HashMap<i64, Vec<VariantChoice>>> {
-    let mut choices_by_product: HashMap<i64, Vec<VariantChoice>> = HashMap::with_capacity(product_ids.len());
+) -> Result<HashMap<i64, ProductChoices>> {
+    let mut rows_by_product: HashMap<i64, Vec<VariantOptionRow>> = HashMap::with_capacity(product_ids.len());
     for row in queries::load_variant_option_rows(db, product_ids).await? {
-        let choices = choices_by_product.entry(row.product_id).or_default();
-        if choices.last().is_none_or(|choice| choice.variant_id != row.variant_id) {
-            choices.push(VariantChoice { variant_id: row.variant_id, buyable: row.buyable == 1, options: Vec::new() });
+        rows_by_product.entry(row.product_id).or_default().push(row);
+    }
+    Ok(rows_by_product.into_iter().map(|(product_id, rows)| (product_id, collect_choices(rows))).collect())
+}
+
+/// Collects the choices of one product from its rows, which are in the order of the variants and their options.
+fn collect_choices(rows: Vec<VariantOptionRow>) -> ProductChoices {
+    let mut choices = ProductChoices::default();
+    let mut positions: Vec<i32> = Vec::new();
+    for VariantOptionRow { product_id: _, variant_id, buyable, position, name, value } in rows {
+        let variants = &mut choices.variants;
+        if variants.last().is_none_or(|choice| choice.variant_id != variant_id) {
+            variants.push(VariantChoice { variant_id, buyable: buyable == 1, options: Vec::new() });
         }
         // A variant without options has one row without a name.
-        if let (Some(choice), Some((name, value))) = (choices.last_mut(), row.name.zip(row.value)) {
-            choice.options.push(VariantOption { name, value });
+        let (Some(choice), Some(name), Some(value)) = (variants.last_mut(), name, value) else { continue };
+        choice.options.push(VariantOption { name: name.clone(), value: value.clone() });
+        match choices.options.iter_mut().find(|option| option.name == name) {
+            Some(option) if option.values.contains(&value) => {}
+            Some(option) => option.values.push(value),
+            None => {
+                let index = positions.partition_point(|other| Some(*other) <= position);
+                positions.insert(index, position.unwrap_or_default());
+                choices.options.insert(index, OptionValues { name, values: vec![value] });
+            }
         }
     }
-    Ok(choices_by_product)
+    choices
 }
 
 #[cfg(test)]

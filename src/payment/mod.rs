@@ -1,6 +1,7 @@
 //! Payments: providers, the append-only transaction ledger, refunds, and the jobs that call providers.
 
 pub mod entity;
+pub mod events;
 pub mod queries;
 pub mod provider;
 pub mod manual;

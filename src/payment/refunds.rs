@@ -3,10 +3,13 @@
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 pub use super::entity::refund::Model as RefundRow;
-use super::entity::{
-    Payment, RefundStatus,
-    refund::{self, Column},
-    refund_line,
+use super::{
+    entity::{
+        Payment, RefundStatus,
+        refund::{self, Column},
+        refund_line,
+    },
+    events::OrderUnitsCanceled,
 };
 use crate::{base::Result, infra::Tx};
 
@@ -74,6 +77,9 @@ pub async fn insert_refund(tx: &Tx, payment: &Payment, new_refund: &NewRefund) -
         quantity_returned: Set(refund_line.returned()),
     };
     tx.insert_rows(&lines.iter().map(to_row).collect::<Vec<_>>()).await?;
+    if lines.iter().any(|refund_line| refund_line.unfulfilled > 0) {
+        tx.emit_event(OrderUnitsCanceled { order: payment.order_id }).await?;
+    }
     Ok(refund_id)
 }
 

@@ -75,6 +75,7 @@ impl TestApp {
         app.clock.set(later);
         let retouched: Vec<_> = product_inputs.iter().step_by(10).cloned().map(add_retouched_tag).collect();
         app.save_products(&retouched).await;
+        app.execute_sql("UPDATE product SET units_sold = length(slug) % 5").await.expect("an update");
         let products = product_inputs.into_iter().enumerate().map(|(index, product_input)| {
             let (product_input, updated) = if index % 10 == 0 {
                 (add_retouched_tag(product_input), later)

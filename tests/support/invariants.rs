@@ -77,7 +77,12 @@ pub async fn assert_jobs_finished_and_catalog_consistent(db: &Db) {
 }
 
 /// Violations of invariants: description, and the rows that must not exist.
-const INVARIANT_VIOLATIONS: [(&str, &str); 13] = [
+const INVARIANT_VIOLATIONS: [(&str, &str); 14] = [
+    (
+        "units sold that differ from the counted sales",
+        "product AS p WHERE p.units_sold <> COALESCE((SELECT SUM(s.units) FROM counted_sale AS s \
+         WHERE s.product_id = p.id), 0)",
+    ),
     (
         "negative stock, or reserved above on hand",
         "inventory_level WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand",

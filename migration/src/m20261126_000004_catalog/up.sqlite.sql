@@ -17,20 +17,27 @@ CREATE TABLE category (
     name_normalized TEXT NOT NULL,
     slug TEXT NOT NULL UNIQUE CHECK (slug <> ''),
     description TEXT,
+    description_html TEXT,
+    seo_title TEXT CHECK (length(seo_title) BETWEEN 1 AND 200),
+    seo_description TEXT CHECK (length(seo_description) BETWEEN 1 AND 500),
+    image TEXT CHECK (image <> ''),
+    image_alt TEXT,
     position INTEGER NOT NULL,
     path TEXT NOT NULL UNIQUE,
     version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
     deleted_at TIMESTAMP,
-    CHECK (parent_id <> id)
+    CHECK (parent_id <> id),
+    CHECK (description IS NULL OR description_html IS NOT NULL),
+    CHECK (image IS NOT NULL OR image_alt IS NULL)
 );
 -- Siblings have different names.
 CREATE UNIQUE INDEX category_parent_id_name_normalized_key ON category (COALESCE(parent_id, 0), name_normalized)
     WHERE deleted_at IS NULL;
 CREATE INDEX category_parent_id_idx ON category (parent_id);
 
--- `sku`, the prices and `in_stock` are derived from the variants.
+-- `sku`, the prices and `in_stock` are derived from the variants. Triggers on `counted_sale` maintain `units_sold`.
 CREATE TABLE product (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     slug TEXT NOT NULL UNIQUE CHECK (slug <> ''),
@@ -47,13 +54,18 @@ CREATE TABLE product (
     sale_price BIGINT CHECK (sale_price >= 0 AND sale_price <= price),
     current_price BIGINT NOT NULL CHECK (current_price = COALESCE(sale_price, price)),
     max_current_price BIGINT NOT NULL CHECK (max_current_price >= current_price),
+    discount_percent BIGINT NOT NULL,
     next_price_change_at TIMESTAMP,
+    sale_ends_at TIMESTAMP,
     in_stock BOOLEAN NOT NULL,
+    units_sold BIGINT NOT NULL DEFAULT 0 CHECK (units_sold >= 0),
     version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
     deleted_at TIMESTAMP,
-    CHECK ((vendor IS NULL) = (vendor_normalized IS NULL))
+    CHECK ((vendor IS NULL) = (vendor_normalized IS NULL)),
+    CHECK (sale_ends_at IS NULL OR sale_price IS NOT NULL),
+    CHECK (discount_percent = CASE WHEN price > 0 THEN (price - current_price) * 100 / price ELSE 0 END)
 );
 -- The storefront lists: one index per sort order, for all products and within a category.
 CREATE INDEX product_featured_created_at_idx ON product (featured, created_at, id)
@@ -70,6 +82,13 @@ CREATE INDEX product_category_id_current_price_idx ON product (category_id, curr
     WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_category_id_name_normalized_idx ON product (category_id, name_normalized, id)
     WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_units_sold_idx ON product (units_sold, id) WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_category_id_units_sold_idx ON product (category_id, units_sold, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_discount_percent_idx ON product (discount_percent, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
+CREATE INDEX product_category_id_discount_percent_idx ON product (category_id, discount_percent, id)
+    WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_vendor_normalized_created_at_idx ON product (vendor_normalized, created_at, id)
     WHERE status = 'active' AND deleted_at IS NULL;
 CREATE INDEX product_on_sale_created_at_idx ON product (created_at, id)
@@ -82,11 +101,13 @@ CREATE INDEX product_category_id_idx ON product (category_id);
 CREATE INDEX product_next_price_change_at_idx ON product (next_price_change_at)
     WHERE next_price_change_at IS NOT NULL;
 
--- A separate table, so that lists do not read descriptions.
+-- A separate table, so that lists do not read descriptions, and titles and descriptions for search engines.
 CREATE TABLE product_description (
     product_id BIGINT PRIMARY KEY REFERENCES product (id) ON DELETE CASCADE,
     html TEXT NOT NULL,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    seo_title TEXT CHECK (length(seo_title) BETWEEN 1 AND 200),
+    seo_description TEXT CHECK (length(seo_description) BETWEEN 1 AND 500)
 );
 
 CREATE TABLE product_option (
@@ -123,6 +144,9 @@ CREATE TABLE variant (
     sale_starts_at TIMESTAMP,
     sale_ends_at TIMESTAMP,
     weight_grams BIGINT CHECK (weight_grams >= 0),
+    -- In thousandths of the unit.
+    content_quantity BIGINT CHECK (content_quantity > 0),
+    content_unit TEXT CHECK (content_unit IN ('mg', 'g', 'kg', 'ml', 'cl', 'l', 'mm', 'cm', 'm', 'm2', 'item')),
     image TEXT,
     barcode TEXT,
     track_stock BOOLEAN NOT NULL,
@@ -133,6 +157,7 @@ CREATE TABLE variant (
     updated_at TIMESTAMP NOT NULL,
     deleted_at TIMESTAMP,
     CHECK (sale_starts_at < sale_ends_at),
+    CHECK ((content_quantity IS NULL) = (content_unit IS NULL)),
     CHECK (sale_price IS NOT NULL OR (sale_starts_at IS NULL AND sale_ends_at IS NULL))
 );
 CREATE INDEX variant_product_id_position_idx ON variant (product_id, position, id);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     CategoriesChanged, MAX_CATEGORY_DEPTH, MAX_CATEGORY_SLUG_LENGTH,
+    content::CategoryContent,
     ordering::{
         find_active_category, insert_sibling, load_parent_path, load_sibling_ids, renumber_siblings,
         sibling_name_exists, validate_position,
@@ -18,12 +19,10 @@ use crate::{
         Error, ExpectedVersion, GlobalId, Patch, Result, Validator, error::PublicErrorCode, global_id::NodeType, text,
         validation::InputScope,
     },
-    catalog::{category_tree, entity::category, write},
+    catalog::{category_tree, entity::category, loader::ProductImage, write},
     infra::{AuditRecord, Tx, eq_any},
 };
 
-/// Maximum length of a description in characters.
-const MAX_CATEGORY_DESCRIPTION_LENGTH: usize = 20_000;
 /// Highest number appended to a slug that is taken.
 const MAX_CATEGORY_SLUG_SUFFIX: u32 = 50;
 
@@ -36,8 +35,14 @@ pub struct NewCategory {
     pub parent_id: Option<i64>,
     /// URL slug; generated from the name if absent.
     pub slug: Option<String>,
-    /// Description.
+    /// Description as unsanitized HTML.
     pub description: Option<String>,
+    /// Title for search engines.
+    pub seo_title: Option<String>,
+    /// Description for search engines.
+    pub seo_description: Option<String>,
+    /// Image.
+    pub image: Option<ProductImage>,
     /// Position among its siblings; the last if absent.
     pub position: Option<i32>,
 }
@@ -51,8 +56,14 @@ pub struct CategoryPatch {
     pub name: Patch,
     /// URL slug.
     pub slug: Patch,
-    /// Description.
+    /// Description as unsanitized HTML.
     pub description: Patch,
+    /// Title for search engines.
+    pub seo_title: Patch,
+    /// Description for search engines.
+    pub seo_description: Patch,
+    /// Image.
+    pub image: Patch<ProductImage>,
 }
 
 /// Creates a category and returns its id.
@@ -60,7 +71,7 @@ pub struct CategoryPatch {
 /// # Errors
 /// Returns all validation errors of the input.
 pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
-    let NewCategory { name, parent_id, slug, description, position } = input;
+    let NewCategory { name, parent_id, slug, description, seo_title, seo_description, image, position } = input;
     category_tree::lock_category_tree(tx).await?;
     let mut validator = Validator::default();
     let parent = validator.collect(load_parent_path(tx, parent_id, "input.parentId").await)?;
@@ -74,7 +85,14 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         Some(slug) => validate_unique_slug(tx, slug, 0, &mut scope).await?,
         None => generate_unique_slug(tx, &name, &mut scope).await?,
     };
-    let description = description.and_then(|text| validate_description(&text, &mut scope));
+    let mut page = category::Model::default();
+    let content = CategoryContent {
+        description: Patch::from_provided(description),
+        seo_title: Patch::from_provided(seo_title),
+        seo_description: Patch::from_provided(seo_description),
+        image: Patch::from_provided(image),
+    };
+    content.apply(&mut page, &mut scope);
     validate_position(position, "position", &mut scope);
     validator.finish()?;
 
@@ -94,13 +112,13 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         name: name.trim().to_owned(),
         name_normalized,
         slug,
-        description,
         position: final_position,
         path: format!("{}{category_id}/", parent.map_or_else(|| "/".into(), |(path, _)| path)),
         version: 1,
         created_at: tx.now(),
         updated_at: tx.now(),
         deleted_at: None,
+        ..page
     };
     let record =
         AuditRecord::created("category.create", (NodeType::Category, category_id), &category_to_audit_json(&row));
@@ -117,7 +135,7 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
 /// # Errors
 /// Returns `NotFound` if it does not exist, else all validation errors, including `VersionConflict`.
 pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) -> Result<()> {
-    let CategoryPatch { expected_version, name, slug, description } = patch;
+    let CategoryPatch { expected_version, name, slug, description, seo_title, seo_description, image } = patch;
     category_tree::lock_category_tree(tx).await?;
     let before = find_active_category(tx, category_id, "id").await?;
     let mut row = before.clone();
@@ -132,9 +150,7 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     if let Some(slug) = slug.into_value().filter(|slug| *slug != before.slug) {
         row.slug = validate_unique_slug(tx, slug, category_id, &mut scope).await?;
     }
-    if let Some(description) = description.or_empty() {
-        row.description = validate_description(&description, &mut scope);
-    }
+    CategoryContent { description, seo_title, seo_description, image }.apply(&mut row, &mut scope);
     validator.finish()?;
     if row == before {
         return Ok(());
@@ -147,6 +163,11 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     active.name_normalized = Set(row.name_normalized);
     active.slug = Set(row.slug);
     active.description = Set(row.description);
+    active.description_html = Set(row.description_html);
+    active.seo_title = Set(row.seo_title);
+    active.seo_description = Set(row.seo_description);
+    active.image = Set(row.image);
+    active.image_alt = Set(row.image_alt);
     active.version = Set(row.version + 1);
     active.updated_at = Set(tx.now());
     active.update(tx).await?;
@@ -224,18 +245,11 @@ async fn find_slug_owners(tx: &Tx, slugs: &[String]) -> Result<Vec<SlugOwner>> {
     Ok(query.into_partial_model().all(tx).await?)
 }
 
-fn validate_description(description: &str, scope: &mut InputScope<'_>) -> Option<String> {
-    let text = description.trim();
-    if text.chars().count() > MAX_CATEGORY_DESCRIPTION_LENGTH {
-        scope.reject("description", format!("at most {MAX_CATEGORY_DESCRIPTION_LENGTH} characters"));
-    }
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 /// Returns the fields of a category that the audit log records.
 fn category_to_audit_json(row: &category::Model) -> Value {
     json!({
         "name": row.name, "slug": row.slug, "description": row.description, "position": row.position,
+        "seoTitle": row.seo_title, "seoDescription": row.seo_description, "image": row.image,
         "parent": row.parent_id.map(|parent_id| GlobalId::new(NodeType::Category, parent_id).encode()),
     })
 }

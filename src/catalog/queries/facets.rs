@@ -3,7 +3,7 @@
 
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::product_filter::{ExcludedFacet, ResolvedCatalogFilter};
+use super::product_filter::{ExcludedFacet, IN_STOCK_CONDITION, ON_SALE_CONDITION, ResolvedCatalogFilter};
 use crate::{base::Result, catalog::CategoryTree, infra::SqlBuilder};
 
 /// A facet value with its number of products.
@@ -33,6 +33,34 @@ pub struct PriceBucket {
     pub max: Option<i64>,
     /// Number of products.
     pub count: i64,
+}
+
+/// The numbers of products for which a condition holds, and for which it does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlagCount {
+    /// Number of products for which it holds.
+    pub holds: i64,
+    /// Number of the other products.
+    pub fails: i64,
+}
+
+/// The facets of the yes-or-no conditions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlagCounts {
+    /// Whether a variant can be bought now.
+    pub in_stock: FlagCount,
+    /// Whether the product is on sale now.
+    pub on_sale: FlagCount,
+}
+
+impl FlagCount {
+    const fn add(&mut self, holds: bool, count: i64) {
+        if holds {
+            self.holds += count;
+        } else {
+            self.fails += count;
+        }
+    }
 }
 
 /// Maximum number of price ranges.
@@ -197,6 +225,31 @@ pub async fn count_by_price(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
         buckets.push(PriceBucket { min, max: boundaries.get(bucket).copied(), count: row.try_get("", "many")? });
     }
     Ok(merge_buckets(buckets))
+}
+
+/// Counts the matching products by whether they are in stock, and by whether they are on sale, each ignoring its own
+/// condition but not the other.
+pub async fn count_by_flags(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<FlagCounts> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.push("SELECT CASE WHEN ").push(IN_STOCK_CONDITION).push(" THEN 1 ELSE 0 END AS in_stock, CASE WHEN ");
+    sql.push(ON_SALE_CONDITION).push(" THEN 1 ELSE 0 END AS on_sale, COUNT(*) AS many");
+    filter.push_from_clause(&mut sql, &ExcludedFacet::Flags);
+    filter.push_category_condition(&mut sql);
+    sql.push(" GROUP BY 1, 2");
+    let conditions = filter.conditions();
+    let satisfies = |condition: Option<bool>, holds: bool| condition.is_none_or(|condition| condition == holds);
+    let mut counts = FlagCounts::default();
+    for row in load_rows(db, filter, sql).await? {
+        let flag = |name: &str| Ok::<bool, sea_orm::DbErr>(row.try_get::<i32>("", name)? == 1);
+        let (in_stock, on_sale, count) = (flag("in_stock")?, flag("on_sale")?, row.try_get("", "many")?);
+        if satisfies(conditions.on_sale, on_sale) {
+            counts.in_stock.add(in_stock, count);
+        }
+        if satisfies(conditions.in_stock, in_stock) {
+            counts.on_sale.add(on_sale, count);
+        }
+    }
+    Ok(counts)
 }
 
 /// Returns 1, 2, 5, 10, 20, 50, … in minor units.

@@ -50,6 +50,10 @@ pub enum ProductSortKey {
     Newest,
     /// Last changed first.
     UpdatedAt,
+    /// Most units sold in the period that sales are counted in first.
+    BestSelling,
+    /// Highest discount of the current price first.
+    Discount,
 }
 
 impl ProductSortKey {
@@ -62,6 +66,8 @@ impl ProductSortKey {
             Self::Name => 'n',
             Self::Newest => 't',
             Self::UpdatedAt => 'u',
+            Self::BestSelling => 's',
+            Self::Discount => 'd',
         }
     }
 
@@ -74,11 +80,13 @@ impl ProductSortKey {
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
             Self::UpdatedAt => &[("p.updated_at", CursorType::Time)],
+            Self::BestSelling => &[("p.units_sold", CursorType::Int)],
+            Self::Discount => &[("p.discount_percent", CursorType::Int)],
         }
     }
 
     const fn is_descending(self) -> bool {
-        matches!(self, Self::BestMatch | Self::Relevance | Self::Newest | Self::UpdatedAt)
+        !matches!(self, Self::Price | Self::Name)
     }
 }
 
@@ -110,6 +118,8 @@ impl ProductRow {
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
             ProductSortKey::UpdatedAt => vec![CursorValue::Time(product.updated_at)],
+            ProductSortKey::BestSelling => vec![CursorValue::Int(product.units_sold)],
+            ProductSortKey::Discount => vec![CursorValue::Int(product.discount_percent)],
         };
         sort.keyset().cursor(values, product.id)
     }
@@ -129,7 +139,9 @@ impl ProductSort {
     /// Returns the columns that a cursor contains.
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
-        use product::Column::{CreatedAt, CurrentPrice, Featured, Id, NameNormalized, UpdatedAt};
+        use product::Column::{
+            CreatedAt, CurrentPrice, DiscountPercent, Featured, Id, NameNormalized, UnitsSold, UpdatedAt,
+        };
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Relevance => ProductColumns::from([Id]),
@@ -137,6 +149,8 @@ impl ProductSort {
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
             ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
             ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
+            ProductSortKey::BestSelling => ProductColumns::from([Id, UnitsSold]),
+            ProductSortKey::Discount => ProductColumns::from([Id, DiscountPercent]),
         }
     }
 

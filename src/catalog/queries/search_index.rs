@@ -1,11 +1,12 @@
 //! The search index and its vocabulary, as text: the columns of the index have types of each database, and candidates of
 //! a correction are read from several index ranges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::{ActiveModelTrait, ConnectionTrait, FromQueryResult, IntoActiveModel};
 use serde_json::{Value, json};
 
+use super::product_filter::ProductVisibility;
 use crate::{
     base::{Result, search_token},
     catalog::search::{SearchDocument, spelling},
@@ -78,6 +79,30 @@ async fn store_documents_sqlite(tx: &Tx, documents: &BTreeMap<i64, SearchDocumen
     sql.bind(rows.to_string()).push(")");
     tx.execute_raw(sql.into_statement()).await?;
     Ok(())
+}
+
+/// Returns which of the words occur in products that the caller may see. Statements: 1.
+pub(in crate::catalog) async fn load_visible_words<'a>(
+    db: &impl ConnectionTrait,
+    words: impl IntoIterator<Item = &'a str>,
+    visibility: ProductVisibility,
+) -> Result<HashSet<String>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    sql.with_rows(&[("word", "text")], words.into_iter().map(|word| json!([word])).collect());
+    sql.push("SELECT given.word FROM given WHERE EXISTS (SELECT 1 FROM ");
+    // The index finds the products of a word; only those are looked up, in either database.
+    if sql.is_postgres() {
+        sql.push(
+            "(SELECT s.product_id FROM product_search AS s WHERE s.document @@ ('''' || given.word || '''')::tsquery",
+        );
+        sql.push(" OFFSET 0) AS found JOIN product AS p ON p.id = found.product_id WHERE ");
+    } else {
+        sql.push("product_search AS s CROSS JOIN product AS p ON p.id = s.rowid ");
+        sql.push("WHERE product_search MATCH '\"' || given.word || '\"' AND ");
+    }
+    sql.push(visibility.sql_condition()).push(")");
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "word")?)).collect()
 }
 
 /// Returns the candidates for words that are not a prefix of any vocabulary word, from the ranges of the indexes: rows of

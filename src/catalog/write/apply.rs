@@ -62,13 +62,24 @@ pub(super) fn apply_product_fields(
 
 /// Sets what a product derives from its variants.
 pub(super) fn apply_prices(row: &mut product::Model, prices: DerivedPrices) {
-    let DerivedPrices { sku, price, sale_price, current_price, max_current_price, next_price_change_at } = prices;
+    let DerivedPrices {
+        sku,
+        price,
+        sale_price,
+        current_price,
+        max_current_price,
+        discount_percent,
+        next_price_change_at,
+        sale_ends_at,
+    } = prices;
     row.sku = sku;
     row.price = price;
     row.sale_price = sale_price;
     row.current_price = current_price;
     row.max_current_price = max_current_price;
+    row.discount_percent = discount_percent;
     row.next_price_change_at = next_price_change_at;
+    row.sale_ends_at = sale_ends_at;
 }
 
 /// Applies the fields of a variant, except SKU and options.
@@ -86,6 +97,7 @@ pub(super) fn apply_variant_fields(row: &mut variant::Model, patch: &VariantPatc
         Patch::Set(_) => row.track_stock = true,
     }
     rules.check_count("weightGrams", patch.weight_grams).apply_to(&mut row.weight_grams);
+    rules.apply_content(row, patch);
     rules.check_image_url(patch).apply_to(&mut row.image);
     rules.check_barcode(patch).apply_to(&mut row.barcode);
     row.deleted_at = None;

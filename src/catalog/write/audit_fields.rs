@@ -6,11 +6,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     base::{GlobalId, Money, global_id::NodeType},
-    catalog::entity::{product, variant},
+    catalog::{
+        entity::{product, variant},
+        measure::quantity_to_decimal,
+    },
 };
 
 /// Columns that are derived from other columns, from child rows or from variants, and those that every change sets.
-const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 14] = [
+const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 17] = [
     product::Column::Id,
     product::Column::NameNormalized,
     product::Column::VendorNormalized,
@@ -20,8 +23,11 @@ const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 14] = [
     product::Column::SalePrice,
     product::Column::CurrentPrice,
     product::Column::MaxCurrentPrice,
+    product::Column::DiscountPercent,
     product::Column::InStock,
     product::Column::NextPriceChangeAt,
+    product::Column::UnitsSold,
+    product::Column::SaleEndsAt,
     product::Column::Version,
     product::Column::CreatedAt,
     product::Column::UpdatedAt,
@@ -67,6 +73,9 @@ fn to_field(column: &str, value: sea_orm::Value, currency: Currency) -> (String,
         ("price" | "sale_price", sea_orm::Value::BigInt(minor_units)) => {
             let amount = minor_units.map(|minor_units| Money::new(minor_units, currency).to_decimal().to_string());
             (to_camel_case(column), json!(amount))
+        }
+        ("content_quantity", sea_orm::Value::BigInt(quantity)) => {
+            (to_camel_case(column), json!(quantity.map(|quantity| quantity_to_decimal(quantity).to_string())))
         }
         (_, sea_orm::Value::ChronoDateTimeUtc(at)) => (to_camel_case(column), json!(at)),
         (_, value) => (to_camel_case(column), sea_value_to_json_value(&value)),
@@ -125,6 +134,7 @@ mod tests {
         let expected = json!({
             "product": GlobalId::new(NodeType::Product, 7).encode(), "sku": "MUG", "name": "Default",
             "price": "10.50", "salePrice": "9.00", "saleStartsAt": null, "saleEndsAt": null, "weightGrams": 300,
+            "contentQuantity": null, "contentUnit": null,
             "image": null, "barcode": null, "trackStock": true, "deletedAt": null,
         });
         assert_eq!(Value::Object(collect_variant_fields(&row, Currency::KES)), expected);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     audit_fields,
+    extra_rules::SeoPatch,
     report::{WrittenProduct, WrittenVariant},
     validate::ProductContent,
     variants::{ProvidedVariant, VariantChanges},
@@ -16,7 +17,7 @@ use crate::{
     base::{Result, global_id::NodeType, text},
     catalog::{
         entity::{PublicationStatus, product, variant},
-        loader::{self, ProductImage},
+        loader::{self, ProductDescription, ProductImage},
         sanitize,
     },
     infra::{AuditRecord, Tx},
@@ -42,8 +43,8 @@ pub(super) struct ProductChange {
 /// The child rows of a product that differ from the existing ones; `None` for those that do not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ChangedChildRows {
-    /// The sanitized HTML of the description.
-    pub(super) description: Option<String>,
+    /// The description and the texts for search engines.
+    pub(super) description: Option<ProductDescription>,
     /// All tags, with their normalized forms.
     pub(super) tags: Option<Vec<NormalizedTag>>,
     /// All images.
@@ -167,7 +168,7 @@ pub(super) async fn compare_child_rows(tx: &Tx, changes: &mut [ProductChange]) -
     for change in changes {
         let product_id = change.product.id;
         let description = descriptions.remove(&product_id).and_then(|mut rows| rows.pop());
-        change.compare_description(description.as_ref().map_or("", |description| &description.html));
+        change.compare_description(&description.unwrap_or_default());
         change.compare_tags(&tags.remove(&product_id).unwrap_or_default());
         change.compare_images(&images.remove(&product_id).unwrap_or_default());
         if change.child_rows.options {
@@ -185,14 +186,32 @@ impl ProductChange {
         values_after.insert(name.to_owned(), after);
     }
 
-    fn compare_description(&mut self, existing_html: &str) {
+    fn compare_description(&mut self, existing: &ProductDescription) {
+        let mut description = existing.clone();
         // Stored HTML was sanitized when it was written.
-        let provided = self.content.description.take().filter(|html| html.trim() != existing_html);
-        let sanitized = provided.map(|html| sanitize::sanitize_html(html.trim()));
-        if let Some(html) = sanitized.filter(|html| *html != existing_html) {
-            self.set_child_values("descriptionHtml", json!(existing_html), json!(html));
-            self.child_rows.description = Some(html);
+        if let Some(html) = self.content.description.take().filter(|html| html.trim() != existing.html) {
+            description.html = sanitize::sanitize_html(html.trim());
+            description.text = sanitize::convert_html_to_text(&description.html);
         }
+        let SeoPatch { title, description: seo_description } = std::mem::take(&mut self.content.seo);
+        title.apply_to(&mut description.seo_title);
+        seo_description.apply_to(&mut description.seo_description);
+        if description == *existing {
+            return;
+        }
+        let fields = |row: &ProductDescription| {
+            [
+                ("descriptionHtml", json!(row.html)),
+                ("seoTitle", json!(row.seo_title)),
+                ("seoDescription", json!(row.seo_description)),
+            ]
+        };
+        for ((name, before), (_, after)) in fields(existing).into_iter().zip(fields(&description)) {
+            if before != after {
+                self.set_child_values(name, before, after);
+            }
+        }
+        self.child_rows.description = Some(description);
     }
 
     fn compare_tags(&mut self, existing: &[String]) {

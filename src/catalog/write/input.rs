@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::super::{entity::PublicationStatus, loader::ProductImage};
+use super::super::{entity::PublicationStatus, loader::ProductImage, measure::MeasureUnit};
 use crate::base::{ExpectedVersion, Patch};
 
 /// How invalid input is treated.
@@ -73,6 +73,10 @@ pub struct ProductPatch {
     pub name: Patch,
     /// Description as unsanitized HTML; empty clears it.
     pub description: Patch,
+    /// Title for search engines; empty clears it.
+    pub seo_title: Patch,
+    /// Description for search engines; empty clears it.
+    pub seo_description: Patch,
     /// Vendor name; empty clears it.
     pub vendor: Patch,
     /// Category.
@@ -178,6 +182,10 @@ pub struct VariantPatch {
     pub expected_on_hand: Option<i64>,
     /// Weight in grams.
     pub weight_grams: Patch<i64>,
+    /// Quantity of the content, in its unit.
+    pub content_quantity: Patch<Decimal>,
+    /// Unit of the content.
+    pub content_unit: Patch<MeasureUnit>,
     /// URL of the image.
     pub image: Patch,
     /// Barcode: EAN, UPC or ISBN.

@@ -14,10 +14,10 @@ use crate::{
     catalog::{
         entity::{product, product_description, product_image, product_option, product_tag, variant, variant_option},
         events::{ProductPublished, ProductsChanged},
-        loader::{self, ProductImage},
+        loader::{self, ProductDescription, ProductImage},
         projection::VariantColumns,
         queries::search_index::store_search_documents,
-        sanitize, search,
+        search,
     },
     infra::{Tx, eq_any},
 };
@@ -32,7 +32,7 @@ pub(super) async fn write_changes(tx: &Tx, changes: &mut [ProductChange]) -> Res
     let mut products: Vec<_> = changed.map(|change| (&change.product, change.before.as_ref())).collect();
     // In id order, the lock order of all writers, to prevent deadlocks.
     products.sort_unstable_by_key(|(product, _)| product.id);
-    write_rows::<product::Entity>(tx, &products, &[product::Column::CreatedAt]).await?;
+    write_rows::<product::Entity>(tx, &products, &[product::Column::CreatedAt, product::Column::UnitsSold]).await?;
     let variants: Vec<_> = changes.iter().flat_map(ProductChange::changed_variants).collect();
     release_option_keys(tx, &variants).await?;
     write_rows::<variant::Entity>(tx, &variants, &[variant::Column::ProductId, variant::Column::CreatedAt]).await?;
@@ -148,12 +148,8 @@ async fn replace_child_rows(tx: &Tx, changes: &[ProductChange]) -> Result<()> {
         let (id, is_new) = (change.product.id, change.is_new());
         let ChangedChildRows { description, tags: new_tags, images: new_images, options: has_new_options } =
             &change.child_rows;
-        if let Some(html) = description {
-            let row = product_description::Model {
-                product_id: id,
-                html: html.clone(),
-                text: sanitize::convert_html_to_text(html),
-            };
+        if let Some(ProductDescription { html, text, seo_title, seo_description }) = description.clone() {
+            let row = product_description::Model { product_id: id, html, text, seo_title, seo_description };
             descriptions.replace(id, is_new, [row.into_active_model().reset_all()]);
         }
         if let Some(new_tags) = new_tags {

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::input::{ProductPatch, VariantPatch, WriteMode};
+use super::{
+    extra_rules::SeoPatch,
+    input::{ProductPatch, VariantPatch, WriteMode},
+};
 use crate::{
     base::{Money, Patch, pagination, text, validation::InputScope},
     catalog::{entity::variant, loader::ProductImage},
@@ -55,6 +58,8 @@ pub(super) struct ProductContent {
     pub(super) tags: Option<Vec<String>>,
     /// All images, in order.
     pub(super) images: Option<Vec<ProductImage>>,
+    /// Texts for search engines.
+    pub(super) seo: SeoPatch,
 }
 
 /// The rules of one product or variant in the input.
@@ -131,7 +136,7 @@ impl FieldRules<'_> {
         // An import without images keeps the existing ones.
         let is_kept = |images: &Vec<ProductImage>| images.is_empty() && !self.is_strict();
         let images = images.filter(|images| !is_kept(images));
-        ProductContent { description, tags, images }
+        ProductContent { description, tags, images, seo: self.check_seo(patch) }
     }
 
     fn check_description(&mut self, html: &str) -> String {
@@ -155,16 +160,8 @@ impl FieldRules<'_> {
             return images.to_vec();
         }
         self.check_list_length("images", images.len());
-        let mut check_image = |(index, image): (usize, &ProductImage)| {
-            let mut scope = self.scope.at("images").index(index);
-            let url = scope.text("url", &image.url, MAX_URL_LENGTH);
-            if url.is_empty() {
-                scope.reject("url", "a picture needs an address");
-            }
-            let alt = image.alt.as_ref().map(|alt| scope.text("alt", alt, MAX_ALT_LENGTH));
-            ProductImage { url, alt: alt.filter(|alt| !alt.is_empty()) }
-        };
-        images.iter().enumerate().map(&mut check_image).collect()
+        let check = |(index, image)| check_image(image, &mut self.scope.at("images").index(index));
+        images.iter().enumerate().map(check).collect()
     }
 
     /// Limits the length of a list in strict mode.
@@ -337,6 +334,16 @@ impl FieldRules<'_> {
 /// Returns the normalized option values of a variant as one key, equal for different ways of writing them.
 pub(super) fn build_option_key(values: &[String]) -> String {
     values.iter().map(|value| text::normalize_text(value)).collect::<Vec<_>>().join(OPTION_KEY_SEPARATOR)
+}
+
+/// Returns an image with trimmed texts, and rejects one without a URL or with long texts.
+pub(in crate::catalog) fn check_image(image: &ProductImage, scope: &mut InputScope<'_>) -> ProductImage {
+    let url = scope.text("url", &image.url, MAX_URL_LENGTH);
+    if url.is_empty() {
+        scope.reject("url", "a picture needs an address");
+    }
+    let alt = image.alt.as_ref().map(|alt| scope.text("alt", alt, MAX_ALT_LENGTH));
+    ProductImage { url, alt: alt.filter(|alt| !alt.is_empty()) }
 }
 
 /// Checks that a slug can be used in a URL unescaped.

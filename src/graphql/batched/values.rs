@@ -12,7 +12,12 @@ use rust_decimal::Decimal;
 use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolve_objects, resolve_objects_at_once};
 use crate::{
     base::{Error, Result},
-    graphql::{catalog::product::ProductStatus, context::RequestContext, loader::Loaders, scalars::CurrencyCode},
+    graphql::{
+        catalog::{measure::MeasureUnitEnum, product::ProductStatus},
+        context::RequestContext,
+        loader::Loaders,
+        scalars::CurrencyCode,
+    },
 };
 
 /// Objects that are resolved together.
@@ -66,6 +71,16 @@ pub trait BatchOutput {
 
     /// Returns what the field resolves to.
     fn into_output(self, field: FieldContext<'_>) -> FieldOutput<Self::Object>;
+}
+
+impl FieldValues<'_> {
+    /// Waits for the values.
+    async fn resolve(self) -> Vec<Option<Value>> {
+        match self {
+            Self::Ready(values) => values,
+            Self::Loading(values) => values.await,
+        }
+    }
 }
 
 impl<'a> FieldContext<'a> {
@@ -133,18 +148,61 @@ impl<'a> FieldContext<'a> {
             return self.render(objects.iter().map(|object| output_of(object, None)));
         }
         FieldValues::Loading(Box::pin(async move {
-            let values = match self.batch.request_context.load_many(keys.iter().flatten().cloned()).await {
-                Ok(loaded) => {
-                    let loaded = keys.iter().map(|key| loaded.get(key.as_ref()?).cloned());
-                    self.render(objects.iter().zip(loaded).map(|(object, value)| output_of(object, value)))
-                }
+            let values = match self.load_keys(&keys).await {
+                Ok(loaded) => self.render(objects.iter().zip(loaded).map(|(object, value)| output_of(object, value))),
                 Err(error) => self.fail_all(objects.len(), &self.to_server_error(error)),
             };
-            match values {
-                FieldValues::Ready(values) => values,
-                FieldValues::Loading(values) => values.await,
-            }
+            values.resolve().await
         }))
+    }
+
+    /// Loads the keys of all objects, then the keys that depend on what was loaded, then renders what the field
+    /// resolves to.
+    pub fn load_in_turn<T: Sync, K, N, O>(
+        self,
+        objects: &'a [&'a T],
+        key_of: impl Fn(&'a T) -> Option<K>,
+        next_key_of: impl Fn(&'a T, &Option<<Loaders as Loader<K>>::Value>) -> Option<N> + Send + 'a,
+        output_of: impl Fn(&'a T, Option<<Loaders as Loader<K>>::Value>, Option<<Loaders as Loader<N>>::Value>) -> O
+        + Send
+        + 'a,
+    ) -> FieldValues<'a>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        N: Send + Sync + Hash + Eq + Clone + 'static,
+        O: BatchOutput<Object: 'a>,
+        Loaders: Loader<K, Error = Error> + Loader<N, Error = Error>,
+    {
+        let keys: Vec<Option<K>> = objects.iter().map(|object| key_of(object)).collect();
+        FieldValues::Loading(Box::pin(async move {
+            let fail = |error| self.fail_all(objects.len(), &self.to_server_error(error)).resolve();
+            let loaded = match self.load_keys(&keys).await {
+                Ok(loaded) => loaded,
+                Err(error) => return fail(error).await,
+            };
+            let next_keys = objects.iter().zip(&loaded).map(|(object, value)| next_key_of(object, value));
+            let next_keys: Vec<Option<N>> = next_keys.collect();
+            let next_loaded = match self.load_keys(&next_keys).await {
+                Ok(next_loaded) => next_loaded,
+                Err(error) => return fail(error).await,
+            };
+            let loaded = objects.iter().zip(loaded.into_iter().zip(next_loaded));
+            let values = self.render(loaded.map(|(object, (value, next))| output_of(object, value, next)));
+            values.resolve().await
+        }))
+    }
+
+    /// Loads keys and returns the value of each.
+    async fn load_keys<K>(self, keys: &[Option<K>]) -> Result<Vec<Option<<Loaders as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Loaders: Loader<K, Error = Error>,
+    {
+        if keys.iter().all(Option::is_none) {
+            return Ok(vec![None; keys.len()]);
+        }
+        let loaded = self.batch.request_context.load_many(keys.iter().flatten().cloned()).await?;
+        Ok(keys.iter().map(|key| loaded.get(key.as_ref()?).cloned()).collect())
     }
 
     /// Reports an error of the field for every object.
@@ -230,7 +288,7 @@ macro_rules! value_outputs {
     };
 }
 
-value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus);
+value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus, MeasureUnitEnum);
 value_outputs!(|text| Value::String(text); String);
 value_outputs!(|text| Value::String(text.into()); &str, ID);
 value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);

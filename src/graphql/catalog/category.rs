@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use chrono::{DateTime, Utc};
 use macros::batched_object;
 
 use super::{
     filter::{ProductFilter, ProductSortInput},
+    image::ImageObject,
     product::Product,
     queries::{ProductConnection, ProductList},
+    seo::Seo,
 };
 use crate::{
     base::{
@@ -17,12 +20,12 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, category_tree::CategoryNode, loader::CategorySlice},
+    catalog::{CategoryTree, category_row, category_tree::CategoryNode, loader::CategorySlice},
     graphql::{
         batched::{Batched, BatchedList},
         context::request_context,
         input::find_conflicting_argument,
-        loader::{CategoryText, CountOf},
+        loader::{CategoryRowOf, CountOf},
         pagination::compute_connection_cost,
     },
 };
@@ -80,9 +83,41 @@ impl Category {
         &self.node().slug
     }
 
-    /// Description; null if there is none.
-    fn description(&self, #[load(CategoryText(self.node().id))] description: Option<String>) -> Option<String> {
-        description
+    /// Description as plain text; null if there is none.
+    fn description(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Option<String> {
+        row.and_then(|row| row.description.clone())
+    }
+
+    /// Description as sanitized HTML; null if there is none.
+    fn description_html(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Option<String> {
+        row.and_then(|row| row.description_html.clone())
+    }
+
+    /// Image; null if there is none.
+    fn image(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Option<Batched<ImageObject>> {
+        let row = row?;
+        row.image.clone().map(|url| Batched(ImageObject::new(url, row.image_alt.clone())))
+    }
+
+    /// Title and description for search engines.
+    fn seo(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Batched<Seo> {
+        let row = row.as_deref();
+        Batched(Seo::new(
+            row.and_then(|row| row.seo_title.as_deref()),
+            row.and_then(|row| row.seo_description.as_deref()),
+            &self.node().name,
+            row.and_then(|row| row.description.as_deref()),
+        ))
+    }
+
+    /// Creation time.
+    fn created_at(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Result<DateTime<Utc>> {
+        row.map(|row| row.created_at).ok_or_else(missing_row)
+    }
+
+    /// Time of the last update; a move or a new position is one, changes of products are not.
+    fn updated_at(&self, #[load(CategoryRowOf(self.node().id))] row: LoadedCategory) -> Result<DateTime<Utc>> {
+        row.map(|row| row.updated_at).ok_or_else(missing_row)
     }
 
     /// Depth in the tree; 0 for a root category.
@@ -168,6 +203,13 @@ impl Category {
     fn product_count(&self, #[load(CountOf(self.node().id))] count: Option<i64>) -> i64 {
         count.unwrap_or(0)
     }
+}
+
+/// Row of a category.
+type LoadedCategory = Option<Arc<category_row::Model>>;
+
+fn missing_row() -> Error {
+    Error::internal("finding a category", "row not found")
 }
 
 /// Category queries.

@@ -5,14 +5,22 @@ use std::sync::Arc;
 use async_graphql::{Context, Object, SimpleObject};
 use tokio::sync::OnceCell;
 
-use super::category::Category;
+use super::{
+    category::Category,
+    facet_filters::{self, Facet, FacetKind},
+};
 use crate::{
     base::{Result, pagination},
     catalog::{
-        facets::{self, FacetCount, OptionFacetCount, PriceBucket},
+        facets::{self, FacetCount, FlagCounts, OptionFacetCount, PriceBucket},
         product_filter::ResolvedCatalogFilter,
     },
-    graphql::{batched::Batched, context::request_context, pagination::cost_per_list, scalars::MoneyObject},
+    graphql::{
+        batched::Batched,
+        context::{RequestContext, request_context},
+        pagination::cost_per_list,
+        scalars::MoneyObject,
+    },
 };
 
 /// Cache of the computed facets of one list.
@@ -23,15 +31,7 @@ pub struct FacetCache {
     vendors: OnceCell<Vec<FacetCount>>,
     tags: OnceCell<Vec<FacetCount>>,
     options: OnceCell<Vec<OptionFacetCount>>,
-}
-
-/// Computes a facet with the maximum number of values, unless it is cached.
-macro_rules! compute_facet {
-    ($facets:expr, $context:expr, $cell:ident, |$db:ident, $filter:ident| $read:expr) => {{
-        let $filter = Arc::clone($facets.filter);
-        let read = || $context.run_expensive_read(|$db| async move { $read.await });
-        $facets.cache.$cell.get_or_try_init(read).await
-    }};
+    flags: OnceCell<FlagCounts>,
 }
 
 /// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
@@ -92,6 +92,46 @@ fn to_value_facets(counts: &[FacetCount], limit: usize) -> Vec<ValueFacet> {
     counts.iter().take(limit).map(to_facet).collect()
 }
 
+/// Declares methods that compute a facet with the maximum number of values, unless it is cached.
+macro_rules! computed_facets {
+    ($($(#[$doc:meta])* $name:ident -> $cell:ident: $value:ty = |$db:ident, $filter:ident, $tree:ident| $read:expr;)+) => {
+        impl ProductFacets<'_> {
+            $(
+                $(#[$doc])*
+                pub(super) async fn $name(&self, context: &RequestContext) -> Result<&$value> {
+                    let ($filter, $tree) = (Arc::clone(self.filter), context.category_tree());
+                    let read = || {
+                        context.run_expensive_read(|db| async move {
+                            let ($db, _) = (&db, &$tree);
+                            $read.await
+                        })
+                    };
+                    self.cache.$cell.get_or_try_init(read).await
+                }
+            )+
+        }
+    };
+}
+
+computed_facets!(
+    /// Counts by category: indexes in the tree.
+    category_counts -> categories: Vec<(usize, i64)> =
+        |db, filter, tree| facets::count_by_category(db, &filter, &tree, pagination::MAX_PAGE_SIZE);
+    /// Counts by price range.
+    price_buckets -> prices: Vec<PriceBucket> = |db, filter, tree| facets::count_by_price(db, &filter);
+    /// Counts by vendor.
+    vendor_counts -> vendors: Vec<FacetCount> =
+        |db, filter, tree| facets::count_by_vendor(db, &filter, pagination::MAX_PAGE_SIZE);
+    /// Counts by tag.
+    tag_counts -> tags: Vec<FacetCount> =
+        |db, filter, tree| facets::count_by_tag(db, &filter, pagination::MAX_PAGE_SIZE);
+    /// Counts by option value.
+    option_counts -> options: Vec<OptionFacetCount> =
+        |db, filter, tree| facets::count_by_option(db, &filter, pagination::MAX_PAGE_SIZE);
+    /// Counts by availability and sale.
+    flag_counts -> flags: FlagCounts = |db, filter, tree| facets::count_by_flags(db, &filter);
+);
+
 /// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
 /// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
 #[Object]
@@ -105,13 +145,7 @@ impl ProductFacets<'_> {
     ) -> Result<Vec<CategoryFacet>> {
         let context = request_context(ctx);
         let first = pagination::validate_page_size("first", Some(first))?;
-        let category_tree = context.category_tree();
-        let counts = compute_facet!(self, context, categories, |db, filter| facets::count_by_category(
-            &db,
-            &filter,
-            &category_tree,
-            pagination::MAX_PAGE_SIZE
-        ))?;
+        let counts = self.category_counts(context).await?;
         let to_facet = |(category_index, count): &(usize, i64)| CategoryFacet {
             category: Category::from_index(&context.category_tree(), *category_index),
             count: *count,
@@ -124,7 +158,7 @@ impl ProductFacets<'_> {
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
         let context = request_context(ctx);
         let amount = |minor_units| context.money(minor_units);
-        let ranges = compute_facet!(self, context, prices, |db, filter| facets::count_by_price(&db, &filter))?;
+        let ranges = self.price_buckets(context).await?;
         let to_facet = |PriceBucket { min, max, count }: &PriceBucket| PriceRangeFacet {
             min: amount(*min),
             max: max.map(amount),
@@ -141,11 +175,7 @@ impl ProductFacets<'_> {
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let counts = compute_facet!(self, request_context(ctx), vendors, |db, filter| facets::count_by_vendor(
-            &db,
-            &filter,
-            pagination::MAX_PAGE_SIZE
-        ))?;
+        let counts = self.vendor_counts(request_context(ctx)).await?;
         Ok(to_value_facets(counts, first))
     }
 
@@ -157,11 +187,7 @@ impl ProductFacets<'_> {
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let counts = compute_facet!(self, request_context(ctx), tags, |db, filter| facets::count_by_tag(
-            &db,
-            &filter,
-            pagination::MAX_PAGE_SIZE
-        ))?;
+        let counts = self.tag_counts(request_context(ctx)).await?;
         Ok(to_value_facets(counts, first))
     }
 
@@ -174,15 +200,27 @@ impl ProductFacets<'_> {
         first: i32,
     ) -> Result<Vec<OptionFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let options = compute_facet!(self, request_context(ctx), options, |db, filter| facets::count_by_option(
-            &db,
-            &filter,
-            pagination::MAX_PAGE_SIZE
-        ))?;
+        let options = self.option_counts(request_context(ctx)).await?;
         let to_facet = |OptionFacetCount { name, values: counts }: &OptionFacetCount| OptionFacet {
             name: name.clone(),
             values: to_value_facets(counts, first),
         };
         Ok(options.iter().map(to_facet).collect())
+    }
+
+    /// Facets of all kinds in one list, to render filters without knowing them: each value has the filter input that
+    /// selects it. Facets without values are omitted.
+    #[graphql(
+        complexity = "cost_per_list(FACET_COST * kinds.as_ref().map_or(FacetKind::COUNT, |kinds| kinds.len().min(FacetKind::COUNT)) + child_complexity)"
+    )]
+    async fn filters(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Kinds of facets, in this order; all by default.")] kinds: Option<Vec<FacetKind>>,
+        #[graphql(desc = "Maximum number of values per facet (0-100).", default_with = "DEFAULT_FACET_VALUES")]
+        first: i32,
+    ) -> Result<Vec<Facet>> {
+        let first = pagination::validate_page_size("first", Some(first))?;
+        facet_filters::list_facets(self, request_context(ctx), kinds, first).await
     }
 }

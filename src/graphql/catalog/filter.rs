@@ -9,7 +9,7 @@ use crate::{
     base::{Error, GlobalId, Money, Result, global_id::NodeType},
     catalog::{
         CatalogFilter, CategoryKey, PublicationStatus,
-        product_filter::TagCondition,
+        catalog_filter::TagCondition,
         product_queries::{ProductSort, ProductSortKey},
     },
     graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
@@ -126,6 +126,10 @@ pub enum ProductSortField {
     Newest,
     /// Time of the last update, latest first.
     UpdatedAt,
+    /// Units ordered in the last 90 days and not canceled, descending. Counted a moment after each order.
+    BestSelling,
+    /// Discount of the current price of the cheapest variant in whole percent, descending.
+    Discount,
 }
 
 impl From<ProductSortInput> for ProductSort {
@@ -137,6 +141,8 @@ impl From<ProductSortInput> for ProductSort {
             ProductSortField::Name => ProductSortKey::Name,
             ProductSortField::Newest => ProductSortKey::Newest,
             ProductSortField::UpdatedAt => ProductSortKey::UpdatedAt,
+            ProductSortField::BestSelling => ProductSortKey::BestSelling,
+            ProductSortField::Discount => ProductSortKey::Discount,
         };
         Self { sort_key, reverse }
     }

@@ -12,8 +12,11 @@ use super::{
     category::Category,
     image::ImageObject,
     product_option::ProductOption,
+    seo::Seo,
     variant::Variant,
-    variant_list::{ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options},
+    variant_list::{
+        ProductVariantConnection, SelectedOptionInput, VariantList, check_selected_options, select_variant_choice,
+    },
 };
 use crate::{
     base::{
@@ -26,13 +29,13 @@ use crate::{
         batched::{Batched, BatchedList},
         context::RequestContext,
         loader::{
-            DescriptionOf, ImagesOf, LatestTreeKey, OptionsOf, ProductStock, ProductVariantsKey, SelectedVariantKey,
-            TagsOf,
+            DescriptionOf, ImagesOf, LatestTreeKey, ProductChoicesOf, ProductStock, ProductVariantsKey, TagsOf,
+            VariantKey,
         },
         pagination::compute_connection_cost,
         scalars::{CurrencyCode, MoneyObject, clamp_to_i32},
     },
-    inventory::StockAvailability,
+    inventory::{ProductChoices, StockAvailability},
 };
 
 /// Product, sold in one or more variants.
@@ -113,6 +116,17 @@ impl Product {
         find_description(descriptions.as_deref()).map(|description| description.html.clone())
     }
 
+    /// Title and description for search engines.
+    fn seo(&self, #[load(DescriptionOf(self.0.id))] descriptions: LoadedDescriptions) -> Batched<Seo> {
+        let description = descriptions.as_deref().and_then(<[_]>::first);
+        Batched(Seo::new(
+            description.and_then(|description| description.seo_title.as_deref()),
+            description.and_then(|description| description.seo_description.as_deref()),
+            &self.0.name,
+            description.map(|description| description.text.as_str()),
+        ))
+    }
+
     /// Vendor (manufacturer or brand).
     fn vendor(&self) -> Option<&str> {
         self.0.vendor.as_deref()
@@ -152,6 +166,16 @@ impl Product {
     /// Sale price of that variant; null if it is not on sale.
     fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
         self.0.sale_price.map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Discount of the sale price in whole percent, rounded down; null if it is not on sale.
+    fn discount_percent(&self) -> Option<i32> {
+        self.0.sale_price.map(|_| clamp_to_i32(self.0.discount_percent))
+    }
+
+    /// End of the sale of that variant; null if it has no end or is not on sale.
+    fn sale_ends_at(&self) -> Option<DateTime<Utc>> {
+        self.0.sale_ends_at
     }
 
     /// Range of current prices of all variants.
@@ -209,9 +233,9 @@ impl Product {
     /// Options with their values, in order; empty for a simple product.
     fn options(
         &self,
-        #[load(OptionsOf(self.0.id))] options: Option<Arc<[ProductOption]>>,
+        #[load(ProductChoicesOf(self.0.id))] choices: Option<Arc<ProductChoices>>,
     ) -> BatchedList<ProductOption> {
-        options.into()
+        BatchedList::limited(choices.iter().flat_map(ProductOption::list))
     }
 
     /// Variants, in order; at least one.
@@ -254,10 +278,19 @@ impl Product {
         #[graphql(desc = "Selected options, at most 10. A variant may have further options.")] selected_options: Option<
             Vec<SelectedOptionInput>,
         >,
-        #[load(SelectedVariantKey::new(self.0.id, selected_options.as_deref()))] row: Option<Arc<variant::Model>>,
+        #[load(ProductChoicesOf(self.0.id))] choices: Option<Arc<ProductChoices>>,
+        #[load_next(
+            select_variant_choice(choices.as_deref(), selected_options.as_deref())
+                .map(|choice| VariantKey(choice.variant_id))
+        )]
+        rows: Option<Arc<[variant::Model]>>,
     ) -> Result<Option<Batched<Variant>>> {
         check_selected_options(selected_options.as_deref())?;
-        Ok(row.map(|row| Batched(Variant::with_product(row, self.clone()))))
+        let choice = select_variant_choice(choices.as_deref(), selected_options.as_deref());
+        let row = rows.and_then(|rows| rows.first().cloned());
+        Ok(row
+            .zip(choice)
+            .map(|(row, choice)| Batched(Variant::with_product(Arc::new(row), self.clone()).with_options(choice))))
     }
 
     /// Version number, incremented by every edit; pass it as `expectedVersion` for optimistic locking. Stock changes by

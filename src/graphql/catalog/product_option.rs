@@ -7,27 +7,25 @@ use macros::batched_object;
 
 use super::variant::Variant;
 use crate::{
-    catalog::{loader, variant},
+    catalog::variant,
     graphql::{
         batched::{Batched, BatchedList},
-        loader::{VariantChoicesOf, VariantKey},
+        loader::VariantKey,
     },
-    inventory::VariantChoice,
+    inventory::{ProductChoices, VariantChoice},
 };
 
 /// Product option with all its values.
 #[derive(Debug, Clone)]
 pub struct ProductOption {
-    product_id: i64,
-    name: String,
-    values: Vec<String>,
+    choices: Arc<ProductChoices>,
+    index: usize,
 }
 
 impl ProductOption {
-    /// Creates an option of a product.
-    #[must_use]
-    pub fn new(product_id: i64, row: loader::OptionValues) -> Self {
-        Self { product_id, name: row.name, values: row.values }
+    /// Returns the options of a product.
+    pub fn list(choices: &Arc<ProductChoices>) -> impl Iterator<Item = Self> {
+        (0..choices.options.len()).map(|index| Self { choices: Arc::clone(choices), index })
     }
 }
 
@@ -36,7 +34,7 @@ impl ProductOption {
 pub struct ProductOptionValue {
     name: String,
     /// First variant with the value that can be bought.
-    available_variant_id: Option<i64>,
+    available_variant: Option<VariantChoice>,
 }
 
 /// Product option with all its values.
@@ -45,29 +43,28 @@ pub struct ProductOptionValue {
 impl ProductOption {
     /// Option name, such as `Size` or `Color`.
     fn name(&self) -> &str {
-        &self.name
+        &self.choices.options[self.index].name
     }
 
     /// Option values, in the order of the variants.
     fn values(&self) -> Vec<String> {
-        self.values.clone()
+        self.choices.options[self.index].values.clone()
     }
 
     /// Option values with their availability, in the order of the variants.
-    fn option_values(
-        &self,
-        #[load(VariantChoicesOf(self.product_id))] choices: Option<Arc<[VariantChoice]>>,
-    ) -> BatchedList<ProductOptionValue> {
+    fn option_values(&self) -> BatchedList<ProductOptionValue> {
+        let option = &self.choices.options[self.index];
         let to_value = |value: &String| {
-            let has_value = |option: &loader::VariantOption| option.name == self.name && option.value == *value;
-            let is_available = |choice: &&VariantChoice| choice.buyable && choice.options.iter().any(has_value);
-            let available_variant = choices.iter().flat_map(|choices| choices.iter()).find(is_available);
+            let has_value = |choice: &VariantChoice| {
+                choice.options.iter().any(|selected| selected.name == option.name && selected.value == *value)
+            };
+            let mut available = self.choices.variants.iter().filter(|choice| choice.buyable);
             ProductOptionValue {
                 name: value.clone(),
-                available_variant_id: available_variant.map(|choice| choice.variant_id),
+                available_variant: available.find(|choice| has_value(choice)).cloned(),
             }
         };
-        BatchedList::unlimited(self.values.iter().map(to_value))
+        BatchedList::unlimited(option.values.iter().map(to_value))
     }
 }
 
@@ -82,14 +79,17 @@ impl ProductOptionValue {
 
     /// Whether a variant with this value is available for purchase.
     fn available(&self) -> bool {
-        self.available_variant_id.is_some()
+        self.available_variant.is_some()
     }
 
     /// First variant with this value that is available for purchase; null if there is none.
     fn first_available_variant(
         &self,
-        #[load_optional(self.available_variant_id.map(VariantKey))] rows: Option<Arc<[variant::Model]>>,
+        #[load_optional(self.available_variant.as_ref().map(|choice| VariantKey(choice.variant_id)))] rows: Option<
+            Arc<[variant::Model]>,
+        >,
     ) -> Option<Batched<Variant>> {
-        rows.and_then(|rows| rows.first().cloned()).map(|row| Batched(Variant::from(row)))
+        let row = rows?.first().cloned()?;
+        Some(Batched(Variant::from(row).with_options(self.available_variant.as_ref()?)))
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use macros::BatchedObject;
+use tokio::sync::OnceCell;
 
 use super::{
     facets::{FacetCache, ProductFacets},
     filter::{ProductFilter, ProductSortInput},
     product::Product,
+    search::ProductSearch,
     variant::Variant,
     variant_list::VariantBy,
 };
@@ -23,14 +25,18 @@ use crate::{
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductRow, ProductSort},
         projection::ProductColumns,
+        search::suggest::VisibleCorrections,
     },
     graphql::{
         batched::{Batched, BatchedList, Selection},
         context::{RequestContext, request_context},
         input::find_conflicting_argument,
-        pagination::{CountedList, PagedList, compute_connection_cost, connection},
+        pagination::{CountedList, PagedList, compute_connection_cost, connection, cost_per_list},
     },
 };
+
+/// Complexity of the corrections of a search.
+const SEARCH_COST: usize = 20;
 
 /// Filtered and sorted products.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub struct ProductList {
     /// Columns required by the selected product fields and cursors.
     columns: ProductColumns,
     facet_cache: FacetCache,
+    search_text: Option<String>,
+    corrections: OnceCell<VisibleCorrections>,
 }
 
 /// Product with its cursor.
@@ -64,6 +72,12 @@ connection!(
                 let ProductList { filter, facet_cache, .. } = self.0.list();
                 ProductFacets { filter, cache: facet_cache }
             }
+
+            /// Search of the filter, with the words that were corrected; null without a search.
+            #[graphql(complexity = "cost_per_list(SEARCH_COST)")]
+            async fn search(&self) -> Option<ProductSearch<'_>> {
+                self.0.list().search_text.as_ref().map(|_| ProductSearch(self.0.list()))
+            }
         }
     }
 );
@@ -82,9 +96,9 @@ impl ProductList {
         let context = request_context(ctx);
         let mut filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
         filter.categories.extend(category_id.map(CategoryKey::Id));
-        let has_search = filter.search.is_some();
+        let search_text = filter.search.clone();
         let filter = Arc::new(filter.resolve(&context.db, &context.category_tree()).await?);
-        let sort = ProductSort::from(sort).resolve(&filter, has_search)?;
+        let sort = ProductSort::from(sort).resolve(&filter, search_text.is_some())?;
         let selection = Selection::of_field(ctx);
         let mut columns = selection.nested_columns::<Product>("nodes");
         // Cursors are built from the columns of the sort order.
@@ -92,7 +106,31 @@ impl ProductList {
             columns = columns.union(edges.nested_columns::<Product>("node")).union(sort.cursor_columns());
         });
         selection.visit_named("pageInfo", &mut |_| columns = columns.union(sort.cursor_columns()));
-        Ok(Self { filter, sort, columns, facet_cache: FacetCache::default() })
+        Ok(Self {
+            filter,
+            sort,
+            columns,
+            facet_cache: FacetCache::default(),
+            search_text,
+            corrections: OnceCell::const_new(),
+        })
+    }
+
+    /// Returns the search text.
+    #[must_use]
+    pub fn search_text(&self) -> Option<&str> {
+        self.search_text.as_deref()
+    }
+
+    /// Returns the words of the search with the corrections that the caller may see.
+    pub async fn corrections(&self, context: &RequestContext) -> Result<&VisibleCorrections> {
+        let (filter, visibility) = (Arc::clone(&self.filter), context.visibility);
+        let load = || {
+            context.run_expensive_read(move |db| async move {
+                VisibleCorrections::load(&db, filter.search_query.as_ref(), visibility).await
+            })
+        };
+        self.corrections.get_or_try_init(load).await
     }
 }
 

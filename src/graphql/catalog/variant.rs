@@ -10,11 +10,14 @@ use rust_decimal::Decimal;
 use super::{
     availability::{Availability, displayed_quantity},
     image::ImageObject,
+    measure::{MeasureObject, UnitPriceObject},
     product::Product,
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
+        loader::VariantOption,
+        price,
         projection::ColumnSet,
         variant::{self, Column},
     },
@@ -28,7 +31,7 @@ use crate::{
         scalars::clamp_to_i32,
     },
     identity::Permission,
-    inventory::StockAvailability,
+    inventory::{StockAvailability, VariantChoice},
 };
 
 /// Product variant: a purchasable combination of option values.
@@ -36,11 +39,13 @@ use crate::{
 pub struct Variant {
     row: Arc<variant::Model>,
     parent_product: Option<Product>,
+    /// Option values, if they are loaded.
+    options: Option<Arc<[SelectedOption]>>,
 }
 
 impl From<variant::Model> for Variant {
     fn from(row: variant::Model) -> Self {
-        Self { row: Arc::new(row), parent_product: None }
+        Self { row: Arc::new(row), parent_product: None, options: None }
     }
 }
 
@@ -48,7 +53,15 @@ impl Variant {
     /// Creates a variant with its loaded product.
     #[must_use]
     pub fn with_product(row: Arc<variant::Model>, product: Product) -> Self {
-        Self { row, parent_product: Some(product) }
+        Self { row, parent_product: Some(product), options: None }
+    }
+
+    /// Adds the loaded option values.
+    #[must_use]
+    pub fn with_options(self, choice: &VariantChoice) -> Self {
+        let to_option =
+            |VariantOption { name, value }: &VariantOption| SelectedOption { name: name.clone(), value: value.clone() };
+        Self { options: Some(choice.options.iter().map(to_option).collect()), ..self }
     }
 
     /// Returns the row.
@@ -56,6 +69,11 @@ impl Variant {
         &self.row
     }
 }
+
+/// Columns of the current price.
+const SALE_COLUMNS: [Column; 4] = [Column::Price, Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt];
+/// Columns of the content.
+const CONTENT_COLUMNS: [Column; 2] = [Column::ContentQuantity, Column::ContentUnit];
 
 /// Value of one option of a variant.
 #[derive(Debug, Clone, SimpleObject, BatchedObject)]
@@ -101,9 +119,29 @@ impl Variant {
     }
 
     /// Current sale price; null if it is not on sale.
-    #[columns(ColumnSet::from([Column::SalePrice, Column::SaleStartsAt, Column::SaleEndsAt]))]
+    #[columns(ColumnSet::from(SALE_COLUMNS))]
     fn sale_price(&self, context: &RequestContext) -> Option<Decimal> {
         self.row.current_sale_price(context.db.now()).map(|minor_units| context.decimal_amount(minor_units))
+    }
+
+    /// Discount of the sale price in whole percent, rounded down; null if it is not on sale.
+    #[columns(ColumnSet::from(SALE_COLUMNS))]
+    fn discount_percent(&self, context: &RequestContext) -> Option<i32> {
+        let sale_price = self.row.current_sale_price(context.db.now());
+        sale_price.map(|sale_price| clamp_to_i32(price::discount_percent(self.row.price, sale_price)))
+    }
+
+    /// Content of the package; null if it is not known.
+    #[columns(ColumnSet::from(CONTENT_COLUMNS))]
+    fn content(&self) -> Option<Batched<MeasureObject>> {
+        self.row.content().map(|content| Batched(content.into()))
+    }
+
+    /// Current price per kilogram, liter, meter, square meter or piece; null without `content`.
+    #[columns(ColumnSet::from(SALE_COLUMNS).union(ColumnSet::from(CONTENT_COLUMNS)))]
+    fn unit_price(&self, context: &RequestContext) -> Option<Batched<UnitPriceObject>> {
+        let unit_price = self.row.unit_price(context.db.now())?;
+        Some(Batched(UnitPriceObject::new(unit_price, context)))
     }
 
     /// Currency of the prices.
@@ -122,11 +160,12 @@ impl Variant {
     }
 
     /// Option values, in the product's order.
+    #[columns(ColumnSet::from([Column::Id]))]
     fn options(
         &self,
-        #[load(ChoicesOf(self.row.id))] options: Option<Arc<[SelectedOption]>>,
+        #[load_optional(self.options.is_none().then(|| ChoicesOf(self.row.id)))] options: Option<Arc<[SelectedOption]>>,
     ) -> BatchedList<SelectedOption> {
-        options.into()
+        options.or_else(|| self.options.clone()).into()
     }
 
     /// Whether the variant is available for purchase.

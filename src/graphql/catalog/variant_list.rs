@@ -23,9 +23,10 @@ use crate::{
     graphql::{
         batched::{Batched, BatchedList, Selection},
         context::RequestContext,
-        loader::{ProductVariantsKey, SelectedVariantKey},
+        loader::ProductVariantsKey,
         pagination::{CountedList, PagedList, connection},
     },
+    inventory::{self, ProductChoices, VariantChoice},
 };
 
 /// Maximum number of options that select a variant.
@@ -40,17 +41,19 @@ pub struct SelectedOptionInput {
     pub value: String,
 }
 
-impl SelectedVariantKey {
-    /// Creates the key of the product's variant with the selected options.
-    #[must_use]
-    pub fn new(product_id: i64, selected_options: Option<&[SelectedOptionInput]>) -> Self {
-        let normalize = |SelectedOptionInput { name, value }: &SelectedOptionInput| VariantOption {
-            name: text::normalize_text(name),
-            value: text::normalize_text(value),
-        };
-        let selected_options = selected_options.unwrap_or_default().iter().take(MAX_SELECTED_OPTIONS);
-        Self { product_id, options: selected_options.map(normalize).collect() }
-    }
+/// Returns the variant of a product with the selected options, or the one that is shown instead.
+#[must_use]
+pub fn select_variant_choice<'a>(
+    choices: Option<&'a ProductChoices>,
+    selected_options: Option<&[SelectedOptionInput]>,
+) -> Option<&'a VariantChoice> {
+    let normalize = |SelectedOptionInput { name, value }: &SelectedOptionInput| VariantOption {
+        name: text::normalize_text(name),
+        value: text::normalize_text(value),
+    };
+    let selected_options = selected_options.unwrap_or_default().iter().take(MAX_SELECTED_OPTIONS);
+    let selected_options: Vec<VariantOption> = selected_options.map(normalize).collect();
+    inventory::select_variant(&choices?.variants, &selected_options)
 }
 
 /// Rejects too many options.

@@ -2,12 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
 
-use super::write_with_name_retry;
+use super::{inputs::ImageInput, write_with_name_retry};
 use crate::{
     base::{Error, ExpectedVersion, GlobalId, Patch, Result, global_id::NodeType},
     catalog::category::{self, CategoryPatch, NewCategory},
     graphql::{
-        catalog::category::Category, context::request_context, guard::RequirePermission, input::reject_null,
+        catalog::{category::Category, seo::SeoInput},
+        context::request_context,
+        guard::RequirePermission,
+        input::reject_null,
         payload::payload,
     },
     identity::Permission,
@@ -38,8 +41,12 @@ pub struct CategoryCreateInput {
     parent_id: Option<ID>,
     /// URL slug, unique across categories; defaults to one derived from the name.
     slug: Option<String>,
-    /// Description of the category.
+    /// Description as HTML, sanitized when stored.
     description: Option<String>,
+    /// Title and description for search engines.
+    seo: Option<SeoInput>,
+    /// Image of the category.
+    image: Option<ImageInput>,
     /// Position among its siblings, from 0; defaults to the last.
     position: Option<i32>,
 }
@@ -51,8 +58,12 @@ pub struct CategoryUpdateInput {
     name: MaybeUndefined<String>,
     /// URL slug, unique across categories.
     slug: MaybeUndefined<String>,
-    /// Description of the category; null clears it.
+    /// Description as HTML, sanitized when stored; null clears it.
     description: MaybeUndefined<String>,
+    /// Title and description for search engines; null clears both.
+    seo: MaybeUndefined<SeoInput>,
+    /// Image of the category; null removes it.
+    image: MaybeUndefined<ImageInput>,
 }
 
 /// Category fields of the mutation root.
@@ -68,11 +79,22 @@ impl CategoryMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Category to create.")] input: CategoryCreateInput,
     ) -> Result<Option<CategoryPayload>> {
-        let CategoryCreateInput { name, parent_id, slug, description, position } = input;
+        let CategoryCreateInput { name, parent_id, slug, description, seo, image, position } = input;
         let created = async {
             let parent =
                 parent_id.map(|id| GlobalId::decode_as(&id, NodeType::Category, "input.parentId")).transpose()?;
-            let new_category = NewCategory { name, parent_id: parent, slug, description, position };
+            let (seo_title, seo_description) =
+                SeoInput::into_patches(seo.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value));
+            let new_category = NewCategory {
+                name,
+                parent_id: parent,
+                slug,
+                description,
+                seo_title: seo_title.into_value(),
+                seo_description: seo_description.into_value(),
+                image: image.map(Into::into),
+                position,
+            };
             let category_id = write_with_name_retry(&request_context(ctx).db, async |tx| {
                 category::create_category(tx, new_category.clone()).await
             })
@@ -92,15 +114,19 @@ impl CategoryMutation {
         #[graphql(desc = "Expected current version (optimistic locking); a mismatch returns `VERSION_CONFLICT`.")]
         expected_version: Option<i32>,
     ) -> Result<Option<CategoryPayload>> {
-        let CategoryUpdateInput { name, slug, description } = input;
+        let CategoryUpdateInput { name, slug, description, seo, image } = input;
         let updated = async {
             let category_id = parse_category_id(&id)?;
+            let (seo_title, seo_description) = SeoInput::into_patches(seo);
             let to_version = |version| ExpectedVersion { version, path: "expectedVersion".into() };
             let patch = CategoryPatch {
                 expected_version: expected_version.map(to_version),
                 name: Patch::from_provided(reject_null(name, false, "input.name")?),
                 slug: Patch::from_provided(reject_null(slug, false, "input.slug")?),
                 description: Patch::from(description),
+                seo_title,
+                seo_description,
+                image: Patch::from(image).map(Into::into),
             };
             write_with_name_retry(&request_context(ctx).db, async |tx| {
                 category::update_category(tx, category_id, patch.clone()).await

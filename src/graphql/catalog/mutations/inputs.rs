@@ -10,7 +10,10 @@ use crate::{
         CategoryInput, ProductImage,
         write::{OptionInput, ProductPatch, ProductSelector, VariantPatch, VariantSelector},
     },
-    graphql::{catalog::product::ProductStatus, input::reject_null},
+    graphql::{
+        catalog::{measure::MeasureInput, product::ProductStatus, seo::SeoInput},
+        input::reject_null,
+    },
 };
 
 /// Fields shared by the product inputs.
@@ -21,6 +24,8 @@ pub struct ProductFields {
     slug: MaybeUndefined<String>,
     /// Description as HTML, sanitized when stored; null clears it.
     description: MaybeUndefined<String>,
+    /// Title and description for search engines; null clears both.
+    seo: MaybeUndefined<SeoInput>,
     /// Manufacturer or brand; null clears it.
     vendor: MaybeUndefined<String>,
     /// Category of the product. A new product without one is uncategorized.
@@ -37,13 +42,19 @@ pub struct ProductFields {
     options: MaybeUndefined<Vec<ProductOptionInput>>,
 }
 
-/// Image of a product.
+/// Image of a product or category.
 #[derive(Debug, InputObject)]
 pub struct ImageInput {
     /// URL of the image.
     url: String,
     /// Alternative text for screen readers.
     alt: Option<String>,
+}
+
+impl From<ImageInput> for ProductImage {
+    fn from(ImageInput { url, alt }: ImageInput) -> Self {
+        Self { url, alt }
+    }
 }
 
 /// Option of a product.
@@ -78,6 +89,8 @@ pub struct VariantFields {
     expected_stock_quantity: Option<i64>,
     /// Weight in grams; null for unknown.
     weight_grams: MaybeUndefined<i64>,
+    /// Content of the package, for the price per unit of measure; null for unknown.
+    content: MaybeUndefined<MeasureInput>,
     /// EAN, UPC or ISBN; null for none.
     barcode: MaybeUndefined<String>,
 }
@@ -162,7 +175,9 @@ impl ProductInputParts {
     /// Returns a user error if the category's ID is invalid or a non-nullable field is null.
     fn into_patch(self) -> Result<ProductPatch> {
         let Self { path, selector, expected_version, name, fields, default_variant, variants } = self;
-        let ProductFields { slug, description, vendor, category_id, tags, status, featured, images, options } = fields;
+        let ProductFields { slug, description, seo, vendor, category_id, tags, status, featured, images, options } =
+            fields;
+        let (seo_title, seo_description) = SeoInput::into_patches(seo);
         let is_new = selector == ProductSelector::New;
         let nullability = Nullability { path: &path, is_new };
         let variant_selector = if is_new { VariantSelector::New } else { VariantSelector::BySkuOrOptions };
@@ -176,7 +191,6 @@ impl ProductInputParts {
             }
             Patch::Unchanged | Patch::Clear => Patch::Unchanged,
         };
-        let to_image = |ImageInput { url, alt }| ProductImage { url, alt };
         let to_option = |ProductOptionInput { name, previous_name, value }| OptionInput {
             name,
             previous_name,
@@ -188,12 +202,14 @@ impl ProductInputParts {
             name,
             slug: nullability.require("slug", slug)?,
             description: Patch::from(description),
+            seo_title,
+            seo_description,
             vendor: Patch::from(vendor),
             category,
             tags: Patch::from(tags),
             status: nullability.require("status", status)?.map(Into::into),
             featured: nullability.require("featured", featured)?,
-            images: Patch::from(images).map(|images| images.into_iter().map(to_image).collect()),
+            images: Patch::from(images).map(|images| images.into_iter().map(Into::into).collect()),
             options: Patch::from(options).map(|options| options.into_iter().map(to_option).collect()),
             ..ProductPatch::default()
         };
@@ -240,8 +256,10 @@ impl VariantFields {
             stock_quantity,
             expected_stock_quantity,
             weight_grams,
+            content,
             barcode,
         } = self;
+        let content = Patch::from(content);
         Ok(VariantPatch {
             path: path.to_owned(),
             sku: nullability.require("sku", sku)?,
@@ -252,6 +270,8 @@ impl VariantFields {
             on_hand: Patch::from(stock_quantity),
             expected_on_hand: expected_stock_quantity,
             weight_grams: Patch::from(weight_grams),
+            content_quantity: content.as_ref().map(|content| content.quantity),
+            content_unit: content.map(|content| content.unit.into()),
             barcode: Patch::from(barcode),
             ..VariantPatch::default()
         })

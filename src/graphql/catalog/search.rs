@@ -1,0 +1,121 @@
+//! Suggestions for a search box, and what a product list searched for.
+
+use async_graphql::{Context, Object, SimpleObject};
+use macros::BatchedObject;
+
+use super::{category::Category, product::Product, queries::ProductList};
+use crate::{
+    base::{Error, Result},
+    catalog::search::{
+        MAX_SEARCH_TEXT_LENGTH, QueryWord,
+        suggest::{self, SuggestionRequest},
+    },
+    graphql::{
+        batched::{BatchedList, Selection},
+        context::request_context,
+    },
+};
+
+/// Complexity of the search behind the suggestions, without those that are selected.
+const SUGGEST_COST: usize = 100;
+/// Default number of suggestions of each kind.
+const DEFAULT_SUGGESTIONS: i32 = 10;
+/// Maximum number of suggestions of each kind.
+const MAX_SUGGESTIONS: usize = 20;
+
+/// Search suggestions, best match first. Empty lists if the text contains no word.
+#[derive(Debug, SimpleObject)]
+#[graphql(name = "SearchSuggestions")]
+pub struct SearchSuggestionsObject {
+    /// Search terms: the text with misspelled words corrected, and with its last word completed by words of the names of
+    /// matching products.
+    queries: Vec<String>,
+    /// Published products that match.
+    products: BatchedList<Product>,
+    /// Categories whose names contain all words.
+    categories: BatchedList<Category>,
+}
+
+/// Word of a search that was replaced, because no product contains it.
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
+pub struct SearchCorrection {
+    /// Word as typed, without case and accents.
+    word: String,
+    /// Words searched for instead, any of them; nearest first. Words that only unpublished products contain are omitted
+    /// for shoppers.
+    replacements: Vec<String>,
+}
+
+/// Search of a product list.
+#[derive(Debug)]
+pub struct ProductSearch<'a>(pub &'a ProductList);
+
+/// Search of a product list.
+#[Object]
+impl ProductSearch<'_> {
+    /// Search text of the filter.
+    async fn query(&self) -> &str {
+        self.0.search_text().unwrap_or_default()
+    }
+
+    /// Words searched for, without case and accents: as typed, or the nearest replacement. At most 12.
+    async fn words(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+        let corrections = self.0.corrections(request_context(ctx)).await?;
+        Ok(corrections.words().iter().map(|word| word.searched().to_owned()).collect())
+    }
+
+    /// Misspelled words that were replaced; empty if the words were searched for as typed.
+    async fn corrected(&self, ctx: &Context<'_>) -> Result<Vec<SearchCorrection>> {
+        let corrections = self.0.corrections(request_context(ctx)).await?;
+        let replaced = corrections.words().iter().filter(|word| !word.corrections.is_empty());
+        let to_correction = |QueryWord { typed, corrections, .. }: &QueryWord| SearchCorrection {
+            word: typed.clone(),
+            replacements: corrections.clone(),
+        };
+        Ok(replaced.map(to_correction).collect())
+    }
+
+    /// Search text with the nearest replacements, for "Results for …"; null if no word was replaced.
+    async fn corrected_query(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        Ok(self.0.corrections(request_context(ctx)).await?.corrected_text())
+    }
+}
+
+/// Queries of the search box.
+#[derive(Debug, Default)]
+pub struct SearchSuggestQuery;
+
+#[Object]
+impl SearchSuggestQuery {
+    /// Suggestions for a search box: search terms, published products and categories.
+    #[graphql(
+        complexity = "usize::try_from(first).unwrap_or(0).saturating_mul(child_complexity).saturating_add(SUGGEST_COST)"
+    )]
+    async fn search_suggest(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Text in the search box, at most 200 characters.")] query: String,
+        #[graphql(desc = "Maximum number of suggestions of each kind (0-20).", default_with = "DEFAULT_SUGGESTIONS")]
+        first: i32,
+    ) -> Result<SearchSuggestionsObject> {
+        if query.chars().count() > MAX_SEARCH_TEXT_LENGTH {
+            return Err(Error::bad_input("query", format!("a search has at most {MAX_SEARCH_TEXT_LENGTH} characters")));
+        }
+        let Some(limit) = usize::try_from(first).ok().filter(|limit| *limit <= MAX_SUGGESTIONS) else {
+            return Err(Error::bad_input("first", format!("`first` must be from 0 to {MAX_SUGGESTIONS}")));
+        };
+        let context = request_context(ctx);
+        let columns = Selection::of_field(ctx).nested_columns::<Product>("products");
+        let request = SuggestionRequest { search_text: query, limit, columns };
+        let tree = context.category_tree();
+        let found = context.run_expensive_read(|db| async move { suggest::suggest(&db, &tree, request).await }).await?;
+        let tree = context.category_tree();
+        Ok(SearchSuggestionsObject {
+            queries: found.queries,
+            products: BatchedList::limited(found.products.into_iter().map(Product::from)),
+            categories: BatchedList::limited(
+                found.category_indexes.into_iter().map(|index| Category::from_index(&tree, index)),
+            ),
+        })
+    }
+}

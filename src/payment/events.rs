@@ -1,0 +1,20 @@
+//! Events of payments and refunds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::infra::outbox::Event;
+
+/// Event emitted when unshipped units of an order are canceled, by a refund of lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderUnitsCanceled {
+    /// Id of the order.
+    pub order: i64,
+}
+
+impl Event for OrderUnitsCanceled {
+    const KIND: &'static str = "OrderUnitsCanceled";
+
+    fn aggregate(&self) -> String {
+        format!("order:{}", self.order)
+    }
+}
