@@ -28,7 +28,7 @@ const DOCUMENTS: [(&str, u64); 8] = [
     ("checkout", 7),
     ("home", 6),
     ("order-status", 4),
-    ("place-order", 10),
+    ("place-order", 11),
     ("product-page", 7),
 ];
 
@@ -107,6 +107,7 @@ async fn cart_and_checkout_are_one_document_each(backend: Backend) {
     let input = json!({ "cartId": cart_id, "idempotencyKey": "one", "expectedTotal": total,
         "email": "wanjiku@example.com", "shippingAddress": shipping_address() });
     let placed = query_page(&app, None, "place-order", json!({ "input": input })).await;
+    assert_eq!(placed.data_at("/checkoutComplete/cart/status"), "ORDERED", "{}", placed.body);
     let order = placed.data_at("/checkoutComplete/order");
     assert_eq!((&order["status"], &order["cost"]["total"]["amount"]), (&json!("PENDING"), &total), "{}", placed.body);
 }

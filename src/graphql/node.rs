@@ -142,27 +142,27 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
         }
         NodeType::Location => find_staff_row::<location::Entity>(context, key, Permission::StockWrite)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::Location),
         NodeType::ShippingMethod => find_staff_row::<shipping_method::Entity>(context, key, Permission::ShopWrite)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::ShippingMethod),
         NodeType::TaxRate => find_staff_row::<tax_rate::Entity>(context, key, Permission::ShopWrite)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::TaxRate),
         NodeType::Notification => find_staff_row::<notification::Entity>(context, key, Permission::NotificationWrite)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::Notification),
         NodeType::ApiKey => find_staff_row::<api_key::Entity>(context, key, Permission::ApiKeyWrite)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::ApiKey),
         NodeType::AuditEntry => find_staff_row::<audit_log::Entity>(context, key, Permission::AuditRead)
             .await?
-            .map(|row| row.into())
+            .map(Into::into)
             .map(Node::AuditEntry),
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))

@@ -10,14 +10,19 @@ use crate::{
         error::{PublicError, PublicErrorCode},
         global_id::NodeType,
     },
+    cart::cart_row,
     graphql::{
-        cart::mutations::{LineInput, parse_line_requests},
+        cart::{
+            CART_COST, Cart,
+            mutations::{LineInput, parse_line_requests},
+        },
         context::{RequestContext, request_context},
         customer::postal_address::AddressChoiceInput,
         guard::Public,
         idempotency::parse_idempotency_key,
         input::{parse_amount, parse_optional_id},
         payload::{UserError, split_user_errors},
+        row_loader::RowKey,
     },
     infra::IdempotencyKey,
     order::Status,
@@ -117,6 +122,13 @@ impl CheckoutPayload {
 
 #[ComplexObject]
 impl CheckoutPayload {
+    /// Ordered cart, whose status is `ORDERED`; null if no order was created or it was not placed from a cart.
+    #[graphql(complexity = "CART_COST + child_complexity")]
+    async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
+        let Some(cart_id) = self.order.as_ref().and_then(|order| order.row.cart_id) else { return Ok(None) };
+        Ok(request_context(ctx).load(RowKey::<cart_row::Entity>::new(cart_id)).await?.map(Cart::from))
+    }
+
     /// Payment of the order; null if no order was created.
     async fn payment(&self, ctx: &Context<'_>) -> Result<Option<OrderPayment>> {
         let Some(order) = &self.order else { return Ok(None) };
