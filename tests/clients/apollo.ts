@@ -3,12 +3,13 @@
 import { ApolloClient, HttpLink, InMemoryCache, type FieldFunctionOptions, type Reference } from '@apollo/client';
 import * as documents from './generated/documents';
 import {
-  checkoutInput,
+  ORDERS,
   entityTypes,
   expect,
   expectEqual,
   expectMerged,
   newEmail,
+  orderInput,
   possibleTypes,
   present,
   run,
@@ -43,9 +44,11 @@ function createClient(shop: Shop): ApolloClient {
       Cart: {
         fields: { lines: { merge: false }, problems: { merge: false }, availableShippingOptions: { merge: false } },
       },
-      // Amounts of one cart, order or line, whichever of them a query selects.
+      // Objects without an id, of which queries select different fields.
+      Availability: { merge: true },
       Cost: { merge: true },
       LineCost: { merge: true },
+      Shop: { merge: true },
       Category: { fields: { productConnection: pagedByCursor } },
       Customer: { fields: { orders: pagedByCursor } },
     },
@@ -57,6 +60,7 @@ run(async (shop) => {
   const client = createClient(shop);
   await browse(shop, client);
   await pageThroughCategory(shop, client);
+  await search(shop, client);
   const cart = await changeCart(shop, client);
   await buy(shop, client, cart);
   expectNormalized(client);
@@ -132,24 +136,40 @@ async function pageThroughCategory(shop: Shop, client: ApolloClient): Promise<vo
   expectEqual(list.totalCount, list.nodes.length, 'count');
 }
 
+async function search(shop: Shop, client: ApolloClient): Promise<void> {
+  const { data } = await shop.sends(['SearchSuggestions'], () =>
+    client.query({ query: documents.SearchSuggestionsDocument, variables: { query: 'pap' } }),
+  );
+  const { queries, products, categories } = present(data?.searchSuggest, 'suggestions');
+  expect(queries.includes('paper') && products.length === 5, `suggestions: ${queries}, ${products.length} products`);
+  expectEqual(
+    categories.map(({ name }) => name),
+    ['Paper'],
+    'suggested categories',
+  );
+}
+
+/** Returns lines with a quantity of the variant of a product page. */
+async function linesOf(client: ApolloClient, slug: string, quantity: number) {
+  const { data } = await client.query({ query: documents.ProductPageDocument, variables: { slug } });
+  return [{ variantId: present(data?.product?.variant, `variant of ${slug}`).id, quantity }];
+}
+
 /** Fills and changes a cart. Returns its id. */
 async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
-  const variant = async (slug: string) => {
-    const { data } = await client.query({ query: documents.ProductPageDocument, variables: { slug } });
-    return present(data?.product?.variant, `variant of ${slug}`).id;
-  };
-  const lines = [{ variantId: await variant('paper-1'), quantity: 2 }];
+  const lines = await linesOf(client, 'paper-1', 2);
   const created = await client.mutate({ mutation: documents.CartCreateDocument, variables: { lines } });
   const { id } = present(succeeded(created.data?.cartCreate).cart, 'cart');
-  const read = () =>
-    present(
-      client.readQuery({ query: documents.CartContentsDocument, variables: { id } }, true)?.cart,
-      'cart in the cache',
-    );
-  await shop.sends([], () => client.query({ query: documents.CartContentsDocument, variables: { id } }));
+  const page = { query: documents.CartPageDocument, variables: { id } };
+  const read = () => present(client.readQuery(page, true)?.cart, 'cart in the cache');
+  await shop.sends([], () => client.query(page));
 
-  const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
-  await client.mutate({ mutation: documents.CartLinesAddDocument, variables: { id, lines: added } });
+  const add = async (slug: string, quantity: number) => {
+    const variables = { id, lines: await linesOf(client, slug, quantity) };
+    const { data } = await client.mutate({ mutation: documents.CartLinesAddDocument, variables });
+    return succeeded(data?.cartLinesAdd).warnings;
+  };
+  expectEqual(await add('paper-2', 1), [], 'warnings');
   const before = read();
   expectEqual(
     before.lines.map(({ quantity }) => quantity),
@@ -159,6 +179,14 @@ async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
   const line = present(before.lines[0], 'line');
 
   // The optimistic quantity is in the cache before the response, the new total after it, without another request.
+  const optimistic = present(
+    client.readFragment({
+      fragment: documents.CartFieldsFragmentDoc,
+      fragmentName: 'CartFields',
+      from: { __typename: 'Cart', id },
+    }),
+    'fields of the cart',
+  );
   const update = (quantity: number) => ({
     mutation: documents.CartLinesUpdateDocument,
     variables: { id, lines: [{ id: line.id, quantity }] },
@@ -166,8 +194,8 @@ async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
       cartLinesUpdate: {
         __typename: 'CartPayload' as const,
         cart: {
-          ...before,
-          lines: before.lines.map((other) => (other.id === line.id ? { ...other, quantity } : other)),
+          ...optimistic,
+          lines: optimistic.lines.map((other) => (other.id === line.id ? { ...other, quantity } : other)),
         },
         userErrors: [],
       },
@@ -181,8 +209,8 @@ async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
     release();
     return pending;
   });
-  expectEqual(read(), succeeded(updated.data?.cartLinesUpdate).cart, 'cart after the update');
-  expectEqual(read().itemCount, 4, 'number of items');
+  const { cost } = present(succeeded(updated.data?.cartLinesUpdate).cart, 'updated cart');
+  expectEqual([read().lines[0]?.quantity, read().itemCount, read().cost.total], [3, 4, cost.total], 'updated cart');
   expect(read().cost.total.amount !== before.cost.total.amount, 'the total changed');
 
   // A rejected update restores the cart.
@@ -192,11 +220,18 @@ async function changeCart(shop: Shop, client: ApolloClient): Promise<string> {
   expectEqual(read(), accepted, 'cart after the rejected update');
 
   // A query of other amounts keeps those in the cache.
-  const miniCart = { query: documents.MiniCartDocument, variables: { id } };
-  await shop.sends(['MiniCart'], () => client.query(miniCart));
+  const checkout = { query: documents.CheckoutPageDocument, variables: { cartId: id } };
+  await shop.sends(['CheckoutPage'], () => client.query(checkout));
   expectEqual(read(), accepted, 'cart after a query of other amounts');
 
-  await client.mutate({ mutation: documents.CartLinesRemoveDocument, variables: { id, lineIds: [line.id] } });
+  // More than the 100 units in stock are reduced to them.
+  expectEqual(
+    (await add('paper-3', 150)).map(({ code, requested, added }) => [code, requested, added]),
+    [['QUANTITY_ADJUSTED', 150, 100]],
+    'warnings',
+  );
+  const lineIds = [line.id, present(read().lines[2], 'adjusted line').id];
+  await client.mutate({ mutation: documents.CartLinesRemoveDocument, variables: { id, lineIds } });
   expectEqual(
     read().lines.map(({ quantity }) => quantity),
     [1],
@@ -214,24 +249,23 @@ async function buy(shop: Shop, client: ApolloClient, guestCartId: string): Promi
   });
   const payload = succeeded(registered.data?.customerRegister);
   shop.accessToken = present(payload.tokens, 'tokens').accessToken;
-  const { id, availableShippingOptions } = present(payload.cart, 'cart of the customer');
+  const { id } = present(payload.cart, 'cart of the customer');
 
-  const shippingMethodId = present(availableShippingOptions[0], 'shipping option').shippingMethodId;
+  // The response to the selection of the shipping method updates the page.
+  const page = { query: documents.CheckoutPageDocument, variables: { cartId: id } };
+  const { data: checkout } = await client.query({ ...page, fetchPolicy: 'network-only' });
+  expectEqual(checkout?.me?.email, email, 'email address');
+  const { shippingMethodId } = present(checkout?.cart?.availableShippingOptions[0], 'shipping option');
   await client.mutate({ mutation: documents.CartShippingMethodUpdateDocument, variables: { id, shippingMethodId } });
-  const { cart } = present(
-    client.readQuery({ query: documents.CartContentsDocument, variables: { id } }),
-    'cart in the cache',
-  );
-  const input = checkoutInput(id, present(cart, 'cart').cost.total.amount);
-  const bought = await client.mutate({ mutation: documents.CheckoutCompleteDocument, variables: { input } });
-  const order = present(succeeded(bought.data?.checkoutComplete).order, 'order');
+  const { cost, shippingOption } = present(client.readQuery(page)?.cart, 'cart in the cache');
+  expectEqual(shippingOption?.shippingMethodId, shippingMethodId, 'selected shipping method');
+  expectEqual(cost.shipping, shippingOption?.price, 'shipping costs');
 
-  const account = await client.query({ query: documents.AccountPageDocument });
-  expectEqual(
-    account.data?.me?.orders?.nodes.map(({ number }) => number),
-    [order.number],
-    'orders',
-  );
+  const input = { ...orderInput(), cartId: id, expectedTotal: cost.total.amount };
+  const bought = await client.mutate({ mutation: documents.PlaceOrderDocument, variables: { input } });
+  const order = present(succeeded(bought.data?.checkoutComplete).order, 'order');
+  expectEqual(order.cost.total, cost.total, 'total of the order');
+
   const variables = { number: order.number, token: present(order.token, 'token') };
   const status = await client.query({ query: documents.OrderStatusDocument, variables });
   expectEqual(status.data?.order?.id, order.id, 'order');
@@ -247,10 +281,37 @@ async function buy(shop: Shop, client: ApolloClient, guestCartId: string): Promi
     { __typename: 'Order', id: order.id, number: order.number, status: order.status },
     'order as a node',
   );
-  const ordered = await client.query({
-    query: documents.CartContentsDocument,
-    variables: { id },
-    fetchPolicy: 'network-only',
-  });
+  const ordered = await client.query({ query: documents.CartStatusDocument, variables: { id } });
   expectEqual(ordered.data?.cart?.status, 'ORDERED', 'status of the cart');
+  await pageThroughOrders(shop, client, order.number, shippingMethodId);
+}
+
+/** Places more orders than the account page has, and pages through them. */
+async function pageThroughOrders(shop: Shop, client: ApolloClient, first: string, shippingMethodId: string) {
+  const query = documents.AccountPageDocument;
+  const account = await client.query({ query });
+  const numbers = [first];
+  expectEqual(
+    account.data?.me?.customer.orders?.nodes.map(({ number }) => number),
+    numbers,
+    'orders',
+  );
+  const lines = await linesOf(client, 'paper-1', 1);
+  while (numbers.length < ORDERS) {
+    const variables = { input: { ...orderInput(), lines, shippingMethodId } };
+    const { data } = await client.mutate({ mutation: documents.OrderCreateDocument, variables });
+    numbers.unshift(present(succeeded(data?.orderCreate).order, 'order').number);
+  }
+
+  await client.query({ query, fetchPolicy: 'network-only' });
+  const read = () => present(client.readQuery({ query })?.me?.customer.orders, 'orders in the cache');
+  expectEqual([read().nodes.length, read().pageInfo.hasNextPage], [10, true], 'first page');
+  const after = present(read().pageInfo.endCursor, 'cursor');
+  await shop.sends(['AccountPage'], () => client.watchQuery({ query }).fetchMore({ variables: { after } }));
+  expectEqual(
+    read().nodes.map(({ number }) => number),
+    numbers,
+    'orders of both pages',
+  );
+  expectEqual([read().totalCount, read().pageInfo.hasNextPage], [ORDERS, false], 'orders in the cache');
 }

@@ -21,29 +21,31 @@ import {
   type SingularReaderSelector,
 } from 'relay-runtime';
 import AccountPage, { type AccountPageQuery } from './generated/relay/AccountPageQuery.graphql';
+import Amount, { type Amount$key } from './generated/relay/Amount.graphql';
 import CartCreate, { type CartCreateMutation } from './generated/relay/CartCreateMutation.graphql';
-import CartFields, { type CartFields$data, type CartFields$key } from './generated/relay/CartFields.graphql';
 import CartLinesAdd, { type CartLinesAddMutation } from './generated/relay/CartLinesAddMutation.graphql';
 import CartLinesRemove, { type CartLinesRemoveMutation } from './generated/relay/CartLinesRemoveMutation.graphql';
 import CartLinesUpdate, { type CartLinesUpdateMutation } from './generated/relay/CartLinesUpdateMutation.graphql';
-import CartContents, { type CartContentsQuery } from './generated/relay/CartContentsQuery.graphql';
+import CartPage, { type CartPageQuery } from './generated/relay/CartPageQuery.graphql';
 import CartShippingMethodUpdate, {
   type CartShippingMethodUpdateMutation,
 } from './generated/relay/CartShippingMethodUpdateMutation.graphql';
+import CartStatus, { type CartStatusQuery } from './generated/relay/CartStatusQuery.graphql';
 import CategoryPage, { type CategoryPageQuery } from './generated/relay/CategoryPageQuery.graphql';
 import CategoryProducts, { type CategoryProductsQuery } from './generated/relay/CategoryProductsQuery.graphql';
 import CategoryProductsFragment, {
   type CategoryProducts_category$key,
 } from './generated/relay/CategoryProducts_category.graphql';
-import CheckoutComplete, { type CheckoutCompleteMutation } from './generated/relay/CheckoutCompleteMutation.graphql';
+import CheckoutPage, { type CheckoutPageQuery } from './generated/relay/CheckoutPageQuery.graphql';
 import HomePage, { type HomePageQuery } from './generated/relay/HomePageQuery.graphql';
-import MiniCart, { type MiniCartQuery } from './generated/relay/MiniCartQuery.graphql';
 import OrderStatus, { type OrderStatusQuery } from './generated/relay/OrderStatusQuery.graphql';
+import PlaceOrder, { type PlaceOrderMutation } from './generated/relay/PlaceOrderMutation.graphql';
 import ProductCard, { type ProductCard$key } from './generated/relay/ProductCard.graphql';
 import ProductPage, { type ProductPageQuery } from './generated/relay/ProductPageQuery.graphql';
 import RefetchNode, { type RefetchNodeQuery } from './generated/relay/RefetchNodeQuery.graphql';
 import Register, { type RegisterMutation } from './generated/relay/RegisterMutation.graphql';
-import { checkoutInput, expect, expectEqual, expectMerged, newEmail, present, run, succeeded, type Shop } from './shop';
+import ShippingFields, { type ShippingFields$key } from './generated/relay/ShippingFields.graphql';
+import { expect, expectEqual, expectMerged, newEmail, orderInput, present, run, succeeded, type Shop } from './shop';
 
 /** Reference to a fragment's data, with the type of the data, as the compiler generates it. */
 type FragmentKey<Data = unknown> = Readonly<{ ' $data'?: Data; ' $fragmentSpreads': FragmentType }>;
@@ -116,6 +118,11 @@ class Client {
     await this.query(paginationRequest, { ...variables, id });
   }
 
+  /** Reads an amount of money from the store. */
+  readAmount(key: Amount$key): string {
+    return this.readFragment(Amount, key).amount;
+  }
+
   #selector(fragment: ReaderFragment, key: FragmentKey): SingularReaderSelector {
     return present(getSingularSelector(fragment, key), 'selector') as SingularReaderSelector;
   }
@@ -179,23 +186,23 @@ async function pageThroughCategory(shop: Shop, client: Client): Promise<void> {
 
 /** Fills and changes a cart. Returns its id. */
 async function changeCart(shop: Shop, client: Client): Promise<string> {
-  const variant = async (slug: string) => {
+  const linesOf = async (slug: string, quantity: number) => {
     const { product } = await client.query<ProductPageQuery>(ProductPage, { slug });
-    return present(product?.variant, `variant of ${slug}`).id;
+    return [{ variantId: present(product?.variant, `variant of ${slug}`).id, quantity }];
   };
-  const cartOf = (payload: { cart: CartFields$key | null | undefined; userErrors: unknown } | null | undefined) =>
-    client.readFragment(CartFields, present(succeeded(payload).cart, 'cart'));
-  const lines = [{ variantId: await variant('paper-1'), quantity: 2 }];
-  const { id } = cartOf((await client.mutate<CartCreateMutation>(CartCreate, { lines })).cartCreate);
-  const read = () =>
-    client.readFragment<CartFields$data>(
-      CartFields,
-      present(client.read<CartContentsQuery>(CartContents, { id }).cart, 'cart'),
-    );
+  const lines = await linesOf('paper-1', 2);
+  const { cartCreate } = await client.mutate<CartCreateMutation>(CartCreate, { lines });
+  const { id } = present(succeeded(cartCreate).cart, 'cart');
+  const read = () => present(client.read<CartPageQuery>(CartPage, { id }).cart, 'cart');
+  const readTotal = () => client.readAmount(read().cost.total);
 
-  const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
-  cartOf((await client.mutate<CartLinesAddMutation>(CartLinesAdd, { id, lines: added })).cartLinesAdd);
+  const add = async (slug: string, quantity: number) => {
+    const variables = { id, lines: await linesOf(slug, quantity) };
+    return succeeded((await client.mutate<CartLinesAddMutation>(CartLinesAdd, variables)).cartLinesAdd).warnings;
+  };
+  expectEqual(await add('paper-2', 1), [], 'warnings');
   const before = read();
+  const totalBefore = readTotal();
   expectEqual(
     before.lines.map(({ quantity }) => quantity),
     [2, 1],
@@ -212,13 +219,13 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
     const release = shop.delayRequests();
     const pending = update(3);
     expectEqual(read().lines[0]?.quantity, 3, 'optimistic quantity');
-    expectEqual(read().cost, before.cost, 'cost until the response');
+    expectEqual(readTotal(), totalBefore, 'total until the response');
     release();
     return pending;
   });
-  expectEqual(read(), cartOf(updated.cartLinesUpdate), 'cart after the update');
-  expectEqual(read().itemCount, 4, 'number of items');
-  expect(read().cost.total.amount !== before.cost.total.amount, 'the total changed');
+  succeeded(updated.cartLinesUpdate);
+  expectEqual([read().lines[0]?.quantity, read().itemCount], [3, 4], 'updated quantities');
+  expect(readTotal() !== totalBefore, 'the total changed');
 
   // A rejected update restores the cart.
   const accepted = read();
@@ -227,10 +234,17 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
   expectEqual(read(), accepted, 'cart after the rejected update');
 
   // A query of other amounts keeps those in the store.
-  await shop.sends(['MiniCartQuery'], () => client.query<MiniCartQuery>(MiniCart, { id }));
+  await shop.sends(['CheckoutPageQuery'], () => client.query<CheckoutPageQuery>(CheckoutPage, { cartId: id }));
   expectEqual(read(), accepted, 'cart after a query of other amounts');
 
-  cartOf((await client.mutate<CartLinesRemoveMutation>(CartLinesRemove, { id, lineIds: [line.id] })).cartLinesRemove);
+  // More than the 100 units in stock are reduced to them.
+  expectEqual(
+    (await add('paper-3', 150)).map(({ code, requested, added }) => [code, requested, added]),
+    [['QUANTITY_ADJUSTED', 150, 100]],
+    'warnings',
+  );
+  const lineIds = [line.id, present(read().lines[2], 'adjusted line').id];
+  succeeded((await client.mutate<CartLinesRemoveMutation>(CartLinesRemove, { id, lineIds })).cartLinesRemove);
   expectEqual(
     read().lines.map(({ quantity }) => quantity),
     [1],
@@ -241,23 +255,35 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
 
 /** Registers with the guest's cart and orders it. */
 async function buy(shop: Shop, client: Client, guestCartId: string): Promise<void> {
-  const registered = await client.mutate<RegisterMutation>(Register, { email: newEmail(), cartId: guestCartId });
+  const email = newEmail();
+  const registered = await client.mutate<RegisterMutation>(Register, { email, cartId: guestCartId });
   const payload = succeeded(registered.customerRegister);
   shop.accessToken = present(payload.tokens, 'tokens').accessToken;
-  const cartKey: CartFields$key = present(payload.cart, 'cart of the customer');
-  const { id, availableShippingOptions } = client.readFragment(CartFields, cartKey);
+  const { id } = present(payload.cart, 'cart of the customer');
 
-  const shippingMethodId = present(availableShippingOptions[0], 'shipping option').shippingMethodId;
-  await client.mutate<CartShippingMethodUpdateMutation>(CartShippingMethodUpdate, { id, shippingMethodId });
-  const { cost } = client.readFragment(CartFields, cartKey);
-  const bought = await client.mutate<CheckoutCompleteMutation>(CheckoutComplete, {
-    input: checkoutInput(id, cost.total.amount),
-  });
+  // The response to the selection of the shipping method updates the page.
+  const checkout = await client.query<CheckoutPageQuery>(CheckoutPage, { cartId: id }, 'network-only');
+  expectEqual(checkout.me?.email, email, 'email address');
+  const key: ShippingFields$key = present(checkout.cart?.availableShippingOptions[0], 'shipping option');
+  const option = client.readFragment(ShippingFields, key);
+  const { shippingMethodId } = option;
+  const variables = { id, shippingMethodId };
+  const chosen = await client.mutate<CartShippingMethodUpdateMutation>(CartShippingMethodUpdate, variables);
+  succeeded(chosen.cartShippingMethodUpdate);
+  const { cost, shippingOption } = present(client.read<CheckoutPageQuery>(CheckoutPage, { cartId: id }).cart, 'cart');
+  const selectedKey: ShippingFields$key = present(shippingOption, 'selected shipping method');
+  const selected = client.readFragment(ShippingFields, selectedKey);
+  expectEqual(selected.shippingMethodId, shippingMethodId, 'selected shipping method');
+  expectEqual(client.readAmount(cost.shipping), client.readAmount(option.price), 'shipping costs');
+
+  const input = { ...orderInput(), cartId: id, expectedTotal: client.readAmount(cost.total) };
+  const bought = await client.mutate<PlaceOrderMutation>(PlaceOrder, { input });
   const order = present(succeeded(bought.checkoutComplete).order, 'order');
+  expectEqual(order.cost.total.amount, input.expectedTotal, 'total of the order');
 
   const account = await client.query<AccountPageQuery>(AccountPage, {});
   expectEqual(
-    account.me?.orders?.nodes.map(({ number }) => number),
+    account.me?.customer.orders?.nodes.map(({ number }) => number),
     [order.number],
     'orders',
   );
@@ -269,6 +295,6 @@ async function buy(shop: Shop, client: Client, guestCartId: string): Promise<voi
 
   const { node } = await client.query<RefetchNodeQuery>(RefetchNode, { id: order.id }, 'network-only');
   expectEqual([node?.number, node?.status], [order.number, order.status], 'order as a node');
-  await client.query<CartContentsQuery>(CartContents, { id }, 'network-only');
-  expectEqual(client.readFragment(CartFields, cartKey).status, 'ORDERED', 'status of the cart');
+  const { cart } = await client.query<CartStatusQuery>(CartStatus, { id });
+  expectEqual(cart?.status, 'ORDERED', 'status of the cart');
 }

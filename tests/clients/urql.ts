@@ -6,12 +6,13 @@ import { relayPagination } from '@urql/exchange-graphcache/extras';
 import * as documents from './generated/documents';
 import introspection from './generated/introspection.json';
 import {
-  checkoutInput,
+  ORDERS,
   entityTypes,
   expect,
   expectEqual,
   expectMerged,
   newEmail,
+  orderInput,
   present,
   run,
   succeeded,
@@ -110,20 +111,25 @@ async function pageThroughCategory(shop: Shop, client: Client): Promise<void> {
   expect(!merged.pageInfo.hasNextPage, 'the merged list has all pages');
 }
 
+/** Returns lines with a quantity of the variant of a product page. */
+async function linesOf(client: Client, slug: string, quantity: number) {
+  const { product } = await query(client, documents.ProductPageDocument, { slug });
+  return [{ variantId: present(product?.variant, `variant of ${slug}`).id, quantity }];
+}
+
 /** Fills and changes a cart. Returns its id. */
 async function changeCart(shop: Shop, client: Client): Promise<string> {
-  const variant = async (slug: string) => {
-    const { product } = await query(client, documents.ProductPageDocument, { slug });
-    return present(product?.variant, `variant of ${slug}`).id;
-  };
-  const lines = [{ variantId: await variant('paper-1'), quantity: 2 }];
+  const lines = await linesOf(client, 'paper-1', 2);
   const created = await mutate(client, documents.CartCreateDocument, { lines });
   const { id } = present(succeeded(created.cartCreate).cart, 'cart');
-  const read = () => present(client.readQuery(documents.CartContentsDocument, { id })?.data?.cart, 'cart in the cache');
+  const read = () => present(client.readQuery(documents.CartPageDocument, { id })?.data?.cart, 'cart in the cache');
   await shop.sends([], read);
 
-  const added = [{ variantId: await variant('paper-2'), quantity: 1 }];
-  succeeded((await mutate(client, documents.CartLinesAddDocument, { id, lines: added })).cartLinesAdd);
+  const add = async (slug: string, quantity: number) => {
+    const variables = { id, lines: await linesOf(client, slug, quantity) };
+    return succeeded((await mutate(client, documents.CartLinesAddDocument, variables)).cartLinesAdd).warnings;
+  };
+  expectEqual(await add('paper-2', 1), [], 'warnings');
   const before = read();
   expectEqual(
     before.lines.map(({ quantity }) => quantity),
@@ -143,8 +149,8 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
     release();
     return pending;
   });
-  expectEqual(read(), succeeded(updated.cartLinesUpdate).cart, 'cart after the update');
-  expectEqual(read().itemCount, 4, 'number of items');
+  const { cost } = present(succeeded(updated.cartLinesUpdate).cart, 'updated cart');
+  expectEqual([read().lines[0]?.quantity, read().itemCount, read().cost.total], [3, 4, cost.total], 'updated cart');
   expect(read().cost.total.amount !== before.cost.total.amount, 'the total changed');
 
   // A rejected update restores the cart.
@@ -154,10 +160,17 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
   expectEqual(read(), accepted, 'cart after the rejected update');
 
   // A query of other amounts keeps those in the cache.
-  await shop.sends(['MiniCart'], () => query(client, documents.MiniCartDocument, { id }));
+  await shop.sends(['CheckoutPage'], () => query(client, documents.CheckoutPageDocument, { cartId: id }));
   expectEqual(read(), accepted, 'cart after a query of other amounts');
 
-  succeeded((await mutate(client, documents.CartLinesRemoveDocument, { id, lineIds: [line.id] })).cartLinesRemove);
+  // More than the 100 units in stock are reduced to them.
+  expectEqual(
+    (await add('paper-3', 150)).map(({ code, requested, added }) => [code, requested, added]),
+    [['QUANTITY_ADJUSTED', 150, 100]],
+    'warnings',
+  );
+  const lineIds = [line.id, present(read().lines[2], 'adjusted line').id];
+  succeeded((await mutate(client, documents.CartLinesRemoveDocument, { id, lineIds })).cartLinesRemove);
   expectEqual(
     read().lines.map(({ quantity }) => quantity),
     [1],
@@ -168,25 +181,28 @@ async function changeCart(shop: Shop, client: Client): Promise<string> {
 
 /** Registers with the guest's cart and orders it. */
 async function buy(shop: Shop, client: Client, guestCartId: string): Promise<void> {
-  const registered = await mutate(client, documents.RegisterDocument, { email: newEmail(), cartId: guestCartId });
+  const email = newEmail();
+  const registered = await mutate(client, documents.RegisterDocument, { email, cartId: guestCartId });
   const payload = succeeded(registered.customerRegister);
   shop.accessToken = present(payload.tokens, 'tokens').accessToken;
-  const { id, availableShippingOptions } = present(payload.cart, 'cart of the customer');
+  const { id } = present(payload.cart, 'cart of the customer');
 
-  const shippingMethodId = present(availableShippingOptions[0], 'shipping option').shippingMethodId;
+  // The response to the selection of the shipping method updates the page.
+  const checkout = await query(client, documents.CheckoutPageDocument, { cartId: id }, 'network-only');
+  expectEqual(checkout.me?.email, email, 'email address');
+  const { shippingMethodId } = present(checkout.cart?.availableShippingOptions[0], 'shipping option');
   const chosen = await mutate(client, documents.CartShippingMethodUpdateDocument, { id, shippingMethodId });
-  const { cost } = present(succeeded(chosen.cartShippingMethodUpdate).cart, 'cart');
-  const bought = await mutate(client, documents.CheckoutCompleteDocument, {
-    input: checkoutInput(id, cost.total.amount),
-  });
-  const order = present(succeeded(bought.checkoutComplete).order, 'order');
+  succeeded(chosen.cartShippingMethodUpdate);
+  const page = await shop.sends([], () => query(client, documents.CheckoutPageDocument, { cartId: id }));
+  const { cost, shippingOption } = present(page.cart, 'cart in the cache');
+  expectEqual(shippingOption?.shippingMethodId, shippingMethodId, 'selected shipping method');
+  expectEqual(cost.shipping, shippingOption?.price, 'shipping costs');
 
-  const account = await query(client, documents.AccountPageDocument, {});
-  expectEqual(
-    account.me?.orders?.nodes.map(({ number }) => number),
-    [order.number],
-    'orders',
-  );
+  const input = { ...orderInput(), cartId: id, expectedTotal: cost.total.amount };
+  const bought = await mutate(client, documents.PlaceOrderDocument, { input });
+  const order = present(succeeded(bought.checkoutComplete).order, 'order');
+  expectEqual(order.cost.total, cost.total, 'total of the order');
+
   const status = await query(client, documents.OrderStatusDocument, {
     number: order.number,
     token: present(order.token, 'token'),
@@ -196,6 +212,38 @@ async function buy(shop: Shop, client: Client, guestCartId: string): Promise<voi
   const { node } = await query(client, documents.RefetchNodeDocument, { id: order.id }, 'network-only');
   expect(node && 'number' in node, 'an order as a node');
   expectEqual([node.number, node.status], [order.number, order.status], 'order as a node');
-  const { cart } = await query(client, documents.CartContentsDocument, { id }, 'network-only');
+  const { cart } = await query(client, documents.CartStatusDocument, { id });
   expectEqual(cart?.status, 'ORDERED', 'status of the cart');
+  await pageThroughOrders(shop, client, order.number, shippingMethodId);
+}
+
+/** Places more orders than the account page has, and pages through them. */
+async function pageThroughOrders(shop: Shop, client: Client, firstNumber: string, shippingMethodId: string) {
+  const read = async (after?: string, policy?: RequestPolicy) => {
+    const { me } = await query(client, documents.AccountPageDocument, { after }, policy);
+    return present(me?.customer.orders, 'orders');
+  };
+  const numbers = [firstNumber];
+  expectEqual(
+    (await read()).nodes.map(({ number }) => number),
+    numbers,
+    'orders',
+  );
+  const lines = await linesOf(client, 'paper-1', 1);
+  while (numbers.length < ORDERS) {
+    const input = { ...orderInput(), lines, shippingMethodId };
+    const { orderCreate } = await mutate(client, documents.OrderCreateDocument, { input });
+    numbers.unshift(present(succeeded(orderCreate).order, 'order').number);
+  }
+
+  const first = await read(undefined, 'network-only');
+  expectEqual([first.nodes.length, first.pageInfo.hasNextPage], [10, true], 'first page');
+  await shop.sends(['AccountPage'], () => read(present(first.pageInfo.endCursor, 'cursor')));
+  const merged = await shop.sends([], () => read());
+  expectEqual(
+    merged.nodes.map(({ number }) => number),
+    numbers,
+    'orders of both pages',
+  );
+  expectEqual([merged.totalCount, merged.pageInfo.hasNextPage], [ORDERS, false], 'orders in the cache');
 }
