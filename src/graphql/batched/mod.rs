@@ -14,8 +14,8 @@ mod values;
 use std::{borrow::Cow, convert::Infallible, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, OutputType, PathSegment, Positioned, ServerError, ServerResult, Value, indexmap::IndexMap,
-    parser::types::Field, registry::Registry, resolver_utils::resolve_list,
+    ContextSelectionSet, Name, OutputType, PathSegment, Positioned, ServerError, ServerResult, Value,
+    indexmap::IndexMap, parser::types::Field, registry::Registry, resolver_utils::resolve_list,
 };
 use futures_util::{
     FutureExt,
@@ -110,11 +110,14 @@ fn resolve_field<'a, T: BatchResolve>(objects: &'a [&'a T], field: FieldContext<
 /// Builds objects from the values of their fields.
 fn build_objects(object_count: usize, fields: &[SelectedField<'_>], columns: Vec<Vec<Option<Value>>>) -> Vec<Value> {
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    // The names of the document are shared by all requests with it: cloning those for each object would make the threads
+    // compete for their reference counts.
+    let response_keys: Vec<Name> = fields.iter().map(|field| Name::new(field.response_key.as_str())).collect();
     let build_object = |_| {
         let mut object = IndexMap::with_capacity(fields.len());
-        for (field, column) in fields.iter().zip(&mut columns) {
+        for (response_key, column) in response_keys.iter().zip(&mut columns) {
             if let Some(value) = column.next().flatten() {
-                object.insert(field.response_key.clone(), value);
+                object.insert(response_key.clone(), value);
             }
         }
         Value::Object(object)

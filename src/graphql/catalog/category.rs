@@ -36,7 +36,9 @@ const MAX_OFFSET: i32 = 10_000;
 /// Product category. Fields of the tree are resolved from memory, without database access.
 #[derive(Debug, Clone)]
 pub struct Category {
-    category_tree: Arc<CategoryTree>,
+    /// Tree in a reference count of the request: that of the tree is shared by all requests, whose threads would compete
+    /// for it.
+    category_tree: Arc<Arc<CategoryTree>>,
     index: usize,
 }
 
@@ -44,7 +46,12 @@ impl Category {
     /// Creates the category at an index of the tree.
     #[must_use]
     pub fn from_index(category_tree: &Arc<CategoryTree>, index: usize) -> Self {
-        Self { category_tree: Arc::clone(category_tree), index }
+        Self { category_tree: Arc::new(Arc::clone(category_tree)), index }
+    }
+
+    /// Returns another category of the same tree.
+    fn at(&self, index: usize) -> Self {
+        Self { category_tree: Arc::clone(&self.category_tree), index }
     }
 
     /// Returns the category with the ID, if the tree contains it.
@@ -60,7 +67,7 @@ impl Category {
 
     /// Returns the categories at indexes of the same tree.
     fn list_categories(&self, indexes: impl IntoIterator<Item = usize>) -> BatchedList<Self> {
-        BatchedList::unlimited(indexes.into_iter().map(|index| Self::from_index(&self.category_tree, index)))
+        BatchedList::unlimited(indexes.into_iter().map(|index| self.at(index)))
     }
 }
 
@@ -137,7 +144,7 @@ impl Category {
 
     /// Parent category; null for a root category.
     fn parent(&self) -> Option<Batched<Category>> {
-        self.node().parent_index.map(|index| Batched(Self::from_index(&self.category_tree, index)))
+        self.node().parent_index.map(|index| Batched(self.at(index)))
     }
 
     /// Direct subcategories, in order.
@@ -246,6 +253,7 @@ impl CategoryQuery {
     /// Root categories, in order.
     async fn categories(&self, ctx: &Context<'_>) -> BatchedList<Category> {
         let tree = request_context(ctx).category_tree();
-        BatchedList::unlimited(tree.roots().map(|index| Category::from_index(&tree, index)))
+        // Only the tree of this category is used; there may be no category.
+        Category::from_index(&tree, 0).list_categories(tree.roots())
     }
 }
