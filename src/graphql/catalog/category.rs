@@ -36,8 +36,11 @@ const MAX_OFFSET: i32 = 10_000;
 /// Product category. Fields of the tree are resolved from memory, without database access.
 #[derive(Debug, Clone)]
 pub struct Category {
-    /// Tree in a reference count of the request: that of the tree is shared by all requests, whose threads would compete
-    /// for it.
+    /// Tree of the request.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "the reference count of the tree is shared by all requests, whose threads would compete for it"
+    )]
     category_tree: Arc<Arc<CategoryTree>>,
     index: usize,
 }
