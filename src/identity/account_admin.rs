@@ -107,7 +107,7 @@ async fn write_account_disabled(tx: &Tx, target: &AccountTarget, disabled: bool)
     row.version = Set(version);
     row.updated_at = Set(tx.now());
     let row = row.update(tx).await?;
-    let action = if disabled { "customer.disable" } else { "customer.enable" };
+    let action = if disabled { "account.disable" } else { "account.enable" };
     let (before, after) = (json!({ "disabled": !disabled }), json!({ "disabled": disabled }));
     tx.record_audit(&[AuditRecord {
         action,
