@@ -9,6 +9,7 @@ use crate::{
     Result,
     args::Options,
     benchmark::{LoadRound, PostgresCpu, register_customer},
+    checkout_database::sample_shipping_address,
     http,
     process::Server,
     wrk::WrkScript,
@@ -66,13 +67,11 @@ fn list_pages(server: &Server) -> Result<Vec<Page>> {
         "mutation($id: ID!) { cartCreate(input: { lines: [{ variantId: $id, quantity: 2 }] }) { cart { id } } }",
         &json!({ "id": variant }),
     )?;
-    let address = json!({ "address": { "firstName": "Wanjiku", "line1": "Moi Avenue 1", "city": "Nairobi",
-        "countryCode": "KE" } });
     let since_epoch =
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(|error| format!("the clock is wrong: {error}"))?;
     let options = query(server, "{ shippingOptions { shippingMethodId } }", &Value::Null)?;
     let input = json!({ "lines": [{ "variantId": variant, "quantity": 2 }], "email": "wanjiku@example.com",
-        "shippingAddress": address, "idempotencyKey": format!("bench {}", since_epoch.as_nanos()),
+        "shippingAddress": sample_shipping_address(), "idempotencyKey": format!("bench {}", since_epoch.as_nanos()),
         "shippingMethodId": options.pointer("/shippingOptions/0/shippingMethodId") });
     let order = query(
         server,

@@ -115,11 +115,11 @@ pub async fn apply_line_change(tx: &Tx, row: cart::Model, change: LineChange<'_>
     let CartContents { lines: existing, variants } = load_cart_contents(tx, row.id, &variant_ids, tx.now()).await?;
     let context = EditContext { cart_id: row.id, now: tx.now(), variants: &variants };
     let editor = LineEditor::new(context, &existing);
-    let edited = match edits {
+    let mut edited = match edits {
         LineEdits::Add(requests, mode) => editor.add(requests, mode, path)?,
         LineEdits::Update(updates) => editor.update(updates, path)?,
     };
-    let adjustments = edited.adjustments.clone();
+    let adjustments = std::mem::take(&mut edited.adjustments);
     if edited.changed.is_empty() {
         let contents = CartContents { lines: existing, variants };
         return Ok(LockedCart { row, contents, adjustments });

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::database::connect_initialized_database;
 use crate::{
     base::{Error, Result, pagination, pagination::PageRequest},
-    customer::queries::{self, CustomerListFilter},
+    customer::queries::{self, AccountListFilter},
     identity::{
         AccountTarget, PasswordHashPool, Role, account,
         account_admin::{self, NewStaffAccount},
@@ -133,15 +133,15 @@ fn read_password_from_stdin() -> Result<String> {
 }
 
 async fn print_accounts(db: &Db, config: &Config, role: Option<Role>) -> Result<()> {
-    let filter = CustomerListFilter { role, ..CustomerListFilter::default() }.resolve(config.shop.country)?;
+    let filter = AccountListFilter { role, ..AccountListFilter::default() }.resolve(config.shop.country)?;
     let mut stdout = std::io::stdout().lock();
     let mut page_request = PageRequest { size: pagination::MAX_PAGE_SIZE, backwards: false, cursor: None };
     loop {
-        let account_page = queries::list_customers(db, &filter, &page_request).await?;
+        let account_page = queries::list_accounts(db, &filter, &page_request).await?;
         for row in &account_page.rows {
             writeln!(stdout, "{}", format_account(row)).map_err(|error| Error::internal("writing the list", error))?;
         }
-        page_request.cursor = account_page.rows.last().map(queries::encode_customer_cursor);
+        page_request.cursor = account_page.rows.last().map(queries::encode_account_cursor);
         if !account_page.has_next {
             return Ok(());
         }

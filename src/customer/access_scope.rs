@@ -32,4 +32,10 @@ impl OwnerScope {
             Self::All => true,
         }
     }
+
+    /// Returns whether the scope includes what an account owns; `None` is the owner of what a guest has.
+    #[must_use]
+    pub fn covers_owner(self, owner_id: Option<i64>) -> bool {
+        self == Self::All || owner_id.is_some_and(|owner_id| self.covers(owner_id))
+    }
 }

@@ -8,7 +8,7 @@ use super::{OwnerScope, entity::address};
 use crate::{base::Result, identity::entity::account, infra::eq_any};
 
 /// Loads the accounts with these IDs that are not deleted and within the scope. Statements: 1.
-pub async fn load_customers(
+pub async fn load_accounts(
     db: &impl ConnectionTrait,
     account_ids: &[i64],
     scope: OwnerScope,

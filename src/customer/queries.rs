@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Newest first.
-const CUSTOMER_ORDER: KeysetOrder =
+const ACCOUNT_ORDER: KeysetOrder =
     KeysetOrder { tag: 'c', columns: &[("created_at", CursorType::Time)], id_column: "id", descending: true };
 /// Maximum length of a search text in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
 /// Filter of the account list. Conditions are combined with AND; `None` does not filter.
 #[derive(Debug, Default)]
-pub struct CustomerListFilter {
+pub struct AccountListFilter {
     /// Prefix of a name, an email address or a phone number.
     pub search: Option<String>,
     /// Role of the account.
@@ -41,25 +41,25 @@ pub struct CustomerListFilter {
 
 /// Validated filter with normalized search prefixes.
 #[derive(Debug)]
-pub struct ResolvedCustomerFilter {
-    filter: CustomerListFilter,
-    search: Option<CustomerSearchPrefixes>,
+pub struct ResolvedAccountFilter {
+    filter: AccountListFilter,
+    search: Option<AccountSearchPrefixes>,
 }
 
 /// Search text as a normalized prefix of each searched column.
 #[derive(Debug)]
-struct CustomerSearchPrefixes {
+struct AccountSearchPrefixes {
     name: String,
     email: String,
     phone: Option<String>,
 }
 
-impl CustomerListFilter {
+impl AccountListFilter {
     /// Validates the filter; `country` is the default region of phone numbers.
     ///
     /// # Errors
     /// Returns `BadUserInput` if the search text is too long or a time is out of range.
-    pub fn resolve(self, country: Country) -> Result<ResolvedCustomerFilter> {
+    pub fn resolve(self, country: Country) -> Result<ResolvedAccountFilter> {
         let is_too_long = |text: &String| text.chars().count() > MAX_SEARCH_CHARS;
         if self.search.as_ref().is_some_and(is_too_long) {
             return Err(Error::bad_input("filter.search", format!("at most {MAX_SEARCH_CHARS} characters")));
@@ -72,19 +72,19 @@ impl CustomerListFilter {
                 return Err(Error::bad_input(&format!("filter.createdAt.{name}"), "the year must be from 1 to 9999"));
             }
         }
-        let prefixes = |input: &str| CustomerSearchPrefixes {
+        let prefixes = |input: &str| AccountSearchPrefixes {
             name: text::normalize_for_search(input),
             email: normalize_email(input.trim()),
             phone: phone::normalize_phone_prefix(input, country),
         };
         let search = self.search.as_deref().map(prefixes).filter(|prefixes| !prefixes.name.is_empty());
-        Ok(ResolvedCustomerFilter { search, filter: self })
+        Ok(ResolvedAccountFilter { search, filter: self })
     }
 }
 
-impl ResolvedCustomerFilter {
+impl ResolvedAccountFilter {
     fn push_conditions(&self, sql: &mut SqlBuilder) {
-        let CustomerListFilter { search: _, role, external_id, created: (from, to), email_verified, disabled } =
+        let AccountListFilter { search: _, role, external_id, created: (from, to), email_verified, disabled } =
             &self.filter;
         sql.push(" FROM account WHERE deleted_at IS NULL");
         if let Some(role) = role {
@@ -93,18 +93,13 @@ impl ResolvedCustomerFilter {
         if let Some(external_id) = external_id {
             sql.push(" AND external_id = ").bind(external_id.as_str());
         }
-        if let Some(from) = from {
-            sql.push(" AND created_at >= ").bind(*from);
-        }
-        if let Some(to) = to {
-            sql.push(" AND created_at < ").bind(*to);
-        }
+        sql.and_within("created_at", *from, *to);
         for (column, expected) in [("email_verified_at", email_verified), ("disabled_at", disabled)] {
             if let Some(expected) = expected {
                 sql.push(&format!(" AND {column} IS {}", if *expected { "NOT NULL" } else { "NULL" }));
             }
         }
-        let Some(CustomerSearchPrefixes { name, email, phone }) = &self.search else { return };
+        let Some(AccountSearchPrefixes { name, email, phone }) = &self.search else { return };
         sql.push(" AND (");
         sql.starts_with("email_normalized", email);
         sql.push(" OR ");
@@ -124,19 +119,19 @@ impl ResolvedCustomerFilter {
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid for this list.
-pub async fn list_customers(
+pub async fn list_accounts(
     db: &impl ConnectionTrait,
-    filter: &ResolvedCustomerFilter,
+    filter: &ResolvedAccountFilter,
     page_request: &PageRequest,
 ) -> Result<Page<account::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT *");
     filter.push_conditions(&mut sql);
-    CUSTOMER_ORDER.load_page(db, sql, page_request).await
+    ACCOUNT_ORDER.load_page(db, sql, page_request).await
 }
 
 /// Counts the accounts that match the filter. Statements: 1.
-pub async fn count_customers(db: &impl ConnectionTrait, filter: &ResolvedCustomerFilter) -> Result<i64> {
+pub async fn count_accounts(db: &impl ConnectionTrait, filter: &ResolvedAccountFilter) -> Result<i64> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
     sql.push("SELECT COUNT(*)");
     filter.push_conditions(&mut sql);
@@ -145,6 +140,6 @@ pub async fn count_customers(db: &impl ConnectionTrait, filter: &ResolvedCustome
 
 /// Encodes the cursor of an account in the list.
 #[must_use]
-pub fn encode_customer_cursor(row: &account::Model) -> String {
-    CUSTOMER_ORDER.cursor(vec![CursorValue::Time(row.created_at)], row.id)
+pub fn encode_account_cursor(row: &account::Model) -> String {
+    ACCOUNT_ORDER.cursor(vec![CursorValue::Time(row.created_at)], row.id)
 }

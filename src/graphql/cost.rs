@@ -55,7 +55,7 @@ impl Cost {
         let Totals { list_subtotal, discount, shipping, tax, tax_included, total } = *totals;
         let money = |minor_units| context.money(minor_units);
         Batched(Self {
-            subtotal: money(list_subtotal - discount),
+            subtotal: money(totals.subtotal()),
             list_subtotal: money(list_subtotal),
             discount: money(discount),
             shipping: money(shipping),

@@ -14,7 +14,7 @@ use super::{
     cart::Cart,
     context::{RequestContext, request_context},
     identity::account::Account,
-    loader::{AddressesOf, CustomerKey, PreferencesOf},
+    loader::{AccountKey, AddressesOf, PreferencesOf},
     notification::preference::{self, NotificationPreference},
     order::queries::OrderConnection,
 };
@@ -45,7 +45,7 @@ impl Customer {
         let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::CustomerRead) else {
             return Ok(None);
         };
-        Ok(context.load(CustomerKey { key: account_id, owner_scope }).await?.map(Self))
+        Ok(context.load(AccountKey { key: account_id, owner_scope }).await?.map(Self))
     }
 
     async fn find_address(

@@ -140,7 +140,7 @@ macro_rules! owner_scoped_loader {
 
 owner_scoped_loader!(
     /// Key of an account within the caller's access scope.
-    CustomerKey, account::Model, customer::loader::load_customers
+    AccountKey, account::Model, customer::loader::load_accounts
 );
 owner_scoped_loader!(
     /// Key of an address within the caller's access scope.

@@ -98,16 +98,10 @@ impl Order {
         is_visible.then_some(self.row.guest_access_token.as_str())
     }
 
-    async fn load_visible_history(&self, context: &RequestContext) -> Result<Vec<OrderHistoryRow>> {
-        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
-        let is_staff = context.caller.permissions().has(Permission::OrderRead);
-        Ok(rows.iter().filter(|row| is_staff || row.is_public).cloned().collect())
-    }
-
-    /// Returns the last change to a status.
+    /// Returns the last change to a status. Changes of the status are visible to the buyer.
     async fn find_status_change(&self, context: &RequestContext, status: Status) -> Result<Option<OrderHistoryRow>> {
-        let rows = self.load_visible_history(context).await?;
-        Ok(rows.into_iter().rev().find(|row| row.to_status == Some(status)))
+        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
+        Ok(rows.iter().rev().find(|row| row.is_public && row.to_status == Some(status)).cloned())
     }
 
     async fn sum_payments(
@@ -291,10 +285,12 @@ impl Order {
         #[graphql(desc = "Returns the last n items (0-100), instead of `first`.")] last: Option<i32>,
     ) -> Result<Vec<OrderHistoryEntry>> {
         let context = request_context(ctx);
-        let rows = self.load_visible_history(context).await?;
-        let rows = limit_list(&rows, first, last)?;
+        let rows = context.load(HistoryOf(self.row.id)).await?.unwrap_or_default();
+        let is_staff = context.caller.permissions().has(Permission::OrderRead);
+        let visible: Vec<&OrderHistoryRow> = rows.iter().filter(|row| is_staff || row.is_public).collect();
+        let rows = limit_list(&visible, first, last)?;
         context.charge_list_values(ctx, rows.len())?;
-        Ok(rows.iter().cloned().map(OrderHistoryEntry).collect())
+        Ok(rows.iter().map(|row| OrderHistoryEntry((*row).clone())).collect())
     }
 
     /// Notifications about the order, newest first. Staff only.

@@ -209,7 +209,6 @@ async fn consume_code(tx: &Tx, checked: &code_row::Model) -> Result<account_row:
 /// Verifies the email address of an account and removes the credentials of the person who has registered it.
 async fn take_over_account(tx: &Tx, account: account_row::Model) -> Result<account_row::Model> {
     let account_id = account.id;
-    account::mark_email_verified(tx, account_id).await?;
     one_time_token::delete_one_time_tokens(tx, OneTimeTokenPurpose::VerifyEmail, account_id).await?;
     session::revoke_sessions(tx, account_id, None).await?;
     let mut row = account.into_active_model();

@@ -120,12 +120,7 @@ impl AuditRowFilter {
         if let Some((kind, row_id)) = entity {
             sql.push(" AND a.entity_type = ").bind(*kind).push(" AND a.entity_id = ").bind(*row_id);
         }
-        if let Some(since) = since {
-            sql.push(" AND a.created_at >= ").bind(*since);
-        }
-        if let Some(until) = until {
-            sql.push(" AND a.created_at < ").bind(*until);
-        }
+        sql.and_within("a.created_at", *since, *until);
     }
 }
 

@@ -78,6 +78,16 @@ impl SqlBuilder {
         }
     }
 
+    /// Appends " AND `column` is within a range": the start is inclusive, the end exclusive, and each may be open.
+    pub fn and_within<T: Into<Value>>(&mut self, column: &str, start: Option<T>, end: Option<T>) -> &mut Self {
+        for (operator, bound) in [(" >= ", start), (" < ", end)] {
+            if let Some(bound) = bound {
+                self.push(" AND ").push(column).push(operator).bind(bound);
+            }
+        }
+        self
+    }
+
     /// Appends "`column` starts with `text`", byte by byte, as a range that can use an index.
     pub fn starts_with(&mut self, column: &str, text: &str) -> &mut Self {
         self.push("(").push(column).push(" >= ").bind(text);

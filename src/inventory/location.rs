@@ -162,9 +162,6 @@ fn apply_patch(row: &mut StockLocation, patch: LocationPatch, shop_country: Coun
     let LocationPatch { name, address } = patch;
     let mut validator = Validator::default();
     validator.at("input").apply_required_text(&mut row.name, name, "name", MAX_LOCATION_NAME_LENGTH);
-    if row.name.is_empty() && !validator.has_errors() {
-        validator.at("input").reject("name", "this must not be empty");
-    }
     validator.finish()?;
     match address {
         Patch::Unchanged => {}

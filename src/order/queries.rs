@@ -84,11 +84,7 @@ pub async fn find_order_by_number(
 ) -> Result<Option<OrderRow>> {
     let order = orders::Entity::find().filter(orders::Column::Number.eq(number)).one(db).await?;
     let is_visible = |order: &OrderRow| {
-        let is_owner = match owner_scope {
-            Some(OwnerScope::All) => true,
-            Some(OwnerScope::Account(account)) => order.account_id == Some(account),
-            None => false,
-        };
+        let is_owner = owner_scope.is_some_and(|owner_scope| owner_scope.covers_owner(order.account_id));
         is_owner || token.is_some_and(|token| order.has_token(token))
     };
     Ok(order.filter(is_visible))

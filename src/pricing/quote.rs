@@ -94,7 +94,7 @@ pub fn calculate_quote(items: &[QuoteItem], shipping_charge: Option<&ShippingCha
     let mut totals = Totals::default();
     let lines = items.iter().map(|item| calculate_line(item, &mut totals)).collect::<Result<Vec<_>>>()?;
     let grams = calculate_weight(items)?;
-    let goods_total = totals.list_subtotal - totals.discount;
+    let goods_total = totals.subtotal();
     let mut shipping_tax = 0;
     if let Some(shipping_charge) = shipping_charge {
         totals.shipping = shipping_charge.calculate_amount(grams, goods_total)?;
@@ -168,6 +168,12 @@ impl TaxAmount {
 }
 
 impl Totals {
+    /// Returns the price of the goods: the total of all lines at current prices.
+    #[must_use]
+    pub const fn subtotal(&self) -> i64 {
+        self.list_subtotal - self.discount
+    }
+
     /// Returns the tax that is added to the prices.
     #[must_use]
     pub fn tax_excluded_total(&self) -> i64 {

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::Customer;
 use crate::{
     base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
-    customer::queries::{self, CustomerListFilter, ResolvedCustomerFilter},
+    customer::queries::{self, AccountListFilter, ResolvedAccountFilter},
     graphql::{
         context::request_context,
         guard::{RequireLogin, RequirePermission},
+        identity::account::AccountConditions,
         pagination::{compute_connection_cost, connection, edge, paged_list},
-        scalars::DateTimeRangeInput,
     },
     identity::{Permission, Role, entity::account},
     privacy,
@@ -21,34 +21,10 @@ use crate::{
 /// Filter for customers. Conditions are combined with AND; omitted fields do not filter.
 #[derive(Debug, Default, InputObject)]
 pub struct CustomerFilter {
-    /// Prefix of the first name, last name, email address or phone number. Case and accents are ignored; a phone number
-    /// may be in the national format of the shop's country. At most 200 characters.
-    search: Option<String>,
+    #[graphql(flatten)]
+    conditions: AccountConditions,
     /// Exact ID of the customer in another system.
     external_id: Option<String>,
-    /// Creation time range.
-    created_at: Option<DateTimeRangeInput>,
-    /// Whether the email address is verified.
-    verified: Option<bool>,
-    /// Whether the account is blocked from logging in.
-    disabled: Option<bool>,
-}
-
-impl CustomerFilter {
-    /// Converts the input to the domain's filter.
-    #[must_use]
-    pub fn into_customer_filter(self) -> CustomerListFilter {
-        let Self { search, external_id, created_at, verified, disabled } = self;
-        let created_range = created_at.map(DateTimeRangeInput::into_range).unwrap_or_default();
-        CustomerListFilter {
-            search,
-            role: Some(Role::Customer),
-            external_id,
-            created: created_range,
-            email_verified: verified,
-            disabled,
-        }
-    }
 }
 
 edge!(
@@ -58,7 +34,7 @@ edge!(
 
 connection!(
     /// Page of customers with list-level fields.
-    CustomerConnection(ResolvedCustomerFilter) {
+    CustomerConnection(ResolvedAccountFilter) {
         nodes: Vec<Customer> = "Customers of the page.",
         edges: Vec<CustomerEdge> = "Customers of the page with their cursors.",
         page_info = "Pagination information.",
@@ -67,11 +43,11 @@ connection!(
 );
 
 paged_list!(
-    ResolvedCustomerFilter,
+    ResolvedAccountFilter,
     account::Model,
-    |filter, db, request| queries::list_customers(db, filter, request),
-    |_, row| queries::encode_customer_cursor(row),
-    |filter, db| queries::count_customers(db, filter)
+    |filter, db, request| queries::list_accounts(db, filter, request),
+    |_, row| queries::encode_account_cursor(row),
+    |filter, db| queries::count_accounts(db, filter)
 );
 
 /// Customer queries.
@@ -114,7 +90,8 @@ impl CustomerQuery {
     ) -> Result<Option<CustomerConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
         let country = request_context(ctx).app_state.config.shop.country;
-        let resolved_filter = filter.unwrap_or_default().into_customer_filter().resolve(country)?;
-        Ok(Some(CustomerConnection::new(resolved_filter, page_request)))
+        let CustomerFilter { conditions, external_id } = filter.unwrap_or_default();
+        let filter = AccountListFilter { role: Some(Role::Customer), external_id, ..conditions.into_list_filter() };
+        Ok(Some(CustomerConnection::new(filter.resolve(country)?, page_request)))
     }
 }

@@ -12,14 +12,14 @@ use crate::{
     base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
     customer::{
         OwnerScope,
-        queries::{self, CustomerListFilter, ResolvedCustomerFilter},
+        queries::{self, AccountListFilter, ResolvedAccountFilter},
     },
     graphql::{
         context::{RequestContext, request_context},
         customer::Customer,
         guard::RequirePermission,
         input::build_account_target,
-        loader::CustomerKey,
+        loader::AccountKey,
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
         scalars::DateTimeRangeInput,
@@ -43,12 +43,12 @@ impl Account {
         let Some(owner_scope) = OwnerScope::for_caller(context.caller, Permission::CustomerRead) else {
             return Ok(None);
         };
-        Ok(context.load(CustomerKey { key: account_id, owner_scope }).await?.map(Self))
+        Ok(context.load(AccountKey { key: account_id, owner_scope }).await?.map(Self))
     }
 
     /// Returns the account that the caller has just logged in with or is logged in with.
     pub async fn find_own(context: &RequestContext, account_id: i64) -> Result<Option<Self>> {
-        let key = CustomerKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
+        let key = AccountKey { key: account_id, owner_scope: OwnerScope::Account(account_id) };
         Ok(context.load(key).await?.map(Self))
     }
 }
@@ -158,20 +158,42 @@ payload!(
     }
 );
 
-/// Filter for accounts. Conditions are combined with AND; omitted fields do not filter.
+/// Conditions of the filters for accounts and customers.
 #[derive(Debug, Default, InputObject)]
-pub struct AccountFilter {
+pub struct AccountConditions {
     /// Prefix of the first name, last name, email address or phone number. Case and accents are ignored; a phone number
     /// may be in the national format of the shop's country. At most 200 characters.
     search: Option<String>,
-    /// Role of the account.
-    role: Option<AccountRole>,
     /// Creation time range.
     created_at: Option<DateTimeRangeInput>,
     /// Whether the email address is verified.
     verified: Option<bool>,
     /// Whether the account is blocked from logging in.
     disabled: Option<bool>,
+}
+
+impl AccountConditions {
+    /// Converts the conditions to the domain's filter.
+    #[must_use]
+    pub fn into_list_filter(self) -> AccountListFilter {
+        let Self { search, created_at, verified, disabled } = self;
+        AccountListFilter {
+            search,
+            created: created_at.map(DateTimeRangeInput::into_range).unwrap_or_default(),
+            email_verified: verified,
+            disabled,
+            ..AccountListFilter::default()
+        }
+    }
+}
+
+/// Filter for accounts. Conditions are combined with AND; omitted fields do not filter.
+#[derive(Debug, Default, InputObject)]
+pub struct AccountFilter {
+    #[graphql(flatten)]
+    conditions: AccountConditions,
+    /// Role of the account.
+    role: Option<AccountRole>,
 }
 
 edge!(
@@ -181,7 +203,7 @@ edge!(
 
 /// List of accounts.
 #[derive(Debug)]
-pub struct AccountList(ResolvedCustomerFilter);
+pub struct AccountList(ResolvedAccountFilter);
 
 connection!(
     /// Page of accounts with list-level fields.
@@ -196,9 +218,9 @@ connection!(
 paged_list!(
     AccountList,
     entity::account::Model,
-    |list, db, request| queries::list_customers(db, &list.0, request),
-    |_, row| queries::encode_customer_cursor(row),
-    |list, db| queries::count_customers(db, &list.0)
+    |list, db, request| queries::list_accounts(db, &list.0, request),
+    |_, row| queries::encode_account_cursor(row),
+    |list, db| queries::count_accounts(db, &list.0)
 );
 
 /// Account queries.
@@ -240,15 +262,8 @@ impl AccountQuery {
     ) -> Result<Option<AccountConnection>> {
         let page_request = PageRequest::new(first, after, last, before)?;
         let country = request_context(ctx).app_state.config.shop.country;
-        let AccountFilter { search, role, created_at, verified, disabled } = filter.unwrap_or_default();
-        let filter = CustomerListFilter {
-            search,
-            role: role.map(Into::into),
-            external_id: None,
-            created: created_at.map(DateTimeRangeInput::into_range).unwrap_or_default(),
-            email_verified: verified,
-            disabled,
-        };
+        let AccountFilter { conditions, role } = filter.unwrap_or_default();
+        let filter = AccountListFilter { role: role.map(Into::into), ..conditions.into_list_filter() };
         Ok(Some(AccountConnection::new(AccountList(filter.resolve(country)?), page_request)))
     }
 }

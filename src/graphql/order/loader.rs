@@ -69,11 +69,7 @@ impl Loader<OrderNumberKey> for Loaders {
         let rows = queries::find_orders_by_numbers(&self.db, keys.iter().map(|key| &*key.number)).await?;
         let with_key = |key: &OrderNumberKey| {
             let row = rows.get(&*key.number)?;
-            let is_visible = match key.owner_scope {
-                OwnerScope::All => true,
-                OwnerScope::Account(account_id) => row.account_id == Some(account_id),
-            };
-            is_visible.then(|| (key.clone(), row.clone()))
+            key.owner_scope.covers_owner(row.account_id).then(|| (key.clone(), row.clone()))
         };
         Ok(keys.iter().filter_map(with_key).collect())
     }

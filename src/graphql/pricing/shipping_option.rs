@@ -34,7 +34,6 @@ impl ShippingOption {
     /// Returns the options for priced goods, in the shop's order.
     #[must_use]
     pub fn list_available(pricing_context: &PricingContext, priced: &PricedOrder) -> Vec<Self> {
-        let goods_total = priced.totals.list_subtotal - priced.totals.discount;
         let country_rate = pricing_context.rates.country_rate();
         let to_option = |(method, price): (&shipping_method::Model, i64)| Self {
             method: method.clone(),
@@ -43,7 +42,7 @@ impl ShippingOption {
                 .filter(|_| method.taxable)
                 .map(|rate| (rate.name.clone(), rate.effective_rate()).into()),
         };
-        pricing_context.available_methods(priced.weight_grams, goods_total).map(to_option).collect()
+        pricing_context.available_methods(priced.weight_grams, priced.totals.subtotal()).map(to_option).collect()
     }
 }
 

@@ -94,18 +94,8 @@ impl ResolvedOrderFilter {
         if let Some(account) = account {
             sql.push(" AND o.account_id = ").bind(*account);
         }
-        if let Some(from) = placed_from {
-            sql.push(" AND o.placed_at >= ").bind(*from);
-        }
-        if let Some(to) = placed_to {
-            sql.push(" AND o.placed_at < ").bind(*to);
-        }
-        if let Some(from) = updated_from {
-            sql.push(" AND o.updated_at >= ").bind(*from);
-        }
-        if let Some(to) = updated_to {
-            sql.push(" AND o.updated_at < ").bind(*to);
-        }
+        sql.and_within("o.placed_at", *placed_from, *placed_to);
+        sql.and_within("o.updated_at", *updated_from, *updated_to);
         if let Some(min_total) = min_total {
             sql.push(" AND o.total >= ").bind(*min_total);
         }

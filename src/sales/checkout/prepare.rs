@@ -81,7 +81,7 @@ pub(super) async fn prepare_order(
         discount: totals.discount,
         shipping: totals.shipping,
         tax: totals.tax,
-        tax_excluded_total: totals.tax - totals.tax_included,
+        tax_excluded_total: totals.tax_excluded_total(),
         total: totals.total,
         shipping_method_id,
         shipping_method_name,

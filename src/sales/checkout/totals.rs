@@ -105,9 +105,8 @@ fn select_only_shipping_method(
     if pricing_context.methods.is_empty() {
         return Ok(priced);
     }
-    let goods_total = priced.totals.list_subtotal - priced.totals.discount;
     let methods: Vec<(i64, String)> = pricing_context
-        .available_methods(priced.weight_grams, goods_total)
+        .available_methods(priced.weight_grams, priced.totals.subtotal())
         .map(|(method, _)| (method.id, method.name.clone()))
         .collect();
     match methods.as_slice() {
