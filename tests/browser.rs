@@ -1,6 +1,10 @@
 //! Tests that need Node.js: the official audit of GraphQL over HTTP, and the GraphiQL page in a browser.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use crate::{
     integration_tests,
@@ -45,12 +49,18 @@ pub fn has_node_module(name: &str) -> bool {
     true
 }
 
+/// Maximum duration of a script, which starts browsers and compilers.
+const MAX_SCRIPT_DURATION: Duration = Duration::from_mins(4);
+
 /// Runs a script of `tests` against the server and returns its output. The script exits non-zero on failure, and on its own
-/// timeout.
+/// timeout. If it does not end, it is killed.
 pub async fn run_node_script(path: &str, arguments: Vec<String>) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path);
-    let run = tokio::task::spawn_blocking(move || Command::new("node").arg(script).args(arguments).output());
-    let process_output = run.await.expect("a run").expect("node");
+    // A process that the script started may outlive it and hold its pipes open: then this ends, too.
+    let mut command = tokio::process::Command::new("node");
+    let run = command.arg(&script).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let process_output = tokio::time::timeout(MAX_SCRIPT_DURATION, run).await;
+    let process_output = process_output.unwrap_or_else(|_| panic!("{} does not end", script.display())).expect("node");
     let output =
         String::from_utf8_lossy(&process_output.stdout).into_owned() + &String::from_utf8_lossy(&process_output.stderr);
     assert!(process_output.status.success(), "{output}");

@@ -215,6 +215,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
 }
 
 fn main() -> ExitCode {
+    support::watch_running_tests();
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::create_trials());
@@ -246,6 +247,7 @@ fn create_trial(file: &str, test_case: TestCase, backend: Backend) -> Trial {
         if !is_available {
             return Err("a requirement of this test is missing".into());
         }
+        let _running = support::RunningTest::register(format!("{}::{file}::{name}", backend.name()));
         support::runtime().block_on(run_case(backend));
         Ok(())
     };

@@ -169,6 +169,7 @@ function run(program, programArguments) {
     cwd: folder,
     encoding: 'utf8',
     timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
   });
   if (status !== 0) {
     console.error(`${program} ${programArguments.join(' ')}: ${error ?? signal ?? status}\n${stdout}${stderr}`);

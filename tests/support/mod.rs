@@ -14,6 +14,7 @@ mod invariants;
 mod checkout_fixtures;
 mod job_worker;
 mod login;
+mod watchdog;
 pub mod catalog_model;
 
 use std::{
@@ -55,6 +56,7 @@ pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
 pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};
 pub use order_fixtures::{ORDER_FIELDS, shipping_address};
 pub use reference_ledger::{LedgerPaymentState, LedgerRefundLine, LedgerVariant, ReferenceLedger};
+pub use watchdog::{RunningTest, watch_running_tests};
 
 /// A test case: name, availability check, and function by database backend.
 #[derive(Clone, Copy)]
