@@ -90,8 +90,8 @@ macro_rules! entities {
 fn all_entity_columns(backend: Backend) -> BTreeSet<Column> {
     entities!(
         backend,
-        infra: shop, audit_log, idempotency_key, idempotent_request, throttle, outbox_event, outbox_sequence,
-            event_subscription, job, schedule;
+        infra: shop, audit_log, idempotency_key, idempotent_request, throttle, outbox_event, outbox_position,
+            outbox_sequence, event_subscription, job, schedule;
         identity: account, account_identity, session, refresh_token, one_time_token, email_change, login_code,
             oidc_login_state, signing_key, api_key;
         customer: address;

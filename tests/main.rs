@@ -89,6 +89,7 @@ mod clients;
 mod external_tokens;
 mod oidc_login;
 mod outbox_relay;
+mod event_feed;
 mod jobs;
 mod job_worker;
 mod schedules;
@@ -195,6 +196,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("external_tokens", external_tokens::test_cases()),
         ("oidc_login", oidc_login::test_cases()),
         ("outbox_relay", outbox_relay::test_cases()),
+        ("event_feed", event_feed::test_cases()),
         ("jobs", jobs::test_cases()),
         ("job_worker", job_worker::test_cases()),
         ("schedules", schedules::test_cases()),
@@ -243,14 +245,16 @@ fn main() -> ExitCode {
 fn create_trial(file: &str, test_case: TestCase, backend: Backend) -> Trial {
     let TestCase { name, is_available: has_requirements, run: run_case } = test_case;
     let is_available = backend.is_available() && has_requirements();
+    let full_name = format!("{}::{file}::{name}", backend.name());
+    let running_name = full_name.clone();
     let run = move || {
         if !is_available {
             return Err("a requirement of this test is missing".into());
         }
-        let _running = support::RunningTest::register(format!("{}::{file}::{name}", backend.name()));
+        let _running = support::RunningTest::register(running_name);
         support::runtime().block_on(run_case(backend));
         Ok(())
     };
     let everything = std::env::var_os("SAVANNAH_TEST_EVERYTHING").is_some_and(|value| value == "1");
-    Trial::test(format!("{}::{file}::{name}", backend.name()), run).with_ignored_flag(!is_available && !everything)
+    Trial::test(full_name, run).with_ignored_flag(!is_available && !everything)
 }

@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 55] = [
+const TABLE_OWNERS: [(&str, &str); 56] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -82,6 +82,7 @@ const TABLE_OWNERS: [(&str, &str); 55] = [
     ("idempotent_request", "infra"),
     ("job", "infra"),
     ("outbox_event", "infra"),
+    ("outbox_position", "infra"),
     ("outbox_sequence", "infra"),
     ("schedule", "infra"),
     ("throttle", "infra"),

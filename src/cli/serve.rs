@@ -66,8 +66,12 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     let shutdown = tasks.shutdown.clone();
     // Picks up changes by other processes, also without a worker in this process.
     tasks.tracker.spawn({
-        let shutdown = shutdown.clone();
+        let (app_state, shutdown) = (Arc::clone(&app_state), shutdown.clone());
         async move { run_every_second(shutdown, || app_state.refresh()).await }
+    });
+    tasks.tracker.spawn({
+        let shutdown = shutdown.clone();
+        async move { app_state.event_feed.run(&app_state.db, &app_state.config, &shutdown).await }
     });
     if args.no_worker {
         jobs::register_job_handlers(&db, &build_job_registry(&app.state.payment_providers))

@@ -32,7 +32,7 @@ use crate::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
-    infra::{Actor, Config, Db, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
+    infra::{Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
     payment::PaymentProviders,
     sales::SalesContext,
 };
@@ -54,6 +54,8 @@ pub struct AppState {
     pub password_hasher: PasswordHashPool,
     /// Rate limits of public actions.
     pub throttle: Throttle,
+    /// Events of all instances.
+    pub event_feed: Arc<EventFeed>,
     /// Payment providers.
     pub payment_providers: PaymentProviders,
     /// Configuration.
@@ -74,6 +76,7 @@ impl AppState {
             if config.graphql.max_expensive_reads == 0 { core_count } else { config.graphql.max_expensive_reads };
         let expensive_reads = Arc::new(Semaphore::new(permit_count));
         let password_hasher = PasswordHashPool::new(config.identity.max_queued_passwords);
+        let event_feed = Arc::new(EventFeed::load(&db).await?);
         let (authenticator, throttle, payment_providers) =
             (Authenticator::default(), Throttle::default(), PaymentProviders::default());
         Ok(Self {
@@ -84,6 +87,7 @@ impl AppState {
             authenticator,
             password_hasher,
             throttle,
+            event_feed,
             payment_providers,
             config,
             expensive_reads,

@@ -152,7 +152,7 @@ pub mod throttle {
 pub mod outbox_event {
     use sea_orm::entity::prelude::*;
 
-    /// Row of an event. A trigger assigns `sequence`.
+    /// Row of an event. A trigger assigns `sequence`, the relay `position`.
     #[derive(Debug, Clone, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "outbox_event")]
     #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
@@ -164,6 +164,7 @@ pub mod outbox_event {
         pub sequence: i64,
         pub payload: Json,
         pub dispatched_at: Option<DateTimeUtc>,
+        pub position: Option<i64>,
         pub created_at: DateTimeUtc,
     }
 
@@ -186,6 +187,28 @@ pub mod outbox_sequence {
         #[sea_orm(primary_key, auto_increment = false)]
         pub aggregate: String,
         pub last_sequence: i64,
+    }
+
+    /// No relations.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `outbox_position`.
+pub mod outbox_position {
+    use sea_orm::entity::prelude::*;
+
+    /// The one row of the positions of events.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox_position")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i16,
+        pub last_position: i64,
+        pub deleted_position: i64,
     }
 
     /// No relations.

@@ -1,13 +1,16 @@
-//! The job notifier: wakes workers after a commit, in this process and on PostgreSQL in all others.
+//! The job notifier: wakes workers and the event feed after a commit, in this process and on PostgreSQL in all others.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
+
+use super::{config::DatabaseConfig, pg_listener::listen_for_jobs};
 
 /// The channel of LISTEN and NOTIFY.
 pub(super) const NOTIFY_CHANNEL: &str = "savannah_work";
@@ -22,6 +25,8 @@ pub struct JobNotifier {
     is_notifying: AtomicBool,
     /// Whether a notification is waiting to be sent.
     has_pending_notification: AtomicBool,
+    /// The task that listens to other processes, while something in this process needs it.
+    listener_task: Mutex<Weak<AbortOnDropHandle<()>>>,
 }
 
 impl Default for JobNotifier {
@@ -31,6 +36,7 @@ impl Default for JobNotifier {
             wake_signal: watch::Sender::new(0),
             is_notifying: AtomicBool::new(false),
             has_pending_notification: AtomicBool::new(false),
+            listener_task: Mutex::default(),
         }
     }
 }
@@ -40,6 +46,23 @@ impl JobNotifier {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.wake_signal.subscribe()
+    }
+
+    /// Listens to the notifications of other processes until all returned handles are dropped; `None` on SQLite. All of
+    /// a process share one connection.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>, config: &DatabaseConfig) -> Option<Arc<AbortOnDropHandle<()>>> {
+        if config.is_sqlite() {
+            return None;
+        }
+        let mut listener_task = self.listener_task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running_task) = listener_task.upgrade() {
+            return Some(running_task);
+        }
+        let task = tokio::spawn(listen_for_jobs(config.url.clone(), Arc::clone(self)));
+        let handle = Arc::new(AbortOnDropHandle::new(task));
+        *listener_task = Arc::downgrade(&handle);
+        Some(handle)
     }
 
     /// Wakes the subscribers in this process.

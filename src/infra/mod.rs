@@ -1,4 +1,4 @@
-//! Infrastructure: settings, database, audit log, outbox, idempotency, jobs, HTTP client, email, SMS, logging.
+//! Infrastructure: settings, database, audit log, outbox, event feed, idempotency, jobs, HTTP client, email, SMS, logging.
 
 pub mod config;
 pub mod background;
@@ -7,6 +7,7 @@ pub mod sql_builder;
 pub mod keyset;
 pub mod query_stats;
 pub mod request_origin;
+mod pg_listener;
 pub mod job_notifier;
 pub mod private_files;
 pub mod database;
@@ -23,12 +24,14 @@ pub mod email;
 pub mod sms;
 pub mod job_context;
 pub mod jobs;
+pub mod event_feed;
 
 pub use audit_log::AuditRecord;
 pub use config::Config;
 pub use database::{Batch, Db, Tx, eq_any, literal};
 pub use delivery_error::DeliveryError;
 pub use email::EmailSender;
+pub use event_feed::{EventFeed, FeedEvent, FeedMessage, FeedPage};
 pub use http_client::HttpClient;
 pub use idempotency::{IdempotencyClaim, IdempotencyKey, ResourceKey};
 pub use idempotent_request::{ClaimedRequest, IdempotentRequest, RequestClaim};

@@ -115,7 +115,7 @@ pub struct TestApp {
     /// Directory of written emails and SMS, with default settings.
     pub message_directory: tempfile::TempDir,
     /// The server runs until this is dropped.
-    _shutdown_on_drop: tokio_util::sync::DropGuard,
+    shutdown_on_drop: tokio_util::sync::DropGuard,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
     database: database::TestDatabase,
@@ -232,7 +232,7 @@ impl TestApp {
             clock,
             job_registry: registry,
             message_directory: outbox,
-            _shutdown_on_drop: shutdown.drop_guard(),
+            shutdown_on_drop: shutdown.drop_guard(),
             http: reqwest::Client::new(),
             server,
             database,
@@ -282,6 +282,13 @@ impl TestApp {
     pub async fn run_clock_tick(&self) {
         self.http_app.state.refresh().await.expect("refreshed state");
         catalog::refresh_prices(&self.db).await.expect("refreshed prices");
+    }
+
+    /// Starts the event feed, as in `savannah serve`; by default tests have none, so that events wait for the jobs.
+    pub fn start_event_feed(&self) {
+        let state = Arc::clone(&self.http_app.state);
+        let shutdown = self.shutdown_on_drop.token().clone();
+        tokio::spawn(async move { state.event_feed.run(&state.db, &state.config, &shutdown).await });
     }
 
     /// Sends a GraphQL query over HTTP.

@@ -2,6 +2,7 @@ DROP TABLE schedule;
 DROP TABLE job;
 DROP TABLE event_subscription;
 DROP TABLE outbox_sequence;
+DROP TABLE outbox_position;
 DROP TABLE outbox_event;
 DROP TABLE throttle;
 DROP TABLE idempotent_request;

@@ -71,7 +71,8 @@ CREATE TABLE throttle (
 CREATE INDEX throttle_window_ends_at_idx ON throttle (window_ends_at);
 
 -- Events, stored in the transaction of the change they describe. A trigger assigns `sequence`, which numbers the events
--- of an aggregate without gaps.
+-- of an aggregate without gaps. The relay assigns `position`, which numbers all events in the order in which they became
+-- visible: the order of the event feed.
 CREATE TABLE outbox_event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event_type TEXT NOT NULL,
@@ -80,11 +81,22 @@ CREATE TABLE outbox_event (
     sequence BIGINT CHECK (sequence > 0),
     payload JSON NOT NULL,
     dispatched_at TIMESTAMP,
-    created_at TIMESTAMP NOT NULL
+    position BIGINT CHECK (position > 0),
+    created_at TIMESTAMP NOT NULL,
+    CHECK (dispatched_at IS NULL OR position IS NOT NULL)
 );
+CREATE UNIQUE INDEX outbox_event_position_key ON outbox_event (position) WHERE position IS NOT NULL;
 CREATE UNIQUE INDEX outbox_event_aggregate_sequence_key ON outbox_event (aggregate, sequence);
 CREATE INDEX outbox_event_pending_idx ON outbox_event (id) WHERE dispatched_at IS NULL;
 CREATE INDEX outbox_event_dispatched_at_idx ON outbox_event (dispatched_at) WHERE dispatched_at IS NOT NULL;
+
+-- The last position that the relay assigned, and the highest position of a deleted event. One row.
+CREATE TABLE outbox_position (
+    id SMALLINT PRIMARY KEY CHECK (id = 1),
+    last_position BIGINT NOT NULL CHECK (last_position >= deleted_position),
+    deleted_position BIGINT NOT NULL CHECK (deleted_position >= 0)
+);
+INSERT INTO outbox_position (id, last_position, deleted_position) VALUES (1, 0, 0);
 
 -- The last sequence number of each aggregate.
 CREATE TABLE outbox_sequence (

@@ -37,15 +37,26 @@ pub(super) async fn register_subscriptions(tx: &Tx, registry: &JobRegistry) -> R
 
 /// Relays all pending events; returns how many. Statements: 1 if none is pending.
 ///
-/// Only one worker relays at a time: the work is a copy of ids inside the database, and one relay keeps the events of
-/// an aggregate in order, because their ids follow their sequence numbers.
-pub(super) async fn relay_events(db: &Db) -> Result<u64> {
+/// Only one instance relays at a time: the work is a copy of ids inside the database, and one relay keeps the events of
+/// an aggregate in order, because their ids follow their sequence numbers, and assigns positions in the order in which
+/// events become visible. After the commit it wakes the workers, for the deliveries, and the event feeds.
+///
+/// The commit waits for the disk: a position that a client has seen must not be assigned again after a crash.
+pub(in crate::infra) async fn relay_events(db: &Db) -> Result<u64> {
     let mut relayed_count = 0;
     loop {
         if !queries::has_pending_events(db).await? {
             return Ok(relayed_count);
         }
-        let batch_count = db.write(async |tx| queries::relay_batch(tx).await).await?;
+        let batch_count = db
+            .write(async |tx| {
+                let relayed_count = queries::relay_batch(tx).await?;
+                if relayed_count > 0 {
+                    tx.notify_workers_on_commit();
+                }
+                Ok(relayed_count)
+            })
+            .await?;
         if batch_count == 0 {
             return Ok(relayed_count);
         }

@@ -161,38 +161,37 @@ const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ord
     created_at, updated_at) \
     SELECT s.consumer, s.consumer || '/' || t.event_type, t.id, s.consumer || ' ' || t.aggregate, 'pending', ";
 
-/// Relays the next pending events; returns how many. Statements: at most 2.
+/// Relays the next pending events and assigns their positions; returns how many. Statements: 2 on PostgreSQL, 3 on SQLite.
 ///
 /// As text, because the deliveries of many events are inserted from a join, on PostgreSQL with the update of the events.
 pub(super) async fn relay_batch(tx: &Tx) -> Result<u64> {
     let mut sql = tx.sql();
     let pending_events_sql = format!(
-        "SELECT o.id, o.event_type, o.aggregate FROM outbox_event AS o WHERE o.dispatched_at IS NULL ORDER BY o.id LIMIT {RELAY_BATCH_SIZE}"
+        "SELECT o.id, o.event_type, o.aggregate, row_number() OVER (ORDER BY o.id) AS number \
+         FROM outbox_event AS o WHERE o.dispatched_at IS NULL ORDER BY o.id LIMIT {RELAY_BATCH_SIZE}"
     );
     let now = tx.now();
     if sql.is_postgres() {
-        // A relay lost in a crash is repeated, so the commit need not wait for the disk.
-        sql.push("SELECT set_config('synchronous_commit', 'off', true), pg_try_advisory_xact_lock(")
-            .bind(RELAY_LOCK_KEY);
-        sql.push(") AS alone");
+        sql.push("SELECT pg_try_advisory_xact_lock(").bind(RELAY_LOCK_KEY).push(") AS alone");
         let row = tx.query_one_raw(sql.into_statement()).await?;
         if !row.map_or(Ok(false), |row| row.try_get("", "alone"))? {
             return Ok(0);
         }
         let mut sql = tx.sql();
-        sql.push("WITH taken AS MATERIALIZED (")
-            .push(&pending_events_sql)
-            .push("), inserted AS (")
-            .push(INSERT_DELIVERIES_SQL);
+        sql.push("WITH taken AS MATERIALIZED (").push(&pending_events_sql).push("), counter AS (");
+        sql.push("UPDATE outbox_position SET last_position = last_position + (SELECT count(*) FROM taken) ");
+        sql.push("RETURNING last_position - (SELECT count(*) FROM taken) AS base), inserted AS (");
+        sql.push(INSERT_DELIVERIES_SQL);
         sql.bind(now).push(", 0, ").bind(now).push(", ").bind(now);
         sql.push(
             " FROM taken AS t JOIN event_subscription AS s ON s.event_type = t.event_type ORDER BY t.id, s.consumer ",
         );
         sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING) UPDATE outbox_event SET dispatched_at = ");
-        sql.bind(now).push(" FROM taken WHERE outbox_event.id = taken.id");
+        sql.bind(now).push(", position = COALESCE(position, counter.base + taken.number) FROM taken, counter ");
+        sql.push("WHERE outbox_event.id = taken.id");
         return Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected());
     }
-    // SQLite has one writer: both statements see the same events.
+    // SQLite has one writer: all statements see the same events.
     sql.push(INSERT_DELIVERIES_SQL)
         .bind(now)
         .push(", 0, ")
@@ -207,12 +206,28 @@ pub(super) async fn relay_batch(tx: &Tx) -> Result<u64> {
     sql.push("ON CONFLICT (event_id, kind) WHERE event_id IS NOT NULL DO NOTHING");
     tx.execute_raw(sql.into_statement()).await?;
     let mut sql = tx.sql();
-    sql.push("UPDATE outbox_event SET dispatched_at = ")
-        .bind(now)
-        .push(" WHERE id IN (SELECT t.id FROM (")
-        .push(&pending_events_sql);
-    sql.push(") AS t)");
-    Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+    sql.push("UPDATE outbox_event SET dispatched_at = ").bind(now);
+    sql.push(", position = COALESCE(position, (SELECT last_position FROM outbox_position) + t.number) FROM (");
+    sql.push(&pending_events_sql).push(") AS t WHERE outbox_event.id = t.id");
+    let relayed_count = tx.execute_raw(sql.into_statement()).await?.rows_affected();
+    let mut sql = tx.sql();
+    sql.push("UPDATE outbox_position SET last_position = last_position + ");
+    sql.bind(i64::try_from(relayed_count).unwrap_or(i64::MAX));
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(relayed_count)
+}
+
+/// Records that events dispatched before a time are being deleted: who has seen only earlier ones cannot catch up.
+/// Statements: 1.
+///
+/// As text, because the new value is compared with the stored one.
+pub(super) async fn record_deleted_position(tx: &Tx, cutoff: DateTime<Utc>) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.push("UPDATE outbox_position SET deleted_position = e.position FROM (SELECT max(position) AS position ");
+    sql.push("FROM outbox_event WHERE dispatched_at < ").bind(cutoff);
+    sql.push(") AS e WHERE e.position > outbox_position.deleted_position");
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
 }
 
 /// Selects the jobs that were done or discarded before a time.

@@ -22,6 +22,7 @@ pub async fn delete_expired_jobs(context: &JobContext) -> Result<()> {
     let db = &context.db;
     let cutoff = db.now() - context.config.jobs.retention;
     db.delete_in_batches(job::Column::Id, queries::find_jobs_finished_before(cutoff)).await?;
+    db.write(async |tx| queries::record_deleted_position(tx, cutoff).await).await?;
     db.delete_in_batches(outbox_event::Column::Id, queries::find_events_dispatched_before(cutoff)).await?;
     delete_unused_sequences(db).await?;
     let cutoff = db.now() - context.config.jobs.audit_log_retention;

@@ -12,7 +12,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     claim, outbox_relay,
-    pg_listener::listen_for_jobs,
     queries::{self, DueWork},
     schedule,
     worker::Worker,
@@ -52,10 +51,7 @@ impl Worker {
             tasks: JoinSet::new(),
             free_slots: self.delivery_queues.keys().map(free_slots_of).collect(),
         };
-        let _listener_task = self.context.db.sql().is_postgres().then(|| {
-            let wake_signal = Arc::clone(self.context.db.job_notifier());
-            AbortOnDropHandle::new(tokio::spawn(listen_for_jobs(config.database.url.clone(), wake_signal)))
-        });
+        let _listener_task = self.context.db.job_notifier().listen(&config.database);
         let _lease_task = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).maintain_leases()));
         let mut wake_signal = self.context.db.job_notifier().subscribe();
         let mut is_healthy = true;

@@ -1,13 +1,13 @@
-//! Notifications about jobs of other processes: LISTEN on a dedicated connection.
+//! Notifications about commits of other processes: LISTEN on a dedicated connection.
 
 use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 
-use crate::infra::job_notifier::{JobNotifier, NOTIFY_CHANNEL};
+use super::job_notifier::{JobNotifier, NOTIFY_CHANNEL};
 
-/// The delay before a lost connection is reopened. Until then jobs are found by polling.
+/// The delay before a lost connection is reopened. Until then jobs and events are found by polling.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Wakes the subscribers of the notifier on each notification, until it is dropped.
