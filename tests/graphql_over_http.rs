@@ -49,7 +49,11 @@ async fn accept_header_selects_the_media_type(backend: Backend) {
     let cases = [
         (JSON, "application/json; charset=utf-8"),
         (GRAPHQL, "application/graphql-response+json; charset=utf-8"),
-        ("*/*", "application/graphql-response+json; charset=utf-8"),
+        ("*/*", "application/json; charset=utf-8"),
+        (
+            "application/graphql-response+json, application/json;q=0.9",
+            "application/graphql-response+json; charset=utf-8",
+        ),
         ("application/*;q=0.5, application/json", "application/json; charset=utf-8"),
         ("text/html, application/json;q=0.1", "application/json; charset=utf-8"),
     ];

@@ -86,6 +86,7 @@ mod cli_serve;
 mod cli_exit;
 mod browser;
 mod clients;
+mod federation;
 mod external_tokens;
 mod oidc_login;
 mod outbox_relay;
@@ -193,6 +194,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cli_exit", cli_exit::test_cases()),
         ("browser", browser::test_cases()),
         ("clients", clients::test_cases()),
+        ("federation", federation::test_cases()),
         ("external_tokens", external_tokens::test_cases()),
         ("oidc_login", oidc_login::test_cases()),
         ("outbox_relay", outbox_relay::test_cases()),

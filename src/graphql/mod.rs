@@ -16,6 +16,7 @@ pub mod row_loader;
 pub mod load_batching;
 pub mod batched;
 pub mod node;
+pub mod federation;
 pub mod shop;
 pub mod identity;
 pub mod customer;

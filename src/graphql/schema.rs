@@ -1,28 +1,48 @@
 //! Schema: root types, limits of execution, and the schema definition.
 
-use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, SchemaBuilder, ValidationMode};
+use async_graphql::{
+    EmptySubscription, MergedObject, ObjectType, Request, Response, Schema, SchemaBuilder, ValidationMode,
+};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{admin, cart, catalog, customer, identity, inventory, node, notification, order, pricing, shop};
+use super::{
+    admin, cart, catalog, customer, federation, identity, inventory, node, notification, order, pricing, shop,
+};
 use crate::infra::Config;
 
-/// Root query type.
-#[derive(Debug, Default, MergedObject)]
-#[graphql(name = "Query")]
-pub struct Query(
-    shop::ShopQuery,
-    node::NodeQuery,
-    catalog::CatalogQuery,
-    customer::queries::CustomerQuery,
-    identity::IdentityQuery,
-    inventory::stock::StockQuery,
-    cart::CartQuery,
-    order::queries::OrderQuery,
-    pricing::PricingQuery,
-    notification::log::NotificationQuery,
-    admin::AdminQuery,
-);
+/// Declares a root query type with the queries of all domains and additional ones.
+macro_rules! declare_query_root {
+    ($(#[$attribute:meta])* $name:ident $(, $additional:ty)*) => {
+        $(#[$attribute])*
+        #[derive(Debug, Default, MergedObject)]
+        #[graphql(name = "Query")]
+        pub struct $name(
+            shop::ShopQuery,
+            node::NodeQuery,
+            catalog::CatalogQuery,
+            customer::queries::CustomerQuery,
+            identity::IdentityQuery,
+            inventory::stock::StockQuery,
+            cart::CartQuery,
+            order::queries::OrderQuery,
+            pricing::PricingQuery,
+            notification::log::NotificationQuery,
+            admin::AdminQuery,
+            $($additional,)*
+        );
+    };
+}
+
+declare_query_root! {
+    /// Root query type.
+    Query
+}
+
+declare_query_root! {
+    /// Root query type of a subgraph.
+    FederatedQuery, federation::FederationQuery
+}
 
 /// Root mutation type.
 #[derive(Debug, Default, MergedObject)]
@@ -41,26 +61,30 @@ pub struct Mutation(
 
 /// Executable schema.
 #[derive(Clone)]
-pub struct AppSchema(Schema<Query, Mutation, EmptySubscription>);
+pub enum AppSchema {
+    /// The schema as checked in.
+    Plain(Schema<Query, Mutation, EmptySubscription>),
+    /// The schema as a subgraph of Apollo Federation.
+    Federated(Schema<FederatedQuery, Mutation, EmptySubscription>),
+}
 
 impl AppSchema {
     /// Builds the schema. It limits the complexity of an operation; [`super::execution::document`] enforces the other rules.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let mut builder = create_schema_builder()
-            .validation_mode(ValidationMode::Fast)
-            .limit_complexity(config.graphql.max_complexity)
-            .limit_recursive_depth(MAX_RECURSIVE_DEPTH)
-            .limit_directives(MAX_DIRECTIVES_PER_FIELD);
-        if !config.graphql.introspection.resolve(config.shop.mode) {
-            builder = builder.disable_introspection();
+        if config.graphql.federation {
+            Self::Federated(with_limits(create_federated_schema_builder(), config).finish())
+        } else {
+            Self::Plain(with_limits(create_schema_builder(), config).finish())
         }
-        Self(builder.finish())
     }
 
     /// Executes an operation of a valid document.
     pub async fn execute(&self, request: Request) -> Response {
-        self.0.execute(request).await
+        match self {
+            Self::Plain(schema) => schema.execute(request).await,
+            Self::Federated(schema) => schema.execute(request).await,
+        }
     }
 }
 
@@ -75,8 +99,37 @@ const MAX_RECURSIVE_DEPTH: usize = 128;
 /// Maximum number of directives per field.
 const MAX_DIRECTIVES_PER_FIELD: usize = 8;
 
+/// Sets the limits of execution.
+fn with_limits<Q>(
+    builder: SchemaBuilder<Q, Mutation, EmptySubscription>,
+    config: &Config,
+) -> SchemaBuilder<Q, Mutation, EmptySubscription>
+where
+    Q: ObjectType + 'static,
+{
+    let builder = builder
+        .validation_mode(ValidationMode::Fast)
+        .limit_complexity(config.graphql.max_complexity)
+        .limit_recursive_depth(MAX_RECURSIVE_DEPTH)
+        .limit_directives(MAX_DIRECTIVES_PER_FIELD);
+    if config.graphql.introspection.resolve(config.shop.mode) { builder } else { builder.disable_introspection() }
+}
+
+/// Creates the builder of the schema as checked in.
 fn create_schema_builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    describe_types(Schema::build(Query::default(), Mutation::default(), EmptySubscription))
+}
+
+/// Creates the builder of the schema as a subgraph.
+pub(super) fn create_federated_schema_builder() -> SchemaBuilder<FederatedQuery, Mutation, EmptySubscription> {
+    describe_types(Schema::build(FederatedQuery::default(), Mutation::default(), EmptySubscription))
+}
+
+/// Registers types without a field of their own and describes scalars of other crates.
+fn describe_types<Q: ObjectType + 'static>(
+    builder: SchemaBuilder<Q, Mutation, EmptySubscription>,
+) -> SchemaBuilder<Q, Mutation, EmptySubscription> {
+    builder
         .register_output_type::<node::Node>()
         .override_output_type_description::<Decimal>("Exact decimal number, as a string: `\"1250.00\"`. Never a float.")
         .override_output_type_description::<DateTime<Utc>>(
@@ -90,4 +143,10 @@ pub fn render_sdl() -> String {
     let mut sdl = create_schema_builder().finish().sdl().trim().to_owned();
     sdl.push('\n');
     sdl
+}
+
+/// Renders the schema definition with the fields of a federation gateway.
+#[must_use]
+pub fn render_federated_sdl() -> String {
+    create_federated_schema_builder().finish().sdl()
 }

@@ -21,19 +21,24 @@ impl ResponseMediaType {
         })
     }
 
-    /// Selects the preferred supported media type; `None` if `Accept` allows none.
+    /// Selects the preferred supported media type; `None` if `Accept` allows none. Without a preference it is
+    /// `application/json`, which every client reads.
     #[must_use]
     pub fn from_accept_header(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
         if values.peek().is_none() {
-            return Some(Self::GraphqlResponse);
+            return Some(Self::Json);
         }
         let accept_ranges: Vec<AcceptRange<'_>> =
             values.flat_map(|value| value.split(',')).filter_map(AcceptRange::parse).collect();
         let graphql_quality = accepted_quality(&accept_ranges, "graphql-response+json");
         let json_quality = accepted_quality(&accept_ranges, "json");
+        let is_graphql_named =
+            accept_ranges.iter().any(|range| range.subtype.eq_ignore_ascii_case("graphql-response+json"));
+        let is_graphql_preferred =
+            graphql_quality > json_quality || (is_graphql_named && graphql_quality == json_quality);
         match (graphql_quality > 0.0, json_quality > 0.0) {
-            (true, _) if graphql_quality >= json_quality => Some(Self::GraphqlResponse),
+            (true, _) if is_graphql_preferred => Some(Self::GraphqlResponse),
             (_, true) => Some(Self::Json),
             _ => None,
         }
@@ -117,11 +122,14 @@ mod tests {
             negotiate("application/json, application/graphql-response+json;q=0.5"),
             Some(ResponseMediaType::Json)
         );
-        assert_eq!(negotiate("text/html, */*;q=0.8"), Some(ResponseMediaType::GraphqlResponse));
+        assert_eq!(negotiate("text/html, */*;q=0.8"), Some(ResponseMediaType::Json));
+        assert_eq!(negotiate("*/*"), Some(ResponseMediaType::Json));
+        assert_eq!(negotiate("application/*"), Some(ResponseMediaType::Json));
+        assert_eq!(negotiate("application/json;q=0.5, */*"), Some(ResponseMediaType::GraphqlResponse));
         assert_eq!(negotiate("application/graphql-response+json;q=0, */*"), Some(ResponseMediaType::Json));
         assert_eq!(negotiate("text/html"), None);
         assert_eq!(negotiate("application/json; charset=utf8"), Some(ResponseMediaType::Json));
         assert_eq!(negotiate("application/json; charset=iso-8859-1"), None);
-        assert_eq!(ResponseMediaType::from_accept_header(&HeaderMap::new()), Some(ResponseMediaType::GraphqlResponse));
+        assert_eq!(ResponseMediaType::from_accept_header(&HeaderMap::new()), Some(ResponseMediaType::Json));
     }
 }

@@ -103,6 +103,8 @@ async fn connect_database(url: &str) -> Db {
     let mut config = savannah::infra::Config::load_from(std::path::Path::new("/nowhere/savannah.toml"), variables)
         .expect("settings");
     config.database.max_connections = 1;
+    // A busy machine may take long to copy a database.
+    config.database.statement_timeout = std::time::Duration::from_mins(5);
     Db::connect(&config.database, Clock::default()).await.expect("a database")
 }
 

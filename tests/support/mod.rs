@@ -233,7 +233,7 @@ impl TestApp {
             job_registry: registry,
             message_directory: outbox,
             shutdown_on_drop: shutdown.drop_guard(),
-            http: reqwest::Client::new(),
+            http: graphql_client(),
             server,
             database,
         }
@@ -371,6 +371,13 @@ impl TestApp {
         self.drain_jobs().await;
         assert_jobs_finished_and_catalog_consistent(&self.db).await;
     }
+}
+
+/// Creates a client that asks for status codes that reflect the result of the request.
+fn graphql_client() -> reqwest::Client {
+    let accept = reqwest::header::HeaderValue::from_static("application/graphql-response+json");
+    let headers = [(reqwest::header::ACCEPT, accept)].into_iter().collect();
+    reqwest::Client::builder().default_headers(headers).build().expect("a client")
 }
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.

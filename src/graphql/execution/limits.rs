@@ -40,6 +40,7 @@ struct DocumentSizeVisitor<'a> {
     fragment_sizes: HashMap<&'a Name, Option<SelectionSize>>,
     parts: usize,
     introspection: Option<SourceSpan>,
+    federation: Option<SourceSpan>,
 }
 
 impl<'a> DocumentSizeVisitor<'a> {
@@ -48,8 +49,8 @@ impl<'a> DocumentSizeVisitor<'a> {
             Definition::FragmentDefinition(fragment) => Some((&fragment.name, fragment)),
             _ => None,
         });
-        let (fragment_sizes, introspection) = (HashMap::new(), None);
-        Self { lines, fragments: fragments.collect(), fragment_sizes, parts: 0, introspection }
+        let (fragment_sizes, introspection, federation) = (HashMap::new(), None, None);
+        Self { lines, fragments: fragments.collect(), fragment_sizes, parts: 0, introspection, federation }
     }
 
     fn measure_selection_set(
@@ -67,6 +68,9 @@ impl<'a> DocumentSizeVisitor<'a> {
                     self.count_directives(&field.directives);
                     if ["__schema", "__type"].contains(&field.name.as_str()) {
                         self.introspection = field.location();
+                    }
+                    if ["_entities", "_service"].contains(&field.name.as_str()) {
+                        self.federation = field.location();
                     }
                     let child_size = self.measure_selection_set(&field.selection_set, level + 1, field.location())?;
                     let fields = child_size.fields.saturating_add(1);
@@ -182,7 +186,8 @@ pub struct DocumentSize {
     pub parts: usize,
 }
 
-/// Checks the size and depth of a document, and rejects introspection where it is disabled. Runs in time proportional
+/// Checks the size and depth of a document, and rejects introspection and federation where they are disabled.
+/// Runs in time proportional
 /// to the text, not to its expanded fragments.
 ///
 /// # Errors
@@ -240,6 +245,9 @@ pub fn check_document_limits(
         let message =
             format!("The document has more than {MAX_DOCUMENT_PARTS} selections, arguments, values and variables.");
         return Err(visitor.too_complex_error(message, None));
+    }
+    if let Some(span) = visitor.federation.filter(|_| !limits.federation) {
+        return Err(error_at("Federation is disabled.", lines.position_of_span(Some(span))));
     }
     match visitor.introspection.filter(|_| !allows_introspection) {
         Some(span) => Err(error_at("Introspection is disabled.", lines.position_of_span(Some(span)))),

@@ -51,7 +51,7 @@ impl TypeIndex {
     fn from_schema() -> Self {
         let mut types: HashMap<Name, SchemaType> = HashMap::new();
         // The SDL is generated, so parsing cannot fail; if it did, responses would be returned unshaped.
-        let Ok(schema) = parse_schema(crate::graphql::render_sdl()) else { return Self(types) };
+        let Ok(schema) = parse_schema(crate::graphql::schema::render_federated_sdl()) else { return Self(types) };
         for definition in schema.definitions {
             let TypeSystemDefinition::Type(definition_node) = definition else { continue };
             let name = definition_node.node.name.node;

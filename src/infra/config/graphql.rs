@@ -23,6 +23,8 @@ pub struct GraphqlConfig {
     pub server_timing: AutoBool,
     /// Whether `__schema` and `__type` are answered.
     pub introspection: AutoBool,
+    /// Whether the schema is a subgraph of Apollo Federation.
+    pub federation: bool,
     /// Size of a document's text, in bytes.
     pub max_document_bytes: usize,
     /// Nesting of fields.
