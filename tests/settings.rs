@@ -108,7 +108,7 @@ impl Setting {
 
     /// The words by which a sentence may name it.
     fn names(&self) -> Vec<String> {
-        let own = [("database.url", "DATABASE_URL"), ("server.bind", "BIND_ADDR")];
+        let own = [("database.url", "DATABASE_URL"), ("redis.url", "REDIS_URL"), ("server.bind", "BIND_ADDR")];
         let own = own.iter().filter(|(key, _)| *key == self.key).map(|(_, name)| (*name).to_owned());
         own.chain([self.variable(), self.key.clone()]).collect()
     }
@@ -245,6 +245,7 @@ fn secrets_shown() -> Vec<String> {
     let provider = "SAVANNAH_IDENTITY__PROVIDERS__EXAMPLE__";
     let vars = [
         ("DATABASE_URL".to_owned(), format!("postgres://shop:{SECRET}@db/shop?password={SECRET}")),
+        ("REDIS_URL".to_owned(), format!("redis://shop:{SECRET}@redis/0")),
         ("SAVANNAH_EMAIL__USERNAME".to_owned(), "shop".to_owned()),
         ("SAVANNAH_EMAIL__PASSWORD".to_owned(), SECRET.to_owned()),
         ("SAVANNAH_SMS__API_KEY".to_owned(), SECRET.to_owned()),

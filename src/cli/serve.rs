@@ -25,7 +25,7 @@ use crate::{
         Progress,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportSummary},
     },
-    infra::{Config, Db, bootstrap, config::ShopMode, jobs},
+    infra::{Config, Db, JobContext, bootstrap, config::ShopMode, jobs},
     job_registry::build_job_registry,
     pricing,
 };
@@ -78,7 +78,9 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
             .await
             .map_err(|error| error.log_message())?;
     } else {
-        worker::spawn_worker(&db, &app.state.config, &app.state.payment_providers, &tasks).await?;
+        let config = Arc::new(app.state.config.clone());
+        let job_context = JobContext::new(db.clone(), app.state.redis.clone(), config)?;
+        worker::spawn_worker(job_context, &app.state.payment_providers, &tasks).await?;
     }
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     catalog,
-    infra::{Config, Db, JobContext, jobs::Worker},
+    infra::{Config, JobContext, bootstrap, jobs::Worker},
     job_registry::build_job_registry,
     payment::PaymentProviders,
 };
@@ -27,17 +27,15 @@ pub(super) struct BackgroundTasks {
 
 /// Spawns the worker; it runs until the shutdown.
 pub(super) async fn spawn_worker(
-    db: &Db,
-    config: &Config,
+    job_context: JobContext,
     providers: &PaymentProviders,
     tasks: &BackgroundTasks,
 ) -> Result<JoinHandle<()>, String> {
-    let job_context = JobContext::new(db.clone(), Arc::new(config.clone()))?;
+    let (db, shutdown_timeout) = (job_context.db.clone(), job_context.config.server.shutdown_timeout);
     let worker = Worker::create(job_context, Arc::new(build_job_registry(providers)))
         .await
         .map_err(|error| error.log_message())?;
-    let (worker, db, shutdown, shutdown_timeout) =
-        (Arc::new(worker), db.clone(), tasks.shutdown.clone(), config.server.shutdown_timeout);
+    let (worker, shutdown) = (Arc::new(worker), tasks.shutdown.clone());
     Ok(tasks.tracker.spawn(async move {
         // Displayed prices follow the start and end of a sale within a second. A job per second would write far more
         // than this small read.
@@ -51,7 +49,10 @@ pub(super) async fn run_worker(config: Config) -> Result<(), String> {
     let db = connect_initialized_database(&config, true).await?;
     let shutdown_signal = wait_for_shutdown_signal();
     let tasks = BackgroundTasks::default();
-    let worker_task = spawn_worker(&db, &config, &PaymentProviders::default(), &tasks).await?;
+    let redis = bootstrap::connect_redis(&db, &config).await?;
+    let config = Arc::new(config);
+    let job_context = JobContext::new(db.clone(), redis, Arc::clone(&config))?;
+    let worker_task = spawn_worker(job_context, &PaymentProviders::default(), &tasks).await?;
     let shutdown_timeout = config.server.shutdown_timeout;
     tracing::info!("worker of {} has started processing jobs", config.shop.name);
     tokio::select! {

@@ -32,7 +32,10 @@ use crate::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
-    infra::{Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RequestOrigin, RequestThrottle, Throttle},
+    infra::{
+        Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RedisClient, RequestOrigin, RequestThrottle, Throttle,
+        bootstrap,
+    },
     payment::PaymentProviders,
     sales::SalesContext,
 };
@@ -42,6 +45,8 @@ use crate::{
 pub struct AppState {
     /// Database.
     pub db: Db,
+    /// Redis client.
+    pub redis: RedisClient,
     /// Cached category tree.
     pub category_tree_cache: CategoryTreeCache,
     /// Issues and verifies access tokens.
@@ -67,6 +72,9 @@ pub struct AppState {
 impl AppState {
     /// Loads the state from a migrated database.
     pub async fn load(db: Db, config: Config) -> Result<Self> {
+        let redis = bootstrap::connect_redis(&db, &config)
+            .await
+            .map_err(|error| Error::internal("connecting to Redis", error))?;
         let category_tree_cache = CategoryTreeCache::load(&db).await?;
         let access_token_service = AccessTokenService::load(&db, &config.identity).await?;
         let external_token_verifier = ExternalTokenVerifier::new(&config.identity)
@@ -81,6 +89,7 @@ impl AppState {
             (Authenticator::default(), Throttle::default(), PaymentProviders::default());
         Ok(Self {
             db,
+            redis,
             category_tree_cache,
             access_token_service,
             external_token_verifier,

@@ -1,8 +1,9 @@
 //! Initialization of the database: current schema and matching currency.
 
 use sea_orm::{EntityTrait, QuerySelect, Set};
+use uuid::Uuid;
 
-use super::{Config, Db, Tx, config::ShopMode, entity::shop};
+use super::{Config, Db, RedisClient, Tx, config::ShopMode, entity::shop};
 use crate::base::{Clock, Result};
 
 /// The id of the only row of `shop`.
@@ -37,12 +38,24 @@ pub async fn lock_shop(tx: &Tx) -> Result<()> {
     Ok(())
 }
 
+/// Creates the Redis client of an initialized database.
+///
+/// # Errors
+/// Returns a message for the operator if the URL is invalid or the database cannot be read. An unavailable Redis server
+/// is no error.
+pub async fn connect_redis(db: &Db, config: &Config) -> Result<RedisClient, String> {
+    let shop_row = shop::Entity::find_by_id(SHOP_ID).one(db).await.map_err(|error| error.to_string())?;
+    let database_id = shop_row.map(|shop| shop.database_id).ok_or("the database is not initialized")?;
+    RedisClient::connect(&config.redis, &database_id).await
+}
+
 /// Stores the currency or compares it: prices are stored without currency, so it must never change.
 async fn ensure_currency(db: &Db, code: &str) -> Result<(), String> {
     let currency_read = db.write(async |tx| {
         let row = shop::ActiveModel {
             id: Set(SHOP_ID),
             currency: Set(code.to_owned()),
+            database_id: Set(Uuid::now_v7().simple().to_string()),
             created_at: Set(tx.now()),
             updated_at: Set(tx.now()),
         };

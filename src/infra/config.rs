@@ -13,6 +13,7 @@ mod log;
 mod notification;
 mod parsed;
 mod range;
+mod redis;
 mod server;
 mod shop;
 mod sms;
@@ -23,6 +24,7 @@ use std::{collections::BTreeMap, path::Path};
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
+pub use self::redis::RedisConfig;
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use database::DatabaseConfig;
@@ -41,8 +43,12 @@ pub use throttle::{RateLimit, ThrottleConfig};
 pub const DEFAULT_SETTINGS: &str = include_str!("../../config.example.toml");
 
 /// Environment variables with names of their own.
-const NAMED_VARIABLES: [(&str, &str); 3] =
-    [("DATABASE_URL", "database.url"), ("BIND_ADDR", "server.bind"), ("RUST_LOG", "log.filter")];
+const NAMED_VARIABLES: [(&str, &str); 4] = [
+    ("DATABASE_URL", "database.url"),
+    ("REDIS_URL", "redis.url"),
+    ("BIND_ADDR", "server.bind"),
+    ("RUST_LOG", "log.filter"),
+];
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +57,8 @@ pub struct Config {
     pub shop: ShopConfig,
     /// Settings of the database.
     pub database: DatabaseConfig,
+    /// Settings of Redis.
+    pub redis: RedisConfig,
     /// Settings of the HTTP server.
     pub server: ServerConfig,
     /// Settings of GraphQL requests.
@@ -139,6 +147,7 @@ impl Config {
     fn validate(mut self) -> Result<Self, String> {
         self.shop.validate()?;
         self.database.validate()?;
+        self.redis.validate()?;
         self.server.validate()?;
         self.graphql.validate()?;
         self.jobs.validate()?;

@@ -30,6 +30,7 @@ pub mod shop {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: i16,
         pub currency: String,
+        pub database_id: String,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Config, Db, EmailSender, HttpClient, SmsSender};
+use super::{Config, Db, EmailSender, HttpClient, RedisClient, SmsSender};
 
-/// The dependencies of a job: database, settings, senders. Cheap to clone.
+/// The dependencies of a job: database, Redis, settings, senders. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct JobContext {
     /// The database.
     pub db: Db,
     /// The settings.
     pub config: Arc<Config>,
+    /// The Redis client.
+    pub redis: RedisClient,
     /// The email sender.
     pub email_sender: EmailSender,
     /// The SMS sender.
@@ -22,9 +24,9 @@ impl JobContext {
     ///
     /// # Errors
     /// Returns a message for the operator if a setting is invalid.
-    pub fn new(db: Db, config: Arc<Config>) -> Result<Self, String> {
+    pub fn new(db: Db, redis: RedisClient, config: Arc<Config>) -> Result<Self, String> {
         let email_sender = EmailSender::new(&config)?;
         let sms_sender = SmsSender::new(&config, &HttpClient::new()?)?;
-        Ok(Self { db, config, email_sender, sms_sender })
+        Ok(Self { db, redis, config, email_sender, sms_sender })
     }
 }

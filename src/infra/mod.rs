@@ -1,4 +1,5 @@
-//! Infrastructure: settings, database, audit log, outbox, event feed, idempotency, jobs, HTTP client, email, SMS, logging.
+//! Infrastructure: settings, database, Redis, audit log, outbox, event feed, idempotency, jobs, HTTP client, email, SMS,
+//! logging.
 
 pub mod config;
 pub mod background;
@@ -10,6 +11,7 @@ pub mod request_origin;
 mod pg_listener;
 pub mod job_notifier;
 pub mod private_files;
+pub mod redis_client;
 pub mod database;
 pub mod entity;
 pub mod audit_log;
@@ -37,6 +39,7 @@ pub use idempotency::{IdempotencyClaim, IdempotencyKey, ResourceKey};
 pub use idempotent_request::{ClaimedRequest, IdempotentRequest, RequestClaim};
 pub use job_context::JobContext;
 pub use query_stats::{QueryBudget, QueryStats};
+pub use redis_client::{RedisClient, RedisUnavailable};
 pub use request_origin::{Actor, ActorKind, RequestOrigin};
 pub use sms::SmsSender;
 pub use sql_builder::SqlBuilder;

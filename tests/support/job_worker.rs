@@ -9,14 +9,15 @@ use super::TestApp;
 impl TestApp {
     /// Creates a job context.
     pub fn job_context(&self) -> JobContext {
-        JobContext::new(self.db.clone(), Arc::new(self.http_app.state.config.clone())).expect("a job context")
+        let state = &self.http_app.state;
+        JobContext::new(self.db.clone(), state.redis.clone(), Arc::new(state.config.clone())).expect("a job context")
     }
 
     /// Creates a job context with its own database connection, as another process would.
     pub async fn open_second_job_context(&self) -> JobContext {
         let config = self.http_app.state.config.clone();
         let db = Db::connect(&config.database, self.clock.clone()).await.expect("a database");
-        JobContext::new(db, Arc::new(config)).expect("a job context")
+        JobContext::new(db, self.http_app.state.redis.clone(), Arc::new(config)).expect("a job context")
     }
 
     /// Creates a worker.

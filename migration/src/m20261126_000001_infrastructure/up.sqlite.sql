@@ -4,6 +4,8 @@
 CREATE TABLE shop (
     id SMALLINT PRIMARY KEY CHECK (id = 1),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
+    -- Random: keeps the keys of databases that share a Redis server apart.
+    database_id TEXT NOT NULL CHECK (database_id <> ''),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL
 );
