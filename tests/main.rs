@@ -102,6 +102,7 @@ mod expected_stock;
 mod crash_recovery;
 mod attack_process;
 mod outages;
+mod redis_client;
 mod frozen_instance;
 mod connections;
 mod disconnects;
@@ -209,6 +210,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("expected_stock", expected_stock::test_cases()),
         ("crash_recovery", crash_recovery::test_cases()),
         ("attack_process", attack_process::test_cases()),
+        ("redis_client", redis_client::test_cases()),
         ("outages", outages::test_cases()),
         ("frozen_instance", frozen_instance::test_cases()),
         ("connections", connections::test_cases()),

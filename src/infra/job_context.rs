@@ -9,10 +9,10 @@ use super::{Config, Db, EmailSender, HttpClient, RedisClient, SmsSender};
 pub struct JobContext {
     /// The database.
     pub db: Db,
-    /// The settings.
-    pub config: Arc<Config>,
     /// The Redis client.
     pub redis: RedisClient,
+    /// The settings.
+    pub config: Arc<Config>,
     /// The email sender.
     pub email_sender: EmailSender,
     /// The SMS sender.

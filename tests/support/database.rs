@@ -48,6 +48,7 @@ static CREATED_DATABASES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SQLITE_DIRECTORY: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
 
 /// Database of one test.
+#[derive(Clone)]
 pub struct TestDatabase {
     url: String,
 }

@@ -6,8 +6,10 @@ mod binary;
 mod load_clients;
 mod database;
 mod order_fixtures;
+mod redis_servers;
 mod message_services;
 mod oidc_provider;
+mod graphql_response;
 mod http_response;
 mod catalog_fixtures;
 mod invariants;
@@ -46,6 +48,7 @@ pub use catalog_fixtures::{create_categories, simple_product};
 pub use checkout_fixtures::{cart_line_quantities, line_inputs};
 pub use database::{Backend, TestDatabase, drop_created_databases};
 pub use fake_payment_provider::{FakePaymentProvider, FakePaymentResponse};
+pub use graphql_response::GraphqlResponse;
 pub use http_response::HttpResponse;
 pub use invariants::{
     assert_invariants, assert_jobs_finished_and_catalog_consistent, assert_no_rows, assert_order_notifications,
@@ -55,6 +58,9 @@ pub use load_clients::{AcknowledgedOrder, LoadCatalog, LoadClients};
 pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
 pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};
 pub use order_fixtures::{ORDER_FIELDS, shipping_address};
+pub use redis_servers::{
+    FakeRedisMode, FakeRedisServer, RedisProcess, has_redis_server_binary, has_shared_redis, shared_redis_url,
+};
 pub use reference_ledger::{LedgerPaymentState, LedgerRefundLine, LedgerVariant, ReferenceLedger};
 pub use watchdog::{RunningTest, watch_running_tests};
 
@@ -121,64 +127,6 @@ pub struct TestApp {
     database: database::TestDatabase,
 }
 
-/// A GraphQL response with its statement count.
-#[derive(Debug)]
-pub struct GraphqlResponse {
-    pub body: Value,
-    pub statements: u64,
-}
-
-impl GraphqlResponse {
-    /// Reads the whole response.
-    async fn from_http_response(response: reqwest::Response) -> Self {
-        let timing = response.headers().get("server-timing").map(|value| value.to_str().expect("text").to_owned());
-        let statements = timing.as_deref().and_then(|timing| timing.split('"').nth(1)?.split(' ').next()?.parse().ok());
-        let body = response.json().await.expect("JSON");
-        Self { body, statements: statements.unwrap_or(0) }
-    }
-
-    /// Returns the code of the first entry of `errors`.
-    pub fn error_code(&self) -> &str {
-        self.first_error()["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code in {}", self.body))
-    }
-
-    /// Returns the `userErrors` of a mutation: code and field path.
-    pub fn user_errors(&self, mutation: &str) -> Vec<(String, String)> {
-        let list = self.data_at(&format!("/{mutation}/userErrors")).as_array().expect("a list");
-        let field = |error: &Value| {
-            let path = error["field"].as_array().expect("a path").iter();
-            path.map(|segment| segment.as_str().expect("text")).collect::<Vec<_>>().join(".")
-        };
-        list.iter().map(|error| (error["code"].as_str().expect("a code").to_owned(), field(error))).collect()
-    }
-
-    /// Returns the data at a JSON pointer; panics if the response has errors.
-    pub fn data_at(&self, pointer: &str) -> &Value {
-        assert!(self.body.get("errors").is_none(), "errors in {}", self.body);
-        self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", self.body))
-    }
-
-    /// Returns a string field of every element of a list.
-    pub fn strings_at(&self, pointer: &str, field: &str) -> Vec<String> {
-        let list = self.data_at(pointer).as_array().expect("a list");
-        list.iter().map(|item| item[field].as_str().unwrap_or("null").to_owned()).collect()
-    }
-
-    /// Returns the first error.
-    pub fn first_error(&self) -> &Value {
-        &self.body["errors"][0]
-    }
-
-    /// Asserts that the first error is `BAD_USER_INPUT` for this field.
-    pub fn assert_error_field(&self, field: &str) {
-        let extensions = &self.first_error()["extensions"];
-        assert_eq!(extensions["code"], "BAD_USER_INPUT", "{}", self.body);
-        let path = extensions["field"].as_array().unwrap_or_else(|| panic!("no field in {}", self.body));
-        let path: Vec<_> = path.iter().filter_map(Value::as_str).collect();
-        assert_eq!(path.join("."), field, "{}", self.body);
-    }
-}
-
 impl Drop for TestApp {
     fn drop(&mut self) {
         // The database server limits connections: a finished test closes its own.
@@ -206,6 +154,22 @@ impl TestApp {
         providers: PaymentProviders,
     ) -> Self {
         let database = database::TestDatabase::create_migrated(backend).await;
+        let clock = Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"));
+        Self::start_on_database(database, clock, settings, providers).await
+    }
+
+    /// Starts a second server on the same database with the same clock, as another process would.
+    pub async fn start_second_instance(&self, settings: &[(&str, &str)]) -> Self {
+        let clock = self.clock.clone();
+        Self::start_on_database(self.database.clone(), clock, settings, PaymentProviders::default()).await
+    }
+
+    async fn start_on_database(
+        database: TestDatabase,
+        clock: Clock,
+        settings: &[(&str, &str)],
+        providers: PaymentProviders,
+    ) -> Self {
         let set = GENEROUS_LIMITS.into_iter().chain(settings.iter().copied()).chain([("DATABASE_URL", database.url())]);
         let variables = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
         let mut config =
@@ -213,7 +177,6 @@ impl TestApp {
         config.database.max_connections = config.database.max_connections.max(4);
         let outbox = tempfile::tempdir().expect("a directory");
         config.notification.file_directory = outbox.path().to_owned();
-        let clock = Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"));
         let db = Db::connect(&config.database, clock.clone()).await.expect("a database");
         ensure_initialized(&db, &config).await.expect("an initialized database");
         let mut shared = AppState::load(db.clone(), config).await.expect("app state");
