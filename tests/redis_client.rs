@@ -37,7 +37,7 @@ integration_tests![
 ];
 
 /// Longest wait for a condition on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Timeout of commands that must succeed.
 const LONG_TIMEOUT: (&str, &str) = ("SAVANNAH_REDIS__TIMEOUT_MILLIS", "10000");

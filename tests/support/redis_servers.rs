@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Longest start of a server on a slow machine.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Returns the URL of the shared Redis server, if configured.
@@ -125,7 +125,7 @@ impl Drop for FakeRedisServer {
 async fn misbehave(mut stream: TcpStream, mode: FakeRedisMode) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-        let command_count = buffer[..length].iter().filter(|byte| **byte == b'*').count();
+        let command_count = String::from_utf8_lossy(&buffer[..length]).matches('*').count();
         let response = match mode {
             FakeRedisMode::Hang => String::new(),
             FakeRedisMode::Nonsense => "HTTP/1.1 400 Bad Request\r\n\r\n$99999999999\r\n*-7\r\n".to_owned(),
