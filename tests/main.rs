@@ -116,6 +116,7 @@ use libtest_mimic::{Arguments, Conclusion, Trial};
 use support::{Backend, TestCase};
 
 /// Returns the test cases of each file.
+#[expect(clippy::too_many_lines, reason = "one line per file of tests")]
 fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
     vec![
         ("catalog_queries", catalog_queries::test_cases()),
