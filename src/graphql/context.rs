@@ -33,8 +33,8 @@ use crate::{
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
     infra::{
-        Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RedisClient, RequestOrigin, RequestThrottle, Throttle,
-        bootstrap,
+        Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RateLimiter, RedisClient, RequestOrigin,
+        RequestThrottle, Throttle, bootstrap,
     },
     payment::PaymentProviders,
     sales::SalesContext,
@@ -61,6 +61,8 @@ pub struct AppState {
     pub throttle: Throttle,
     /// Events of all instances.
     pub event_feed: Arc<EventFeed>,
+    /// Rate limits of requests.
+    pub rate_limiter: RateLimiter,
     /// Payment providers.
     pub payment_providers: PaymentProviders,
     /// Configuration.
@@ -96,6 +98,7 @@ impl AppState {
             authenticator,
             password_hasher,
             throttle,
+            rate_limiter: RateLimiter::default(),
             event_feed,
             payment_providers,
             config,

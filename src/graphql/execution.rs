@@ -6,3 +6,4 @@ pub mod document;
 pub mod variables;
 pub mod response_shape;
 pub mod document_rewrite;
+pub mod requested_cost;

@@ -2,6 +2,7 @@
 
 use async_graphql::{
     EmptySubscription, MergedObject, ObjectType, Request, Response, Schema, SchemaBuilder, ValidationMode,
+    extensions::ExtensionFactory,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -77,6 +78,13 @@ impl AppSchema {
         } else {
             Self::Plain(with_limits(create_schema_builder(), config).finish())
         }
+    }
+
+    /// Builds a schema without limits of complexity, with an extension. It includes the fields of Apollo Federation.
+    #[must_use]
+    pub fn with_extension(extension: impl ExtensionFactory) -> Self {
+        let builder = create_federated_schema_builder().validation_mode(ValidationMode::Fast);
+        Self::Federated(builder.limit_recursive_depth(MAX_RECURSIVE_DEPTH).extension(extension).finish())
     }
 
     /// Executes an operation of a valid document.

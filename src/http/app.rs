@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::document_cache::DocumentCache;
-use crate::graphql::{AppSchema, context::AppState};
+use crate::graphql::{AppSchema, context::AppState, execution::requested_cost::CostMeter};
 
 /// Shared state of the handlers.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct App {
     pub schema: AppSchema,
     /// Cache of parsed documents.
     pub document_cache: DocumentCache,
+    /// Measures the cost of operations.
+    pub cost_meter: CostMeter,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -24,6 +26,6 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
+        Arc::new(Self { state, schema, document_cache, cost_meter: CostMeter::default(), is_stopping: false.into() })
     }
 }

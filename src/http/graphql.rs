@@ -27,6 +27,7 @@ use super::{
     content_negotiation::ResponseMediaType,
     graphql_request::{self, GraphqlRequest, RequestError},
     idempotency::{self, IdempotentMutation, REPLAYED_HEADER},
+    rate_limit::{ChargedOperation, RequestCharge},
     request_id::RequestId,
 };
 use crate::{
@@ -132,6 +133,7 @@ struct GraphqlOperation {
     document: Arc<ValidDocument>,
     name: Option<String>,
     variables: Variables,
+    charge: Option<RequestCharge>,
 }
 
 async fn prepare_and_execute(
@@ -161,7 +163,16 @@ async fn prepare_and_execute(
     }
     let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(validation_error)?;
     variables::check_condition_variables(&document.executable, operation, &variables).map_err(validation_error)?;
-    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
+    let charged_operation = ChargedOperation {
+        document_id: document.id,
+        name: name.as_deref(),
+        variables: &variables,
+        headers,
+        request_info: &request_info,
+    };
+    let select_document = || document_rewrite::select_operation(&document.executable, name.as_deref());
+    let charge = RequestCharge::for_operation(app, charged_operation, select_document).await?;
+    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables, charge };
     if !is_mutation {
         return execute_operation(app, operation, request_info).await;
     }
@@ -196,7 +207,7 @@ fn validate_method(method: &Method, is_read_only: bool) -> Result<(), RequestErr
 
 async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_info: RequestInfo) -> ExecutionResult {
     let config = &app.state.config;
-    let GraphqlOperation { document, name, variables } = operation;
+    let GraphqlOperation { document, name, variables, charge } = operation;
     let document = &document.executable;
     let operation = select_operation(document, name.as_deref())
         .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
@@ -224,6 +235,9 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
     }
     response_shape::shape_response(&mut response, document, operation, &variables);
     finalize_errors(&mut response.errors, ErrorStage::Execute, &request_id);
+    if let Some(charge) = charge {
+        charge.report(&mut response, query_stats.statement_count());
+    }
     let timing = config.graphql.server_timing.resolve(config.shop.mode).then(|| {
         let statement_count = query_stats.statement_count();
         let duration_millis = query_stats.total_time().as_secs_f64() * 1000.0;

@@ -11,6 +11,7 @@ mod app;
 pub mod bounded_json;
 pub mod graphql_request;
 pub mod idempotency;
+pub mod rate_limit;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
@@ -43,10 +44,11 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 /// Builds the router with all routes.
 pub fn build_router(app: &Arc<App>) -> Router {
     let routes = Router::new()
-        .route("/graphql", any(graphql::handle_graphql))
         .route("/.well-known/jwks.json", get(jwks::handle_jwks))
         .route("/auth/{provider}/login", get(oidc_routes::handle_login))
         .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), rate_limit::limit_rest_requests))
+        .route("/graphql", any(graphql::handle_graphql))
         .route("/health", get(health::handle_health))
         .route("/health/live", get(health::handle_liveness))
         .route("/health/ready", get(health::handle_readiness))
@@ -64,14 +66,16 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
         .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
         .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
         .layer(middleware::from_fn(rest_response::catch_panic))
+        .layer(middleware::from_fn(rate_limit::add_rate_limit_headers))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new())))
         .layer(build_cors_layer(&config.server, config.shop.mode))
         .layer(middleware::from_fn(request_id::assign_request_id))
 }
 
 /// Request headers of GraphQL clients, retries and tracing. Safe to allow, because the API uses no cookies.
-const CORS_CLIENT_HEADERS: [HeaderName; 12] = [
+const CORS_CLIENT_HEADERS: [HeaderName; 13] = [
     idempotency::IDEMPOTENCY_KEY_HEADER,
+    rate_limit::COST_HEADER,
     HeaderName::from_static("apollographql-client-name"),
     HeaderName::from_static("apollographql-client-version"),
     HeaderName::from_static("apollo-require-preflight"),
@@ -94,8 +98,14 @@ fn build_cors_layer(config: &ServerConfig, mode: ShopMode) -> CorsLayer {
     let own_headers = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::REQUEST_ID_HEADER];
     let configured_headers = config.cors_headers.iter().filter_map(|name| name.parse().ok());
     let allowed_headers = own_headers.into_iter().chain(CORS_CLIENT_HEADERS).chain(configured_headers);
-    let exposed_headers: [HeaderName; 3] =
-        [request_id::REQUEST_ID_HEADER, HeaderName::from_static("server-timing"), idempotency::REPLAYED_HEADER];
+    let exposed_headers: [HeaderName; 6] = [
+        request_id::REQUEST_ID_HEADER,
+        HeaderName::from_static("server-timing"),
+        idempotency::REPLAYED_HEADER,
+        rate_limit::POLICY_HEADER,
+        rate_limit::STATUS_HEADER,
+        header::RETRY_AFTER,
+    ];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])

@@ -13,6 +13,7 @@ mod log;
 mod notification;
 mod parsed;
 mod range;
+mod rate_limit;
 mod redis;
 mod server;
 mod shop;
@@ -34,6 +35,7 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use notification::{DeliveryMode, NotificationConfig};
+pub use rate_limit::RateLimitConfig;
 pub use server::{ServerConfig, ShutdownDelay};
 pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
@@ -67,6 +69,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// Settings of rate limits.
     pub throttle: ThrottleConfig,
+    /// Settings of the rate limits of requests.
+    pub rate_limit: RateLimitConfig,
     /// Settings of background jobs.
     pub jobs: JobsConfig,
     /// Settings of carts.

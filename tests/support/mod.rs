@@ -344,13 +344,17 @@ fn graphql_client() -> reqwest::Client {
 }
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.
-const GENEROUS_LIMITS: [(&str, &str); 8] = [
+const GENEROUS_LIMITS: [(&str, &str); 12] = [
     ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m"), // as for imports, which run in CLI commands without it
     ("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
     ("SAVANNAH_THROTTLE__CART_CHANGES_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__REGISTRATIONS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__EMAILS_PER_ACCOUNT", "1000000/1h"),
+    ("SAVANNAH_RATE_LIMIT__POINTS_PER_NETWORK", "1000000000/1s"),
+    ("SAVANNAH_RATE_LIMIT__POINTS_PER_CUSTOMER", "1000000000/1s"),
+    ("SAVANNAH_RATE_LIMIT__POINTS_PER_API_KEY", "1000000000/1s"),
+    ("SAVANNAH_RATE_LIMIT__POINTS_PER_STAFF_ACCOUNT", "1000000000/1s"),
     ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0s"),
     ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
 ];

@@ -13,6 +13,8 @@ pub mod null_byte;
 pub mod input_rules;
 pub mod schema;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use apollo_compiler::{ast, parser::Parser};
 use async_graphql::{
     Pos, ServerError,
@@ -34,9 +36,14 @@ use crate::{base::error::PublicErrorCode, graphql::error::ErrorStage};
 const MAX_NESTING_DEPTH: usize = 100;
 /// Maximum number of tokens, including white space and comments.
 const MAX_TOKENS: usize = 40_000;
+/// The next [`ValidDocument::id`].
+static NEXT_DOCUMENT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// Validated document, ready for the executor.
 #[derive(Debug)]
 pub struct ValidDocument {
+    /// Identifies the document in this process.
+    pub id: u64,
     /// Document in the executor's types.
     pub executable: ExecutableDocument,
     /// Number of nodes, the measure of its memory size.
@@ -124,7 +131,7 @@ fn validate_document(
         return Err(vec![null_byte_error(&path)]);
     }
     rewrite_document(&mut executable);
-    Ok(ValidDocument { executable, nodes: size.parts })
+    Ok(ValidDocument { id: NEXT_DOCUMENT_ID.fetch_add(1, Ordering::Relaxed), executable, nodes: size.parts })
 }
 
 fn list_operations(ast: &ast::Document) -> Vec<(Option<String>, OperationType)> {

@@ -1,0 +1,134 @@
+//! Requested cost: the complexity of an operation with its variables, measured before its execution.
+//!
+//! The executor computes the complexity, too, but only compares it with the limit. An extension of its schema could read
+//! it, but any extension slows down every field. So a second schema measures, and its results are cached.
+
+use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_graphql::{
+    Request, ServerError, ValidationResult, Value, Variables,
+    async_trait::async_trait,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
+    parser::types::ExecutableDocument,
+};
+use moka::sync::Cache;
+
+use crate::graphql::AppSchema;
+
+/// Maximum number of cached costs.
+const CACHE_SIZE: u64 = 10_000;
+
+/// Measures the requested cost of operations.
+#[derive(Debug)]
+pub struct CostMeter {
+    schema: AppSchema,
+    costs: Cache<CostKey, u32>,
+    /// Random, so that clients cannot find variables with the hash of others.
+    hash_state: RandomState,
+}
+
+/// What the complexity of an operation depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CostKey {
+    document_id: u64,
+    operation_name: Option<String>,
+    sizes: u64,
+}
+
+/// Operation of a valid document with its variables.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasuredOperation<'a> {
+    /// Identifies the document.
+    pub document_id: u64,
+    /// Name of the selected operation.
+    pub operation_name: Option<&'a str>,
+    /// Variables after coercion.
+    pub variables: &'a Variables,
+}
+
+/// Complexity of one request, set by the probe.
+#[derive(Debug, Default, Clone)]
+struct MeasuredComplexity(Arc<Mutex<Option<usize>>>);
+
+/// Extension that reads the complexity and prevents the execution.
+#[derive(Debug)]
+struct ComplexityProbe;
+
+impl ExtensionFactory for ComplexityProbe {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait]
+impl Extension for ComplexityProbe {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let outcome = next.run(ctx).await?;
+        if let Some(MeasuredComplexity(complexity)) = ctx.data_opt() {
+            *complexity.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.complexity);
+        }
+        Err(vec![ServerError::new("The operation is only measured.", None)])
+    }
+}
+
+impl Default for CostMeter {
+    fn default() -> Self {
+        Self {
+            schema: AppSchema::with_extension(ComplexityProbe),
+            costs: Cache::new(CACHE_SIZE),
+            hash_state: RandomState::new(),
+        }
+    }
+}
+
+impl CostMeter {
+    /// Returns the complexity of an operation in points, at least 1. `select_document` returns the document with the
+    /// operation only, and is called if the cost is not cached. An operation that cannot be measured, which the executor
+    /// rejects, costs 1.
+    pub async fn measure(
+        &self,
+        operation: MeasuredOperation<'_>,
+        select_document: impl FnOnce() -> ExecutableDocument,
+    ) -> u32 {
+        let MeasuredOperation { document_id, operation_name, variables } = operation;
+        let key = CostKey {
+            document_id,
+            operation_name: operation_name.map(str::to_owned),
+            sizes: self.hash_sizes(variables),
+        };
+        if let Some(cost) = self.costs.get(&key) {
+            return cost;
+        }
+        let measured = MeasuredComplexity::default();
+        let mut request = Request::new(String::new()).variables(variables.clone()).data(measured.clone());
+        request.operation_name = operation_name.map(str::to_owned);
+        request.set_parsed_query(select_document());
+        self.schema.execute(request).await;
+        let complexity = measured.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(1);
+        let cost = u32::try_from(complexity).unwrap_or(u32::MAX).max(1);
+        self.costs.insert(key, cost);
+        cost
+    }
+
+    /// Hashes the parts of the variables on which a complexity depends: numbers, lengths of lists, and which are set.
+    fn hash_sizes(&self, variables: &Variables) -> u64 {
+        let mut hasher = self.hash_state.build_hasher();
+        for (name, value) in variables.iter() {
+            name.hash(&mut hasher);
+            match value {
+                Value::Null => 0.hash(&mut hasher),
+                Value::Number(number) => (1, number.as_i64()).hash(&mut hasher),
+                Value::List(items) => (2, items.len()).hash(&mut hasher),
+                _ => 3.hash(&mut hasher),
+            }
+        }
+        hasher.finish()
+    }
+}
