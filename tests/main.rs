@@ -103,6 +103,8 @@ mod crash_recovery;
 mod attack_process;
 mod outages;
 mod redis_client;
+mod throttle_redis;
+mod rate_limits;
 mod frozen_instance;
 mod connections;
 mod disconnects;
@@ -211,6 +213,8 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("expected_stock", expected_stock::test_cases()),
         ("crash_recovery", crash_recovery::test_cases()),
         ("attack_process", attack_process::test_cases()),
+        ("rate_limits", rate_limits::test_cases()),
+        ("throttle_redis", throttle_redis::test_cases()),
         ("redis_client", redis_client::test_cases()),
         ("outages", outages::test_cases()),
         ("frozen_instance", frozen_instance::test_cases()),

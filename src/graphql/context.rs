@@ -88,7 +88,7 @@ impl AppState {
         let password_hasher = PasswordHashPool::new(config.identity.max_queued_passwords);
         let event_feed = Arc::new(EventFeed::load(&db).await?);
         let (authenticator, throttle, payment_providers) =
-            (Authenticator::default(), Throttle::default(), PaymentProviders::default());
+            (Authenticator::default(), Throttle::new(redis.clone()), PaymentProviders::default());
         Ok(Self {
             db,
             redis,

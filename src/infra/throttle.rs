@@ -1,4 +1,8 @@
-//! Rate limits of public actions, counted in the database, so that they apply across all instances.
+//! Rate limits of public actions, counted in Redis or in the database, so that they apply across all instances.
+//!
+//! Public actions are counted in Redis while it is available, otherwise in the database. Each store keeps what it has
+//! counted, so that the limit of a window is at most doubled when Redis fails or returns. Failed logins are always counted
+//! in the database: their counters are read and undone, and must not disappear when Redis is restarted or full.
 //!
 //! Counters are keyed by action and subject, whose hash is stored. A window begins with the first action and ends after
 //! its duration. All subjects of an action are counted in one statement; if one of them has reached its limit, nothing
@@ -6,6 +10,7 @@
 //! rejected subject is cached in memory until its window ends.
 
 mod queries;
+mod redis_counters;
 mod subject;
 
 use std::sync::{
@@ -18,7 +23,7 @@ use moka::sync::Cache;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    Db,
+    Db, RedisClient, RedisUnavailable,
     config::{RateLimit, ThrottleConfig},
     entity::throttle::{self, Column},
 };
@@ -52,16 +57,18 @@ struct ThrottlePortion {
 #[derive(Debug)]
 pub struct Throttle {
     portions: Cache<(&'static str, String), Arc<ThrottlePortion>>,
-}
-
-impl Default for Throttle {
-    fn default() -> Self {
-        Self { portions: Cache::new(PORTION_CACHE_SIZE) }
-    }
+    redis: RedisClient,
 }
 
 impl Throttle {
-    /// Counts an action for all its subjects. Statements: at most 1, and 2 for the first rejection.
+    /// Creates a rate limiter that counts in Redis while it is available.
+    #[must_use]
+    pub fn new(redis: RedisClient) -> Self {
+        Self { portions: Cache::new(PORTION_CACHE_SIZE), redis }
+    }
+
+    /// Counts an action for all its subjects. Statements: none with Redis; otherwise at most 1, and 2 for the first
+    /// rejection.
     ///
     /// # Errors
     /// Returns `RateLimited` if a subject has reached its limit.
@@ -79,7 +86,7 @@ impl Throttle {
                 _ => uncached_subjects.push((subject.clone(), subject.portion_size())),
             }
         }
-        let outcome = count_subjects(db, uncached_subjects).await?;
+        let outcome = self.count_in_store(db, uncached_subjects).await?;
         let is_rejected = matches!(outcome, ThrottleOutcome::Rejected(_));
         let (ThrottleOutcome::Allowed(counters) | ThrottleOutcome::Rejected(counters)) = &outcome;
         for (subject, counter) in counters {
@@ -90,6 +97,24 @@ impl Throttle {
             }
         }
         outcome.into_result(now)
+    }
+
+    async fn count_in_store(&self, db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) -> Result<ThrottleOutcome> {
+        if subjects.is_empty() || !self.redis.is_available() {
+            return count_subjects(db, subjects).await;
+        }
+        sort_and_deduplicate(&mut subjects);
+        match redis_counters::count_subjects(&self.redis, &subjects, db.now()).await {
+            Ok(outcome) => Ok(outcome),
+            Err(RedisUnavailable) => count_subjects(db, subjects).await,
+        }
+    }
+}
+
+impl Default for Throttle {
+    /// Creates a rate limiter that counts in the database.
+    fn default() -> Self {
+        Self::new(RedisClient::default())
     }
 }
 
@@ -164,11 +189,7 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
     if subjects.is_empty() {
         return Ok(ThrottleOutcome::Allowed(Vec::new()));
     }
-    // Sorted to avoid deadlocks; deduplicated because an upsert may change a row only once.
-    subjects.sort_unstable_by(|(left, _), (right, _)| {
-        (left.action, &left.subject_hash).cmp(&(right.action, &right.subject_hash))
-    });
-    subjects.dedup_by(|(left, _), (right, _)| (left.action, &left.subject_hash) == (right.action, &right.subject_hash));
+    sort_and_deduplicate(&mut subjects);
     let counters = db.write(async |tx| {
         let counters = match_counters(queries::count_unless_exhausted(tx, &subjects).await?, &subjects);
         // Concurrent actions may have been counted meanwhile: a transaction that exceeds a limit is rolled back.
@@ -190,6 +211,14 @@ pub async fn count_subjects(db: &Db, mut subjects: Vec<(ThrottleSubject, u32)>) 
         counter.window_ends_at > now && counter.count.saturating_add(increment) > subject.max_count
     });
     Ok(ThrottleOutcome::Rejected(exhausted))
+}
+
+/// Sorts subjects to avoid deadlocks, and deduplicates them because an upsert may change a row only once.
+fn sort_and_deduplicate(subjects: &mut Vec<(ThrottleSubject, u32)>) {
+    subjects.sort_unstable_by(|(left, _), (right, _)| {
+        (left.action, &left.subject_hash).cmp(&(right.action, &right.subject_hash))
+    });
+    subjects.dedup_by(|(left, _), (right, _)| (left.action, &left.subject_hash) == (right.action, &right.subject_hash));
 }
 
 /// Returns the existing counters of the subjects, including those whose window has ended. Statements: 1.
