@@ -80,7 +80,7 @@ async fn request_above_the_points_of_its_network_is_rejected(backend: Backend) {
     }
     assert_eq!(send(&app, "2001:db8:0:1::6", SHOP).await.status, 429);
     // Too complex is too complex, also without points.
-    let huge = "{ products(first: 100) { nodes { variants(first: 100) { sku price { amount } } } } }";
+    let huge = "{ products(first: 100) { nodes { variants(first: 100) { id sku price } } } }";
     assert_eq!(send(&app, "192.0.2.2", huge).await.error_code(), "QUERY_TOO_COMPLEX");
 }
 
@@ -155,7 +155,7 @@ async fn cost_is_reported_on_demand(backend: Backend) {
     // Mutations, too.
     let mutation = "mutation { cartCreate { cart { id } userErrors { code } } }";
     let cost = reported_cost(&app, &json!({ "query": mutation })).await;
-    assert!(cost["requested"].as_u64() > Some(25) && cost["statements"].as_u64() > Some(0), "{cost}");
+    assert!(cost["requested"] == 5 && cost["statements"].as_u64() > Some(0), "{cost}");
 }
 
 async fn cost_depends_on_variables(backend: Backend) {
