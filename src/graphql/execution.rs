@@ -6,3 +6,6 @@ pub mod document;
 pub mod variables;
 pub mod response_shape;
 pub mod document_rewrite;
+pub mod operation_check;
+pub mod operation_cost;
+pub mod schema_check;

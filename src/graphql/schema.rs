@@ -2,12 +2,14 @@
 
 use async_graphql::{
     EmptySubscription, MergedObject, ObjectType, Request, Response, Schema, SchemaBuilder, ValidationMode,
+    extensions::ExtensionFactory,
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    admin, cart, catalog, customer, federation, identity, inventory, node, notification, order, pricing, shop,
+    admin, cart, catalog, customer, federation, identity, inventory, node, notification, operations, order, pricing,
+    shop,
 };
 use crate::infra::Config;
 
@@ -29,6 +31,7 @@ macro_rules! declare_query_root {
             pricing::PricingQuery,
             notification::log::NotificationQuery,
             admin::AdminQuery,
+            operations::OperationQuery,
             $($additional,)*
         );
     };
@@ -57,6 +60,7 @@ pub struct Mutation(
     pricing::PricingMutation,
     notification::NotificationMutation,
     admin::jobs::JobMutation,
+    operations::OperationMutation,
 );
 
 /// Executable schema.
@@ -77,6 +81,13 @@ impl AppSchema {
         } else {
             Self::Plain(with_limits(create_schema_builder(), config).finish())
         }
+    }
+
+    /// Builds a schema without limits of complexity, with an extension.
+    #[must_use]
+    pub fn with_extension(extension: impl ExtensionFactory) -> Self {
+        let builder = create_schema_builder().validation_mode(ValidationMode::Fast);
+        Self::Plain(builder.limit_recursive_depth(MAX_RECURSIVE_DEPTH).extension(extension).finish())
     }
 
     /// Executes an operation of a valid document.
