@@ -2,8 +2,13 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::document_cache::DocumentCache;
-use crate::graphql::{AppSchema, context::AppState};
+use super::{
+    document_cache::DocumentCache, persisted_query::AutomaticPersistedQueries, trusted_documents::TrustedDocuments,
+};
+use crate::{
+    base::Result,
+    graphql::{AppSchema, context::AppState},
+};
 
 /// Shared state of the handlers.
 #[derive(Debug)]
@@ -14,6 +19,10 @@ pub struct App {
     pub schema: AppSchema,
     /// Cache of parsed documents.
     pub document_cache: DocumentCache,
+    /// Documents that clients registered under their digest.
+    pub persisted_queries: AutomaticPersistedQueries,
+    /// Published documents.
+    pub trusted_documents: TrustedDocuments,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -24,6 +33,16 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
+        let persisted_queries = AutomaticPersistedQueries::new(&state.config);
+        let trusted_documents = TrustedDocuments::new(&state.config);
+        let is_stopping = false.into();
+        Arc::new(Self { state, schema, document_cache, persisted_queries, trusted_documents, is_stopping })
+    }
+
+    /// Refreshes the state with changes of other instances, and stores what was counted. Called on a schedule.
+    pub async fn refresh(&self) -> Result<()> {
+        self.state.refresh().await?;
+        self.trusted_documents.refresh(&self.state.db).await?;
+        self.trusted_documents.store_uses_if_due(&self.state.db).await
     }
 }

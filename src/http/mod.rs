@@ -10,6 +10,8 @@ pub mod document_cache;
 mod app;
 pub mod bounded_json;
 pub mod graphql_request;
+pub mod persisted_query;
+pub mod trusted_documents;
 pub mod idempotency;
 pub mod graphql;
 pub mod graphiql;
@@ -44,6 +46,7 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 pub fn build_router(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .route("/graphql", any(graphql::handle_graphql))
+        .route("/graphql/{app}/{operation}", get(graphql::handle_operation_address))
         .route("/.well-known/jwks.json", get(jwks::handle_jwks))
         .route("/auth/{provider}/login", get(oidc_routes::handle_login))
         .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))
@@ -51,7 +54,7 @@ pub fn build_router(app: &Arc<App>) -> Router {
         .route("/health/live", get(health::handle_liveness))
         .route("/health/ready", get(health::handle_readiness))
         .with_state(Arc::clone(app))
-        .merge(graphiql::graphiql_router());
+        .merge(graphiql::graphiql_router(app.state.config.graphql.free_form_documents));
     with_middleware(routes, app)
 }
 
