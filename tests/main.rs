@@ -109,6 +109,9 @@ mod disconnects;
 mod startup;
 mod storefront;
 mod settings;
+mod persisted_operations;
+mod trusted_documents;
+mod operation_requests;
 
 use std::process::ExitCode;
 
@@ -204,6 +207,9 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("jobs", jobs::test_cases()),
         ("job_worker", job_worker::test_cases()),
         ("schedules", schedules::test_cases()),
+        ("persisted_operations", persisted_operations::test_cases()),
+        ("trusted_documents", trusted_documents::test_cases()),
+        ("operation_requests", operation_requests::test_cases()),
         ("notification_preferences", notification_preferences::test_cases()),
         ("email_sms_delivery", email_sms_delivery::test_cases()),
         ("order_notifications", order_notifications::test_cases()),

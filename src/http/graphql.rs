@@ -176,8 +176,7 @@ async fn prepare_and_execute(
 ) -> ExecutionResult {
     let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
     let GraphqlRequest { document, operation: name, variables } = request;
-    let document_request =
-        DocumentRequest { method, operation_name: name.as_deref(), caller: &request_info.caller };
+    let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &request_info.caller };
     let document = persisted_query::resolve_document(app, document_request, document).await?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;

@@ -8,12 +8,7 @@ use axum::http::{Method, StatusCode};
 use moka::sync::Cache;
 use serde::Deserialize;
 
-use super::{
-    App,
-    graphql::validate_method,
-    graphql_request::RequestError,
-    trusted_documents::TrustedDocument,
-};
+use super::{App, graphql::validate_method, graphql_request::RequestError, trusted_documents::TrustedDocument};
 use crate::{
     base::error::PublicErrorCode,
     graphql::{error::ErrorStage, execution::document::ValidDocument},
@@ -236,11 +231,7 @@ async fn register_text(
     Ok(document)
 }
 
-async fn parse_text(
-    app: &App,
-    request: DocumentRequest<'_>,
-    text: String,
-) -> Result<Arc<ValidDocument>, RequestError> {
+async fn parse_text(app: &App, request: DocumentRequest<'_>, text: String) -> Result<Arc<ValidDocument>, RequestError> {
     app.document_cache.get_or_parse(text, &app.state.config.graphql).await.map_err(|error| {
         let name = request.operation_name;
         let is_selected =

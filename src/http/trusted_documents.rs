@@ -123,7 +123,8 @@ impl TrustedDocuments {
         if let Some(document) = self.documents.get(&key) {
             return Ok(document);
         }
-        let text = load_document_text(&app.state.db, key).await.map_err(|error| persisted_query::unavailable(&error))?;
+        let text =
+            load_document_text(&app.state.db, key).await.map_err(|error| persisted_query::unavailable(&error))?;
         let parsed = app.document_cache.get_or_parse(text.unwrap_or_default(), &app.state.config.graphql).await;
         let document = match parsed {
             Ok(document) => TrustedDocument::Valid(document),

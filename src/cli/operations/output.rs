@@ -75,8 +75,7 @@ pub(super) fn format_checked_operations(operations: &[CheckedOperation]) -> Stri
 
 /// Formats the operations of a version with their uses.
 pub(super) fn format_published_operations(rows: &[OperationRow]) -> String {
-    let header =
-        ["OPERATION", "TYPE", "COST", "DEPTH", "STATEMENTS", "USES", "LAST USE", "ID"].map(str::to_owned);
+    let header = ["OPERATION", "TYPE", "COST", "DEPTH", "STATEMENTS", "USES", "LAST USE", "ID"].map(str::to_owned);
     let to_row = |row: &OperationRow| {
         [
             format_name(row.operation_name.as_deref()),
@@ -127,8 +126,7 @@ fn format_table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> String {
     }
     let mut table = String::new();
     for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         table.push_str(cells.join("  ").trim_end());
         table.push('\n');
     }

@@ -3,7 +3,9 @@
 use apollo_compiler::{Schema, parser::Parser, validation::Valid};
 
 use super::{
-    document::{MAX_NESTING_DEPTH, MAX_TOKENS, errors::collect_errors, line_index::LineIndex, schema::SCHEMA_EXTENSIONS},
+    document::{
+        MAX_NESTING_DEPTH, MAX_TOKENS, errors::collect_errors, line_index::LineIndex, schema::SCHEMA_EXTENSIONS,
+    },
     operation_check::format_document_error,
 };
 

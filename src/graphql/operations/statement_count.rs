@@ -157,10 +157,8 @@ fn collect_uses(selection_set: &SelectionSet, uses: &mut HashMap<Name, VariableU
                 let Field { name, arguments, selection_set, .. } = &field.node;
                 for (argument, value) in arguments {
                     if let Literal::Variable(variable) = &value.node {
-                        let variable_use = VariableUse::Argument {
-                            field: name.node.to_string(),
-                            argument: argument.node.to_string(),
-                        };
+                        let variable_use =
+                            VariableUse::Argument { field: name.node.to_string(), argument: argument.node.to_string() };
                         uses.entry(variable.clone()).or_insert(variable_use);
                     }
                 }
@@ -193,9 +191,7 @@ fn reaches_all(document: &ExecutableDocument, selection_set: &SelectionSet, obje
             let children = flatten_objects(values);
             !children.is_empty() && reaches_all(document, child_set, &children)
         }
-        Selection::InlineFragment(fragment) => {
-            reaches_all(document, &fragment.node.selection_set.node, objects)
-        }
+        Selection::InlineFragment(fragment) => reaches_all(document, &fragment.node.selection_set.node, objects),
         Selection::FragmentSpread(spread) => {
             let fragment = document.fragments.get(&spread.node.fragment_name.node);
             fragment.is_some_and(|fragment| reaches_all(document, &fragment.node.selection_set.node, objects))

@@ -88,7 +88,8 @@ fn folder_errors_name_the_files() {
         document_file("d.graphql", "fragment F on Shop { currency } type X { a: Int }"),
     ];
     let errors = messages(build_folder_manifest(&files).expect_err("a rejection"));
-    let starts = ["b.graphql: ", "d.graphql: fragment F is defined differently in c.graphql", "d.graphql: only", "a.gr"];
+    let starts =
+        ["b.graphql: ", "d.graphql: fragment F is defined differently in c.graphql", "d.graphql: only", "a.gr"];
     assert_eq!(errors.len(), starts.len(), "{errors:?}");
     for (error, start) in errors.iter().zip(starts) {
         assert!(error.starts_with(start), "{errors:?}");

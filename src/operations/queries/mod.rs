@@ -3,10 +3,7 @@
 mod listing;
 mod usage;
 
-use sea_orm::{
-    ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder, QuerySelect,
-    prelude::DateTimeUtc,
-};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder, QuerySelect, prelude::DateTimeUtc};
 
 use super::entity::{
     OperationKind, StatementFigure, operation_revision, operation_version, published_operation, trusted_document,
@@ -16,7 +13,9 @@ use crate::{
     infra::{SqlBuilder, sql_builder::query_rows},
 };
 
-pub use listing::{LiveDocument, OperationVersionFilter, count_versions, list_versions, load_live_documents, load_operations};
+pub use listing::{
+    LiveDocument, OperationVersionFilter, count_versions, list_versions, load_live_documents, load_operations,
+};
 pub use usage::{DocumentUse, record_uses};
 
 /// Document without its text.
@@ -77,9 +76,7 @@ pub(super) async fn load_documents(db: &impl ConnectionTrait) -> Result<Vec<Inde
 }
 
 /// Returns which version has which document. Statements: 1.
-pub(super) async fn load_published_operations(
-    db: &impl ConnectionTrait,
-) -> Result<Vec<published_operation::Model>> {
+pub(super) async fn load_published_operations(db: &impl ConnectionTrait) -> Result<Vec<published_operation::Model>> {
     Ok(published_operation::Entity::find().all(db).await?)
 }
 
@@ -92,10 +89,7 @@ pub async fn load_document_text(db: &impl ConnectionTrait, trusted_document_id: 
 /// Returns the texts of all documents of versions that are not retired. Statements: 1.
 ///
 /// As text, because the documents are those of a join and each is read once.
-async fn load_stored_documents(
-    db: &impl ConnectionTrait,
-    mut sql: SqlBuilder,
-) -> Result<Vec<StoredDocument>> {
+async fn load_stored_documents(db: &impl ConnectionTrait, mut sql: SqlBuilder) -> Result<Vec<StoredDocument>> {
     sql.push(
         "SELECT d.id, d.document_id, d.text FROM trusted_document AS d WHERE EXISTS (SELECT 1 \
          FROM published_operation AS p JOIN operation_version AS v ON v.id = p.version_id \
