@@ -21,7 +21,8 @@ integration_tests![
     outdated_operation_is_rejected_with_its_errors,
     uses_are_counted_and_stored,
     running_instance_learns_of_publications_and_retirements,
-    published_mutation_is_executed_by_post_only,
+    published_mutation_is_executed_by_post_only;
+    needs(has_curl): readme_example_of_trusted_documents_runs
 ];
 
 const SHOP: &str = "query Shop { shop { name } }";
@@ -151,25 +152,29 @@ async fn invalid_requests_for_operations_are_rejected(backend: Backend) {
     assert_eq!(response.status, 405);
 }
 
-/// Statements that PostgreSQL or SQLite execute are not visible to a test; the time between refreshes is.
 async fn unknown_documents_cost_no_statement_each(backend: Backend) {
     let app = TestApp::start(backend).await;
-    // The first unknown id reads the index; then the table is out of reach, and the others are answered from memory.
-    assert_eq!(post(&app, json!({ "documentId": "unknown" })).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
-    app.execute_sql("ALTER TABLE operation_revision RENAME TO moved_revision").await.expect("a renamed table");
+    let refresh_count = || app.http_app.trusted_documents.refresh_count();
     let started_at = std::time::Instant::now();
-    let (mut request_count, mut failed_count) = (0, 0);
-    for number in 0..400 {
+    for number in 0..200 {
         let response = post(&app, json!({ "documentId": format!("unknown-{number}") })).await;
-        request_count += 1;
-        // A request that would read the index is answered 503.
-        failed_count += i32::from(response.status == 503);
-        if failed_count > 0 {
-            break;
-        }
+        assert_eq!(response.error_code(), "PERSISTED_QUERY_NOT_FOUND");
+        let response = get(&app, &format!("/graphql/unknown-{number}/x"), &[]).await;
+        assert_eq!(response.error_code(), "PERSISTED_QUERY_NOT_FOUND");
     }
-    assert!(request_count > 1, "the first request already read the index");
-    assert!(started_at.elapsed() >= std::time::Duration::from_millis(100) || failed_count == 0);
+    let maximum = started_at.elapsed().as_millis() / 250 + 1;
+    assert!((1..=maximum).contains(&refresh_count().into()), "{} of {maximum}", refresh_count());
+
+    // An index that cannot be read is not tried more often.
+    app.execute_sql("ALTER TABLE operation_revision RENAME TO moved_revision").await.expect("a renamed table");
+    let (started_at, count_before) = (std::time::Instant::now(), refresh_count());
+    let mut unavailable_count = 0;
+    while unavailable_count < 200 {
+        let response = post(&app, json!({ "documentId": "unknown" })).await;
+        unavailable_count += i32::from(response.status == 503 && response.error_code() == "UNAVAILABLE");
+    }
+    let maximum = started_at.elapsed().as_millis() / 250 + 1;
+    assert!((1..=maximum).contains(&(refresh_count() - count_before).into()), "{} of {maximum}", refresh_count());
     app.execute_sql("ALTER TABLE moved_revision RENAME TO operation_revision").await.expect("a renamed table");
 }
 
@@ -215,7 +220,7 @@ async fn free_form_documents_are_allowed_by_the_setting(backend: Backend) {
         );
         let publication = publication.await.expect("a publication");
         savannah::operations::publish_version(&app.db, publication).await.expect("a version");
-        let staff = app.create_api_key().await;
+        let staff = app.login(Role::Admin).await;
         for (token, expected) in [(None, expected_guest), (Some(staff), expected_staff)] {
             let authorize = |request: reqwest::RequestBuilder| match &token {
                 Some(token) => request.bearer_auth(token),
@@ -365,4 +370,39 @@ async fn published_mutation_is_executed_by_post_only(backend: Backend) {
         assert_eq!((response.status, response.header("idempotent-replayed")), (200, expected_header));
     }
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
+}
+
+fn has_curl() -> bool {
+    std::process::Command::new("curl").arg("--version").output().is_ok()
+}
+
+/// Runs the commands of the README with the binary and a server of the test.
+async fn readme_example_of_trusted_documents_runs(backend: Backend) {
+    let section = include_str!("../README.md").split("\n## Mobile apps\n").nth(1).expect("a section");
+    let commands = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("commands");
+    let database = TestDatabase::create_empty(backend).await;
+    let sandbox = CliSandbox::new(&[("DATABASE_URL", database.url()), ("RUST_LOG", "warn")]);
+    let server = sandbox.start_server(&[]).await;
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql"), sandbox.path().join("schema.graphql"))
+        .expect("the schema");
+    let commands = commands
+        .replace("cargo run --", env!("CARGO_BIN_EXE_savannah"))
+        .replace("127.0.0.1:8000", &server.address)
+        // The index is refreshed four times a second at most, and not by a known operation.
+        .replace("curl -s", "curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail");
+    let output = tokio::process::Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &commands])
+        .current_dir(sandbox.path())
+        .env("DATABASE_URL", database.url())
+        .env("RUST_LOG", "warn")
+        .output()
+        .await
+        .expect("bash");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let response = "{\"data\":{\"product\":{\"name\":\"Savannah Mug\"";
+    assert_eq!(stdout.matches(response).count(), 3, "{stdout}");
+    for text in ["ios 4.2 published: 1 operations", "0 of 1 published operations", "ios 4.2 is retired"] {
+        assert!(stdout.contains(text), "{text} is not in {stdout}");
+    }
 }

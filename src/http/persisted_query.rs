@@ -302,9 +302,14 @@ fn bad_request(message: String) -> RequestError {
     RequestError::from_http(StatusCode::BAD_REQUEST, message)
 }
 
+/// Logs why the database cannot be read, and returns the error for the client.
+pub(super) fn log_unavailable(error: &crate::base::Error) -> RequestError {
+    tracing::error!(error = error.log_message(), "the trusted documents could not be read");
+    unavailable()
+}
+
 /// Returns the error for a database that cannot be read.
-pub(super) fn unavailable(error: &crate::base::Error) -> RequestError {
-    tracing::error!(error = error.log_message(), "the index of trusted documents could not be read");
+pub(super) fn unavailable() -> RequestError {
     let message = "The document cannot be read at the moment. Try again.";
     rejection(StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable.as_str(), message)
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,11 +40,19 @@ pub enum TrustedDocument {
 /// Trusted documents of an instance.
 pub struct TrustedDocuments {
     index: ArcSwap<OperationIndex>,
-    /// Time of the last refresh; locked while the index is refreshed.
-    refreshed_at: tokio::sync::Mutex<Option<Instant>>,
+    /// Last refresh; locked while the index is refreshed.
+    last_refresh: tokio::sync::Mutex<Option<IndexRefresh>>,
+    refresh_count: AtomicU64,
     documents: Cache<i64, TrustedDocument>,
     uses: Mutex<UseCounts>,
     use_count_interval: Duration,
+}
+
+/// Refresh of the index.
+#[derive(Debug, Clone, Copy)]
+struct IndexRefresh {
+    ended_at: Instant,
+    has_succeeded: bool,
 }
 
 /// Uses that are not yet stored.
@@ -68,7 +79,8 @@ impl TrustedDocuments {
         let builder = Cache::builder().max_capacity(config.graphql.trusted_document_cache_size).weigher(weigh);
         Self {
             index: ArcSwap::default(),
-            refreshed_at: tokio::sync::Mutex::default(),
+            last_refresh: tokio::sync::Mutex::default(),
+            refresh_count: AtomicU64::new(0),
             documents: builder.build(),
             uses: Mutex::default(),
             use_count_interval: config.graphql.use_count_interval,
@@ -80,17 +92,24 @@ impl TrustedDocuments {
     /// # Errors
     /// Returns an error if the database cannot be read; the index is then unchanged.
     pub async fn refresh(&self, db: &Db) -> Result<()> {
-        let mut refreshed_at = self.refreshed_at.lock().await;
-        self.reload_index(db).await?;
-        *refreshed_at = Some(Instant::now());
-        Ok(())
+        let mut last_refresh = self.last_refresh.lock().await;
+        self.reload_index(db, &mut last_refresh).await
     }
 
-    async fn reload_index(&self, db: &Db) -> Result<()> {
-        if let Some(index) = OperationIndex::load_if_changed(db, self.index.load().revision()).await? {
+    async fn reload_index(&self, db: &Db, last_refresh: &mut Option<IndexRefresh>) -> Result<()> {
+        self.refresh_count.fetch_add(1, Ordering::Relaxed);
+        let outcome = OperationIndex::load_if_changed(db, self.index.load().revision()).await;
+        *last_refresh = Some(IndexRefresh { ended_at: Instant::now(), has_succeeded: outcome.is_ok() });
+        if let Some(index) = outcome? {
             self.index.store(Arc::new(index));
         }
         Ok(())
+    }
+
+    /// Returns how often the index was refreshed.
+    #[must_use]
+    pub fn refresh_count(&self) -> u64 {
+        self.refresh_count.load(Ordering::Relaxed)
     }
 
     /// Finds a document. If it is unknown or retired, it may have been published by another process since the last
@@ -107,10 +126,17 @@ impl TrustedDocuments {
         if matches!(outcome, DocumentLookup::Found(_)) {
             return Ok(outcome);
         }
-        let mut refreshed_at = self.refreshed_at.lock().await;
-        if refreshed_at.is_none_or(|refreshed_at| refreshed_at.elapsed() >= MIN_REFRESH_INTERVAL) {
-            self.reload_index(&app.state.db).await.map_err(|error| persisted_query::unavailable(&error))?;
-            *refreshed_at = Some(Instant::now());
+        let mut last_refresh = self.last_refresh.lock().await;
+        match *last_refresh {
+            Some(IndexRefresh { ended_at, has_succeeded }) if ended_at.elapsed() < MIN_REFRESH_INTERVAL => {
+                if !has_succeeded {
+                    return Err(persisted_query::unavailable());
+                }
+            }
+            _ => {
+                let refresh = self.reload_index(&app.state.db, &mut last_refresh).await;
+                refresh.map_err(|error| persisted_query::log_unavailable(&error))?;
+            }
         }
         Ok(lookup(&self.index.load()))
     }
@@ -124,7 +150,7 @@ impl TrustedDocuments {
             return Ok(document);
         }
         let text =
-            load_document_text(&app.state.db, key).await.map_err(|error| persisted_query::unavailable(&error))?;
+            load_document_text(&app.state.db, key).await.map_err(|error| persisted_query::log_unavailable(&error))?;
         let parsed = app.document_cache.get_or_parse(text.unwrap_or_default(), &app.state.config.graphql).await;
         let document = match parsed {
             Ok(document) => TrustedDocument::Valid(document),
