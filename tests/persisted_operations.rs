@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
+    operation_requests::path_with_parameters,
     support::{Backend, HttpResponse, TestApp},
 };
 
@@ -34,8 +35,8 @@ async fn post(app: &TestApp, body: &Value) -> HttpResponse {
 }
 
 async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> HttpResponse {
-    let request = app.build_request(Method::GET, "/graphql").header("accept", GRAPHQL_RESPONSE);
-    HttpResponse::send(request.query(parameters)).await
+    let request = app.build_request(Method::GET, &path_with_parameters("/graphql", parameters));
+    HttpResponse::send(request.header("accept", GRAPHQL_RESPONSE)).await
 }
 
 async fn register(app: &TestApp, query: &str) -> HttpResponse {
