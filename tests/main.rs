@@ -112,6 +112,7 @@ mod settings;
 mod persisted_operations;
 mod trusted_documents;
 mod operation_requests;
+mod operations_command;
 
 use std::process::ExitCode;
 
@@ -210,6 +211,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("persisted_operations", persisted_operations::test_cases()),
         ("trusted_documents", trusted_documents::test_cases()),
         ("operation_requests", operation_requests::test_cases()),
+        ("operations_command", operations_command::test_cases()),
         ("notification_preferences", notification_preferences::test_cases()),
         ("email_sms_delivery", email_sms_delivery::test_cases()),
         ("order_notifications", order_notifications::test_cases()),

@@ -21,8 +21,7 @@ integration_tests![
     outdated_operation_is_rejected_with_its_errors,
     uses_are_counted_and_stored,
     running_instance_learns_of_publications_and_retirements,
-    published_mutation_is_executed_by_post_only;
-    needs(has_curl): readme_example_of_trusted_documents_runs
+    published_mutation_is_executed_by_post_only,
 ];
 
 const SHOP: &str = "query Shop { shop { name } }";
@@ -377,39 +376,4 @@ async fn published_mutation_is_executed_by_post_only(backend: Backend) {
         assert_eq!((response.status, response.header("idempotent-replayed")), (200, expected_header));
     }
     assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
-}
-
-fn has_curl() -> bool {
-    std::process::Command::new("curl").arg("--version").output().is_ok()
-}
-
-/// Runs the commands of the README with the binary and a server of the test.
-async fn readme_example_of_trusted_documents_runs(backend: Backend) {
-    let section = include_str!("../README.md").split("\n## Mobile apps\n").nth(1).expect("a section");
-    let commands = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("commands");
-    let database = TestDatabase::create_empty(backend).await;
-    let sandbox = CliSandbox::new(&[("DATABASE_URL", database.url()), ("RUST_LOG", "warn")]);
-    let server = sandbox.start_server(&[]).await;
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql"), sandbox.path().join("schema.graphql"))
-        .expect("the schema");
-    let commands = commands
-        .replace("cargo run --", env!("CARGO_BIN_EXE_savannah"))
-        .replace("127.0.0.1:8000", &server.address)
-        // The index is refreshed four times a second at most, and not by a known operation.
-        .replace("curl -s", "curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail");
-    let output = tokio::process::Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &commands])
-        .current_dir(sandbox.path())
-        .env("DATABASE_URL", database.url())
-        .env("RUST_LOG", "warn")
-        .output()
-        .await
-        .expect("bash");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{stdout}{stderr}");
-    let response = "{\"data\":{\"product\":{\"name\":\"Savannah Mug\"";
-    assert_eq!(stdout.matches(response).count(), 3, "{stdout}");
-    for text in ["ios 4.2 published: 1 operations", "0 of 1 published operations", "ios 4.2 is retired"] {
-        assert!(stdout.contains(text), "{text} is not in {stdout}");
-    }
 }
