@@ -30,7 +30,7 @@ async fn operations_command_publishes_lists_and_retires(backend: Backend) {
     sandbox.write_file("manifest.json", &manifest_of(&[SHOP, HOME, CREATE]));
     let publish = ["operations", "publish", "--app", "ios", "--version", "4.2", "manifest.json"];
     let dry_run = sandbox.run_command(&[&publish[..], &["--dry-run"]].concat(), &[]).await;
-    assert!(dry_run.stdout.ends_with("3 operations are valid; nothing was published (--dry-run)\n"), "{dry_run:?}");
+    assert!(dry_run.stdout.ends_with("3 valid operations; nothing was published (--dry-run)\n"), "{dry_run:?}");
     assert_eq!(sandbox.run_command(&["operations", "list"], &[]).await.stdout, "no versions found\n");
 
     let output = sandbox.run_command(&publish, &[]).await;
@@ -45,7 +45,7 @@ async fn operations_command_publishes_lists_and_retires(backend: Backend) {
     assert!(home[2] == "300" && home[4].starts_with(">="), "{home:?}");
     let create = lines.iter().find(|line| line[0] == "Create").expect("the operation");
     assert_eq!(create[4], "<=60");
-    assert!(output.stdout.ends_with("ios 4.2 published: 3 operations\n"), "{output:?}");
+    assert!(output.stdout.ends_with("ios 4.2 published, operations: 3\n"), "{output:?}");
 
     let repeated = sandbox.run_command(&publish, &[]).await;
     assert!(repeated.stdout.ends_with("ios 4.2 was published before with the same operations\n"), "{repeated:?}");
@@ -75,7 +75,7 @@ async fn operations_command_publishes_a_folder(backend: Backend) {
     sandbox.write_file("app/notes.txt", "not a document");
     let publish = ["operations", "publish", "--app", "ios", "--version", "1", "app"];
     let output = sandbox.run_command(&publish, &[]).await;
-    assert!(output.stdout.ends_with("ios 1 published: 3 operations\n"), "{output:?}");
+    assert!(output.stdout.ends_with("ios 1 published, operations: 3\n"), "{output:?}");
     assert!(output.stdout.contains(&sha256_hex(SHOP)), "{output:?}");
     let empty = sandbox.path().join("empty");
     fs::create_dir_all(&empty).expect("a folder");
@@ -169,7 +169,7 @@ async fn readme_example_of_trusted_documents_runs(backend: Backend) {
     assert!(output.status.success(), "{stdout}{stderr}");
     let response = "{\"data\":{\"product\":{\"name\":\"Savannah Mug\"";
     assert_eq!(stdout.matches(response).count(), 3, "{stdout}");
-    for text in ["ios 4.2 published: 1 operations", "0 of 1 published operations", "ios 4.2 is retired"] {
+    for text in ["ios 4.2 published, operations: 1", "0 of 1 published operations", "ios 4.2 is retired"] {
         assert!(stdout.contains(text), "{text} is not in {stdout}");
     }
 }

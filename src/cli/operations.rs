@@ -153,11 +153,11 @@ async fn publish_manifest(app_state: &Arc<AppState>, request: PublishRequest, dr
     let name = format!("{} {}", publication.app, publication.version);
     let count = publication.operations.len();
     if dry_run {
-        println!("{count} operations are valid; nothing was published (--dry-run)");
+        println!("{count} valid operations; nothing was published (--dry-run)");
         return Ok(());
     }
     match operations::publish_version(&app_state.db, publication).await? {
-        PublishOutcome::Published(_) => println!("{name} published: {count} operations"),
+        PublishOutcome::Published(_) => println!("{name} published, operations: {count}"),
         PublishOutcome::Unchanged(_) => println!("{name} was published before with the same operations"),
     }
     Ok(())
