@@ -86,7 +86,7 @@ async fn address_finds_the_newest_version_and_the_given_one(backend: Backend) {
     let currency = "query Shop { shop { currency } }";
     publish_valid(&app, &admin, ("ios", "1.0"), &[SHOP, PRODUCT]).await;
     let newest = publish_valid(&app, &admin, ("ios", "1.1"), &[currency]).await;
-    publish_valid(&app, &admin, ("web", "1.0"), &["query Shop { shop { country } }"]).await;
+    publish_valid(&app, &admin, ("web", "1.0"), &["query Shop { shop { name currency } }"]).await;
     let shop =
         async |parameters: &[(&str, &str)]| get(&app, "/graphql/ios/Shop", parameters).await.json()["data"].clone();
     assert_eq!(shop(&[]).await, json!({ "shop": { "currency": "KES" } }));

@@ -40,15 +40,15 @@ pub enum TrustedDocument {
 /// Trusted documents of an instance.
 pub struct TrustedDocuments {
     index: ArcSwap<OperationIndex>,
-    /// Last refresh; locked while the index is refreshed.
-    last_refresh: tokio::sync::Mutex<Option<IndexRefresh>>,
+    /// Last refresh by a lookup; locked while the index is refreshed.
+    last_lookup_refresh: tokio::sync::Mutex<Option<IndexRefresh>>,
     refresh_count: AtomicU64,
     documents: Cache<i64, TrustedDocument>,
     uses: Mutex<UseCounts>,
     use_count_interval: Duration,
 }
 
-/// Refresh of the index.
+/// Refresh of the index by a lookup.
 #[derive(Debug, Clone, Copy)]
 struct IndexRefresh {
     ended_at: Instant,
@@ -79,7 +79,7 @@ impl TrustedDocuments {
         let builder = Cache::builder().max_capacity(config.graphql.trusted_document_cache_size).weigher(weigh);
         Self {
             index: ArcSwap::default(),
-            last_refresh: tokio::sync::Mutex::default(),
+            last_lookup_refresh: tokio::sync::Mutex::default(),
             refresh_count: AtomicU64::new(0),
             documents: builder.build(),
             uses: Mutex::default(),
@@ -92,15 +92,13 @@ impl TrustedDocuments {
     /// # Errors
     /// Returns an error if the database cannot be read; the index is then unchanged.
     pub async fn refresh(&self, db: &Db) -> Result<()> {
-        let mut last_refresh = self.last_refresh.lock().await;
-        self.reload_index(db, &mut last_refresh).await
+        let _last_lookup_refresh = self.last_lookup_refresh.lock().await;
+        self.reload_index(db).await
     }
 
-    async fn reload_index(&self, db: &Db, last_refresh: &mut Option<IndexRefresh>) -> Result<()> {
+    async fn reload_index(&self, db: &Db) -> Result<()> {
         self.refresh_count.fetch_add(1, Ordering::Relaxed);
-        let outcome = OperationIndex::load_if_changed(db, self.index.load().revision()).await;
-        *last_refresh = Some(IndexRefresh { ended_at: Instant::now(), has_succeeded: outcome.is_ok() });
-        if let Some(index) = outcome? {
+        if let Some(index) = OperationIndex::load_if_changed(db, self.index.load().revision()).await? {
             self.index.store(Arc::new(index));
         }
         Ok(())
@@ -113,7 +111,7 @@ impl TrustedDocuments {
     }
 
     /// Finds a document. If it is unknown or retired, it may have been published by another process since the last
-    /// refresh: the index is then refreshed, but not more often than every quarter of a second.
+    /// refresh: the index is then refreshed, but by lookups not more often than every quarter of a second.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -126,7 +124,7 @@ impl TrustedDocuments {
         if matches!(outcome, DocumentLookup::Found(_)) {
             return Ok(outcome);
         }
-        let mut last_refresh = self.last_refresh.lock().await;
+        let mut last_refresh = self.last_lookup_refresh.lock().await;
         match *last_refresh {
             Some(IndexRefresh { ended_at, has_succeeded }) if ended_at.elapsed() < MIN_REFRESH_INTERVAL => {
                 if !has_succeeded {
@@ -134,7 +132,8 @@ impl TrustedDocuments {
                 }
             }
             _ => {
-                let refresh = self.reload_index(&app.state.db, &mut last_refresh).await;
+                let refresh = self.reload_index(&app.state.db).await;
+                *last_refresh = Some(IndexRefresh { ended_at: Instant::now(), has_succeeded: refresh.is_ok() });
                 refresh.map_err(|error| persisted_query::log_unavailable(&error))?;
             }
         }

@@ -19,7 +19,9 @@ run(async (shop) => {
 
 function createClient(shop: Shop, link: ApolloLink): ApolloClient {
   const http = new HttpLink({ uri: shop.url, fetch: shop.fetch });
-  return new ApolloClient({ cache: new InMemoryCache(), link: link.concat(http) });
+  // Objects without an id, of which queries select different fields.
+  const typePolicies = { Availability: { merge: true }, Cost: { merge: true }, LineCost: { merge: true } };
+  return new ApolloClient({ cache: new InMemoryCache({ typePolicies }), link: link.concat(http) });
 }
 
 /** Returns the manifest of all operations, as Apollo's generator writes it. */
