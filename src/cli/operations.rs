@@ -102,7 +102,7 @@ pub(super) struct CheckArgs {
 
 pub(super) async fn run_operations_command(config: Config, command: OperationsCommand) -> Result<ExitCode, String> {
     match command {
-        OperationsCommand::Publish(args) => publish_version(config, args).await,
+        OperationsCommand::Publish(args) => Box::pin(publish_version(config, args)).await,
         OperationsCommand::List(args) => {
             let db = connect_initialized_database(&config, false).await?;
             let outcome = print_versions(&db, args).await;
@@ -147,7 +147,7 @@ async fn publish_version(config: Config, args: PublishArgs) -> Result<ExitCode, 
 async fn publish_manifest(app_state: &Arc<AppState>, request: PublishRequest, dry_run: bool) -> Result<()> {
     let total = u64::try_from(request.manifest.operations.len()).unwrap_or(u64::MAX);
     let progress = Progress::default();
-    let preparation = prepare_publication(app_state, request, || progress.add_items(1));
+    let preparation = Box::pin(prepare_publication(app_state, request, || progress.add_items(1)));
     let publication = show_progress("operations", ProgressScale::Items(Some(total)), &progress, preparation).await?;
     print!("{}", output::format_checked_operations(&publication.operations));
     let name = format!("{} {}", publication.app, publication.version);

@@ -96,16 +96,16 @@ struct ApolloOperation {
 pub fn parse_manifest(text: &str) -> Result<Manifest> {
     let text = text.trim_start_matches('\u{feff}');
     if text.len() > MAX_MANIFEST_BYTES {
-        return Err(invalid_manifest(format!("it is larger than {MAX_MANIFEST_BYTES} bytes")));
+        return Err(invalid_manifest(&format!("it is larger than {MAX_MANIFEST_BYTES} bytes")));
     }
     let JsonMembers(members) = serde_json::from_str(text)
-        .map_err(|error| invalid_manifest(format!("it is not a JSON object of ids and documents: {error}")))?;
+        .map_err(|error| invalid_manifest(&format!("it is not a JSON object of ids and documents: {error}")))?;
     if members.iter().any(|(name, value)| name == "format" && value == APOLLO_FORMAT) {
         let manifest: ApolloManifest =
-            serde_json::from_str(text).map_err(|error| invalid_manifest(format!("{APOLLO_FORMAT}: {error}")))?;
+            serde_json::from_str(text).map_err(|error| invalid_manifest(&format!("{APOLLO_FORMAT}: {error}")))?;
         if manifest.version != 1 {
             let message = format!("version {} of {APOLLO_FORMAT} is not supported, only 1", manifest.version);
-            return Err(invalid_manifest(message));
+            return Err(invalid_manifest(&message));
         }
         let operations = manifest.operations.into_iter();
         return check_manifest(
@@ -120,7 +120,7 @@ pub fn parse_manifest(text: &str) -> Result<Manifest> {
                 "\"{}\" is not a text: a manifest maps ids to documents, or has \"format\": \"{APOLLO_FORMAT}\"",
                 shorten(&document_id)
             );
-            return Err(invalid_manifest(message));
+            return Err(invalid_manifest(&message));
         };
         operations.push((document_id, text));
     }
@@ -138,11 +138,11 @@ pub fn build_folder_manifest(files: &[DocumentFile]) -> Result<Manifest> {
 
 fn check_manifest(format: ManifestFormat, operations: Vec<(String, String)>) -> Result<Manifest> {
     if operations.is_empty() {
-        return Err(invalid_manifest("it has no operations".into()));
+        return Err(invalid_manifest("it has no operations"));
     }
     if operations.len() > MAX_MANIFEST_OPERATIONS {
         let message = format!("it has {} operations; the limit is {MAX_MANIFEST_OPERATIONS}", operations.len());
-        return Err(invalid_manifest(message));
+        return Err(invalid_manifest(&message));
     }
     let mut validator = Validator::default();
     let mut scope = validator.at(MANIFEST_FIELD);
@@ -186,7 +186,7 @@ fn check_manifest(format: ManifestFormat, operations: Vec<(String, String)>) -> 
 /// Path of the manifest in the input of the API.
 pub const MANIFEST_FIELD: &str = "input.manifest";
 
-fn invalid_manifest(reason: String) -> Error {
+fn invalid_manifest(reason: &str) -> Error {
     Error::bad_input(MANIFEST_FIELD, format!("this is not a manifest: {reason}"))
 }
 

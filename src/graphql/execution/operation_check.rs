@@ -134,6 +134,7 @@ async fn measure_operation(
 }
 
 /// Returns the name of an operation for messages: what stands after its keyword, and its id.
+#[must_use]
 pub fn label_operation(document_id: &str, text: &str) -> String {
     let is_keyword = |word: &&str| ["query", "mutation", "subscription"].contains(word);
     let mut words = text.split_whitespace().skip_while(|word| !is_keyword(word));
@@ -148,6 +149,7 @@ pub fn label_operation(document_id: &str, text: &str) -> String {
 }
 
 /// Formats an error of a document with its position.
+#[must_use]
 pub fn format_document_error(error: &ServerError) -> String {
     match error.locations.first() {
         Some(position) => format!("{}:{}: {}", position.line, position.column, error.message),
