@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     integration_tests,
     operation_requests::path_with_parameters,
-    support::{Backend, HttpResponse, TestApp},
+    support::{Backend, FakeRedisMode, FakeRedisServer, HttpResponse, TestApp, has_shared_redis, shared_redis_url},
 };
 
 integration_tests![
@@ -20,6 +20,9 @@ integration_tests![
     cache_of_registered_documents_is_bounded,
     registered_mutation_is_not_executed_by_get,
     registered_documents_need_the_right_to_send_free_form_documents,
+    misbehaving_redis_means_that_a_digest_is_unknown
+    ; needs(has_shared_redis):
+    registered_document_is_known_to_other_instances_through_redis
 ];
 
 const QUERY: &str = "query Shop { shop { name } }";
@@ -183,4 +186,46 @@ async fn registered_documents_need_the_right_to_send_free_form_documents(backend
     assert_eq!(post(&app, &body).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
     let request = app.build_request(Method::POST, "/graphql").bearer_auth(&admin).json(&body);
     assert_eq!(HttpResponse::send(request).await.status, 200);
+}
+
+/// Settings of an instance with Redis, whose commands must succeed on a slow machine.
+fn redis_settings(url: &str) -> [(&str, &str); 2] {
+    [("REDIS_URL", url), ("SAVANNAH_REDIS__TIMEOUT_MILLIS", "10000")]
+}
+
+async fn registered_document_is_known_to_other_instances_through_redis(backend: Backend) {
+    let url = shared_redis_url().expect("a Redis server");
+    let first = TestApp::start_with_settings(backend, &redis_settings(&url)).await;
+    let second = first.start_second_instance(&redis_settings(&url)).await;
+    let without_redis = first.start_second_instance(&[]).await;
+    let by_digest = json!({ "extensions": extension(&sha256_hex(QUERY)) });
+    assert_eq!(post(&second, &by_digest).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(register(&first, QUERY).await.status, 200);
+    assert_eq!(post(&second, &by_digest).await.json(), json!({ "data": { "shop": { "name": "Savannah" } } }));
+    assert_eq!(post(&without_redis, &by_digest).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
+    // A value that is not the text of the digest is no text.
+    let other = "query Other { shop { currency } }";
+    let digest = sha256_hex(other);
+    let by_digest = json!({ "extensions": extension(&digest) });
+    let lifetime = std::time::Duration::from_secs(60);
+    let too_long = format!("{other} # {}", "x".repeat(100_000));
+    for value in
+        [&b""[..], b"\xff\xfe", QUERY.as_bytes(), b"mutation { logout { userErrors { code } } }", too_long.as_bytes()]
+    {
+        let redis = &first.http_app.state.redis;
+        redis.set(&format!("persisted-query:{digest}"), value, lifetime).await.expect("a stored value");
+        assert_eq!(post(&second, &by_digest).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
+    }
+}
+
+async fn misbehaving_redis_means_that_a_digest_is_unknown(backend: Backend) {
+    for mode in [FakeRedisMode::Hang, FakeRedisMode::Nonsense, FakeRedisMode::WrongType, FakeRedisMode::Disconnect] {
+        let redis = FakeRedisServer::start(mode).await;
+        let settings = [("REDIS_URL", redis.url.as_str()), ("SAVANNAH_REDIS__TIMEOUT_MILLIS", "50")];
+        let app = TestApp::start_with_settings(backend, &settings).await;
+        let by_digest = json!({ "extensions": extension(&sha256_hex(QUERY)) });
+        assert_eq!(post(&app, &by_digest).await.error_code(), "PERSISTED_QUERY_NOT_FOUND");
+        assert_eq!(register(&app, QUERY).await.status, 200);
+        assert_eq!(post(&app, &by_digest).await.status, 200, "the instance itself knows it");
+    }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{
-    document_cache::DocumentCache, persisted_query::AutomaticPersistedQueries, trusted_documents::TrustedDocuments,
-};
+use super::{document_cache::DocumentCache, persisted_query::RegisteredTexts, trusted_documents::TrustedDocuments};
 use crate::{
     base::Result,
     graphql::{AppSchema, context::AppState},
@@ -20,7 +18,7 @@ pub struct App {
     /// Cache of parsed documents.
     pub document_cache: DocumentCache,
     /// Documents that clients registered under their digest.
-    pub persisted_queries: AutomaticPersistedQueries,
+    pub persisted_queries: RegisteredTexts,
     /// Published documents.
     pub trusted_documents: TrustedDocuments,
     /// Whether the server is shutting down.
@@ -33,7 +31,7 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        let persisted_queries = AutomaticPersistedQueries::new(&state.config);
+        let persisted_queries = RegisteredTexts::new(&state.config, state.redis.clone());
         let trusted_documents = TrustedDocuments::new(&state.config);
         let is_stopping = false.into();
         Arc::new(Self { state, schema, document_cache, persisted_queries, trusted_documents, is_stopping })

@@ -1,11 +1,12 @@
 //! Documents of requests: as text, by a registered digest (automatic persisted queries), or published (trusted
 //! documents).
 
+mod registered_texts;
+
 use std::sync::Arc;
 
 use async_graphql::{ServerError, parser::types::OperationType};
 use axum::http::{Method, StatusCode};
-use moka::sync::Cache;
 use serde::Deserialize;
 
 use super::{App, graphql::validate_method, graphql_request::RequestError, trusted_documents::TrustedDocument};
@@ -13,15 +14,14 @@ use crate::{
     base::error::PublicErrorCode,
     graphql::{error::ErrorStage, execution::document::ValidDocument},
     identity::Caller,
-    infra::{Config, config::FreeFormDocuments},
+    infra::config::FreeFormDocuments,
     operations::{
         DocumentLookup,
         document_id::{is_sha256_hex, sha256_hex},
     },
 };
 
-/// Estimated memory of a cached text beside its length: the digest and the entry, in bytes.
-const ENTRY_BYTES: usize = 192;
+pub use registered_texts::RegisteredTexts;
 
 /// How a request names its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,36 +115,6 @@ impl DocumentReference {
     }
 }
 
-/// Texts that clients registered under their digest. Only valid documents are registered.
-pub struct AutomaticPersistedQueries {
-    texts: Cache<String, Arc<str>>,
-    is_enabled: bool,
-}
-
-impl std::fmt::Debug for AutomaticPersistedQueries {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AutomaticPersistedQueries").field("is_enabled", &self.is_enabled).finish_non_exhaustive()
-    }
-}
-
-impl AutomaticPersistedQueries {
-    /// Creates an empty cache of the configured size.
-    #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let weigh = |_: &String, text: &Arc<str>| u32::try_from(text.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
-        let builder = Cache::builder().max_capacity(config.graphql.persisted_query_cache_size).weigher(weigh);
-        Self { texts: builder.build(), is_enabled: config.graphql.automatic_persisted_queries }
-    }
-
-    fn get(&self, digest: &str) -> Option<Arc<str>> {
-        self.texts.get(digest)
-    }
-
-    fn insert(&self, digest: String, text: Arc<str>) {
-        self.texts.insert(digest, text);
-    }
-}
-
 /// Returns the document of a request, parsed and validated.
 ///
 /// # Errors
@@ -169,7 +139,8 @@ pub async fn resolve_document(
                 let message = "Automatic persisted queries are disabled: send the document.";
                 return Err(rejection(StatusCode::BAD_REQUEST, "PERSISTED_QUERY_NOT_SUPPORTED", message));
             }
-            let text = app.persisted_queries.get(&digest).filter(|_| may_send_free_form(app, request.caller));
+            let is_allowed = may_send_free_form(app, request.caller);
+            let text = if is_allowed { app.persisted_queries.find(&digest).await } else { None };
             // The message that Apollo's clients expect.
             let not_found =
                 || rejection(StatusCode::BAD_REQUEST, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
@@ -226,7 +197,7 @@ async fn register_text(
     let registered_text = app.persisted_queries.is_enabled.then(|| Arc::from(text.as_str()));
     let document = parse_text(app, request, text).await?;
     if let Some(registered_text) = registered_text {
-        app.persisted_queries.insert(digest, registered_text);
+        app.persisted_queries.register(digest, registered_text).await;
     }
     Ok(document)
 }
