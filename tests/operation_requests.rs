@@ -153,6 +153,10 @@ async fn invalid_requests_for_operations_are_rejected(backend: Backend) {
     for parameters in [[("query", SHOP)], [("documentId", digest.as_str())]] {
         assert_eq!(get(&app, "/graphql/ios/Shop", &parameters).await.status, 400);
     }
+    for path in ["/graphql/%ff/Shop", "/graphql/ios/%80"] {
+        let response = get(&app, path, &[]).await;
+        assert_eq!((response.status, response.error_code().as_str()), (400, "BAD_REQUEST"), "{path}");
+    }
     let response = HttpResponse::send(app.build_request(Method::POST, "/graphql/ios/Shop").json(&json!({}))).await;
     assert_eq!(response.status, 405);
 }

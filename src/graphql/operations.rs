@@ -126,7 +126,7 @@ impl OperationVersion {
         Ok(self.load_operations(ctx).await?.iter().map(|row| row.use_count).sum())
     }
 
-    /// Time of the last request of one of its operations, to the minute; null if there was none.
+    /// Time of the last request of one of its operations, stored with a delay; null if there was none.
     async fn last_used_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         Ok(self.load_operations(ctx).await?.iter().filter_map(|row| row.last_used_at).max())
     }
@@ -190,7 +190,7 @@ impl PublishedOperation {
         self.0.use_count
     }
 
-    /// Time of the last request, to the minute; null if there was none.
+    /// Time of the last request, stored with a delay; null if there was none.
     async fn last_used_at(&self) -> Option<DateTime<Utc>> {
         self.0.last_used_at
     }

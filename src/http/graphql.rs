@@ -15,7 +15,7 @@ use async_graphql::{
 use axum::{
     Extension,
     body::Bytes,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -60,12 +60,16 @@ pub async fn handle_operation_address(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    Path((app_name, operation)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     method: Method,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let request = || graphql_request::parse_address_request(&uri, app_name, operation);
+    let request = || {
+        let invalid_path = |_| RequestError::from_http(StatusCode::BAD_REQUEST, "The path is not UTF-8.");
+        let Path((app_name, operation)) = path.map_err(invalid_path)?;
+        graphql_request::parse_address_request(&uri, app_name, operation)
+    };
     let head = RequestHead { method: &method, headers: &headers };
     respond(&app, head, Origin { peer, request_id }, request).await
 }
