@@ -17,6 +17,7 @@ pub mod sales;
 pub mod notification;
 pub mod analytics;
 pub mod privacy;
+pub mod operations;
 pub mod job_registry;
 pub mod graphql;
 pub mod http;

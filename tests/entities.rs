@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use savannah::{
     analytics::entity as analytics, cart::entity as cart, catalog::entity as catalog, customer::entity as customer,
     identity::entity as identity, infra::entity as infra, inventory::entity as inventory,
-    notification::entity as notification, order::entity as order, payment::entity as payment,
-    pricing::entity as pricing,
+    notification::entity as notification, operations::entity as operations, order::entity as order,
+    payment::entity as payment, pricing::entity as pricing,
 };
 use sea_orm::{ColumnTrait, ColumnType, ConnectionTrait, EntityTrait, IdenStatic, Iterable, Statement};
 
@@ -104,6 +104,7 @@ fn all_entity_columns(backend: Backend) -> BTreeSet<Column> {
         payment: payment, payment_transaction, refund, refund_line;
         notification: notification, notification_preference, notification_throttle, guest_sms_daily_count;
         analytics: counted_sale;
+        operations: operation_revision, operation_version, published_operation, trusted_document, trusted_document_use;
     )
 }
 

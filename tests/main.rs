@@ -111,6 +111,10 @@ mod disconnects;
 mod startup;
 mod storefront;
 mod settings;
+mod persisted_operations;
+mod trusted_documents;
+mod operation_requests;
+mod operations_command;
 
 use std::process::ExitCode;
 
@@ -206,6 +210,10 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("jobs", jobs::test_cases()),
         ("job_worker", job_worker::test_cases()),
         ("schedules", schedules::test_cases()),
+        ("persisted_operations", persisted_operations::test_cases()),
+        ("trusted_documents", trusted_documents::test_cases()),
+        ("operation_requests", operation_requests::test_cases()),
+        ("operations_command", operations_command::test_cases()),
         ("notification_preferences", notification_preferences::test_cases()),
         ("email_sms_delivery", email_sms_delivery::test_cases()),
         ("order_notifications", order_notifications::test_cases()),

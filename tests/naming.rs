@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 56] = [
+const TABLE_OWNERS: [(&str, &str); 61] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -131,6 +131,11 @@ const TABLE_OWNERS: [(&str, &str); 56] = [
     ("notification_preference", "notification"),
     ("notification_throttle", "notification"),
     ("counted_sale", "analytics"),
+    ("operation_revision", "operations"),
+    ("operation_version", "operations"),
+    ("published_operation", "operations"),
+    ("trusted_document", "operations"),
+    ("trusted_document_use", "operations"),
 ];
 pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, find: fn() -> Vec<String>| {

@@ -95,6 +95,7 @@ impl MigratorTrait for Migrator {
             sql_migration!("m20261126_000009_payment", "down.postgres.sql", "down.sqlite.sql"),
             sql_migration!("m20261126_000010_notification", "down.sql"),
             sql_migration!("m20261126_000011_analytics", "down.postgres.sql", "down.sqlite.sql"),
+            sql_migration!("m20261126_000012_operations", "down.sql"),
         ]
     }
 }

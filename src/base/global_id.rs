@@ -51,10 +51,12 @@ pub enum NodeType {
     ShippingMethod,
     /// A tax rate.
     TaxRate,
+    /// A published version of an app's operations.
+    OperationVersion,
 }
 
 impl NodeType {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -77,6 +79,7 @@ impl NodeType {
         Self::Notification,
         Self::ShippingMethod,
         Self::TaxRate,
+        Self::OperationVersion,
     ];
 
     /// Returns the node type with the given schema type name.
@@ -111,6 +114,7 @@ impl NodeType {
             Self::Notification => "Notification",
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
+            Self::OperationVersion => "OperationVersion",
         }
     }
 }

@@ -5,6 +5,7 @@ mod scheduler_loop;
 mod import_export;
 mod jobs;
 mod keys;
+mod operations;
 mod progress;
 mod schema;
 mod serve;
@@ -67,6 +68,12 @@ enum Command {
     /// Manage the signing keys of access tokens.
     #[command(subcommand, after_help = "Example:\n  savannah keys rotate")]
     Keys(keys::KeysCommand),
+    /// Publish the operations of apps (trusted documents), list, check and retire them.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  savannah operations publish --app ios --version 4.2 manifest.json\n  savannah operations list --app ios\n  savannah operations check --schema new.graphql"
+    )]
+    Operations(operations::OperationsCommand),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
     Schema(schema::SchemaArgs),
@@ -102,6 +109,7 @@ impl Cli {
             Command::User(subcommand) => user::run_user_command(&config, subcommand).await?,
             Command::Jobs(subcommand) => jobs::run_jobs_command(&config, subcommand).await?,
             Command::Keys(subcommand) => keys::run_keys_command(&config, &subcommand).await?,
+            Command::Operations(subcommand) => return operations::run_operations_command(config, subcommand).await,
             Command::Schema(_) => {}
         }
         Ok(ExitCode::SUCCESS)

@@ -61,16 +61,16 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         (config.server.shutdown_delay.resolve(config.shop.mode), config.server.shutdown_timeout);
     let name = config.shop.name.clone();
     let app_state = Arc::new(AppState::load(db.clone(), config).await.map_err(|error| error.log_message())?);
-    let app = App::new(Arc::clone(&app_state));
+    let app = App::new(app_state);
     let tasks = BackgroundTasks::default();
     let shutdown = tasks.shutdown.clone();
     // Picks up changes by other processes, also without a worker in this process.
     tasks.tracker.spawn({
-        let (app_state, shutdown) = (Arc::clone(&app_state), shutdown.clone());
-        async move { run_every_second(shutdown, || app_state.refresh()).await }
+        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+        async move { run_every_second(shutdown, || app.refresh()).await }
     });
     tasks.tracker.spawn({
-        let shutdown = shutdown.clone();
+        let (app_state, shutdown) = (Arc::clone(&app.state), shutdown.clone());
         async move { app_state.event_feed.run(&app_state.db, &app_state.config, &shutdown).await }
     });
     if args.no_worker {
@@ -104,6 +104,11 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     if tokio::time::timeout_at(deadline, &mut server_task).await.is_err() {
         tracing::warn!("some requests did not finish in time");
         server_task.abort();
+    }
+    // Of the last requests, too.
+    let stored = tokio::time::timeout_at(deadline, app.trusted_documents.store_uses(&db)).await;
+    if !matches!(stored, Ok(Ok(()))) {
+        tracing::warn!("the use counts of operations were not stored");
     }
     await_tasks_and_close(&tasks.tracker, db, deadline).await;
     Ok(())

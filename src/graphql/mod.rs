@@ -27,6 +27,7 @@ pub mod cart;
 pub mod order;
 pub mod notification;
 pub mod admin;
+pub mod operations;
 pub mod schema;
 
 pub use schema::{AppSchema, render_sdl};

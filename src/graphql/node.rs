@@ -15,6 +15,7 @@ use super::{
     inventory::stock::Location,
     loader::{ProductKey, VariantKey},
     notification::log::NotificationObject,
+    operations::OperationVersion,
     order::{
         Order,
         line::{Fulfillment, OrderLine},
@@ -29,6 +30,7 @@ use crate::{
     infra::entity::audit_log,
     inventory::entity::location,
     notification::notification,
+    operations::entity::operation_version,
     order::entity::{fulfillment, order_line},
     payment::entity::{payment, refund},
     pricing::{shipping_method, tax_rate},
@@ -74,6 +76,8 @@ pub enum Node {
     ApiKey(ApiKey),
     /// Audit log entry; visible to staff.
     AuditEntry(AuditEntry),
+    /// Published version of an app; visible to staff.
+    OperationVersion(OperationVersion),
 }
 
 /// Node queries.
@@ -164,6 +168,12 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
             .await?
             .map(Into::into)
             .map(Node::AuditEntry),
+        NodeType::OperationVersion => {
+            find_staff_row::<operation_version::Entity>(context, key, Permission::OperationWrite)
+                .await?
+                .map(Into::into)
+                .map(Node::OperationVersion)
+        }
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
         }

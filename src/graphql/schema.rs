@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::{
-    admin, cart, catalog, customer, federation, identity, inventory, node, notification, order, pricing, shop,
+    admin, cart, catalog, customer, federation, identity, inventory, node, notification, operations, order, pricing,
+    shop,
 };
 use crate::infra::Config;
 
@@ -30,6 +31,7 @@ macro_rules! declare_query_root {
             pricing::PricingQuery,
             notification::log::NotificationQuery,
             admin::AdminQuery,
+            operations::OperationQuery,
             $($additional,)*
         );
     };
@@ -58,6 +60,7 @@ pub struct Mutation(
     pricing::PricingMutation,
     notification::NotificationMutation,
     admin::jobs::JobMutation,
+    operations::OperationMutation,
 );
 
 /// Executable schema.

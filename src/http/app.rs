@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::document_cache::DocumentCache;
-use crate::graphql::{AppSchema, context::AppState, execution::requested_cost::CostMeter};
+use super::{document_cache::DocumentCache, persisted_query::RegisteredTexts, trusted_documents::TrustedDocuments};
+use crate::{
+    base::Result,
+    graphql::{AppSchema, context::AppState, execution::requested_cost::CostMeter},
+};
 
 /// Shared state of the handlers.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ pub struct App {
     pub document_cache: DocumentCache,
     /// Measures the cost of operations.
     pub cost_meter: CostMeter,
+    /// Documents that clients registered under their digest.
+    pub persisted_queries: RegisteredTexts,
+    /// Published documents.
+    pub trusted_documents: TrustedDocuments,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -26,6 +33,23 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, cost_meter: CostMeter::default(), is_stopping: false.into() })
+        let persisted_queries = RegisteredTexts::new(&state.config, state.redis.clone());
+        let trusted_documents = TrustedDocuments::new(&state.config);
+        Arc::new(Self {
+            state,
+            schema,
+            document_cache,
+            cost_meter: CostMeter::default(),
+            persisted_queries,
+            trusted_documents,
+            is_stopping: false.into(),
+        })
+    }
+
+    /// Refreshes the state with changes of other instances, and stores what was counted. Called on a schedule.
+    pub async fn refresh(&self) -> Result<()> {
+        self.state.refresh().await?;
+        self.trusted_documents.refresh(&self.state.db).await?;
+        self.trusted_documents.store_uses_if_due(&self.state.db).await
     }
 }

@@ -78,7 +78,7 @@ impl DocumentCache {
 }
 
 /// Returns the estimated memory of a cached document in bytes.
-fn document_bytes(text: &str, document: &ValidDocument) -> u32 {
+pub(super) fn document_bytes(text: &str, document: &ValidDocument) -> u32 {
     let bytes = document.nodes.saturating_mul(NODE_BYTES).saturating_add(text.len().saturating_mul(2));
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -15,7 +15,7 @@ use async_graphql::{
 use axum::{
     Extension,
     body::Bytes,
-    extract::{ConnectInfo, State},
+    extract::{ConnectInfo, Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -27,6 +27,7 @@ use super::{
     content_negotiation::ResponseMediaType,
     graphql_request::{self, GraphqlRequest, RequestError},
     idempotency::{self, IdempotentMutation, REPLAYED_HEADER},
+    persisted_query::{self, DocumentRequest},
     rate_limit::{ChargedOperation, RequestCharge},
     request_id::RequestId,
 };
@@ -50,7 +51,45 @@ pub async fn handle_graphql(
     uri: Uri,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Response {
-    let Some(media_type) = ResponseMediaType::from_accept_header(&headers) else {
+    let request = || graphql_request::parse_request(&method, &headers, &uri, body);
+    let head = RequestHead { method: &method, headers: &headers };
+    respond(&app, head, Origin { peer, request_id }, request).await
+}
+
+/// Handles a request by the address of a published operation.
+pub async fn handle_operation_address(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let request = || {
+        let invalid_path = |_| RequestError::from_http(StatusCode::BAD_REQUEST, "The path is not UTF-8.");
+        let Path((app_name, operation)) = path.map_err(invalid_path)?;
+        graphql_request::parse_address_request(&uri, app_name, operation)
+    };
+    let head = RequestHead { method: &method, headers: &headers };
+    respond(&app, head, Origin { peer, request_id }, request).await
+}
+
+/// Client of a request.
+struct Origin {
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    request_id: String,
+}
+
+/// Executes a request and responds; `parse_request` is called after the authentication.
+async fn respond(
+    app: &Arc<App>,
+    head: RequestHead<'_>,
+    Origin { peer, request_id }: Origin,
+    parse_request: impl FnOnce() -> Result<GraphqlRequest, RequestError>,
+) -> Response {
+    let headers = head.headers;
+    let Some(media_type) = ResponseMediaType::from_accept_header(headers) else {
         let message = "Responses are application/graphql-response+json or application/json; `Accept` allows neither.";
         return error_response(
             ResponseMediaType::Json,
@@ -59,19 +98,18 @@ pub async fn handle_graphql(
             false,
         );
     };
-    let request_info = match authentication::authenticate_request(&app, &headers, peer, &request_id).await {
+    let request_info = match authentication::authenticate_request(app, headers, peer, &request_id).await {
         Ok(request_info) => request_info,
         Err(error) => {
             return error_response(media_type, RequestError::from_authentication_failure(&error), &request_id, false);
         }
     };
-    let request = match graphql_request::parse_request(&method, &headers, &uri, body) {
+    let request = match parse_request() {
         Ok(request) => request,
         Err(error) => return error_response(media_type, error, &request_id, false),
     };
     let request_timeout = app.state.config.server.request_timeout;
-    let head = RequestHead { method: &method, headers: &headers };
-    let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(&app, head, request, request_info)).await;
+    let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(app, head, request, request_info)).await;
     match outcome {
         Ok(Ok(executed)) => operation_response(media_type, executed, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
@@ -143,16 +181,9 @@ async fn prepare_and_execute(
     request_info: RequestInfo,
 ) -> ExecutionResult {
     let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
-    let GraphqlRequest { query, operation: name, variables, .. } = request;
-    let document = app.document_cache.get_or_parse(query, &app.state.config.graphql).await.map_err(|error| {
-        let is_selected = |candidate: &&(Option<String>, OperationType)| name.is_none() || candidate.0 == name;
-        let is_read_only = error
-            .operations
-            .iter()
-            .filter(is_selected)
-            .all(|(_, operation_type)| *operation_type == OperationType::Query);
-        validate_method(method, is_read_only).err().unwrap_or_else(|| error.into())
-    })?;
+    let GraphqlRequest { document, operation: name, variables } = request;
+    let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &request_info.caller };
+    let document = persisted_query::resolve_document(app, document_request, document).await?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
     validate_method(method, operation.ty == OperationType::Query)?;
@@ -198,7 +229,7 @@ async fn prepare_and_execute(
     })
 }
 
-fn validate_method(method: &Method, is_read_only: bool) -> Result<(), RequestError> {
+pub(super) fn validate_method(method: &Method, is_read_only: bool) -> Result<(), RequestError> {
     if *method == Method::POST || is_read_only {
         return Ok(());
     }

@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::content_negotiation;
+use super::{
+    content_negotiation,
+    persisted_query::{DocumentParameters, DocumentReference, OperationAddress},
+};
 use crate::{
     base::{Error, error::PublicErrorCode},
     graphql::{error::ErrorStage, execution::document::DocumentError},
@@ -18,28 +21,44 @@ use crate::{
 /// Byte order mark that some clients send before the JSON; it is skipped.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
+/// JSON object.
+type JsonObject = serde_json::Map<String, serde_json::Value>;
+
 /// GraphQL request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct GraphqlRequest {
-    /// Document text.
-    pub query: String,
+    /// Document.
+    pub document: DocumentReference,
     /// Name of the operation to execute.
-    #[serde(rename = "operationName")]
     pub operation: Option<String>,
     /// Values of the variables.
-    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
-    #[expect(dead_code, reason = "checked to be a map; nothing here reads it yet")]
-    extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    pub variables: Option<JsonObject>,
+}
+
+/// JSON body of a request.
+#[derive(Debug, Deserialize)]
+struct GraphqlRequestBody {
+    query: Option<String>,
+    #[serde(rename = "documentId", alias = "doc_id")]
+    document_id: Option<String>,
+    #[serde(rename = "operationName")]
+    operation: Option<String>,
+    variables: Option<JsonObject>,
+    extensions: Option<JsonObject>,
 }
 
 /// Query parameters of a GET request.
 #[derive(Debug, Deserialize)]
 struct GraphqlGetParams {
     query: Option<String>,
+    #[serde(rename = "documentId", alias = "doc_id")]
+    document_id: Option<String>,
     #[serde(rename = "operationName")]
     operation: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
+    /// Version of an app, in the address of an operation.
+    version: Option<String>,
 }
 
 /// Error of a request that is not executed.
@@ -146,35 +165,70 @@ pub fn parse_request(
         let message = "Send one request at a time: lists of requests are not supported.";
         return Err(RequestError::from_http(StatusCode::BAD_REQUEST, message));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    let body: GraphqlRequestBody = serde_json::from_slice(body).map_err(|error| {
         let message = match error.classify() {
             serde_json::error::Category::Data => format!("The body is not a GraphQL request: {error}."),
             _ => format!("The body is not JSON: {error}."),
         };
         RequestError::from_http(StatusCode::BAD_REQUEST, message)
+    })?;
+    let GraphqlRequestBody { query, document_id, operation, variables, extensions } = body;
+    let persisted_query = take_persisted_query(extensions);
+    let document = DocumentReference::from_parameters(DocumentParameters { query, document_id, persisted_query })?;
+    let document = document.ok_or_else(|| {
+        let message = "The body is not a GraphQL request: missing field `query`, and no `documentId`.";
+        RequestError::from_http(StatusCode::BAD_REQUEST, message)
+    })?;
+    Ok(GraphqlRequest { document, operation, variables })
+}
+
+fn take_persisted_query(extensions: Option<JsonObject>) -> Option<serde_json::Value> {
+    extensions?.remove("persistedQuery").filter(|extension| !extension.is_null())
+}
+
+/// Parses a request by the address of a published operation.
+///
+/// # Errors
+/// Returns [`RequestError`] if the query string is invalid.
+pub fn parse_address_request(uri: &Uri, app: String, operation: String) -> Result<GraphqlRequest, RequestError> {
+    let GraphqlGetParams { variables, extensions, version, query, document_id, operation: _ } = parse_params(uri)?;
+    if query.is_some() || document_id.is_some() {
+        let message = "The address names the document: `query` and `documentId` are not allowed.";
+        return Err(RequestError::from_http(StatusCode::BAD_REQUEST, message));
+    }
+    parse_map("extensions", extensions)?;
+    let version = version.filter(|version| !version.is_empty());
+    Ok(GraphqlRequest {
+        document: DocumentReference::Address(OperationAddress { app, operation, version }),
+        operation: None,
+        variables: parse_map("variables", variables)?,
     })
 }
 
 fn parse_get_request(uri: &Uri) -> Result<GraphqlRequest, RequestError> {
-    let bad_request = |message: String| RequestError::from_http(StatusCode::BAD_REQUEST, message);
-    let params = Query::try_from_uri(uri).ok().filter(|_| is_valid_percent_encoding(uri.query().unwrap_or_default()));
-    let Some(Query(GraphqlGetParams { query, operation, variables, extensions })) = params else {
-        return Err(bad_request(
-            "The query string cannot be parsed: each parameter once, percent-encoded UTF-8.".into(),
-        ));
-    };
-    let query = query.ok_or_else(|| bad_request("`query` is missing. Explore at /graphiql.".into()))?;
-    let parse_map = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
-        Some(text) => serde_json::from_str(text.trim_start_matches(BYTE_ORDER_MARK))
-            .map_err(|error| bad_request(format!("`{name}` is not a JSON object: {error}."))),
-        None => Ok(None),
-    };
+    let GraphqlGetParams { query, document_id, operation, variables, extensions, version: _ } = parse_params(uri)?;
+    let persisted_query = take_persisted_query(parse_map("extensions", extensions)?);
+    let document = DocumentReference::from_parameters(DocumentParameters { query, document_id, persisted_query })?;
+    let document = document.ok_or_else(|| {
+        let message = "`query` is missing. Explore at /graphiql.";
+        RequestError::from_http(StatusCode::BAD_REQUEST, message)
+    })?;
     let operation = operation.filter(|name| !name.is_empty());
-    Ok(GraphqlRequest {
-        query,
-        operation,
-        variables: parse_map("variables", variables)?,
-        extensions: parse_map("extensions", extensions)?,
+    Ok(GraphqlRequest { document, operation, variables: parse_map("variables", variables)? })
+}
+
+fn parse_params(uri: &Uri) -> Result<GraphqlGetParams, RequestError> {
+    let params = Query::try_from_uri(uri).ok().filter(|_| is_valid_percent_encoding(uri.query().unwrap_or_default()));
+    params.map(|Query(params)| params).ok_or_else(|| {
+        let message = "The query string cannot be parsed: each parameter once, percent-encoded UTF-8.";
+        RequestError::from_http(StatusCode::BAD_REQUEST, message)
+    })
+}
+
+fn parse_map(name: &str, text: Option<String>) -> Result<Option<JsonObject>, RequestError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    serde_json::from_str(text.trim_start_matches(BYTE_ORDER_MARK)).map_err(|error| {
+        RequestError::from_http(StatusCode::BAD_REQUEST, format!("`{name}` is not a JSON object: {error}."))
     })
 }
 

@@ -48,8 +48,8 @@ impl IdempotentMutation {
         request: &GraphqlRequest,
     ) -> Result<Option<Self>> {
         let Some(key) = read_key(headers)? else { return Ok(None) };
-        let GraphqlRequest { query, operation, variables, .. } = request;
-        let content = serde_json::to_vec(&(query, operation, variables))
+        let GraphqlRequest { document, operation, variables } = request;
+        let content = serde_json::to_vec(&(document.content(), operation, variables))
             .map_err(|error| Error::internal("reading a request", error))?;
         let RequestInfo { caller, client_info, .. } = request_info;
         let request = IdempotentRequest::new(caller.actor(), key, &content)?;

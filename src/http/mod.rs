@@ -10,6 +10,8 @@ pub mod document_cache;
 mod app;
 pub mod bounded_json;
 pub mod graphql_request;
+pub mod persisted_query;
+pub mod trusted_documents;
 pub mod idempotency;
 pub mod rate_limit;
 pub mod graphql;
@@ -49,11 +51,12 @@ pub fn build_router(app: &Arc<App>) -> Router {
         .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), rate_limit::limit_rest_requests))
         .route("/graphql", any(graphql::handle_graphql))
+        .route("/graphql/{app}/{operation}", get(graphql::handle_operation_address))
         .route("/health", get(health::handle_health))
         .route("/health/live", get(health::handle_liveness))
         .route("/health/ready", get(health::handle_readiness))
         .with_state(Arc::clone(app))
-        .merge(graphiql::graphiql_router());
+        .merge(graphiql::graphiql_router(app.state.config.graphql.free_form_documents));
     with_middleware(routes, app)
 }
 

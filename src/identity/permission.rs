@@ -29,11 +29,13 @@ pub enum Permission {
     ApiKeyWrite,
     /// Read the audit log.
     AuditRead,
+    /// Publish, read and retire the operations of apps.
+    OperationWrite,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CatalogWrite,
         Self::StockWrite,
         Self::OrderRead,
@@ -46,6 +48,7 @@ impl Permission {
         Self::StaffWrite,
         Self::ApiKeyWrite,
         Self::AuditRead,
+        Self::OperationWrite,
     ];
 
     /// Returns the name as stored and shown, for example `catalog:write`.
@@ -64,6 +67,7 @@ impl Permission {
             Self::StaffWrite => "staff:write",
             Self::ApiKeyWrite => "api_key:write",
             Self::AuditRead => "audit:read",
+            Self::OperationWrite => "operation:write",
         }
     }
 
@@ -204,6 +208,7 @@ mod tests {
             "staff:write",
             "api_key:write",
             "audit:read",
+            "operation:write",
         ];
         assert_eq!(names, expected);
     }
@@ -251,6 +256,7 @@ mod tests {
             Permission::StaffWrite,
             Permission::ApiKeyWrite,
             Permission::AuditRead,
+            Permission::OperationWrite,
         ];
         for permission in Permission::ALL {
             assert!(Role::Admin.permissions().has(permission));

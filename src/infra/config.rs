@@ -30,7 +30,7 @@ pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use database::DatabaseConfig;
 pub use email::{EmailConfig, SmtpTls};
-pub use graphql::GraphqlConfig;
+pub use graphql::{FreeFormDocuments, GraphqlConfig};
 pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::JobsConfig;
 pub use log::{LogConfig, LogFormat};

@@ -1,6 +1,6 @@
 // Runs a GraphQL client with the storefront's documents against a shop with the demo catalog.
 //
-//   node tests/clients/run.mjs apollo|urql|relay http://127.0.0.1:8000
+//   node tests/clients/run.mjs apollo|urql|relay|apollo-persisted|relay-persisted http://127.0.0.1:8000 [ADMIN_TOKEN]
 //
 // In a temporary folder it generates code from the shop's introspection and from the documents, compiles the client's
 // script with the generated types, and runs it. Needs the modules of `.ci/run`, in the folder SAVANNAH_BROWSER_MODULES.
@@ -25,12 +25,18 @@ import { fileURLToPath } from 'node:url';
 const LIMIT_MS = 60_000;
 const SCRIPTS = fileURLToPath(new URL('.', import.meta.url));
 const STOREFRONT = fileURLToPath(new URL('../../docs/storefront', import.meta.url));
-const CLIENTS = { apollo: generateTypedDocuments, urql: generateTypedDocuments, relay: generateRelayArtifacts };
+const CLIENTS = {
+  apollo: generateTypedDocuments,
+  urql: generateTypedDocuments,
+  relay: generateRelayArtifacts,
+  'apollo-persisted': generateTypedDocuments,
+  'relay-persisted': generateRelayArtifacts,
+};
 
-const [client, url] = process.argv.slice(2);
+const [client, url, adminToken] = process.argv.slice(2);
 const modules = process.env.SAVANNAH_BROWSER_MODULES;
 if (!CLIENTS[client] || !url || !modules) {
-  console.error('usage: SAVANNAH_BROWSER_MODULES=FOLDER node tests/clients/run.mjs apollo|urql|relay URL');
+  console.error('usage: SAVANNAH_BROWSER_MODULES=FOLDER node tests/clients/run.mjs CLIENT URL [ADMIN_TOKEN]');
   process.exit(2);
 }
 const require = createRequire(join(modules, 'from-here.cjs'));
@@ -58,13 +64,14 @@ const scalars = Object.values(schema.getTypeMap())
   .map(({ name }) => [name, name === 'JSON' ? 'unknown' : 'string']);
 await CLIENTS[client](readDefinitions(), Object.fromEntries(scalars));
 run(join('node_modules', '.bin', 'tsc'), ['--project', writeCompilerSettings()]);
-const output = run(process.execPath, ['--conditions=development', join('compiled', `${client}.js`), url]);
+const output = run(process.execPath, ['--conditions=development', join('compiled', `${client}.js`), url, ...(adminToken ? [adminToken] : [])]);
 process.stdout.write(`${client}: ${output}`);
 
 /** Asks the shop for its schema and keeps the answer for the script. */
 async function introspect() {
   const query = getIntrospectionQuery({ specifiedByUrl: true, inputValueDeprecation: true, oneOf: true });
-  const headers = { 'Content-Type': 'application/json' };
+  const authorization = adminToken ? { Authorization: `Bearer ${adminToken}` } : {};
+  const headers = { 'Content-Type': 'application/json', ...authorization };
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers,
@@ -87,7 +94,7 @@ function readDefinitions() {
   const files = [STOREFRONT, SCRIPTS].flatMap((parent) => readdirSync(parent).map((file) => join(parent, file)));
   const forRelay = join(SCRIPTS, 'relay.graphql');
   const definitions = new Map();
-  for (const file of files.filter((name) => name.endsWith('.graphql') && (name !== forRelay || client === 'relay'))) {
+  for (const file of files.filter((name) => name.endsWith('.graphql') && (name !== forRelay || client.startsWith('relay')))) {
     for (const definition of parse(readFileSync(file, 'utf8')).definitions) {
       const name = definition.name.value;
       const existing = definitions.get(name);
@@ -140,7 +147,11 @@ async function generateRelayArtifacts(definitions, customScalarTypes) {
     artifactDirectory: './generated/relay',
     eagerEsModules: true,
     customScalarTypes,
+    ...(client === 'relay-persisted' && {
+      persistConfig: { file: './generated/persisted.json', algorithm: 'SHA256' },
+    }),
   };
+  writeFileSync(join(folder, 'generated', 'persisted.json'), '{}');
   writeFileSync(join(folder, 'relay.config.json'), JSON.stringify(settings));
   run(process.execPath, [join('node_modules', 'relay-compiler', 'cli.js'), 'relay.config.json']);
 }

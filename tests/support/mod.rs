@@ -243,7 +243,7 @@ impl TestApp {
 
     /// Runs the server's scheduled refresh immediately.
     pub async fn run_clock_tick(&self) {
-        self.http_app.state.refresh().await.expect("refreshed state");
+        self.http_app.refresh().await.expect("refreshed state");
         catalog::refresh_prices(&self.db).await.expect("refreshed prices");
     }
 

@@ -184,6 +184,8 @@ pub struct DocumentLimits<'a> {
 pub struct DocumentSize {
     /// Selections, arguments, values, directives and variables as written.
     pub parts: usize,
+    /// Nesting depth of the fields of the deepest operation.
+    pub depth: usize,
 }
 
 /// Checks the size and depth of a document, and rejects introspection and federation where they are disabled.
@@ -201,7 +203,7 @@ pub fn check_document_limits(
     let mut visitor = DocumentSizeVisitor::new(document, lines);
     let too_many_fields_message =
         format!("The document has more than {} fields with its fragments expanded.", limits.max_fields);
-    let (mut fields, mut selections) = (0_usize, 0_usize);
+    let (mut fields, mut selections, mut depth) = (0_usize, 0_usize, 0_usize);
     for definition in &document.definitions {
         match definition {
             // Unused fragments are measured too: the validator traverses them.
@@ -224,6 +226,7 @@ pub fn check_document_limits(
                 let size = visitor.measure_selection_set(&operation.selection_set, 0, span)?;
                 fields = fields.saturating_add(size.fields);
                 selections = selections.saturating_add(size.selections);
+                depth = depth.max(size.depth);
                 if size.depth > limits.max_depth {
                     let (depth, limit) = (size.depth, limits.max_depth);
                     let message = format!("The operation nests {depth} levels deep; the limit is {limit}.");
@@ -251,7 +254,7 @@ pub fn check_document_limits(
     }
     match visitor.introspection.filter(|_| !allows_introspection) {
         Some(span) => Err(error_at("Introspection is disabled.", lines.position_of_span(Some(span)))),
-        None => Ok(DocumentSize { parts: visitor.parts }),
+        None => Ok(DocumentSize { parts: visitor.parts, depth }),
     }
 }
 

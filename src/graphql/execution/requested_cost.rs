@@ -1,22 +1,11 @@
-//! Requested cost: the complexity of an operation with its variables, measured before its execution.
-//!
-//! The executor computes the complexity, too, but only compares it with the limit. An extension of its schema could read
-//! it, but any extension slows down every field. So a second schema measures, and its results are cached.
+//! Requested cost: the complexity of an operation with its variables, measured before its execution and cached.
 
-use std::{
-    hash::{BuildHasher, Hash, Hasher, RandomState},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use async_graphql::{
-    Request, ServerError, ValidationResult, Value, Variables,
-    async_trait::async_trait,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
-    parser::types::ExecutableDocument,
-};
+use async_graphql::{Value, Variables, parser::types::ExecutableDocument};
 use moka::sync::Cache;
 
-use crate::graphql::AppSchema;
+use super::complexity_probe::ComplexityProbe;
 
 /// Maximum number of cached costs.
 const CACHE_SIZE: u64 = 10_000;
@@ -24,7 +13,7 @@ const CACHE_SIZE: u64 = 10_000;
 /// Measures the requested cost of operations.
 #[derive(Debug)]
 pub struct CostMeter {
-    schema: AppSchema,
+    probe: ComplexityProbe,
     costs: Cache<CostKey, u32>,
     /// Random, so that clients cannot find variables with the hash of others.
     hash_state: RandomState,
@@ -49,42 +38,9 @@ pub struct MeasuredOperation<'a> {
     pub variables: &'a Variables,
 }
 
-/// Complexity of one request, set by the probe.
-#[derive(Debug, Default, Clone)]
-struct MeasuredComplexity(Arc<Mutex<Option<usize>>>);
-
-/// Extension that reads the complexity and prevents the execution.
-#[derive(Debug)]
-struct ComplexityProbe;
-
-impl ExtensionFactory for ComplexityProbe {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait]
-impl Extension for ComplexityProbe {
-    async fn validation(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        next: NextValidation<'_>,
-    ) -> Result<ValidationResult, Vec<ServerError>> {
-        let outcome = next.run(ctx).await?;
-        if let Some(MeasuredComplexity(complexity)) = ctx.data_opt() {
-            *complexity.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.complexity);
-        }
-        Err(vec![ServerError::new("The operation is only measured.", None)])
-    }
-}
-
 impl Default for CostMeter {
     fn default() -> Self {
-        Self {
-            schema: AppSchema::with_extension(ComplexityProbe),
-            costs: Cache::new(CACHE_SIZE),
-            hash_state: RandomState::new(),
-        }
+        Self { probe: ComplexityProbe::default(), costs: Cache::new(CACHE_SIZE), hash_state: RandomState::new() }
     }
 }
 
@@ -106,12 +62,7 @@ impl CostMeter {
         if let Some(cost) = self.costs.get(&key) {
             return cost;
         }
-        let measured = MeasuredComplexity::default();
-        let mut request = Request::new(String::new()).variables(variables.clone()).data(measured.clone());
-        request.operation_name = operation_name.map(str::to_owned);
-        request.set_parsed_query(select_document());
-        self.schema.execute(request).await;
-        let complexity = measured.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(1);
+        let complexity = self.probe.measure(select_document(), variables.clone()).await.unwrap_or(1);
         let cost = u32::try_from(complexity).unwrap_or(u32::MAX).max(1);
         self.costs.insert(key, cost);
         cost

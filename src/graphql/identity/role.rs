@@ -42,4 +42,6 @@ pub enum AccountPermission {
     ApiKeyWrite,
     /// Read the audit log.
     AuditRead,
+    /// Publish, read and retire the operations of apps.
+    OperationWrite,
 }

@@ -58,6 +58,18 @@ function pointAtFirstOperation() {
   editor.focus();
 }
 
+// Explains why the server rejects the documents of this page, if it does. A click removes the text.
+function showNotice() {
+  if (root.dataset.notice) {
+    const notice = document.createElement('p');
+    notice.id = 'notice';
+    notice.setAttribute('role', 'status');
+    notice.textContent = root.dataset.notice;
+    notice.addEventListener('click', () => notice.remove());
+    document.body.append(notice);
+  }
+}
+
 async function start() {
   const { createElement } = React;
   const logo = createElement(GraphiQL.Logo, null, createElement('span', { className: 'savannah' }, 'Savannah'));
@@ -78,4 +90,5 @@ async function start() {
   pointAtFirstOperation();
 }
 
+showNotice();
 start();

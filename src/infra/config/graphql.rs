@@ -1,12 +1,13 @@
 //! Settings of GraphQL requests: `[graphql]`.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use serde::Deserialize;
 
 use super::{
     AutoBool,
-    duration::{DAY, MINUTE, deserialize_duration, duration_within},
+    duration::{DAY, MINUTE, SECOND, deserialize_duration, duration_within},
+    parsed::deserialize_parsed,
     range::within,
 };
 
@@ -55,6 +56,42 @@ pub struct GraphqlConfig {
     pub idempotency_retention: Duration,
     /// Memory of the cache of parsed and validated documents, in bytes.
     pub document_cache_size: u64,
+    /// Who may send documents that are not published.
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub free_form_documents: FreeFormDocuments,
+    /// Whether clients may register documents under their digest (automatic persisted queries).
+    pub automatic_persisted_queries: bool,
+    /// Memory of the cache of automatic persisted queries, in bytes.
+    pub persisted_query_cache_size: u64,
+    /// Memory of the cache of parsed trusted documents, in bytes.
+    pub trusted_document_cache_size: u64,
+    /// How often the use counts of trusted documents are stored.
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub use_count_interval: Duration,
+}
+
+/// Who may send documents that are not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreeFormDocuments {
+    /// All callers.
+    Everyone,
+    /// Callers with a permission.
+    Staff,
+    /// No caller: only published operations are executed.
+    Forbidden,
+}
+
+impl FromStr for FreeFormDocuments {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "everyone" => Ok(Self::Everyone),
+            "staff" => Ok(Self::Staff),
+            "nobody" => Ok(Self::Forbidden),
+            _ => Err("it must be everyone, staff or nobody"),
+        }
+    }
 }
 
 impl GraphqlConfig {
@@ -76,6 +113,9 @@ impl GraphqlConfig {
         duration_within("graphql.max_database_time", self.max_database_time, Duration::ZERO..=DAY)?;
         duration_within("graphql.idempotency_retention", self.idempotency_retention, MINUTE..=DAY * 30)?;
         within("graphql.max_expensive_reads", self.max_expensive_reads, 0..=10_000)?;
-        within("graphql.document_cache_size", self.document_cache_size, 0..=MOST_CACHE)
+        within("graphql.document_cache_size", self.document_cache_size, 0..=MOST_CACHE)?;
+        within("graphql.persisted_query_cache_size", self.persisted_query_cache_size, 0..=MOST_CACHE)?;
+        within("graphql.trusted_document_cache_size", self.trusted_document_cache_size, 0..=MOST_CACHE)?;
+        duration_within("graphql.use_count_interval", self.use_count_interval, SECOND..=DAY)
     }
 }

@@ -33,9 +33,9 @@ use super::{
 use crate::{base::error::PublicErrorCode, graphql::error::ErrorStage};
 
 /// Maximum nesting depth of selections, of lists and objects in values, and of list types.
-const MAX_NESTING_DEPTH: usize = 100;
+pub(super) const MAX_NESTING_DEPTH: usize = 100;
 /// Maximum number of tokens, including white space and comments.
-const MAX_TOKENS: usize = 40_000;
+pub(super) const MAX_TOKENS: usize = 40_000;
 /// The next [`ValidDocument::id`].
 static NEXT_DOCUMENT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -48,6 +48,8 @@ pub struct ValidDocument {
     pub executable: ExecutableDocument,
     /// Number of nodes, the measure of its memory size.
     pub nodes: usize,
+    /// Nesting depth of the fields of its deepest operation.
+    pub depth: usize,
 }
 
 /// Reason why a document is rejected.
@@ -131,7 +133,12 @@ fn validate_document(
         return Err(vec![null_byte_error(&path)]);
     }
     rewrite_document(&mut executable);
-    Ok(ValidDocument { id: NEXT_DOCUMENT_ID.fetch_add(1, Ordering::Relaxed), executable, nodes: size.parts })
+    Ok(ValidDocument {
+        id: NEXT_DOCUMENT_ID.fetch_add(1, Ordering::Relaxed),
+        executable,
+        nodes: size.parts,
+        depth: size.depth,
+    })
 }
 
 fn list_operations(ast: &ast::Document) -> Vec<(Option<String>, OperationType)> {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use apollo_compiler::{Schema, validation::Valid};
 
 /// Introspection fields that the executor supports beyond the validator's edition of the specification.
-const SCHEMA_EXTENSIONS: &str = "extend type __Type { isOneOf: Boolean }";
+pub(in crate::graphql::execution) const SCHEMA_EXTENSIONS: &str = "extend type __Type { isOneOf: Boolean }";
 
 static VALIDATION_SCHEMA: LazyLock<Valid<Schema>> = LazyLock::new(|| {
     Schema::parse_and_validate(
