@@ -5,11 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use savannah::infra::{
-    RedisClient, RedisUnavailable,
-    config::RedisConfig,
-    redis_client::{RedisMessage, RedisScript},
-};
+use savannah::infra::{RedisClient, RedisUnavailable, config::RedisConfig, redis_client::RedisScript};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,11 +25,9 @@ integration_tests![
     script_runs_atomically_and_survives_a_flush_of_scripts,
     rejected_command_does_not_disconnect,
     keys_of_two_databases_are_separate,
-    published_message_reaches_subscribers_of_the_same_database,
     ; needs(has_redis_server_binary):
     client_reconnects_to_a_restarted_server,
     frozen_server_costs_later_calls_nothing,
-    subscription_resumes_after_a_restart,
 ];
 
 /// Longest wait for a condition on a slow machine.
@@ -75,7 +69,6 @@ async fn server_without_redis_serves_requests(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("REDIS_URL", "")]).await;
     assert!(!app.http_app.state.redis.is_configured());
     assert_eq!(app.http_app.state.redis.get("key").await, Err(RedisUnavailable));
-    assert!(app.http_app.state.redis.subscribe("channel").is_none());
     assert_eq!(health(&app, "/health/ready").await, (200, Value::Null));
     app.query("{ shop { name } }").await.data_at("/shop/name");
 }
@@ -122,10 +115,10 @@ async fn values_expire_and_are_deleted(backend: Backend) {
     redis.set("short", b"\0\xff", Duration::ZERO).await.expect("a stored value");
     redis.set("long", b"value", PATIENCE).await.expect("a stored value");
     wait_until("the value expires", async || redis.get("short").await == Ok(None)).await;
-    assert_eq!(redis.get_many(&["absent", "long"]).await, Ok(vec![None, Some(b"value".to_vec())]));
+    assert_eq!(redis.get("long").await, Ok(Some(b"value".to_vec())));
     assert_eq!(redis.delete(&["absent", "long"]).await, Ok(1));
     assert_eq!(redis.get("long").await, Ok(None));
-    assert_eq!((redis.delete(&[]).await, redis.get_many(&[]).await), (Ok(0), Ok(vec![])));
+    assert_eq!(redis.delete(&[]).await, Ok(0));
     let (status, part) = health(&app, "/health").await;
     assert_eq!((status, &part["status"]), (200, &json!("healthy")));
 }
@@ -161,23 +154,6 @@ async fn keys_of_two_databases_are_separate(backend: Backend) {
     assert_eq!(other_database.http_app.state.redis.get("key").await, Ok(None));
 }
 
-async fn published_message_reaches_subscribers_of_the_same_database(_: Backend) {
-    let url = shared_redis_url().expect("a server");
-    let redis = connect(&url, 10_000).await;
-    let other_database = connect(&url, 10_000).await;
-    let mut subscriptions = [redis.subscribe("news").expect("a server"), redis.subscribe("news").expect("a server")];
-    for subscription in &mut subscriptions {
-        assert_eq!(subscription.next().await, Some(RedisMessage::Resumed));
-    }
-    assert_eq!(other_database.publish("news", b"other").await, Ok(0));
-    assert_eq!(redis.publish("news", b"\0first").await, Ok(2));
-    for subscription in &mut subscriptions {
-        assert_eq!(subscription.next().await, Some(RedisMessage::Published(b"\0first".to_vec())));
-    }
-    drop(subscriptions);
-    wait_until("dropped subscriptions end", async || redis.publish("news", b"last").await == Ok(0)).await;
-}
-
 async fn client_reconnects_to_a_restarted_server(_: Backend) {
     let server = RedisProcess::start().await;
     let redis = connect(&server.url(), 10_000).await;
@@ -207,17 +183,4 @@ async fn frozen_server_costs_later_calls_nothing(_: Backend) {
     assert!(started_at.elapsed() < Duration::from_millis(500), "{:?}", started_at.elapsed());
     server.freeze(false);
     wait_until("the client reconnects", async || redis.get("key").await == Ok(Some(b"value".to_vec()))).await;
-}
-
-async fn subscription_resumes_after_a_restart(_: Backend) {
-    let server = RedisProcess::start().await;
-    let redis = connect(&server.url(), 10_000).await;
-    let mut subscription = redis.subscribe("news").expect("a server");
-    assert_eq!(subscription.next().await, Some(RedisMessage::Resumed));
-    let port = server.port;
-    drop(server);
-    let _restarted = RedisProcess::start_on(port).await;
-    assert_eq!(subscription.next().await, Some(RedisMessage::Resumed));
-    wait_until("the client publishes", async || redis.publish("news", b"again").await == Ok(1)).await;
-    assert_eq!(subscription.next().await, Some(RedisMessage::Published(b"again".to_vec())));
 }

@@ -36,7 +36,7 @@ impl ResponseMediaType {
         let is_graphql_named =
             accept_ranges.iter().any(|range| range.subtype.eq_ignore_ascii_case("graphql-response+json"));
         let is_graphql_preferred =
-            graphql_quality > json_quality || (is_graphql_named && graphql_quality == json_quality);
+            graphql_quality > json_quality || (is_graphql_named && graphql_quality >= json_quality);
         match (graphql_quality > 0.0, json_quality > 0.0) {
             (true, _) if is_graphql_preferred => Some(Self::GraphqlResponse),
             (_, true) => Some(Self::Json),

@@ -1,14 +1,13 @@
-//! The optional Redis client: shared caches, counters and messages between instances.
+//! The optional Redis client: shared caches and counters.
 //!
 //! Nothing depends on Redis being there. Each call is bounded by a timeout; after a failure all calls fail at once until
 //! a background task has reached the server again, so that an unavailable server costs a request nothing. A caller
 //! falls back to its own process or to the database. A command that timed out may have been executed.
 //!
-//! Keys and channels have a prefix of the database, so that several shops can share a server.
+//! Keys have a prefix of the database, so that several shops can share a server.
 
 mod connection;
 mod script;
-mod subscription;
 
 use std::{
     sync::Arc,
@@ -21,7 +20,6 @@ use self::connection::RedisServer;
 use super::config::RedisConfig;
 
 pub use script::RedisScript;
-pub use subscription::{RedisMessage, RedisSubscription};
 
 /// Redis is not configured, is unavailable, or rejected the command. It was logged; the caller continues without Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,15 +72,6 @@ impl RedisClient {
         self.run(redis::cmd("GET").arg(self.prefixed(key)?)).await
     }
 
-    /// Returns the values of keys in their order; `None` for each that has none.
-    pub async fn get_many(&self, keys: &[&str]) -> RedisResult<Vec<Option<Vec<u8>>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values: Vec<Option<Vec<u8>>> = self.run(redis::cmd("MGET").arg(self.all_prefixed(keys)?)).await?;
-        if values.len() == keys.len() { Ok(values) } else { Err(RedisUnavailable) }
-    }
-
     /// Sets the value of a key, which expires after `ttl`.
     pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> RedisResult<()> {
         let mut command = redis::cmd("SET");
@@ -109,19 +98,6 @@ impl RedisClient {
         let server = self.server.as_ref().ok_or(RedisUnavailable)?;
         let invocation = script.prepare(&self.all_prefixed(keys)?, arguments);
         server.run(async |connection| invocation.invoke_async(connection).await).await
-    }
-
-    /// Publishes a message to the subscribers of a channel; returns how many there are.
-    pub async fn publish(&self, channel: &str, message: &[u8]) -> RedisResult<u64> {
-        self.run(redis::cmd("PUBLISH").arg(self.prefixed(channel)?).arg(message)).await
-    }
-
-    /// Subscribes to a channel for as long as the subscription lives, across reconnections; `None` without a configured
-    /// server.
-    #[must_use]
-    pub fn subscribe(&self, channel: &str) -> Option<RedisSubscription> {
-        let server = self.server.as_ref()?;
-        Some(RedisSubscription::start(Arc::clone(server), server.prefixed(channel)))
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {

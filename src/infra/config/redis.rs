@@ -15,7 +15,7 @@ const MAX_KEY_PREFIX_BYTES: usize = 64;
 pub struct RedisConfig {
     /// The URL, which may contain a password; empty: Redis is not used.
     pub url: SecretString,
-    /// The first part of all keys and channels.
+    /// The first part of all keys.
     pub key_prefix: String,
     /// The timeout of a command in milliseconds.
     pub timeout_millis: u64,

@@ -59,19 +59,9 @@ impl RedisServer {
         format!("{}{name}", self.prefix)
     }
 
-    /// Returns the client, for connections of subscriptions.
-    pub(super) fn client(&self) -> &redis::Client {
-        &self.client
-    }
-
     /// Returns the timeout of a connection attempt.
-    pub(super) fn connect_timeout(&self) -> Duration {
+    fn connect_timeout(&self) -> Duration {
         self.timeout.max(MIN_CONNECT_TIMEOUT)
-    }
-
-    /// Returns the time between two connection attempts.
-    pub(super) fn retry_delay(&self) -> Duration {
-        self.retry_delay
     }
 
     /// Runs a command. If it fails in a way that concerns the server or the connection, all calls fail until the
