@@ -2,6 +2,7 @@
 //! shared by all of them.
 
 pub mod context;
+pub mod shared_loads;
 pub mod error;
 pub mod guard;
 pub mod payload;
@@ -27,6 +28,7 @@ pub mod cart;
 pub mod order;
 pub mod notification;
 pub mod admin;
+pub mod subscription;
 pub mod schema;
 
 pub use schema::{AppSchema, render_sdl};

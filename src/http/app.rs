@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::document_cache::DocumentCache;
+use super::{document_cache::DocumentCache, listener, subscription::SubscriptionHub};
 use crate::graphql::{AppSchema, context::AppState};
 
 /// Shared state of the handlers.
@@ -14,6 +14,8 @@ pub struct App {
     pub schema: AppSchema,
     /// Cache of parsed documents.
     pub document_cache: DocumentCache,
+    /// Live updates.
+    pub subscriptions: SubscriptionHub,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -24,6 +26,8 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
+        let max_connections = listener::live_connection_limit(&state.config);
+        let subscriptions = SubscriptionHub::new(&state.config.subscriptions, max_connections);
+        Arc::new(Self { state, schema, document_cache, subscriptions, is_stopping: false.into() })
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         execution::{document::ValidDocument, document_rewrite, limits, response_shape, variables},
         load_batching::run_with_batching,
     },
+    identity::Caller,
 };
 
 /// Handles one GraphQL request.
@@ -128,10 +129,15 @@ impl ExecutedRequest {
 pub type ExecutionResult = Result<ExecutedRequest, RequestError>;
 
 /// Validated operation, ready for execution.
-struct GraphqlOperation {
-    document: Arc<ValidDocument>,
-    name: Option<String>,
-    variables: Variables,
+pub(super) struct GraphqlOperation {
+    /// Document.
+    pub(super) document: Arc<ValidDocument>,
+    /// Name of the selected operation; `None` for the only one.
+    pub(super) name: Option<String>,
+    /// Coerced variables.
+    pub(super) variables: Variables,
+    /// Type of the selected operation.
+    pub(super) operation_type: OperationType,
 }
 
 async fn prepare_and_execute(
@@ -141,6 +147,31 @@ async fn prepare_and_execute(
     request_info: RequestInfo,
 ) -> ExecutionResult {
     let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
+    let operation = prepare_operation(app, method, request, request_info.caller).await?;
+    match operation.operation_type {
+        OperationType::Query => execute_operation(app, operation, request_info).await,
+        OperationType::Mutation => {
+            let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
+            execute_mutation(app, operation, idempotent_mutation, request_info).await
+        }
+        OperationType::Subscription => {
+            let message = "Subscriptions are answered over WebSocket (`graphql-transport-ws`), or as a stream of events \
+                           with `Accept: text/event-stream`.";
+            Err(RequestError::from_graphql(ErrorStage::Validate, ServerError::new(message, None)))
+        }
+    }
+}
+
+/// Parses, validates and selects the operation of a request, and coerces its variables.
+///
+/// # Errors
+/// Returns [`RequestError`] if the request cannot be executed.
+pub(super) async fn prepare_operation(
+    app: &App,
+    method: &Method,
+    request: GraphqlRequest,
+    caller: Caller,
+) -> Result<GraphqlOperation, RequestError> {
     let GraphqlRequest { query, operation: name, variables, .. } = request;
     let document = app.document_cache.get_or_parse(query, &app.state.config.graphql).await.map_err(|error| {
         let is_selected = |candidate: &&(Option<String>, OperationType)| name.is_none() || candidate.0 == name;
@@ -148,25 +179,29 @@ async fn prepare_and_execute(
             .operations
             .iter()
             .filter(is_selected)
-            .all(|(_, operation_type)| *operation_type == OperationType::Query);
+            .all(|(_, operation_type)| *operation_type != OperationType::Mutation);
         validate_method(method, is_read_only).err().unwrap_or_else(|| error.into())
     })?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
-    validate_method(method, operation.ty == OperationType::Query)?;
-    let is_mutation = operation.ty == OperationType::Mutation;
-    if is_mutation && request_info.caller.permissions().is_empty() {
+    let operation_type = operation.ty;
+    validate_method(method, operation_type != OperationType::Mutation)?;
+    if operation_type == OperationType::Mutation && caller.permissions().is_empty() {
         let max_mutation_fields = app.state.config.graphql.max_mutation_fields;
         limits::check_root_fields(&document.executable, operation, max_mutation_fields).map_err(validation_error)?;
     }
     let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(validation_error)?;
     variables::check_condition_variables(&document.executable, operation, &variables).map_err(validation_error)?;
-    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
-    if !is_mutation {
-        return execute_operation(app, operation, request_info).await;
-    }
-    let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
-    // A mutation runs to completion even if the client disconnects.
+    Ok(GraphqlOperation { document: Arc::clone(&document), name, variables, operation_type })
+}
+
+/// Executes a mutation, which runs to completion even if the client disconnects.
+pub(super) async fn execute_mutation(
+    app: &Arc<App>,
+    operation: GraphqlOperation,
+    idempotent_mutation: Option<IdempotentMutation>,
+    request_info: RequestInfo,
+) -> ExecutionResult {
     let app = Arc::clone(app);
     let mutation_task = async move {
         let execution = execute_operation(&app, operation, request_info);
@@ -194,9 +229,14 @@ fn validate_method(method: &Method, is_read_only: bool) -> Result<(), RequestErr
     Err(RequestError::from_http(StatusCode::METHOD_NOT_ALLOWED, "GET is for queries; use POST."))
 }
 
-async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_info: RequestInfo) -> ExecutionResult {
+/// Executes a query or mutation.
+pub(super) async fn execute_operation(
+    app: &Arc<App>,
+    operation: GraphqlOperation,
+    request_info: RequestInfo,
+) -> ExecutionResult {
     let config = &app.state.config;
-    let GraphqlOperation { document, name, variables } = operation;
+    let GraphqlOperation { document, name, variables, operation_type: _ } = operation;
     let document = &document.executable;
     let operation = select_operation(document, name.as_deref())
         .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
@@ -242,7 +282,11 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
 }
 
 /// Serializes a response; of one that is too large, an error.
-fn serialize_response(response: &Answer, max_response_bytes: usize, request_id: &str) -> Result<Vec<u8>, RequestError> {
+pub(super) fn serialize_response(
+    response: &Answer,
+    max_response_bytes: usize,
+    request_id: &str,
+) -> Result<Vec<u8>, RequestError> {
     let serialized = bounded_json::serialize_bounded(response, max_response_bytes)
         .map_err(|error| RequestError::from_error(Error::internal("serializing a response", error)))?;
     if let BoundedJson::Complete(body) = serialized {
@@ -257,7 +301,7 @@ fn serialize_response(response: &Answer, max_response_bytes: usize, request_id: 
 }
 
 /// Selects the operation to execute.
-fn select_operation<'a>(
+pub(super) fn select_operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Result<&'a OperationDefinition, ServerError> {

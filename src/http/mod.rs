@@ -17,6 +17,7 @@ pub mod health;
 pub mod oidc_routes;
 mod connection;
 mod listener;
+pub mod subscription;
 
 use std::sync::Arc;
 
@@ -42,8 +43,9 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 
 /// Builds the router with all routes.
 pub fn build_router(app: &Arc<App>) -> Router {
+    let select_transport = middleware::from_fn_with_state(Arc::clone(app), subscription::transport::select_transport);
     let routes = Router::new()
-        .route("/graphql", any(graphql::handle_graphql))
+        .route("/graphql", any(graphql::handle_graphql).layer(select_transport))
         .route("/.well-known/jwks.json", get(jwks::handle_jwks))
         .route("/auth/{provider}/login", get(oidc_routes::handle_login))
         .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))

@@ -17,6 +17,7 @@ mod redis;
 mod server;
 mod shop;
 mod sms;
+mod subscriptions;
 mod throttle;
 
 use std::{collections::BTreeMap, path::Path};
@@ -37,6 +38,7 @@ pub use notification::{DeliveryMode, NotificationConfig};
 pub use server::{ServerConfig, ShutdownDelay};
 pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
+pub use subscriptions::SubscriptionsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 
 /// The default settings, which declare all settings.
@@ -63,6 +65,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Settings of GraphQL requests.
     pub graphql: GraphqlConfig,
+    /// Settings of live updates.
+    pub subscriptions: SubscriptionsConfig,
     /// Settings of authentication.
     pub identity: IdentityConfig,
     /// Settings of rate limits.
@@ -150,6 +154,7 @@ impl Config {
         self.redis.validate()?;
         self.server.validate()?;
         self.graphql.validate()?;
+        self.subscriptions.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;
