@@ -17,7 +17,9 @@ integration_tests![;
         urql_keeps_its_cache_consistent,
         relay_keeps_its_store_consistent,
         apollo_client_sends_persisted_queries_and_trusted_documents,
-        relay_sends_ids_of_persisted_documents
+        relay_sends_ids_of_persisted_documents;
+    needs(has_subscription_modules):
+        subscription_clients_get_every_change_once
 ];
 
 /// Products of the category `paper`: more than a page of the storefront has, fewer than two.
@@ -33,6 +35,21 @@ fn has_client_modules() -> bool {
         "typescript",
     ];
     modules.into_iter().all(has_node_module)
+}
+
+fn has_subscription_modules() -> bool {
+    let modules = ["graphql-ws", "graphql-sse", "ws", "@apollo/client", "@urql/core", "rxjs"];
+    modules.into_iter().all(has_node_module)
+}
+
+/// Runs `graphql-ws`, `graphql-sse`, Apollo Client's subscription link and urql's subscription exchange.
+async fn subscription_clients_get_every_change_once(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    app.start_event_feed();
+    let output = run_node_script("clients/subscriptions.mjs", vec![app.url("")]).await;
+    for client in ["graphql-ws", "graphql-sse", "@apollo/client", "urql"] {
+        assert!(output.contains(&format!("{client}: passed with")), "{output}");
+    }
 }
 
 async fn apollo_client_keeps_its_cache_consistent(backend: Backend) {

@@ -39,6 +39,9 @@ mod checkout_end_to_end;
 mod cart_pricing;
 mod shipping_and_tax;
 mod shop;
+mod subscription_connections;
+mod subscription_resume;
+mod subscriptions;
 mod query_counts;
 mod batched_lists;
 mod login;
@@ -154,6 +157,9 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cart_pricing", cart_pricing::test_cases()),
         ("shipping_and_tax", shipping_and_tax::test_cases()),
         ("shop", shop::test_cases()),
+        ("subscription_connections", subscription_connections::test_cases()),
+        ("subscription_resume", subscription_resume::test_cases()),
+        ("subscriptions", subscriptions::test_cases()),
         ("query_counts", query_counts::test_cases()),
         ("batched_lists", batched_lists::test_cases()),
         ("login", login::test_cases()),

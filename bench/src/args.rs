@@ -72,6 +72,10 @@ pub struct Options {
     /// Measure the documents of `docs/storefront`, without the hand-written server.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "explain"])]
     pub storefront: bool,
+    /// Open this number of idle WebSocket subscribers; reports the memory of the server, and the time until a change has
+    /// reached all of them. Needs two open files for each (`ulimit -n`).
+    #[arg(long, value_name = "N", conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
+    pub subscribers: Option<usize>,
     /// Print the query plans of Savannah's statements instead of measuring (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,

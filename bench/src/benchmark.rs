@@ -19,7 +19,7 @@ use crate::{
     report::{self, Report, ScenarioRow},
     response_check,
     scenario::{Scenario, ScenarioKind, ScenarioSet},
-    storefront_scenario, wrk,
+    storefront_scenario, subscriber_scenario, wrk,
     wrk::{WrkResult, WrkScript},
 };
 
@@ -28,10 +28,10 @@ const START_COUNT: usize = 5;
 
 /// Measures every requested size and prints the reports.
 pub fn run_benchmark(options: &Options) -> Result<()> {
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && options.subscribers.is_none() {
         return Err("this build is not optimised, so it would compare nothing; run it with --release".to_owned());
     }
-    if !options.explain && !options.editing && !options.attack {
+    if !options.explain && !options.editing && !options.attack && options.subscribers.is_none() {
         wrk::check_wrk_installed()?;
     }
     let server = match &options.server {
@@ -39,6 +39,9 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
         None => build_savannah()?,
     };
     let server = server.canonicalize().map_err(|error| format!("{} cannot be run: {error}", server.display()))?;
+    if let Some(subscriber_count) = options.subscribers {
+        return subscriber_scenario::run_subscriber_scenario(options, &server, subscriber_count);
+    }
     if options.selling {
         return checkout_scenario::run_checkout_scenario(options, &server);
     }

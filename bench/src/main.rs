@@ -24,6 +24,7 @@ mod process;
 mod report;
 mod scenario;
 mod storefront_scenario;
+mod subscriber_scenario;
 mod checkout_scenario;
 mod token_benchmark;
 

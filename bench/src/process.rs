@@ -59,6 +59,16 @@ impl Server {
         Self::start(command, address)
     }
 
+    /// Starts Savannah for many live connections of one client.
+    pub fn start_for_subscribers(program: &Path, url: &str) -> Result<Self> {
+        let address = find_free_address()?;
+        let mut command = api_server_command(program, url, address, "warn");
+        for setting in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_NETWORK"] {
+            command.env(format!("SAVANNAH_SUBSCRIPTIONS__{setting}"), "100000");
+        }
+        Self::start(command, address)
+    }
+
     /// Starts Savannah with query plans in its log, which the caller reads from standard error.
     pub fn start_with_plan_log(program: &Path, url: &str) -> Result<Self> {
         let address = find_free_address()?;

@@ -99,6 +99,8 @@ pub enum PublicErrorCode {
     RateLimited,
     /// The request exceeds a limit of complexity or size.
     QueryTooComplex,
+    /// The events after a cursor are no longer available; the current state must be loaded.
+    CursorExpired,
     /// The server is overloaded or cannot reach the database.
     Unavailable,
     /// An internal error.
@@ -126,6 +128,7 @@ impl PublicErrorCode {
             Self::Forbidden => "FORBIDDEN",
             Self::RateLimited => "RATE_LIMITED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::CursorExpired => "CURSOR_EXPIRED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     base::{Error, Result, VersionedTarget, error::PublicErrorCode},
-    identity::{Caller, Permission},
+    identity::{Caller, Permission, random_token::secrets_are_equal},
     infra::{Tx, literal},
     pricing::SellableVariant,
 };
@@ -89,6 +89,13 @@ pub async fn find_cart_by_token(db: &impl ConnectionTrait, token: &str, caller: 
         query = query.filter(accessible_to(caller));
     }
     Ok(query.one(db).await?)
+}
+
+/// Returns whether a caller may read a cart with this token, as [`find_cart_by_token`] decides.
+#[must_use]
+pub fn is_accessible(row: &cart::Model, token: &str, caller: Caller) -> bool {
+    let is_owner = row.account_id.is_none() || row.account_id == caller_account_id(caller);
+    secrets_are_equal(&row.token, token) && (is_owner || caller.permissions().has(Permission::OrderRead))
 }
 
 /// Returns a customer's open cart, if any. Statements: 1.

@@ -24,6 +24,7 @@ use super::{
     load_batching::PendingLoads,
     loader::Loaders,
     scalars::MoneyObject,
+    shared_loads::{CallerLoads, LoadCache, SharedLoads},
 };
 use crate::{
     base::{Error, Money, Result},
@@ -153,7 +154,9 @@ pub struct RequestContext {
     pub visibility: ProductVisibility,
     category_tree: Arc<ArcSwap<CategoryTree>>,
     /// Data loaders.
-    loaders: DataLoader<Loaders>,
+    loaders: DataLoader<Loaders, LoadCache>,
+    /// Loads shared with other executions for the same event.
+    shared_loads: Option<CallerLoads>,
     remaining_values: AtomicUsize,
     /// Whether the request has started a checkout.
     checkout_started: AtomicBool,
@@ -168,6 +171,16 @@ impl RequestContext {
     /// Creates the context of a request, its query statistics and its load queue, which `run_with_batching` drains.
     #[must_use]
     pub fn for_request(app_state: &Arc<AppState>, request_info: RequestInfo) -> (Self, Arc<QueryStats>, PendingLoads) {
+        Self::with_shared_loads(app_state, request_info, None)
+    }
+
+    /// Creates the context of a request that shares its loads with other executions for the same event.
+    #[must_use]
+    pub fn with_shared_loads(
+        app_state: &Arc<AppState>,
+        request_info: RequestInfo,
+        shared: Option<SharedLoads>,
+    ) -> (Self, Arc<QueryStats>, PendingLoads) {
         let RequestInfo { caller, client_info, request_id } = request_info;
         let limits = &app_state.config.graphql;
         let max_statements = if caller.has_permissions() { limits.max_statements_staff } else { limits.max_statements };
@@ -175,12 +188,13 @@ impl RequestContext {
         let (db, query_stats) = app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
         let category_tree = Arc::new(ArcSwap::new(app_state.category_tree_cache.current()));
         let visibility = ProductVisibility::for_caller(caller);
+        let shared_loads = shared.map(|shared| CallerLoads { shared, visibility });
         let (sender, receiver) = mpsc::unbounded_channel();
         let spawn_load = move |load| {
             // The receiver is dropped when the request ends; its remaining loads are not needed.
             let _ = sender.send(load);
         };
-        let loaders = DataLoader::new(
+        let loaders = DataLoader::with_cache(
             Loaders {
                 app_state: Arc::clone(app_state),
                 db: db.clone(),
@@ -188,6 +202,7 @@ impl RequestContext {
                 visibility,
             },
             spawn_load,
+            LoadCache(shared_loads.clone()),
         )
         .delay(std::time::Duration::ZERO)
         .max_batch_size(usize::MAX);
@@ -201,6 +216,7 @@ impl RequestContext {
             visibility,
             category_tree,
             loaders,
+            shared_loads,
             remaining_values,
             checkout_started: AtomicBool::new(false),
             query_stats: Arc::clone(&query_stats),
@@ -266,7 +282,8 @@ impl RequestContext {
         K: Send + Sync + Hash + Eq + Clone + 'static,
         Loaders: Loader<K, Error = Error>,
     {
-        Box::pin(self.loaders.load_one(key))
+        let Some(shared_loads) = &self.shared_loads else { return Box::pin(self.loaders.load_one(key)) };
+        Box::pin(shared_loads.load_one(&self.loaders, key))
     }
 
     /// Loads many values, batched with all other loads of the same key type in the request.
@@ -279,7 +296,8 @@ impl RequestContext {
         Loaders: Loader<K, Error = Error>,
     {
         let keys: Vec<K> = keys.into_iter().collect();
-        Box::pin(self.loaders.load_many(keys))
+        let Some(shared_loads) = &self.shared_loads else { return Box::pin(self.loaders.load_many(keys)) };
+        Box::pin(shared_loads.load_many(&self.loaders, keys))
     }
 
     /// Runs an expensive read under a concurrency limit. It runs in its own task, which keeps the permit until the read

@@ -130,7 +130,7 @@ async fn find_entity(
 /// Renders the schema of the subgraph: with keys, and without the fields that a gateway adds.
 fn render_subgraph_sdl() -> String {
     let options = SDLExportOptions::new().federation();
-    let sdl = create_federated_schema_builder().enable_subscription_in_federation().finish().sdl_with_options(options);
+    let sdl = create_federated_schema_builder().finish().sdl_with_options(options);
     // The export ends with a link to more directives than those used here.
     let types = sdl.split_once("extend schema @link(").map_or(sdl.as_str(), |(types, _)| types);
     let mut rendered = FEDERATION_LINK.to_owned();

@@ -2,6 +2,7 @@
 //! shared by all of them.
 
 pub mod context;
+pub mod shared_loads;
 pub mod error;
 pub mod guard;
 pub mod payload;
@@ -28,6 +29,7 @@ pub mod order;
 pub mod notification;
 pub mod admin;
 pub mod operations;
+pub mod subscription;
 pub mod schema;
 
 pub use schema::{AppSchema, render_sdl};

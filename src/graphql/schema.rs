@@ -1,15 +1,15 @@
 //! Schema: root types, limits of execution, and the schema definition.
 
 use async_graphql::{
-    EmptySubscription, MergedObject, ObjectType, Request, Response, Schema, SchemaBuilder, ValidationMode,
-    extensions::ExtensionFactory,
+    MergedObject, ObjectType, Request, Response, Schema, SchemaBuilder, ValidationMode, extensions::ExtensionFactory,
 };
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
 use rust_decimal::Decimal;
 
 use super::{
     admin, cart, catalog, customer, federation, identity, inventory, node, notification, operations, order, pricing,
-    shop,
+    shop, subscription::SubscriptionRoot,
 };
 use crate::infra::Config;
 
@@ -67,9 +67,9 @@ pub struct Mutation(
 #[derive(Clone)]
 pub enum AppSchema {
     /// The schema as checked in.
-    Plain(Schema<Query, Mutation, EmptySubscription>),
+    Plain(Schema<Query, Mutation, SubscriptionRoot>),
     /// The schema as a subgraph of Apollo Federation.
-    Federated(Schema<FederatedQuery, Mutation, EmptySubscription>),
+    Federated(Schema<FederatedQuery, Mutation, SubscriptionRoot>),
 }
 
 impl AppSchema {
@@ -97,6 +97,14 @@ impl AppSchema {
             Self::Federated(schema) => schema.execute(request).await,
         }
     }
+
+    /// Executes a subscription of a valid document for one phase, whose stream has at most one item.
+    pub async fn execute_subscription(&self, request: Request) -> Option<Response> {
+        match self {
+            Self::Plain(schema) => schema.execute_stream(request).next().await,
+            Self::Federated(schema) => schema.execute_stream(request).next().await,
+        }
+    }
 }
 
 impl std::fmt::Debug for AppSchema {
@@ -112,9 +120,9 @@ const MAX_DIRECTIVES_PER_FIELD: usize = 8;
 
 /// Sets the limits of execution.
 fn with_limits<Q>(
-    builder: SchemaBuilder<Q, Mutation, EmptySubscription>,
+    builder: SchemaBuilder<Q, Mutation, SubscriptionRoot>,
     config: &Config,
-) -> SchemaBuilder<Q, Mutation, EmptySubscription>
+) -> SchemaBuilder<Q, Mutation, SubscriptionRoot>
 where
     Q: ObjectType + 'static,
 {
@@ -127,19 +135,19 @@ where
 }
 
 /// Creates the builder of the schema as checked in.
-fn create_schema_builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    describe_types(Schema::build(Query::default(), Mutation::default(), EmptySubscription))
+fn create_schema_builder() -> SchemaBuilder<Query, Mutation, SubscriptionRoot> {
+    describe_types(Schema::build(Query::default(), Mutation::default(), SubscriptionRoot))
 }
 
 /// Creates the builder of the schema as a subgraph.
-pub(super) fn create_federated_schema_builder() -> SchemaBuilder<FederatedQuery, Mutation, EmptySubscription> {
-    describe_types(Schema::build(FederatedQuery::default(), Mutation::default(), EmptySubscription))
+pub(super) fn create_federated_schema_builder() -> SchemaBuilder<FederatedQuery, Mutation, SubscriptionRoot> {
+    describe_types(Schema::build(FederatedQuery::default(), Mutation::default(), SubscriptionRoot))
 }
 
 /// Registers types without a field of their own and describes scalars of other crates.
 fn describe_types<Q: ObjectType + 'static>(
-    builder: SchemaBuilder<Q, Mutation, EmptySubscription>,
-) -> SchemaBuilder<Q, Mutation, EmptySubscription> {
+    builder: SchemaBuilder<Q, Mutation, SubscriptionRoot>,
+) -> SchemaBuilder<Q, Mutation, SubscriptionRoot> {
     builder
         .register_output_type::<node::Node>()
         .override_output_type_description::<Decimal>("Exact decimal number, as a string: `\"1250.00\"`. Never a float.")

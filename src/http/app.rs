@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{document_cache::DocumentCache, persisted_query::RegisteredTexts, trusted_documents::TrustedDocuments};
+use super::{
+    document_cache::DocumentCache, listener, persisted_query::RegisteredTexts, subscription::SubscriptionHub,
+    trusted_documents::TrustedDocuments,
+};
 use crate::{
     base::Result,
     graphql::{AppSchema, context::AppState, execution::requested_cost::CostMeter},
@@ -23,6 +26,8 @@ pub struct App {
     pub persisted_queries: RegisteredTexts,
     /// Published documents.
     pub trusted_documents: TrustedDocuments,
+    /// Live updates.
+    pub subscriptions: SubscriptionHub,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -35,6 +40,8 @@ impl App {
         let document_cache = DocumentCache::new(&state.config);
         let persisted_queries = RegisteredTexts::new(&state.config, state.redis.clone());
         let trusted_documents = TrustedDocuments::new(&state.config);
+        let max_connections = listener::live_connection_limit(&state.config);
+        let subscriptions = SubscriptionHub::new(&state.config.subscriptions, max_connections);
         Arc::new(Self {
             state,
             schema,
@@ -42,6 +49,7 @@ impl App {
             cost_meter: CostMeter::default(),
             persisted_queries,
             trusted_documents,
+            subscriptions,
             is_stopping: false.into(),
         })
     }

@@ -56,18 +56,23 @@ pub fn client_address(
 }
 
 /// Returns the bearer token, if any.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
     let mut header_values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = header_values.next() else { return Ok(None) };
     if header_values.next().is_some() {
         return Err(TokenError::new("there is more than one Authorization header"));
     }
     let text = value.to_str().map_err(|_| TokenError::new("the Authorization header is not ASCII"))?;
+    parse_bearer_token(text).map(Some)
+}
+
+/// Returns the token of an `Authorization` header.
+pub(super) fn parse_bearer_token(text: &str) -> Result<&str, TokenError> {
     let (scheme, token) = text.trim().split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::new("the Authorization header is of another scheme than Bearer"));
     }
-    Ok(Some(token.trim()))
+    Ok(token.trim())
 }
 
 /// Returns the address seen by the outermost trusted proxy. Entries further left can be forged by the client.

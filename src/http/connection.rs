@@ -24,7 +24,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{net::TcpStream, sync::Notify, time::Instant};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -62,6 +62,17 @@ impl ConnectionTimeouts {
     pub(super) fn new(config: &ServerConfig, is_reserved: bool) -> Self {
         let capped = |time: Duration| if is_reserved { time.min(RESERVED_CONNECTION_TIMEOUT) } else { time };
         Self { first_request: capped(config.header_timeout), next_request: capped(config.idle_timeout) }
+    }
+}
+
+/// Handle for requests that close their connection without waiting for the client, as an extension.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionAbort(Arc<Notify>);
+
+impl ConnectionAbort {
+    /// Closes the connection.
+    pub(super) fn abort(&self) {
+        self.0.notify_one();
     }
 }
 
@@ -125,6 +136,8 @@ pub(super) async fn serve_connection(
     // Sends small responses without delay. An error here occurs again on the first write.
     let _ = stream.set_nodelay(true);
     let activity = ConnectionActivity::new();
+    let abort = ConnectionAbort(Arc::default());
+    let abort_signal = Arc::clone(&abort.0);
     let mut connection_builder = auto::Builder::new(TokioExecutor::new());
     connection_builder
         .http2()
@@ -133,7 +146,8 @@ pub(super) async fn serve_connection(
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS);
     let tracked_activity = Arc::clone(&activity);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(abort.clone());
         let active_request = tracked_activity.begin_request();
         let connection = connection.clone();
         async move {
@@ -146,11 +160,13 @@ pub(super) async fn serve_connection(
     let (mut overdue_wait, mut stopping) = (pin!(activity.wait_until_overdue(timeouts)), pin!(stopping));
     tokio::select! {
         _ = &mut http => return,
+        () = abort_signal.notified() => return,
         () = &mut overdue_wait => {}
         () = &mut stopping => {
             http.as_mut().graceful_shutdown();
             tokio::select! {
                 _ = &mut http => return,
+                () = abort_signal.notified() => return,
                 () = &mut overdue_wait => {}
             }
         }

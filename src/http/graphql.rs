@@ -137,9 +137,11 @@ type ServerTiming = Option<HeaderValue>;
 
 /// Method and headers of an HTTP request.
 #[derive(Clone, Copy)]
-struct RequestHead<'a> {
-    method: &'a Method,
-    headers: &'a HeaderMap,
+pub(super) struct RequestHead<'a> {
+    /// Method, which limits the types of operations.
+    pub(super) method: &'a Method,
+    /// Headers.
+    pub(super) headers: &'a HeaderMap,
 }
 
 /// Response of an executed request.
@@ -167,28 +169,62 @@ impl ExecutedRequest {
 pub type ExecutionResult = Result<ExecutedRequest, RequestError>;
 
 /// Validated operation, ready for execution.
-struct GraphqlOperation {
-    document: Arc<ValidDocument>,
-    name: Option<String>,
-    variables: Variables,
-    charge: Option<RequestCharge>,
+pub(super) struct GraphqlOperation {
+    /// Document.
+    pub(super) document: Arc<ValidDocument>,
+    /// Name of the selected operation; `None` for the only one.
+    pub(super) name: Option<String>,
+    /// Coerced variables.
+    pub(super) variables: Variables,
+    /// Type of the selected operation.
+    pub(super) operation_type: OperationType,
+    /// Cost that was charged.
+    pub(super) charge: Option<RequestCharge>,
 }
 
 async fn prepare_and_execute(
     app: &Arc<App>,
-    RequestHead { method, headers }: RequestHead<'_>,
+    head: RequestHead<'_>,
     request: GraphqlRequest,
     request_info: RequestInfo,
 ) -> ExecutionResult {
-    let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
+    let idempotent_mutation = IdempotentMutation::from_request(app, head.headers, &request_info, &request);
+    let operation = prepare_operation(app, head, request, &request_info).await?;
+    match operation.operation_type {
+        OperationType::Query => execute_operation(app, operation, request_info).await,
+        OperationType::Mutation => {
+            let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
+            execute_mutation(app, operation, idempotent_mutation, request_info).await
+        }
+        OperationType::Subscription => {
+            let message = "Subscriptions are answered over WebSocket (`graphql-transport-ws`), or as a stream of events \
+                           with `Accept: text/event-stream`.";
+            Err(RequestError::from_graphql(ErrorStage::Validate, ServerError::new(message, None)))
+        }
+    }
+}
+
+/// Parses, validates and selects the operation of a request, and coerces its variables and charges
+/// its cost.
+///
+/// # Errors
+/// Returns [`RequestError`] if the request cannot be executed.
+pub(super) async fn prepare_operation(
+    app: &App,
+    head: RequestHead<'_>,
+    request: GraphqlRequest,
+    request_info: &RequestInfo,
+) -> Result<GraphqlOperation, RequestError> {
+    let RequestHead { method, headers } = head;
+    let caller = request_info.caller;
     let GraphqlRequest { document, operation: name, variables } = request;
-    let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &request_info.caller };
+    let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &caller };
     let document = persisted_query::resolve_document(app, document_request, document).await?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
-    validate_method(method, operation.ty == OperationType::Query)?;
-    let is_mutation = operation.ty == OperationType::Mutation;
-    if is_mutation && request_info.caller.permissions().is_empty() {
+    let operation_type = operation.ty;
+    validate_method(method, operation_type != OperationType::Mutation)?;
+    if operation_type == OperationType::Mutation && caller.permissions().is_empty() {
         let max_mutation_fields = app.state.config.graphql.max_mutation_fields;
         limits::check_root_fields(&document.executable, operation, max_mutation_fields).map_err(validation_error)?;
     }
@@ -199,16 +235,20 @@ async fn prepare_and_execute(
         name: name.as_deref(),
         variables: &variables,
         headers,
-        request_info: &request_info,
+        request_info,
     };
     let select_document = || document_rewrite::select_operation(&document.executable, name.as_deref());
     let charge = RequestCharge::for_operation(app, charged_operation, select_document).await?;
-    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables, charge };
-    if !is_mutation {
-        return execute_operation(app, operation, request_info).await;
-    }
-    let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
-    // A mutation runs to completion even if the client disconnects.
+    Ok(GraphqlOperation { document: Arc::clone(&document), name, variables, operation_type, charge })
+}
+
+/// Executes a mutation, which runs to completion even if the client disconnects.
+pub(super) async fn execute_mutation(
+    app: &Arc<App>,
+    operation: GraphqlOperation,
+    idempotent_mutation: Option<IdempotentMutation>,
+    request_info: RequestInfo,
+) -> ExecutionResult {
     let app = Arc::clone(app);
     let mutation_task = async move {
         let execution = execute_operation(&app, operation, request_info);
@@ -236,9 +276,14 @@ pub(super) fn validate_method(method: &Method, is_read_only: bool) -> Result<(),
     Err(RequestError::from_http(StatusCode::METHOD_NOT_ALLOWED, "GET is for queries; use POST."))
 }
 
-async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_info: RequestInfo) -> ExecutionResult {
+/// Executes a query or mutation.
+pub(super) async fn execute_operation(
+    app: &Arc<App>,
+    operation: GraphqlOperation,
+    request_info: RequestInfo,
+) -> ExecutionResult {
     let config = &app.state.config;
-    let GraphqlOperation { document, name, variables, charge } = operation;
+    let GraphqlOperation { document, name, variables, operation_type: _, charge } = operation;
     let document = &document.executable;
     let operation = select_operation(document, name.as_deref())
         .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
@@ -287,7 +332,11 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
 }
 
 /// Serializes a response; of one that is too large, an error.
-fn serialize_response(response: &Answer, max_response_bytes: usize, request_id: &str) -> Result<Vec<u8>, RequestError> {
+pub(super) fn serialize_response(
+    response: &Answer,
+    max_response_bytes: usize,
+    request_id: &str,
+) -> Result<Vec<u8>, RequestError> {
     let serialized = bounded_json::serialize_bounded(response, max_response_bytes)
         .map_err(|error| RequestError::from_error(Error::internal("serializing a response", error)))?;
     if let BoundedJson::Complete(body) = serialized {
@@ -302,7 +351,7 @@ fn serialize_response(response: &Answer, max_response_bytes: usize, request_id: 
 }
 
 /// Selects the operation to execute.
-fn select_operation<'a>(
+pub(super) fn select_operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Result<&'a OperationDefinition, ServerError> {

@@ -35,9 +35,9 @@ pub struct GraphqlRequest {
     pub variables: Option<JsonObject>,
 }
 
-/// JSON body of a request.
+/// Request as JSON.
 #[derive(Debug, Deserialize)]
-struct GraphqlRequestBody {
+pub struct GraphqlRequestBody {
     query: Option<String>,
     #[serde(rename = "documentId", alias = "doc_id")]
     document_id: Option<String>,
@@ -45,6 +45,23 @@ struct GraphqlRequestBody {
     operation: Option<String>,
     variables: Option<JsonObject>,
     extensions: Option<JsonObject>,
+}
+
+impl GraphqlRequestBody {
+    /// Returns the request.
+    ///
+    /// # Errors
+    /// Returns [`RequestError`] if the request names no document, or two.
+    pub fn into_request(self) -> Result<GraphqlRequest, RequestError> {
+        let GraphqlRequestBody { query, document_id, operation, variables, extensions } = self;
+        let persisted_query = take_persisted_query(extensions);
+        let document = DocumentReference::from_parameters(DocumentParameters { query, document_id, persisted_query })?;
+        let document = document.ok_or_else(|| {
+            let message = "The body is not a GraphQL request: missing field `query`, and no `documentId`.";
+            RequestError::from_http(StatusCode::BAD_REQUEST, message)
+        })?;
+        Ok(GraphqlRequest { document, operation, variables })
+    }
 }
 
 /// Query parameters of a GET request.
@@ -172,14 +189,7 @@ pub fn parse_request(
         };
         RequestError::from_http(StatusCode::BAD_REQUEST, message)
     })?;
-    let GraphqlRequestBody { query, document_id, operation, variables, extensions } = body;
-    let persisted_query = take_persisted_query(extensions);
-    let document = DocumentReference::from_parameters(DocumentParameters { query, document_id, persisted_query })?;
-    let document = document.ok_or_else(|| {
-        let message = "The body is not a GraphQL request: missing field `query`, and no `documentId`.";
-        RequestError::from_http(StatusCode::BAD_REQUEST, message)
-    })?;
-    Ok(GraphqlRequest { document, operation, variables })
+    body.into_request()
 }
 
 fn take_persisted_query(extensions: Option<JsonObject>) -> Option<serde_json::Value> {

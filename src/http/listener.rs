@@ -7,12 +7,17 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use super::{
     App,
     connection::{self, ConnectionTimeouts, HttpConnection},
+    subscription::dispatch_events,
 };
+use crate::infra::Config;
 
 /// Connections beyond the limit: they get health checks answered, else 503, so that load balancers and monitoring get
 /// a response while the server is at its limit.
@@ -21,6 +26,8 @@ const RESERVED_CONNECTIONS: usize = 32;
 const OTHER_OPEN_FILES: usize = 100;
 /// How long a stopping server still accepts connections and requests that have arrived but were not read yet.
 const ACCEPT_AFTER_STOP: Duration = Duration::from_millis(100);
+/// Time for the connections of live updates to close.
+const LIVE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay before the next `accept` after a system error.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -40,6 +47,7 @@ pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Rou
     let connections = TaskTracker::new();
     let aborted = CancellationToken::new();
     let _abort_on_drop = aborted.clone().drop_guard();
+    let _dispatcher = AbortOnDropHandle::new(tokio::spawn(dispatch_events(Arc::clone(&app))));
     let mut stop_wait = std::pin::pin!(wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP));
     loop {
         let next_connection = async {
@@ -65,6 +73,8 @@ pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Rou
     // No new connections are accepted from here on.
     drop(listener);
     connections.close();
+    // Clients of live updates reconnect elsewhere; the stop does not wait for those that do not answer.
+    let _ = tokio::time::timeout(LIVE_CLOSE_TIMEOUT, app.subscriptions.close_connections()).await;
     connections.wait().await;
 }
 
@@ -117,6 +127,23 @@ fn effective_connection_limit(configured: usize) -> usize {
             max_connections = max_connections,
             open_files = open_files,
             "server.max_connections lowered to fit the open file limit (ulimit -n)"
+        );
+    }
+    configured.min(max_connections)
+}
+
+/// Returns the configured limit of connections with live updates, lowered to what the open file limit leaves beside the
+/// other connections.
+pub(super) fn live_connection_limit(config: &Config) -> usize {
+    let configured = config.subscriptions.max_connections;
+    let Some(open_files) = open_file_limit() else { return configured };
+    let other_files = config.server.max_connections.min(open_files / 2) + RESERVED_CONNECTIONS + OTHER_OPEN_FILES;
+    let max_connections = open_files.saturating_sub(other_files).max(1);
+    if max_connections < configured {
+        tracing::info!(
+            max_connections,
+            open_files,
+            "subscriptions.max_connections lowered to fit the open file limit (ulimit -n)"
         );
     }
     configured.min(max_connections)

@@ -20,6 +20,7 @@ pub mod health;
 pub mod oidc_routes;
 mod connection;
 mod listener;
+pub mod subscription;
 
 use std::sync::Arc;
 
@@ -45,12 +46,13 @@ const MIN_COMPRESSED_BYTES: u64 = 1024;
 
 /// Builds the router with all routes.
 pub fn build_router(app: &Arc<App>) -> Router {
+    let select_transport = middleware::from_fn_with_state(Arc::clone(app), subscription::transport::select_transport);
     let routes = Router::new()
         .route("/.well-known/jwks.json", get(jwks::handle_jwks))
         .route("/auth/{provider}/login", get(oidc_routes::handle_login))
         .route("/auth/{provider}/callback", get(oidc_routes::handle_callback))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), rate_limit::limit_rest_requests))
-        .route("/graphql", any(graphql::handle_graphql))
+        .route("/graphql", any(graphql::handle_graphql).layer(select_transport))
         .route("/graphql/{app}/{operation}", get(graphql::handle_operation_address))
         .route("/health", get(health::handle_health))
         .route("/health/live", get(health::handle_liveness))

@@ -211,7 +211,7 @@ async fn parse_text(app: &App, request: DocumentRequest<'_>, text: String) -> Re
             .operations
             .iter()
             .filter(is_selected)
-            .all(|(_, operation_type)| *operation_type == OperationType::Query);
+            .all(|(_, operation_type)| *operation_type != OperationType::Mutation);
         validate_method(request.method, is_read_only).err().unwrap_or_else(|| error.into())
     })
 }

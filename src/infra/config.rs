@@ -18,6 +18,7 @@ mod redis;
 mod server;
 mod shop;
 mod sms;
+mod subscriptions;
 mod throttle;
 
 use std::{collections::BTreeMap, path::Path};
@@ -39,6 +40,7 @@ pub use rate_limit::RateLimitConfig;
 pub use server::{ServerConfig, ShutdownDelay};
 pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
+pub use subscriptions::SubscriptionsConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
 
 /// The default settings, which declare all settings.
@@ -65,6 +67,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Settings of GraphQL requests.
     pub graphql: GraphqlConfig,
+    /// Settings of live updates.
+    pub subscriptions: SubscriptionsConfig,
     /// Settings of authentication.
     pub identity: IdentityConfig,
     /// Settings of rate limits.
@@ -154,6 +158,7 @@ impl Config {
         self.redis.validate()?;
         self.server.validate()?;
         self.graphql.validate()?;
+        self.subscriptions.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;

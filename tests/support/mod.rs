@@ -15,6 +15,7 @@ mod catalog_fixtures;
 mod invariants;
 mod checkout_fixtures;
 mod job_worker;
+mod live_client;
 mod login;
 mod watchdog;
 pub mod catalog_model;
@@ -54,6 +55,7 @@ pub use invariants::{
     assert_invariants, assert_jobs_finished_and_catalog_consistent, assert_no_rows, assert_order_notifications,
     query_scalar,
 };
+pub use live_client::{EventStreamClient, WebSocketClient};
 pub use load_clients::{AcknowledgedOrder, LoadCatalog, LoadClients};
 pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
 pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};

@@ -19,7 +19,7 @@ pub(super) const ON_SALE_CONDITION: &str = "p.sale_price IS NOT NULL";
 const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
 
 /// Which products a caller may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ProductVisibility {
     /// Published products only.
     #[default]
