@@ -103,7 +103,8 @@ async fn repeated_event_counts_once(backend: Backend) {
     app.drain_jobs().await;
     let order = query_scalar(&app.db, "SELECT id FROM orders").await;
     for _ in 0..2 {
-        let delivered = DeliveredEvent { id: 1, occurred_at: app.clock.now(), event: OrderPlaced { order } };
+        let delivered =
+            DeliveredEvent { id: 1, occurred_at: app.clock.now(), event: OrderPlaced { order, account: None } };
         let counted = app.db.write(async |tx| product_sales::count_placed_order(tx, &delivered).await).await;
         counted.unwrap_or_else(|error| panic!("not counted: {}", error.log_message()));
         assert_eq!(units_sold(&app, "mug").await, 2);

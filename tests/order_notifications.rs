@@ -55,7 +55,7 @@ async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
 async fn emit_order_events(app: &TestApp) {
     let step = |from, to| OrderStatusChanged { order: 7, from, to };
     let outcome = app.db.write(async |tx| {
-        tx.emit_event(OrderPlaced { order: 7 }).await?;
+        tx.emit_event(OrderPlaced { order: 7, account: None }).await?;
         tx.emit_event(step(Status::Pending, Status::Confirmed)).await?;
         tx.emit_event(step(Status::Confirmed, Status::Processing)).await?;
         tx.emit_event(OrderShipped { order: 7, fulfillment: 5 }).await?;
@@ -139,7 +139,7 @@ async fn order_of_a_customer_is_notified_at_the_account_address(backend: Backend
     let account = app.query_scalar("SELECT max(id) FROM account").await;
     insert_order_rows(&app, &format!("{account}, NULL, '+254712345678'")).await;
     app.db
-        .write(async |tx| tx.emit_event(OrderPlaced { order: 7 }).await)
+        .write(async |tx| tx.emit_event(OrderPlaced { order: 7, account: None }).await)
         .await
         .unwrap_or_else(|error| panic!("{}", error.log_message()));
     app.drain_jobs().await;

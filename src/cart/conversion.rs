@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use super::{
     access::{CartContents, CartTarget, lock_cart},
     entity::{CartLineRow, cart},
+    events::CartChanged,
     queries::{load_cart_contents, reopen_only_cart},
 };
 use crate::{
@@ -87,5 +88,8 @@ pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
     if let Some(account_id) = owner.into_tuple::<i64>().one(tx).await? {
         account_access::lock_account(tx, account_id).await?;
     }
-    reopen_only_cart(tx, order_id).await
+    match reopen_only_cart(tx, order_id).await? {
+        Some(cart_id) => tx.emit_event(CartChanged { cart: cart_id }).await,
+        None => Ok(()),
+    }
 }

@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, IntoActiveModel};
 use super::{
     access::{CartContents, CartTarget, LockedCart, caller_account_id, lock_cart},
     entity::cart,
+    events::CartChanged,
     queries::load_cart_contents,
 };
 use crate::{
@@ -293,5 +294,7 @@ async fn update_cart(tx: &Tx, before: cart::Model, mut after: cart::Model) -> Re
     }
     after.version += 1;
     after.updated_at = tx.now();
-    Ok(after.into_active_model().reset_all().update(tx).await?)
+    let row = after.into_active_model().reset_all().update(tx).await?;
+    tx.emit_event(CartChanged { cart: row.id }).await?;
+    Ok(row)
 }

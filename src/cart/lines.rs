@@ -6,6 +6,7 @@ use super::{
     access::{CartContents, CartTarget, LockedCart, lock_cart},
     attributes::LineAttributes,
     entity::{CartLineRow, cart, cart_line},
+    events::CartChanged,
     line_editor::{EditContext, EditedLines, LineEditor},
     queries::{LineWrite, load_cart_contents, write_lines_and_version},
 };
@@ -96,7 +97,7 @@ pub async fn change_lines(db: &Db, target: CartTarget<'_>, change: LineChange<'_
     .await
 }
 
-/// Applies edits to a locked cart. Statements: 2 on PostgreSQL, 3 on SQLite; 1 more if attributes change.
+/// Applies edits to a locked cart. Statements: 2 on PostgreSQL, 4 on SQLite; 1 more if attributes change.
 ///
 /// # Errors
 /// Returns all errors of the edits.
@@ -188,12 +189,13 @@ async fn delete_lines(tx: &Tx, row: cart::Model, deletion: DeleteMany<cart_line:
     LockedCart::load(tx, row).await
 }
 
-/// Increments the version of a locked cart. Statements: 1.
+/// Increments the version of a locked cart and emits `CartChanged`. Statements: 2.
 async fn bump_version(tx: &Tx, row: cart::Model) -> Result<cart::Model> {
     let row = with_bumped_version(tx, row);
     let changes =
         cart::ActiveModel { version: Set(row.version), updated_at: Set(row.updated_at), ..Default::default() };
     cart::Entity::update_many().set(changes).filter(cart::Column::Id.eq(row.id)).exec(tx).await?;
+    tx.emit_event(CartChanged { cart: row.id }).await?;
     Ok(row)
 }
 

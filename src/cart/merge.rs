@@ -12,6 +12,7 @@ use super::{
         cart::{self, CartStatus},
         cart_line,
     },
+    events::CartChanged,
     lines::MAX_CART_LINES,
     queries::{lock_both_carts, write_lines},
 };
@@ -68,6 +69,7 @@ pub async fn merge_guest_cart_at_login(db: &Db, account: i64, token: &str) {
 async fn assign_cart_to_account(tx: &Tx, mut row: cart::Model, account: i64) -> Result<LockedCart> {
     row.account_id = Some(account);
     let row = update_cart(tx, row).await?;
+    tx.emit_event(CartChanged { cart: row.id }).await?;
     LockedCart::load(tx, row).await
 }
 
@@ -103,7 +105,11 @@ async fn merge_into_cart(tx: &Tx, mut customer_cart: cart::Model, mut guest_cart
         note: None,
         ..guest_cart
     };
-    update_cart(tx, emptied).await?;
+    let emptied = update_cart(tx, emptied).await?;
+    let mut changed_ids = [customer_cart.id, emptied.id];
+    // In the order of the locks.
+    changed_ids.sort_unstable();
+    tx.emit_events(&changed_ids.map(|cart| CartChanged { cart })).await?;
     Ok(LockedCart::new(customer_cart, CartContents { lines, variants }))
 }
 

@@ -1,6 +1,7 @@
 //! Carts. A guest cart is accessed by its secret token, a customer's cart by the customer on every device.
 
 pub mod entity;
+pub mod events;
 pub mod access;
 pub mod queries;
 pub mod attributes;
@@ -24,6 +25,7 @@ pub use entity::{
     CartLineRow,
     cart::{self as cart_row, CartStatus},
 };
+pub use events::CartChanged;
 pub use limits::limit_cart_changes;
 pub use lines::{AddMode, LineAdjustment, LineRequest, LineUpdate};
 pub use merge::{merge_guest_cart, merge_guest_cart_at_login};

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::{
     access::CartContents,
     entity::{CartLineRow, cart, cart_line},
+    events::CartChanged,
 };
 use crate::{
     base::Result,
@@ -106,10 +107,10 @@ impl WrittenLine {
     }
 }
 
-/// Writes lines of a locked cart and increments its version. Returns the IDs of the lines. Statements: 1 on PostgreSQL,
-/// 2 on SQLite.
+/// Writes lines of a locked cart, increments its version and emits `CartChanged`. Returns the IDs of the lines.
+/// Statements: 1 on PostgreSQL, 3 on SQLite.
 ///
-/// As text, because both writes are one batch.
+/// As text, because the writes are one batch.
 pub(super) async fn write_lines_and_version(
     tx: &Tx,
     cart_id: i64,
@@ -120,6 +121,7 @@ pub(super) async fn write_lines_and_version(
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET version = version + 1, updated_at = ").bind(tx.now()).push(" WHERE id = ").bind(cart_id);
     batch.add(sql);
+    batch.add(tx.emit_statement(&[CartChanged { cart: cart_id }])?);
     let rows = tx.query_batch(batch, insert_lines(tx, cart_id, lines, write)).await?;
     Ok(rows.iter().map(|row| WrittenLine::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }
@@ -168,17 +170,19 @@ pub fn close_cart(tx: &Tx, cart_id: i64, order_id: i64) -> SqlBuilder {
     sql
 }
 
-/// Reopens the cart of an order, unless the customer has another open cart. Statements: 1.
+/// Reopens the cart of an order, unless the customer has another open cart; returns its ID if it was reopened.
+/// Statements: 1.
 ///
 /// As text, because the table is compared with itself.
-pub(super) async fn reopen_only_cart(tx: &Tx, order_id: i64) -> Result<()> {
+pub(super) async fn reopen_only_cart(tx: &Tx, order_id: i64) -> Result<Option<i64>> {
     let mut sql = tx.sql();
     sql.push("UPDATE cart SET status = 'open', order_id = NULL, version = version + 1, updated_at = ").bind(tx.now());
     sql.push(" WHERE status = 'ordered' AND order_id = ").bind(order_id).push(
-        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.status = 'open' AND other.account_id = cart.account_id)",
+        " AND NOT EXISTS (SELECT 1 FROM cart AS other WHERE other.status = 'open' AND other.account_id = cart.account_id) \
+         RETURNING id",
     );
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    let row = tx.query_one_raw(sql.into_statement()).await?;
+    Ok(row.map(|row| row.try_get("", "id")).transpose()?)
 }
 
 /// Which carts expire.

@@ -2,6 +2,7 @@
 
 mod background_job;
 mod claimed_job;
+pub mod events;
 mod claim;
 pub mod retention;
 pub mod admin;

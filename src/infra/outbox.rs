@@ -38,28 +38,74 @@ impl Tx {
 
     /// Stores events of one kind. Statements: 1 for any number.
     pub async fn emit_events<E: Event>(&self, events: &[E]) -> Result<()> {
-        if events.is_empty() {
+        let mut batch = EventBatch::default();
+        for event in events {
+            batch.add(event)?;
+        }
+        self.emit_batch(batch).await
+    }
+
+    /// Stores events of several kinds. Statements: 1 for any number, none without events.
+    pub async fn emit_batch(&self, batch: EventBatch) -> Result<()> {
+        if batch.is_empty() {
             return Ok(());
         }
-        self.execute_raw(self.emit_statement(events)?.into_statement()).await?;
+        self.execute_raw(self.emit_batch_statement(batch).into_statement()).await?;
         Ok(())
     }
 
     /// Returns the statement that stores the events, to be executed in this transaction.
     pub fn emit_statement<E: Event>(&self, events: &[E]) -> Result<SqlBuilder> {
-        let to_row = |event: &E| {
-            let payload = serde_json::to_value(event);
-            Ok(outbox_event::ActiveModel {
-                event_type: Set(E::KIND.to_owned()),
-                aggregate: Set(event.aggregate()),
-                payload: Set(payload.map_err(|error| Error::internal("serializing an event", error))?),
-                created_at: Set(self.now()),
-                ..Default::default()
-            })
+        let mut batch = EventBatch::default();
+        for event in events {
+            batch.add(event)?;
+        }
+        Ok(self.emit_batch_statement(batch))
+    }
+
+    /// Returns the statement that stores the events of a batch, which has at least one, to be executed in this
+    /// transaction.
+    pub fn emit_batch_statement(&self, batch: EventBatch) -> SqlBuilder {
+        let to_row = |event: SerializedEvent| outbox_event::ActiveModel {
+            event_type: Set(event.kind.to_owned()),
+            aggregate: Set(event.aggregate),
+            payload: Set(event.payload),
+            created_at: Set(self.now()),
+            ..Default::default()
         };
         let mut sql = self.sql();
-        sql.insert_models(&events.iter().map(to_row).collect::<Result<Vec<_>>>()?);
+        sql.insert_models(&batch.0.into_iter().map(to_row).collect::<Vec<_>>());
         self.notify_workers_on_commit();
-        Ok(sql)
+        sql
+    }
+}
+
+/// An event ready to be stored.
+#[derive(Debug)]
+struct SerializedEvent {
+    kind: &'static str,
+    aggregate: String,
+    payload: serde_json::Value,
+}
+
+/// Events of any kinds that one statement stores, in order.
+#[derive(Debug, Default)]
+pub struct EventBatch(Vec<SerializedEvent>);
+
+impl EventBatch {
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// Returns an error if the event cannot be serialized.
+    pub fn add<E: Event>(&mut self, event: &E) -> Result<()> {
+        let payload = serde_json::to_value(event).map_err(|error| Error::internal("serializing an event", error))?;
+        self.0.push(SerializedEvent { kind: E::KIND, aggregate: event.aggregate(), payload });
+        Ok(())
+    }
+
+    /// Returns whether there are no events.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     entity::{StockMovementReason, inventory_level},
+    events::StockChanged,
     in_stock::refresh_in_stock,
     location::lock_active_locations,
     queries,
@@ -193,6 +194,9 @@ pub async fn update_stock_settings(db: &Db, key: StockKey, settings: StockSettin
         stock_level::propagate_stock_changes(tx, &before, &after).await?;
         refresh_in_stock(tx, &[key.variant_id]).await?;
         if !audit_fields.is_empty() {
+            if before == after {
+                tx.emit_event(StockChanged { variants: vec![key.variant_id] }).await?;
+            }
             tx.record_audit(&[AuditRecord {
                 action: "stock.settings",
                 entity: (NodeType::Variant, key.variant_id),

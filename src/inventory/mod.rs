@@ -14,7 +14,7 @@ pub mod adjustments;
 pub mod product_write;
 
 pub use availability::{StockAvailability, load_product_availability, load_variant_availability};
-pub use events::StockLow;
+pub use events::{StockChanged, StockLow};
 pub use in_stock::refresh_in_stock;
 pub use location::DEFAULT_LOCATION_ID;
 pub use product_write::{InvalidProductPolicy, import_products, write_product, write_products};

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{
     entity::{StockMovementReason, inventory_level},
+    events::StockChanged,
     in_stock::refresh_in_stock,
     location::DEFAULT_LOCATION_ID,
     queries,
@@ -37,9 +38,13 @@ pub async fn set_on_hand(tx: &Tx, counts: &[VariantUnits]) -> Result<()> {
         updated_at: Set(tx.now()),
         ..Default::default()
     };
-    queries::upsert_on_hand(tx, &counts.iter().map(to_row).collect::<Vec<_>>()).await?;
+    let changed_variants = queries::upsert_on_hand(tx, &counts.iter().map(to_row).collect::<Vec<_>>()).await?;
     let variants: Vec<i64> = counts.iter().map(|count| count.variant_id).collect();
-    refresh_in_stock(tx, &variants).await
+    refresh_in_stock(tx, &variants).await?;
+    if changed_variants.is_empty() {
+        return Ok(());
+    }
+    tx.emit_event(StockChanged { variants: changed_variants }).await
 }
 
 /// The on-hand quantity of a variant that the caller expects.

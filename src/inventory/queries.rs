@@ -157,20 +157,23 @@ pub(super) async fn insert_missing_levels(tx: &Tx, rows: &[inventory_level::Acti
     Ok(())
 }
 
-/// Inserts stock levels, or sets the on-hand quantities that differ, at least to the reserved quantity. Statements: 1.
+/// Inserts stock levels, or sets the on-hand quantities that differ, at least to the reserved quantity. Returns the
+/// variants of the rows that were written, ascending. Statements: 1.
 ///
 /// As text, because it is a bulk insert with a conditional conflict clause.
-pub(super) async fn upsert_on_hand(tx: &Tx, rows: &[inventory_level::ActiveModel]) -> Result<()> {
+pub(super) async fn upsert_on_hand(tx: &Tx, rows: &[inventory_level::ActiveModel]) -> Result<Vec<i64>> {
     let mut sql = tx.sql();
     sql.insert_models(rows).push(
         " ON CONFLICT (variant_id, location_id) DO UPDATE SET updated_at = excluded.updated_at, \
          last_reason = excluded.last_reason, last_reference = NULL, last_actor = excluded.last_actor, \
          on_hand = CASE WHEN excluded.on_hand < inventory_level.reserved THEN inventory_level.reserved ELSE \
          excluded.on_hand END \
-         WHERE inventory_level.on_hand <> excluded.on_hand",
+         WHERE inventory_level.on_hand <> excluded.on_hand RETURNING variant_id",
     );
-    tx.execute_raw(sql.into_statement()).await?;
-    Ok(())
+    let rows = tx.query_all_raw(sql.into_statement()).await?;
+    let mut variant_ids: Vec<i64> = rows.iter().map(|row| row.try_get("", "variant_id")).collect::<Result<_, _>>()?;
+    variant_ids.sort_unstable();
+    Ok(variant_ids)
 }
 
 /// Deletes reservations. Statements: 1, none without reservations.

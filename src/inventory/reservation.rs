@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::Result,
-    infra::{Tx, eq_any},
+    infra::{Batch, Tx, eq_any},
 };
 
 /// The units an order line requests.
@@ -89,7 +89,7 @@ impl TakenUnits {
 }
 
 /// Reserves stock for all lines, or for none and returns the shortages. Lines that allow backorders reserve what is
-/// available. Statements: 2 for any number of lines.
+/// available. Statements: 2 for any number of lines, 3 on SQLite.
 pub async fn reserve_stock(
     tx: &Tx,
     requests: &[ReservationRequest],
@@ -130,8 +130,14 @@ pub async fn reserve_stock(
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
     };
-    tx.insert_rows(&allocations.into_iter().map(to_row).collect::<Vec<_>>()).await?;
-    stock_level::propagate_stock_changes(tx, &before, &after).await?;
+    if !allocations.is_empty() {
+        let mut batch = Batch::default();
+        batch.add(tx.emit_batch_statement(stock_level::collect_stock_events(&before, &after)?));
+        let mut insert = tx.sql();
+        insert.insert_models(&allocations.into_iter().map(to_row).collect::<Vec<_>>());
+        tx.query_batch(batch, insert).await?;
+        stock_level::refresh_changed_availability(tx, &before, &after).await?;
+    }
     Ok(Vec::new())
 }
 

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder};
 
-use super::{entity::inventory_level, events::StockLow, in_stock::refresh_in_stock};
+use super::{
+    entity::inventory_level,
+    events::{StockChanged, StockLow},
+    in_stock::refresh_in_stock,
+};
 use crate::{
     base::Result,
-    infra::{Tx, eq_any},
+    infra::{Tx, eq_any, outbox::EventBatch},
 };
 
 /// What identifies a stock level. Ordered as stock levels are locked.
@@ -74,9 +78,20 @@ pub async fn load_stock_levels(
     Ok(levels_by_variant)
 }
 
-/// Propagates stock changes: updates the `in_stock` flag of products and emits [`StockLow`] for levels that became low.
-/// Statements: none if nothing crossed a limit.
+/// Propagates stock changes: updates the `in_stock` flag of products and emits the events of [`collect_stock_events`].
+/// Statements: 1, none if nothing changed, and those of the flag if the availability of a product may have changed.
 pub async fn propagate_stock_changes(tx: &Tx, before: &[StockLevelRow], after: &[StockLevelRow]) -> Result<()> {
+    refresh_changed_availability(tx, before, after).await?;
+    tx.emit_batch(collect_stock_events(before, after)?).await
+}
+
+/// Updates the `in_stock` flag of the products whose availability may have changed. Statements: none if no variant
+/// became available or unavailable.
+pub(super) async fn refresh_changed_availability(
+    tx: &Tx,
+    before: &[StockLevelRow],
+    after: &[StockLevelRow],
+) -> Result<()> {
     let availability = |rows: &[StockLevelRow]| {
         let mut availability = BTreeMap::new();
         for row in rows {
@@ -93,13 +108,24 @@ pub async fn propagate_stock_changes(tx: &Tx, before: &[StockLevelRow], after: &
         .into_iter()
         .filter(|variant_id| is_available(&available_before, variant_id) != is_available(&available_after, variant_id))
         .collect();
-    refresh_in_stock(tx, &changed_variants).await?;
+    refresh_in_stock(tx, &changed_variants).await
+}
+
+/// Returns the events of a change of stock levels: [`StockChanged`] for all variants with a changed level, and
+/// [`StockLow`] for each level that became low.
+pub(super) fn collect_stock_events(before: &[StockLevelRow], after: &[StockLevelRow]) -> Result<EventBatch> {
+    let mut events = EventBatch::default();
+    let level_before = |row: &StockLevelRow| before.iter().find(|other| other.key() == row.key());
+    let is_changed = |row: &&StockLevelRow| level_before(row) != Some(*row);
+    let variants: BTreeSet<i64> = after.iter().filter(is_changed).map(|row| row.variant_id).collect();
+    if !variants.is_empty() {
+        events.add(&StockChanged { variants: variants.into_iter().collect() })?;
+    }
     for row in after.iter().filter(|row| row.is_low()) {
-        let level_before = before.iter().find(|other| other.key() == row.key());
-        if !level_before.is_some_and(StockLevelRow::is_low) {
+        if !level_before(row).is_some_and(StockLevelRow::is_low) {
             let (variant, location, available) = (row.variant_id, row.location_id, row.available());
-            tx.emit_event(StockLow { variant, location, available }).await?;
+            events.add(&StockLow { variant, location, available })?;
         }
     }
-    Ok(())
+    Ok(events)
 }

@@ -6,13 +6,13 @@ use super::Status;
 use crate::infra::outbox::Event;
 
 macro_rules! event {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_attribute:meta])* $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name {
             /// Id of the order.
             pub order: i64,
-            $($(#[$field_doc])* pub $field: $ty),*
+            $($(#[$field_attribute])* pub $field: $ty),*
         }
 
         impl Event for $name {
@@ -27,7 +27,18 @@ macro_rules! event {
 
 event!(
     /// An order was placed.
-    OrderPlaced {}
+    OrderPlaced {
+        /// Id of the customer's account; `None` for a guest order.
+        #[serde(default)]
+        account: Option<i64>,
+    }
+);
+event!(
+    /// An order was changed: its status, payment, fulfillments or notes. Emitted once for each version after the first.
+    OrderUpdated {
+        /// Id of the customer's account; `None` for a guest order.
+        account: Option<i64>,
+    }
 );
 event!(
     /// The link to an order was requested, with its number and email address.

@@ -15,6 +15,6 @@ pub mod privacy;
 pub mod link_request;
 
 pub use entity::{OrderLineRow, OrderRow};
-pub use events::{OrderLinkRequested, OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged};
+pub use events::{OrderLinkRequested, OrderPlaced, OrderRefunded, OrderShipped, OrderStatusChanged, OrderUpdated};
 pub use fulfillment::LineQuantity;
 pub use state_machine::{FulfillmentStatus, PaymentStatus, Status};

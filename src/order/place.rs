@@ -100,7 +100,7 @@ pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Res
     let note = history::OrderNote::public(None);
     history_insert.insert_models(&[history::new_history_row(tx, new_order.id, OrderHistoryEvent::Placed, note)]);
     batch.add(history_insert);
-    batch.add(tx.emit_statement(&[OrderPlaced { order: new_order.id }])?);
+    batch.add(tx.emit_statement(&[OrderPlaced { order: new_order.id, account: new_order.account_id }])?);
     let line_ids = insert_order_lines(tx, new_order, batch).await?;
     let to_request = |(line, line_id): (&NewOrderLine, &i64)| {
         line.track_stock.then_some(ReservationRequest {

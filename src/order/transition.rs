@@ -3,7 +3,7 @@
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
-    OrderRow, OrderStatusChanged, PaymentStatus,
+    OrderRow, OrderStatusChanged, OrderUpdated, PaymentStatus,
     entity::orders,
     fulfillment, history,
     history::OrderHistoryEvent,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     base::{Error, Result, VersionedTarget, error::PublicErrorCode},
     customer::OwnerScope,
-    infra::{Db, Tx},
+    infra::{Db, Tx, outbox::EventBatch},
 };
 
 /// Maximum length of a note, in characters.
@@ -32,7 +32,8 @@ pub async fn lock_target_order(tx: &Tx, target: OrderTarget) -> Result<OrderRow>
     Ok(order)
 }
 
-/// Applies an action to a locked order: updates the status, adds a history entry and emits `OrderStatusChanged`.
+/// Applies an action to a locked order: updates the status, adds a history entry and emits `OrderStatusChanged` and
+/// `OrderUpdated`.
 ///
 /// # Errors
 /// Returns `IllegalTransition` if the action is not allowed.
@@ -45,17 +46,26 @@ pub async fn transition_order(
     let to = order.status.apply(action, order.payment_status)?;
     let from = std::mem::replace(&mut order.status, to);
     order.expires_at = None;
-    let order = update_order(tx, order).await?;
+    let order = write_order(tx, order).await?;
+    let mut events = EventBatch::default();
     if from != to {
         let event = OrderHistoryEvent::StatusChanged(from, to);
         history::record_history_event(tx, order.id, event, history::OrderNote::public(note)).await?;
-        tx.emit_event(OrderStatusChanged { order: order.id, from, to }).await?;
+        events.add(&OrderStatusChanged { order: order.id, from, to })?;
     }
+    events.add(&OrderUpdated { order: order.id, account: order.account_id })?;
+    tx.emit_batch(events).await?;
     Ok(order)
 }
 
-/// Updates the mutable columns of an order and increments its version.
-pub async fn update_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
+/// Updates the mutable columns of an order, increments its version and emits `OrderUpdated`. Statements: 2.
+pub async fn update_order(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
+    let order = write_order(tx, order).await?;
+    tx.emit_event(OrderUpdated { order: order.id, account: order.account_id }).await?;
+    Ok(order)
+}
+
+async fn write_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     order.version += 1;
     order.updated_at = tx.now();
     let changes = orders::ActiveModel {

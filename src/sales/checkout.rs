@@ -17,7 +17,7 @@ pub use self::{
 use super::{SalesContext, authorize::authorize_payment, expire::expire_overdue_orders};
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
-    cart,
+    cart::{self, CartChanged},
     infra::{Batch, IdempotencyClaim, ResourceKey, Tx, config::CheckoutConfig},
     order::{OrderRow, PaymentStatus, place, place::NewOrder},
     payment::{
@@ -124,6 +124,7 @@ async fn place_prepared_order(
     let mut batch = Batch::default();
     if let Some(cart_id) = cart_id {
         batch.add(cart::close_cart(tx, cart_id, order_id));
+        batch.add(tx.emit_statement(&[CartChanged { cart: cart_id }])?);
     }
     let payment = NewPayment { order_id, provider: provider.name(), amount: order.total };
     if provider.is_local() {

@@ -12,6 +12,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use super::{
     JobOutcome,
     claimed_job::{ClaimRequest, ClaimedJob},
+    events::JobFailed,
     queries::{self, JobChanges},
 };
 use crate::{
@@ -109,6 +110,9 @@ pub(super) async fn store_outcome(
             .await?;
         if updated.rows_affected == 0 {
             return Err(Error::internal("storing a job's failure", "another worker has claimed it"));
+        }
+        if is_last {
+            tx.emit_event(JobFailed { job: job.id }).await?;
         }
         // The next job of its ordering key may run.
         tx.notify_workers_on_commit();
