@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::document_cache::DocumentCache;
+use super::{document_cache::DocumentCache, response_cache::ResponseCache};
 use crate::graphql::{AppSchema, context::AppState};
 
 /// Shared state of the handlers.
@@ -14,6 +14,8 @@ pub struct App {
     pub schema: AppSchema,
     /// Cache of parsed documents.
     pub document_cache: DocumentCache,
+    /// Cache of responses to public queries; `None` if it is disabled.
+    pub response_cache: Option<ResponseCache>,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -24,6 +26,7 @@ impl App {
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
         let document_cache = DocumentCache::new(&state.config);
-        Arc::new(Self { state, schema, document_cache, is_stopping: false.into() })
+        let response_cache = ResponseCache::new(&state.config, state.redis.clone());
+        Arc::new(Self { state, schema, document_cache, response_cache, is_stopping: false.into() })
     }
 }

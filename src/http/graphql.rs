@@ -28,6 +28,7 @@ use super::{
     graphql_request::{self, GraphqlRequest, RequestError},
     idempotency::{self, IdempotentMutation, REPLAYED_HEADER},
     request_id::RequestId,
+    response_cache::{self, CacheHit, CacheableQuery, ReceivedRequest, SelectedQuery, render_cached_response},
 };
 use crate::{
     base::{Error, error::PublicErrorCode},
@@ -58,6 +59,13 @@ pub async fn handle_graphql(
             false,
         );
     };
+    let head = RequestHead { method: &method, headers: &headers };
+    let received = body.as_ref().ok().and_then(|body| ReceivedRequest::identify(&app, head, &uri, body));
+    if let (Some(cache), Some(received)) = (&app.response_cache, received)
+        && let Some(hit) = cache.find_received(received, &app.state.db)
+    {
+        return render_cached_response(&app, hit, media_type, head).await;
+    }
     let request_info = match authentication::authenticate_request(&app, &headers, peer, &request_id).await {
         Ok(request_info) => request_info,
         Err(error) => {
@@ -69,9 +77,10 @@ pub async fn handle_graphql(
         Err(error) => return error_response(media_type, error, &request_id, false),
     };
     let request_timeout = app.state.config.server.request_timeout;
-    let head = RequestHead { method: &method, headers: &headers };
+    let request = ReceivedGraphqlRequest { request, received };
     let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(&app, head, request, request_info)).await;
     match outcome {
+        Ok(Ok(ExecutedRequest { cached: Some(hit), .. })) => render_cached_response(&app, hit, media_type, head).await,
         Ok(Ok(executed)) => operation_response(media_type, executed, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
@@ -97,10 +106,18 @@ const REJECTION_STATUSES: [StatusCode; 4] =
 type ServerTiming = Option<HeaderValue>;
 
 /// Method and headers of an HTTP request.
-#[derive(Clone, Copy)]
-struct RequestHead<'a> {
-    method: &'a Method,
-    headers: &'a HeaderMap,
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// Method.
+    pub method: &'a Method,
+    /// Headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// Parsed request with its identity in the response cache.
+struct ReceivedGraphqlRequest {
+    request: GraphqlRequest,
+    received: Option<ReceivedRequest>,
 }
 
 /// Response of an executed request.
@@ -112,6 +129,10 @@ pub struct ExecutedRequest {
     pub has_payload: bool,
     /// Whether the response contains tokens of a session.
     pub contains_tokens: bool,
+    /// Whether the response has errors.
+    pub has_errors: bool,
+    /// The response in the cache.
+    cached: Option<CacheHit>,
     is_replayed: bool,
     timing: ServerTiming,
 }
@@ -120,7 +141,31 @@ impl ExecutedRequest {
     /// Creates the response of a request that was executed before.
     #[must_use]
     pub fn replay(body: Vec<u8>) -> Self {
-        Self { body, has_payload: true, contains_tokens: false, is_replayed: true, timing: None }
+        Self { is_replayed: true, ..Self::with_body(body) }
+    }
+
+    /// Creates the response of a request that was answered from the cache.
+    #[must_use]
+    pub fn from_cache(hit: CacheHit) -> Self {
+        Self { cached: Some(hit), ..Self::with_body(Vec::new()) }
+    }
+
+    /// Adds the response in the cache, which is sent instead of the body.
+    #[must_use]
+    pub fn with_cached(self, hit: CacheHit) -> Self {
+        Self { cached: Some(hit), ..self }
+    }
+
+    fn with_body(body: Vec<u8>) -> Self {
+        Self {
+            body,
+            has_payload: true,
+            contains_tokens: false,
+            has_errors: false,
+            cached: None,
+            is_replayed: false,
+            timing: None,
+        }
     }
 }
 
@@ -137,7 +182,7 @@ struct GraphqlOperation {
 async fn prepare_and_execute(
     app: &Arc<App>,
     RequestHead { method, headers }: RequestHead<'_>,
-    request: GraphqlRequest,
+    ReceivedGraphqlRequest { request, received }: ReceivedGraphqlRequest,
     request_info: RequestInfo,
 ) -> ExecutionResult {
     let idempotent_mutation = IdempotentMutation::from_request(app, headers, &request_info, &request);
@@ -161,10 +206,16 @@ async fn prepare_and_execute(
     }
     let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(validation_error)?;
     variables::check_condition_variables(&document.executable, operation, &variables).map_err(validation_error)?;
-    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
     if !is_mutation {
-        return execute_operation(app, operation, request_info).await;
+        let query = SelectedQuery { document: &document, name: name.as_deref(), variables: &variables };
+        let query = CacheableQuery::select(received, query);
+        let operation = GraphqlOperation { document, name, variables };
+        let execute = |cache_recorder| {
+            execute_operation(app, operation, RequestInfo { cache_recorder, ..request_info })
+        };
+        return response_cache::execute_query(app, query, execute).await;
     }
+    let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
     let idempotent_mutation = idempotent_mutation.map_err(RequestError::from_error)?;
     // A mutation runs to completion even if the client disconnects.
     let app = Arc::clone(app);
@@ -236,6 +287,8 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
         body: serialize_response(&response, config.graphql.max_response_bytes, &request_id)?,
         has_payload,
         contains_tokens: contains_tokens.load(Ordering::Relaxed),
+        has_errors: !response.errors.is_empty(),
+        cached: None,
         is_replayed: false,
         timing: timing.flatten(),
     })

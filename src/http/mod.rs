@@ -10,6 +10,7 @@ pub mod document_cache;
 mod app;
 pub mod bounded_json;
 pub mod graphql_request;
+pub mod response_cache;
 pub mod idempotency;
 pub mod graphql;
 pub mod graphiql;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware,
     routing::{any, get},
 };
@@ -64,9 +65,16 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
         .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
         .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
         .layer(middleware::from_fn(rest_response::catch_panic))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new())))
+        .layer(CompressionLayer::new().compress_when(
+            SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new()).and(has_open_encoding),
+        ))
         .layer(build_cors_layer(&config.server, config.shop.mode))
         .layer(middleware::from_fn(request_id::assign_request_id))
+}
+
+/// Returns whether the encoding of a response was not negotiated yet.
+fn has_open_encoding(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<response_cache::HasNegotiatedEncoding>().is_none()
 }
 
 /// Request headers of GraphQL clients, retries and tracing. Safe to allow, because the API uses no cookies.
@@ -94,8 +102,14 @@ fn build_cors_layer(config: &ServerConfig, mode: ShopMode) -> CorsLayer {
     let own_headers = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::REQUEST_ID_HEADER];
     let configured_headers = config.cors_headers.iter().filter_map(|name| name.parse().ok());
     let allowed_headers = own_headers.into_iter().chain(CORS_CLIENT_HEADERS).chain(configured_headers);
-    let exposed_headers: [HeaderName; 3] =
-        [request_id::REQUEST_ID_HEADER, HeaderName::from_static("server-timing"), idempotency::REPLAYED_HEADER];
+    let exposed_headers: [HeaderName; 6] = [
+        request_id::REQUEST_ID_HEADER,
+        HeaderName::from_static("server-timing"),
+        idempotency::REPLAYED_HEADER,
+        header::ETAG,
+        header::AGE,
+        HeaderName::from_static("cache-status"),
+    ];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])

@@ -1,6 +1,7 @@
 //! Settings: embedded defaults, overridden by `savannah.toml`, overridden by the environment. Unknown settings are
 //! errors.
 
+mod cache;
 mod cart;
 mod checkout;
 mod database;
@@ -25,6 +26,7 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 pub use self::redis::RedisConfig;
+pub use cache::CacheConfig;
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use database::DatabaseConfig;
@@ -63,6 +65,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Settings of GraphQL requests.
     pub graphql: GraphqlConfig,
+    /// Settings of the caches.
+    pub cache: CacheConfig,
     /// Settings of authentication.
     pub identity: IdentityConfig,
     /// Settings of rate limits.
@@ -150,6 +154,7 @@ impl Config {
         self.redis.validate()?;
         self.server.validate()?;
         self.graphql.validate()?;
+        self.cache.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;

@@ -18,6 +18,7 @@ use async_graphql::{
     Pos, ServerError,
     parser::types::{ExecutableDocument, OperationType},
 };
+use aws_lc_rs::digest::{self, SHA256_OUTPUT_LEN};
 
 use self::{
     errors::{collect_errors, error_at, error_with_code, null_byte_error, too_complex_error},
@@ -28,7 +29,10 @@ use super::{
     document_rewrite::rewrite_document,
     limits::{self, DocumentLimits},
 };
-use crate::{base::error::PublicErrorCode, graphql::error::ErrorStage};
+use crate::{
+    base::error::PublicErrorCode,
+    graphql::{cache_policy::CachePolicies, error::ErrorStage},
+};
 
 /// Maximum nesting depth of selections, of lists and objects in values, and of list types.
 const MAX_NESTING_DEPTH: usize = 100;
@@ -39,6 +43,10 @@ const MAX_TOKENS: usize = 40_000;
 pub struct ValidDocument {
     /// Document in the executor's types.
     pub executable: ExecutableDocument,
+    /// SHA-256 of its text.
+    pub hash: [u8; SHA256_OUTPUT_LEN],
+    /// Cache policies of its operations.
+    pub cache_policies: CachePolicies,
     /// Number of nodes, the measure of its memory size.
     pub nodes: usize,
 }
@@ -124,7 +132,10 @@ fn validate_document(
         return Err(vec![null_byte_error(&path)]);
     }
     rewrite_document(&mut executable);
-    Ok(ValidDocument { executable, nodes: size.parts })
+    let cache_policies = CachePolicies::of_document(&valid);
+    let mut hash = [0; SHA256_OUTPUT_LEN];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    Ok(ValidDocument { executable, hash, cache_policies, nodes: size.parts })
 }
 
 fn list_operations(ast: &ast::Document) -> Vec<(Option<String>, OperationType)> {
