@@ -72,6 +72,10 @@ pub struct Options {
     /// Measure the documents of `docs/storefront`, without the hand-written server.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "explain"])]
     pub storefront: bool,
+    /// Measure the listing from the response cache, against the hand-written server and a server that answers the same
+    /// bytes from memory.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
+    pub cached: bool,
     /// Print the query plans of Savannah's statements instead of measuring (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,
@@ -94,6 +98,15 @@ impl Options {
 pub enum Command {
     /// Run the hand-written server.
     Comparator {
+        /// Port to listen on at 127.0.0.1.
+        #[arg(long)]
+        port: u16,
+        /// URL of the database with Savannah's tables.
+        #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+        database: String,
+    },
+    /// Run the server that answers with the listing from memory.
+    FromMemory {
         /// Port to listen on at 127.0.0.1.
         #[arg(long)]
         port: u16,
