@@ -198,7 +198,8 @@ async fn missing_product_appears_when_it_is_published(backend: Backend) {
         assert_eq!(missing.json()["data"], json!({ "product": null, "variant": null }));
         assert_eq!(is_hit, is_expected_hit);
     }
-    let create = "mutation { productCreate(input: { name: \"Late lamp\", sku: \"LATE\", price: \"1.00\", status: ACTIVE }) {
+    let create =
+        "mutation { productCreate(input: { name: \"Late lamp\", sku: \"LATE\", price: \"1.00\", status: ACTIVE }) {
         userErrors { code message field } } }";
     mutate(&app, &admin, create, json!({})).await;
     assert_eq!(send_to_cache(page()).await.0.json()["data"]["product"]["name"], "Late lamp");
@@ -207,7 +208,8 @@ async fn missing_product_appears_when_it_is_published(backend: Backend) {
 async fn scheduled_price_change_invalidates(backend: Backend) {
     let app = TestApp::start_with_response_cache(backend, &[("SAVANNAH_CACHE__TTL", "1d")]).await;
     let admin = app.login(Role::Admin).await;
-    let create = "mutation($input: ProductCreateInput!) { productCreate(input: $input) { userErrors { code message } } }";
+    let create =
+        "mutation($input: ProductCreateInput!) { productCreate(input: $input) { userErrors { code message } } }";
     let input = json!({ "name": "Sale lamp", "sku": "SALE", "status": "ACTIVE", "price": "10.00", "salePrice": "5.00",
         "saleStartsAt": "2026-11-01T10:00:00Z", "saleEndsAt": "2026-11-01T11:00:00Z", "stockQuantity": 4 });
     mutate(&app, &admin, create, json!({ "input": input })).await;
@@ -296,7 +298,8 @@ async fn writes_invalidate_on_other_instances_within_a_second(backend: Backend) 
     first.start_event_feed();
     second.start_event_feed();
     let admin = first.login(Role::Admin).await;
-    let listed = first.query("{ products(first: 1, sort: { field: NAME }) { nodes { id slug category { id slug } } } }").await;
+    let listed =
+        first.query("{ products(first: 1, sort: { field: NAME }) { nodes { id slug category { id slug } } } }").await;
     let product = listed.data_at("/products/nodes/0").clone();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let product_page = format!("{{ product(slug: \"{}\") {{ name }} }}", text(&product["slug"]));

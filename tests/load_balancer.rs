@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    support::{Backend, CliSandbox, HttpResponse, NginxProcess, RESPONSE_CACHE_ON, RunningProcess, TestApp, has_nginx, query_path},
+    support::{
+        Backend, CliSandbox, HttpResponse, NginxProcess, RESPONSE_CACHE_ON, RunningProcess, TestApp, has_nginx,
+        query_path,
+    },
 };
 
 integration_tests![
@@ -103,7 +106,8 @@ async fn proxy_caches_public_responses_and_revalidates_them(backend: Backend) {
 
 async fn proxy_passes_tokens_request_ids_and_upgrades(backend: Backend) {
     let shop = BalancedShop::start(backend).await;
-    let register = "mutation { customerRegister(input: { email: \"wanjiku@example.com\", password: \"lamps and kettles\" }) {
+    let register =
+        "mutation { customerRegister(input: { email: \"wanjiku@example.com\", password: \"lamps and kettles\" }) {
         tokens { accessToken } userErrors { code message } } }";
     let register = shop.client.post(shop.nginx.url("/graphql")).json(&json!({ "query": register }));
     let registered = HttpResponse::send(register).await.json();

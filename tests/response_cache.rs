@@ -186,9 +186,8 @@ async fn memory_is_bounded_for_endless_variables(backend: Backend) {
     let app = TestApp::start_with_response_cache(backend, &[("SAVANNAH_CACHE__RESPONSE_BYTES", limit.as_str())]).await;
     let cache = app.http_app.response_cache.as_ref().expect("a cache");
     for batch in 0..20 {
-        let requests = (0..50).map(|number| {
-            app.build_post(PRODUCT, &json!({ "slug": format!("nothing-{batch}-{number}") })).send()
-        });
+        let requests = (0..50)
+            .map(|number| app.build_post(PRODUCT, &json!({ "slug": format!("nothing-{batch}-{number}") })).send());
         for response in join_all(requests).await {
             assert_eq!(response.expect("a response").status(), 200);
         }
@@ -263,7 +262,8 @@ async fn sale_end_limits_the_lifetime(backend: Backend) {
     assert_eq!(updated.data_at("/productVariantUpdate/variant/salePrice"), "50.00");
     let details = "query($id: ID) { product(id: $id) { variants { salePrice } } }";
     let variables = json!({ "id": product["id"] });
-    let sale_price = |http_response: &HttpResponse| http_response.json()["data"]["product"]["variants"][0]["salePrice"].clone();
+    let sale_price =
+        |http_response: &HttpResponse| http_response.json()["data"]["product"]["variants"][0]["salePrice"].clone();
     let (on_sale, _) = send_to_cache(app.build_post(details, &variables)).await;
     assert_eq!(sale_price(&on_sale), "50.00");
     assert!(send_to_cache(app.build_post(details, &variables)).await.1);

@@ -97,8 +97,7 @@ async fn damaged_shared_responses_are_not_used(backend: Backend) {
     wait_for_shared_hit(&second).await;
     let client = redis::Client::open(shared_redis_url().expect("a URL")).expect("a client");
     let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
-    let keys: Vec<String> =
-        redis::cmd("KEYS").arg("*:response:*").query_async(&mut connection).await.expect("keys");
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:response:*").query_async(&mut connection).await.expect("keys");
     assert!(!keys.is_empty(), "no shared responses");
     for key in &keys {
         let _: () = redis::cmd("SET")

@@ -80,7 +80,9 @@ pub async fn handle_graphql(
     let request = ReceivedGraphqlRequest { request, received };
     let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(&app, head, request, request_info)).await;
     match outcome {
-        Ok(Ok(ExecutedRequest { cached: Some(hit), .. })) => render_cached_response(&app, hit, media_type, head).await,
+        Ok(Ok(ExecutedRequest { origin: ResponseOrigin::Cached(hit), .. })) => {
+            render_cached_response(&app, hit, media_type, head).await
+        }
         Ok(Ok(executed)) => operation_response(media_type, executed, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
         Err(_) => {
@@ -131,29 +133,38 @@ pub struct ExecutedRequest {
     pub contains_tokens: bool,
     /// Whether the response has errors.
     pub has_errors: bool,
-    /// The response in the cache.
-    cached: Option<CacheHit>,
-    is_replayed: bool,
+    origin: ResponseOrigin,
     timing: ServerTiming,
+}
+
+/// Where the response of a request comes from.
+#[derive(Debug)]
+enum ResponseOrigin {
+    /// The request was executed.
+    Executed,
+    /// A request with the same idempotency key was executed before.
+    Replayed,
+    /// The response is in the response cache.
+    Cached(CacheHit),
 }
 
 impl ExecutedRequest {
     /// Creates the response of a request that was executed before.
     #[must_use]
     pub fn replay(body: Vec<u8>) -> Self {
-        Self { is_replayed: true, ..Self::with_body(body) }
+        Self { origin: ResponseOrigin::Replayed, ..Self::with_body(body) }
     }
 
     /// Creates the response of a request that was answered from the cache.
     #[must_use]
     pub fn from_cache(hit: CacheHit) -> Self {
-        Self { cached: Some(hit), ..Self::with_body(Vec::new()) }
+        Self { origin: ResponseOrigin::Cached(hit), ..Self::with_body(Vec::new()) }
     }
 
     /// Adds the response in the cache, which is sent instead of the body.
     #[must_use]
     pub fn with_cached(self, hit: CacheHit) -> Self {
-        Self { cached: Some(hit), ..self }
+        Self { origin: ResponseOrigin::Cached(hit), ..self }
     }
 
     fn with_body(body: Vec<u8>) -> Self {
@@ -162,8 +173,7 @@ impl ExecutedRequest {
             has_payload: true,
             contains_tokens: false,
             has_errors: false,
-            cached: None,
-            is_replayed: false,
+            origin: ResponseOrigin::Executed,
             timing: None,
         }
     }
@@ -210,9 +220,8 @@ async fn prepare_and_execute(
         let query = SelectedQuery { document: &document, name: name.as_deref(), variables: &variables };
         let query = CacheableQuery::select(received, query);
         let operation = GraphqlOperation { document, name, variables };
-        let execute = |cache_recorder| {
-            execute_operation(app, operation, RequestInfo { cache_recorder, ..request_info })
-        };
+        let execute =
+            |cache_recorder| execute_operation(app, operation, RequestInfo { cache_recorder, ..request_info });
         return response_cache::execute_query(app, query, execute).await;
     }
     let operation = GraphqlOperation { document: Arc::clone(&document), name, variables };
@@ -288,8 +297,7 @@ async fn execute_operation(app: &Arc<App>, operation: GraphqlOperation, request_
         has_payload,
         contains_tokens: contains_tokens.load(Ordering::Relaxed),
         has_errors: !response.errors.is_empty(),
-        cached: None,
-        is_replayed: false,
+        origin: ResponseOrigin::Executed,
         timing: timing.flatten(),
     })
 }
@@ -361,8 +369,8 @@ fn error_response(
 }
 
 fn operation_response(media_type: ResponseMediaType, executed: ExecutedRequest, request_id: &str) -> Response {
-    let ExecutedRequest { body, is_replayed, timing, .. } = executed;
-    if !is_replayed {
+    let ExecutedRequest { body, origin, timing, .. } = executed;
+    if !matches!(origin, ResponseOrigin::Replayed) {
         return build_response(media_type, StatusCode::OK, body, timing);
     }
     let body = idempotency::replace_request_id(body, request_id);

@@ -65,9 +65,11 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
         .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
         .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
         .layer(middleware::from_fn(rest_response::catch_panic))
-        .layer(CompressionLayer::new().compress_when(
-            SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new()).and(has_open_encoding),
-        ))
+        .layer(
+            CompressionLayer::new().compress_when(
+                SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new()).and(has_open_encoding),
+            ),
+        )
         .layer(build_cors_layer(&config.server, config.shop.mode))
         .layer(middleware::from_fn(request_id::assign_request_id))
 }

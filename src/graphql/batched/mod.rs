@@ -108,7 +108,9 @@ fn resolve_objects_at_once<T: BatchResolve>(
 /// Records what a response with the objects depends on, if the response may be cached.
 fn record_dependencies<T: BatchResolve>(objects: &[&T], context: &RequestContext) {
     if let Some(recorder) = &context.cache_recorder {
-        objects.iter().for_each(|object| object.record_dependencies(recorder, context));
+        for object in objects {
+            object.record_dependencies(recorder, context);
+        }
     }
 }
 
@@ -178,13 +180,11 @@ impl<T: BatchResolve + OutputType> OutputType for Batched<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
-            Some(value) => Ok(value),
-            None => {
-                record_dependencies(&[&self.0], ctx.data_unchecked());
-                Box::pin(self.0.resolve(ctx, field)).await
-            }
+        if let Some(value) = resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
+            return Ok(value);
         }
+        record_dependencies(&[&self.0], ctx.data_unchecked());
+        Box::pin(self.0.resolve(ctx, field)).await
     }
 }
 
@@ -235,12 +235,10 @@ impl<T: BatchResolve + OutputType> OutputType for BatchedList<T> {
             return Err(ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos)));
         }
         let objects: Vec<&T> = self.objects.iter().collect();
-        match resolve_batch(&objects, true, ctx).await {
-            Some(values) => Ok(Value::List(values)),
-            None => {
-                record_dependencies(&objects, ctx.data_unchecked());
-                Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await
-            }
+        if let Some(values) = resolve_batch(&objects, true, ctx).await {
+            return Ok(Value::List(values));
         }
+        record_dependencies(&objects, ctx.data_unchecked());
+        Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await
     }
 }

@@ -20,7 +20,10 @@ fn public_operation_depends_on_the_sets_of_its_fields() {
     assert_eq!(tags_of("{ product(slug: \"a\") { name price } }"), []);
     assert_eq!(tags_of("{ product(slug: \"a\") { category { name } } }"), [CATEGORIES]);
     assert_eq!(tags_of("{ products { nodes { name } } }"), [CATALOG, CATEGORIES]);
-    assert_eq!(tags_of("query ($f: ProductFilter) { products(filter: $f) { totalCount } }"), [CATALOG, CATEGORIES, STOCK]);
+    assert_eq!(
+        tags_of("query ($f: ProductFilter) { products(filter: $f) { totalCount } }"),
+        [CATALOG, CATEGORIES, STOCK]
+    );
     assert_eq!(tags_of("{ category(slug: \"a\") { name } }"), [CATEGORIES]);
 }
 

@@ -20,7 +20,9 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, cache_tags::category_tag, category_row, category_tree::CategoryNode, loader::CategorySlice},
+    catalog::{
+        CategoryTree, cache_tags::category_tag, category_row, category_tree::CategoryNode, loader::CategorySlice,
+    },
     graphql::{
         batched::{Batched, BatchedList},
         context::{RequestContext, request_context},

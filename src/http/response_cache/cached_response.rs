@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use axum::{body::Bytes, http::HeaderValue};
 
-use super::{encoding::ContentEncoding, key::{hash_bytes, to_hex}};
+use super::{
+    encoding::ContentEncoding,
+    key::{hash_bytes, to_hex},
+};
 use crate::{
     http::content_negotiation::ResponseMediaType,
     infra::cache::{CacheTag, CachedWeight},

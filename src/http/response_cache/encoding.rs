@@ -69,7 +69,8 @@ impl ContentEncoding {
         let compressed = match self {
             Self::Identity => return None,
             Self::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(capacity), flate2::Compression::default());
+                let mut encoder =
+                    flate2::write::GzEncoder::new(Vec::with_capacity(capacity), flate2::Compression::default());
                 encoder.write_all(body).and_then(|()| encoder.finish())
             }
             Self::Brotli => {

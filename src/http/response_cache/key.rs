@@ -40,11 +40,13 @@ impl KeyHasher {
             Value::Enum(name) => self.add(b'e', name.as_bytes()),
             Value::List(items) => {
                 self.add_count(b'l', items.len());
-                items.iter().for_each(|item| self.add_value(item));
+                for item in items {
+                    self.add_value(item);
+                }
             }
             Value::Object(fields) => {
                 let mut sorted: Vec<_> = fields.iter().collect();
-                sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                sorted.sort_unstable_by_key(|(name, _)| *name);
                 self.add_count(b'o', sorted.len());
                 for (name, field) in sorted {
                     self.add(b'f', name.as_bytes());
@@ -69,7 +71,7 @@ impl CacheKey {
         hasher.add(b'd', document_hash);
         hasher.add(b'n', operation_name.unwrap_or_default().as_bytes());
         let mut sorted: Vec<_> = variables.iter().collect();
-        sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        sorted.sort_unstable_by_key(|(name, _)| *name);
         for (name, value) in sorted {
             hasher.add(b'v', name.as_bytes());
             hasher.add_value(value);

@@ -109,8 +109,7 @@ impl ResponseCache {
             max_tags: usize::MAX, // a response with more tags depends on sets instead
             ttl,
         };
-        let received =
-            Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
+        let received = Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
         is_enabled.then(|| Self { responses: TaggedCache::new(limits), received, shared, max_tags })
     }
 

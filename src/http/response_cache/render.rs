@@ -76,12 +76,16 @@ fn insert_cache_headers(headers: &mut HeaderMap, config: &CacheConfig, entity_ta
     let [max_age, shared_max_age, stale_while_revalidate] =
         [config.http_max_age, config.http_shared_max_age, config.http_stale_while_revalidate]
             .map(|duration| duration.as_secs());
-    let mut cache_control = format!("public, max-age={max_age}, s-maxage={shared_max_age}");
-    if stale_while_revalidate > 0 {
-        cache_control.push_str(&format!(", stale-while-revalidate={stale_while_revalidate}"));
-    }
+    let fresh = format!("public, max-age={max_age}, s-maxage={shared_max_age}");
+    let cache_control = if stale_while_revalidate == 0 {
+        fresh
+    } else {
+        format!("{fresh}, stale-while-revalidate={stale_while_revalidate}")
+    };
     // Digits and hexadecimal digits are valid in headers.
-    if let (Ok(cache_control), Ok(entity_tag)) = (HeaderValue::try_from(cache_control), HeaderValue::try_from(entity_tag)) {
+    if let (Ok(cache_control), Ok(entity_tag)) =
+        (HeaderValue::try_from(cache_control), HeaderValue::try_from(entity_tag))
+    {
         headers.insert(header::CACHE_CONTROL, cache_control);
         headers.insert(header::ETAG, entity_tag);
     }

@@ -1,6 +1,6 @@
 //! Cache of values that are expensive to compute, by typed keys.
 
-use std::{any::Any, collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
+use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
@@ -66,7 +66,7 @@ impl DataCache {
             let value = compute().await?;
             let weight_bytes = value.weight_bytes();
             let stored = StoredData { value: Arc::new(value), weight_bytes };
-            Ok((stored, BTreeSet::from_iter(K::TAGS.iter().copied())))
+            Ok((stored, K::TAGS.iter().copied().collect()))
         };
         let stored = entries.get_or_compute(hash_key(key), db, compute_stored).await?;
         let wrong_type = |_| Error::internal("reading a cached value", "two kinds of keys have one name");

@@ -70,7 +70,8 @@ impl SharedCache {
 
     /// Stores a value in the background. `position` is the applied position before the computation.
     pub fn store<V>(&self, key: &str, bytes: Vec<u8>, cached: &Cached<V>, position: Option<FeedPosition>) {
-        let Some(position) = position.filter(|_| self.redis.is_available() && bytes.len() <= self.max_value_bytes) else {
+        let Some(position) = position.filter(|_| self.redis.is_available() && bytes.len() <= self.max_value_bytes)
+        else {
             return;
         };
         let Ok(permit) = Arc::clone(&self.writes).try_acquire_owned() else { return };

@@ -47,13 +47,12 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
     pub async fn join(&self, key: K, patience: Duration) -> FlightTurn<'_, K> {
         let mut receiver = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            match flights.get(&key) {
-                Some(receiver) => receiver.clone(),
-                None => {
-                    let (sender, receiver) = watch::channel(None);
-                    flights.insert(key.clone(), receiver);
-                    return FlightTurn::Leader(LeaderGuard { flights: self, key, sender });
-                }
+            if let Some(receiver) = flights.get(&key) {
+                receiver.clone()
+            } else {
+                let (sender, receiver) = watch::channel(None);
+                flights.insert(key.clone(), receiver);
+                return FlightTurn::Leader(LeaderGuard { flights: self, key, sender });
             }
         };
         let outcome = match tokio::time::timeout(patience, receiver.wait_for(Option::is_some)).await {
@@ -96,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn waiting_computations_get_the_outcome_of_the_leader() {
@@ -105,7 +104,9 @@ mod tests {
         let followers: Vec<_> = (0..3)
             .map(|_| {
                 let flights = Arc::clone(&flights);
-                tokio::spawn(async move { matches!(flights.join(1, LONG).await, FlightTurn::Follower(FlightOutcome::Stored)) })
+                tokio::spawn(async move {
+                    matches!(flights.join(1, LONG).await, FlightTurn::Follower(FlightOutcome::Stored))
+                })
             })
             .collect();
         tokio::task::yield_now().await;

@@ -27,7 +27,12 @@ pub struct TagVersions {
 impl Default for TagVersions {
     fn default() -> Self {
         let slots = std::iter::repeat_with(AtomicU64::default).take(SLOT_COUNT).collect();
-        Self { sequence: AtomicU64::new(0), cleared_at: AtomicU64::new(0), slots, feed_positions: FeedPositions::new(SLOT_COUNT) }
+        Self {
+            sequence: AtomicU64::new(0),
+            cleared_at: AtomicU64::new(0),
+            slots,
+            feed_positions: FeedPositions::new(SLOT_COUNT),
+        }
     }
 }
 

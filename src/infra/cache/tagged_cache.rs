@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt, hash::Hash, sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 
-use super::{CacheTag, CacheVersion, FlightOutcome, FlightTurn, LeaderGuard, SingleFlight, TagVersions, recorder::RecordedDependencies};
+use super::{
+    CacheTag, CacheVersion, FlightOutcome, FlightTurn, LeaderGuard, SingleFlight, TagVersions,
+    recorder::RecordedDependencies,
+};
 use crate::{base::Result, infra::Db};
 
 /// Memory of an entry besides its value and its tags, in bytes.
@@ -95,12 +98,7 @@ impl<V> Cached<V> {
 
     pub(super) fn parts(&self) -> CachedParts {
         let Self { computed_at, expires_at, version, slots, .. } = self;
-        CachedParts {
-            computed_at: *computed_at,
-            expires_at: *expires_at,
-            version: *version,
-            slots: Arc::clone(slots),
-        }
+        CachedParts { computed_at: *computed_at, expires_at: *expires_at, version: *version, slots: Arc::clone(slots) }
     }
 }
 

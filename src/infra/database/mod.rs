@@ -23,8 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use super::{
-    QueryBudget, QueryStats, RequestOrigin, SqlBuilder, cache::TagVersions, config::DatabaseConfig, job_notifier::JobNotifier,
-    query_stats::BudgetEnforcement,
+    QueryBudget, QueryStats, RequestOrigin, SqlBuilder, cache::TagVersions, config::DatabaseConfig,
+    job_notifier::JobNotifier, query_stats::BudgetEnforcement,
 };
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
