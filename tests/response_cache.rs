@@ -216,7 +216,7 @@ async fn cached_response_expires(backend: Backend) {
     let (http_response, is_hit) = send_to_cache(app.build_get(LISTING)).await;
     assert!(is_hit);
     assert_eq!(http_response.header("age"), Some("59"));
-    app.clock.set(start + Duration::from_secs(60));
+    app.clock.set(start + Duration::from_mins(1));
     let (http_response, is_hit) = send_to_cache(app.build_get(LISTING)).await;
     assert!(!is_hit);
     assert_eq!(http_response.header("age"), Some("0"));
