@@ -84,6 +84,11 @@ mod graphql_over_http;
 mod idempotent_requests;
 mod query_limits;
 mod response_format;
+mod response_cache;
+mod cache_invalidation;
+mod cache_privacy;
+mod shared_cache;
+mod load_balancer;
 mod attack_documents;
 mod cli_serve;
 mod cli_exit;
@@ -203,6 +208,11 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("graphql_over_http", graphql_over_http::test_cases()),
         ("query_limits", query_limits::test_cases()),
         ("response_format", response_format::test_cases()),
+        ("response_cache", response_cache::test_cases()),
+        ("cache_invalidation", cache_invalidation::test_cases()),
+        ("cache_privacy", cache_privacy::test_cases()),
+        ("shared_cache", shared_cache::test_cases()),
+        ("load_balancer", load_balancer::test_cases()),
         ("attack_documents", attack_documents::test_cases()),
         ("cli_serve", cli_serve::test_cases()),
         ("cli_exit", cli_exit::test_cases()),

@@ -76,6 +76,10 @@ pub struct Options {
     /// reached all of them. Needs two open files for each (`ulimit -n`).
     #[arg(long, value_name = "N", conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
     pub subscribers: Option<usize>,
+    /// Measure the listing from the response cache, against the hand-written server and a server that answers the same
+    /// bytes from memory.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
+    pub cached: bool,
     /// Print the query plans of Savannah's statements instead of measuring (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,
@@ -98,6 +102,15 @@ impl Options {
 pub enum Command {
     /// Run the hand-written server.
     Comparator {
+        /// Port to listen on at 127.0.0.1.
+        #[arg(long)]
+        port: u16,
+        /// URL of the database with Savannah's tables.
+        #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+        database: String,
+    },
+    /// Run the server that answers with the listing from memory.
+    FromMemory {
         /// Port to listen on at 127.0.0.1.
         #[arg(long)]
         port: u16,

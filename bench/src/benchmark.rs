@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Result,
     args::Options,
-    attack_scenario, checkout_scenario,
+    attack_scenario, cached_scenario, checkout_scenario,
     database::{self, BenchDatabase},
     edit_scenario, explain, http,
     process::Server,
@@ -61,6 +61,11 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
         if options.storefront {
             let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
             storefront_scenario::run_storefront_scenario(options, &server, &mut postgres)?;
+            continue;
+        }
+        if options.cached {
+            let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
+            cached_scenario::run_cached_scenario(options, &server, &mut postgres)?;
             continue;
         }
         let scenario_set = runtime.block_on(ScenarioSet::load(&mut db))?;

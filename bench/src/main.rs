@@ -20,6 +20,7 @@ mod wrk;
 mod checkout_database;
 mod latency;
 mod benchmark;
+mod cached_scenario;
 mod process;
 mod report;
 mod scenario;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn run_command(args: args::Args) -> Result<()> {
     match args.command {
         Some(args::Command::Comparator { port, database }) => handwritten_baseline::run_server(port, &database),
+        Some(args::Command::FromMemory { port, database }) => handwritten_baseline::run_memory_server(port, &database),
         Some(args::Command::Tokens) => token_benchmark::run_token_benchmark(),
         None => benchmark::run_benchmark(&args.options),
     }

@@ -20,6 +20,8 @@ const THROTTLE_SETTINGS: [&str; 3] = [
     "SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT",
     "SAVANNAH_THROTTLE__CART_CHANGES_PER_IP",
 ];
+/// The settings that switch the caches off: the scenarios measure executions.
+const CACHES_OFF: [(&str, &str); 2] = [("SAVANNAH_CACHE__RESPONSES", "false"), ("SAVANNAH_CACHE__DATA_BYTES", "0")];
 /// The startup timeout.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -38,6 +40,21 @@ impl Server {
     pub fn start_savannah(program: &Path, url: &str) -> Result<Self> {
         let address = find_free_address()?;
         Self::start(api_server_command(program, url, address, "warn"), address)
+    }
+
+    /// Starts Savannah in production mode with its caches, which the other scenarios switch off.
+    pub fn start_with_caches(program: &Path, url: &str) -> Result<Self> {
+        let address = find_free_address()?;
+        let mut command = api_server_command(program, url, address, "warn");
+        for (setting, _) in CACHES_OFF {
+            command.env_remove(setting);
+        }
+        Self::start(command, address)
+    }
+
+    /// Starts the server that answers with the listing from memory.
+    pub fn start_memory_server(url: &str) -> Result<Self> {
+        Self::start_own_server("from-memory", url)
     }
 
     /// Starts Savannah with its default throttle limits.
@@ -79,11 +96,16 @@ impl Server {
 
     /// Starts the hand-written server.
     pub fn start_baseline(url: &str) -> Result<Self> {
+        Self::start_own_server("comparator", url)
+    }
+
+    /// Starts a server of this program.
+    fn start_own_server(name: &str, url: &str) -> Result<Self> {
         let address = find_free_address()?;
         let executable =
             std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
         let mut command = Command::new(executable);
-        command.args(["comparator", "--port", &address.port().to_string()]).env("DATABASE_URL", url);
+        command.args([name, "--port", &address.port().to_string()]).env("DATABASE_URL", url);
         Self::start(command, address)
     }
 
@@ -158,6 +180,7 @@ pub fn savannah_command(program: &Path, url: &str) -> Command {
     for setting in THROTTLE_SETTINGS {
         command.env(setting, "1000000000/1h");
     }
+    command.envs(CACHES_OFF);
     command
 }
 

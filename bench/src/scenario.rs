@@ -108,6 +108,13 @@ pub struct Scenario {
     pub bodies: Vec<String>,
 }
 
+impl Scenario {
+    /// Returns the listing.
+    pub fn listing() -> Self {
+        Self { kind: ScenarioKind::Listing, bodies: vec![ScenarioKind::Listing.request_body(&Value::Null)] }
+    }
+}
+
 /// The scenarios for a database.
 #[derive(Debug)]
 pub struct ScenarioSet {

@@ -26,6 +26,9 @@ use proc_macro::TokenStream;
 /// With `#[batched_object(columns = product::Column, row = self.0)]` the object is a row of a table, of which a
 /// selection reads only the columns that its fields need: those that the `fn` and its key name as `self.0.…`. If they
 /// use `self` otherwise, that is every column, unless `#[columns(…)]` states the `ColumnSet`.
+///
+/// `cached_as = record` names a function `fn(&Self, &CacheRecorder, &RequestContext)` that records what a cached
+/// response with the object depends on.
 #[proc_macro_attribute]
 pub fn batched_object(arguments: TokenStream, item: TokenStream) -> TokenStream {
     object::expand_object(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

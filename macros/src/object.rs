@@ -33,7 +33,7 @@ pub fn expand_object(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             item => resolvers.push(quote!(#item)),
         }
     }
-    let batch_resolve = implement_batch_resolve(&self_ty, &fields);
+    let batch_resolve = implement_batch_resolve(&self_ty, &fields, value_of("cached_as"));
     let select_columns = row.map(|row| implement_select_columns(&self_ty, &fields, &row.column_type));
     Ok(quote! {
         #(#attrs)*
@@ -61,7 +61,7 @@ pub fn expand_struct(item: TokenStream) -> Result<TokenStream> {
         fields.push(BatchedField { name, output: ty.clone(), loads: false, values, columns: None });
     }
     let name = &object.ident;
-    Ok(implement_batch_resolve(&syn::parse2(quote!(#name))?, &fields))
+    Ok(implement_batch_resolve(&syn::parse2(quote!(#name))?, &fields, None))
 }
 
 /// Returns the fields of a struct.
@@ -72,13 +72,26 @@ pub fn named_fields(input: &DeriveInput) -> Result<&Punctuated<Field, Token![,]>
     }
 }
 
-fn implement_batch_resolve(object: &Type, fields: &[BatchedField]) -> TokenStream {
+fn implement_batch_resolve(object: &Type, fields: &[BatchedField], record: Option<&Expr>) -> TokenStream {
+    let record_dependencies = record.map(|record| {
+        quote! {
+            fn record_dependencies(
+                &self,
+                recorder: &crate::infra::cache::CacheRecorder,
+                context: &crate::graphql::context::RequestContext,
+            ) {
+                (#record)(self, recorder, context);
+            }
+        }
+    });
     let names: Vec<&String> = fields.iter().map(|field| &field.name).collect();
     let outputs: Vec<&Type> = fields.iter().map(|field| &field.output).collect();
     let (loads, values) = (fields.iter().map(|field| field.loads), fields.iter().map(|field| &field.values));
     quote! {
         impl crate::graphql::batched::BatchResolve for #object {
             const BATCHED_FIELDS: &'static [&'static str] = &[#(#names),*];
+
+            #record_dependencies
 
             fn type_name() -> ::std::borrow::Cow<'static, str> {
                 <Self as ::async_graphql::OutputType>::type_name()

@@ -10,10 +10,14 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{ActiveValue::NotSet, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
-use super::{category_tree, entity::category};
+use super::{
+    cache_tags::{CATEGORIES, category_tag},
+    category_tree,
+    entity::category,
+};
 use crate::{
     base::{Error, Result, text},
-    infra::{Tx, eq_any, outbox::Event},
+    infra::{Tx, cache::CacheTag, eq_any, outbox::Event},
 };
 
 pub use delete::{delete_category, restore_category};
@@ -47,6 +51,11 @@ impl Event for CategoriesChanged {
 
     fn aggregate(&self) -> String {
         "category_tree:1".into()
+    }
+
+    fn cache_tags(&self) -> Vec<CacheTag> {
+        let rows = [&self.made, &self.changed, &self.gone].into_iter().flatten().copied().map(category_tag);
+        rows.chain([CATEGORIES]).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use sea_orm::{
 };
 
 use super::{
+    cache_tags::CATEGORIES,
     entity::{category, category_tree_version},
     search::tokenize_for_index,
 };
@@ -126,6 +127,12 @@ impl CategoryTree {
             }
         }
         tree
+    }
+
+    /// Returns the version: trees with the same version are equal.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
     }
 
     /// Returns the index of a category by id.
@@ -243,6 +250,8 @@ impl CategoryTreeCache {
                 Arc::clone(if cached.version > reloaded.version { cached } else { &reloaded })
             };
             self.current.rcu(select_newest);
+            // Values computed from the previous tree, also those computed after the commit of the change.
+            db.tag_versions().invalidate(&[CATEGORIES]);
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::infra::outbox::Event;
+use super::cache_tags::{CATALOG, product_tag};
+use crate::infra::{cache::CacheTag, outbox::Event};
 
 /// Event emitted when products are created or changed.
 #[derive(Debug, Deserialize, Serialize)]
@@ -17,6 +18,10 @@ impl Event for ProductsChanged {
     fn aggregate(&self) -> String {
         // One aggregate for all products, because the order of batches matters.
         "catalog:1".into()
+    }
+
+    fn cache_tags(&self) -> Vec<CacheTag> {
+        std::iter::once(CATALOG).chain(self.products.iter().copied().map(product_tag)).collect()
     }
 }
 

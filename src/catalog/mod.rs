@@ -2,6 +2,7 @@
 
 pub mod measure;
 pub mod entity;
+pub mod cache_tags;
 pub mod events;
 pub mod projection;
 pub mod category_tree;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     base::Result,
     catalog,
-    graphql::context::AppState,
+    graphql::{cache_policy::invalidate_by_events, context::AppState},
     http::{self, App},
     identity::{account_admin, entity::account},
     import_export::{
@@ -69,6 +69,8 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
         async move { run_every_second(shutdown, || app.refresh()).await }
     });
+    let feed_messages = app.state.event_feed.subscribe();
+    tasks.tracker.spawn(invalidate_by_events(Arc::clone(&app.state), feed_messages, shutdown.clone()));
     tasks.tracker.spawn({
         let (app_state, shutdown) = (Arc::clone(&app.state), shutdown.clone());
         async move { app_state.event_feed.run(&app_state.db, &app_state.config, &shutdown).await }

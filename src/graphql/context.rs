@@ -36,6 +36,7 @@ use crate::{
     infra::{
         Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RateLimiter, RedisClient, RequestOrigin,
         RequestThrottle, Throttle, bootstrap,
+        cache::{CacheRecorder, CacheTag, DataCache},
     },
     payment::PaymentProviders,
     sales::SalesContext,
@@ -68,6 +69,8 @@ pub struct AppState {
     pub payment_providers: PaymentProviders,
     /// Configuration.
     pub config: Config,
+    /// Cache of values that are expensive to compute.
+    pub data_cache: DataCache,
     /// Permits for expensive database reads.
     pub expensive_reads: Arc<Semaphore>,
 }
@@ -82,6 +85,7 @@ impl AppState {
         let access_token_service = AccessTokenService::load(&db, &config.identity).await?;
         let external_token_verifier = ExternalTokenVerifier::new(&config.identity)
             .map_err(|error| Error::internal("reading the settings of providers", error))?;
+        let data_cache = DataCache::new(&config.cache);
         let core_count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permit_count =
             if config.graphql.max_expensive_reads == 0 { core_count } else { config.graphql.max_expensive_reads };
@@ -103,6 +107,7 @@ impl AppState {
             event_feed,
             payment_providers,
             config,
+            data_cache,
             expensive_reads,
         })
     }
@@ -138,6 +143,8 @@ pub struct RequestInfo {
     pub client_info: ClientInfo,
     /// Request ID.
     pub request_id: String,
+    /// Recorder of what the response depends on; `None` if the response cannot be cached.
+    pub cache_recorder: Option<Arc<CacheRecorder>>,
 }
 
 /// Per-request context of the resolvers.
@@ -152,6 +159,8 @@ pub struct RequestContext {
     pub client_info: ClientInfo,
     /// Products that the caller may see.
     pub visibility: ProductVisibility,
+    /// Recorder of what the response depends on; `None` if the response cannot be cached.
+    pub cache_recorder: Option<Arc<CacheRecorder>>,
     category_tree: Arc<ArcSwap<CategoryTree>>,
     /// Data loaders.
     loaders: DataLoader<Loaders, LoadCache>,
@@ -181,7 +190,7 @@ impl RequestContext {
         request_info: RequestInfo,
         shared: Option<SharedLoads>,
     ) -> (Self, Arc<QueryStats>, PendingLoads) {
-        let RequestInfo { caller, client_info, request_id } = request_info;
+        let RequestInfo { caller, client_info, request_id, cache_recorder } = request_info;
         let limits = &app_state.config.graphql;
         let max_statements = if caller.has_permissions() { limits.max_statements_staff } else { limits.max_statements };
         let budget = QueryBudget { max_statements, max_time: limits.max_database_time };
@@ -214,6 +223,7 @@ impl RequestContext {
             caller,
             client_info,
             visibility,
+            cache_recorder,
             category_tree,
             loaders,
             shared_loads,
@@ -331,6 +341,13 @@ impl RequestContext {
             return Err(Error::too_complex("`customerExport` can be selected only once per request"));
         }
         Ok(())
+    }
+
+    /// Records a tag that the response depends on, if the response may be cached.
+    pub fn record_cache_tag(&self, tag: CacheTag) {
+        if let Some(recorder) = &self.cache_recorder {
+            recorder.record_tags([tag]);
+        }
     }
 
     /// Converts minor units to a decimal amount in the shop's currency.

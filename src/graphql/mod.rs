@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod scalars;
 pub mod cost;
 pub mod pagination;
+pub mod cache_policy;
 pub mod execution;
 pub mod loader;
 pub mod row_loader;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    document_cache::DocumentCache, listener, persisted_query::RegisteredTexts, subscription::SubscriptionHub,
-    trusted_documents::TrustedDocuments,
+    document_cache::DocumentCache, listener, persisted_query::RegisteredTexts, response_cache::ResponseCache,
+    subscription::SubscriptionHub, trusted_documents::TrustedDocuments,
 };
 use crate::{
     base::Result,
@@ -28,6 +28,8 @@ pub struct App {
     pub trusted_documents: TrustedDocuments,
     /// Live updates.
     pub subscriptions: SubscriptionHub,
+    /// Cache of responses to public queries; `None` if it is disabled.
+    pub response_cache: Option<ResponseCache>,
     /// Whether the server is shutting down.
     pub is_stopping: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl App {
         let trusted_documents = TrustedDocuments::new(&state.config);
         let max_connections = listener::live_connection_limit(&state.config);
         let subscriptions = SubscriptionHub::new(&state.config.subscriptions, max_connections);
+        let response_cache = ResponseCache::new(&state.config, state.redis.clone());
         Arc::new(Self {
             state,
             schema,
@@ -50,6 +53,7 @@ impl App {
             persisted_queries,
             trusted_documents,
             subscriptions,
+            response_cache,
             is_stopping: false.into(),
         })
     }

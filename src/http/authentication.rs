@@ -41,6 +41,7 @@ pub async fn authenticate_request(
         caller,
         client_info: ClientInfo { user_agent: user_agent.to_owned(), ip_address: address },
         request_id: request_id.to_owned(),
+        cache_recorder: None,
     })
 }
 

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName};
 
 use super::{
     App,
-    graphql::{ExecutedRequest, ExecutionResult},
     graphql_request::{GraphqlRequest, RequestError},
+    graphql_response::{ExecutedRequest, ExecutionResult},
 };
 use crate::{
     base::{Error, Result},

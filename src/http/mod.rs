@@ -12,8 +12,11 @@ pub mod bounded_json;
 pub mod graphql_request;
 pub mod persisted_query;
 pub mod trusted_documents;
+pub mod response_cache;
 pub mod idempotency;
 pub mod rate_limit;
+pub mod graphql_response;
+pub mod graphql_execution;
 pub mod graphql;
 pub mod graphiql;
 pub mod health;
@@ -27,7 +30,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware,
     routing::{any, get},
 };
@@ -72,9 +75,18 @@ pub fn with_middleware(routes: Router, app: &App) -> Router {
         .layer(middleware::from_fn_with_state(config.server.body_timeout, body_timeout::limit_body_time))
         .layer(middleware::from_fn(rest_response::catch_panic))
         .layer(middleware::from_fn(rate_limit::add_rate_limit_headers))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new())))
+        .layer(
+            CompressionLayer::new().compress_when(
+                SizeAbove::new(MIN_COMPRESSED_BYTES).and(DefaultPredicate::new()).and(has_open_encoding),
+            ),
+        )
         .layer(build_cors_layer(&config.server, config.shop.mode))
         .layer(middleware::from_fn(request_id::assign_request_id))
+}
+
+/// Returns whether the encoding of a response was not negotiated yet.
+fn has_open_encoding(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<response_cache::HasNegotiatedEncoding>().is_none()
 }
 
 /// Request headers of GraphQL clients, retries and tracing. Safe to allow, because the API uses no cookies.
@@ -103,13 +115,16 @@ fn build_cors_layer(config: &ServerConfig, mode: ShopMode) -> CorsLayer {
     let own_headers = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, request_id::REQUEST_ID_HEADER];
     let configured_headers = config.cors_headers.iter().filter_map(|name| name.parse().ok());
     let allowed_headers = own_headers.into_iter().chain(CORS_CLIENT_HEADERS).chain(configured_headers);
-    let exposed_headers: [HeaderName; 6] = [
+    let exposed_headers: [HeaderName; 9] = [
         request_id::REQUEST_ID_HEADER,
         HeaderName::from_static("server-timing"),
         idempotency::REPLAYED_HEADER,
         rate_limit::POLICY_HEADER,
         rate_limit::STATUS_HEADER,
         header::RETRY_AFTER,
+        header::ETAG,
+        header::AGE,
+        HeaderName::from_static("cache-status"),
     ];
     CorsLayer::new()
         .allow_origin(origins)

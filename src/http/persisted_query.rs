@@ -9,7 +9,9 @@ use async_graphql::{ServerError, parser::types::OperationType};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{App, graphql::validate_method, graphql_request::RequestError, trusted_documents::TrustedDocument};
+use super::{
+    App, graphql_execution::validate_method, graphql_request::RequestError, trusted_documents::TrustedDocument,
+};
 use crate::{
     base::error::PublicErrorCode,
     graphql::{error::ErrorStage, execution::document::ValidDocument},
@@ -115,6 +117,20 @@ impl DocumentReference {
     }
 }
 
+/// Document of a request.
+pub struct ResolvedDocument {
+    /// Parsed and validated document.
+    pub document: Arc<ValidDocument>,
+    /// Key of the document if it is published.
+    pub trusted_document: Option<i64>,
+}
+
+impl From<Arc<ValidDocument>> for ResolvedDocument {
+    fn from(document: Arc<ValidDocument>) -> Self {
+        Self { document, trusted_document: None }
+    }
+}
+
 /// Returns the document of a request, parsed and validated.
 ///
 /// # Errors
@@ -123,7 +139,7 @@ pub async fn resolve_document(
     app: &App,
     request: DocumentRequest<'_>,
     reference: DocumentReference,
-) -> Result<Arc<ValidDocument>, RequestError> {
+) -> Result<ResolvedDocument, RequestError> {
     match reference {
         DocumentReference::Text { text, digest: None } => {
             check_free_form(app, request.caller)?;
@@ -181,7 +197,7 @@ async fn register_text(
     request: DocumentRequest<'_>,
     text: String,
     digest: String,
-) -> Result<Arc<ValidDocument>, RequestError> {
+) -> Result<ResolvedDocument, RequestError> {
     if sha256_hex(&text) != digest {
         let message = "`sha256Hash` is not the SHA-256 digest of `query`.";
         return Err(rejection(StatusCode::BAD_REQUEST, "PERSISTED_QUERY_HASH_MISMATCH", message));
@@ -202,8 +218,9 @@ async fn register_text(
     Ok(document)
 }
 
-async fn parse_text(app: &App, request: DocumentRequest<'_>, text: String) -> Result<Arc<ValidDocument>, RequestError> {
-    app.document_cache.get_or_parse(text, &app.state.config.graphql).await.map_err(|error| {
+async fn parse_text(app: &App, request: DocumentRequest<'_>, text: String) -> Result<ResolvedDocument, RequestError> {
+    let parsed = app.document_cache.get_or_parse(text, &app.state.config.graphql).await;
+    parsed.map(ResolvedDocument::from).map_err(|error| {
         let name = request.operation_name;
         let is_selected =
             |candidate: &&(Option<String>, OperationType)| name.is_none() || candidate.0.as_deref() == name;
@@ -216,7 +233,7 @@ async fn parse_text(app: &App, request: DocumentRequest<'_>, text: String) -> Re
     })
 }
 
-async fn load_trusted(app: &App, lookup: DocumentLookup) -> Result<Arc<ValidDocument>, RequestError> {
+async fn load_trusted(app: &App, lookup: DocumentLookup) -> Result<ResolvedDocument, RequestError> {
     match lookup {
         DocumentLookup::Unknown => {
             let message = "No document with this id is published.";
@@ -229,7 +246,7 @@ async fn load_trusted(app: &App, lookup: DocumentLookup) -> Result<Arc<ValidDocu
         DocumentLookup::Found(key) => match app.trusted_documents.load(app, key).await? {
             TrustedDocument::Valid(document) => {
                 app.trusted_documents.count_use(key, app.state.db.now());
-                Ok(document)
+                Ok(ResolvedDocument { document, trusted_document: Some(key) })
             }
             TrustedDocument::Outdated(errors) => {
                 let mut errors = errors.to_vec();

@@ -104,6 +104,12 @@ impl TrustedDocuments {
         Ok(())
     }
 
+    /// Returns the revision of the published documents that this instance knows.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.index.load().revision()
+    }
+
     /// Returns how often the index was refreshed.
     #[must_use]
     pub fn refresh_count(&self) -> u64 {

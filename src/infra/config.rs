@@ -1,6 +1,7 @@
 //! Settings: embedded defaults, overridden by `savannah.toml`, overridden by the environment. Unknown settings are
 //! errors.
 
+mod cache;
 mod cart;
 mod checkout;
 mod database;
@@ -27,6 +28,7 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 pub use self::redis::RedisConfig;
+pub use cache::CacheConfig;
 pub use cart::CartConfig;
 pub use checkout::CheckoutConfig;
 pub use database::DatabaseConfig;
@@ -69,6 +71,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// Settings of live updates.
     pub subscriptions: SubscriptionsConfig,
+    /// Settings of the caches.
+    pub cache: CacheConfig,
     /// Settings of authentication.
     pub identity: IdentityConfig,
     /// Settings of rate limits.
@@ -159,6 +163,7 @@ impl Config {
         self.server.validate()?;
         self.graphql.validate()?;
         self.subscriptions.validate()?;
+        self.cache.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;

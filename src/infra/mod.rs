@@ -10,6 +10,7 @@ pub mod query_stats;
 pub mod request_origin;
 mod pg_listener;
 pub mod job_notifier;
+pub mod cache;
 pub mod private_files;
 pub mod redis_client;
 pub mod database;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Set};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{SqlBuilder, Tx, entity::outbox_event};
+use super::{SqlBuilder, Tx, cache::CacheTag, entity::outbox_event};
 use crate::base::{Error, Result};
 
 /// A domain event. It contains keys, and neither secrets nor personal data, because it is retained.
@@ -14,6 +14,11 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Returns the aggregate as `type:key`; events of one aggregate are delivered in order.
     fn aggregate(&self) -> String;
+
+    /// Returns the tags of cached values that the change invalidates.
+    fn cache_tags(&self) -> Vec<CacheTag> {
+        Vec::new()
+    }
 }
 
 /// An event as delivered to a handler.
@@ -73,9 +78,11 @@ impl Tx {
             created_at: Set(self.now()),
             ..Default::default()
         };
+        let cache_tags: Vec<CacheTag> = batch.0.iter().flat_map(|event| event.cache_tags.iter().copied()).collect();
         let mut sql = self.sql();
         sql.insert_models(&batch.0.into_iter().map(to_row).collect::<Vec<_>>());
         self.notify_workers_on_commit();
+        self.invalidate_on_commit(cache_tags);
         sql
     }
 }
@@ -86,6 +93,7 @@ struct SerializedEvent {
     kind: &'static str,
     aggregate: String,
     payload: serde_json::Value,
+    cache_tags: Vec<CacheTag>,
 }
 
 /// Events of any kinds that one statement stores, in order.
@@ -99,7 +107,8 @@ impl EventBatch {
     /// Returns an error if the event cannot be serialized.
     pub fn add<E: Event>(&mut self, event: &E) -> Result<()> {
         let payload = serde_json::to_value(event).map_err(|error| Error::internal("serializing an event", error))?;
-        self.0.push(SerializedEvent { kind: E::KIND, aggregate: event.aggregate(), payload });
+        let (aggregate, cache_tags) = (event.aggregate(), event.cache_tags());
+        self.0.push(SerializedEvent { kind: E::KIND, aggregate, payload, cache_tags });
         Ok(())
     }
 

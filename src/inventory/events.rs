@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::infra::outbox::Event;
+use crate::{
+    catalog::cache_tags::STOCK,
+    infra::{cache::CacheTag, outbox::Event},
+};
 
 /// Event emitted when the stock of variants changes: what is on hand or reserved, or how it is tracked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,10 @@ impl Event for StockChanged {
         // The transaction has locked the stock levels of this variant, so that others do not wait for the number of
         // the event in addition.
         format!("variant:{}", self.variants.first().copied().unwrap_or_default())
+    }
+
+    fn cache_tags(&self) -> Vec<CacheTag> {
+        vec![STOCK]
     }
 }
 

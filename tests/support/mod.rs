@@ -3,11 +3,13 @@
 mod fake_payment_provider;
 mod reference_ledger;
 mod binary;
+mod cache;
 mod load_clients;
 mod database;
 mod order_fixtures;
 mod redis_servers;
 mod message_services;
+mod nginx;
 mod oidc_provider;
 mod graphql_response;
 mod http_response;
@@ -32,7 +34,7 @@ use chrono::{DateTime, Utc};
 use savannah::{
     base::Clock,
     catalog,
-    graphql::context::AppState,
+    graphql::{cache_policy::invalidate_by_events, context::AppState},
     http::{App, build_router, serve_connections},
     import_export::{
         Progress, export,
@@ -45,6 +47,7 @@ use savannah::{
 use serde_json::{Value, json};
 
 pub use binary::{CliSandbox, ExitedProcess, RunningProcess};
+pub use cache::{RESPONSE_CACHE_ON, query_path, send_to_cache};
 pub use catalog_fixtures::{create_categories, simple_product};
 pub use checkout_fixtures::{cart_line_quantities, line_inputs};
 pub use database::{Backend, TestDatabase, drop_created_databases};
@@ -58,6 +61,7 @@ pub use invariants::{
 pub use live_client::{EventStreamClient, WebSocketClient};
 pub use load_clients::{AcknowledgedOrder, LoadCatalog, LoadClients};
 pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
+pub use nginx::{NginxProcess, has_nginx};
 pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};
 pub use order_fixtures::{ORDER_FIELDS, shipping_address};
 pub use redis_servers::{
@@ -253,6 +257,8 @@ impl TestApp {
     pub fn start_event_feed(&self) {
         let state = Arc::clone(&self.http_app.state);
         let shutdown = self.shutdown_on_drop.token().clone();
+        let feed_messages = state.event_feed.subscribe();
+        tokio::spawn(invalidate_by_events(Arc::clone(&state), feed_messages, shutdown.clone()));
         tokio::spawn(async move { state.event_feed.run(&state.db, &state.config, &shutdown).await });
     }
 
@@ -346,7 +352,7 @@ fn graphql_client() -> reqwest::Client {
 }
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.
-const GENEROUS_LIMITS: [(&str, &str); 12] = [
+const GENEROUS_LIMITS: [(&str, &str); 14] = [
     ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m"), // as for imports, which run in CLI commands without it
     ("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
@@ -359,6 +365,8 @@ const GENEROUS_LIMITS: [(&str, &str); 12] = [
     ("SAVANNAH_RATE_LIMIT__POINTS_PER_STAFF_ACCOUNT", "1000000000/1s"),
     ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0s"),
     ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
+    ("SAVANNAH_CACHE__DATA_BYTES", "0"),
+    ("SAVANNAH_CACHE__RESPONSES", "false"), // tests count statements, and change rows without events
 ];
 
 /// Parses a UTC time.

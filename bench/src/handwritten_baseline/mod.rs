@@ -54,17 +54,39 @@ pub fn run_server(port: u16, database: &str) -> Result<()> {
     runtime.block_on(serve_requests(port, database))
 }
 
+/// Runs a server that answers every request with the listing from memory, until the process is terminated.
+pub fn run_memory_server(port: u16, database: &str) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("the server cannot start: {error}"))?;
+    runtime.block_on(async {
+        let pool = connect_pool(database).await?;
+        let listing = catalog::load_listing(&pool).await.map_err(|error| format!("no listing: {error}"))?;
+        // The body is read, as a server must that shares its connections.
+        let answer = |State(listing): State<Bytes>, _: Bytes| async move {
+            ([(CONTENT_TYPE, "application/graphql-response+json")], listing)
+        };
+        serve_router(port, Router::new().route("/graphql", post(answer)).with_state(Bytes::from(listing))).await
+    })
+}
+
 async fn serve_requests(port: u16, database: &str) -> Result<()> {
+    let pool = connect_pool(database).await?;
+    serve_router(port, Router::new().route("/graphql", post(handle_request)).with_state(pool)).await
+}
+
+async fn connect_pool(database: &str) -> Result<PgPool> {
     let options =
         PgConnectOptions::from_str(database).map_err(|error| format!("the database's address is wrong: {error}"))?;
     // The same pool size and connection settings as Savannah's defaults.
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(u32::try_from(cores * 2 + 2).unwrap_or(u32::MAX))
         .test_before_acquire(false)
         .connect_with(options.options([("jit", "off")]))
         .await
-        .map_err(|error| format!("the comparator cannot reach the database: {error}"))?;
+        .map_err(|error| format!("the comparator cannot reach the database: {error}"))
+}
+
+async fn serve_router(port: u16, router: Router) -> Result<()> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .map_err(|error| format!("the comparator cannot listen on port {port}: {error}"))?
@@ -72,7 +94,6 @@ async fn serve_requests(port: u16, database: &str) -> Result<()> {
             // Errors are ignored: without `TCP_NODELAY` responses are only slower.
             let _ = stream.set_nodelay(true);
         });
-    let router = Router::new().route("/graphql", post(handle_request)).with_state(pool);
     axum::serve(listener, router).await.map_err(|error| format!("the comparator stopped: {error}"))
 }
 

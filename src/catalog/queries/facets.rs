@@ -4,7 +4,11 @@
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::product_filter::{ExcludedFacet, IN_STOCK_CONDITION, ON_SALE_CONDITION, ResolvedCatalogFilter};
-use crate::{base::Result, catalog::CategoryTree, infra::SqlBuilder};
+use crate::{
+    base::Result,
+    catalog::CategoryTree,
+    infra::{SqlBuilder, cache::CachedWeight},
+};
 
 /// A facet value with its number of products.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,30 @@ impl FlagCount {
         } else {
             self.fails += count;
         }
+    }
+}
+
+impl CachedWeight for FacetCount {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.value.len()
+    }
+}
+
+impl CachedWeight for OptionFacetCount {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.values.weight_bytes()
+    }
+}
+
+impl CachedWeight for PriceBucket {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+impl CachedWeight for FlagCounts {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>()
     }
 }
 

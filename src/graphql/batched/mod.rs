@@ -23,7 +23,7 @@ use futures_util::{
 };
 
 use super::context::RequestContext;
-use crate::base::Result;
+use crate::{base::Result, infra::cache::CacheRecorder};
 
 pub use selection::{SelectColumns, SelectedField, Selection};
 pub use values::{BatchOutput, FieldContext, FieldOutput, FieldValues, ObjectBatch};
@@ -51,6 +51,9 @@ pub trait BatchResolve: Send + Sync + Sized {
         false
     }
 
+    /// Records what a cached response with the object depends on.
+    fn record_dependencies(&self, _recorder: &CacheRecorder, _context: &RequestContext) {}
+
     /// Resolves a supported field of all objects.
     fn resolve_field<'a>(_objects: &'a [&'a Self], _field: FieldContext<'a>) -> FieldValues<'a> {
         FieldValues::Ready(Vec::new())
@@ -67,6 +70,7 @@ fn resolve_objects<'a, T: BatchResolve>(
     batch: ObjectBatch<'a>,
 ) -> BoxFuture<'a, Vec<Value>> {
     Box::pin(async move {
+        record_dependencies(objects, batch.request_context);
         let fields = selection.merge_fields();
         let (mut columns, mut loads) = (Vec::with_capacity(fields.len()), Vec::new());
         for (index, field) in fields.iter().enumerate() {
@@ -91,6 +95,7 @@ fn resolve_objects_at_once<T: BatchResolve>(
     selection: Selection<'_>,
     batch: ObjectBatch<'_>,
 ) -> Vec<Value> {
+    record_dependencies(objects, batch.request_context);
     let fields = selection.merge_fields();
     let resolve = |field| match resolve_field(objects, FieldContext::new(batch, field, selection)) {
         FieldValues::Ready(values) => values,
@@ -98,6 +103,15 @@ fn resolve_objects_at_once<T: BatchResolve>(
     };
     let columns = fields.iter().map(resolve).collect();
     build_objects(objects.len(), &fields, columns)
+}
+
+/// Records what a response with the objects depends on, if the response may be cached.
+fn record_dependencies<T: BatchResolve>(objects: &[&T], context: &RequestContext) {
+    if let Some(recorder) = &context.cache_recorder {
+        for object in objects {
+            object.record_dependencies(recorder, context);
+        }
+    }
 }
 
 fn resolve_field<'a, T: BatchResolve>(objects: &'a [&'a T], field: FieldContext<'a>) -> FieldValues<'a> {
@@ -166,10 +180,11 @@ impl<T: BatchResolve + OutputType> OutputType for Batched<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
-            Some(value) => Ok(value),
-            None => Box::pin(self.0.resolve(ctx, field)).await,
+        if let Some(value) = resolve_batch(&[&self.0], false, ctx).await.and_then(|mut values| values.pop()) {
+            return Ok(value);
         }
+        record_dependencies(&[&self.0], ctx.data_unchecked());
+        Box::pin(self.0.resolve(ctx, field)).await
     }
 }
 
@@ -220,9 +235,10 @@ impl<T: BatchResolve + OutputType> OutputType for BatchedList<T> {
             return Err(ctx.set_error_path(async_graphql::Error::from(error).into_server_error(field.pos)));
         }
         let objects: Vec<&T> = self.objects.iter().collect();
-        match resolve_batch(&objects, true, ctx).await {
-            Some(values) => Ok(Value::List(values)),
-            None => Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await,
+        if let Some(values) = resolve_batch(&objects, true, ctx).await {
+            return Ok(Value::List(values));
         }
+        record_dependencies(&objects, ctx.data_unchecked());
+        Box::pin(resolve_list(ctx, field, objects, Some(self.objects.len()))).await
     }
 }

@@ -20,14 +20,17 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, category_row, category_tree::CategoryNode, loader::CategorySlice},
+    catalog::{
+        CategoryTree, cache_tags::category_tag, category_row, category_tree::CategoryNode, loader::CategorySlice,
+    },
     graphql::{
         batched::{Batched, BatchedList},
-        context::request_context,
+        context::{RequestContext, request_context},
         input::find_conflicting_argument,
         loader::{CategoryRowOf, CountOf},
         pagination::compute_connection_cost,
     },
+    infra::cache::CacheRecorder,
 };
 
 /// Maximum `offset`.
@@ -68,6 +71,11 @@ impl Category {
         self.category_tree.node(self.index)
     }
 
+    /// Records what a cached response with the category depends on.
+    fn record_row(&self, recorder: &CacheRecorder, _: &RequestContext) {
+        recorder.record_tags([category_tag(self.node().id)]);
+    }
+
     /// Returns the categories at indexes of the same tree.
     fn list_categories(&self, indexes: impl IntoIterator<Item = usize>) -> BatchedList<Self> {
         BatchedList::unlimited(indexes.into_iter().map(|index| self.at(index)))
@@ -75,7 +83,7 @@ impl Category {
 }
 
 /// Product category. Fields of the tree are resolved from memory, without database access.
-#[batched_object]
+#[batched_object(cached_as = Self::record_row)]
 #[Object]
 impl Category {
     /// Global ID.

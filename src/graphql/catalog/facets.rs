@@ -1,6 +1,6 @@
 //! Facets of a product list.
 
-use std::sync::Arc;
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use async_graphql::{Context, Object, SimpleObject};
 use tokio::sync::OnceCell;
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     base::{Result, pagination},
     catalog::{
+        cache_tags::{CATALOG, CATEGORIES, STOCK},
         facets::{self, FacetCount, FlagCounts, OptionFacetCount, PriceBucket},
         product_filter::ResolvedCatalogFilter,
     },
@@ -21,17 +22,41 @@ use crate::{
         pagination::cost_per_list,
         scalars::MoneyObject,
     },
+    infra::cache::{CacheTag, CachedWeight, DataKey},
 };
 
 /// Cache of the computed facets of one list.
 #[derive(Debug, Default)]
 pub struct FacetCache {
-    categories: OnceCell<Vec<(usize, i64)>>,
-    prices: OnceCell<Vec<PriceBucket>>,
-    vendors: OnceCell<Vec<FacetCount>>,
-    tags: OnceCell<Vec<FacetCount>>,
-    options: OnceCell<Vec<OptionFacetCount>>,
-    flags: OnceCell<FlagCounts>,
+    categories: OnceCell<Arc<Vec<(usize, i64)>>>,
+    prices: OnceCell<Arc<Vec<PriceBucket>>>,
+    vendors: OnceCell<Arc<Vec<FacetCount>>>,
+    tags: OnceCell<Arc<Vec<FacetCount>>>,
+    options: OnceCell<Arc<Vec<OptionFacetCount>>>,
+    flags: OnceCell<Arc<FlagCounts>>,
+}
+
+/// Key of a facet in the data cache.
+struct FacetKey<'a, V> {
+    name: &'static str,
+    /// The filter, with the visibility of the caller.
+    filter: &'a ResolvedCatalogFilter,
+    /// Version of the tree, whose indexes the facet of categories has.
+    tree_version: i64,
+    value: PhantomData<fn() -> V>,
+}
+
+impl<V> fmt::Debug for FacetKey<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, filter, tree_version, value: _ } = self;
+        f.debug_tuple("FacetKey").field(name).field(filter).field(tree_version).finish()
+    }
+}
+
+impl<V: CachedWeight + Send + Sync + 'static> DataKey for FacetKey<'_, V> {
+    type Value = V;
+    const KIND: &'static str = "facet";
+    const TAGS: &'static [CacheTag] = &[CATALOG, CATEGORIES, STOCK];
 }
 
 /// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
@@ -99,14 +124,22 @@ macro_rules! computed_facets {
             $(
                 $(#[$doc])*
                 pub(super) async fn $name(&self, context: &RequestContext) -> Result<&$value> {
-                    let ($filter, $tree) = (Arc::clone(self.filter), context.category_tree());
+                    let tree = context.category_tree();
+                    let tree_version = tree.version();
+                    let key = FacetKey { name: stringify!($name), filter: self.filter, tree_version, value: PhantomData };
                     let read = || {
+                        let ($filter, $tree) = (Arc::clone(self.filter), Arc::clone(&tree));
                         context.run_expensive_read(|db| async move {
                             let ($db, _) = (&db, &$tree);
                             $read.await
                         })
                     };
-                    self.cache.$cell.get_or_try_init(read).await
+                    let read_cached = || context.app_state.data_cache.get_or_compute::<FacetKey<'_, $value>, _>(
+                        &context.db,
+                        &key,
+                        read,
+                    );
+                    self.cache.$cell.get_or_try_init(read_cached).await.map(|counts| &**counts)
                 }
             )+
         }

@@ -24,7 +24,7 @@ use crate::{
         global_id::NodeType,
         pagination::{self, PageRequest},
     },
-    catalog::{CategoryTree, PublicationStatus, loader, product, variant},
+    catalog::{CategoryTree, PublicationStatus, cache_tags::product_tag, loader, product, variant},
     graphql::{
         batched::{Batched, BatchedList},
         context::RequestContext,
@@ -35,6 +35,7 @@ use crate::{
         pagination::compute_connection_cost,
         scalars::{CurrencyCode, MoneyObject, clamp_to_i32},
     },
+    infra::cache::CacheRecorder,
     inventory::{ProductChoices, StockAvailability},
 };
 
@@ -52,6 +53,16 @@ impl Product {
     /// Returns the ID of the row.
     pub(super) fn row_id(&self) -> i64 {
         self.0.id
+    }
+}
+
+impl Product {
+    /// Records what a cached response with the product depends on.
+    fn record_row(&self, recorder: &CacheRecorder, context: &RequestContext) {
+        recorder.record_tags([product_tag(self.0.id)]);
+        if let Some(sale_ends_at) = self.0.sale_ends_at {
+            recorder.record_change_at(sale_ends_at, context.db.now());
+        }
     }
 }
 
@@ -83,7 +94,7 @@ pub struct PriceRange {
 }
 
 /// Product, sold in one or more variants.
-#[batched_object(columns = product::Column, row = self.0)]
+#[batched_object(columns = product::Column, row = self.0, cached_as = Self::record_row)]
 #[Object]
 impl Product {
     /// Global ID.

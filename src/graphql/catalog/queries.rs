@@ -22,6 +22,7 @@ use crate::{
     },
     catalog::{
         CategoryKey,
+        cache_tags::CATALOG,
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductRow, ProductSort},
         projection::ProductColumns,
@@ -211,6 +212,10 @@ impl ProductQuery {
         let context = request_context(ctx);
         let columns = Selection::of_field(ctx).columns::<Product>();
         let row = product_queries::find_product(&context.db, lookup, context.visibility, columns).await?;
+        if row.is_none() {
+            // A new product, or another one after an edit, can match the lookup.
+            context.record_cache_tag(CATALOG);
+        }
         Ok(row.map(|row| Batched(Product::from(row))))
     }
 
@@ -223,6 +228,9 @@ impl ProductQuery {
     ) -> Result<Option<Batched<Variant>>> {
         let context = request_context(ctx);
         let row = product_queries::find_variant(&context.db, &by.into_lookup()?, context.visibility).await?;
+        if row.is_none() {
+            context.record_cache_tag(CATALOG);
+        }
         Ok(row.map(|row| Batched(Variant::from(row))))
     }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType},
     catalog::{
+        cache_tags::product_tag,
         loader::VariantOption,
         price,
         projection::ColumnSet,
@@ -31,6 +32,7 @@ use crate::{
         scalars::clamp_to_i32,
     },
     identity::Permission,
+    infra::cache::CacheRecorder,
     inventory::{StockAvailability, VariantChoice},
 };
 
@@ -64,6 +66,15 @@ impl Variant {
         Self { options: Some(choice.options.iter().map(to_option).collect()), ..self }
     }
 
+    /// Records what a cached response with the variant depends on. A row without its product's ID is part of a response
+    /// with the product.
+    fn record_row(&self, recorder: &CacheRecorder, context: &RequestContext) {
+        recorder.record_tags((self.row.product_id != 0).then(|| product_tag(self.row.product_id)));
+        for time in [self.row.sale_starts_at, self.row.sale_ends_at].into_iter().flatten() {
+            recorder.record_change_at(time, context.db.now());
+        }
+    }
+
     /// Returns the row.
     pub(super) fn row(&self) -> &variant::Model {
         &self.row
@@ -85,7 +96,7 @@ pub struct SelectedOption {
 }
 
 /// Product variant: a purchasable combination of option values.
-#[batched_object(columns = variant::Column, row = self.row)]
+#[batched_object(columns = variant::Column, row = self.row, cached_as = Self::record_row)]
 #[Object(name = "ProductVariant")]
 impl Variant {
     /// Global ID.

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    super::{App, graphql::serialize_response},
+    super::{App, graphql_response::serialize_response},
     client::OperationOutput,
     close_reason::CloseReason,
     hub::ConcernedGroup,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::super::{
     App,
-    graphql::{self, GraphqlOperation},
+    graphql_execution::{self, GraphqlOperation},
 };
 use crate::{
     graphql::{
@@ -58,10 +58,11 @@ impl SubscriptionOperation {
     /// # Errors
     /// Returns an error if the root field is conditional.
     pub(super) fn new(operation: GraphqlOperation, request_info: RequestInfo) -> Result<Self, ServerError> {
-        let GraphqlOperation { document, name, variables, operation_type: _, charge: _ } = operation;
-        let RequestInfo { caller, client_info, request_id: _ } = request_info;
+        let GraphqlOperation { document, name, variables, operation_type: _, charge: _, trusted_document: _ } =
+            operation;
+        let RequestInfo { caller, client_info, request_id: _, cache_recorder: _ } = request_info;
         let mut selected = document_rewrite::select_operation(&document.executable, name.as_deref());
-        let definition = graphql::select_operation(&document.executable, name.as_deref())?;
+        let definition = graphql_execution::select_operation(&document.executable, name.as_deref())?;
         merge_root_fields(&mut selected)?;
         variables::omit_absent(&mut selected, definition, &variables);
         let byte_count = OPERATION_BYTES + document.nodes.saturating_mul(NODE_BYTES * 2) + variables_bytes(&variables);
@@ -93,8 +94,12 @@ impl SubscriptionOperation {
         shared_loads: Option<SharedLoads>,
     ) -> Option<Response> {
         let request_id = Uuid::now_v7().simple().to_string();
-        let request_info =
-            RequestInfo { caller: self.caller, client_info: self.client_info.clone(), request_id: request_id.clone() };
+        let request_info = RequestInfo {
+            caller: self.caller,
+            client_info: self.client_info.clone(),
+            request_id: request_id.clone(),
+            cache_recorder: None,
+        };
         let mut request = Request::new(String::new()).variables(self.variables.clone());
         request.operation_name.clone_from(&self.name);
         request.set_parsed_query(self.selected.clone());
@@ -107,7 +112,7 @@ impl SubscriptionOperation {
             app.subscriptions.count_statements(query_stats.statement_count());
         }
         let mut response = response?;
-        if let Ok(definition) = graphql::select_operation(&self.document.executable, self.name.as_deref()) {
+        if let Ok(definition) = graphql_execution::select_operation(&self.document.executable, self.name.as_deref()) {
             response_shape::shape_response(&mut response, &self.document.executable, definition, &self.variables);
         }
         finalize_errors(&mut response.errors, ErrorStage::Execute, &request_id);

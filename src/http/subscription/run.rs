@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method};
 use super::{
     super::{
         App,
-        graphql::{self, RequestHead},
+        graphql_execution::{self, RequestHead},
         graphql_request::{GraphqlRequest, RequestError},
     },
     client::{Client, OperationOutput},
@@ -48,7 +48,7 @@ pub(super) async fn run_operation(app: Arc<App>, operation: NewOperation) {
     let request_id = request_info.request_id.clone();
     let outcome = async {
         let head = RequestHead { method: &method, headers: &headers };
-        let prepared = graphql::prepare_operation(&app, head, request, &request_info).await?;
+        let prepared = graphql_execution::prepare_operation(&app, head, request, &request_info).await?;
         if prepared.operation_type == OperationType::Subscription {
             let operation = SubscriptionOperation::new(prepared, request_info)
                 .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
@@ -60,9 +60,9 @@ pub(super) async fn run_operation(app: Arc<App>, operation: NewOperation) {
         let is_mutation = prepared.operation_type == OperationType::Mutation;
         let execution = async {
             if is_mutation {
-                graphql::execute_mutation(&app, prepared, None, request_info).await
+                graphql_execution::execute_mutation(&app, prepared, None, request_info).await
             } else {
-                graphql::execute_operation(&app, prepared, request_info).await
+                graphql_execution::execute_operation(&app, prepared, request_info).await
             }
         };
         let timeout = app.state.config.server.request_timeout;

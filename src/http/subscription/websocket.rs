@@ -7,7 +7,7 @@ use axum::{
         WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
     },
-    http::Method,
+    http::{HeaderMap, Method},
     response::Response,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -275,7 +275,12 @@ impl WebSocketConnection {
             request,
             method: Method::POST,
             headers: HeaderMap::new(),
-            request_info: RequestInfo { caller: self.caller.caller, client_info: self.client_info.clone(), request_id },
+            request_info: RequestInfo {
+                caller: self.caller.caller,
+                client_info: self.client_info.clone(),
+                request_id,
+                cache_recorder: None,
+            },
             client: Arc::clone(&self.client),
             number,
             last_event: None,

@@ -23,8 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use super::{
-    QueryBudget, QueryStats, RequestOrigin, SqlBuilder, config::DatabaseConfig, job_notifier::JobNotifier,
-    query_stats::BudgetEnforcement,
+    QueryBudget, QueryStats, RequestOrigin, SqlBuilder, cache::TagVersions, config::DatabaseConfig,
+    job_notifier::JobNotifier, query_stats::BudgetEnforcement,
 };
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
@@ -41,6 +41,7 @@ pub struct Db {
     query_stats: Option<Arc<QueryStats>>,
     request_origin: Arc<RequestOrigin>,
     job_notifier: Arc<JobNotifier>,
+    tag_versions: Arc<TagVersions>,
 }
 
 /// The open connections and their limits.
@@ -91,7 +92,14 @@ impl Db {
             postgres::connect_postgres(config).await?
         };
         let connections = Arc::new(connections);
-        Ok(Self { connections, clock, query_stats: None, request_origin: Arc::default(), job_notifier: Arc::default() })
+        Ok(Self {
+            connections,
+            clock,
+            query_stats: None,
+            request_origin: Arc::default(),
+            job_notifier: Arc::default(),
+            tag_versions: Arc::default(),
+        })
     }
 
     /// Creates a request's view of the database, with its own statistics, budget and origin.
@@ -132,6 +140,12 @@ impl Db {
     #[must_use]
     pub fn job_notifier(&self) -> &Arc<JobNotifier> {
         &self.job_notifier
+    }
+
+    /// Returns the versions of the tags of cached values, shared by all users of this database in this process.
+    #[must_use]
+    pub fn tag_versions(&self) -> &TagVersions {
+        &self.tag_versions
     }
 
     /// Runs `work` in a transaction and commits it, or rolls back if it fails. Dropping the future before the commit

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     vec,
@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Connections, Db, run_to_completion};
 use crate::{
     base::{Error, Result},
-    infra::{QueryStats, RequestOrigin, SqlBuilder, query_stats::BudgetEnforcement},
+    infra::{QueryStats, RequestOrigin, SqlBuilder, cache::CacheTag, query_stats::BudgetEnforcement},
 };
 
 /// A write transaction.
@@ -29,6 +29,8 @@ pub struct Tx {
     query_stats: Option<Arc<QueryStats>>,
     request_origin: Arc<RequestOrigin>,
     notify_on_commit: AtomicBool,
+    /// Tags of cached values that the changes of this transaction invalidate.
+    changed_tags: Mutex<Vec<CacheTag>>,
     write_permit: OwnedSemaphorePermit,
 }
 
@@ -41,6 +43,7 @@ impl Tx {
             query_stats: db.query_stats.clone(),
             request_origin: Arc::clone(&db.request_origin),
             notify_on_commit: AtomicBool::new(false),
+            changed_tags: Mutex::default(),
             write_permit,
         }
     }
@@ -68,11 +71,21 @@ impl Tx {
         self.notify_on_commit.store(true, Ordering::Relaxed);
     }
 
+    /// Invalidates cached values after this transaction has committed, before its writer continues.
+    pub fn invalidate_on_commit(&self, tags: impl IntoIterator<Item = CacheTag>) {
+        self.changed_tags.lock().unwrap_or_else(PoisonError::into_inner).extend(tags);
+    }
+
     pub(super) async fn commit(self, db: &Db) -> Result<()> {
-        let Self { inner, connections, notify_on_commit, write_permit, .. } = self;
+        let Self { inner, connections, notify_on_commit, changed_tags, write_permit, .. } = self;
+        let changed_tags = changed_tags.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let tag_versions = Arc::clone(&db.tag_versions);
         let job_notifier = notify_on_commit.into_inner().then(|| Arc::clone(&db.job_notifier));
         let commit = async move {
-            inner.commit().await?;
+            let outcome = inner.commit().await;
+            // Even if the commit failed: a connection that was lost may have lost the response of a commit.
+            tag_versions.invalidate(&changed_tags);
+            outcome?;
             drop(write_permit);
             if let Some(job_notifier) = job_notifier {
                 job_notifier.notify(&connections.writer);

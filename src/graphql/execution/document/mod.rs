@@ -20,6 +20,7 @@ use async_graphql::{
     Pos, ServerError,
     parser::types::{ExecutableDocument, OperationType},
 };
+use aws_lc_rs::digest::{self, SHA256_OUTPUT_LEN};
 
 use self::{
     errors::{collect_errors, error_at, error_with_code, null_byte_error, too_complex_error},
@@ -30,7 +31,10 @@ use super::{
     document_rewrite::rewrite_document,
     limits::{self, DocumentLimits},
 };
-use crate::{base::error::PublicErrorCode, graphql::error::ErrorStage};
+use crate::{
+    base::error::PublicErrorCode,
+    graphql::{cache_policy::CachePolicies, error::ErrorStage},
+};
 
 /// Maximum nesting depth of selections, of lists and objects in values, and of list types.
 pub(super) const MAX_NESTING_DEPTH: usize = 100;
@@ -46,6 +50,10 @@ pub struct ValidDocument {
     pub id: u64,
     /// Document in the executor's types.
     pub executable: ExecutableDocument,
+    /// SHA-256 of its text.
+    pub hash: [u8; SHA256_OUTPUT_LEN],
+    /// Cache policies of its operations.
+    pub cache_policies: CachePolicies,
     /// Number of nodes, the measure of its memory size.
     pub nodes: usize,
     /// Nesting depth of the fields of its deepest operation.
@@ -133,9 +141,14 @@ fn validate_document(
         return Err(vec![null_byte_error(&path)]);
     }
     rewrite_document(&mut executable);
+    let cache_policies = CachePolicies::of_document(&valid);
+    let mut hash = [0; SHA256_OUTPUT_LEN];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
     Ok(ValidDocument {
         id: NEXT_DOCUMENT_ID.fetch_add(1, Ordering::Relaxed),
         executable,
+        hash,
+        cache_policies,
         nodes: size.parts,
         depth: size.depth,
     })

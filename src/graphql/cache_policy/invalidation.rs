@@ -1,0 +1,81 @@
+//! Invalidation by the events of the feed: changes by other instances and by commands.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{category::CategoriesChanged, events::ProductsChanged},
+    graphql::context::AppState,
+    infra::{
+        FeedEvent, FeedMessage,
+        cache::{CacheTag, FeedPosition},
+        outbox::Event,
+    },
+    inventory::StockChanged,
+};
+
+/// Returns the tags that an event invalidates, from its payload.
+type ReadCacheTags = fn(&Value) -> Result<Vec<CacheTag>, serde_json::Error>;
+
+/// Events with cache tags.
+const INVALIDATING_EVENTS: [(&str, ReadCacheTags); 3] = [
+    (ProductsChanged::KIND, read_cache_tags::<ProductsChanged>),
+    (CategoriesChanged::KIND, read_cache_tags::<CategoriesChanged>),
+    (StockChanged::KIND, read_cache_tags::<StockChanged>),
+];
+
+fn read_cache_tags<E: Event>(payload: &Value) -> Result<Vec<CacheTag>, serde_json::Error> {
+    serde::Deserialize::deserialize(payload).map(|event: E| event.cache_tags())
+}
+
+/// Invalidates cached values by the events of a receiver until the shutdown. It is subscribed before the feed runs.
+pub async fn invalidate_by_events(
+    state: Arc<AppState>,
+    mut receiver: Receiver<FeedMessage>,
+    shutdown: CancellationToken,
+) {
+    state.db.tag_versions().restart_feed_at(FeedPosition(state.event_feed.position()));
+    loop {
+        let message = tokio::select! {
+            () = shutdown.cancelled() => return,
+            message = receiver.recv() => message,
+        };
+        match message {
+            Ok(FeedMessage::Event(event)) => {
+                apply_event(&state, &event).await;
+                state.db.tag_versions().set_applied_position(FeedPosition(event.position));
+            }
+            Ok(FeedMessage::Reset) | Err(RecvError::Lagged(_)) => {
+                let position = FeedPosition(state.event_feed.position());
+                refresh_category_tree(&state).await;
+                state.db.tag_versions().restart_feed_at(position);
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn apply_event(state: &AppState, event: &FeedEvent) {
+    let Some((_, read_tags)) = INVALIDATING_EVENTS.iter().find(|(kind, _)| *kind == event.kind) else { return };
+    if event.kind == CategoriesChanged::KIND {
+        // Before the invalidation, so that what is computed after it is computed from the new tree.
+        refresh_category_tree(state).await;
+    }
+    match read_tags(&event.payload) {
+        Ok(tags) => state.db.tag_versions().invalidate_by_event(&tags, FeedPosition(event.position)),
+        Err(error) => {
+            tracing::warn!(%error, kind = event.kind, id = event.id, "event cannot be read; all caches are cleared");
+            state.db.tag_versions().restart_feed_at(FeedPosition(event.position));
+        }
+    }
+}
+
+/// Refreshes the category tree. After a failure the scheduled refresh does it, and invalidates what depends on the tree.
+async fn refresh_category_tree(state: &AppState) {
+    if let Err(error) = state.category_tree_cache.refresh(&state.db).await {
+        tracing::warn!(error = error.log_message(), "refreshing the category tree failed");
+    }
+}

@@ -1,0 +1,254 @@
+//! Response cache: responses to public queries of requests without a token, as bytes.
+//!
+//! A response is found twice: by the request as it was received, before it is parsed, and by the operation with its
+//! variables. Its operation selects only public fields (`graphql::cache_policy`), so its response is the same for every
+//! anonymous caller. Errors are never cached.
+
+mod cached_response;
+mod encoding;
+mod key;
+mod render;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    body::Bytes,
+    http::{Method, Uri, header},
+};
+use moka::sync::Cache;
+
+use super::{
+    App,
+    content_negotiation::has_json_content_type,
+    graphql_execution::{GraphqlOperation, RequestHead},
+    graphql_response::{ExecutedRequest, ExecutionResult},
+    rate_limit::COST_HEADER,
+};
+use crate::{
+    catalog::cache_tags::{CATALOG, CATEGORIES, STOCK},
+    graphql::render_sdl,
+    infra::{
+        Config, Db, RedisClient,
+        cache::{CacheLimits, CacheRecorder, CacheTag, Cached, Dependencies, FindOutcome, SharedCache, TaggedCache},
+        config::CacheConfig,
+    },
+};
+
+pub use cached_response::CachedResponse;
+pub use key::CacheKey;
+use key::{hash_bytes, to_hex};
+pub use render::{HasNegotiatedEncoding, render_cached_response};
+
+/// Start of the body of a response with data.
+const DATA_PREFIX: &[u8] = b"{\"data\":{";
+/// Estimated memory of the mapping of a received request, in bytes.
+const ALIAS_BYTES: u32 = 128;
+/// Part of the memory that is for the mappings of received requests.
+const ALIAS_SHARE: u64 = 8;
+
+/// Number of bytes of the hash in the namespace of shared responses.
+const NAMESPACE_HASH_BYTES: usize = 12;
+
+/// Cache of responses.
+#[derive(Debug)]
+pub struct ResponseCache {
+    responses: TaggedCache<CacheKey, Arc<CachedResponse>>,
+    /// Responses by requests as they were received.
+    received: Cache<CacheKey, ReceivedEntry>,
+    /// Responses that instances share.
+    shared: SharedCache,
+    max_tags: usize,
+}
+
+/// Request whose response may be cached, by its key as it was received.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceivedRequest(CacheKey);
+
+/// Cached response to a request.
+#[derive(Debug, Clone)]
+pub struct CacheHit {
+    /// Response with the time of its computation.
+    pub cached: Cached<Arc<CachedResponse>>,
+    /// Key of the response.
+    pub key: CacheKey,
+    /// Where the response comes from.
+    pub source: ResponseSource,
+}
+
+/// Where a cached response comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseSource {
+    /// Computed and stored by this request.
+    Computed,
+    /// Memory of this instance.
+    Memory,
+    /// Computed by another instance, or before a restart.
+    Shared,
+}
+
+/// What a request was found to be.
+#[derive(Debug, Clone, Copy)]
+struct ReceivedEntry {
+    /// Key of the response.
+    key: CacheKey,
+    /// Key of the document if it is published.
+    trusted_document: Option<i64>,
+}
+
+impl ResponseCache {
+    /// Creates an empty cache; `None` if responses are not cached.
+    #[must_use]
+    pub fn new(config: &Config, redis: RedisClient) -> Option<Self> {
+        let CacheConfig { responses: is_enabled, response_bytes, max_entry_bytes, max_tags, ttl, .. } = config.cache;
+        let shared = SharedCache::new(redis, &shared_namespace(config), ttl, max_entry_bytes);
+        let alias_bytes = response_bytes / ALIAS_SHARE;
+        let limits = CacheLimits {
+            max_bytes: response_bytes - alias_bytes,
+            max_entry_bytes,
+            max_tags: usize::MAX, // a response with more tags depends on sets instead
+            ttl,
+        };
+        let received = Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
+        is_enabled.then(|| Self { responses: TaggedCache::new(limits), received, shared, max_tags })
+    }
+
+    /// Returns the response to a request as it was received, if there is a valid one.
+    #[must_use]
+    pub fn find_received(&self, app: &App, ReceivedRequest(received): ReceivedRequest) -> Option<CacheHit> {
+        let ReceivedEntry { key, trusted_document } = self.received.get(&received)?;
+        let cached = self.responses.get(&key, &app.state.db)?;
+        if let Some(trusted_document) = trusted_document {
+            app.trusted_documents.count_use(trusted_document, app.state.db.now());
+        }
+        Some(CacheHit { cached, key, source: ResponseSource::Memory })
+    }
+
+    /// Returns a response that another instance has computed, if Redis has a valid one.
+    async fn find_shared(&self, key: CacheKey, db: &Db) -> Option<CacheHit> {
+        let decode = |bytes: &[u8]| CachedResponse::decode(bytes).map(Arc::new);
+        let cached = self.shared.get(&key.to_string(), db, decode).await?;
+        let cached = self.responses.insert_from_other(key, cached, db)?;
+        Some(CacheHit { cached, key, source: ResponseSource::Shared })
+    }
+
+    /// Returns the memory of the responses in bytes.
+    #[must_use]
+    pub fn weighted_size(&self) -> u64 {
+        self.received.run_pending_tasks();
+        self.responses.weighted_size() + self.received.weighted_size()
+    }
+
+    /// Stores the response to a query. Returns `None` if it cannot be cached.
+    fn store(&self, key: CacheKey, executed: &ExecutedRequest, mut found: Dependencies, db: &Db) -> Option<CacheHit> {
+        // An error body that replaces a response that is too large has no data.
+        if executed.has_errors || executed.contains_tokens || !executed.body.starts_with(DATA_PREFIX) {
+            return None;
+        }
+        if found.tags.len() > self.max_tags {
+            found.tags.retain(|tag| !tag.is_row());
+            found.tags.extend([CATALOG, CATEGORIES, STOCK]);
+        }
+        let response = Arc::new(CachedResponse::new(Bytes::copy_from_slice(&executed.body), &found.tags));
+        let cached = self.responses.insert(key, response, found, db)?;
+        Some(CacheHit { cached, key, source: ResponseSource::Computed })
+    }
+}
+
+impl ReceivedRequest {
+    /// Identifies a request whose response may be cached: a GET, or a POST of JSON, without a token.
+    #[must_use]
+    pub fn identify(
+        app: &App,
+        RequestHead { method, headers }: RequestHead<'_>,
+        uri: &Uri,
+        body: &[u8],
+    ) -> Option<Self> {
+        let body = match *method {
+            Method::GET | Method::HEAD => None,
+            Method::POST if has_json_content_type(headers) => Some(body),
+            _ => return None,
+        };
+        // A response with its cost is of one request.
+        let is_shareable = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(COST_HEADER);
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        (app.response_cache.is_some() && is_shareable)
+            .then(|| Self(CacheKey::of_received(app.trusted_documents.revision(), target, body)))
+    }
+}
+
+/// Public query whose response is cached.
+#[derive(Debug)]
+pub struct CacheableQuery {
+    received: CacheKey,
+    entry: ReceivedEntry,
+    /// Sets of rows that the response depends on.
+    tags: BTreeSet<CacheTag>,
+}
+
+impl CacheableQuery {
+    /// Returns the query if its response may be cached.
+    #[must_use]
+    pub(super) fn select(received: Option<ReceivedRequest>, operation: &GraphqlOperation) -> Option<Self> {
+        let GraphqlOperation { document, trusted_document, name, variables, .. } = operation;
+        let name = name.as_deref();
+        let (ReceivedRequest(received), policy) = received.zip(document.cache_policies.find(name))?;
+        let key = CacheKey::of_operation(&document.hash, name, variables);
+        let entry = ReceivedEntry { key, trusted_document: *trusted_document };
+        Some(Self { received, entry, tags: policy.tags.clone() })
+    }
+}
+
+/// Returns the namespace of shared responses: of this version, its schema and the settings of the shop.
+fn shared_namespace(config: &Config) -> String {
+    let identity = format!("{}\n{:?}\n{}", env!("CARGO_PKG_VERSION"), config.shop, render_sdl());
+    format!("response:{}:", to_hex(&hash_bytes(identity.as_bytes())[..NAMESPACE_HASH_BYTES]))
+}
+
+/// Executes a query, or answers it from the cache. Of concurrent equal queries one is executed.
+pub async fn execute_query<F>(
+    app: &App,
+    query: Option<CacheableQuery>,
+    execute: impl FnOnce(Option<Arc<CacheRecorder>>) -> F,
+) -> ExecutionResult
+where
+    F: Future<Output = ExecutionResult>,
+{
+    let (Some(cache), Some(CacheableQuery { received, entry, tags })) = (&app.response_cache, query) else {
+        return execute(None).await;
+    };
+    let (db, key) = (&app.state.db, entry.key);
+    let guard = match cache.responses.find_or_lead(&key, db).await {
+        FindOutcome::Found(cached) => {
+            cache.received.insert(received, entry);
+            return Ok(ExecutedRequest::from_cache(CacheHit { cached, key, source: ResponseSource::Memory }));
+        }
+        FindOutcome::Missing(guard) => guard,
+    };
+    if let Some(hit) = cache.find_shared(key, db).await {
+        if let Some(guard) = guard {
+            guard.finish(true);
+        }
+        cache.received.insert(received, entry);
+        return Ok(ExecutedRequest::from_cache(hit));
+    }
+    // Before the category tree and the rows are read.
+    let (version, position) = (db.tag_versions().current(), db.tag_versions().applied_position());
+    let recorder = Arc::new(CacheRecorder::default());
+    recorder.record_tags(tags);
+    let outcome = execute(Some(Arc::clone(&recorder))).await;
+    let stored = match &outcome {
+        Ok(executed) => cache.store(key, executed, Dependencies::new(version, recorder.take()), db),
+        Err(_) => None,
+    };
+    if let Some(guard) = guard {
+        guard.finish(stored.is_some());
+    }
+    match stored {
+        Some(hit) => {
+            cache.received.insert(received, entry);
+            cache.shared.store(&key.to_string(), hit.cached.value.encode(), &hit.cached, position);
+            outcome.map(|executed| executed.with_cached(hit))
+        }
+        None => outcome,
+    }
+}
