@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Where 0 says something: automatic, at once, none, or not at all.
-const MAY_BE_ZERO: [&str; 16] = [
+const MAY_BE_ZERO: [&str; 18] = [
     "database.max_connections",
     "server.shutdown_delay",
     "server.shutdown_timeout",
@@ -35,6 +35,8 @@ const MAY_BE_ZERO: [&str; 16] = [
     "graphql.max_database_time",
     "graphql.max_expensive_reads",
     "graphql.document_cache_size",
+    "graphql.persisted_query_cache_size",
+    "graphql.trusted_document_cache_size",
     "identity.refresh_token_reuse_interval",
     "identity.max_queued_passwords",
     "identity.providers.example.clock_skew",
