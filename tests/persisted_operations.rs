@@ -207,7 +207,7 @@ async fn registered_document_is_known_to_other_instances_through_redis(backend: 
     let other = "query Other { shop { currency } }";
     let digest = sha256_hex(other);
     let by_digest = json!({ "extensions": extension(&digest) });
-    let lifetime = std::time::Duration::from_secs(60);
+    let lifetime = std::time::Duration::from_mins(1);
     let too_long = format!("{other} # {}", "x".repeat(100_000));
     for value in
         [&b""[..], b"\xff\xfe", QUERY.as_bytes(), b"mutation { logout { userErrors { code } } }", too_long.as_bytes()]

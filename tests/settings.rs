@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Where 0 says something: automatic, at once, none, or not at all.
-const MAY_BE_ZERO: [&str; 20] = [
+const MAY_BE_ZERO: [&str; 22] = [
     "database.max_connections",
     "server.shutdown_delay",
     "server.shutdown_timeout",
@@ -39,6 +39,8 @@ const MAY_BE_ZERO: [&str; 20] = [
     "cache.http_max_age",
     "cache.http_shared_max_age",
     "cache.http_stale_while_revalidate",
+    "graphql.persisted_query_cache_size",
+    "graphql.trusted_document_cache_size",
     "identity.refresh_token_reuse_interval",
     "identity.max_queued_passwords",
     "identity.providers.example.clock_skew",

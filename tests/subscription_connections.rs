@@ -139,7 +139,7 @@ async fn connections_are_limited_in_total_and_per_client(backend: Backend) {
     let stream = app.build_request(reqwest::Method::POST, "/graphql").header("accept", "text/event-stream");
     let stream = stream.header("x-forwarded-for", "192.0.2.1").json(&json!({ "query": "{ shop { name } }" }));
     assert_eq!(stream.send().await.expect("a response").status(), 429);
-    let _third = WebSocketClient::open(&address, &from("192.0.2.2")).await.expect("a connection");
+    let third = WebSocketClient::open(&address, &from("192.0.2.2")).await.expect("a connection");
     let _fourth = WebSocketClient::open(&address, &from("2001:db8::1")).await.expect("a connection");
     let refused = WebSocketClient::open(&address, &from("192.0.2.3")).await;
     assert_eq!(status(refused), Some(503), "the limit in total");
@@ -152,7 +152,7 @@ async fn connections_are_limited_in_total_and_per_client(backend: Backend) {
     let mut client = WebSocketClient::open(&address, &from("192.0.2.1")).await.expect("a connection");
     client.send(init.clone()).await;
     assert_eq!(client.receive().await["type"], "connection_ack");
-    drop(_third);
+    drop(third);
     wait_for_connections(&app, 3).await;
     let mut another = WebSocketClient::open(&address, &from("192.0.2.9")).await.expect("a connection");
     another.send(init).await;
@@ -176,7 +176,7 @@ async fn operations_and_their_memory_are_limited(backend: Backend) {
 
     // Equal operations count once; different ones are refused when their memory is used up.
     let mut other = connect(&app).await;
-    let fields = (0..30).map(|field| format!("f{field}: cursor ")).collect::<String>();
+    let fields = (0..30).map(|field| format!("f{field}: cursor ")).collect::<Vec<_>>().concat();
     let different =
         |name: &str| format!("subscription {name}($ids: [ID!]!) {{ stockChanged(variantIds: $ids) {{ {fields} }} }}");
     other.subscribe_and_wait(&app, "1", &different("First"), variables.clone()).await;
