@@ -122,6 +122,8 @@ async fn response_is_current_after_each_kind_of_write(backend: Backend) {
     let parent_id = mutate(&app, &admin, parent, json!({})).await["category"]["id"].clone();
     let move_category = "mutation($id: ID!, $parentId: ID) { categoryMove(id: $id, parentId: $parentId) {
         userErrors { code message } } }";
+    let delete_category = "mutation($id: ID!, $parentId: ID) { categoryDelete(id: $id, moveProductsTo: $parentId) {
+        userErrors { code message } } }";
     let add_variant = "mutation($productId: ID!, $input: ProductVariantInput!) {
         productVariantCreate(productId: $productId, input: $input) { userErrors { code message field } } }";
     let upsert = "mutation($products: [ProductUpsertInput!]!) { productsUpsert(products: $products) {
@@ -152,7 +154,7 @@ async fn response_is_current_after_each_kind_of_write(backend: Backend) {
         ("publication again", by_id("productPublish"), product.clone()),
         ("a deleted product", by_id("productDelete"), product.clone()),
         ("a restored product", by_id("productRestore"), product.clone()),
-        ("a deleted category", by_id("categoryDelete"), json!({ "id": category_id })),
+        ("a deleted category", delete_category.into(), json!({ "id": category_id, "parentId": parent_id })),
         ("a restored category", by_id("categoryRestore"), json!({ "id": category_id })),
     ];
     for (write, mutation, variables) in writes {
