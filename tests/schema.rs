@@ -69,7 +69,9 @@ fn find_non_null_guarded_fields() -> Vec<String> {
             let Some(signature) = signature.split(" {\n").next() else { continue };
             guarded += 1;
             let output = signature.rsplit("-> ").next().unwrap_or_default();
-            if !output.starts_with("Option<") && !output.starts_with("Result<Option<") {
+            // A subscription ends with the error instead.
+            let accepted = ["Option<", "Result<Option<", "Result<EventStream<"];
+            if !accepted.iter().any(|start| output.starts_with(start)) {
                 let name = signature.split('(').next().unwrap_or_default();
                 non_null.push(format!("{}: {name} returns {output}", file.display()));
             }
