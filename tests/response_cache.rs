@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     integration_tests,
     support::{Backend, HttpResponse, TestApp, query_path, send_to_cache},
+    trusted_documents::{publish_valid, retire},
 };
 
 integration_tests![
@@ -24,6 +25,8 @@ integration_tests![
     query_is_answered_after_the_executing_client_disconnects,
     sale_end_limits_the_lifetime,
     response_of_many_products_depends_on_the_whole_catalog,
+    published_operation_is_cached_until_a_version_changes,
+    request_for_its_cost_is_not_answered_from_the_cache,
 ];
 
 const LISTING: &str = "{ products(first: 24) { nodes { id name slug price inStock category { name } } } }";
@@ -314,4 +317,40 @@ impl TableLock {
     async fn roll_back(self) {
         self.0.rollback().await.expect("a rollback");
     }
+}
+
+async fn published_operation_is_cached_until_a_version_changes(backend: Backend) {
+    let app = TestApp::start_with_response_cache(backend, &[]).await;
+    let admin = app.login(Role::Admin).await;
+    let version =
+        publish_valid(&app, &admin, ("ios", "1.0"), &["query List { products(first: 2) { nodes { name } } }"]).await;
+    let get = || send_to_cache(app.build_request(Method::GET, "/graphql/ios/List"));
+    assert!(!get().await.1);
+    let (first, is_hit) = get().await;
+    assert!(is_hit && first.status == 200, "{first:?}");
+    // A response from the cache is a use, too.
+    app.http_app.trusted_documents.store_uses(&app.db).await.expect("stored uses");
+    assert_eq!(app.query_scalar("SELECT use_count FROM trusted_document_use").await, 2);
+    // The address of a newer version is another document.
+    let newer = "query List { products(first: 1) { nodes { name } } }";
+    publish_valid(&app, &admin, ("ios", "1.1"), &[newer]).await;
+    app.run_clock_tick().await;
+    let (second, _) = get().await;
+    assert_eq!(second.json()["data"]["products"]["nodes"].as_array().map(Vec::len), Some(1), "{second:?}");
+    let get_old = || send_to_cache(app.build_request(Method::GET, "/graphql/ios/List?version=1.0"));
+    assert_eq!(get_old().await.0.text, first.text);
+    assert_eq!(get_old().await.0.status, 200);
+    assert_eq!(retire(&app, &admin, &version).await["userErrors"], json!([]));
+    let (retired, is_hit) = get_old().await;
+    assert!(!is_hit && retired.status == 410, "{retired:?}");
+}
+
+async fn request_for_its_cost_is_not_answered_from_the_cache(backend: Backend) {
+    let app = TestApp::start_with_response_cache(backend, &[]).await;
+    let with_cost = || app.build_get(LISTING).header("savannah-cost", "1");
+    assert!(!send_to_cache(with_cost()).await.1);
+    assert!(!send_to_cache(app.build_get(LISTING)).await.1, "the response with the cost was not stored");
+    assert!(send_to_cache(app.build_get(LISTING)).await.1);
+    let (response, is_hit) = send_to_cache(with_cost()).await;
+    assert!(!is_hit && response.json()["extensions"]["cost"]["requested"].is_u64(), "{response:?}");
 }
