@@ -78,7 +78,7 @@ pub async fn load_stock_levels(
     Ok(levels_by_variant)
 }
 
-/// Propagates stock changes: updates the `in_stock` flag of products and emits the events of [`collect_stock_events`].
+/// Propagates stock changes: updates the `in_stock` flag of products and emits the events of changed and low stock.
 /// Statements: 1, none if nothing changed, and those of the flag if the availability of a product may have changed.
 pub async fn propagate_stock_changes(tx: &Tx, before: &[StockLevelRow], after: &[StockLevelRow]) -> Result<()> {
     refresh_changed_availability(tx, before, after).await?;
