@@ -1,5 +1,8 @@
 //! The binary: parses the arguments and runs the command.
 
+// The futures of the resolvers are nested deeper than the compiler's default limit, which only optimized builds reach.
+#![recursion_limit = "512"]
+
 use std::process::ExitCode;
 
 use clap::Parser;
