@@ -1,7 +1,7 @@
 //! Signing in by way of an OpenID provider, with a browser: there, back, and on to the app.
 
 use chrono::TimeDelta;
-use savannah::identity::random_token;
+use savannah::{base::digest, identity::random_token};
 use serde_json::json;
 
 use crate::{
@@ -34,7 +34,7 @@ fn has_oidc_provider() -> bool {
 const CODE_VERIFIER: &str = "the app's own word";
 
 fn login_url(app: &TestApp) -> String {
-    login_url_with_challenge(app, &random_token::sha256_base64url(CODE_VERIFIER))
+    login_url_with_challenge(app, &digest::sha256_base64url(CODE_VERIFIER))
 }
 
 fn login_url_with_challenge(app: &TestApp, challenge: &str) -> String {
@@ -85,7 +85,7 @@ async fn oidc_login_creates_account_and_session(backend: Backend) {
     provider.set_login_user(Some("wanjiru")).await;
     let (verifier, browser) = (random_token::generate_token().expect("a word"), CookieBrowser::new());
     let navigation = browser
-        .navigate(&login_url_with_challenge(&app, &random_token::sha256_base64url(&verifier)), "https://app.example/")
+        .navigate(&login_url_with_challenge(&app, &digest::sha256_base64url(&verifier)), "https://app.example/")
         .await;
     let code = query_parameter(&navigation.url, "code").expect("a code");
     // The address says nothing else, and the shop's cookie is gone.

@@ -23,7 +23,7 @@ async fn shop_with_provider(backend: Backend) -> TestApp {
 }
 
 async fn start_login(shop: &TestApp, address: &str, redirect: &str) -> HttpResponse {
-    let challenge = savannah::identity::random_token::sha256_base64url("the app's own word");
+    let challenge = savannah::base::digest::sha256_base64url("the app's own word");
     let path = format!("/auth/keycloak/login?redirect={redirect}&challenge={challenge}");
     HttpResponse::send(shop.build_request(Method::GET, &path).header("x-forwarded-for", address)).await
 }

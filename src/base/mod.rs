@@ -1,7 +1,8 @@
-//! Value types without I/O: money, countries, languages, ids, cursors, errors, time.
+//! Value types without I/O: money, countries, languages, digests, ids, cursors, errors, time.
 
 pub mod clock;
 pub mod country;
+pub mod digest;
 pub mod error;
 pub mod global_id;
 pub mod language;

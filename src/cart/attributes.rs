@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{
-    base::{text, validation::InputScope},
-    identity::random_token::sha256_base64url,
-};
+use crate::base::{digest, text, validation::InputScope};
 
 /// The maximum number of attributes of a line.
 pub const MAX_LINE_ATTRIBUTES: usize = 20;
@@ -68,7 +65,7 @@ impl LineAttributes {
             return String::new();
         }
         let pairs: Vec<[&str; 2]> = self.0.iter().map(|(key, value)| [key.as_str(), value.as_str()]).collect();
-        sha256_base64url(&serde_json::json!(pairs).to_string())
+        digest::sha256_base64url(&serde_json::json!(pairs).to_string())
     }
 }
 

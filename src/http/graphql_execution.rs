@@ -22,7 +22,10 @@ use crate::{
     graphql::{
         context::{RequestContext, RequestInfo},
         error::{ErrorStage, finalize_errors},
-        execution::{document::ValidDocument, document_rewrite, limits, response_shape, variables},
+        execution::{
+            document::ValidDocument, document_rewrite, limits, requested_cost::MeasuredOperation, response_shape,
+            variables,
+        },
         load_batching::run_with_batching,
     },
 };
@@ -79,13 +82,9 @@ pub(super) async fn prepare_operation(
     }
     let variables = variables::coerce_variables(operation, variables.unwrap_or_default()).map_err(validation_error)?;
     variables::check_condition_variables(&document.executable, operation, &variables).map_err(validation_error)?;
-    let charged_operation = ChargedOperation {
-        document_id: document.id,
-        name: name.as_deref(),
-        variables: &variables,
-        headers,
-        request_info,
-    };
+    let measured =
+        MeasuredOperation { document_hash: &document.hash, operation_name: name.as_deref(), variables: &variables };
+    let charged_operation = ChargedOperation { measured, headers, request_info };
     let select_document = || document_rewrite::select_operation(&document.executable, name.as_deref());
     let charge = RequestCharge::for_operation(app, charged_operation, select_document).await?;
     Ok(GraphqlOperation { document: Arc::clone(&document), trusted_document, name, variables, operation_type, charge })

@@ -14,12 +14,11 @@ use serde::Deserialize;
 
 use super::{App, authentication, request_id::RequestId, rest_response};
 use crate::{
-    base::{Error, Result},
+    base::{Error, Result, digest},
     identity::{
         Caller,
         oidc_login::{self, OidcCallback, OidcLoginRequest},
         oidc_provider::OidcProvider,
-        random_token,
     },
     infra::{Db, QueryBudget, RequestOrigin, config::ShopMode, throttle::ThrottleSubject},
 };
@@ -154,7 +153,7 @@ impl<'a> OidcRequest<'a> {
     /// prevents other hosts from setting it.
     fn login_cookie_name(&self, state: &str) -> String {
         let prefix = if self.is_secure() { "__Host-" } else { "" };
-        format!("{prefix}savannah-login-{}", &random_token::sha256_base64url(state)[..STATE_DIGEST_PREFIX_LENGTH])
+        format!("{prefix}savannah-login-{}", &digest::sha256_base64url(state)[..STATE_DIGEST_PREFIX_LENGTH])
     }
 
     /// Returns the cookie. `SameSite=Lax`: sent with the redirect from the provider, not with cross-site subrequests.

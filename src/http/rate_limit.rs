@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use async_graphql::{Response as Answer, Value, Variables, parser::types::ExecutableDocument, value};
+use async_graphql::{Response as Answer, Value, parser::types::ExecutableDocument, value};
 use axum::{
     Extension,
     extract::{ConnectInfo, Request, State},
@@ -79,12 +79,8 @@ pub struct RequestCharge {
 /// Operation that is charged.
 #[derive(Debug, Clone, Copy)]
 pub struct ChargedOperation<'a> {
-    /// Identifies the document.
-    pub document_id: u64,
-    /// Name of the selected operation.
-    pub name: Option<&'a str>,
-    /// Variables after coercion.
-    pub variables: &'a Variables,
+    /// Operation with its variables.
+    pub measured: MeasuredOperation<'a>,
     /// Headers of the request.
     pub headers: &'a HeaderMap,
     /// Caller and origin of the request.
@@ -102,13 +98,12 @@ impl RequestCharge {
         operation: ChargedOperation<'_>,
         select_document: impl FnOnce() -> ExecutableDocument,
     ) -> Result<Option<Self>, RequestError> {
-        let ChargedOperation { document_id, name: operation_name, variables, headers, request_info } = operation;
+        let ChargedOperation { measured, headers, request_info } = operation;
         let is_reported = headers.get(COST_HEADER).is_some_and(|value| value == "1");
         let config = &app.state.config;
         if !config.rate_limit.enabled && !is_reported {
             return Ok(None);
         }
-        let measured = MeasuredOperation { document_id, operation_name, variables };
         let requested_cost = app.cost_meter.measure(measured, select_document).await;
         let max_complexity = u32::try_from(config.graphql.max_complexity).unwrap_or(u32::MAX);
         // An operation above the limit is rejected before it costs anything.

@@ -14,7 +14,7 @@ use super::{
     random_token,
 };
 use crate::{
-    base::{Error, Result, error::PublicErrorCode, global_id::NodeType, validation::Validator},
+    base::{Error, Result, digest, error::PublicErrorCode, global_id::NodeType, validation::Validator},
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -77,7 +77,7 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<C
         let row = api_key::ActiveModel {
             name: Set(name),
             last_four: Set(key_secret[key_secret.len() - LAST_CHARS_COUNT..].to_owned()),
-            key_hash: Set(random_token::sha256_base64url(&key_secret)),
+            key_hash: Set(digest::sha256_base64url(&key_secret)),
             permissions: Set(new.permissions.to_string()),
             created_by: Set(resolve_creator_id(tx, caller).await?),
             expires_at: Set(new.expires_at),
@@ -189,7 +189,7 @@ pub async fn list_active_api_keys(db: &impl ConnectionTrait) -> Result<Vec<api_k
 /// Returns the valid key of a secret, if any. Updates `last_used_at` at most once a minute.
 pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<AuthenticatedApiKey>> {
     let Some(_) = key_secret.strip_prefix(API_KEY_PREFIX) else { return Ok(None) };
-    let query = api_key::Entity::find().filter(api_key::Column::KeyHash.eq(random_token::sha256_base64url(key_secret)));
+    let query = api_key::Entity::find().filter(api_key::Column::KeyHash.eq(digest::sha256_base64url(key_secret)));
     let Some(row) = query.filter(api_key::Column::RevokedAt.is_null()).one(db).await? else { return Ok(None) };
     let now = db.now();
     if row.expires_at.is_some_and(|at| at <= now) {

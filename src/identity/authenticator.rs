@@ -9,9 +9,8 @@ use super::{
     api_key,
     error::{AuthError, TokenError},
     jwt::VerifiedClaims,
-    random_token,
 };
-use crate::infra::Db;
+use crate::{base::digest, infra::Db};
 
 /// Capacity of the cache of external tokens and API keys, in entries.
 const TOKEN_CACHE_SIZE: u64 = 20_000;
@@ -57,7 +56,7 @@ impl Authenticator {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::new(format!("a token of {} bytes is too long", token.len())).into());
         }
-        let (now, digest) = (db.now(), random_token::sha256_bytes(token));
+        let (now, digest) = (db.now(), digest::sha256_bytes(token));
         if let Some(cached) = access_tokens.verify_cached(&digest, now) {
             return Ok(cached?);
         }

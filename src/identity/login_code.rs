@@ -18,7 +18,7 @@ use super::{
     password, random_token,
 };
 use crate::{
-    base::{Error, Result},
+    base::{Error, Result, digest},
     infra::{Db, Tx, background, outbox::Event},
 };
 
@@ -95,7 +95,7 @@ pub async fn create_login_code(tx: &Tx, new: NewLoginCode) -> Result<String> {
     let (account_id, recipient) = owner.unzip();
     let request = random_token::generate_token()?;
     let row = ActiveModel {
-        request_hash: Set(random_token::sha256_base64url(&request)),
+        request_hash: Set(digest::sha256_base64url(&request)),
         purpose: Set(purpose),
         channel: Set(channel),
         account_id: Set(account_id),
@@ -143,7 +143,7 @@ pub async fn count_attempt(tx: &Tx, purpose: LoginCodePurpose, request: &str) ->
     let counted = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now()))
-        .filter(Column::RequestHash.eq(random_token::sha256_base64url(request)))
+        .filter(Column::RequestHash.eq(digest::sha256_base64url(request)))
         .filter(Column::Purpose.eq(purpose))
         .filter(Column::Attempts.lt(MAX_LOGIN_CODE_ATTEMPTS))
         .filter(Column::ExpiresAt.gt(tx.now()))

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     base::{
-        Error, Result,
+        Error, Result, digest,
         error::{PublicErrorCode, format_error_chain},
     },
     infra::{Db, Tx},
@@ -120,8 +120,8 @@ struct OidcLoginState {
 impl OidcLoginState {
     fn new(provider: &OidcProvider, state: &str, browser_token: &SecretString) -> Self {
         Self {
-            state_hash: random_token::sha256_base64url(state),
-            browser_hash: random_token::sha256_base64url(browser_token.expose_secret()),
+            state_hash: digest::sha256_base64url(state),
+            browser_hash: digest::sha256_base64url(browser_token.expose_secret()),
             provider: provider.name.clone(),
         }
     }
@@ -332,7 +332,7 @@ pub async fn redeem_login_code(tx: &Tx, code: &str, verifier: &str) -> Result<Re
     let consumed = one_time_token::consume_one_time_token(tx, OneTimeTokenPurpose::Login, code, "code").await?;
     let metadata = serde_json::from_str::<LoginTokenMetadata>(&consumed.metadata)
         .map_err(|error| Error::internal("deserializing a sign-in", error))?;
-    if !random_token::secrets_are_equal(&metadata.challenge, &random_token::sha256_base64url(verifier)) {
+    if !random_token::secrets_are_equal(&metadata.challenge, &digest::sha256_base64url(verifier)) {
         let message = "the verifier does not match the challenge of the sign-in";
         return Err(Error::bad_input("verifier", message));
     }
@@ -379,11 +379,11 @@ fn build_client_without_redirect(metadata: &ProviderMetadata, provider: &OidcPro
 /// Derives the PKCE verifier of a login.
 fn derive_pkce_verifier(state: &str, browser_token: &SecretString) -> PkceCodeVerifier {
     let browser_token = browser_token.expose_secret();
-    PkceCodeVerifier::new(random_token::sha256_base64url(&format!("verifier {state} {browser_token}")))
+    PkceCodeVerifier::new(digest::sha256_base64url(&format!("verifier {state} {browser_token}")))
 }
 
 /// Derives the nonce of a login.
 fn derive_nonce(state: &str, browser_token: &SecretString) -> Nonce {
     let browser_token = browser_token.expose_secret();
-    Nonce::new(random_token::sha256_base64url(&format!("nonce {state} {browser_token}")))
+    Nonce::new(digest::sha256_base64url(&format!("nonce {state} {browser_token}")))
 }

@@ -13,7 +13,7 @@ use super::{
     random_token,
 };
 use crate::{
-    base::{Error, Result},
+    base::{Error, Result, digest},
     infra::{Tx, outbox::Event},
 };
 
@@ -64,7 +64,7 @@ pub async fn create_one_time_token(
 ) -> Result<String> {
     let token = random_token::generate_token()?;
     let row = one_time_token::ActiveModel {
-        token_hash: Set(random_token::sha256_base64url(&token)),
+        token_hash: Set(digest::sha256_base64url(&token)),
         purpose: Set(purpose),
         account_id: Set(account_id),
         metadata: Set(metadata.to_owned()),
@@ -106,7 +106,7 @@ pub async fn find_account_by_token(
 /// Returns the condition of an unexpired token.
 fn valid_token_condition(purpose: OneTimeTokenPurpose, token: &str, now: DateTime<Utc>) -> Condition {
     Condition::all()
-        .add(Column::TokenHash.eq(random_token::sha256_base64url(token)))
+        .add(Column::TokenHash.eq(digest::sha256_base64url(token)))
         .add(Column::Purpose.eq(purpose))
         .add(Column::ExpiresAt.gt(now))
 }

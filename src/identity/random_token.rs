@@ -1,6 +1,6 @@
-//! Random secrets and their SHA-256 digests.
+//! Random secrets. They are stored as SHA-256 digests: a random token needs no slow hash.
 
-use aws_lc_rs::{constant_time, digest, rand};
+use aws_lc_rs::{constant_time, rand};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::base::{Error, Result};
@@ -14,20 +14,6 @@ pub fn generate_token() -> Result<String> {
     rand::fill(&mut bytes)
         .map_err(|_| Error::internal("generating a secret", "the system provides no random bytes"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// Returns the SHA-256 digest as base64url, as it is stored. A random token needs no slow hash.
-#[must_use]
-pub fn sha256_base64url(input: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(sha256_bytes(input))
-}
-
-/// Returns the SHA-256 digest as bytes.
-#[must_use]
-pub fn sha256_bytes(input: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, input.as_bytes()).as_ref());
-    bytes
 }
 
 /// Compares two secrets in a time that does not depend on their content.

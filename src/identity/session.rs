@@ -15,7 +15,7 @@ use super::{
     random_token,
 };
 use crate::{
-    base::{Result, global_id::NodeType},
+    base::{Result, digest, global_id::NodeType},
     infra::{AuditRecord, Db, Tx},
 };
 
@@ -117,7 +117,7 @@ pub async fn create_session(tx: &Tx, new: NewSession<'_>) -> Result<IssuedSessio
     let family = random_token::generate_token()?;
     let row = session::ActiveModel {
         account_id: Set(account.id),
-        token_family: Set(Some(random_token::sha256_base64url(&family))),
+        token_family: Set(Some(digest::sha256_base64url(&family))),
         auth_method: Set(auth_method.to_owned()),
         user_agent: Set(client.user_agent.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT_CHARS).collect()),
         ip_address: Set(client.ip_address.clone()),
@@ -136,7 +136,7 @@ pub async fn create_session(tx: &Tx, new: NewSession<'_>) -> Result<IssuedSessio
 async fn issue_refresh_token(tx: &Tx, session_id: i64, family: &str) -> Result<SecretString> {
     let refresh_token = format!("{family}{TOKEN_SEPARATOR}{}", random_token::generate_token()?);
     let row = refresh_token::ActiveModel {
-        token_hash: Set(random_token::sha256_base64url(&refresh_token)),
+        token_hash: Set(digest::sha256_base64url(&refresh_token)),
         session_id: Set(session_id),
         created_at: Set(tx.now()),
         updated_at: Set(tx.now()),
@@ -153,7 +153,7 @@ fn token_family(token: &str) -> Option<&str> {
 
 /// Returns the query for the session of a token family, even if the token itself is no longer stored.
 fn select_session_by_family(family: &str) -> Select<session::Entity> {
-    session::Entity::find().filter(session::Column::TokenFamily.eq(random_token::sha256_base64url(family)))
+    session::Entity::find().filter(session::Column::TokenFamily.eq(digest::sha256_base64url(family)))
 }
 
 /// Returns whether a refresh token belongs to a stored session. Statements: 1.
@@ -217,7 +217,7 @@ pub async fn refresh_session(tx: &Tx, token: &str, policy: RefreshPolicy) -> Res
 
 /// Returns whether a token is unused, or was used within the reuse interval less than [`MAX_TOKEN_REUSES`] times.
 async fn is_refresh_token_valid(tx: &Tx, token: &str, session_id: i64, reuse_interval: TimeDelta) -> Result<bool> {
-    let stored = refresh_token::Entity::find_by_id(random_token::sha256_base64url(token))
+    let stored = refresh_token::Entity::find_by_id(digest::sha256_base64url(token))
         .filter(refresh_token::Column::SessionId.eq(session_id))
         .one(tx)
         .await?;

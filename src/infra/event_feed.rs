@@ -123,7 +123,7 @@ impl EventFeed {
         }
     }
 
-    /// Relays pending events and broadcasts all new ones. Statements: 2 if there are none.
+    /// Relays pending events and broadcasts all new ones. Statements: 3 if there are none.
     async fn broadcast_new_events(&self, db: &Db) -> Result<()> {
         outbox_relay::relay_events(db).await?;
         loop {
@@ -136,13 +136,15 @@ impl EventFeed {
                     return Ok(());
                 }
             };
-            if messages.is_empty() {
-                return Ok(());
-            }
+            let is_end = (messages.len() as u64) < READ_BATCH_SIZE;
             for event in messages {
                 self.position.store(event.position, Ordering::SeqCst);
                 // An error means that nobody is subscribed.
                 let _ = self.sender.send(FeedMessage::Event(event));
+            }
+            // Events that were relayed meanwhile wake the feed again.
+            if is_end {
+                return Ok(());
             }
         }
     }

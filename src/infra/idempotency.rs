@@ -1,7 +1,5 @@
 //! Idempotency keys: stored in the transaction of the change, so that a repeated request is carried out once.
 
-use aws_lc_rs::digest;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
@@ -13,7 +11,7 @@ use super::{
     Actor, Db, Tx,
     entity::idempotency_key::{self, Column},
 };
-use crate::base::{Error, Result, error::PublicErrorCode};
+use crate::base::{Error, Result, digest, error::PublicErrorCode};
 
 /// The retention of idempotency keys.
 const IDEMPOTENCY_KEY_RETENTION: TimeDelta = TimeDelta::days(30);
@@ -46,7 +44,7 @@ impl IdempotencyKey {
                 format!("a key has 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} characters; make a new UUID for each new request");
             return Err(Error::bad_input(IDEMPOTENCY_KEY_FIELD, message));
         }
-        let request_hash = hash_text(&input.to_string());
+        let request_hash = digest::sha256_base64url(&input.to_string());
         Ok(Self { mutation, key: key.to_owned(), request_hash, guest_hash: String::new() })
     }
 
@@ -54,12 +52,8 @@ impl IdempotencyKey {
     /// do not collide. Keys of authenticated callers are scoped by the caller.
     #[must_use]
     pub fn for_guest(self, guest: &str) -> Self {
-        Self { guest_hash: hash_text(guest), ..self }
+        Self { guest_hash: digest::sha256_base64url(guest), ..self }
     }
-}
-
-fn hash_text(text: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 /// The id of the resource that a request creates or changes.

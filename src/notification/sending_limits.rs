@@ -1,7 +1,5 @@
 //! Sending limits: one email per event type and address in an interval, and a daily number of SMS to guests.
 
-use aws_lc_rs::digest;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveEnum, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
@@ -14,7 +12,7 @@ use super::{
     notification,
 };
 use crate::{
-    base::{Country, Result, phone},
+    base::{Country, Result, digest, phone},
     identity::entity::account,
     infra::{Config, Db, Tx, config::NotificationConfig},
     pricing::shipping,
@@ -52,7 +50,7 @@ async fn reserve_email_slot(
         return Ok(Admission::Now);
     }
     let pace_subject = format!("{} {}", recipient.to_lowercase(), event_type.to_value());
-    let key = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, pace_subject.as_bytes()));
+    let key = digest::sha256_base64url(&pace_subject);
     let now_millis = tx.now().timestamp_millis();
     let row = notification_throttle::ActiveModel {
         subject_hash: Set(key),

@@ -1,9 +1,11 @@
 //! Ids of documents: opaque texts, most of them digests of the document.
 
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
+
+use crate::base::digest::{sha256_bytes, to_hex};
 
 /// Maximum length of an id in bytes.
 pub const MAX_DOCUMENT_ID_BYTES: usize = 128;
@@ -30,7 +32,7 @@ pub fn is_sha256_hex(text: &str) -> bool {
 /// Returns the SHA-256 digest of a text in lowercase hexadecimal digits.
 #[must_use]
 pub fn sha256_hex(text: &str) -> String {
-    to_hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    to_hex(&sha256_bytes(text))
 }
 
 /// Returns the algorithm and the digest of a text that an id must have which looks like a digest: by its number of
@@ -49,14 +51,6 @@ pub fn expected_digest(document_id: &str, text: &str) -> Option<(&'static str, S
         64 => Some(("SHA-256", sha256_hex(text))),
         _ => None,
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The executor computes the complexity, too, but only compares it with the limit. An extension of its schema could read
 //! it, but any extension slows down every field. So a second schema measures.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_graphql::{
     Request, ServerError, ValidationResult, Variables,
@@ -14,11 +14,8 @@ use async_graphql::{
 
 use crate::graphql::AppSchema;
 
-/// Measures operations with a schema of its own.
-#[derive(Debug)]
-pub struct ComplexityProbe {
-    schema: AppSchema,
-}
+/// The schema that measures. It depends on no setting, and is large: all users share it.
+static MEASURING_SCHEMA: LazyLock<AppSchema> = LazyLock::new(|| AppSchema::with_extension(ComplexityExtension));
 
 /// Result of a measurement, shared with the extension by the data of the request.
 #[derive(Debug, Default, Clone)]
@@ -53,26 +50,18 @@ impl Extension for ComplexityExtension {
     }
 }
 
-impl Default for ComplexityProbe {
-    fn default() -> Self {
-        Self { schema: AppSchema::with_extension(ComplexityExtension) }
-    }
-}
-
-impl ComplexityProbe {
-    /// Returns the complexity of the only operation of a document, with these variables.
-    ///
-    /// # Errors
-    /// Returns a message if the complexity cannot be computed with the variables.
-    pub async fn measure(&self, document: ExecutableDocument, variables: Variables) -> Result<usize, String> {
-        let measured = MeasuredComplexity::default();
-        let mut request = Request::new(String::new()).variables(variables).data(measured.clone());
-        request.operation_name = document.operations.iter().next().and_then(|(name, _)| name.map(ToString::to_string));
-        request.set_parsed_query(document);
-        let response = self.schema.execute(request).await;
-        let complexity = measured.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        complexity.unwrap_or_else(|| Err(join_messages(response.errors)))
-    }
+/// Returns the complexity of the only operation of a document, with these variables.
+///
+/// # Errors
+/// Returns a message if the complexity cannot be computed with the variables.
+pub async fn measure_complexity(document: ExecutableDocument, variables: Variables) -> Result<usize, String> {
+    let measured = MeasuredComplexity::default();
+    let mut request = Request::new(String::new()).variables(variables).data(measured.clone());
+    request.operation_name = document.operations.iter().next().and_then(|(name, _)| name.map(ToString::to_string));
+    request.set_parsed_query(document);
+    let response = MEASURING_SCHEMA.execute(request).await;
+    let complexity = measured.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    complexity.unwrap_or_else(|| Err(join_messages(response.errors)))
 }
 
 fn join_messages(errors: Vec<ServerError>) -> String {

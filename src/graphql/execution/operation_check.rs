@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_graphql::{ServerError, parser::types::OperationType};
 
 use super::{
-    complexity_probe::ComplexityProbe,
     document::{ValidDocument, parse_document},
     limits::DocumentLimits,
+    operation_cost::measure_worst_case,
 };
 use crate::{
     base::{Result, Validator, error::PublicErrorCode},
@@ -46,7 +46,6 @@ pub async fn check_operations(
 ) -> Result<Vec<ParsedOperation>> {
     let allows_introspection = config.graphql.introspection.resolve(config.shop.mode);
     let limits = Arc::new(CheckLimits { config: config.graphql.clone(), allows_introspection });
-    let probe = ComplexityProbe::default();
     let mut validator = Validator::default();
     let mut scope = validator.at(MANIFEST_FIELD);
     let mut checked = Vec::with_capacity(operations.len());
@@ -72,7 +71,7 @@ pub async fn check_operations(
                 continue;
             }
         };
-        let outcome = measure_operation(document_id, text, document, &limits.config, &probe).await;
+        let outcome = measure_operation(document_id, text, document, &limits.config).await;
         match outcome {
             Ok(parsed_operation) => checked.push(parsed_operation),
             Err(MeasureError { code, message }) => scope.reject_as(code, "", format!("{label}: {message}")),
@@ -99,7 +98,6 @@ async fn measure_operation(
     text: String,
     document: ValidDocument,
     config: &GraphqlConfig,
-    probe: &ComplexityProbe,
 ) -> Result<ParsedOperation, MeasureError> {
     let mut operations = document.executable.operations.iter();
     let (Some((name, definition)), None) = (operations.next(), operations.next()) else {
@@ -111,7 +109,7 @@ async fn measure_operation(
         OperationType::Mutation => OperationKind::Mutation,
         OperationType::Subscription => OperationKind::Subscription,
     };
-    let complexity = probe.measure_worst_case(&document.executable).await?;
+    let complexity = measure_worst_case(&document.executable).await?;
     if complexity > config.max_complexity {
         let limit = config.max_complexity;
         let message = format!(

@@ -7,22 +7,20 @@ use async_graphql::{
 };
 use async_graphql_value::indexmap::IndexMap;
 
-use super::{complexity_probe::ComplexityProbe, document::schema::validation_schema};
+use super::{complexity_probe::measure_complexity, document::schema::validation_schema};
 use crate::base::pagination::MAX_PAGE_SIZE;
 
 /// Nesting depth of generated input objects.
 const MAX_INPUT_DEPTH: usize = 8;
 
-impl ComplexityProbe {
-    /// Returns the complexity of the only operation of a valid document, with those values of its variables that make it
-    /// the largest: pages of the maximum size.
-    ///
-    /// # Errors
-    /// Returns a message if the complexity cannot be computed with generated values.
-    pub async fn measure_worst_case(&self, document: &ExecutableDocument) -> Result<usize, String> {
-        let variables = document.operations.iter().next().map(|(_, operation)| worst_case_variables(&operation.node));
-        self.measure(document.clone(), variables.unwrap_or_default()).await
-    }
+/// Returns the complexity of the only operation of a valid document, with those values of its variables that make it the
+/// largest: pages of the maximum size.
+///
+/// # Errors
+/// Returns a message if the complexity cannot be computed with generated values.
+pub async fn measure_worst_case(document: &ExecutableDocument) -> Result<usize, String> {
+    let variables = document.operations.iter().next().map(|(_, operation)| worst_case_variables(&operation.node));
+    measure_complexity(document.clone(), variables.unwrap_or_default()).await
 }
 
 /// Returns values of the variables with which an operation is the most complex. A variable that is omitted has the
@@ -80,7 +78,7 @@ mod tests {
 
     async fn complexity(text: &str) -> Result<usize, String> {
         let document = parse_query(text).expect("a document");
-        ComplexityProbe::default().measure_worst_case(&document).await
+        measure_worst_case(&document).await
     }
 
     #[tokio::test]

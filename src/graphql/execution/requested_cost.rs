@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use async_graphql::{Value, Variables, parser::types::ExecutableDocument};
 use moka::sync::Cache;
 
-use super::complexity_probe::ComplexityProbe;
+use super::complexity_probe::measure_complexity;
+use crate::base::digest::Sha256Digest;
 
 /// Maximum number of cached costs.
 const CACHE_SIZE: u64 = 10_000;
@@ -13,7 +14,6 @@ const CACHE_SIZE: u64 = 10_000;
 /// Measures the requested cost of operations.
 #[derive(Debug)]
 pub struct CostMeter {
-    probe: ComplexityProbe,
     costs: Cache<CostKey, u32>,
     /// Random, so that clients cannot find variables with the hash of others.
     hash_state: RandomState,
@@ -22,7 +22,7 @@ pub struct CostMeter {
 /// What the complexity of an operation depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct CostKey {
-    document_id: u64,
+    document_hash: Sha256Digest,
     operation_name: Option<String>,
     sizes: u64,
 }
@@ -31,7 +31,7 @@ struct CostKey {
 #[derive(Debug, Clone, Copy)]
 pub struct MeasuredOperation<'a> {
     /// Identifies the document.
-    pub document_id: u64,
+    pub document_hash: &'a Sha256Digest,
     /// Name of the selected operation.
     pub operation_name: Option<&'a str>,
     /// Variables after coercion.
@@ -40,7 +40,7 @@ pub struct MeasuredOperation<'a> {
 
 impl Default for CostMeter {
     fn default() -> Self {
-        Self { probe: ComplexityProbe::default(), costs: Cache::new(CACHE_SIZE), hash_state: RandomState::new() }
+        Self { costs: Cache::new(CACHE_SIZE), hash_state: RandomState::new() }
     }
 }
 
@@ -53,16 +53,16 @@ impl CostMeter {
         operation: MeasuredOperation<'_>,
         select_document: impl FnOnce() -> ExecutableDocument,
     ) -> u32 {
-        let MeasuredOperation { document_id, operation_name, variables } = operation;
+        let MeasuredOperation { document_hash, operation_name, variables } = operation;
         let key = CostKey {
-            document_id,
+            document_hash: *document_hash,
             operation_name: operation_name.map(str::to_owned),
             sizes: self.hash_sizes(variables),
         };
         if let Some(cost) = self.costs.get(&key) {
             return cost;
         }
-        let complexity = self.probe.measure(select_document(), variables.clone()).await.unwrap_or(1);
+        let complexity = measure_complexity(select_document(), variables.clone()).await.unwrap_or(1);
         let cost = u32::try_from(complexity).unwrap_or(u32::MAX).max(1);
         self.costs.insert(key, cost);
         cost

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use axum::{body::Bytes, http::HeaderValue};
 
-use super::{
-    encoding::ContentEncoding,
-    key::{hash_bytes, to_hex},
-};
+use super::encoding::ContentEncoding;
 use crate::{
+    base::digest::{sha256_bytes, to_hex},
     http::content_negotiation::ResponseMediaType,
     infra::cache::{CacheTag, CachedWeight},
 };
@@ -43,7 +41,7 @@ impl CachedResponse {
 
     /// Creates the response of a body with the names of its tags, separated by spaces.
     fn with_tag_names(body: Bytes, names: &str) -> Self {
-        let hash = to_hex(&hash_bytes(&body)[..ETAG_HASH_BYTES]);
+        let hash = to_hex(&sha256_bytes(&body)[..ETAG_HASH_BYTES]);
         let to_header = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         let (surrogate_key, cache_tag) = (to_header(names.to_owned()), to_header(names.replace(' ', ",")));
         Self { body, gzip: None, brotli: None, hash, surrogate_key, cache_tag }

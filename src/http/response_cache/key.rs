@@ -5,9 +5,11 @@ use std::fmt;
 use async_graphql::{Value, Variables};
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
+use crate::base::digest::{Sha256Digest, to_hex};
+
 /// SHA-256 of what identifies a response. A caller cannot construct a request with the key of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CacheKey([u8; SHA256_OUTPUT_LEN]);
+pub struct CacheKey(Sha256Digest);
 
 /// Hash of values, each with its kind and length, so that different sequences of values have different hashes.
 struct KeyHasher(Context);
@@ -95,26 +97,6 @@ impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&to_hex(&self.0))
     }
-}
-
-/// Returns bytes as hexadecimal digits.
-#[must_use]
-pub fn to_hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
-}
-
-/// Returns the SHA-256 of bytes.
-#[must_use]
-pub fn hash_bytes(bytes: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
-    let mut hash = [0; SHA256_OUTPUT_LEN];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, bytes).as_ref());
-    hash
 }
 
 #[cfg(test)]

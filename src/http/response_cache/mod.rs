@@ -25,6 +25,7 @@ use super::{
     rate_limit::COST_HEADER,
 };
 use crate::{
+    base::digest::{sha256_bytes, to_hex},
     catalog::cache_tags::{CATALOG, CATEGORIES, STOCK},
     graphql::render_sdl,
     infra::{
@@ -36,7 +37,6 @@ use crate::{
 
 pub use cached_response::CachedResponse;
 pub use key::CacheKey;
-use key::{hash_bytes, to_hex};
 pub use render::{HasNegotiatedEncoding, render_cached_response};
 
 /// Start of the body of a response with data.
@@ -201,7 +201,7 @@ impl CacheableQuery {
 /// Returns the namespace of shared responses: of this version, its schema and the settings of the shop.
 fn shared_namespace(config: &Config) -> String {
     let identity = format!("{}\n{:?}\n{}", env!("CARGO_PKG_VERSION"), config.shop, render_sdl());
-    format!("response:{}:", to_hex(&hash_bytes(identity.as_bytes())[..NAMESPACE_HASH_BYTES]))
+    format!("response:{}:", to_hex(&sha256_bytes(&identity)[..NAMESPACE_HASH_BYTES]))
 }
 
 /// Executes a query, or answers it from the cache. Of concurrent equal queries one is executed.

@@ -17,6 +17,7 @@ use super::super::{
     graphql_execution::{self, GraphqlOperation},
 };
 use crate::{
+    base::digest,
     graphql::{
         context::{RequestContext, RequestInfo},
         error::{ErrorStage, finalize_errors},
@@ -25,7 +26,7 @@ use crate::{
         shared_loads::SharedLoads,
         subscription::{EventPhase, StartedSubscription},
     },
-    identity::{Caller, random_token, session::ClientInfo},
+    identity::{Caller, session::ClientInfo},
 };
 
 /// Identifies what a subscription returns for an event: the digest of its document, operation, variables and caller.
@@ -193,7 +194,7 @@ fn operation_key(selected: &ExecutableDocument, variables: &Variables, caller: C
     }
     let mut variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
     variables.sort_unstable();
-    random_token::sha256_bytes(&format!("{document_text}{variables:?}{caller:?}"))
+    digest::sha256_bytes(format!("{document_text}{variables:?}{caller:?}"))
 }
 
 /// Returns the estimated memory of variables in bytes.

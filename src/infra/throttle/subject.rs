@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 
-use crate::infra::config::RateLimit;
+use crate::{base::digest, infra::config::RateLimit};
 
 /// A portion is this fraction of a limit ...
 const PORTIONS_PER_LIMIT: u32 = 50;
@@ -26,7 +24,7 @@ impl ThrottleSubject {
     /// Creates a subject, of which only the hash is kept.
     #[must_use]
     pub fn new(action: &'static str, subject: &str, limit: RateLimit) -> Self {
-        let subject_hash = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, subject.as_bytes()));
+        let subject_hash = digest::sha256_base64url(subject);
         Self {
             action,
             subject_hash,

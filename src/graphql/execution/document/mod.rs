@@ -13,14 +13,11 @@ pub mod null_byte;
 pub mod input_rules;
 pub mod schema;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use apollo_compiler::{ast, parser::Parser};
 use async_graphql::{
     Pos, ServerError,
     parser::types::{ExecutableDocument, OperationType},
 };
-use aws_lc_rs::digest::{self, SHA256_OUTPUT_LEN};
 
 use self::{
     errors::{collect_errors, error_at, error_with_code, null_byte_error, too_complex_error},
@@ -32,7 +29,10 @@ use super::{
     limits::{self, DocumentLimits},
 };
 use crate::{
-    base::error::PublicErrorCode,
+    base::{
+        digest::{Sha256Digest, sha256_bytes},
+        error::PublicErrorCode,
+    },
     graphql::{cache_policy::CachePolicies, error::ErrorStage},
 };
 
@@ -40,18 +40,14 @@ use crate::{
 pub(super) const MAX_NESTING_DEPTH: usize = 100;
 /// Maximum number of tokens, including white space and comments.
 pub(super) const MAX_TOKENS: usize = 40_000;
-/// The next [`ValidDocument::id`].
-static NEXT_DOCUMENT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// Validated document, ready for the executor.
 #[derive(Debug)]
 pub struct ValidDocument {
-    /// Identifies the document in this process.
-    pub id: u64,
     /// Document in the executor's types.
     pub executable: ExecutableDocument,
     /// SHA-256 of its text.
-    pub hash: [u8; SHA256_OUTPUT_LEN],
+    pub hash: Sha256Digest,
     /// Cache policies of its operations.
     pub cache_policies: CachePolicies,
     /// Number of nodes, the measure of its memory size.
@@ -142,16 +138,7 @@ fn validate_document(
     }
     rewrite_document(&mut executable);
     let cache_policies = CachePolicies::of_document(&valid);
-    let mut hash = [0; SHA256_OUTPUT_LEN];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    Ok(ValidDocument {
-        id: NEXT_DOCUMENT_ID.fetch_add(1, Ordering::Relaxed),
-        executable,
-        hash,
-        cache_policies,
-        nodes: size.parts,
-        depth: size.depth,
-    })
+    Ok(ValidDocument { executable, hash: sha256_bytes(text), cache_policies, nodes: size.parts, depth: size.depth })
 }
 
 fn list_operations(ast: &ast::Document) -> Vec<(Option<String>, OperationType)> {
