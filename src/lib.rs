@@ -2,10 +2,14 @@
 //!
 //! The modules are listed in import order: each module imports only modules listed above it.
 
+// The futures of the resolvers are nested deeper than the compiler's default limit, which only optimized builds reach.
+#![recursion_limit = "512"]
+
 pub mod base;
 pub mod infra;
 pub mod identity;
 pub mod customer;
+pub mod media;
 pub mod catalog;
 pub mod inventory;
 pub mod import_export;
@@ -18,7 +22,12 @@ pub mod notification;
 pub mod analytics;
 pub mod privacy;
 pub mod operations;
+pub mod webhook;
+pub mod monitoring;
+pub mod consistency;
+pub mod backup;
 pub mod job_registry;
 pub mod graphql;
 pub mod http;
+pub mod prove;
 pub mod cli;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    support::{Backend, HttpResponse, TestApp},
+    support::{Backend, EventStreamClient, HttpResponse, TestApp, WebSocketClient},
 };
 
 integration_tests![
@@ -367,15 +367,22 @@ async fn mutation_after_request_timeout_completes(backend: Backend) {
         if backend == Backend::Postgres {
             tx.execute_unprepared("LOCK TABLE cart IN ACCESS EXCLUSIVE MODE").await?;
         }
-        let http_response = send_query(&app, "mutation { cartCreate { cart { id } } }", json!({})).await;
+        let (query, address) = ("mutation { cartCreate { cart { id } } }", app.address.to_string());
+        let http_response = send_query(&app, query, json!({})).await;
         assert_eq!((http_response.status, http_response.error_code().as_str()), (503, "TIMEOUT"));
+        let mut client = WebSocketClient::connect(&address, None).await;
+        client.subscribe("1", query, json!({})).await;
+        assert_eq!(client.receive_error("1").await, "TIMEOUT");
+        let mut stream = EventStreamClient::start(&address, json!({ "query": query }), &[]).await;
+        let result = stream.next_event().await.expect("a result").json();
+        assert_eq!(result["errors"][0]["extensions"]["code"], "TIMEOUT");
         Ok(())
     });
     locked.await.unwrap_or_else(|error| panic!("no lock: {}", error.log_message()));
     let mut attempts = 0;
-    while app.query_scalar("SELECT count(*) FROM cart").await == 0 && attempts < 2_000 {
+    while app.query_scalar("SELECT count(*) FROM cart").await < 3 && attempts < 2_000 {
         assert_server_answers(&app).await;
         attempts += 1;
     }
-    assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 1);
+    assert_eq!(app.query_scalar("SELECT count(*) FROM cart").await, 3);
 }

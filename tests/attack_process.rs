@@ -110,7 +110,7 @@ fn expensive_queries() -> Vec<Attack> {
 fn anonymous_writes() -> Vec<Attack> {
     let order = |number: usize| {
         format!(
-            "orderCreate(input: {{ lines: [{{ variantId: \"x\", quantity: 10000 }}], idempotencyKey: \"k{number}\", \
+            "orderCreate(input: {{ lines: [{{ variantId: \"x\", quantity: 10000 }}], paymentMethodId: \"cash_on_delivery\", idempotencyKey: \"k{number}\", \
              email: \"victim{number}@example.com\", phone: \"+447911100{number:03}\" }}) {{ userErrors {{ code }} }}"
         )
     };

@@ -43,7 +43,7 @@ async fn field_without_permission_keeps_its_object(backend: Backend) {
 }
 
 /// Mutations available to anonymous callers.
-const PUBLIC_MUTATIONS: [&str; 23] = [
+const PUBLIC_MUTATIONS: [&str; 24] = [
     "emailChange",
     "loginCodeRequest",
     "loginCode",
@@ -67,6 +67,7 @@ const PUBLIC_MUTATIONS: [&str; 23] = [
     "checkoutComplete",
     "orderCreate",
     "orderCancel",
+    "orderPay",
 ];
 /// Mutations available to customers.
 const CUSTOMER_MUTATIONS: [&str; 16] = [

@@ -1,7 +1,7 @@
 //! Tests that need Node.js: the official audit of GraphQL over HTTP, and the GraphiQL page in a browser.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -35,10 +35,14 @@ pub fn has_browser() -> bool {
     has_node_module("playwright-core")
 }
 
+/// Returns the folder of the npm packages for the tests.
+pub fn find_node_modules() -> PathBuf {
+    Path::new(&std::env::var_os(NODE_MODULES_VARIABLE).unwrap_or_default()).join("node_modules")
+}
+
 /// Returns whether an npm package is installed for the tests.
 pub fn has_node_module(name: &str) -> bool {
-    let directory = std::env::var_os(NODE_MODULES_VARIABLE).unwrap_or_default();
-    if !Path::new(&directory).join("node_modules").join(name).exists() {
+    if !find_node_modules().join(name).exists() {
         return report_missing(&format!(
             "{NODE_MODULES_VARIABLE} names no folder with {name}: npm install --prefix FOLDER {name}"
         ));

@@ -208,7 +208,7 @@ async fn attributes_are_copied_to_the_order(backend: Backend) {
     let order = "mutation($input: OrderCreateInput!) { orderCreate(input: $input) {
         order { lines { quantity attributes { key value } } } userErrors { code field message } } }";
     let input = |lines: &Value, key: &str| {
-        json!({ "input": { "lines": lines, "idempotencyKey": key, "email": "wanjiku@example.com",
+        json!({ "input": { "lines": lines, "paymentMethodId": "cash_on_delivery", "idempotencyKey": key, "email": "wanjiku@example.com",
             "shippingAddress": { "address": { "lastName": "Kamau", "line1": "Street 1", "city": "Nairobi", "countryCode": "KE" } } } })
     };
     let methods = app.query_scalar("SELECT MIN(id) FROM shipping_method").await;
@@ -314,7 +314,7 @@ async fn errors_state_the_variant_and_what_is_available(backend: Backend) {
     app.execute_sql("UPDATE inventory_level SET on_hand = 2 WHERE on_hand = 3").await.expect("a change");
     let query = "mutation($input: CheckoutCompleteInput!) { checkoutComplete(input: $input) {
         userErrors { code variantId available limit } } }";
-    let input = json!({ "cartId": cart, "idempotencyKey": "k", "email": "wanjiku@example.com",
+    let input = json!({ "cartId": cart, "paymentMethodId": "cash_on_delivery", "idempotencyKey": "k", "email": "wanjiku@example.com",
         "shippingAddress": shipping_address(), "expectedTotal": "30.00" });
     let response = app.query_with_variables(query, json!({ "input": input })).await;
     let error = response.data_at("/checkoutComplete/userErrors/0");

@@ -133,7 +133,7 @@ async fn customer_order_uses_saved_contact_and_is_listed(backend: Backend) {
     let update = "mutation { customerUpdate(input: { phone: \"0733 000001\" }) { userErrors { code } } }";
     assert_eq!(app.query_as(&token, update, json!({})).await.user_errors("customerUpdate"), []);
     // For logged-in customers the email, phone and address come from the account.
-    let query = "mutation($lines: [LineInput!]!) { orderCreate(input: { lines: $lines, idempotencyKey: \"one\" }) {
+    let query = "mutation($lines: [LineInput!]!) { orderCreate(input: { lines: $lines, paymentMethodId: \"cash_on_delivery\", idempotencyKey: \"one\" }) {
         order { number email phone cost { total { amount } } shippingAddress { firstName city } customer { email } } userErrors { code field message } } }";
     let placed_order = app.query_as(&token, query, json!({ "lines": [{ "variantId": mug }] })).await;
     let placed_order = expect_order(&placed_order, "orderCreate");
@@ -220,8 +220,8 @@ async fn invalid_order_reports_errors_and_changes_nothing(backend: Backend) {
     assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.email"), ("VALIDATION_ERROR", "input.phone")]));
     let invalid = order_errors(&[(&mug, 1)], json!({ "email": null })).await;
     assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.email")]));
-    let invalid = order_errors(&[(&mug, 1)], json!({ "paymentMethod": "shells" })).await;
-    assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.paymentMethod")]));
+    let invalid = order_errors(&[(&mug, 1)], json!({ "paymentMethodId": "shells" })).await;
+    assert_eq!(invalid, error_pairs(&[("VALIDATION_ERROR", "input.paymentMethodId")]));
     app.execute_sql("UPDATE product SET status = 'archived' WHERE slug = 'bowl'").await.expect("archived");
     let invalid = order_errors(&[(&mug, 1), (&bowl, 1)], json!({})).await;
     assert_eq!(invalid.iter().map(|(code, _)| code.as_str()).collect::<Vec<_>>(), ["NOT_FOUND"]);

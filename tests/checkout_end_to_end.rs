@@ -27,11 +27,8 @@ fn has_browser_and_smtp() -> bool {
 async fn start_app_with_message_services(backend: Backend) -> (TestApp, FakeSmtpServer, FakeSmsService, [String; 2]) {
     let (smtp_server, sms_service) = (FakeSmtpServer::start().await, FakeSmsService::start().await);
     let link = ("SAVANNAH_NOTIFICATION__ORDER_URL", "https://s.example/o/{number}?t={token}");
-    let app = TestApp::start_with_settings(
-        backend,
-        &[&smtp_server.settings()[..], &sms_service.settings()[..], &[link]].concat(),
-    )
-    .await;
+    let settings = [&smtp_server.settings()[..], &sms_service.settings()[..], &[link]].concat();
+    let app = Box::pin(TestApp::start_with_settings(backend, &settings)).await;
     app.seed_shipping_and_tax().await;
     let variant_ids = [app.create_product("mug", 1160, Some(5)).await, app.create_product("bowl", 580, Some(5)).await];
     (app, smtp_server, sms_service, variant_ids)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    support::{Backend, CliSandbox, RunningProcess, TestDatabase},
+    support::{Backend, CliSandbox, RunningProcess},
 };
 
 integration_tests![
@@ -14,13 +14,6 @@ integration_tests![
     user_command_with_invalid_input_reports_one_error,
 ];
 
-async fn create_sandbox(backend: Backend, variables: &[(&str, &str)]) -> (CliSandbox, TestDatabase) {
-    let database = TestDatabase::create_empty(backend).await;
-    let url = [("DATABASE_URL", database.url())];
-    let sandbox = CliSandbox::new(&[&url, variables].concat());
-    (sandbox, database)
-}
-
 /// Returns whether a login succeeds.
 async fn can_login(server: &RunningProcess, email: &str, password: &str) -> bool {
     let input = format!("{{ email: {}, password: {} }}", json!(email), json!(password));
@@ -29,7 +22,7 @@ async fn can_login(server: &RunningProcess, email: &str, password: &str) -> bool
 }
 
 async fn first_start_without_terminal_prints_no_password(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend, &[]).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let server = sandbox.start_server(&[]).await;
     assert!(
         !server.stdout().contains("admin@") && server.stderr().contains("savannah user create"),
@@ -50,7 +43,7 @@ async fn first_start_without_terminal_prints_no_password(backend: Backend) {
 
 /// `script` gives the binary a terminal and records its output.
 async fn first_start_on_terminal_creates_one_admin(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend, &[]).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let output = sandbox.serve_on_terminal().await;
     let line = output.lines().find(|line| line.contains("admin@savannah.example")).expect("a first admin");
     let password = line.split_whitespace().last().expect("a password");
@@ -63,14 +56,14 @@ async fn first_start_on_terminal_creates_one_admin(backend: Backend) {
     let listed = sandbox.run_command(&["user", "list"], &[]).await;
     assert_eq!(listed.stdout, "admin@savannah.example\tadmin\tactive\n");
 
-    let (sandbox, _database) = create_sandbox(backend, &[("SAVANNAH_SHOP__MODE", "production")]).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[("SAVANNAH_SHOP__MODE", "production")]).await;
     assert_eq!(sandbox.run_command(&["migrate"], &[]).await.exit_code, Some(0));
     let output = sandbox.serve_on_terminal().await;
     assert!(!output.contains("admin@"), "{output}");
 }
 
 async fn user_commands_create_and_change_accounts(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend, &[("SAVANNAH_SHOP__MODE", "production")]).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[("SAVANNAH_SHOP__MODE", "production")]).await;
     assert_eq!(sandbox.run_command(&["migrate"], &[]).await.exit_code, Some(0));
     let run = async |args: &[&str]| {
         let exited = sandbox.run_command(&[&["user"], args].concat(), &[]).await;
@@ -92,7 +85,7 @@ async fn user_commands_create_and_change_accounts(backend: Backend) {
 }
 
 async fn user_command_with_invalid_input_reports_one_error(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend, &[]).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let amani: &[&str] = &["create", "--email", "amani@example.com", "--role", "admin"];
     assert_eq!(sandbox.run_command(&[&["user"], amani].concat(), &[]).await.exit_code, Some(0));
     let invalid_commands: [(&[&str], &str); 7] = [

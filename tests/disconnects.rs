@@ -43,7 +43,7 @@ async fn open_shop(backend: Backend) -> TestApp {
 }
 
 /// Sends each request and disconnects after a delay, from immediately to after the response.
-async fn send_and_disconnect(shop: &TestApp, bodies: &[Value], longest: Duration) {
+pub async fn send_and_disconnect(shop: &TestApp, bodies: &[Value], longest: Duration) {
     send_with_header_and_disconnect(shop, bodies, longest, |_| String::new()).await;
 }
 
@@ -94,7 +94,7 @@ async fn checkout_of_client_that_disconnects_completes_or_leaves_nothing(backend
     for number in 0..CLIENTS {
         let cart = shop.create_cart(None, &[(&good, 2)]).await;
         let total = shop.query_cart(None, &cart).await["cost"]["total"]["amount"].clone();
-        let input = json!({ "cartId": cart, "idempotencyKey": format!("key-{number}"), "expectedTotal": total,
+        let input = json!({ "cartId": cart, "paymentMethodId": "cash_on_delivery", "idempotencyKey": format!("key-{number}"), "expectedTotal": total,
             "email": format!("buyer{number}@example.com"), "shippingAddress": shipping_address() });
         bodies.push(body(CHECKOUT, &json!({ "input": input })));
     }

@@ -167,7 +167,8 @@ async fn reading_after_deleted_events_is_refused(backend: Backend) {
     emit_event(&app.db, 1, 4).await;
     app.drain_jobs().await;
     let config = Arc::new(app.http_app.state.config.clone());
-    let context = JobContext::new(app.db.clone(), app.http_app.state.redis.clone(), config).expect("a context");
+    let state = &app.http_app.state;
+    let context = JobContext::new(app.db.clone(), state.redis.clone(), config, &state.http_client).expect("a context");
     retention::delete_expired_jobs(&context).await.expect("deleted events");
     assert_eq!(app.query_scalar("SELECT count(*) FROM outbox_event WHERE event_type = 'FeedTestEvent'").await, 1);
     let read_after = async |position| read_events_after(&app.db, position, 10).await.expect("a page");

@@ -94,6 +94,7 @@ impl Stage {
             ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "30s"),
             ("SAVANNAH_JOBS__LEASE_DURATION", "3s"),
             ("SAVANNAH_SMS__GUEST_DAILY_LIMIT", "1000000"),
+            ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "cash_on_delivery, test"),
             // Requests to the frozen instance do not time out.
             ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "2m"),
         ];
@@ -111,7 +112,7 @@ impl Stage {
             shops[1].query(&format!("mutation {{ login(input: {input}) {{ tokens {{ accessToken }} }} }}")).await;
         let staff = answer["data"]["login"]["tokens"]["accessToken"].as_str().expect("a token").to_owned();
         let db = database.connect().await;
-        let goods = LoadCatalog::from_database(&db).await;
+        let goods = LoadCatalog::from_database(&db).await.expect("the catalog");
         db.close().await;
         Self { database, goods, staff, shops, _place: place }
     }
@@ -134,7 +135,7 @@ impl Stage {
     /// Places an order at the second instance, with retries until acknowledged.
     async fn buy_elsewhere(&self, round: usize, n: usize) -> AcknowledgedOrder {
         let key = format!("elsewhere-{round}-{n}");
-        let input = json!({ "idempotencyKey": key, "email": format!("{key}@example.com"),
+        let input = json!({ "paymentMethodId": "cash_on_delivery", "idempotencyKey": key, "email": format!("{key}@example.com"),
             "shippingAddress": shipping_address(), "lines": line_inputs(&self.goods.choose_items(n)) });
         let query = "mutation($input: OrderCreateInput!) { orderCreate(input: $input) {
             order { number status } userErrors { code message } } }";

@@ -17,7 +17,6 @@ integration_tests![
     unconfirmed_guest_order_expires_and_reopens_its_cart,
     confirmed_guest_order_does_not_expire,
     guest_order_above_the_unit_limits_is_rejected,
-    payment_method_that_is_not_allowed_is_rejected,
     expiry_reaches_orders_beyond_one_batch_and_past_failures,
     second_email_of_a_kind_to_an_address_is_postponed,
     guest_sms_outside_of_served_countries_is_skipped,
@@ -119,14 +118,6 @@ async fn guest_order_above_the_unit_limits_is_rejected(backend: Backend) {
         tried(Some(&customer), &[(&mug, 9)]).await,
         error_pairs(&[("VALIDATION_ERROR", "input.lines.0.quantity")])
     );
-}
-
-async fn payment_method_that_is_not_allowed_is_rejected(backend: Backend) {
-    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "bank")]).await;
-    let mug = app.create_product("mug", 100, Some(50)).await;
-    let response = app.create_order(None, "k", &[(&mug, 1)], json!({})).await;
-    assert_eq!(response.user_errors("orderCreate"), error_pairs(&[("VALIDATION_ERROR", "input.paymentMethod")]));
-    assert_eq!(app.query_scalar("SELECT count(*) FROM orders").await, 0);
 }
 
 async fn expiry_reaches_orders_beyond_one_batch_and_past_failures(backend: Backend) {

@@ -53,7 +53,7 @@ impl BalancedShop {
         for _ in 0..2 {
             instances.push(sandbox.start_server_with_args(&["serve", "--no-demo"], &[]).await);
         }
-        let nginx = NginxProcess::start([&instances[0].address, &instances[1].address]).await;
+        let nginx = NginxProcess::start(&[&instances[0].address, &instances[1].address]).await;
         let client = Client::builder().no_gzip().build().expect("a client");
         Self { app, instances, nginx, client, _sandbox: sandbox }
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod architecture;
 mod naming;
+mod migration_rules;
 mod entities;
 mod fuzz_documents;
 mod schema;
@@ -20,8 +21,18 @@ mod cart_answers;
 mod cart_details;
 mod cart_lines;
 mod checkout;
+mod further_payments;
+mod payment_crashes;
+mod payment_failures;
+mod payment_methods;
+mod payment_webhooks;
 mod payments;
 mod refunds;
+mod mpesa;
+mod mpesa_checkout;
+mod mpesa_refunds;
+mod stripe;
+mod stripe_checkout;
 mod checkout_concurrency;
 mod stock_concurrency;
 mod locking;
@@ -49,6 +60,11 @@ mod throttle;
 mod throttle_http;
 mod audit_log;
 mod readme_examples;
+mod rest_catalog;
+mod rest_errors;
+mod rest_execution;
+mod rest_openapi;
+mod rest_orders;
 mod access_tokens;
 mod passwords;
 mod email_change;
@@ -68,6 +84,9 @@ mod search;
 mod search_suggestions;
 mod facet_filters;
 mod best_selling;
+mod analytics;
+mod analytics_queries;
+mod analytics_rebuild;
 mod page_details;
 mod search_scripts;
 mod catalog_import;
@@ -84,11 +103,14 @@ mod graphql_over_http;
 mod idempotent_requests;
 mod query_limits;
 mod response_format;
+mod direct_responses;
 mod response_cache;
 mod cache_invalidation;
 mod cache_privacy;
 mod shared_cache;
 mod load_balancer;
+mod rolling_upgrade;
+mod deployment;
 mod attack_documents;
 mod cli_serve;
 mod cli_exit;
@@ -97,6 +119,10 @@ mod clients;
 mod federation;
 mod external_tokens;
 mod oidc_login;
+mod oauth_errors;
+mod oauth_library;
+mod oauth_refresh;
+mod oauth_tokens;
 mod outbox_relay;
 mod event_feed;
 mod jobs;
@@ -108,21 +134,41 @@ mod order_notifications;
 mod null_fields;
 mod expected_stock;
 mod crash_recovery;
+mod backup;
+mod consistency;
+mod prove;
 mod attack_process;
 mod outages;
+mod read_replica;
 mod redis_client;
 mod throttle_redis;
 mod rate_limits;
 mod frozen_instance;
+mod connection_pools;
 mod connections;
 mod disconnects;
 mod startup;
 mod storefront;
+mod schema_upgrade;
+mod malformed_settings;
 mod settings;
+mod secret_files;
+mod tls;
 mod persisted_operations;
 mod trusted_documents;
 mod operation_requests;
 mod operations_command;
+mod metrics;
+mod request_log;
+mod trace_export;
+mod webhook_deliveries;
+mod webhook_endpoints;
+mod webhook_load;
+mod media;
+mod media_jobs;
+mod media_serving;
+mod webhook_payloads;
+mod webhook_retries;
 
 use std::process::ExitCode;
 
@@ -143,8 +189,15 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cart_details", cart_details::test_cases()),
         ("cart_lines", cart_lines::test_cases()),
         ("checkout", checkout::test_cases()),
+        ("further_payments", further_payments::test_cases()),
+        ("payment_crashes", payment_crashes::test_cases()),
+        ("payment_failures", payment_failures::test_cases()),
+        ("payment_methods", payment_methods::test_cases()),
+        ("payment_webhooks", payment_webhooks::test_cases()),
         ("payments", payments::test_cases()),
         ("refunds", refunds::test_cases()),
+        ("mpesa_checkout", mpesa_checkout::test_cases()),
+        ("stripe_checkout", stripe_checkout::test_cases()),
         ("checkout_concurrency", checkout_concurrency::test_cases()),
         ("stock_concurrency", stock_concurrency::test_cases()),
         ("locking", locking::test_cases()),
@@ -172,6 +225,11 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("throttle_http", throttle_http::test_cases()),
         ("audit_log", audit_log::test_cases()),
         ("readme_examples", readme_examples::test_cases()),
+        ("rest_catalog", rest_catalog::test_cases()),
+        ("rest_errors", rest_errors::test_cases()),
+        ("rest_execution", rest_execution::test_cases()),
+        ("rest_openapi", rest_openapi::test_cases()),
+        ("rest_orders", rest_orders::test_cases()),
         ("access_tokens", access_tokens::test_cases()),
         ("passwords", passwords::test_cases()),
         ("email_change", email_change::test_cases()),
@@ -191,6 +249,9 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("search_suggestions", search_suggestions::test_cases()),
         ("facet_filters", facet_filters::test_cases()),
         ("best_selling", best_selling::test_cases()),
+        ("analytics", analytics::test_cases()),
+        ("analytics_queries", analytics_queries::test_cases()),
+        ("analytics_rebuild", analytics_rebuild::test_cases()),
         ("page_details", page_details::test_cases()),
         ("search_scripts", search_scripts::test_cases()),
         ("catalog_import", catalog_import::test_cases()),
@@ -208,11 +269,13 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("graphql_over_http", graphql_over_http::test_cases()),
         ("query_limits", query_limits::test_cases()),
         ("response_format", response_format::test_cases()),
+        ("direct_responses", direct_responses::test_cases()),
         ("response_cache", response_cache::test_cases()),
         ("cache_invalidation", cache_invalidation::test_cases()),
         ("cache_privacy", cache_privacy::test_cases()),
         ("shared_cache", shared_cache::test_cases()),
         ("load_balancer", load_balancer::test_cases()),
+        ("rolling_upgrade", rolling_upgrade::test_cases()),
         ("attack_documents", attack_documents::test_cases()),
         ("cli_serve", cli_serve::test_cases()),
         ("cli_exit", cli_exit::test_cases()),
@@ -221,27 +284,48 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("federation", federation::test_cases()),
         ("external_tokens", external_tokens::test_cases()),
         ("oidc_login", oidc_login::test_cases()),
+        ("oauth_errors", oauth_errors::test_cases()),
+        ("oauth_library", oauth_library::test_cases()),
+        ("oauth_refresh", oauth_refresh::test_cases()),
+        ("oauth_tokens", oauth_tokens::test_cases()),
         ("outbox_relay", outbox_relay::test_cases()),
         ("event_feed", event_feed::test_cases()),
         ("jobs", jobs::test_cases()),
         ("job_worker", job_worker::test_cases()),
+        ("schema_upgrade", schema_upgrade::test_cases()),
         ("schedules", schedules::test_cases()),
         ("persisted_operations", persisted_operations::test_cases()),
         ("trusted_documents", trusted_documents::test_cases()),
         ("operation_requests", operation_requests::test_cases()),
         ("operations_command", operations_command::test_cases()),
+        ("metrics", metrics::test_cases()),
+        ("request_log", request_log::test_cases()),
+        ("trace_export", trace_export::test_cases()),
+        ("webhook_deliveries", webhook_deliveries::test_cases()),
+        ("webhook_endpoints", webhook_endpoints::test_cases()),
+        ("webhook_load", webhook_load::test_cases()),
+        ("media", media::test_cases()),
+        ("media_jobs", media_jobs::test_cases()),
+        ("media_serving", media_serving::test_cases()),
+        ("webhook_payloads", webhook_payloads::test_cases()),
+        ("webhook_retries", webhook_retries::test_cases()),
         ("notification_preferences", notification_preferences::test_cases()),
         ("email_sms_delivery", email_sms_delivery::test_cases()),
         ("order_notifications", order_notifications::test_cases()),
         ("null_fields", null_fields::test_cases()),
         ("expected_stock", expected_stock::test_cases()),
         ("crash_recovery", crash_recovery::test_cases()),
+        ("backup", backup::test_cases()),
+        ("consistency", consistency::test_cases()),
+        ("prove", prove::test_cases()),
         ("attack_process", attack_process::test_cases()),
         ("rate_limits", rate_limits::test_cases()),
         ("throttle_redis", throttle_redis::test_cases()),
+        ("read_replica", read_replica::test_cases()),
         ("redis_client", redis_client::test_cases()),
         ("outages", outages::test_cases()),
         ("frozen_instance", frozen_instance::test_cases()),
+        ("connection_pools", connection_pools::test_cases()),
         ("connections", connections::test_cases()),
         ("disconnects", disconnects::test_cases()),
         ("startup", startup::test_cases()),
@@ -255,15 +339,24 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(architecture::create_trials());
     trials.extend(naming::create_trials());
+    trials.extend(migration_rules::create_trials());
     trials.extend(schema::create_trials());
     trials.extend(fuzz_documents::create_trials());
     trials.extend(settings::trials());
+    trials.extend(metrics::create_trials());
+    trials.extend(secret_files::create_trials());
+    trials.extend(tls::create_trials());
+    trials.extend(deployment::create_trials());
+    trials.extend(mpesa::create_trials());
+    trials.extend(mpesa_refunds::create_trials());
+    trials.extend(stripe::create_trials());
     for (file, cases) in test_cases_by_file() {
         for test_case in cases {
             trials.extend(Backend::ALL.map(|backend| create_trial(file, test_case, backend)));
         }
     }
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    support::stop_replica_servers();
     support::drop_created_databases();
     if Backend::Postgres.is_available() {
         println!("tested on SQLite and on PostgreSQL");

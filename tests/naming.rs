@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 61] = [
+const TABLE_OWNERS: [(&str, &str); 76] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -91,6 +91,7 @@ const TABLE_OWNERS: [(&str, &str); 61] = [
     ("api_key", "identity"),
     ("email_change", "identity"),
     ("login_code", "identity"),
+    ("oauth_grant", "identity"),
     ("oidc_login_state", "identity"),
     ("one_time_token", "identity"),
     ("refresh_token", "identity"),
@@ -109,6 +110,7 @@ const TABLE_OWNERS: [(&str, &str); 61] = [
     ("search_term", "catalog"),
     ("variant", "catalog"),
     ("variant_option", "catalog"),
+    ("media", "media"),
     ("inventory_level", "inventory"),
     ("location", "inventory"),
     ("stock_movement", "inventory"),
@@ -126,16 +128,29 @@ const TABLE_OWNERS: [(&str, &str); 61] = [
     ("payment_transaction", "payment"),
     ("refund", "payment"),
     ("refund_line", "payment"),
+    ("received_webhook", "payment"),
     ("guest_sms_daily_count", "notification"),
     ("notification", "notification"),
     ("notification_preference", "notification"),
     ("notification_throttle", "notification"),
     ("counted_sale", "analytics"),
+    ("analytics_state", "analytics"),
+    ("cart_figure", "analytics"),
+    ("daily_cart_figure", "analytics"),
+    ("daily_figure", "analytics"),
+    ("daily_product_figure", "analytics"),
+    ("order_figure", "analytics"),
+    ("order_line_figure", "analytics"),
     ("operation_revision", "operations"),
     ("operation_version", "operations"),
     ("published_operation", "operations"),
     ("trusted_document", "operations"),
     ("trusted_document_use", "operations"),
+    ("webhook_attempt", "webhook"),
+    ("webhook_delivery", "webhook"),
+    ("webhook_endpoint", "webhook"),
+    ("webhook_event", "webhook"),
+    ("webhook_subscription", "webhook"),
 ];
 pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, find: fn() -> Vec<String>| {

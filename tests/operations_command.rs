@@ -10,6 +10,8 @@ use crate::{
     trusted_documents::{CREATE, HOME, SHOP, manifest_of},
 };
 
+const LOG_LEVEL: (&str, &str) = ("RUST_LOG", "warn");
+
 integration_tests![
     operations_command_publishes_lists_and_retires,
     operations_command_publishes_a_folder,
@@ -18,15 +20,8 @@ integration_tests![
     needs(has_curl): readme_example_of_trusted_documents_runs
 ];
 
-/// Returns a sandbox with an empty database.
-async fn create_sandbox(backend: Backend) -> (CliSandbox, TestDatabase) {
-    let database = TestDatabase::create_empty(backend).await;
-    let sandbox = CliSandbox::new(&[("DATABASE_URL", database.url()), ("RUST_LOG", "warn")]);
-    (sandbox, database)
-}
-
 async fn operations_command_publishes_lists_and_retires(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[LOG_LEVEL]).await;
     sandbox.write_file("manifest.json", &manifest_of(&[SHOP, HOME, CREATE]));
     let publish = ["operations", "publish", "--app", "ios", "--version", "4.2", "manifest.json"];
     let dry_run = sandbox.run_command(&[&publish[..], &["--dry-run"]].concat(), &[]).await;
@@ -64,7 +59,7 @@ async fn operations_command_publishes_lists_and_retires(backend: Backend) {
 }
 
 async fn operations_command_publishes_a_folder(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[LOG_LEVEL]).await;
     fs::create_dir_all(sandbox.path().join("app/fragments")).expect("a folder");
     sandbox.write_file("app/shop.graphql", SHOP);
     sandbox.write_file(
@@ -84,7 +79,7 @@ async fn operations_command_publishes_a_folder(backend: Backend) {
 }
 
 async fn operations_command_reports_all_errors(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[LOG_LEVEL]).await;
     let publish = ["operations", "publish", "--app", "ios", "--version", "1", "manifest.json"];
     let missing = sandbox.run_command(&publish, &[]).await;
     assert!(missing.exit_code != Some(0) && missing.stderr.contains("cannot read manifest.json"), "{missing:?}");
@@ -104,7 +99,7 @@ async fn operations_command_reports_all_errors(backend: Backend) {
 }
 
 async fn operations_command_checks_a_changed_schema(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[LOG_LEVEL]).await;
     sandbox.write_file("manifest.json", &manifest_of(&[SHOP, HOME]));
     for version in ["4.1", "4.2"] {
         let publish = ["operations", "publish", "--app", "ios", "--version", version, "manifest.json"];

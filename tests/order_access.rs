@@ -151,7 +151,7 @@ async fn checkout_concurrent_with_customer_erasure_does_not_deadlock(backend: Ba
             "mutation($input: CheckoutCompleteInput!) {{ checkoutComplete(input: $input) {{ order {{ {ORDER_FIELDS} }}
             userErrors {{ code field }} }} }}"
         );
-        let input = json!({ "cartId": cart, "idempotencyKey": "k", "email": "wanjiku@example.com",
+        let input = json!({ "cartId": cart, "paymentMethodId": "cash_on_delivery", "idempotencyKey": "k", "email": "wanjiku@example.com",
             "shippingAddress": shipping_address(), "expectedTotal": "100.00" });
         let buying = app.query_as(&customer, &buy, json!({ "input": input }));
         let erasing =

@@ -39,8 +39,8 @@ async fn insert_order_rows(app: &TestApp, owner_columns: &str) {
          SELECT 5, 7, 'Posta', 'RR1KE', 'javascript:alert(1)', created_at, created_at FROM shop"
             .to_owned(),
         "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) VALUES (5, 70, 1)".to_owned(),
-        "INSERT INTO payment (id, order_id, provider, status, amount, captured, refunded, created_at, updated_at) \
-         SELECT 3, 7, 'manual', 'captured', 325050, 325050, 0, created_at, created_at FROM shop"
+        "INSERT INTO payment (id, order_id, method, provider, status, amount, captured, refunded, created_at, updated_at) \
+         SELECT 3, 7, 'cash_on_delivery', 'manual', 'captured', 325050, 325050, 0, created_at, created_at FROM shop"
             .to_owned(),
         "INSERT INTO refund (id, order_id, payment_id, amount, status, created_at, updated_at) \
          SELECT 4, 7, 3, 120000, 'succeeded', created_at, created_at FROM shop"

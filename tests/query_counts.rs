@@ -90,7 +90,11 @@ async fn storefront_statement_counts(app: &TestApp, slug: &str) -> Vec<(&'static
 async fn listing_statement_count_is_independent_of_product_count(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_GRAPHQL__MAX_COMPLEXITY", "100000")]).await;
     let generator = CatalogGenerator::new(1_000, 30);
-    let image = |n: u64| ProductImage { url: format!("https://example.com/{n}.jpg"), alt: Some("A thing".into()) };
+    let image = |n: u64| ProductImage {
+        url: format!("https://example.com/{n}.jpg"),
+        alt: Some("A thing".into()),
+        media_id: None,
+    };
     let product_inputs = (0..1_000)
         .map(|n| to_product_patch(generator.generate_product(n), 2))
         .filter(|product_input| product_input.options().len() == 2);

@@ -1,14 +1,27 @@
 //! Executes the GraphQL examples of the README in order, with the authentication that their sections describe.
 
-use savannah::identity::Role;
-use serde_json::json;
+use std::{path::Path, process::Stdio};
 
-use crate::{
-    integration_tests,
-    support::{Backend, TestApp},
+use savannah::{identity::Role, import_export::import::DEMO_CATALOG_CSV};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout},
 };
 
-integration_tests![readme_examples_run_in_order];
+use crate::{
+    browser::{find_node_modules, has_node_module},
+    integration_tests,
+    support::{ALLOW_PRIVATE_ADDRESSES, Backend, TestApp, set_clock_to_system_time},
+};
+
+integration_tests![
+    readme_examples_run_in_order;
+    needs(has_webhook_library): readme_receiver_verifies_a_webhook
+];
+
+/// The methods of a shop in development.
+const METHODS: (&str, &str) = ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "test, cash_on_delivery");
 
 const README: &str = include_str!("../README.md");
 
@@ -21,10 +34,12 @@ enum ExampleCaller {
 }
 
 /// The sections of the README that have GraphQL code blocks, with the caller of each block.
-const SECTIONS: [(&str, &[ExampleCaller]); 3] = [
+const SECTIONS: [(&str, &[ExampleCaller]); 5] = [
     ("Example queries", &[ExampleCaller::Guest]),
     ("Checkout", &[ExampleCaller::Guest, ExampleCaller::Admin]),
-    ("Authentication", &[ExampleCaller::Customer, ExampleCaller::Admin]),
+    ("Payments", &[ExampleCaller::Guest]),
+    ("Authentication", &[ExampleCaller::Customer, ExampleCaller::Admin, ExampleCaller::Admin]),
+    ("Webhooks", &[ExampleCaller::Admin]),
 ];
 
 /// Returns the GraphQL code blocks of a text.
@@ -57,21 +72,26 @@ fn named_operations(block: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 async fn readme_examples_run_in_order(backend: Backend) {
-    let app = TestApp::start_with_demo_catalog(backend).await;
+    let app = TestApp::start_with_settings(backend, &[ALLOW_PRIVATE_ADDRESSES, METHODS]).await;
+    assert_eq!(app.import_products(DEMO_CATALOG_CSV).await.1, []);
     app.seed_shipping_and_tax().await;
     let admin = app.login(Role::Admin).await;
     let mut customer = admin.clone();
     // Variables that a reader copies from the responses.
-    let mut variables = json!({});
+    let mut variables = json!({ "url": "http://127.0.0.1:9/" });
     let captured_variables = [
         ("variantId", "/product/variants/0/id"),
         ("cartId", "/cartCreate/cart/id"),
         ("shippingMethodId", "/cartCreate/cart/availableShippingOptions/0/shippingMethodId"),
         ("total", "/cartShippingMethodUpdate/cart/cost/total/amount"),
         ("orderId", "/checkoutComplete/order/id"),
+        ("testOrderId", "/orderCreate/order/id"),
+        ("testOrderNumber", "/orderCreate/order/number"),
+        ("testOrderToken", "/orderCreate/order/token"),
         ("categoryId", "/categoryCreate/category/id"),
         ("refreshToken", "/login/tokens/refreshToken"),
         ("refreshToken", "/tokenRefresh/tokens/refreshToken"),
+        ("endpointId", "/webhookEndpointCreate/webhookEndpoint/id"),
     ];
     let mut blocks = Vec::new();
     for (heading, callers) in SECTIONS {
@@ -116,6 +136,10 @@ async fn readme_examples_run_in_order(backend: Backend) {
         "FulfillOrder",
         "CapturePayment",
         "DeliverOrder",
+        "PaymentMethods",
+        "PlaceTestOrder",
+        "PayAgain",
+        "TestOrder",
         "Register",
         "Login",
         "Refresh",
@@ -124,6 +148,9 @@ async fn readme_examples_run_in_order(backend: Backend) {
         "CreateCategory",
         "CreateProduct",
         "AuditLog",
+        "CreateApiKey",
+        "RegisterEndpoint",
+        "SendTestEvent",
     ];
     assert_eq!(operation_names, expected_names);
     let lamp = app.query("{ product(sku: \"LAMP-1\") { name salePrice stockQuantity category { name } } }").await;
@@ -140,4 +167,44 @@ async fn readme_examples_run_in_order(backend: Backend) {
     assert_eq!(order.await.data_at("/order"), &json!({ "status": "DELIVERED", "paymentStatus": "PAID" }));
     app.assert_invariants().await;
     app.run_pending_jobs().await;
+}
+
+fn has_webhook_library() -> bool {
+    has_node_module("standardwebhooks")
+}
+
+/// Runs the receiver of the README, registers it and sends it a test event.
+async fn readme_receiver_verifies_a_webhook(backend: Backend) {
+    let app = TestApp::start_with_settings(backend, &[ALLOW_PRIVATE_ADDRESSES]).await;
+    set_clock_to_system_time(&app);
+    let admin = app.login(Role::Admin).await;
+    let section = find_section("Webhooks");
+    let script = section.split("```js\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("receiver.mjs"), script).expect("a script");
+    std::os::unix::fs::symlink(find_node_modules(), directory.path().join("node_modules")).expect("a link");
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let operations: Vec<_> = named_operations(graphql_blocks(section)[0]).collect();
+    let variables = json!({ "url": format!("http://127.0.0.1:{port}/") });
+    let registered = app.query_as(&admin, operations[0].1, variables).await;
+    let endpoint = registered.data_at("/webhookEndpointCreate/webhookEndpoint");
+    let secret = endpoint["secret"].as_str().expect("a secret");
+    let (process, mut lines) = start_receiver(directory.path(), port, secret);
+    assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some("listening"));
+    let sent = app.query_as(&admin, operations[1].1, json!({ "endpointId": endpoint["id"] })).await;
+    assert_eq!(sent.data_at("/webhookEndpointTest/userErrors"), &Value::Array(Vec::new()));
+    app.run_pending_jobs().await;
+    assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some("webhook.test evt_1"));
+    drop(process);
+}
+
+/// Starts the receiver of a directory; it is killed when the returned process is dropped.
+fn start_receiver(directory: &Path, port: u16, secret: &str) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut node = tokio::process::Command::new("node");
+    node.arg("receiver.mjs").current_dir(directory).env("PORT", port.to_string()).env("WEBHOOK_SECRET", secret);
+    let mut child = node.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("node");
+    let output = BufReader::new(child.stdout.take().expect("an output")).lines();
+    (child, output)
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::{
     integration_tests,
     support::{
-        Backend, FakeRedisMode, FakeRedisServer, RedisProcess, TestApp, has_redis_server_binary, has_shared_redis,
-        shared_redis_url,
+        Backend, CliSandbox, FakeRedisMode, FakeRedisServer, RedisProcess, ServerCertificate, TestApp,
+        has_redis_server_and_openssl, has_redis_server_binary, has_shared_redis, shared_redis_url,
     },
 };
 
@@ -28,6 +28,8 @@ integration_tests![
     ; needs(has_redis_server_binary):
     client_reconnects_to_a_restarted_server,
     frozen_server_costs_later_calls_nothing,
+    ; needs(has_redis_server_and_openssl):
+    encrypted_connection_requires_a_trusted_certificate,
 ];
 
 /// Longest wait for a condition on a slow machine.
@@ -183,4 +185,27 @@ async fn frozen_server_costs_later_calls_nothing(_: Backend) {
     assert!(started_at.elapsed() < Duration::from_millis(500), "{:?}", started_at.elapsed());
     server.freeze(false);
     wait_until("the client reconnects", async || redis.get("key").await == Ok(Some(b"value".to_vec()))).await;
+}
+
+async fn encrypted_connection_requires_a_trusted_certificate(_: Backend) {
+    let sandbox = CliSandbox::new(&[]);
+    let certificate = ServerCertificate::create_in(sandbox.path());
+    let server = RedisProcess::start_encrypted(&certificate).await;
+    let (encrypted, plain) = (format!("rediss://127.0.0.1:{}", server.port), server.url());
+    let other_directory = tempfile::tempdir().expect("a directory");
+    let other_certificate = ServerCertificate::create_in(other_directory.path());
+    let [own_authority, other_authority] =
+        [&certificate, &other_certificate].map(|certificate| certificate.certificate.to_str().expect("UTF-8"));
+    let cases = [
+        (encrypted.as_str(), own_authority, "healthy"),
+        (&encrypted, other_authority, "unavailable"),
+        (&plain, own_authority, "unavailable"),
+    ];
+    for (url, authority, expected) in cases {
+        let variables = [("REDIS_URL", url), ("SSL_CERT_FILE", authority), LONG_TIMEOUT];
+        let running = sandbox.start_server(&variables).await;
+        let health = reqwest::get(format!("http://{}/health", running.address)).await.expect("a response");
+        let health: Value = health.json().await.expect("JSON");
+        assert_eq!(health["data"]["parts"]["redis"]["status"], expected, "{url} {authority} {health}");
+    }
 }

@@ -118,8 +118,7 @@ async fn finished_jobs_and_events_are_deleted_after_retention(backend: Backend) 
     outbox_relay::emit_test_event(&app, 1, 1).await;
     outbox_relay::emit_test_event(&app, 1, 2).await;
     app.drain_jobs().await;
-    app.job_registry =
-        Arc::new(savannah::job_registry::build_job_registry(&savannah::payment::PaymentProviders::default()));
+    app.job_registry = Arc::new(app.build_job_registry());
     app.drain_jobs().await;
     app.clock.set(parse_datetime("2026-11-30T12:00:00Z"));
     app.drain_jobs().await;
@@ -160,8 +159,6 @@ async fn invalid_job_registry_is_rejected(backend: Backend) {
         "twice",
     )
     .await;
-    assert!(
-        savannah::job_registry::build_job_registry(&savannah::payment::PaymentProviders::default()).validate().is_ok()
-    );
+    assert!(app.build_job_registry().validate().is_ok());
     app.run_pending_jobs().await;
 }

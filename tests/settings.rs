@@ -1,9 +1,15 @@
 //! Settings that cannot be: each is refused before anything is opened, with a sentence that names it.
 
+mod durations;
+
 use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
 use libtest_mimic::Trial;
 use savannah::infra::{Config, config::DEFAULT_SETTINGS};
+
+use durations::{bare_integers_unexplained, durations_accepted};
+
+use crate::malformed_settings::MALFORMED_TEXTS;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Vec<String>| {
@@ -27,10 +33,14 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Where 0 says something: automatic, at once, none, or not at all.
-const MAY_BE_ZERO: [&str; 22] = [
+const MAY_BE_ZERO: [&str; 27] = [
     "database.max_connections",
+    "database.max_write_connections",
+    "database.replica_max_connections",
+    "database.min_connections",
     "server.shutdown_delay",
     "server.shutdown_timeout",
+    "server.hsts_max_age",
     "server.trusted_proxies",
     "graphql.max_database_time",
     "graphql.max_expensive_reads",
@@ -50,6 +60,7 @@ const MAY_BE_ZERO: [&str; 22] = [
     "throttle.max_login_delay",
     "checkout.confirmation_timeout",
     "jobs.backoff",
+    "webhooks.backoff",
 ];
 
 /// More than any number may be, up to what no integer holds.
@@ -114,7 +125,12 @@ impl Setting {
 
     /// The words by which a sentence may name it.
     fn names(&self) -> Vec<String> {
-        let own = [("database.url", "DATABASE_URL"), ("redis.url", "REDIS_URL"), ("server.bind", "BIND_ADDR")];
+        let own = [
+            ("database.url", "DATABASE_URL"),
+            ("database.replica_url", "DATABASE_REPLICA_URL"),
+            ("redis.url", "REDIS_URL"),
+            ("server.bind", "BIND_ADDR"),
+        ];
         let own = own.iter().filter(|(key, _)| *key == self.key).map(|(_, name)| (*name).to_owned());
         own.chain([self.variable(), self.key.clone()]).collect()
     }
@@ -207,54 +223,21 @@ fn numbers_accepted_from_file() -> Vec<String> {
     faults
 }
 
-fn durations_accepted() -> Vec<String> {
-    let huge = HUGE.map(|number| format!("{number}d"));
-    let wrong = ["-1s", "1.5s", "x", "s", "", " ", "5 parsecs", "500ms", "NaN", "0x10s", "1000000d"];
-    let wrong: Vec<&str> = wrong.into_iter().chain(huge.iter().map(String::as_str)).collect();
-    let mut faults = Vec::new();
-    for one in Setting::durations() {
-        for value in &wrong {
-            let what = format!("{} = {value:?}", one.key);
-            faults.extend(fault(one.in_environment(value), &one.names(), &what));
-            faults.extend(fault(one.in_file(&format!("\"{value}\"")), &one.names(), &what));
-        }
-        for value in ["-1", "1.5", "nan", "1e300", "true"] {
-            faults.extend(fault(one.in_file(value), &one.names(), &format!("{} = {value}", one.key)));
-        }
-    }
-    faults
-}
-
-fn bare_integers_unexplained() -> Vec<String> {
-    let mut faults = Vec::new();
-    for one in Setting::durations() {
-        let integers = ["0", "1", "15"].into_iter().chain(HUGE);
-        let mut outcomes: Vec<_> = integers.map(|value| (value, one.in_environment(value))).collect();
-        outcomes.extend(["0", "15", "9223372036854775807"].map(|value| (value, one.in_file(value))));
-        outcomes.extend(["\"0\"", "\"15\""].map(|value| (value, one.in_file(value))));
-        for (value, outcome) in outcomes {
-            let what = format!("{} = {value}", one.key);
-            if let Err(error) = &outcome
-                && !error.contains("15m")
-            {
-                faults.push(format!("{what}: no example of a duration: {error}"));
-            }
-            faults.extend(fault(outcome, &one.names(), &what));
-        }
-    }
-    faults
-}
-
 /// Sets every secret, and looks for them in what a log line of the settings would show.
 fn secrets_shown() -> Vec<String> {
     const SECRET: &str = "sesame";
     let provider = "SAVANNAH_IDENTITY__PROVIDERS__EXAMPLE__";
     let vars = [
         ("DATABASE_URL".to_owned(), format!("postgres://shop:{SECRET}@db/shop?password={SECRET}")),
+        ("DATABASE_REPLICA_URL".to_owned(), format!("postgres://shop:{SECRET}@replica/shop")),
         ("REDIS_URL".to_owned(), format!("redis://shop:{SECRET}@redis/0")),
         ("SAVANNAH_EMAIL__USERNAME".to_owned(), "shop".to_owned()),
         ("SAVANNAH_EMAIL__PASSWORD".to_owned(), SECRET.to_owned()),
         ("SAVANNAH_SMS__API_KEY".to_owned(), SECRET.to_owned()),
+        ("SAVANNAH_MEDIA__ACCESS_KEY_ID".to_owned(), "shop".to_owned()),
+        ("SAVANNAH_MEDIA__SECRET_ACCESS_KEY".to_owned(), SECRET.to_owned()),
+        ("SAVANNAH_TELEMETRY__SENTRY_DSN".to_owned(), format!("https://{SECRET}@sentry.example/1")),
+        ("SAVANNAH_WEBHOOKS__ENCRYPTION_KEY".to_owned(), SECRET.repeat(6)),
         (format!("{provider}ISSUER"), "https://id.example".to_owned()),
         (format!("{provider}CLIENT_ID"), "savannah".to_owned()),
         (format!("{provider}CLIENT_SECRET"), SECRET.to_owned()),
@@ -305,51 +288,10 @@ fn wrong_types_accepted() -> Vec<String> {
 
 fn malformed_texts_accepted() -> Vec<String> {
     const LIMITS: [&str; 9] = ["", "x", "0/1h", "-1/1h", "1/0s", "1/8d", "1/1y", "1", "99999999999999999999/1h"];
-    let cases: [(&str, &[&str]); 39] = [
-        ("shop.name", &["", "  ", "a\nb"]),
-        ("shop.currency", &["", "KSH", "kes", "€"]),
-        ("shop.country", &["", "K", "KEN", "XX"]),
-        ("shop.time_zone", &["", "Nairobi", "+3", "Africa/Atlantis"]),
-        ("shop.language", &["", "xx", "english"]),
-        ("shop.contact_email", &["nobody", "a@b@c"]),
-        ("shop.logo_url", &["x", "/logo.svg", "javascript:alert(1)"]),
-        ("shop.policies", &["privacy", "=https://shop.example/", "privacy=/privacy", "privacy=javascript:alert(1)"]),
-        ("shop.mode", &["", "staging", "Production"]),
-        ("shop.stock_display", &["", "none", "Exact"]),
-        ("shop.stock_display_cap", &["", "0", "-1", "x", "1000001"]),
-        ("database.url", &["", "shop.db", "mysql://db/shop", "sqlite", "http://x"]),
-        ("server.bind", &["", "8000", "localhost", "127.0.0.1:99999", "127.0.0.1:-1"]),
-        ("server.public_url", &["shop", "https://", "https://shop.example/path", "ftp:"]),
-        ("server.cors_origins", &["shop.example", "https://a.example,b.example", "ftp://a.example"]),
-        ("server.cors_headers", &["x y", "x:", "é"]),
-        ("server.shutdown_delay", &["soon", "", "5", "AUTO"]),
-        ("graphql.server_timing", &["maybe", "", "1", "yes"]),
-        ("graphql.introspection", &["maybe", "", "on"]),
-        ("identity.issuer", &["", " "]),
-        ("identity.local_accounts", &["maybe", "", "2"]),
-        ("identity.allowed_redirect_uris", &["x", "https://a.example/#f", "//a.example"]),
-        ("identity.providers.example.issuer", &["id.example", "ftp://id.example", "https://id.example/?x"]),
-        ("identity.providers.example.accept_tokens", &["maybe", "true"]),
-        ("email.transport", &["", "pigeon", "folder", "smtp"]),
-        ("email.from", &["", "nobody", "a@b@c"]),
-        ("email.reply_to", &["nobody"]),
-        ("email.tls", &["", "sometimes"]),
-        ("sms.transport", &["", "pigeon", "africastalking"]),
-        ("sms.api_key", &["a b", "é"]),
-        ("sms.url", &["x", "gopher://x", "https://x/?q"]),
-        ("notification.file_directory", &[""]),
-        ("notification.order_url", &["x", "https://shop.example/", "javascript:alert('{token}')"]),
-        ("notification.verify_url", &["x", "https://shop.example/"]),
-        ("notification.reset_url", &["x", "data:{token}"]),
-        ("notification.change_email_url", &["x", "https://shop.example/"]),
-        ("jobs.queue_concurrency", &["mail", "mail=0", "mail=x", "=4", "mail=1001"]),
-        ("checkout.payment_methods", &["", ","]),
-        ("log.format", &["", "xml"]),
-    ];
     let limits = Setting::all().into_iter().filter(|one| one.key.starts_with("throttle.") && one.default.contains('/'));
     let limits: Vec<_> = limits.map(|one| (one.key, &LIMITS[..])).collect();
     assert!(limits.len() >= 12, "limits are missing");
-    let cases = cases.into_iter().map(|(key, values)| (key.to_owned(), values)).chain(limits);
+    let cases = MALFORMED_TEXTS.into_iter().map(|(key, values)| (key.to_owned(), values)).chain(limits);
     let mut faults = Vec::new();
     for (key, values) in cases {
         let one = Setting { key, default: "" };
@@ -387,7 +329,6 @@ fn malformed_files_accepted() -> Vec<String> {
     let read = |file: &&str| fault(read(file, &[]), &["savannah.toml".to_owned()], file);
     let mut faults: Vec<_> = files.iter().filter_map(read).collect();
     let folder = tempfile::tempdir().expect("a folder");
-    // What is not UTF-8, and what is no file.
     let bytes = folder.path().join("savannah.toml");
     std::fs::write(&bytes, b"[shop]\nname = \"\xff\"").expect("a file");
     for path in [bytes.as_path(), folder.path() as &Path] {

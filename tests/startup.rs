@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     integration_tests,
-    support::{Backend, CliSandbox, TestDatabase},
+    support::{Backend, CliSandbox},
 };
 
 integration_tests![
@@ -17,15 +17,10 @@ integration_tests![
     messages_in_the_outbox_are_readable_by_their_owner_only,
 ];
 
-async fn create_sandbox(backend: Backend) -> (CliSandbox, TestDatabase) {
-    let database = TestDatabase::create_empty(backend).await;
-    (CliSandbox::new(&[("DATABASE_URL", database.url())]), database)
-}
-
 const COUNT_PRODUCTS: &str = "{ products { totalCount } }";
 
 async fn concurrent_first_starts_all_succeed(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let servers = join_all((0..4).map(|_| sandbox.start_server(&[]))).await;
     let mut counts = Vec::new();
     for server in &servers {
@@ -41,7 +36,7 @@ async fn concurrent_first_starts_all_succeed(backend: Backend) {
 
 async fn migration_killed_midway_can_be_repeated(backend: Backend) {
     for round in 0..8 {
-        let (sandbox, _database) = create_sandbox(backend).await;
+        let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
         for kill in 0..3 {
             let running = sandbox.start_command(&["migrate"]);
             tokio::time::sleep(Duration::from_millis(10 + round * 17 + kill * 11)).await;
@@ -55,7 +50,7 @@ async fn migration_killed_midway_can_be_repeated(backend: Backend) {
 }
 
 async fn start_killed_midway_is_completed_by_the_next(backend: Backend) {
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     for round in 0..6 {
         let running = sandbox.start_command(&["serve"]);
         tokio::time::sleep(Duration::from_millis(60 + round * 60)).await;
@@ -75,7 +70,7 @@ async fn data_files_are_readable_by_their_owner_only(backend: Backend) {
     if backend == Backend::Postgres {
         return;
     }
-    let (sandbox, _database) = create_sandbox(backend).await;
+    let (sandbox, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let server = sandbox.start_server(&[]).await;
     let directory = sandbox.path().join("data");
     assert_eq!(mode(&directory), 0o700);
@@ -95,7 +90,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backend) {
-    let (place, _database) = create_sandbox(backend).await;
+    let (place, _database) = CliSandbox::with_empty_database(backend, &[]).await;
     let shop = place.start_server(&[]).await;
     let register = "mutation { customerRegister(input: { email: \"amani@example.com\", password: \"correct horse\" }) {
         userErrors { code } } }";
@@ -107,14 +102,14 @@ async fn messages_in_the_outbox_are_readable_by_their_owner_only(backend: Backen
     let cart = shop.query(cart).await;
     let method = cart["data"]["cartCreate"]["cart"]["availableShippingOptions"][0]["shippingMethodId"].clone();
     let order = format!(
-        "mutation {{ orderCreate(input: {{ lines: [{{ variantId: \"{variant}\", quantity: 1 }}], idempotencyKey: \"key\",
+        "mutation {{ orderCreate(input: {{ lines: [{{ variantId: \"{variant}\", quantity: 1 }}], paymentMethodId: \"cash_on_delivery\", idempotencyKey: \"key\",
         shippingMethodId: {method},
         phone: \"0712 345678\", shippingAddress: {{ address: {{ lastName: \"Kamau\", line1: \"Moi Avenue 1\", city: \"Nairobi\",
         countryCode: \"KE\" }} }} }}) {{ order {{ number }} userErrors {{ code message }} }} }}"
     );
     let made = shop.query(&order).await;
     assert!(made["data"]["orderCreate"]["order"]["number"].is_string(), "{made}");
-    // A letter, and a short message.
+    // An email and a text message.
     let folder = place.path().join("dev/outbox");
     let began = std::time::Instant::now();
     let files = loop {

@@ -104,7 +104,7 @@ async fn cart_and_checkout_are_one_document_each(backend: Backend) {
     let variables = json!({ "id": cart_id, "method": option["shippingMethodId"] });
     let chosen = app.query_with_variables(choose, variables).await;
     let total = chosen.data_at("/cartShippingMethodUpdate/cart/cost/total/amount").clone();
-    let input = json!({ "cartId": cart_id, "idempotencyKey": "one", "expectedTotal": total,
+    let input = json!({ "cartId": cart_id, "paymentMethodId": "cash_on_delivery", "idempotencyKey": "one", "expectedTotal": total,
         "email": "wanjiku@example.com", "shippingAddress": shipping_address() });
     let placed = query_page(&app, None, "place-order", json!({ "input": input })).await;
     assert_eq!(placed.data_at("/checkoutComplete/cart/status"), "ORDERED", "{}", placed.body);

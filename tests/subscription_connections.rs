@@ -107,7 +107,7 @@ async fn silent_connections_are_closed(backend: Backend) {
     let closed = tokio::time::timeout(Duration::from_secs(4), client.receive_or_close()).await;
     assert!(closed.is_err(), "{closed:?}");
     wait_for_connections(&app, 0).await;
-    assert_eq!(client.wait_for_close().await, Some(4499));
+    assert_eq!(client.read_close_code_silently().await, Some(4499));
 }
 
 /// Waits until a number of connections is open.

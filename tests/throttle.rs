@@ -146,14 +146,16 @@ async fn orders_are_limited_by_recipient_in_every_field(backend: Backend) {
     let id = created.data_at("/cartCreate/cart/id");
     let contact = json!({ "id": id, "input": { "phone": "0712345678" } });
     assert_eq!(app.query_with_variables(CART, contact).await.user_errors("cartContactUpdate"), []);
-    let input = json!({ "cartId": id, "idempotencyKey": "k", "expectedTotal": "1.00", "email": "c@example.com" });
+    let input = json!({ "cartId": id, "paymentMethodId": "cash_on_delivery", "idempotencyKey": "k", "expectedTotal": "1.00", "email": "c@example.com" });
     assert_rate_limited(&app.query_with_variables(COMPLETE_CHECKOUT, json!({ "input": input })).await);
 }
 
 async fn request_with_two_orders_by_a_guest_is_rejected(backend: Backend) {
     let app = TestApp::start(backend).await;
     let order = |name: &str| {
-        format!("{name}: orderCreate(input: {{ lines: [], idempotencyKey: \"{name}\" }}) {{ userErrors {{ code }} }}")
+        format!(
+            "{name}: orderCreate(input: {{ lines: [], paymentMethodId: \"cash_on_delivery\", idempotencyKey: \"{name}\" }}) {{ userErrors {{ code }} }}"
+        )
     };
     let query = format!("mutation {{ {} {} }}", order("a"), order("b"));
     let response = app.query(&query).await;

@@ -72,6 +72,9 @@ pub struct Options {
     /// Measure the documents of `docs/storefront`, without the hand-written server.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "explain"])]
     pub storefront: bool,
+    /// Measure resources of `/api/v1` against the same operations at `/graphql`, without the hand-written server.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
+    pub rest: bool,
     /// Open this number of idle WebSocket subscribers; reports the memory of the server, and the time until a change has
     /// reached all of them. Needs two open files for each (`ulimit -n`).
     #[arg(long, value_name = "N", conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
@@ -80,6 +83,11 @@ pub struct Options {
     /// bytes from memory.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
     pub cached: bool,
+    /// Measure this number of instances behind nginx against one instance behind nginx, by CPU time per request; with
+    /// --scenario other scenarios than the listing. Needs `nginx`.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(2..=16))]
+    #[arg(conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain", "cached"])]
+    pub instances: Option<u8>,
     /// Print the query plans of Savannah's statements instead of measuring (the role must be a superuser).
     #[arg(long)]
     pub explain: bool,

@@ -156,7 +156,7 @@ fn build_attack_requests() -> Vec<(&'static str, String)> {
         let postal_address = &shipping_address["address"];
         let field = |name: &str| postal_address[name].as_str().unwrap_or_default().to_owned();
         format!(
-            "a{index}: orderCreate(input: {{ lines: [{{ variantId: \"{}\" }}], idempotencyKey: \"attack {index}\", email: \
+            "a{index}: orderCreate(input: {{ lines: [{{ variantId: \"{}\" }}], paymentMethodId: \"cash_on_delivery\", idempotencyKey: \"attack {index}\", email: \
              \"victim{index}@example.com\", shippingAddress: {{ address: {{ firstName: \"{}\", lastName: \"{}\", line1: \"{}\", \
              city: \"{}\", countryCode: KE }} }} }}) {{ userErrors {{ code }} }}",
             encode_variant_id(1),

@@ -1,6 +1,7 @@
 //! The benchmark run.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,10 +15,10 @@ use crate::{
     args::Options,
     attack_scenario, cached_scenario, checkout_scenario,
     database::{self, BenchDatabase},
-    edit_scenario, explain, http,
+    edit_scenario, explain, http, instances_scenario,
     process::Server,
     report::{self, Report, ScenarioRow},
-    response_check,
+    response_check, rest_scenario,
     scenario::{Scenario, ScenarioKind, ScenarioSet},
     storefront_scenario, subscriber_scenario, wrk,
     wrk::{WrkResult, WrkScript},
@@ -28,7 +29,9 @@ const START_COUNT: usize = 5;
 
 /// Measures every requested size and prints the reports.
 pub fn run_benchmark(options: &Options) -> Result<()> {
-    if cfg!(debug_assertions) && options.subscribers.is_none() {
+    if cfg!(debug_assertions) && options.instances.is_some() {
+        eprintln!("this build is not optimized: the numbers are no measurement; run it with --release");
+    } else if cfg!(debug_assertions) && options.subscribers.is_none() {
         return Err("this build is not optimised, so it would compare nothing; run it with --release".to_owned());
     }
     if !options.explain && !options.editing && !options.attack && options.subscribers.is_none() {
@@ -63,12 +66,23 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
             storefront_scenario::run_storefront_scenario(options, &server, &mut postgres)?;
             continue;
         }
+        if options.rest {
+            let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
+            rest_scenario::run_rest_scenario(options, &server, &mut postgres)?;
+            continue;
+        }
         if options.cached {
             let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
             cached_scenario::run_cached_scenario(options, &server, &mut postgres)?;
             continue;
         }
         let scenario_set = runtime.block_on(ScenarioSet::load(&mut db))?;
+        if let Some(count) = options.instances {
+            let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
+            let instances = (&*server, usize::from(count));
+            instances_scenario::run_instances_scenario(options, instances, &scenario_set.scenarios, &mut postgres)?;
+            continue;
+        }
         if options.explain {
             explain::print_plans(options, &server, &database.url, &scenario_set)?;
             continue;
@@ -199,9 +213,20 @@ impl PostgresCpu<'_> {
 
     /// Loads a server and measures the CPU times.
     pub fn run_round(&mut self, options: &Options, script: &WrkScript, server: &Server) -> Result<LoadRound> {
-        let (cpu, backends) = (server.cpu_micros(), self.postgres_cpu_micros()?);
-        let result = script.run(options, server.address, false)?;
-        let (cpu_after, backends_after) = (server.cpu_micros(), self.postgres_cpu_micros()?);
+        self.run_round_on(options, (script, server.address), std::slice::from_ref(server))
+    }
+
+    /// Loads the servers behind an address and measures the CPU times.
+    pub fn run_round_on(
+        &mut self,
+        options: &Options,
+        (script, address): (&WrkScript, SocketAddr),
+        servers: &[Server],
+    ) -> Result<LoadRound> {
+        let sum_cpu = || servers.iter().map(Server::cpu_micros).sum::<Option<f64>>();
+        let (cpu, backends) = (sum_cpu(), self.postgres_cpu_micros()?);
+        let result = script.run(options, address, false)?;
+        let (cpu_after, backends_after) = (sum_cpu(), self.postgres_cpu_micros()?);
         Ok(LoadRound::from_measurements(result, (cpu, cpu_after), (backends, backends_after)))
     }
 

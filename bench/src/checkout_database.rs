@@ -130,8 +130,8 @@ const BULK_ORDER_STATEMENTS: [&str; 4] = [
      SELECT id, 1, variant_id, 1, now(), now() FROM lines), \
      entries AS (INSERT INTO order_history (order_id, event_type, actor_kind, is_public, created_at) \
      SELECT id, 'placed', 'anonymous', true, now() FROM made), \
-     payments AS (INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
-     SELECT id, 'manual', 'order-' || id, 'authorized', 2000, 0, 0, now(), now() FROM made RETURNING id, reference) \
+     payments AS (INSERT INTO payment (order_id, method, provider, reference, status, amount, captured, refunded, created_at, updated_at) \
+     SELECT id, 'cash_on_delivery', 'manual', 'order-' || id, 'authorized', 2000, 0, 0, now(), now() FROM made RETURNING id, reference) \
      INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) \
      SELECT id, 'authorize', 2000, reference, now() FROM payments",
     "UPDATE inventory_level SET reserved = held.quantity FROM (SELECT variant_id, sum(quantity) AS quantity FROM \

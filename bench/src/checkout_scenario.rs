@@ -137,7 +137,7 @@ impl CheckoutDatabase {
                 lines.push(format!("('{token}', {variant}, {position}, {price})"));
             }
             let total = first.1 + second.1;
-            let input = json!({ "cartId": token, "idempotencyKey": format!("bench-{token}"), "email": "wanjiku@example.com",
+            let input = json!({ "cartId": token, "paymentMethodId": "cash_on_delivery", "idempotencyKey": format!("bench-{token}"), "email": "wanjiku@example.com",
                 "expectedTotal": format!("{}.{:02}", total / 100, total % 100), "shippingAddress": sample_shipping_address() });
             let variables = json!({ "input": input });
             bodies.push(

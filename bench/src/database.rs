@@ -97,7 +97,7 @@ fn sibling_database_url(url: &str, name: &str) -> Result<String> {
 }
 
 /// Runs a `savannah` command.
-fn run_savannah_command(server: &Path, url: &str, arguments: &[&str]) -> Result<()> {
+pub fn run_savannah_command(server: &Path, url: &str, arguments: &[&str]) -> Result<()> {
     let mut command = process::savannah_command(server, url);
     // Progress messages go to stderr; stdout is reserved for the report.
     command.args(arguments).env("RUST_LOG", "warn").stdout(std::io::stderr());

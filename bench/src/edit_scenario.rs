@@ -114,7 +114,7 @@ fn run_buyer(
     while Instant::now() < deadline {
         sequence += 1;
         let idempotency_key = generate_token(salt, buyer << 24 | sequence);
-        let input = json!({ "lines": [{ "variantId": encode_variant_id(variant), "quantity": 1 }], "idempotencyKey": idempotency_key,
+        let input = json!({ "lines": [{ "variantId": encode_variant_id(variant), "quantity": 1 }], "paymentMethodId": "cash_on_delivery", "idempotencyKey": idempotency_key,
             "email": format!("buyer{buyer}@example.com"), "shippingAddress": sample_shipping_address() });
         stats.send_request(server_address, None, &json!({ "query": query, "variables": { "input": input } }));
     }

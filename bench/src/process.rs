@@ -190,6 +190,7 @@ fn api_server_command(program: &Path, url: &str, address: SocketAddr, log: &str)
         .args(["serve", "--no-worker"])
         .env("BIND_ADDR", address.to_string())
         .env("SAVANNAH_SHOP__MODE", "production")
+        .env("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "cash_on_delivery")
         // All requests come from one address.
         .env("SAVANNAH_RATE_LIMIT__ENABLED", "false")
         .env("RUST_LOG", log)
@@ -203,7 +204,8 @@ pub fn is_complete_response(body: &str) -> bool {
         .is_ok_and(|response: Value| response["data"].is_object() && response.get("errors").is_none())
 }
 
-fn find_free_address() -> Result<SocketAddr> {
+/// Returns an address of the loopback interface that nothing listens on.
+pub fn find_free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     listener.and_then(|listener| listener.local_addr()).map_err(|error| format!("no port is free: {error}"))
 }

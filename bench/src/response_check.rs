@@ -13,11 +13,19 @@ const MAX_COMPARED_REQUESTS: usize = 25;
 
 /// Sends the same requests to both servers and compares the responses.
 pub fn compare_responses(scenario: &Scenario, savannah: &Server, baseline: &Server) -> Result<()> {
+    compare_scenarios((scenario, savannah), (scenario, baseline))
+}
+
+/// Sends the requests of two scenarios with the same operations, each to its server, and compares the responses.
+pub fn compare_scenarios(
+    (scenario, savannah): (&Scenario, &Server),
+    (baseline_scenario, baseline): (&Scenario, &Server),
+) -> Result<()> {
     let name = scenario.kind.title();
     let step = scenario.bodies.len().div_ceil(MAX_COMPARED_REQUESTS).max(1);
-    for body in scenario.bodies.iter().step_by(step) {
+    for (body, baseline_body) in scenario.bodies.iter().zip(&baseline_scenario.bodies).step_by(step) {
         let savannah_response = query_server("Savannah", savannah, body)?;
-        let baseline_response = query_server("the comparator", baseline, body)?;
+        let baseline_response = query_server("the comparator", baseline, baseline_body)?;
         if let Some(difference) = find_difference("", &savannah_response, &baseline_response) {
             return Err(format!("{name}: the answers to {body} are not the same: {difference}"));
         }

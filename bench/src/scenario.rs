@@ -55,7 +55,7 @@ impl ScenarioKind {
     }
 
     /// Returns the name and the text of the operation.
-    const fn operation(self) -> (&'static str, &'static str) {
+    pub const fn operation(self) -> (&'static str, &'static str) {
         match self {
             Self::Listing | Self::SignedIn => (
                 "Listing",

@@ -71,7 +71,7 @@ fn list_pages(server: &Server) -> Result<Vec<Page>> {
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(|error| format!("the clock is wrong: {error}"))?;
     let options = query(server, "{ shippingOptions { shippingMethodId } }", &Value::Null)?;
     let input = json!({ "lines": [{ "variantId": variant, "quantity": 2 }], "email": "wanjiku@example.com",
-        "shippingAddress": sample_shipping_address(), "idempotencyKey": format!("bench {}", since_epoch.as_nanos()),
+        "shippingAddress": sample_shipping_address(), "paymentMethodId": "cash_on_delivery", "idempotencyKey": format!("bench {}", since_epoch.as_nanos()),
         "shippingMethodId": options.pointer("/shippingOptions/0/shippingMethodId") });
     let order = query(
         server,

@@ -45,6 +45,16 @@ impl WrkScript {
         Ok(Self { path })
     }
 
+    /// Writes a script that reads a path.
+    pub fn reading(name: &str, path_and_query: &str) -> Result<Self> {
+        let script = Self::new(name, &[String::new()], None)?;
+        let request = format!("wrk.format(\"GET\", \"{path_and_query}\", headers)");
+        let lua = fs::read_to_string(&script.path).map_err(|error| format!("cannot read the script: {error}"))?;
+        let lua = lua.replace("wrk.format(\"POST\", nil, headers, body)", &request);
+        fs::write(&script.path, lua).map_err(|error| format!("cannot write {}: {error}", script.path.display()))?;
+        Ok(script)
+    }
+
     /// Loads a server. The warm-up also checks the content of every response.
     pub fn run(&self, options: &Options, address: SocketAddr, warm_up: bool) -> Result<WrkResult> {
         let seconds = if warm_up { options.seconds.min(2) } else { options.seconds };

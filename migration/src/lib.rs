@@ -1,7 +1,8 @@
 //! Database migrations: one directory of SQL files per migration, in the order of application.
 //!
 //! Each migration has an `up` script per database. Its down script is `down.sql` if it is the same for both.
-//! Migrations follow expand and contract, because the previous version keeps running while the next one starts.
+//! Migrations follow expand and contract, because the previous version keeps running while the next one starts: a
+//! migration that removes something has a name with the suffix `_contract`. `docs/UPGRADES.md` has the rules.
 
 pub use sea_orm_migration::prelude::*;
 
@@ -76,6 +77,42 @@ macro_rules! sql_migration {
     };
 }
 
+/// An index of a table that existed in an earlier release. It is built after the migrations, outside of their transaction,
+/// because the writers of its table would wait for it otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct ConcurrentIndex {
+    /// The name of the index.
+    pub name: &'static str,
+    /// Whether it is unique.
+    pub is_unique: bool,
+    /// The table, the columns and the condition: `cart (updated_at) WHERE status = 'open'`.
+    pub definition: &'static str,
+}
+
+impl ConcurrentIndex {
+    /// Returns the statement that creates the index, unless it exists.
+    #[must_use]
+    pub fn create_statement(&self, is_concurrent: bool) -> String {
+        let Self { name, is_unique, definition } = self;
+        let unique = if *is_unique { "UNIQUE " } else { "" };
+        let concurrently = if is_concurrent { "CONCURRENTLY " } else { "" };
+        format!("CREATE {unique}INDEX {concurrently}IF NOT EXISTS {name} ON {definition}")
+    }
+}
+
+/// The indexes that are built after the migrations.
+pub const CONCURRENT_INDEXES: [ConcurrentIndex; 4] = [
+    // What uses a picture of the shop; images at other addresses are not in them.
+    media_use_index("product_image_media_idx", "product_image (url) WHERE url LIKE '/media/%'"),
+    media_use_index("variant_media_idx", "variant (image) WHERE image LIKE '/media/%'"),
+    media_use_index("category_media_idx", "category (image) WHERE image LIKE '/media/%'"),
+    media_use_index("order_line_media_idx", "order_line (image) WHERE image LIKE '/media/%'"),
+];
+
+const fn media_use_index(name: &'static str, definition: &'static str) -> ConcurrentIndex {
+    ConcurrentIndex { name, is_unique: false, definition }
+}
+
 /// The list of all migrations, oldest first.
 #[derive(Debug)]
 pub struct Migrator;
@@ -96,6 +133,10 @@ impl MigratorTrait for Migrator {
             sql_migration!("m20261126_000010_notification", "down.sql"),
             sql_migration!("m20261126_000011_analytics", "down.postgres.sql", "down.sqlite.sql"),
             sql_migration!("m20261126_000012_operations", "down.sql"),
+            sql_migration!("m20261126_000013_webhook", "down.postgres.sql", "down.sqlite.sql"),
+            sql_migration!("m20261127_000002_oauth", "down.sql"),
+            sql_migration!("m20261127_000003_media", "down.sql"),
+            sql_migration!("m20261127_000004_analytics_figures", "down.postgres.sql", "down.sqlite.sql"),
         ]
     }
 }

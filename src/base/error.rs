@@ -103,6 +103,8 @@ pub enum PublicErrorCode {
     CursorExpired,
     /// The server is overloaded or cannot reach the database.
     Unavailable,
+    /// The request took longer than its limit.
+    Timeout,
     /// An internal error.
     Internal,
 }
@@ -130,6 +132,7 @@ impl PublicErrorCode {
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
             Self::CursorExpired => "CURSOR_EXPIRED",
             Self::Unavailable => "UNAVAILABLE",
+            Self::Timeout => "TIMEOUT",
             Self::Internal => "INTERNAL",
         }
     }
@@ -298,6 +301,19 @@ pub fn is_connection_lost(error: &DbErr) -> bool {
     }
     // A truncated message is reported as a protocol error.
     matches!(driver_error(error), Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed))
+}
+
+/// Returns whether PostgreSQL canceled the statement, because it took longer than its limit.
+#[must_use]
+pub fn is_statement_timeout(error: &DbErr) -> bool {
+    matches!(database_error_code(error), Some(DatabaseErrorCode::Postgres(code)) if code == "57014")
+}
+
+/// Returns whether PostgreSQL canceled the statement because of the locks of others: a timeout or a deadlock.
+#[must_use]
+pub fn is_lock_conflict(error: &DbErr) -> bool {
+    let code = database_error_code(error);
+    matches!(code, Some(DatabaseErrorCode::Postgres(code)) if code == "55P03" || code == "40P01")
 }
 
 /// Returns whether the SQLSTATE means that the session has ended: connection exceptions, a stopped or starting server,

@@ -31,7 +31,7 @@ pub enum NodeType {
     Payment,
     /// A refund of a payment.
     Refund,
-    /// An account: whoever logs in.
+    /// An account: a person who logs in.
     Account,
     /// The customer side of an account; it has the key of the account.
     Customer,
@@ -53,10 +53,18 @@ pub enum NodeType {
     TaxRate,
     /// A published version of an app's operations.
     OperationVersion,
+    /// A webhook received from a payment provider.
+    ReceivedWebhook,
+    /// An endpoint of outbound webhooks.
+    WebhookEndpoint,
+    /// The delivery of an event to an endpoint.
+    WebhookDelivery,
+    /// A picture of the shop.
+    Media,
 }
 
 impl NodeType {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 27] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -80,6 +88,10 @@ impl NodeType {
         Self::ShippingMethod,
         Self::TaxRate,
         Self::OperationVersion,
+        Self::ReceivedWebhook,
+        Self::WebhookEndpoint,
+        Self::WebhookDelivery,
+        Self::Media,
     ];
 
     /// Returns the node type with the given schema type name.
@@ -115,6 +127,10 @@ impl NodeType {
             Self::ShippingMethod => "ShippingMethod",
             Self::TaxRate => "TaxRate",
             Self::OperationVersion => "OperationVersion",
+            Self::ReceivedWebhook => "ReceivedWebhook",
+            Self::WebhookEndpoint => "WebhookEndpoint",
+            Self::WebhookDelivery => "WebhookDelivery",
+            Self::Media => "Media",
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Value types without I/O: money, countries, languages, digests, ids, cursors, errors, time.
+//! Value types without I/O: money, countries, languages, digests, encryption, ids, cursors, errors, time.
 
 pub mod clock;
 pub mod country;
 pub mod digest;
+pub mod encryption;
 pub mod error;
 pub mod global_id;
 pub mod language;

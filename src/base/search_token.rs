@@ -52,15 +52,15 @@ pub fn tokenize(text: &str) -> Vec<SearchToken> {
 /// Splits a run at its apostrophes into words; an apostrophe between two letters joins its parts into one word.
 fn split_contractions(run: &str) -> Vec<Vec<&str>> {
     let mut words: Vec<Vec<&str>> = Vec::new();
-    let mut after_letter = false;
+    let mut previous_ends_in_letter = false;
     for part in run.split('\'') {
-        let joins = after_letter && part.starts_with(is_spaced_letter);
+        let joins = previous_ends_in_letter && part.starts_with(is_space_delimited_letter);
         match words.last_mut().filter(|_| joins) {
             Some(word) => word.push(part),
             None if part.is_empty() => {}
             None => words.push(vec![part]),
         }
-        after_letter = part.chars().next_back().is_some_and(is_spaced_letter);
+        previous_ends_in_letter = part.chars().next_back().is_some_and(is_space_delimited_letter);
     }
     words
 }
@@ -93,7 +93,8 @@ fn split_by_script(run: &str) -> Vec<SearchToken> {
     tokens
 }
 
-fn is_spaced_letter(c: char) -> bool {
+/// Returns whether a character is a letter of a script that separates words by spaces.
+fn is_space_delimited_letter(c: char) -> bool {
     is_word_character(c) && !c.is_numeric() && !is_unspaced(c)
 }
 

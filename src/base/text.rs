@@ -178,6 +178,13 @@ pub fn has_control_characters(text: &str) -> bool {
     text.chars().any(|c| c.is_control() && !['\n', '\r', '\t'].contains(&c))
 }
 
+/// Returns a text of another system as one line of limited length.
+#[must_use]
+pub fn to_single_line(text: &str, max_chars: usize) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ").chars().take(max_chars).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -7,8 +7,11 @@ use super::{
     Country, Error, Patch, Result,
     error::{ErrorFacts, PublicError, PublicErrorCode},
     link_detection::contains_link,
-    phone,
+    phone, text,
 };
+
+/// Maximum length of a note, in characters.
+pub const MAX_NOTE_LENGTH: usize = 1000;
 
 /// The version of a row that the caller expects (optimistic locking).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,23 @@ pub struct ExpectedVersion {
     pub version: i32,
     /// The path of this input.
     pub path: String,
+}
+
+/// Returns the trimmed text of a note, which may have several lines.
+///
+/// # Errors
+/// Returns `BadUserInput` if it is longer than [`MAX_NOTE_LENGTH`] or contains control characters.
+pub fn validate_note(note: &str, path: &str) -> Result<String> {
+    let note = note.trim();
+    let length = note.chars().count();
+    if length > MAX_NOTE_LENGTH {
+        let message = format!("this has {length} characters; at most {MAX_NOTE_LENGTH} will do");
+        return Err(Error::bad_input(path, message));
+    }
+    if text::has_control_characters(note) {
+        return Err(Error::bad_input(path, "this must be without control characters"));
+    }
+    Ok(note.to_owned())
 }
 
 /// Gathers the user errors of an input.

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{
     access::{CartContents, CartTarget, lock_cart},
-    entity::{CartLineRow, cart},
+    entity::{
+        CartLineRow,
+        cart::{self, CartStatus},
+    },
     events::CartChanged,
-    queries::{load_cart_contents, reopen_only_cart},
+    queries::{self, load_cart_contents, reopen_only_cart},
 };
 use crate::{
     base::Result,
@@ -77,7 +81,38 @@ pub async fn lock_cart_for_checkout(tx: &Tx, token: &str, caller: Caller) -> Res
     })
 }
 
-/// Reopens the cart of an order whose payment was declined, unless the customer has another open cart. Locks the
+/// State of the cart of an order that expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormerCart {
+    /// It is open and was not changed since.
+    Unchanged,
+    /// It is open and was changed since, or was merged into another cart or deleted.
+    Changed,
+    /// It was not reopened.
+    Closed,
+    /// It was ordered again.
+    OrderedAgain,
+}
+
+/// Locks the cart of an expired order and returns its state. Statements: 1.
+pub async fn lock_former_cart(tx: &Tx, cart_id: i64, order_id: i64, reopened_at: DateTime<Utc>) -> Result<FormerCart> {
+    let query = cart::Entity::find_by_id(cart_id).lock_exclusive();
+    let Some(row) = query.one(tx).await? else { return Ok(FormerCart::Changed) };
+    Ok(match row.status {
+        CartStatus::Open if row.updated_at <= reopened_at => FormerCart::Unchanged,
+        CartStatus::Open | CartStatus::Merged => FormerCart::Changed,
+        CartStatus::Ordered if row.order_id == Some(order_id) => FormerCart::Closed,
+        CartStatus::Ordered => FormerCart::OrderedAgain,
+    })
+}
+
+/// Closes the locked, reopened cart of an order that is reinstated. Statements: 2.
+pub async fn close_reopened_cart(tx: &Tx, cart_id: i64, order_id: i64) -> Result<()> {
+    tx.execute_raw(queries::close_cart(tx, cart_id, order_id).into_statement()).await?;
+    tx.emit_event(CartChanged { cart: cart_id }).await
+}
+
+/// Reopens the cart of an order that was not paid, unless the customer has another open cart. Locks the
 /// account, so that no other cart is created concurrently.
 pub async fn reopen_cart(tx: &Tx, order_id: i64) -> Result<()> {
     let owner = cart::Entity::find()

@@ -9,15 +9,12 @@ use super::{
     queries::load_cart_contents,
 };
 use crate::{
-    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode, text},
+    base::{Country, Error, Patch, Result, Validator, error::PublicErrorCode, validation::validate_note},
     customer::{AddressPatch, OwnerScope, PostalAddress, loader},
     identity::account,
     infra::{Db, Tx},
     pricing::{PricingContext, ShopContext, price_order},
 };
-
-/// The maximum length of a note. Characters.
-pub const MAX_CART_NOTE_LENGTH: usize = 1000;
 
 /// An address of an input, and its path for errors.
 #[derive(Debug, Clone)]
@@ -180,7 +177,7 @@ pub fn shipping_country(row: &cart::Model, shop_country: Country) -> Country {
 /// Returns the errors of [`lock_cart`], or `BadUserInput` if the note is too long or has control characters.
 pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Result<LockedCart> {
     db.write(async |tx| {
-        let note = validate_cart_note(note, "note")?;
+        let note = validate_optional_note(note, "note")?;
         let row = lock_cart(tx, target).await?;
         let after = cart::Model { note, ..row.clone() };
         save_cart(tx, row, after).await
@@ -189,17 +186,9 @@ pub async fn set_note(db: &Db, target: CartTarget<'_>, note: Option<&str>) -> Re
 }
 
 /// Returns the trimmed note; `None` if it is blank.
-fn validate_cart_note(note: Option<&str>, path: &str) -> Result<Option<String>> {
-    let Some(note) = note.map(str::trim).filter(|note| !note.is_empty()) else { return Ok(None) };
-    let length = note.chars().count();
-    if length > MAX_CART_NOTE_LENGTH {
-        let message = format!("this has {length} characters; at most {MAX_CART_NOTE_LENGTH} will do");
-        return Err(Error::bad_input(path, message));
-    }
-    if text::has_control_characters(note) {
-        return Err(Error::bad_input(path, "this must be without control characters"));
-    }
-    Ok(Some(note.to_owned()))
+fn validate_optional_note(note: Option<&str>, path: &str) -> Result<Option<String>> {
+    let note = note.map(|note| validate_note(note, path)).transpose()?;
+    Ok(note.filter(|note| !note.is_empty()))
 }
 
 /// Sets the email address and phone number of a cart.
@@ -270,7 +259,7 @@ impl NewCartDetails {
         apply_addresses(tx, &mut after, account_id, addresses, shop.country).await?;
         apply_contact(&mut after, contact, shop.country)?;
         if note.is_some() {
-            after.note = validate_cart_note(note.as_deref(), "input.note")?;
+            after.note = validate_optional_note(note.as_deref(), "input.note")?;
         }
         if let Some(method_id) = shipping_method_id {
             after.shipping_method_id = Some(method_id);

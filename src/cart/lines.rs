@@ -137,7 +137,7 @@ async fn write_edited_lines(tx: &Tx, cart_id: i64, edited: EditedLines) -> Resul
     let write = if replaced_ids.is_empty() {
         LineWrite::Upsert
     } else {
-        // The lines are written anew, because while one statement updates them, two may have the same attributes.
+        // The lines are replaced, because while one statement updates them, two may have the same attributes.
         let is_replaced = eq_any(tx, cart_line::Column::Id, replaced_ids);
         cart_line::Entity::delete_many().filter(is_replaced).exec(tx).await?;
         LineWrite::InsertWithId

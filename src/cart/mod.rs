@@ -18,7 +18,9 @@ pub mod privacy;
 
 pub use access::{CartContents, CartTarget, LockedCart, find_cart_by_token, find_open_cart};
 pub use attributes::{Attribute, LineAttributes, attributes_from_json};
-pub use conversion::{CartDetails, CheckedOutCart, lock_cart_for_checkout, reopen_cart};
+pub use conversion::{
+    CartDetails, CheckedOutCart, FormerCart, close_reopened_cart, lock_cart_for_checkout, lock_former_cart, reopen_cart,
+};
 pub use create::{NewCart, create_cart};
 pub use details::NewCartDetails;
 pub use entity::{

@@ -73,7 +73,8 @@ pub async fn load_cart_contents(
 /// As text, because it locks several rows in one order, each by an index of its own.
 pub(super) async fn lock_both_carts(tx: &Tx, account: i64, token: &str) -> Result<Vec<cart::Model>> {
     let mut sql = tx.sql();
-    sql.push("SELECT * FROM cart WHERE token = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
+    sql.push("SELECT ").push_columns::<cart::Entity>("cart");
+    sql.push(" FROM cart WHERE token = ").bind(token).push(" AND (account_id IS NULL OR account_id = ");
     sql.bind(account).push(") OR status = 'open' AND account_id = ").bind(account).push(" ORDER BY id");
     if sql.is_postgres() {
         sql.push(" FOR NO KEY UPDATE");

@@ -243,12 +243,16 @@ impl CategoryTreeCache {
 
     /// Reloads the tree if its version has changed, by this or another process.
     pub async fn refresh(&self, db: &Db) -> Result<()> {
+        // Of a replica the tree might be older than the cached one.
+        db.use_primary();
         if load_tree_version(db).await? != self.current.load().version {
             let reloaded = Arc::new(CategoryTree::load(db).await?);
             // A concurrent refresh may have stored a newer tree.
             let select_newest = |cached: &Arc<CategoryTree>| {
                 Arc::clone(if cached.version > reloaded.version { cached } else { &reloaded })
             };
+            // Rows of a replica may have categories that the new tree has no longer.
+            db.require_committed_changes();
             self.current.rcu(select_newest);
             // Values computed from the previous tree, also those computed after the commit of the change.
             db.tag_versions().invalidate(&[CATEGORIES]);

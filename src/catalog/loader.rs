@@ -38,12 +38,14 @@ impl ProductDescription {
 }
 
 /// An image of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductImage {
     /// URL of the image.
     pub url: String,
     /// Alternative text.
     pub alt: Option<String>,
+    /// In an input, the id of a picture of the shop, whose URL is stored instead of `url`; else `None`.
+    pub media_id: Option<i64>,
 }
 
 /// An option value of a variant.
@@ -110,7 +112,7 @@ pub async fn load_images(db: &impl ConnectionTrait, product_ids: &[i64]) -> Resu
         .order_by_asc(product_image::Column::ProductId)
         .order_by_asc(product_image::Column::Position);
     let rows = query.all(db).await?;
-    Ok(group_rows(rows, |row| row.product_id, |row| ProductImage { url: row.url, alt: row.alt }))
+    Ok(group_rows(rows, |row| row.product_id, |row| ProductImage { url: row.url, alt: row.alt, media_id: None }))
 }
 
 /// Returns the tags of products, in alphabetical order.

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     base::{Error, Result},
     infra::Tx,
+    media::reference::MediaReferences,
 };
 use load::ExistingRows;
 use plan::ProductPlanner;
@@ -54,7 +55,8 @@ pub async fn write_products(
     let rows = ExistingRows::load(tx, mode, patches).await?;
     let mut report = WriteReport::default();
     let category_ids = resolve_categories(tx, &rows, patches, &mut report).await?;
-    let context = WriteContext { mode, currency, now: tx.now() };
+    let media = collect_media(patches).lock(tx).await?;
+    let context = WriteContext { mode, currency, now: tx.now(), media };
     let mut planner = ProductPlanner::new(context, rows, &mut report);
     let mut changes = Vec::with_capacity(patches.len());
     let mut actions = Vec::with_capacity(patches.len());
@@ -80,6 +82,20 @@ pub async fn write_products(
         report.products.insert(index, Err(errors));
     }
     Ok(report)
+}
+
+/// Collects the references to the shop's own pictures.
+fn collect_media(patches: &[ProductPatch]) -> MediaReferences {
+    let mut references = MediaReferences::default();
+    for patch in patches {
+        for image in patch.images.value().into_iter().flatten() {
+            references.add(image.media_id, &image.url);
+        }
+        for url in patch.variants.iter().filter_map(|variant| variant.image.value()) {
+            references.add(None, url);
+        }
+    }
+    references
 }
 
 /// Returns the new category of each product, created if it is missing; `None` leaves the product's category unchanged.

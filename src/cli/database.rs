@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    analytics,
     base::Clock,
-    infra::{Config, Db, bootstrap},
+    infra::{Config, Db, bootstrap, find_sqlite_file},
 };
 
 /// Connects to the database; `with_request_limits` applies the statement timeouts of requests.
@@ -20,6 +21,40 @@ pub(super) async fn connect_database(config: &Config, with_request_limits: bool)
 pub(super) async fn connect_initialized_database(config: &Config, with_request_limits: bool) -> Result<Db, String> {
     let db = connect_database(config, with_request_limits).await?;
     bootstrap::ensure_initialized(&db, config).await?;
+    ensure_analytics_time_zone(&db, config).await?;
+    Ok(db)
+}
+
+/// Stores the time zone of the daily figures at the first start, and warns if another one is configured since.
+async fn ensure_analytics_time_zone(db: &Db, config: &Config) -> Result<(), String> {
+    let configured = config.shop.time_zone;
+    let stored = analytics::state::ensure_time_zone(db, configured).await;
+    let stored =
+        stored.map_err(|error| format!("the time zone of analytics cannot be read: {}", error.log_message()))?;
+    if stored != configured {
+        tracing::warn!(
+            stored = stored.name(),
+            configured = configured.name(),
+            "the days of analytics are those of the stored time zone until `savannah analytics rebuild` is run"
+        );
+    }
+    Ok(())
+}
+
+/// Connects to an existing database, whose schema must be current. Changes nothing.
+pub(super) async fn connect_existing_database(config: &Config) -> Result<Db, String> {
+    if config.database.is_sqlite() {
+        let path = find_sqlite_file(&config.database)?;
+        if !path.exists() {
+            return Err(format!("there is no database at {}", path.display()));
+        }
+    }
+    let db = connect_database(config, false).await?;
+    let pending = db.count_pending_migrations().await.map_err(|error| format!("the schema cannot be read: {error}"))?;
+    if pending > 0 {
+        db.close().await;
+        return Err(format!("the database lacks {pending} migrations: run `savannah migrate` first"));
+    }
     Ok(db)
 }
 

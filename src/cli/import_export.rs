@@ -5,10 +5,12 @@ use std::{fs::File, io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
+    analytics::describe_argument_error,
     database::connect_initialized_database,
     progress::{ProgressScale, show_progress},
 };
 use crate::{
+    analytics::{csv_report::CsvReport, period::DayPeriod, state::AnalyticsState},
     import_export::{
         Progress, export,
         import::{self, ImportMessage, ImportSummary},
@@ -45,6 +47,24 @@ pub(super) enum ExportCommand {
     /// Export all products as Shopify CSV with additional columns. Importing the file yields the same catalog.
     #[command(after_help = "Example:\n  savannah export products --output products.csv")]
     Products(ExportArgs),
+    /// Export the daily figures by channel and country as CSV, of at most 1,100 days.
+    #[command(
+        after_help = "Example:\n  savannah export analytics --from 2026-01-01 --to 2026-12-31 --output figures.csv"
+    )]
+    Analytics(FigureExportArgs),
+}
+
+/// Arguments of `export analytics`.
+#[derive(Debug, Args)]
+pub(super) struct FigureExportArgs {
+    /// First day, in the time zone of the figures.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: String,
+    /// Last day, inclusive.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    to: String,
+    #[command(flatten)]
+    output: ExportArgs,
 }
 
 /// Arguments of `export`.
@@ -115,20 +135,44 @@ pub(super) async fn run_import(config: &Config, command: ImportCommand) -> Resul
 }
 
 pub(super) async fn run_export(config: &Config, command: ExportCommand) -> Result<(), String> {
-    let ExportCommand::Products(ExportArgs { output }) = command;
-    let db = connect_initialized_database(config, false).await?;
-    let writer: Box<dyn Write> = match &output {
-        Some(file) => {
-            Box::new(File::create(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
+    let ExportArgs { output } = match command {
+        ExportCommand::Products(args) => args,
+        ExportCommand::Analytics(FigureExportArgs { from, to, output }) => {
+            let period = DayPeriod::parse(&from, &to).map_err(|error| describe_argument_error(&error))?;
+            return export_figures(config, period, &output).await;
         }
-        None => Box::new(std::io::stdout().lock()),
     };
+    let db = connect_initialized_database(config, false).await?;
+    let writer = open_output(&ExportArgs { output })?;
     let progress = Progress::default();
     let export_task = export::export_products(&db, config.shop.currency, writer, &progress);
     let product_count = show_progress("products", ProgressScale::Items(None), &progress, export_task)
         .await
         .map_err(|error| error.log_message())?;
     eprintln!("{product_count} products");
+    db.close().await;
+    Ok(())
+}
+
+/// Opens the output of an export.
+fn open_output(args: &ExportArgs) -> Result<Box<dyn Write>, String> {
+    Ok(match &args.output {
+        Some(file) => {
+            Box::new(File::create(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
+        }
+        None => Box::new(std::io::stdout().lock()),
+    })
+}
+
+async fn export_figures(config: &Config, period: DayPeriod, args: &ExportArgs) -> Result<(), String> {
+    let db = connect_initialized_database(config, false).await?;
+    let mut writer = open_output(args)?;
+    let time_zone = AnalyticsState::load(&db).await.map_err(|error| error.log_message())?.time_zone;
+    let mut report = CsvReport::new(period, config.shop.currency, time_zone.name().to_owned());
+    while let Some(part) = report.next_part(&db).await.map_err(|error| error.log_message())? {
+        writer.write_all(&part).map_err(|error| format!("the figures cannot be written: {error}"))?;
+    }
+    writer.flush().map_err(|error| format!("the figures cannot be written: {error}"))?;
     db.close().await;
     Ok(())
 }

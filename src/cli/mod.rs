@@ -1,14 +1,21 @@
 //! Command-line interface. A failed command prints one error line and exits with a non-zero code.
 
+mod analytics;
+mod backup;
+mod check;
 mod database;
 mod scheduler_loop;
 mod import_export;
 mod jobs;
 mod keys;
+mod management;
 mod operations;
+mod payments;
 mod progress;
+mod prove;
 mod schema;
 mod serve;
+mod table;
 mod user;
 mod worker;
 
@@ -16,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use migration::{Migrator, MigratorTrait};
+use tokio::runtime::Runtime;
 
 use self::database::connect_database;
 use crate::infra::{Config, telemetry};
@@ -53,8 +61,11 @@ enum Command {
         after_help = "Example:\n  savannah import categories taxonomy.txt\n  savannah import products shopify.csv woocommerce.csv"
     )]
     Import(import_export::ImportCommand),
-    /// Export the catalog.
-    #[command(subcommand, after_help = "Example:\n  savannah export products > products.csv")]
+    /// Export the catalog or the daily figures.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  savannah export products > products.csv\n  savannah export analytics --from 2026-01-01 --to 2026-12-31 > figures.csv"
+    )]
     Export(import_export::ExportCommand),
     /// Create and change accounts.
     #[command(
@@ -74,6 +85,31 @@ enum Command {
         after_help = "Example:\n  savannah operations publish --app ios --version 4.2 manifest.json\n  savannah operations list --app ios\n  savannah operations check --schema new.graphql"
     )]
     Operations(operations::OperationsCommand),
+    /// Rebuild the daily figures of orders, products and carts.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  savannah analytics rebuild\n  savannah analytics rebuild --from 2026-11-01 --to 2026-11-30"
+    )]
+    Analytics(analytics::AnalyticsCommand),
+    /// Reconcile payments with their providers.
+    #[command(subcommand, after_help = "Example:\n  savannah payments reconcile")]
+    Payments(payments::PaymentsCommand),
+    /// Back up the shop to a new file, while it sells; or verify a backup.
+    #[command(
+        after_help = "Example:\n  savannah backup /backups/shop-2026-11-26.tar\n  savannah backup --verify /backups/shop-2026-11-26.tar"
+    )]
+    Backup(backup::BackupArgs),
+    /// Restore a backup into an empty database, and check it.
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://shop@db/restored savannah restore /backups/shop-2026-11-26.tar"
+    )]
+    Restore(backup::RestoreArgs),
+    /// Check the books of the shop, while it sells: stock, orders, payments, events. Exits with 1 if something is wrong.
+    #[command(after_help = "Example:\n  savannah check\n  savannah check --json")]
+    Check(check::ConsistencyCheckArgs),
+    /// Prove on this machine and database system that orders survive races, duplicates and kills, in a scratch database.
+    #[command(after_help = "Example:\n  savannah prove > report.md\n  savannah prove --seconds 120 --json")]
+    Prove(prove::ProveArgs),
     /// Print the GraphQL schema.
     #[command(after_help = "Example:\n  savannah schema > schema.graphql\n  savannah schema --check schema.graphql")]
     Schema(schema::SchemaArgs),
@@ -87,6 +123,23 @@ struct MigrateArgs {
     down: Option<u32>,
 }
 
+/// Runs the command that the arguments of the process name.
+///
+/// The code of an `async` function is compiled in the crate that runs it. This function is not one, so that the code of
+/// the server is compiled in the library only, not once more in the binary, which takes as long.
+#[must_use]
+pub fn run_program() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match Runtime::new() {
+        Ok(runtime) => runtime.block_on(Box::pin(cli.run())),
+        Err(error) => Err(format!("the runtime cannot start: {error}")),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("savannah: {error}");
+        ExitCode::FAILURE
+    })
+}
+
 impl Cli {
     /// Runs the command.
     ///
@@ -98,18 +151,26 @@ impl Cli {
             return schema::run_schema_command(command_args);
         }
         let config = Config::load()?;
-        telemetry::init_logging(&config.log)?;
+        let _logging_guard = telemetry::init_logging(&config)?;
         match command {
-            Command::Serve(command_args) => serve::run_server(config, &command_args).await?,
+            Command::Serve(command_args) => Box::pin(serve::run_server(config, &command_args)).await?,
             Command::Worker => worker::run_worker(config).await?,
             Command::Migrate(command_args) => run_migrations(&config, command_args.down).await?,
             Command::Seed(command_args) => import_export::run_seed(&config, &command_args).await?,
-            Command::Import(command_args) => return import_export::run_import(&config, command_args).await,
+            Command::Import(command_args) => return Box::pin(import_export::run_import(&config, command_args)).await,
             Command::Export(command_args) => import_export::run_export(&config, command_args).await?,
             Command::User(subcommand) => user::run_user_command(&config, subcommand).await?,
             Command::Jobs(subcommand) => jobs::run_jobs_command(&config, subcommand).await?,
             Command::Keys(subcommand) => keys::run_keys_command(&config, &subcommand).await?,
-            Command::Operations(subcommand) => return operations::run_operations_command(config, subcommand).await,
+            Command::Operations(subcommand) => {
+                return Box::pin(operations::run_operations_command(config, subcommand)).await;
+            }
+            Command::Analytics(subcommand) => analytics::run_analytics_command(&config, subcommand).await?,
+            Command::Payments(subcommand) => return payments::run_payments_command(&config, subcommand).await,
+            Command::Backup(command_args) => backup::run_backup(&config, &command_args).await?,
+            Command::Restore(command_args) => return backup::run_restore(&config, &command_args).await,
+            Command::Check(command_args) => return check::run_check(&config, &command_args).await,
+            Command::Prove(command_args) => return prove::run_prove(&config, &command_args).await,
             Command::Schema(_) => {}
         }
         Ok(ExitCode::SUCCESS)

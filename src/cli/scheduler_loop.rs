@@ -59,3 +59,32 @@ pub(super) async fn wait_for_shutdown_signal() {
         std::future::pending::<()>().await;
     }
 }
+
+/// SIGHUP, by which operators and process managers request that files are read again.
+#[derive(Debug)]
+pub(super) struct ReloadSignal {
+    #[cfg(unix)]
+    signal: std::io::Result<tokio::signal::unix::Signal>,
+}
+
+impl ReloadSignal {
+    /// Registers the handler. Until then, the signal ends the process.
+    pub(super) fn register() -> Self {
+        #[cfg(unix)]
+        let registered = Self { signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) };
+        #[cfg(not(unix))]
+        let registered = Self {};
+        registered
+    }
+
+    /// Waits for the next signal.
+    pub(super) async fn receive(&mut self) {
+        #[cfg(unix)]
+        if let Ok(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}

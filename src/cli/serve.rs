@@ -4,28 +4,36 @@ use std::{
     io::{IsTerminal, Write},
     path::Path,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use clap::Args;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tokio::{net::TcpListener, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     database::{await_tasks_and_close, connect_database, connect_initialized_database},
-    scheduler_loop::{run_every_second, wait_for_shutdown_signal},
+    management::{ManagementListener, ObservedProcess},
+    scheduler_loop::{ReloadSignal, run_every_second, wait_for_shutdown_signal},
     worker::{self, BackgroundTasks},
 };
 use crate::{
     base::Result,
     catalog,
-    graphql::{cache_policy::invalidate_by_events, context::AppState},
-    http::{self, App},
+    graphql::{cache_policy::invalidate_by_events, context::AppState, webhook::create_payload_renderer},
+    http::{self, App, ServerListener, TlsCertificates},
     identity::{account_admin, entity::account},
     import_export::{
         Progress,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportSummary},
     },
-    infra::{Config, Db, JobContext, bootstrap, config::ShopMode, jobs},
+    infra::{
+        Config, Db, JobContext, bootstrap,
+        config::ShopMode,
+        jobs,
+        telemetry::{Metrics, names, recorder::to_gauge},
+    },
     job_registry::build_job_registry,
     pricing,
 };
@@ -44,7 +52,14 @@ pub struct ServeArgs {
     no_demo: bool,
 }
 
+/// Interval in which the files of the certificate are checked for changes.
+const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
 pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), String> {
+    let tls = match config.server.tls_files() {
+        Some((certificate, private_key)) => Some(Arc::new(TlsCertificates::load(certificate, private_key).await?)),
+        None => None,
+    };
     // First, before slow startup work, so that an occupied port is reported immediately.
     let bind = config.server.bind;
     let listener = TcpListener::bind(bind).await.map_err(|error| match error.kind() {
@@ -53,6 +68,7 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         }
         _ => format!("cannot listen on {bind}: {error}"),
     })?;
+    let management = ManagementListener::bind(&config).await?;
     let db = connect_initialized_database(&config, true).await?;
     if config.shop.mode == ShopMode::Development && !args.no_demo {
         prepare_development_data(&config).await?;
@@ -60,6 +76,7 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     let (shutdown_delay, shutdown_timeout) =
         (config.server.shutdown_delay.resolve(config.shop.mode), config.server.shutdown_timeout);
     let name = config.shop.name.clone();
+    db.attach_replica(&config.database).await?;
     let app_state = Arc::new(AppState::load(db.clone(), config).await.map_err(|error| error.log_message())?);
     let app = App::new(app_state);
     let tasks = BackgroundTasks::default();
@@ -75,21 +92,34 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         let (app_state, shutdown) = (Arc::clone(&app.state), shutdown.clone());
         async move { app_state.event_feed.run(&app_state.db, &app_state.config, &shutdown).await }
     });
+    let registry =
+        build_job_registry(&app.state.payment_providers, &app.state.media, create_payload_renderer(&app.state));
+    if let Some(management) = management {
+        let process = ObservedProcess {
+            db: db.clone(),
+            redis: app.state.redis.clone(),
+            queues: registry.queue_names(),
+            is_stopping: Arc::clone(&app.is_stopping),
+        };
+        let observed_app = Arc::clone(&app);
+        management.spawn(process, move |metrics| set_subscription_gauges(&observed_app, metrics), &tasks);
+    }
     if args.no_worker {
-        jobs::register_job_handlers(&db, &build_job_registry(&app.state.payment_providers))
-            .await
-            .map_err(|error| error.log_message())?;
+        jobs::register_job_handlers(&db, &registry).await.map_err(|error| error.log_message())?;
     } else {
         let config = Arc::new(app.state.config.clone());
-        let job_context = JobContext::new(db.clone(), app.state.redis.clone(), config)?;
-        worker::spawn_worker(job_context, &app.state.payment_providers, &tasks).await?;
+        let job_context = JobContext::new(db.clone(), app.state.redis.clone(), config, &app.state.http_client)?;
+        worker::spawn_worker(job_context, registry, &tasks).await?;
     }
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let shutdown_signal = wait_for_shutdown_signal();
-    log_startup(&name, &address.to_string());
-    let mut server_task =
-        tokio::spawn(http::serve_connections(listener, Arc::clone(&app), http::build_router(&app), shutdown.clone()));
+    if let Some(tls) = &tls {
+        tasks.tracker.spawn(reload_certificates(Arc::clone(tls), shutdown.clone()));
+    }
+    log_startup(&name, app.state.config.server.scheme(), &address.to_string());
+    let (listener, router) = (ServerListener::new(listener, tls), http::build_router(&app));
+    let mut server_task = tokio::spawn(http::serve_connections(listener, Arc::clone(&app), router, shutdown.clone()));
     tokio::select! {
         server_result = &mut server_task => return Err(format!("the server failed: {server_result:?}")),
         () = shutdown_signal => {}
@@ -116,12 +146,31 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     Ok(())
 }
 
+/// Sets the metrics of live updates.
+fn set_subscription_gauges(app: &App, metrics: &Metrics) {
+    metrics.set_gauge(names::SUBSCRIPTION_CONNECTIONS, to_gauge(app.subscriptions.connection_count()));
+    metrics.set_gauge(names::SUBSCRIPTIONS, to_gauge(app.subscriptions.subscription_count()));
+}
+
+/// Reloads the certificate when its files have changed and on SIGHUP, until the shutdown.
+async fn reload_certificates(tls: Arc<TlsCertificates>, shutdown: CancellationToken) {
+    let mut reload_signal = ReloadSignal::register();
+    loop {
+        tokio::select! {
+            () = reload_signal.receive() => tls.reload().await,
+            () = tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL) => tls.reload_if_changed().await,
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
 /// Logs the address and prints the URLs to standard output.
-fn log_startup(name: &str, address: &str) {
+fn log_startup(name: &str, scheme: &str, address: &str) {
     tracing::info!(address, shop = name, "server listening on {address}");
     let mut stdout = std::io::stdout().lock();
     // A closed standard output must not stop the server.
-    let _ = writeln!(stdout, "{name} is running:  http://{address}/graphiql  (the API: http://{address}/graphql)");
+    let _ =
+        writeln!(stdout, "{name} is running:  {scheme}://{address}/graphiql  (the API: {scheme}://{address}/graphql)");
 }
 
 /// Seeds an empty development database and creates the first admin. Instances that start concurrently wait.

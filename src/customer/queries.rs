@@ -125,7 +125,7 @@ pub async fn list_accounts(
     page_request: &PageRequest,
 ) -> Result<Page<account::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT *");
+    sql.push("SELECT ").push_columns::<account::Entity>("account");
     filter.push_conditions(&mut sql);
     ACCOUNT_ORDER.load_page(db, sql, page_request).await
 }

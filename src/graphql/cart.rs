@@ -17,11 +17,14 @@ use chrono::{DateTime, Utc};
 use self::{data::CartData, line::CartLine, problem::CartProblem};
 use super::{
     batched::Batched, context::request_context, cost::Cost, customer::postal_address::PostalAddressObject,
-    pricing::shipping_option::ShippingOption, scalars::clamp_to_i32,
+    order::payment_method::PaymentMethodObject, pricing::shipping_option::ShippingOption, scalars::clamp_to_i32,
 };
 use crate::{
-    base::Result,
-    cart::{self, CartLineRow, CartStatus, LockedCart, cart_row, validation as cart_validation},
+    base::{Money, Result},
+    cart::{
+        self, CartLineRow, CartStatus, LockedCart, cart_row, details::shipping_country, validation as cart_validation,
+    },
+    payment::PayableOrder,
     pricing::SellableVariant,
 };
 
@@ -137,6 +140,18 @@ impl Cart {
         Ok(options)
     }
 
+    /// Payment methods available for the destination and the total, in the shop's order.
+    async fn payment_methods(&self, ctx: &Context<'_>) -> Result<Vec<PaymentMethodObject>> {
+        let context = request_context(ctx);
+        let (_, totals) = self.0.load_pricing(context).await?;
+        let shop = &context.app_state.config.shop;
+        let country = Some(shipping_country(&self.0.row, shop.country));
+        let total = Money::new(totals.totals.total, shop.currency);
+        let methods = PaymentMethodObject::list(context, Some(PayableOrder { total, country }));
+        context.charge_list_values(ctx, methods.len())?;
+        Ok(methods)
+    }
+
     /// Issues that block checkout or that the customer should know before; empty if there are none.
     async fn problems(&self, ctx: &Context<'_>) -> Result<Vec<CartProblem>> {
         let context = request_context(ctx);
@@ -186,6 +201,8 @@ impl CartQuery {
     #[graphql(complexity = "CART_COST + child_complexity")]
     async fn cart(&self, ctx: &Context<'_>, #[graphql(desc = "ID of the cart.")] id: ID) -> Result<Option<Cart>> {
         let context = request_context(ctx);
+        // The writes of guests are not known by their requests.
+        context.db.use_primary();
         Ok(cart::find_cart_by_token(&context.db, &id, context.caller).await?.map(Cart::from))
     }
 }

@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     hash::Hash,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize},
     },
 };
@@ -35,10 +35,12 @@ use crate::{
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
     },
     infra::{
-        Actor, Config, Db, EventFeed, QueryBudget, QueryStats, RateLimiter, RedisClient, RequestOrigin,
-        RequestThrottle, Throttle, bootstrap,
+        Actor, Config, Db, EventFeed, HttpClient, QueryBudget, QueryStats, RateLimiter, RedisClient, RequestOrigin,
+        RequestThrottle, Throttle, WalPosition, WritePositions, bootstrap,
         cache::{CacheRecorder, CacheTag, DataCache},
+        telemetry::RequestRecord,
     },
+    media::MediaLibrary,
     payment::PaymentProviders,
     sales::SalesContext,
 };
@@ -62,10 +64,14 @@ pub struct AppState {
     pub password_hasher: PasswordHashPool,
     /// Rate limits of public actions.
     pub throttle: Throttle,
+    /// Pictures.
+    pub media: MediaLibrary,
     /// Events of all instances.
     pub event_feed: Arc<EventFeed>,
     /// Rate limits of requests.
     pub rate_limiter: RateLimiter,
+    /// HTTP client of outbound requests.
+    pub http_client: HttpClient,
     /// Payment providers.
     pub payment_providers: PaymentProviders,
     /// Configuration.
@@ -74,6 +80,8 @@ pub struct AppState {
     pub data_cache: DataCache,
     /// Permits for expensive database reads.
     pub expensive_reads: Arc<Semaphore>,
+    /// Positions of the last writes of the callers, for reads from a replica.
+    pub write_positions: WritePositions,
 }
 
 impl AppState {
@@ -93,8 +101,12 @@ impl AppState {
         let expensive_reads = Arc::new(Semaphore::new(permit_count));
         let password_hasher = PasswordHashPool::new(config.identity.max_queued_passwords);
         let event_feed = Arc::new(EventFeed::load(&db).await?);
-        let (authenticator, throttle, payment_providers) =
-            (Authenticator::default(), Throttle::new(redis.clone()), PaymentProviders::default());
+        let http_client = HttpClient::new().map_err(|error| Error::internal("creating the HTTP client", error))?;
+        let payment_providers = PaymentProviders::from_config(&config, &http_client, db.clock())
+            .map_err(|error| Error::internal("reading the settings of payment providers", error))?;
+        let media = MediaLibrary::new(&config.media);
+        let (authenticator, throttle) = (Authenticator::default(), Throttle::new(redis.clone()));
+        let write_positions = WritePositions::new(redis.clone(), config.database.replica_max_lag);
         Ok(Self {
             db,
             redis,
@@ -106,11 +118,21 @@ impl AppState {
             throttle,
             rate_limiter: RateLimiter::default(),
             event_feed,
+            http_client,
             payment_providers,
+            media,
             config,
             data_cache,
             expensive_reads,
+            write_positions,
         })
+    }
+
+    /// Returns the database for a request that is not GraphQL: without a budget of statements, on the primary.
+    #[must_use]
+    pub fn request_db(&self, actor: Actor, request_id: &str) -> Db {
+        let origin = RequestOrigin { actor, request_id: request_id.to_owned() };
+        self.db.for_request(origin, QueryBudget::UNLIMITED).0
     }
 
     /// Returns the caller that a bearer token identifies.
@@ -118,8 +140,7 @@ impl AppState {
     /// # Errors
     /// Returns an `AuthError` if the token is invalid or cannot be verified.
     pub async fn authenticate(&self, token: &str, request_id: &str) -> Result<Caller, AuthError> {
-        let origin = RequestOrigin { actor: Actor::Anonymous, request_id: request_id.to_owned() };
-        let (db, _) = self.db.for_request(origin, QueryBudget::UNLIMITED);
+        let db = self.request_db(Actor::Anonymous, request_id);
         let verifiers = TokenVerifiers {
             access_tokens: &self.access_token_service,
             external_tokens: &self.external_token_verifier,
@@ -146,6 +167,11 @@ pub struct RequestInfo {
     pub request_id: String,
     /// Recorder of what the response depends on; `None` if the response cannot be cached.
     pub cache_recorder: Option<Arc<CacheRecorder>>,
+    /// What the request reports about itself.
+    pub record: Arc<RequestRecord>,
+    /// Position of the writes that the request must see, if it may read from a replica; `None`: it reads from the
+    /// primary.
+    pub replica_position: Option<WalPosition>,
 }
 
 /// Per-request context of the resolvers.
@@ -173,8 +199,8 @@ pub struct RequestContext {
     query_stats: Arc<QueryStats>,
     /// Whether the request has exported a customer's data.
     customer_exported: AtomicBool,
-    /// Whether the response contains tokens of a session. Shared with the server, which stores responses for retries.
-    pub contains_tokens: Arc<AtomicBool>,
+    /// Accounts of the sessions of which the response contains tokens. Shared with the server.
+    pub token_accounts: Arc<Mutex<Vec<i64>>>,
 }
 
 impl RequestContext {
@@ -191,12 +217,22 @@ impl RequestContext {
         request_info: RequestInfo,
         shared: Option<SharedLoads>,
     ) -> (Self, Arc<QueryStats>, PendingLoads) {
-        let RequestInfo { caller, client_info, request_id, cache_recorder } = request_info;
+        let RequestInfo { caller, client_info, request_id, cache_recorder, record, replica_position } = request_info;
         let limits = &app_state.config.graphql;
         let max_statements = if caller.has_permissions() { limits.max_statements_staff } else { limits.max_statements };
         let budget = QueryBudget { max_statements, max_time: limits.max_database_time };
-        let (db, query_stats) = app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
+        // Before the replica is chosen, which must have the changes of this tree.
         let category_tree = Arc::new(ArcSwap::new(app_state.category_tree_cache.current()));
+        let (mut db, query_stats) =
+            app_state.db.for_request(RequestOrigin { actor: caller.actor(), request_id }, budget);
+        if let Some(position) = replica_position {
+            db = db.prefer_replica(position);
+        }
+        // A record has one execution; of further ones the statements are not reported.
+        let _ = record.query_stats.set(Arc::clone(&query_stats));
+        if cache_recorder.is_some() {
+            db.require_invalidated_changes();
+        }
         let visibility = ProductVisibility::for_caller(caller);
         let shared_loads = shared.map(|shared| CallerLoads { shared, visibility });
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -232,7 +268,7 @@ impl RequestContext {
             checkout_started: AtomicBool::new(false),
             query_stats: Arc::clone(&query_stats),
             customer_exported: AtomicBool::new(false),
-            contains_tokens: Arc::default(),
+            token_accounts: Arc::default(),
         };
         (context, query_stats, pending_loads)
     }
@@ -255,6 +291,11 @@ impl RequestContext {
         if let Some(recorder) = &self.cache_recorder {
             recorder.record_tags([tag]);
         }
+    }
+
+    /// Records that the response contains tokens of a session of an account.
+    pub fn record_issued_tokens(&self, account_id: i64) {
+        self.token_accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account_id);
     }
 
     /// Returns the rate limits of the request. They are counted outside of its statement budget.

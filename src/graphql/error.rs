@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use async_graphql::{ErrorExtensionValues, PathSegment, ServerError};
+use async_graphql::{ErrorExtensionValues, PathSegment, ServerError, Value};
 
-use crate::base;
+use crate::{base, infra::telemetry};
 
 impl From<base::Error> for async_graphql::Error {
     fn from(error: base::Error) -> Self {
@@ -42,7 +42,7 @@ pub fn finalize_errors(errors: &mut Vec<ServerError>, stage: ErrorStage, request
     }
     // One failed statement causes an error in every field that waited for its batch.
     let mut logged = HashSet::new();
-    for error in errors {
+    for error in &mut *errors {
         if let Some(cause @ base::Error::Internal(_)) = error.source::<base::Error>() {
             let cause = cause.log_message();
             if !logged.contains(&cause) {
@@ -51,6 +51,25 @@ pub fn finalize_errors(errors: &mut Vec<ServerError>, stage: ErrorStage, request
             }
         }
         set_error_code(error, stage, request_id);
+    }
+    count_errors(errors);
+}
+
+/// Counts a response once for each code of its errors.
+fn count_errors(errors: &[ServerError]) {
+    let Some(metrics) = telemetry::metrics().filter(|_| !errors.is_empty()) else { return };
+    let codes: HashSet<&str> = errors.iter().filter_map(error_code).collect();
+    for code in codes {
+        metrics.count_error(code);
+    }
+}
+
+/// Returns the code of an error.
+#[must_use]
+pub fn error_code(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     identity::entity::account,
     infra::Db,
     inventory::{self, ProductChoices, StockAvailability, location, stock_level::StockLevelRow},
+    media::{MediaToken, entity::media, queries::load_by_tokens},
     notification::preference::{self, ChannelPreferences},
 };
 
@@ -172,6 +173,21 @@ batch_loader!(
     /// Key of a variant's stock levels at each location.
     LevelsOf, Arc<[StockLevelRow]>, |loaders, keys| inventory::stock_level::load_stock_levels(&loaders.db, keys)
 );
+
+/// Key of a picture by its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MediaKey(pub MediaToken);
+
+impl Loader<MediaKey> for Loaders {
+    type Value = Arc<media::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[MediaKey]) -> Result<HashMap<MediaKey, Self::Value>> {
+        let tokens: Vec<MediaToken> = keys.iter().map(|key| key.0).collect();
+        let rows = load_by_tokens(&self.db, &tokens).await?;
+        Ok(rows.into_iter().map(|(token, row)| (MediaKey(token), Arc::new(row))).collect())
+    }
+}
 
 /// Key of the list of all locations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

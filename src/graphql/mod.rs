@@ -29,7 +29,11 @@ pub mod cart;
 pub mod order;
 pub mod notification;
 pub mod admin;
+pub mod analytics;
 pub mod operations;
+pub mod received_webhook;
+pub mod webhook;
+pub mod media;
 pub mod subscription;
 pub mod schema;
 

@@ -14,26 +14,32 @@ use super::{
     identity::{account::Account, api_key::ApiKey},
     inventory::stock::Location,
     loader::{ProductKey, VariantKey},
+    media::object::Media,
     notification::log::NotificationObject,
     operations::OperationVersion,
     order::{
         Order,
         line::{Fulfillment, OrderLine},
-        payments::{OrderPayment, Refund},
+        payments::OrderPayment,
+        refunds::Refund,
     },
     pricing::{shipping::ShippingMethod, tax::TaxRate},
+    received_webhook::ReceivedWebhook,
     row_loader::RowKey,
+    webhook::{delivery::WebhookDelivery, endpoint::WebhookEndpoint},
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination},
     identity::{Permission, entity::api_key},
     infra::entity::audit_log,
     inventory::entity::location,
+    media::entity::media,
     notification::notification,
     operations::entity::operation_version,
     order::entity::{fulfillment, order_line},
-    payment::entity::{payment, refund},
+    payment::entity::{payment, received_webhook, refund},
     pricing::{shipping_method, tax_rate},
+    webhook::entity::{webhook_delivery, webhook_endpoint},
 };
 
 /// Object with a global ID.
@@ -78,6 +84,14 @@ pub enum Node {
     AuditEntry(AuditEntry),
     /// Published version of an app; visible to staff.
     OperationVersion(OperationVersion),
+    /// Webhook received from a payment provider; visible to staff.
+    ReceivedWebhook(ReceivedWebhook),
+    /// Webhook endpoint; visible to staff.
+    WebhookEndpoint(WebhookEndpoint),
+    /// Webhook delivery; visible to staff.
+    WebhookDelivery(WebhookDelivery),
+    /// Picture of the shop; visible to staff.
+    Media(Media),
 }
 
 /// Node queries.
@@ -174,6 +188,22 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
                 .map(Into::into)
                 .map(Node::OperationVersion)
         }
+        NodeType::ReceivedWebhook => find_staff_row::<received_webhook::Entity>(context, key, Permission::OrderWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::ReceivedWebhook),
+        NodeType::WebhookEndpoint => find_staff_row::<webhook_endpoint::Entity>(context, key, Permission::WebhookWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::WebhookEndpoint),
+        NodeType::WebhookDelivery => find_staff_row::<webhook_delivery::Entity>(context, key, Permission::WebhookWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::WebhookDelivery),
+        NodeType::Media => find_staff_row::<media::Entity>(context, key, Permission::CatalogWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::Media),
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
         }

@@ -7,6 +7,9 @@ pub mod line;
 pub mod shipping_line;
 pub mod history;
 pub mod payments;
+pub mod payment_method;
+pub mod refunds;
+pub mod checkout_attempt;
 pub mod queries;
 pub mod checkout;
 pub mod mutations;
@@ -22,7 +25,8 @@ use self::{
     history::OrderHistoryEntry,
     line::{Fulfillment, OrderLine},
     loader::{FulfillmentsOf, HistoryOf, LinesOf, OrderKey, PaymentsOf, RefundsOf},
-    payments::{OrderPayment, Refund},
+    payments::OrderPayment,
+    refunds::Refund,
     shipping_line::ShippingLine,
     status::{FulfillmentStatusEnum, OrderActionEnum, OrderPaymentStatus, OrderStatus},
 };
@@ -42,7 +46,7 @@ use crate::{
     identity::{Caller, Permission},
     notification::{fill_url_template, queries::NotificationListFilter},
     order::{self, Status, entity::OrderHistoryRow},
-    payment::{self, PaymentState},
+    payment::{self, PaymentState, select_current_payment},
 };
 
 /// Order mutations.
@@ -206,13 +210,14 @@ impl Order {
         self.sum_payments(ctx, |payment| payment.refunded).await
     }
 
-    /// Amount still to be paid: pending and authorized payments that are not captured.
+    /// Amount still to be paid: the payment of an order that has not ended, unless it was captured.
     async fn outstanding(&self, ctx: &Context<'_>) -> Result<Batched<MoneyObject>> {
-        let to_outstanding = |payment: &payment::Payment| match payment.status {
-            PaymentState::Pending | PaymentState::Authorized => payment.amount - payment.captured,
-            _ => 0,
-        };
-        self.sum_payments(ctx, to_outstanding).await
+        let context = request_context(ctx);
+        let payments = context.load(PaymentsOf(self.row.id)).await?.unwrap_or_default();
+        let is_open = !matches!(self.row.status, Status::Canceled | Status::Refunded);
+        let current = select_current_payment(&payments).filter(|_| is_open);
+        let unpaid = current.filter(|payment| payment.status != PaymentState::Captured);
+        Ok(context.money(unpaid.map_or(0, |payment| payment.amount)))
     }
 
     /// Shipping method and price as of the purchase; null if none was required.
@@ -312,7 +317,13 @@ impl Order {
     /// Actions that staff can take in the current status. Staff only.
     #[graphql(guard = "RequirePermission(Permission::OrderRead)")]
     async fn available_actions(&self) -> Option<Vec<OrderActionEnum>> {
-        Some(self.row.status.available_actions(self.row.payment_status).map(OrderActionEnum::from).collect())
+        Some(
+            self.row
+                .status
+                .available_actions(self.row.payment_status)
+                .filter_map(OrderActionEnum::from_action)
+                .collect(),
+        )
     }
 
     /// Payment deadline; null if no payment is awaited.

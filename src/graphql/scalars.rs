@@ -1,7 +1,7 @@
 //! Scalars, enums and small types that several domains share.
 
 use async_graphql::{Enum, InputObject, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use iso_currency::Currency;
 use macros::BatchedObject;
 use rust_decimal::Decimal;
@@ -49,6 +49,32 @@ impl ScalarType for CountryCode {
 impl From<CountryCode> for String {
     fn from(code: CountryCode) -> Self {
         code.0
+    }
+}
+
+/// Day of the calendar (ISO 8601): `2026-11-27`. Inputs are not yet validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalendarDate(pub String);
+
+/// Day of the calendar (ISO 8601): `2026-11-27`.
+#[Scalar(name = "Date")]
+impl ScalarType for CalendarDate {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        // An invalid day is a user error of the field it is in.
+        match value {
+            Value::String(day) => Ok(Self(day)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+impl From<NaiveDate> for CalendarDate {
+    fn from(day: NaiveDate) -> Self {
+        Self(day.to_string())
     }
 }
 

@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use rust_decimal::Decimal;
 
 use super::{
-    admin, cart, catalog, customer, federation, identity, inventory, node, notification, operations, order, pricing,
-    shop, subscription::SubscriptionRoot,
+    admin, analytics, cart, catalog, customer, federation, identity, inventory, media, node, notification, operations,
+    order, pricing, received_webhook, shop, subscription::SubscriptionRoot, webhook,
 };
 use crate::infra::Config;
 
@@ -31,7 +31,11 @@ macro_rules! declare_query_root {
             pricing::PricingQuery,
             notification::log::NotificationQuery,
             admin::AdminQuery,
+            analytics::AnalyticsQuery,
             operations::OperationQuery,
+            received_webhook::ReceivedWebhookQuery,
+            webhook::WebhookQuery,
+            media::MediaQuery,
             $($additional,)*
         );
     };
@@ -61,6 +65,9 @@ pub struct Mutation(
     notification::NotificationMutation,
     admin::jobs::JobMutation,
     operations::OperationMutation,
+    received_webhook::ReceivedWebhookMutation,
+    webhook::mutations::WebhookMutation,
+    media::mutations::MediaMutation,
 );
 
 /// Executable schema.

@@ -7,6 +7,7 @@ use super::{
     context::request_context,
     guard::RequireStaff,
     identity::oidc_login::{LoginProvider, list_login_providers},
+    order::payment_method::PaymentMethodObject,
     scalars::{CountryCode, CurrencyCode},
 };
 use crate::{
@@ -106,6 +107,14 @@ impl Shop {
     /// Configured OpenID Connect providers.
     async fn login_providers(&self, ctx: &Context<'_>) -> Vec<LoginProvider> {
         list_login_providers(request_context(ctx))
+    }
+
+    /// Enabled payment methods, in the shop's order. `Cart.paymentMethods` are those with which a cart can be paid.
+    async fn payment_methods(&self, ctx: &Context<'_>) -> Result<Vec<PaymentMethodObject>> {
+        let context = request_context(ctx);
+        let methods = PaymentMethodObject::list(context, None);
+        context.charge_list_values(ctx, methods.len())?;
+        Ok(methods)
     }
 
     /// Contact email address; null if none is configured.

@@ -3,8 +3,9 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    document_cache::DocumentCache, listener, persisted_query::RegisteredTexts, response_cache::ResponseCache,
-    subscription::SubscriptionHub, trusted_documents::TrustedDocuments,
+    cors::CorsPolicy, document_cache::DocumentCache, listener, persisted_query::RegisteredTexts,
+    request_log::RequestLog, response_cache::ResponseCache, rest, subscription::SubscriptionHub,
+    trusted_documents::TrustedDocuments,
 };
 use crate::{
     base::Result,
@@ -30,8 +31,12 @@ pub struct App {
     pub subscriptions: SubscriptionHub,
     /// Cache of responses to public queries; `None` if it is disabled.
     pub response_cache: Option<ResponseCache>,
+    /// Which origins may read responses.
+    pub cors_policy: CorsPolicy,
+    /// Logs and counts completed requests.
+    pub request_log: Arc<RequestLog>,
     /// Whether the server is shutting down.
-    pub is_stopping: AtomicBool,
+    pub is_stopping: Arc<AtomicBool>,
 }
 
 impl App {
@@ -39,12 +44,15 @@ impl App {
     #[must_use]
     pub fn new(state: Arc<AppState>) -> Arc<Self> {
         let schema = AppSchema::new(&state.config);
+        let _ = rest::prepare_routes();
         let document_cache = DocumentCache::new(&state.config);
         let persisted_queries = RegisteredTexts::new(&state.config, state.redis.clone());
         let trusted_documents = TrustedDocuments::new(&state.config);
         let max_connections = listener::live_connection_limit(&state.config);
         let subscriptions = SubscriptionHub::new(&state.config.subscriptions, max_connections);
         let response_cache = ResponseCache::new(&state.config, state.redis.clone());
+        let cors_policy = CorsPolicy::new(&state.config);
+        let request_log = RequestLog::new(&state.config);
         Arc::new(Self {
             state,
             schema,
@@ -54,7 +62,9 @@ impl App {
             trusted_documents,
             subscriptions,
             response_cache,
-            is_stopping: false.into(),
+            cors_policy,
+            request_log,
+            is_stopping: Arc::default(),
         })
     }
 

@@ -1,6 +1,9 @@
 //! Authentication of requests, and the client address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Extension,
@@ -10,6 +13,7 @@ use axum::{
 
 use super::App;
 use crate::{
+    base::{Error, error::PublicErrorCode},
     graphql::context::RequestInfo,
     identity::{
         Caller,
@@ -42,7 +46,30 @@ pub async fn authenticate_request(
         client_info: ClientInfo { user_agent: user_agent.to_owned(), ip_address: address },
         request_id: request_id.to_owned(),
         cache_recorder: None,
+        record: Arc::default(),
+        replica_position: None,
     })
+}
+
+/// Returns the error of a failed authentication. The reason is logged, not returned.
+#[must_use]
+pub fn explain_failure(failure: &AuthError) -> Error {
+    let (code, message) = match failure {
+        AuthError::InvalidToken(failure) => {
+            tracing::info!(error = %failure, "token rejected");
+            (PublicErrorCode::Unauthenticated, "The token is invalid; sign in again.")
+        }
+        AuthError::ProviderUnavailable(failure) => {
+            tracing::warn!(error = %failure, "token could not be verified: issuer unavailable");
+            let message = "The token cannot be verified at the moment: its issuer is unavailable. Try again.";
+            (PublicErrorCode::Unavailable, message)
+        }
+        AuthError::Internal(failure) => {
+            tracing::error!(error = failure.log_message(), "token could not be verified");
+            (PublicErrorCode::Unavailable, "The token cannot be verified at the moment. Try again.")
+        }
+    };
+    Error::user(code, "", message)
 }
 
 /// Returns the IP address of the client; empty if unknown.
@@ -51,9 +78,18 @@ pub fn client_address(
     headers: &HeaderMap,
     peer_address: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> String {
-    let peer_address = peer_address.map(|Extension(ConnectInfo(peer_address))| peer_address.ip());
-    let address = forwarded_address(headers, app.state.config.server.trusted_proxies).or(peer_address);
-    address.map(|address| address.to_canonical().to_string()).unwrap_or_default()
+    let peer_address = peer_address.map(|Extension(ConnectInfo(peer_address))| peer_address);
+    find_client_address(headers, app.state.config.server.trusted_proxies, peer_address).unwrap_or_default()
+}
+
+/// Returns the IP address of the client, if it is known.
+pub(super) fn find_client_address(
+    headers: &HeaderMap,
+    trusted_proxies: usize,
+    peer_address: Option<SocketAddr>,
+) -> Option<String> {
+    let address = forwarded_address(headers, trusted_proxies).or(peer_address.map(|peer_address| peer_address.ip()));
+    address.map(|address| address.to_canonical().to_string())
 }
 
 /// Returns the bearer token, if any.

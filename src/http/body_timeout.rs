@@ -22,10 +22,30 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::{request_id::RequestId, rest_response};
+use crate::{base::error::PublicErrorCode, infra::Config, media::is_upload_path};
+
+/// Timeouts of bodies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyTimeouts {
+    default: Duration,
+    upload: Duration,
+}
+
+impl BodyTimeouts {
+    /// Returns the timeouts of the settings.
+    pub(super) const fn new(config: &Config) -> Self {
+        Self { default: config.server.body_timeout, upload: config.media.upload_timeout }
+    }
+
+    /// Returns the timeout of a path: uploads are larger than other bodies.
+    fn of_path(self, path: &str) -> Duration {
+        if is_upload_path(path) { self.upload } else { self.default }
+    }
+}
 
 /// Responds with 408 if the body was not received in time, regardless of the handler's response.
 pub(super) async fn limit_body_time(
-    State(body_timeout): State<Duration>,
+    State(timeouts): State<BodyTimeouts>,
     Extension(RequestId(id)): Extension<RequestId>,
     request: Request,
     next: Next,
@@ -33,6 +53,7 @@ pub(super) async fn limit_body_time(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
+    let body_timeout = timeouts.of_path(request.uri().path());
     let is_overdue = Arc::new(AtomicBool::new(false));
     let deadline = Box::pin(tokio::time::sleep(body_timeout));
     let with_deadline = |body| Body::new(TimedBody { body, deadline, is_overdue: Arc::clone(&is_overdue) });
@@ -41,7 +62,7 @@ pub(super) async fn limit_body_time(
         return response;
     }
     let message = format!("The body was not received within {} s.", body_timeout.as_secs());
-    rest_response::error_response(StatusCode::REQUEST_TIMEOUT, &id, "TIMEOUT", &message)
+    rest_response::error_response(StatusCode::REQUEST_TIMEOUT, &id, PublicErrorCode::Timeout.as_str(), &message)
 }
 
 /// Body that fails when the deadline is over.

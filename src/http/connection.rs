@@ -24,11 +24,19 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{net::TcpStream, sync::Notify, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::Instant,
+};
 use tower::ServiceExt;
-use uuid::Uuid;
 
-use super::{App, rest_response};
+use super::{
+    App,
+    request_id::create_request_id,
+    response_cache::{self, DirectOutcome},
+    rest_response,
+};
 use crate::{base::error::PublicErrorCode, infra::config::ServerConfig};
 
 /// Maximum header and idle timeout of a reserved connection.
@@ -49,12 +57,14 @@ pub(super) struct HttpConnection {
     pub(super) peer_address: SocketAddr,
     /// Whether the connection is beyond the limit: it may only send one health check.
     pub(super) is_reserved: bool,
+    /// Value of the header Strict-Transport-Security of its responses.
+    pub(super) transport_security: Option<HeaderValue>,
 }
 
 /// Timeouts for the first and for following requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConnectionTimeouts {
-    first_request: Duration,
+    pub(super) first_request: Duration,
     next_request: Duration,
 }
 
@@ -129,12 +139,10 @@ impl Drop for ActiveRequest {
 /// Serves one connection until it is closed. When `stopping` resolves, it closes after the active requests.
 pub(super) async fn serve_connection(
     connection: HttpConnection,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     timeouts: &ConnectionTimeouts,
     stopping: impl Future<Output = ()>,
 ) {
-    // Sends small responses without delay. An error here occurs again on the first write.
-    let _ = stream.set_nodelay(true);
     let activity = ConnectionActivity::new();
     let abort = ConnectionAbort(Arc::default());
     let abort_signal = Arc::clone(&abort.0);
@@ -146,13 +154,13 @@ pub(super) async fn serve_connection(
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS);
     let tracked_activity = Arc::clone(&activity);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(abort.clone());
+    let connection = Arc::new(connection);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let active_request = tracked_activity.begin_request();
-        let connection = connection.clone();
+        let (connection, abort) = (Arc::clone(&connection), abort.clone());
         async move {
-            let response = connection.handle_request(request.map(Body::new)).await;
-            Ok::<_, Infallible>(response.map(|body| Body::new(TrackedBody { body, _active_request: active_request })))
+            let response = connection.handle_request(request, abort).await;
+            Ok::<_, Infallible>(response.map(|body| TrackedBody { body, _active_request: active_request }))
         }
     });
     let mut http = pin!(connection_builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
@@ -176,15 +184,14 @@ pub(super) async fn serve_connection(
 }
 
 impl HttpConnection {
-    async fn handle_request(self, mut request: Request<Body>) -> Response {
+    async fn handle_request(&self, request: Request<Incoming>, abort: ConnectionAbort) -> Response {
         let is_http1 = request.version() <= Version::HTTP_11;
         let mut response = if self.is_reserved && !request.uri().path().starts_with("/health") {
             connection_limit_response()
         } else {
-            request.extensions_mut().insert(ConnectInfo(self.peer_address));
-            match self.router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+            match response_cache::answer_from_cache(&self.app, request, self.peer_address) {
+                DirectOutcome::Hit(response) => response,
+                DirectOutcome::Miss(request) => self.route_request(request, abort).await,
             }
         };
         let closes_connection = self.is_reserved
@@ -194,13 +201,25 @@ impl HttpConnection {
         if is_http1 && closes_connection {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(value) = &self.transport_security {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+        }
         response
+    }
+
+    async fn route_request(&self, mut request: Request<Body>, abort: ConnectionAbort) -> Response {
+        request.extensions_mut().insert(abort);
+        request.extensions_mut().insert(ConnectInfo(self.peer_address));
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 }
 
 /// Creates the 503 response for the connection limit.
 fn connection_limit_response() -> Response {
-    let request_id = Uuid::now_v7().simple().to_string();
+    let request_id = create_request_id();
     let message = "The shop has too many connections at the moment; please try again in a few seconds.";
     let mut response = rest_response::error_response(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -10,7 +10,11 @@ use crate::{
         document::{DocumentError, ValidDocument, parse_document},
         limits::DocumentLimits,
     },
-    infra::{Config, background, config::GraphqlConfig},
+    infra::{
+        Config, background,
+        config::GraphqlConfig,
+        telemetry::{self, CacheName},
+    },
 };
 
 /// Maximum length in bytes of a text parsed on the request thread; longer texts are parsed on a background thread.
@@ -53,7 +57,11 @@ impl DocumentCache {
         text: String,
         config: &GraphqlConfig,
     ) -> Result<Arc<ValidDocument>, DocumentError> {
-        if let Some(document) = self.valid_documents.get(&text) {
+        let found = self.valid_documents.get(&text);
+        if let Some(metrics) = telemetry::metrics() {
+            metrics.count_lookup(CacheName::Document, found.is_some());
+        }
+        if let Some(document) = found {
             return Ok(document);
         }
         let allows_introspection = self.introspection;

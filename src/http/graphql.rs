@@ -23,13 +23,17 @@ use super::{
     idempotency::IdempotentMutation,
     request_id::RequestId,
     response_cache::{self, CacheableQuery, ReceivedRequest, render_cached_response},
+    write_position,
 };
-use crate::graphql::{context::RequestInfo, error::ErrorStage};
+use crate::{
+    graphql::{context::RequestInfo, error::ErrorStage},
+    infra::telemetry::RequestRecord,
+};
 
 /// Handles one GraphQL request.
 pub async fn handle_graphql(
     State(app): State<Arc<App>>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    (Extension(RequestId(request_id)), Extension(record)): (Extension<RequestId>, Extension<Arc<RequestRecord>>),
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     method: Method,
     headers: HeaderMap,
@@ -39,13 +43,13 @@ pub async fn handle_graphql(
     let head = RequestHead { method: &method, headers: &headers };
     let received = body.as_ref().ok().and_then(|body| ReceivedRequest::identify(&app, head, &uri, body));
     let request = || graphql_request::parse_request(&method, &headers, &uri, body);
-    respond(&app, head, Origin { peer, request_id, received }, request).await
+    respond(&app, head, Origin { peer, request_id, record, received }, request).await
 }
 
 /// Handles a request by the address of a published operation.
 pub async fn handle_operation_address(
     State(app): State<Arc<App>>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
+    (Extension(RequestId(request_id)), Extension(record)): (Extension<RequestId>, Extension<Arc<RequestRecord>>),
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     path: Result<Path<(String, String)>, PathRejection>,
     method: Method,
@@ -59,13 +63,14 @@ pub async fn handle_operation_address(
     };
     let head = RequestHead { method: &method, headers: &headers };
     let received = ReceivedRequest::identify(&app, head, &uri, &[]);
-    respond(&app, head, Origin { peer, request_id, received }, request).await
+    respond(&app, head, Origin { peer, request_id, record, received }, request).await
 }
 
 /// Origin of a request, and its identity in the response cache.
 struct Origin {
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request_id: String,
+    record: Arc<RequestRecord>,
     received: Option<ReceivedRequest>,
 }
 
@@ -73,7 +78,7 @@ struct Origin {
 async fn respond(
     app: &Arc<App>,
     head: RequestHead<'_>,
-    Origin { peer, request_id, received }: Origin,
+    Origin { peer, request_id, record, received }: Origin,
     parse_request: impl FnOnce() -> Result<GraphqlRequest, RequestError>,
 ) -> Response {
     let headers = head.headers;
@@ -87,48 +92,56 @@ async fn respond(
         );
     };
     if let (Some(cache), Some(received)) = (&app.response_cache, received)
-        && let Some(hit) = cache.find_received(app, received)
+        && let Some((hit, operation)) = cache.find_received(app, received, |_| true)
     {
+        // The record is new.
+        let _ = record.operation.set(operation);
         return render_cached_response(app, hit, media_type, head).await;
     }
     let request_info = match authentication::authenticate_request(app, headers, peer, &request_id).await {
-        Ok(request_info) => request_info,
+        Ok(request_info) => RequestInfo { record, ..request_info },
         Err(error) => {
             return error_response(media_type, RequestError::from_authentication_failure(&error), &request_id, false);
         }
     };
+    // The record is new.
+    let _ = request_info.record.actor.set(request_info.caller.actor());
     let request = match parse_request() {
         Ok(request) => request,
         Err(error) => return error_response(media_type, error, &request_id, false),
     };
-    let request_timeout = app.state.config.server.request_timeout;
-    let request = ReceivedGraphqlRequest { request, received };
-    let outcome = tokio::time::timeout(request_timeout, prepare_and_execute(app, head, request, request_info)).await;
-    match outcome {
+    match execute_in_time(app, head, ReceivedGraphqlRequest { request, received }, request_info).await {
         Ok(Ok(ExecutedRequest { origin: ResponseOrigin::Cached(hit), .. })) => {
             render_cached_response(app, hit, media_type, head).await
         }
         Ok(Ok(executed)) => operation_response(media_type, executed, &request_id),
         Ok(Err(error)) => error_response(media_type, error, &request_id, true),
-        Err(_) => {
-            let message = format!("The request took longer than {} s.", request_timeout.as_secs());
-            let mut error = ServerError::new(message, None);
-            error.extensions.get_or_insert_default().set("code", "TIMEOUT");
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            error_response(
-                media_type,
-                RequestError { status, stage: ErrorStage::Execute, errors: vec![error] },
-                &request_id,
-                false,
-            )
-        }
+        Err(timeout) => error_response(media_type, timeout, &request_id, false),
     }
 }
 
 /// Parsed request with its identity in the response cache.
-struct ReceivedGraphqlRequest {
-    request: GraphqlRequest,
-    received: Option<ReceivedRequest>,
+pub(super) struct ReceivedGraphqlRequest {
+    /// Request.
+    pub(super) request: GraphqlRequest,
+    /// Identity in the response cache; `None` if the response is not cached.
+    pub(super) received: Option<ReceivedRequest>,
+}
+
+/// Prepares and executes a request within the time limit of requests.
+///
+/// # Errors
+/// Returns the error of a request that took too long.
+pub(super) async fn execute_in_time(
+    app: &Arc<App>,
+    head: RequestHead<'_>,
+    request: ReceivedGraphqlRequest,
+    request_info: RequestInfo,
+) -> Result<ExecutionResult, RequestError> {
+    let request_timeout = app.state.config.server.request_timeout;
+    // In a box: the future is large, and the router moves the future of its handler several times.
+    let execution = Box::pin(prepare_and_execute(app, head, request, request_info));
+    tokio::time::timeout(request_timeout, execution).await.map_err(|_| RequestError::timed_out(request_timeout))
 }
 
 async fn prepare_and_execute(
@@ -142,6 +155,8 @@ async fn prepare_and_execute(
     match operation.operation_type {
         OperationType::Query => {
             let query = CacheableQuery::select(received, &operation);
+            let replica_position = write_position::find_required_position(app, head.headers, request_info.caller).await;
+            let request_info = RequestInfo { replica_position, ..request_info };
             let execute =
                 |cache_recorder| execute_operation(app, operation, RequestInfo { cache_recorder, ..request_info });
             response_cache::execute_query(app, query, execute).await

@@ -1,21 +1,23 @@
 //! Execution of GraphQL operations: parsing, validation, charge, execution.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError};
 
 use async_graphql::{
     ServerError, Value, Variables,
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     App,
     graphql_request::{GraphqlRequest, RequestError},
-    graphql_response::{ExecutedRequest, ExecutionResult, ResponseOrigin, serialize_response},
+    graphql_response::{self, ExecutedRequest, ExecutionResult, ResponseOrigin, serialize_response},
     idempotency::{self, IdempotentMutation},
-    persisted_query::{self, DocumentRequest, ResolvedDocument},
+    persisted_query::{self, DocumentReference, DocumentRequest, ResolvedDocument},
     rate_limit::{ChargedOperation, RequestCharge},
+    request_log::ErrorSummary,
+    write_position,
 };
 use crate::{
     base::error::PublicErrorCode,
@@ -28,6 +30,7 @@ use crate::{
         },
         load_batching::run_with_batching,
     },
+    infra::telemetry::{self, OperationLabel, RequestOperation, span_export::is_tracing_enabled},
 };
 
 /// Method and headers of an HTTP request.
@@ -53,6 +56,8 @@ pub(super) struct GraphqlOperation {
     pub(super) operation_type: OperationType,
     /// Cost that was charged.
     pub(super) charge: Option<RequestCharge>,
+    /// The operation in log lines and metrics.
+    pub(super) reported: RequestOperation,
 }
 
 /// Parses, validates and selects the operation of a request, and coerces its variables and charges its
@@ -69,12 +74,16 @@ pub(super) async fn prepare_operation(
     let RequestHead { method, headers } = head;
     let caller = request_info.caller;
     let GraphqlRequest { document, operation: name, variables } = request;
+    let is_stored = matches!(document, DocumentReference::Stored(_));
     let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &caller };
     let ResolvedDocument { document, trusted_document } =
         persisted_query::resolve_document(app, document_request, document).await?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
     let operation_type = operation.ty;
+    let reported = report_operation(&document.executable, name.as_deref(), is_stored || trusted_document.is_some());
+    // An operation of a connection with live updates has a record of its own.
+    let _ = request_info.record.operation.set(reported.clone());
     validate_method(method, operation_type != OperationType::Mutation)?;
     if operation_type == OperationType::Mutation && caller.permissions().is_empty() {
         let max_mutation_fields = app.state.config.graphql.max_mutation_fields;
@@ -87,7 +96,39 @@ pub(super) async fn prepare_operation(
     let charged_operation = ChargedOperation { measured, headers, request_info };
     let select_document = || document_rewrite::select_operation(&document.executable, name.as_deref());
     let charge = RequestCharge::for_operation(app, charged_operation, select_document).await?;
-    Ok(GraphqlOperation { document: Arc::clone(&document), trusted_document, name, variables, operation_type, charge })
+    if let Some(charge) = &charge {
+        let _ = request_info.record.cost.set(charge.requested_cost());
+    }
+    let document = Arc::clone(&document);
+    Ok(GraphqlOperation { document, trusted_document, name, variables, operation_type, charge, reported })
+}
+
+/// Returns how an operation is reported: only the name of a published or stored one is a label value, because callers
+/// choose the others.
+fn report_operation(document: &ExecutableDocument, name: Option<&str>, is_trusted: bool) -> RequestOperation {
+    let only_name = document.operations.iter().next().and_then(|(name, _)| name).map(async_graphql::Name::as_str);
+    let name = name.or(only_name);
+    let label = match (telemetry::metrics(), name) {
+        (Some(metrics), Some(name)) if is_trusted => metrics.operation_label(name),
+        _ => OperationLabel::OTHER,
+    };
+    RequestOperation { label, name: name.map(Arc::from) }
+}
+
+/// Creates the span of the execution of an operation.
+fn create_operation_span(operation_type: OperationType, name: Option<&str>) -> Span {
+    if !is_tracing_enabled() {
+        return Span::none();
+    }
+    let name = name.unwrap_or("anonymous");
+    let operation_type = operation_type.to_string();
+    tracing::trace_span!(
+        target: "savannah::trace",
+        "operation",
+        otel.name = format!("{operation_type} {name}"),
+        graphql.operation.name = name,
+        graphql.operation.type = operation_type,
+    )
 }
 
 /// Executes a mutation, which runs to completion even if the client disconnects.
@@ -98,12 +139,20 @@ pub(super) async fn execute_mutation(
     request_info: RequestInfo,
 ) -> ExecutionResult {
     let app = Arc::clone(app);
+    let caller = request_info.caller;
     let mutation_task = async move {
         let execution = execute_operation(&app, operation, request_info);
-        match idempotent_mutation {
+        let mut outcome = match idempotent_mutation {
             Some(mutation) => Box::pin(idempotency::execute_once(&app, mutation, execution)).await,
             None => execution.await,
+        };
+        // Also of a mutation that has failed: a part of it may be committed.
+        let token_accounts = outcome.as_ref().map_or_else(|_| Vec::new(), |executed| executed.token_accounts.clone());
+        let write_position = write_position::record_writes(&app, caller, &token_accounts).await;
+        if let Ok(executed) = &mut outcome {
+            executed.write_position = write_position;
         }
+        outcome
     };
     tokio::spawn(mutation_task.in_current_span()).await.unwrap_or_else(|join_error| match join_error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
@@ -131,7 +180,8 @@ pub(super) async fn execute_operation(
     request_info: RequestInfo,
 ) -> ExecutionResult {
     let config = &app.state.config;
-    let GraphqlOperation { document, name, variables, operation_type: _, charge, trusted_document: _ } = operation;
+    let GraphqlOperation { document, name, variables, operation_type, charge, reported, .. } = operation;
+    let span = create_operation_span(operation_type, reported.name.as_deref());
     let document = &document.executable;
     let operation = select_operation(document, name.as_deref())
         .map_err(|error| RequestError::from_graphql(ErrorStage::Validate, error))?;
@@ -143,8 +193,9 @@ pub(super) async fn execute_operation(
     request.operation_name = name;
     request.set_parsed_query(selected_document);
     let (request_context, query_stats, pending_loads) = RequestContext::for_request(&app.state, request_info);
-    let contains_tokens = Arc::clone(&request_context.contains_tokens);
-    let mut response = run_with_batching(app.schema.execute(request.data(request_context)), pending_loads).await;
+    let token_accounts = Arc::clone(&request_context.token_accounts);
+    let mut response =
+        run_with_batching(app.schema.execute(request.data(request_context)), pending_loads).instrument(span).await;
 
     // An error without a path occurred before the execution.
     let was_rejected = response.data == Value::Null
@@ -173,10 +224,13 @@ pub(super) async fn execute_operation(
     Ok(ExecutedRequest {
         body: serialize_response(&response, config.graphql.max_response_bytes, &request_id)?,
         has_payload,
-        contains_tokens: contains_tokens.load(Ordering::Relaxed),
+        token_accounts: std::mem::take(&mut *token_accounts.lock().unwrap_or_else(PoisonError::into_inner)),
         has_errors: !response.errors.is_empty(),
+        error_summary: ErrorSummary::of_errors(&response.errors),
+        is_unavailable: graphql_response::is_unavailable(&response),
         origin: ResponseOrigin::Executed,
         timing: timing.flatten(),
+        write_position: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Parsing of requests to `/graphql`, and their errors.
 
+use std::time::Duration;
+
 use async_graphql::{Pos, ServerError};
 use axum::{
     body::Bytes,
@@ -9,12 +11,15 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    content_negotiation,
+    authentication, content_negotiation,
     persisted_query::{DocumentParameters, DocumentReference, OperationAddress},
 };
 use crate::{
     base::{Error, error::PublicErrorCode},
-    graphql::{error::ErrorStage, execution::document::DocumentError},
+    graphql::{
+        error::ErrorStage,
+        execution::document::{DocumentError, errors::error_with_code},
+    },
     identity::error::AuthError,
 };
 
@@ -97,26 +102,23 @@ impl RequestError {
     }
 
     /// Creates an error for a failed authentication. The reason is logged, not returned.
+    #[must_use]
     pub fn from_authentication_failure(failure: &AuthError) -> Self {
-        let (status, code, message) = match failure {
-            AuthError::InvalidToken(failure) => {
-                tracing::info!(error = %failure, "token rejected");
-                (StatusCode::UNAUTHORIZED, PublicErrorCode::Unauthenticated, "The token is invalid; sign in again.")
-            }
-            AuthError::ProviderUnavailable(failure) => {
-                tracing::warn!(error = %failure, "token could not be verified: issuer unavailable");
-                let message = "The token cannot be verified at the moment: its issuer is unavailable. Try again.";
-                (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
-            }
-            AuthError::Internal(failure) => {
-                tracing::error!(error = failure.log_message(), "token could not be verified");
-                let message = "The token cannot be verified at the moment. Try again.";
-                (StatusCode::SERVICE_UNAVAILABLE, PublicErrorCode::Unavailable, message)
-            }
+        let public_error = authentication::explain_failure(failure).to_public_error();
+        let status = match public_error.code {
+            PublicErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let mut error = ServerError::new(message, None);
-        error.extensions.get_or_insert_default().set("code", code.as_str());
+        let error = error_with_code(public_error.message, public_error.code);
         Self { status, stage: ErrorStage::Validate, errors: vec![error] }
+    }
+
+    /// Creates an error for a request that took longer than its limit.
+    #[must_use]
+    pub fn timed_out(limit: Duration) -> Self {
+        let message = format!("The request took longer than {} s.", limit.as_secs_f64());
+        let errors = vec![error_with_code(message, PublicErrorCode::Timeout)];
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, stage: ErrorStage::Execute, errors }
     }
 
     /// Creates an error for a request that is rejected before its execution.
@@ -243,7 +245,7 @@ fn parse_map(name: &str, text: Option<String>) -> Result<Option<JsonObject>, Req
 }
 
 /// Returns whether a query string is valid percent-encoded UTF-8. Invalid parts would be decoded lossily.
-fn is_valid_percent_encoding(text: &str) -> bool {
+pub(super) fn is_valid_percent_encoding(text: &str) -> bool {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for escaped_part in parts {

@@ -66,7 +66,7 @@ impl IdempotentMutation {
 }
 
 /// Returns the key; its quotes are removed, with which it is a string of a structured header.
-fn read_key(headers: &HeaderMap) -> Result<Option<&str>> {
+pub(super) fn read_key(headers: &HeaderMap) -> Result<Option<&str>> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -145,7 +145,7 @@ fn stored_body(executed: &ExecutedRequest, max_response_bytes: usize) -> Vec<u8>
 fn retention(app: &App, executed: &ExecutedRequest) -> Duration {
     let retention = app.state.config.graphql.idempotency_retention;
     let token_lifetime = app.state.config.identity.access_token_lifetime;
-    if executed.contains_tokens { retention.min(token_lifetime) } else { retention }
+    if executed.token_accounts.is_empty() { retention } else { retention.min(token_lifetime) }
 }
 
 /// Sets the id of the current request in the errors of a replayed body.

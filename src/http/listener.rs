@@ -1,8 +1,8 @@
-//! Accept loop: connection limit and graceful shutdown.
+//! Accept loop: connection limit, TLS and graceful shutdown.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::HeaderValue};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -16,8 +16,9 @@ use super::{
     App,
     connection::{self, ConnectionTimeouts, HttpConnection},
     subscription::dispatch_events,
+    tls::TlsCertificates,
 };
-use crate::infra::Config;
+use crate::infra::{Config, config::ServerConfig};
 
 /// Connections beyond the limit: they get health checks answered, else 503, so that load balancers and monitoring get
 /// a response while the server is at its limit.
@@ -31,6 +32,21 @@ const LIVE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay before the next `accept` after a system error.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The socket of the server and what its connections use for TLS.
+#[derive(Debug)]
+pub struct ServerListener {
+    socket: TcpListener,
+    tls: Option<Arc<TlsCertificates>>,
+}
+
+impl ServerListener {
+    /// Creates a listener; without certificates it serves plain HTTP.
+    #[must_use]
+    pub fn new(socket: TcpListener, tls: Option<Arc<TlsCertificates>>) -> Self {
+        Self { socket, tls }
+    }
+}
+
 /// Permit for one connection.
 #[derive(Debug)]
 enum ConnectionSlot {
@@ -40,8 +56,10 @@ enum ConnectionSlot {
 
 /// Serves connections until `shutdown` is canceled, then lets running requests finish and returns when the last
 /// connection is closed. Dropping the future closes all connections immediately.
-pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Router, shutdown: CancellationToken) {
+pub async fn serve_connections(listener: ServerListener, app: Arc<App>, router: Router, shutdown: CancellationToken) {
+    let ServerListener { socket, tls } = listener;
     let config = &app.state.config.server;
+    let transport_security = transport_security_header(config);
     let regular_permits = Arc::new(Semaphore::new(effective_connection_limit(config.max_connections)));
     let reserved_permits = Arc::new(Semaphore::new(RESERVED_CONNECTIONS));
     let connections = TaskTracker::new();
@@ -51,7 +69,7 @@ pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Rou
     let mut stop_wait = std::pin::pin!(wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP));
     loop {
         let next_connection = async {
-            let (stream, peer_address) = accept_connection(&listener).await;
+            let (stream, peer_address) = accept_connection(&socket).await;
             (stream, peer_address, acquire_connection_slot(&regular_permits, &reserved_permits).await)
         };
         let (stream, peer_address, slot) = tokio::select! {
@@ -62,20 +80,46 @@ pub async fn serve_connections(listener: TcpListener, app: Arc<App>, router: Rou
             ConnectionSlot::Regular(permit) => (false, permit),
             ConnectionSlot::Reserved(permit) => (true, permit),
         };
-        let connection = HttpConnection { app: Arc::clone(&app), router: router.clone(), peer_address, is_reserved };
+        let connection = HttpConnection {
+            app: Arc::clone(&app),
+            router: router.clone(),
+            peer_address,
+            is_reserved,
+            transport_security: transport_security.clone(),
+        };
         let timeouts = ConnectionTimeouts::new(config, is_reserved);
         let connection_stop = wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP * 2);
+        let tls = tls.clone();
         connections.spawn(aborted.clone().run_until_cancelled_owned(async move {
-            connection::serve_connection(connection, stream, &timeouts, connection_stop).await;
+            match tls {
+                None => connection::serve_connection(connection, stream, &timeouts, connection_stop).await,
+                // On the heap, so that connections without TLS do not need its memory.
+                Some(tls) => {
+                    let served = async {
+                        let mut connection_stop = std::pin::pin!(connection_stop);
+                        let accepted = tls.accept(stream, timeouts.first_request, &mut connection_stop).await;
+                        let Some(stream) = accepted else { return };
+                        connection::serve_connection(connection, stream, &timeouts, connection_stop).await;
+                    };
+                    Box::pin(served).await;
+                }
+            }
             drop(permit);
         }));
     }
     // No new connections are accepted from here on.
-    drop(listener);
+    drop(socket);
     connections.close();
     // Clients of live updates reconnect elsewhere; the stop does not wait for those that do not answer.
     let _ = tokio::time::timeout(LIVE_CLOSE_TIMEOUT, app.subscriptions.close_connections()).await;
     connections.wait().await;
+}
+
+/// Returns the value of the header Strict-Transport-Security; `None` if it is not sent.
+fn transport_security_header(config: &ServerConfig) -> Option<HeaderValue> {
+    let max_age = config.hsts_max_age.as_secs();
+    let is_sent = max_age > 0 && config.tls_files().is_some();
+    is_sent.then(|| HeaderValue::from_str(&format!("max-age={max_age}")).ok()).flatten()
 }
 
 /// Waits until `shutdown` is canceled, and then for `delay`.
@@ -87,7 +131,11 @@ async fn wait_after_shutdown(shutdown: CancellationToken, delay: Duration) {
 async fn accept_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok((stream, peer_address)) => {
+                // Sends small responses without delay. An error here occurs again on the first write.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer_address);
+            }
             Err(error) if is_single_connection_error(&error) => {}
             Err(error) => {
                 tracing::error!(error = %error, "could not accept connection");
@@ -132,7 +180,7 @@ fn effective_connection_limit(configured: usize) -> usize {
     configured.min(max_connections)
 }
 
-/// Returns the configured limit of connections with live updates, lowered to what the open file limit leaves beside the
+/// Returns the configured limit of connections with live updates, lowered to what the open file limit leaves after the
 /// other connections.
 pub(super) fn live_connection_limit(config: &Config) -> usize {
     let configured = config.subscriptions.max_connections;

@@ -20,7 +20,7 @@ use crate::{
         oidc_login::{self, OidcCallback, OidcLoginRequest},
         oidc_provider::OidcProvider,
     },
-    infra::{Db, QueryBudget, RequestOrigin, config::ShopMode, throttle::ThrottleSubject},
+    infra::{Db, config::ShopMode, throttle::ThrottleSubject},
 };
 
 /// Characters of the state's digest in the cookie name, which distinguish concurrent logins.
@@ -107,8 +107,7 @@ impl<'a> OidcRequest<'a> {
         let Some(provider) = app.state.external_token_verifier.providers.find_login_provider(provider_name) else {
             return Err(Error::not_found("", "provider"));
         };
-        let origin = RequestOrigin { actor: Caller::Anonymous.actor(), request_id: request.id.clone() };
-        let (db, _) = app.state.db.for_request(origin, QueryBudget::UNLIMITED);
+        let db = app.state.request_db(Caller::Anonymous.actor(), &request.id);
         let callback =
             format!("{}/auth/{provider_name}/callback", public_base_url(app, &request.uri, &request.headers)?);
         Ok(Self { app, provider, db, callback })
@@ -173,7 +172,10 @@ impl<'a> OidcRequest<'a> {
 }
 
 /// Returns the public base URL: `server.public_url`, or in development the host of the request.
-fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> {
+///
+/// # Errors
+/// Returns an internal error if the setting is missing.
+pub(super) fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> {
     let config = &app.state.config;
     if !config.server.public_url.is_empty() {
         return Ok(config.server.public_url.trim_end_matches('/').to_owned());
@@ -181,7 +183,7 @@ fn public_base_url(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<String> 
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or(uri.authority().map(axum::http::uri::Authority::as_str));
     match host.filter(|host| config.shop.mode == ShopMode::Development && !host.contains(['/', '?', '#', '@', '\\'])) {
-        Some(host) => Ok(format!("http://{host}")),
+        Some(host) => Ok(format!("{}://{host}", config.server.scheme())),
         None => Err(Error::internal("building the callback URL", "server.public_url is not set")),
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 pub use registered_texts::RegisteredTexts;
 
 /// How a request names its document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum DocumentReference {
     /// Text of the document. With a digest it is registered for requests without the text.
     Text {
@@ -41,6 +41,17 @@ pub enum DocumentReference {
     Id(String),
     /// Address of an operation of an app.
     Address(OperationAddress),
+    /// Document of the program itself, for the REST endpoints: always allowed.
+    Stored(ProgramDocument),
+}
+
+/// Document of the program, parsed once.
+#[derive(Debug, Clone)]
+pub struct ProgramDocument {
+    /// Name of its operation.
+    pub operation: &'static str,
+    /// Parsed and validated document.
+    pub document: Arc<ValidDocument>,
 }
 
 /// Address of a published operation.
@@ -113,6 +124,7 @@ impl DocumentReference {
             Self::Text { text, .. } => text,
             Self::Digest(document_id) | Self::Id(document_id) => document_id,
             Self::Address(address) => &address.operation,
+            Self::Stored(stored) => stored.operation,
         }
     }
 }
@@ -141,6 +153,7 @@ pub async fn resolve_document(
     reference: DocumentReference,
 ) -> Result<ResolvedDocument, RequestError> {
     match reference {
+        DocumentReference::Stored(ProgramDocument { document, .. }) => Ok(document.into()),
         DocumentReference::Text { text, digest: None } => {
             check_free_form(app, request.caller)?;
             parse_text(app, request, text).await

@@ -23,6 +23,7 @@ use crate::{
     infra::{
         config::RateLimitConfig,
         rate_limiter::{RateLimitStatus, RateLimitSubject},
+        telemetry,
         throttle::client_network,
     },
 };
@@ -61,10 +62,26 @@ pub async fn limit_rest_requests(
     next: Next,
 ) -> Response {
     let address = authentication::client_address(&app, request.headers(), peer);
-    match charge(&app, Caller::Anonymous, &address, REST_COST).await {
-        Ok(_) => next.run(request).await,
+    match charge_rest_request(&app, &address).await {
+        Ok(()) => next.run(request).await,
         Err(error) => rest_response::error_to_response(&request_id, &error),
     }
+}
+
+/// Charges a REST request to the client's network.
+///
+/// # Errors
+/// Returns `RATE_LIMITED` if it has not enough points.
+pub(super) async fn charge_rest_request(app: &App, address: &str) -> Result<()> {
+    charge(app, Caller::Anonymous, address, REST_COST).await.map(|_| ())
+}
+
+/// Charges a REST request to its caller.
+///
+/// # Errors
+/// Returns `RATE_LIMITED` if the caller has not enough points.
+pub(super) async fn charge_caller(app: &App, caller: Caller, address: &str) -> Result<()> {
+    charge(app, caller, address, REST_COST).await.map(|_| ())
 }
 
 /// Cost of a GraphQL request.
@@ -114,6 +131,12 @@ impl RequestCharge {
         Ok(Some(Self { requested_cost, status, is_reported }))
     }
 
+    /// Returns the cost that was charged, in points.
+    #[must_use]
+    pub const fn requested_cost(&self) -> u32 {
+        self.requested_cost
+    }
+
     /// Adds the cost to the extensions of the response if the request asked for it.
     pub fn report(&self, response: &mut Answer, statements: u64) {
         if !self.is_reported {
@@ -146,7 +169,13 @@ async fn charge(app: &App, caller: Caller, ip_address: &str, cost: u32) -> Resul
     let status = app.state.rate_limiter.charge(&app.state.redis, subject, cost).await;
     // Outside of a request's middleware there are no headers to add it to.
     let _ = CHARGED_STATUS.try_with(|charged_status| charged_status.set(status));
-    if status.is_allowed { Ok(Some(status)) } else { Err(Error::RateLimited { retry_after: status.retry_after() }) }
+    if status.is_allowed {
+        return Ok(Some(status));
+    }
+    if let Some(metrics) = telemetry::metrics() {
+        metrics.count_refusal(status.policy);
+    }
+    Err(Error::RateLimited { retry_after: status.retry_after() })
 }
 
 /// Returns whose bucket a request is charged to.

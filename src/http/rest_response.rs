@@ -12,8 +12,12 @@ use axum::{
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use super::request_id::RequestId;
-use crate::base::{Clock, Error, error::PublicErrorCode};
+use super::{authentication, request_id::RequestId};
+use crate::{
+    base::{Clock, Error, error::PublicErrorCode},
+    identity::error::AuthError,
+    infra::telemetry,
+};
 
 /// Creates a success response.
 #[must_use]
@@ -24,6 +28,9 @@ pub fn data_response(status: StatusCode, request_id: &str, data: &Value) -> Resp
 /// Creates an error response.
 #[must_use]
 pub fn error_response(status: StatusCode, request_id: &str, code: &str, message: &str) -> Response {
+    if let Some(metrics) = telemetry::metrics() {
+        metrics.count_error(code);
+    }
     let error = json!({ "code": code, "message": message, "details": null });
     (status, Json(json!({ "error": error, "meta": response_meta(request_id) }))).into_response()
 }
@@ -43,6 +50,16 @@ pub fn error_to_response(request_id: &str, failure: &Error) -> Response {
     response
 }
 
+/// Creates the response to a request whose token is invalid or cannot be verified.
+#[must_use]
+pub fn authentication_error_response(request_id: &str, failure: &AuthError) -> Response {
+    let mut response = error_to_response(request_id, &authentication::explain_failure(failure));
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, authentication::INVALID_TOKEN_CHALLENGE);
+    }
+    response
+}
+
 const fn status_code(code: PublicErrorCode) -> StatusCode {
     match code {
         PublicErrorCode::NotFound => StatusCode::NOT_FOUND,
@@ -52,7 +69,7 @@ const fn status_code(code: PublicErrorCode) -> StatusCode {
         PublicErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
         PublicErrorCode::Forbidden => StatusCode::FORBIDDEN,
         PublicErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        PublicErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        PublicErrorCode::Unavailable | PublicErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         PublicErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     }

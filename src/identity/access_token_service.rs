@@ -12,6 +12,7 @@ use moka::sync::Cache;
 
 use super::{
     Caller,
+    client_token::{self, ClientTokenSubject, VerifiedClientToken},
     error::{AuthError, TokenError},
     jwt::{self, AccessToken, TokenPolicy, TokenSubject, VerifiedClaims},
     session::{self, IssuedSession, SessionTokens},
@@ -131,6 +132,28 @@ impl AccessTokenService {
             refresh_token,
             refresh_token_expires_at: expires_at,
         })
+    }
+
+    /// Returns the expiry of a token that is issued to an API client now.
+    #[must_use]
+    pub fn client_token_expiry(&self, key_expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+        client_token::client_token_expiry(&self.policy, key_expires_at, now)
+    }
+
+    /// Issues a token for an API client.
+    ///
+    /// # Errors
+    /// Returns an internal error if no signing key is available.
+    pub fn issue_client_token(&self, subject: ClientTokenSubject, now: DateTime<Utc>) -> Result<AccessToken> {
+        client_token::sign_client_token(&self.key_ring.load(), &self.policy, subject, now)
+    }
+
+    /// Verifies signature and times of a token of an API client. Its grant and its API key may have ended.
+    ///
+    /// # Errors
+    /// Returns the reason, for the log, if the token is invalid.
+    pub fn verify_client_token(&self, token: &str, now: DateTime<Utc>) -> Result<VerifiedClientToken, TokenError> {
+        client_token::verify_client_token(&self.key_ring.load(), &self.policy, token, now)
     }
 
     /// Returns the public keys as a JSON Web Key Set.

@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
     sea_query::{Expr, LockType},
 };
 use serde_json::json;
 
 use super::{
     Caller, Permissions, Role, account,
-    entity::{self, api_key},
+    entity::{self, api_key, oauth_grant},
     random_token,
 };
 use crate::{
@@ -94,8 +94,9 @@ pub async fn create_api_key(db: &Db, caller: Caller, new: NewApiKey) -> Result<C
     .await
 }
 
-/// Returns the ID of the account that a new key belongs to; for an API key, the creator of that key.
-async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
+/// Returns the ID of the account that a new key, or another object with permissions, belongs to; for an API key, the
+/// creator of that key.
+pub async fn resolve_creator_id(tx: &Tx, caller: Caller) -> Result<Option<i64>> {
     match caller {
         // Locks the row, so that no key is created while the role of the account is being changed.
         Caller::User { account_id, role, session_id } => {
@@ -144,29 +145,39 @@ pub async fn revoke_api_key(db: &Db, api_key_id: i64) -> Result<api_key::Model> 
     db.write(async |tx| {
         let existing = api_key::Entity::find_by_id(api_key_id).one(tx).await?;
         let row = existing.ok_or_else(|| Error::not_found("id", "API key"))?;
-        if row.revoked_at.is_some() { Ok(row) } else { mark_revoked(tx, row).await }
+        if row.revoked_at.is_some() {
+            return Ok(row);
+        }
+        let missing = || Error::internal("revoking an API key", "the row is missing");
+        revoke_keys(tx, vec![row]).await?.pop().ok_or_else(missing)
     })
     .await
 }
 
-async fn mark_revoked(tx: &Tx, row: api_key::Model) -> Result<api_key::Model> {
-    let api_key_id = row.id;
-    let mut row = row.into_active_model();
-    row.revoked_at = Set(Some(tx.now()));
-    row.updated_at = Set(tx.now());
-    let row = row.update(tx).await?;
-    let before = json!({ "name": row.name });
-    tx.record_audit(&[AuditRecord {
+/// Revokes active keys, and all that was granted to them as API clients. Statements: 3.
+async fn revoke_keys(tx: &Tx, mut keys: Vec<api_key::Model>) -> Result<Vec<api_key::Model>> {
+    let key_ids: Vec<i64> = keys.iter().map(|key| key.id).collect();
+    api_key::Entity::update_many()
+        .col_expr(api_key::Column::RevokedAt, Expr::value(tx.now()))
+        .col_expr(api_key::Column::UpdatedAt, Expr::value(tx.now()))
+        .filter(api_key::Column::Id.is_in(key_ids.iter().copied()))
+        .exec(tx)
+        .await?;
+    oauth_grant::Entity::delete_many().filter(oauth_grant::Column::ApiKeyId.is_in(key_ids)).exec(tx).await?;
+    let to_record = |key: &api_key::Model| AuditRecord {
         action: "api_key.revoke",
-        entity: (NodeType::ApiKey, api_key_id),
-        before: Some(before),
+        entity: (NodeType::ApiKey, key.id),
+        before: Some(json!({ "name": key.name })),
         after: None,
-    }])
-    .await?;
-    Ok(row)
+    };
+    tx.record_audit(&keys.iter().map(to_record).collect::<Vec<_>>()).await?;
+    for key in &mut keys {
+        (key.revoked_at, key.updated_at) = (Some(tx.now()), tx.now());
+    }
+    Ok(keys)
 }
 
-/// Revokes all active keys that an account created.
+/// Revokes all active keys that an account created. Statements: at most 4.
 pub async fn revoke_api_keys_created_by(tx: &Tx, creator_id: i64) -> Result<()> {
     let keys = api_key::Entity::find()
         .filter(api_key::Column::CreatedBy.eq(creator_id))
@@ -174,8 +185,8 @@ pub async fn revoke_api_keys_created_by(tx: &Tx, creator_id: i64) -> Result<()> 
         .order_by_asc(api_key::Column::Id)
         .all(tx)
         .await?;
-    for key in keys {
-        mark_revoked(tx, key).await?;
+    if !keys.is_empty() {
+        revoke_keys(tx, keys).await?;
     }
     Ok(())
 }
@@ -190,13 +201,32 @@ pub async fn list_active_api_keys(db: &impl ConnectionTrait) -> Result<Vec<api_k
 pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<AuthenticatedApiKey>> {
     let Some(_) = key_secret.strip_prefix(API_KEY_PREFIX) else { return Ok(None) };
     let query = api_key::Entity::find().filter(api_key::Column::KeyHash.eq(digest::sha256_base64url(key_secret)));
-    let Some(row) = query.filter(api_key::Column::RevokedAt.is_null()).one(db).await? else { return Ok(None) };
-    let now = db.now();
-    if row.expires_at.is_some_and(|at| at <= now) {
-        return Ok(None);
+    match query.one(db).await? {
+        Some(row) => authenticate_api_key(db, row).await,
+        None => Ok(None),
     }
-    if row.last_used_at.is_none_or(|at| at + LAST_USED_UPDATE_INTERVAL <= now) {
-        record_api_key_use(db, row.id, now).await?;
+}
+
+/// Returns the valid key with an ID and a secret, if any. Updates `last_used_at` at most once a minute.
+pub async fn find_api_key_by_id_and_secret(
+    db: &Db,
+    api_key_id: i64,
+    key_secret: &str,
+) -> Result<Option<AuthenticatedApiKey>> {
+    let row = api_key::Entity::find_by_id(api_key_id).one(db).await?;
+    let presented_hash = digest::sha256_base64url(key_secret);
+    match row.filter(|row| random_token::secrets_are_equal(&row.key_hash, &presented_hash)) {
+        Some(row) => authenticate_api_key(db, row).await,
+        None => Ok(None),
+    }
+}
+
+/// Returns a key with its effective permissions, unless it was revoked or has expired or its creator is not active.
+/// Updates `last_used_at` at most once a minute.
+pub async fn authenticate_api_key(db: &Db, row: api_key::Model) -> Result<Option<AuthenticatedApiKey>> {
+    let now = db.now();
+    if row.revoked_at.is_some() || row.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
     }
     let mut permissions = Permissions::parse(&row.permissions);
     if let Some(creator) = row.created_by {
@@ -206,6 +236,9 @@ pub async fn find_api_key_by_secret(db: &Db, key_secret: &str) -> Result<Option<
         if creator.role != Role::Customer {
             permissions = permissions.intersection(creator.role.permissions());
         }
+    }
+    if row.last_used_at.is_none_or(|at| at + LAST_USED_UPDATE_INTERVAL <= now) {
+        record_api_key_use(db, row.id, now).await?;
     }
     Ok(Some(AuthenticatedApiKey { id: row.id, permissions, expires_at: row.expires_at }))
 }

@@ -31,6 +31,13 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Returns the caller of a payload query of a webhook endpoint, which only reads: like a machine client with the
+    /// permissions of the endpoint, without a key; anonymous without permissions.
+    #[must_use]
+    pub fn for_webhook(permissions: Permissions) -> Self {
+        if permissions.is_empty() { Self::Anonymous } else { Self::ApiKey { api_key_id: 0, permissions } }
+    }
+
     /// Returns the permissions of the caller.
     #[must_use]
     pub fn permissions(self) -> Permissions {

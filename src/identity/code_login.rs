@@ -77,8 +77,7 @@ pub async fn request_login_code(context: &IdentityContext<'_>, recipient: LoginC
 async fn limit_requests(context: &IdentityContext<'_>, recipient: &str) -> Result<()> {
     let limits = context.throttle.config;
     let recipient = ThrottleSubject::new("login code recipient", recipient, limits.login_codes_per_recipient);
-    let network = context.throttle.network_subject("login code address", limits.login_codes_per_ip);
-    context.throttle.count_action(&std::iter::once(recipient).chain(network).collect::<Vec<_>>()).await
+    context.throttle.count_for_recipient(recipient, "login code address", limits.login_codes_per_ip).await
 }
 
 /// Returns the account that has verified a phone number; there is at most one.

@@ -1,4 +1,4 @@
-//! Entities of accounts, external identities, sessions, tokens, signing keys and API keys.
+//! Entities of accounts, external identities, sessions, tokens, signing keys, API keys and their grants.
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,43 @@ pub mod api_key {
     /// No relations, as above.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `oauth_grant`.
+pub mod oauth_grant {
+    use sea_orm::entity::prelude::*;
+
+    /// Row of what an API client may do by its access tokens, until it expires.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "oauth_grant")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub api_key_id: i64,
+        pub scope: String,
+        pub token_family: Option<String>,
+        pub refresh_token_hash: Option<String>,
+        pub expires_at: DateTimeUtc,
+        pub created_at: DateTimeUtc,
+        pub updated_at: DateTimeUtc,
+    }
+
+    /// Relations within the identity module.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        /// The API key of the client.
+        #[sea_orm(belongs_to = "super::api_key::Entity", from = "Column::ApiKeyId", to = "super::api_key::Column::Id")]
+        ApiKey,
+    }
+
+    impl Related<super::api_key::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::ApiKey.def()
+        }
+    }
 
     impl ActiveModelBehavior for ActiveModel {}
 }

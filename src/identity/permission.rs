@@ -31,11 +31,15 @@ pub enum Permission {
     AuditRead,
     /// Publish, read and retire the operations of apps.
     OperationWrite,
+    /// Register, change and test webhook endpoints; read their deliveries and send them again.
+    WebhookWrite,
+    /// Read the figures of analytics.
+    AnalyticsRead,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CatalogWrite,
         Self::StockWrite,
         Self::OrderRead,
@@ -49,6 +53,8 @@ impl Permission {
         Self::ApiKeyWrite,
         Self::AuditRead,
         Self::OperationWrite,
+        Self::WebhookWrite,
+        Self::AnalyticsRead,
     ];
 
     /// Returns the name as stored and shown, for example `catalog:write`.
@@ -68,7 +74,15 @@ impl Permission {
             Self::ApiKeyWrite => "api_key:write",
             Self::AuditRead => "audit:read",
             Self::OperationWrite => "operation:write",
+            Self::WebhookWrite => "webhook:write",
+            Self::AnalyticsRead => "analytics:read",
         }
+    }
+
+    /// Returns the permission with a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.name() == name)
     }
 
     const fn bit(self) -> u32 {
@@ -90,8 +104,7 @@ impl Permissions {
     /// Parses space-separated names; unknown names are ignored.
     #[must_use]
     pub fn parse(names: &str) -> Self {
-        let find_permission = |name: &str| Permission::ALL.into_iter().find(|permission| permission.name() == name);
-        Self(names.split(' ').filter_map(find_permission).fold(0, |bits, permission| bits | permission.bit()))
+        Self(names.split(' ').filter_map(Permission::from_name).fold(0, |bits, permission| bits | permission.bit()))
     }
 
     /// Returns whether the set is empty.
@@ -144,7 +157,7 @@ pub enum Role {
     /// All permissions.
     #[sea_orm(string_value = "admin")]
     Admin,
-    /// Manages catalog, stock and orders; reads customers.
+    /// Manages catalog, stock and orders; reads customers and analytics.
     #[sea_orm(string_value = "staff")]
     Staff,
     /// Customer without permissions.
@@ -166,6 +179,7 @@ impl Role {
                 Permission::OrderWrite,
                 Permission::NotificationWrite,
                 Permission::CustomerRead,
+                Permission::AnalyticsRead,
             ]),
             Self::Customer => Permissions::default(),
         }
@@ -209,6 +223,8 @@ mod tests {
             "api_key:write",
             "audit:read",
             "operation:write",
+            "webhook:write",
+            "analytics:read",
         ];
         assert_eq!(names, expected);
     }
@@ -257,6 +273,7 @@ mod tests {
             Permission::ApiKeyWrite,
             Permission::AuditRead,
             Permission::OperationWrite,
+            Permission::WebhookWrite,
         ];
         for permission in Permission::ALL {
             assert!(Role::Admin.permissions().has(permission));

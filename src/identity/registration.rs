@@ -98,9 +98,7 @@ async fn limit_registrations(context: &IdentityContext<'_>, email: &str) -> Resu
     let limits = context.throttle.config;
     let email = account::normalize_email(email.trim());
     let email = ThrottleSubject::new("registration email", &email, limits.registrations_per_email);
-    let address = context.throttle.network_subject("registration address", limits.registrations_per_ip);
-    let subjects: Vec<_> = std::iter::once(email).chain(address).collect();
-    context.throttle.count_action(&subjects).await
+    context.throttle.count_for_recipient(email, "registration address", limits.registrations_per_ip).await
 }
 
 /// Requests the email that verifies the caller's address, unless it is verified.

@@ -36,7 +36,8 @@ pub(super) fn escape_separator(text: &str, separator: char) -> String {
 const FORMULA_PREFIXES: [char; 4] = ['=', '+', '-', '@'];
 
 /// Guards a text against formula injection with a leading apostrophe; an already guarded text gets another one.
-pub(super) fn guard_formula(text: &str) -> String {
+#[must_use]
+pub fn guard_formula(text: &str) -> String {
     let is_formula = text.trim_start_matches('\'').starts_with(FORMULA_PREFIXES);
     if is_formula { format!("'{text}") } else { text.to_owned() }
 }

@@ -14,6 +14,8 @@ pub mod import;
 pub mod seed;
 pub mod export;
 
+pub use csv_fields::guard_formula;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

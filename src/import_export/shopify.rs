@@ -144,7 +144,7 @@ impl OpenProduct {
         }
         let position = row.non_empty_cell("Image Position").and_then(|text| text.parse().ok());
         let alt = row.non_empty_cell("Image Alt Text").map(|alt| strip_formula_guard(alt).to_owned());
-        let image = ProductImage { url: url.to_owned(), alt };
+        let image = ProductImage { url: url.to_owned(), alt, media_id: None };
         self.images.push((position.unwrap_or(i64::MAX), image));
     }
 

@@ -257,7 +257,7 @@ impl VariationGrouper {
         let mut images: Vec<ProductImage> = Vec::new();
         for url in read_list("Images").unwrap_or_default() {
             if images.iter().all(|image| image.url != url) {
-                images.push(ProductImage { url, alt: None });
+                images.push(ProductImage { url, ..ProductImage::default() });
             }
         }
         let published = row.non_empty_cell("Published").and_then(parse_bool);

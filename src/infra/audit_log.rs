@@ -93,7 +93,7 @@ const AUDIT_ORDER: KeysetOrder =
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_audit_rows(db: &Db, filter: &AuditRowFilter, request: &PageRequest) -> Result<Page<AuditRow>> {
     let mut sql = db.sql();
-    sql.push("SELECT a.* FROM audit_log AS a");
+    sql.push("SELECT ").push_columns::<audit_log::Entity>("a").push(" FROM audit_log AS a");
     filter.push_conditions(&mut sql);
     AUDIT_ORDER.load_page(db, sql, request).await
 }

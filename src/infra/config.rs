@@ -7,20 +7,27 @@ mod checkout;
 mod database;
 mod duration;
 mod email;
+mod environment;
 mod graphql;
 mod identity;
 mod jobs;
 mod log;
+mod management;
+mod media;
 mod notification;
 mod parsed;
+mod payment;
 mod range;
 mod rate_limit;
 mod redis;
+mod sample_rate;
 mod server;
 mod shop;
 mod sms;
 mod subscriptions;
+mod telemetry;
 mod throttle;
+mod webhooks;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -35,26 +42,24 @@ pub use database::DatabaseConfig;
 pub use email::{EmailConfig, SmtpTls};
 pub use graphql::{FreeFormDocuments, GraphqlConfig};
 pub use identity::{IdentityConfig, ProviderConfig};
-pub use jobs::JobsConfig;
+pub use jobs::{JobsConfig, ORDER_FIGURES_CONSUMER};
 pub use log::{LogConfig, LogFormat};
+pub use management::{ManagementConfig, OptionalAddress};
+pub use media::{MEDIA_RENDITION_QUEUE, MediaConfig, MediaStorageKind};
 pub use notification::{DeliveryMode, NotificationConfig};
+pub use payment::{MpesaConfig, PaymentConfig, PaymentMethodConfig, PaymentMethodsConfig, StripeConfig};
 pub use rate_limit::RateLimitConfig;
+pub use sample_rate::SampleRate;
 pub use server::{ServerConfig, ShutdownDelay};
 pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
 pub use subscriptions::SubscriptionsConfig;
+pub use telemetry::TelemetryConfig;
 pub use throttle::{RateLimit, ThrottleConfig};
+pub use webhooks::{WEBHOOK_DELIVERY_QUEUE, WebhooksConfig};
 
 /// The default settings, which declare all settings.
 pub const DEFAULT_SETTINGS: &str = include_str!("../../config.example.toml");
-
-/// Environment variables with names of their own.
-const NAMED_VARIABLES: [(&str, &str); 4] = [
-    ("DATABASE_URL", "database.url"),
-    ("REDIS_URL", "redis.url"),
-    ("BIND_ADDR", "server.bind"),
-    ("RUST_LOG", "log.filter"),
-];
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -85,14 +90,24 @@ pub struct Config {
     pub cart: CartConfig,
     /// Settings of the checkout.
     pub checkout: CheckoutConfig,
+    /// Settings of payment methods.
+    pub payment: PaymentConfig,
     /// Settings of emails.
     pub email: EmailConfig,
     /// Settings of SMS.
     pub sms: SmsConfig,
     /// Settings of notifications.
     pub notification: NotificationConfig,
+    /// Settings of outbound webhooks.
+    pub webhooks: WebhooksConfig,
+    /// Settings of pictures.
+    pub media: MediaConfig,
     /// Settings of logging.
     pub log: LogConfig,
+    /// Settings of the management address.
+    pub management: ManagementConfig,
+    /// Settings of traces and error tracking.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Config {
@@ -126,10 +141,15 @@ impl Config {
                 return Err(format!("{key} in {file_name}: a fraction is not allowed; use a whole number or a text"));
             }
             if !known_settings.contains_key(&identity::to_template_key(key).0) {
-                return Err(unknown_setting_message(key, &file_name, known_settings.keys(), str::to_owned));
+                return Err(environment::unknown_setting_message(
+                    key,
+                    &file_name,
+                    known_settings.keys(),
+                    str::to_owned,
+                ));
             }
         }
-        let overrides = read_environment(variables, &known_settings)?;
+        let overrides = environment::read_environment(variables, &known_settings)?;
         let providers = file_settings
             .keys()
             .chain(overrides.keys())
@@ -155,6 +175,19 @@ impl Config {
             .and_then(Self::validate)
     }
 
+    /// Returns the number of concurrent jobs of a queue per worker.
+    #[must_use]
+    pub fn queue_concurrency(&self, queue: &str) -> usize {
+        let default = match queue {
+            WEBHOOK_DELIVERY_QUEUE => self.webhooks.concurrency,
+            // Its handlers run one at a time; another one would only hold a connection while it waits.
+            ORDER_FIGURES_CONSUMER => 1,
+            MEDIA_RENDITION_QUEUE => self.media.concurrency,
+            _ => self.jobs.concurrency,
+        };
+        self.jobs.find_queue_concurrency(queue).unwrap_or(default)
+    }
+
     /// Validates the settings.
     fn validate(mut self) -> Result<Self, String> {
         self.shop.validate()?;
@@ -167,11 +200,21 @@ impl Config {
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;
+        self.payment.validate(
+            &self.checkout.payment_methods,
+            self.shop.mode,
+            self.shop.currency,
+            &self.server.public_url,
+        )?;
         self.throttle.validate()?;
         self.identity.validate(self.shop.mode, &self.server.public_url)?;
         self.email.validate(self.shop.mode)?;
         self.sms.validate(self.shop.mode)?;
         self.notification.validate()?;
+        self.webhooks.validate()?;
+        self.media.validate()?;
+        self.log.validate()?;
+        self.telemetry.validate()?;
         Ok(self)
     }
 }
@@ -188,59 +231,6 @@ impl Source for Defaults {
     fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
         Ok(self.0.clone())
     }
-}
-
-/// Reads the environment: for each setting key, the name of the variable and its value.
-fn read_environment(
-    variables: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    known_settings: &BTreeMap<String, ValueKind>,
-) -> Result<BTreeMap<String, (String, String)>, String> {
-    let mut overrides = BTreeMap::new();
-    let mut named_overrides = BTreeMap::new();
-    for (name, value) in variables {
-        let Ok(name) = name.into_string() else { continue };
-        let named_variable = NAMED_VARIABLES.iter().find(|(named_variable, _)| *named_variable == name);
-        if named_variable.is_none() && !name.starts_with("SAVANNAH_") {
-            continue;
-        }
-        let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
-        if let Some((_, key)) = named_variable {
-            named_overrides.insert((*key).to_owned(), (name, value));
-            continue;
-        }
-        // `SAVANNAH_GRAPHIQL_DIR` and `SAVANNAH_TEST_...` are variables of the build and the tests.
-        if !name["SAVANNAH_".len()..].contains("__") {
-            continue;
-        }
-        let key = name["SAVANNAH_".len()..].to_lowercase().replace("__", ".");
-        if !known_settings.contains_key(&identity::to_template_key(&key).0) {
-            let to_variable_name = |key: &str| format!("SAVANNAH_{}", key.replace('.', "__").to_uppercase());
-            return Err(unknown_setting_message(
-                &to_variable_name(&key),
-                "the environment",
-                known_settings.keys(),
-                to_variable_name,
-            ));
-        }
-        overrides.insert(key, (name, value));
-    }
-    overrides.append(&mut named_overrides);
-    Ok(overrides)
-}
-
-fn unknown_setting_message<'a>(
-    name: &str,
-    location: &str,
-    known_keys: impl Iterator<Item = &'a String>,
-    format_key: impl Fn(&str) -> String,
-) -> String {
-    let dotted_key = name.trim_start_matches("SAVANNAH_").to_lowercase().replace("__", ".");
-    let (_, provider_name) = identity::to_template_key(&dotted_key);
-    let nearest_key = known_keys
-        .map(|key| format_key(&identity::from_template_key(key, provider_name)))
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    let hint = nearest_key.map(|nearest_key| format!("; did you mean {nearest_key}?")).unwrap_or_default();
-    format!("unknown setting {name} in {location}{hint}")
 }
 
 /// Formats an error of the `config` crate with the location of the setting.

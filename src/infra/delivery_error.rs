@@ -3,6 +3,7 @@
 use std::{io::Write, path::Path};
 
 use super::private_files;
+use crate::base::text::to_single_line;
 
 /// The maximum length of a stored reason. Characters.
 const MAX_REASON_LENGTH: usize = 300;
@@ -24,19 +25,13 @@ pub enum DeliveryError {
 impl DeliveryError {
     /// Creates a transient error.
     pub fn transient(reason: impl AsRef<str>) -> Self {
-        Self::Transient(to_single_line(reason.as_ref()))
+        Self::Transient(to_single_line(reason.as_ref(), MAX_REASON_LENGTH))
     }
 
     /// Creates a permanent error.
     pub fn permanent(reason: impl AsRef<str>) -> Self {
-        Self::Permanent(to_single_line(reason.as_ref()))
+        Self::Permanent(to_single_line(reason.as_ref(), MAX_REASON_LENGTH))
     }
-}
-
-/// Returns an external message as one line of limited length.
-fn to_single_line(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(MAX_REASON_LENGTH).collect()
 }
 
 /// Writes a message file atomically, readable by its owner only, because messages contain personal data and tokens. An

@@ -139,7 +139,7 @@ impl EventFeed {
             let is_end = (messages.len() as u64) < READ_BATCH_SIZE;
             for event in messages {
                 self.position.store(event.position, Ordering::SeqCst);
-                // An error means that nobody is subscribed.
+                // An error means that there are no subscribers.
                 let _ = self.sender.send(FeedMessage::Event(event));
             }
             // Events that were relayed meanwhile wake the feed again.

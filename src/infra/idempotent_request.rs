@@ -9,11 +9,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    hkdf::{HKDF_SHA256, Salt},
-    hmac, rand,
-};
+use aws_lc_rs::{hmac, rand};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use sea_orm::{
@@ -25,7 +21,11 @@ use super::{
     Actor, Db, Tx,
     entity::idempotent_request::{ActiveModel, Column, Entity},
 };
-use crate::base::{Error, Result, error::PublicErrorCode};
+use crate::base::{
+    Error, Result,
+    encryption::{DataCipher, KeyDerivation},
+    error::PublicErrorCode,
+};
 
 /// The length of a key. A key with fewer characters could be guessed, or chosen by two clients.
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 20..=255;
@@ -46,7 +46,7 @@ pub struct IdempotentRequest {
     caller: String,
     key_hash: String,
     request_hash: String,
-    cipher: RandomizedNonceKey,
+    cipher: DataCipher,
 }
 
 /// The result of claiming a request.
@@ -95,19 +95,17 @@ impl IdempotentRequest {
     pub fn new(actor: Actor, key: &str, content: &[u8]) -> Result<Self> {
         validate_key(key)?;
         let caller = actor.to_string();
-        let key_material = Salt::new(HKDF_SHA256, caller.as_bytes()).extract(key.as_bytes());
-        let derive = |purpose: &str| -> Result<[u8; 32]> {
-            let mut derived = [0; 32];
-            let expanded =
-                key_material.expand(&[purpose.as_bytes()], HKDF_SHA256).and_then(|okm| okm.fill(&mut derived));
-            expanded.map(|()| derived).map_err(|_| Error::internal(OPERATION, "no key was derived"))
+        let derivation = KeyDerivation::new(caller.as_bytes(), key.as_bytes());
+        let derive = |purpose: &str| {
+            let derived = derivation.derive(purpose.as_bytes());
+            derived.map_err(|_| Error::internal(OPERATION, "no key was derived"))
         };
         let request_key = hmac::Key::new(hmac::HMAC_SHA256, &derive("request")?);
         Ok(Self {
             caller,
             key_hash: BASE64_URL_SAFE_NO_PAD.encode(derive("key")?),
             request_hash: BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&request_key, content)),
-            cipher: RandomizedNonceKey::new(&AES_256_GCM, &derive("response")?)
+            cipher: DataCipher::new(&derive("response")?)
                 .map_err(|_| Error::internal(OPERATION, "the cipher was not created"))?,
         })
     }
@@ -168,20 +166,14 @@ impl IdempotentRequest {
     }
 
     /// Encrypts a response: nonce, ciphertext and tag. The request is authenticated with it.
-    fn encrypt(&self, mut response: Vec<u8>) -> Result<Vec<u8>> {
-        let request = Aad::from(self.request_hash.as_bytes());
-        let nonce = self.cipher.seal_in_place_append_tag(request, &mut response);
-        let nonce = nonce.map_err(|_| Error::internal(OPERATION, "the response was not encrypted"))?;
-        Ok([nonce.as_ref().as_slice(), &response].concat())
+    fn encrypt(&self, response: Vec<u8>) -> Result<Vec<u8>> {
+        let encrypted = self.cipher.encrypt(response, self.request_hash.as_bytes());
+        encrypted.map_err(|_| Error::internal(OPERATION, "the response was not encrypted"))
     }
 
-    fn decrypt(&self, mut stored: Vec<u8>) -> Result<Vec<u8>> {
-        let decryption_error = || Error::internal(OPERATION, "the stored response was not decrypted");
-        let (nonce, ciphertext) = stored.split_at_mut_checked(NONCE_LEN).ok_or_else(decryption_error)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| decryption_error())?;
-        let request = Aad::from(self.request_hash.as_bytes());
-        let response = self.cipher.open_in_place(nonce, request, ciphertext).map_err(|_| decryption_error())?;
-        Ok(response.to_vec())
+    fn decrypt(&self, stored: Vec<u8>) -> Result<Vec<u8>> {
+        let response = self.cipher.decrypt(stored, self.request_hash.as_bytes());
+        response.map_err(|_| Error::internal(OPERATION, "the stored response was not decrypted"))
     }
 }
 

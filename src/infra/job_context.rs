@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Config, Db, EmailSender, HttpClient, RedisClient, SmsSender};
+use super::{Config, Db, EmailSender, HttpClient, OutboundClient, RedisClient, SmsSender};
 
-/// The dependencies of a job: database, Redis, settings, senders. Cheap to clone.
+/// The dependencies of a job: database, Redis, settings, senders, HTTP client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct JobContext {
     /// The database.
@@ -17,6 +17,8 @@ pub struct JobContext {
     pub email_sender: EmailSender,
     /// The SMS sender.
     pub sms_sender: SmsSender,
+    /// The HTTP client for URLs that users have entered.
+    pub outbound_client: OutboundClient,
 }
 
 impl JobContext {
@@ -24,9 +26,10 @@ impl JobContext {
     ///
     /// # Errors
     /// Returns a message for the operator if a setting is invalid.
-    pub fn new(db: Db, redis: RedisClient, config: Arc<Config>) -> Result<Self, String> {
+    pub fn new(db: Db, redis: RedisClient, config: Arc<Config>, http_client: &HttpClient) -> Result<Self, String> {
         let email_sender = EmailSender::new(&config)?;
-        let sms_sender = SmsSender::new(&config, &HttpClient::new()?)?;
-        Ok(Self { db, redis, config, email_sender, sms_sender })
+        let sms_sender = SmsSender::new(&config, http_client)?;
+        let outbound_client = OutboundClient::new(config.webhooks.allow_private_addresses)?;
+        Ok(Self { db, redis, config, email_sender, sms_sender, outbound_client })
     }
 }

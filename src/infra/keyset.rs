@@ -104,7 +104,7 @@ impl KeysetPage<'_> {
         for (column, _) in self.order.columns {
             sql.push(column).push(direction).push(", ");
         }
-        // Not a parameter: a bound limit is planned anew at every execution, which costs as much as the page.
+        // Not a parameter: a bound limit is planned again at every execution, which costs as much as the page.
         sql.push(self.order.id_column).push(direction).push(&format!(" LIMIT {}", self.request.size + 1));
     }
 

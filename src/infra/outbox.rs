@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Set};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{SqlBuilder, Tx, cache::CacheTag, entity::outbox_event};
+use super::{SqlBuilder, Tx, cache::CacheTag, entity::outbox_event, telemetry::trace_context::current_trace_context};
 use crate::base::{Error, Result};
 
 /// A domain event. It contains keys, and neither secrets nor personal data, because it is retained.
@@ -71,10 +71,12 @@ impl Tx {
     /// Returns the statement that stores the events of a batch, which has at least one, to be executed in this
     /// transaction.
     pub fn emit_batch_statement(&self, batch: EventBatch) -> SqlBuilder {
+        let trace_context = current_trace_context();
         let to_row = |event: SerializedEvent| outbox_event::ActiveModel {
             event_type: Set(event.kind.to_owned()),
             aggregate: Set(event.aggregate),
             payload: Set(event.payload),
+            trace_context: Set(trace_context.clone()),
             created_at: Set(self.now()),
             ..Default::default()
         };

@@ -11,6 +11,12 @@ pub fn create_private_dir(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
+/// Returns the folder of a file; the working directory if the path is just a name.
+#[must_use]
+pub fn parent_folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
 /// Returns options that create a file that only the owner can access (mode 0600 on Unix).
 #[must_use]
 pub fn private_open_options() -> fs::OpenOptions {

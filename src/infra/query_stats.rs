@@ -9,7 +9,9 @@ use std::{
 };
 
 use sea_orm::{DbErr, RuntimeErr};
+use tracing::{Instrument, Span};
 
+use super::telemetry;
 use crate::base::error::BudgetExceeded;
 
 /// The database budget of a request.
@@ -99,23 +101,35 @@ impl QueryStats {
         Err(DbErr::Query(RuntimeErr::SqlxError(Arc::new(cause))))
     }
 
-    /// Runs a statement and counts it.
+    /// Runs a statement in its span and counts it.
     pub(super) async fn run_statement<T>(
         query_stats: Option<&Arc<Self>>,
         enforcement: BudgetEnforcement,
+        span: Span,
         statement: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
         if enforcement == BudgetEnforcement::Enforced {
             Self::check_budget(query_stats)?;
         }
-        let Some(query_stats) = query_stats else { return statement.await };
+        let metrics = telemetry::metrics();
+        if query_stats.is_none() && metrics.is_none() && span.is_none() {
+            return statement.await;
+        }
         let started_at = Instant::now();
-        let busy_guard = query_stats.track_busy();
-        query_stats.statement_count.fetch_add(1, Ordering::Relaxed);
-        let outcome = statement.await;
+        let busy_guard = query_stats.map(|query_stats| {
+            query_stats.statement_count.fetch_add(1, Ordering::Relaxed);
+            query_stats.track_busy()
+        });
+        let outcome = statement.instrument(span).await;
         drop(busy_guard);
-        let micros = u64::try_from(started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        query_stats.total_micros.fetch_add(micros, Ordering::Relaxed);
+        let duration = started_at.elapsed();
+        if let Some(query_stats) = query_stats {
+            let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+            query_stats.total_micros.fetch_add(micros, Ordering::Relaxed);
+        }
+        if let Some(metrics) = metrics {
+            metrics.record_statement(duration);
+        }
         outcome
     }
 }
@@ -136,7 +150,7 @@ mod tests {
     use crate::base::Error;
 
     async fn run_test_statement(query_stats: &Arc<QueryStats>) -> Result<(), DbErr> {
-        QueryStats::run_statement(Some(query_stats), BudgetEnforcement::Enforced, async { Ok(()) }).await
+        QueryStats::run_statement(Some(query_stats), BudgetEnforcement::Enforced, Span::none(), async { Ok(()) }).await
     }
 
     #[tokio::test]
@@ -148,7 +162,9 @@ mod tests {
         assert!(error.message.contains("more than 2 database statements"), "{}", error.message);
         assert_eq!(query_stats.statement_count(), 2);
         assert!(
-            QueryStats::run_statement(Some(&query_stats), BudgetEnforcement::Exempt, async { Ok(()) }).await.is_ok()
+            QueryStats::run_statement(Some(&query_stats), BudgetEnforcement::Exempt, Span::none(), async { Ok(()) })
+                .await
+                .is_ok()
         );
         assert_eq!(query_stats.statement_count(), 3);
     }

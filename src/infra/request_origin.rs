@@ -5,7 +5,7 @@ use std::fmt;
 use sea_orm::{ActiveEnum, DeriveActiveEnum, EnumIter};
 
 /// The actor of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Actor {
     /// A caller without authentication.
     Anonymous,

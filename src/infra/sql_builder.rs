@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, FromQueryResult, Statement, Value,
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement, Value,
     sea_query::{ArrayType, OptionEnum},
 };
 
@@ -11,6 +11,14 @@ use crate::base::Result;
 
 /// The largest character: appended to a prefix, it sorts after all strings with that prefix, byte by byte.
 const MAX_CHAR: char = char::MAX;
+
+/// Returns the columns of a table for a SELECT clause. Not `*`: PostgreSQL fails prepared statements whose result has
+/// changed, as it does when a newer release adds a column while this one is running.
+#[must_use]
+pub fn list_columns<E: EntityTrait>(alias: &str) -> String {
+    let columns: Vec<String> = E::Column::iter().map(|column| format!("{alias}.{}", column.as_str())).collect();
+    columns.join(", ")
+}
 
 /// An SQL statement under construction.
 #[derive(Debug, Clone)]
@@ -37,6 +45,11 @@ impl SqlBuilder {
     pub fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
+    }
+
+    /// Appends the columns of a table, as [`list_columns`] does.
+    pub fn push_columns<E: EntityTrait>(&mut self, alias: &str) -> &mut Self {
+        self.push(&list_columns::<E>(alias))
     }
 
     /// Appends a placeholder bound to a value. Both databases support `$1`.
@@ -151,6 +164,7 @@ impl SqlBuilder {
                 Some(Value::Int(_)) => "int",
                 Some(Value::Bool(_)) => "boolean",
                 Some(Value::ChronoDateTimeUtc(_)) => "timestamptz",
+                Some(Value::ChronoDate(_)) => "date",
                 Some(Value::Json(_)) => "jsonb",
                 _ => "text",
             };
@@ -211,6 +225,7 @@ fn to_postgres_text(value: &Value) -> String {
         Value::Int(number) => number.map(|number| number.to_string()),
         Value::Bool(flag) => flag.map(|flag| flag.to_string()),
         Value::ChronoDateTimeUtc(at) => at.map(|at| at.to_rfc3339()),
+        Value::ChronoDate(day) => day.map(|day| day.to_string()),
         Value::String(text) => text.clone(),
         Value::Json(value) => value.as_ref().map(ToString::to_string),
         // Enum variants are text in the database.

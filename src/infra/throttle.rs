@@ -26,6 +26,7 @@ use super::{
     Db, RedisClient, RedisUnavailable,
     config::{RateLimit, ThrottleConfig},
     entity::throttle::{self, Column},
+    telemetry,
 };
 use crate::base::{Error, Result};
 
@@ -138,12 +139,30 @@ impl RequestThrottle<'_> {
         ThrottleSubject::for_network(action, self.ip_address, limit)
     }
 
+    /// Counts an action for a recipient and for the client's network, as [`Throttle::count_action`] does.
+    ///
+    /// # Errors
+    /// Returns `RateLimited` if one of them has reached its limit.
+    pub async fn count_for_recipient(
+        &self,
+        recipient: ThrottleSubject,
+        network_action: &'static str,
+        network_limit: RateLimit,
+    ) -> Result<()> {
+        let network = self.network_subject(network_action, network_limit);
+        self.count_action(&std::iter::once(recipient).chain(network).collect::<Vec<_>>()).await
+    }
+
     /// Counts an action of the request, as [`Throttle::count_action`] does.
     ///
     /// # Errors
     /// Returns `RateLimited` if a subject has reached its limit.
     pub async fn count_action(&self, subjects: &[ThrottleSubject]) -> Result<()> {
-        self.throttle.count_action(self.db, subjects).await
+        self.throttle.count_action(self.db, subjects).await.inspect_err(|error| {
+            if let (Error::RateLimited { .. }, Some(metrics)) = (error, telemetry::metrics()) {
+                metrics.count_refusal("action");
+            }
+        })
     }
 }
 

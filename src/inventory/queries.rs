@@ -8,7 +8,7 @@ use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, DbErr, FromQueryResult};
 pub use super::entity::stock_movement::Model as StockMovement;
 use super::{
     availability::StockAvailability,
-    entity::{inventory_level, stock_reservation},
+    entity::{inventory_level, stock_movement, stock_reservation},
     stock_level::{StockKey, StockLevelRow},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) async fn lock_products(tx: &Tx, variants: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Inverts the `in_stock` flag of those products of variants where it is wrong. Statements: 1.
+/// Inverts the `in_stock` flag of those products of variants where it is incorrect. Statements: 1.
 ///
 /// As text, because the flag is compared with three tables.
 pub(super) async fn correct_in_stock_flags(tx: &Tx, variants: &[i64]) -> Result<()> {
@@ -218,7 +218,10 @@ impl StockMovement {
 /// Returns `BadUserInput` if the cursor is invalid.
 pub async fn list_movements(db: &Db, key: StockKey, page_request: &PageRequest) -> Result<Page<StockMovement>> {
     let mut sql = db.sql();
-    sql.push("SELECT m.* FROM stock_movement AS m WHERE m.variant_id = ").bind(key.variant_id);
+    sql.push("SELECT ")
+        .push_columns::<stock_movement::Entity>("m")
+        .push(" FROM stock_movement AS m WHERE m.variant_id = ")
+        .bind(key.variant_id);
     sql.push(" AND m.location_id = ").bind(key.location_id);
     MOVEMENT_ORDER.load_page(db, sql, page_request).await
 }

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     base::Result,
-    infra::{Batch, Tx, eq_any},
+    infra::{
+        Batch, Tx, eq_any,
+        telemetry::{self, Measurement},
+    },
 };
 
 /// The units an order line requests.
@@ -117,6 +120,9 @@ pub async fn reserve_stock(
         }
     }
     if !shortages.is_empty() {
+        if let Some(metrics) = telemetry::metrics() {
+            metrics.count_shortages(shortages.len());
+        }
         return Ok(shortages);
     }
     // In the lock order of the stock levels.
@@ -136,6 +142,7 @@ pub async fn reserve_stock(
         let mut insert = tx.sql();
         insert.insert_models(&allocations.into_iter().map(to_row).collect::<Vec<_>>());
         tx.query_batch(batch, insert).await?;
+        tx.measure_on_commit(|| Measurement::StockReserved { lines: requests.len() as u64 });
         stock_level::refresh_changed_availability(tx, &before, &after).await?;
     }
     Ok(Vec::new())

@@ -4,7 +4,8 @@
 use sea_orm::{ActiveEnum, ConnectionTrait};
 
 use super::{
-    NotificationChannel, NotificationEventType, NotificationStatus, entity::notification_preference,
+    NotificationChannel, NotificationEventType, NotificationStatus,
+    entity::{notification, notification_preference},
     notification::Model,
 };
 use crate::{
@@ -86,7 +87,7 @@ pub async fn list_notifications(
     page_request: &PageRequest,
 ) -> Result<Page<Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT *");
+    sql.push("SELECT ").push_columns::<notification::Entity>("notification");
     filter.push_conditions(&mut sql);
     NOTIFICATION_ORDER.load_page(db, sql, page_request).await
 }
@@ -111,6 +112,7 @@ pub(super) async fn list_preferences(
     account_ids: &[i64],
 ) -> Result<Vec<notification_preference::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM notification_preference WHERE ").eq_any("account_id", account_ids.iter().copied());
+    sql.push("SELECT ").push_columns::<notification_preference::Entity>("notification_preference");
+    sql.push(" FROM notification_preference WHERE ").eq_any("account_id", account_ids.iter().copied());
     query_rows(db, sql).await
 }

@@ -17,8 +17,7 @@ pub async fn request_order_link(db: &Db, throttle: RequestThrottle<'_>, number: 
     let email = account::normalize_email(&account::validate_email(email, "email")?);
     let limits = throttle.config;
     let recipient = ThrottleSubject::new("order link recipient", &email, limits.order_links_per_recipient);
-    let network = throttle.network_subject("order link address", limits.order_links_per_ip);
-    throttle.count_action(&std::iter::once(recipient).chain(network).collect::<Vec<_>>()).await?;
+    throttle.count_for_recipient(recipient, "order link address", limits.order_links_per_ip).await?;
     let Some(number) = number::parse_order_number(number) else { return Ok(()) };
     let order = queries::find_order_by_number(db, &number, Some(OwnerScope::All), None).await?;
     let has_email = |stored: &String| account::normalize_email(stored) == email;

@@ -7,6 +7,7 @@ pub mod entity;
 pub mod events;
 pub mod history;
 pub mod queries;
+pub mod media_use;
 pub mod place;
 pub mod transition;
 pub mod fulfillment;

@@ -21,7 +21,7 @@ use crate::{
         error::{ErrorFacts, PublicError, PublicErrorCode},
     },
     identity::random_token,
-    infra::{Batch, Tx},
+    infra::{Batch, Tx, telemetry::Measurement},
     inventory::reservation::{self, ReservationRequest},
 };
 
@@ -120,6 +120,7 @@ pub async fn place_order(tx: &Tx, new_order: &NewOrder, mut batch: Batch) -> Res
         Some(insufficient_stock_error(line, shortage.available))
     };
     Error::fail_if_any(shortage.iter().filter_map(to_user_error).collect())?;
+    tx.measure_on_commit(|| Measurement::OrderPlaced { total: order.total, currency: order.currency.clone() });
     Ok(order)
 }
 

@@ -4,6 +4,7 @@
 
 mod anonymize;
 mod list;
+pub(super) mod media_use;
 
 use std::collections::HashMap;
 
@@ -14,13 +15,16 @@ use sea_orm::{
 
 pub(super) use self::anonymize::{AnonymizedOrders, anonymize_finished_orders};
 pub use self::list::{count_orders, list_orders};
-use super::entity::{FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow, order_line, orders};
+use super::entity::{
+    FulfillmentRow, LineQuantityRow, OrderHistoryRow, OrderLineRow, OrderRow, fulfillment, order_history, order_line,
+    orders,
+};
 use crate::{
     base::{Error, Result},
     customer::OwnerScope,
     infra::{
         Batch, SqlBuilder, Tx, eq_any,
-        sql_builder::{group_by_owner, query_rows},
+        sql_builder::{group_by_owner, list_columns, query_rows},
     },
 };
 
@@ -44,7 +48,10 @@ pub async fn find_orders_by_ids(
     owner_scope: OwnerScope,
 ) -> Result<HashMap<i64, OrderRow>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT o.* FROM orders AS o WHERE ").eq_any("o.id", keys.iter().copied());
+    sql.push("SELECT ")
+        .push_columns::<orders::Entity>("o")
+        .push(" FROM orders AS o WHERE ")
+        .eq_any("o.id", keys.iter().copied());
     if let OwnerScope::Account(account) = owner_scope {
         sql.push(" AND o.account_id = ").bind(account);
     }
@@ -112,13 +119,13 @@ struct InsertedLine {
 
 /// Declares a batched query of child rows, grouped by owner in a fixed order.
 macro_rules! load_rows_by_owner {
-    ($(#[$doc:meta])* $name:ident, $row:ty, $owner:ident, $text:literal, $column:literal, $order:literal) => {
+    ($(#[$doc:meta])* $name:ident, $row:ty, $owner:ident, $select:expr, $column:literal, $order:literal) => {
         $(#[$doc])*
         ///
         /// Statements: 1.
         pub async fn $name(db: &impl ConnectionTrait, keys: &[i64]) -> Result<HashMap<i64, Vec<$row>>> {
             let mut sql = SqlBuilder::new(db.get_database_backend());
-            sql.push($text).push(" WHERE ").eq_any($column, keys.iter().copied()).push(" ORDER BY ").push($order);
+            sql.push(&$select).push(" WHERE ").eq_any($column, keys.iter().copied()).push(" ORDER BY ").push($order);
             Ok(group_by_owner(query_rows(db, sql).await?, |row: &$row| row.$owner))
         }
     };
@@ -126,15 +133,15 @@ macro_rules! load_rows_by_owner {
 
 load_rows_by_owner!(
     /// Returns the lines of orders in their original order.
-    lines, OrderLineRow, order_id, "SELECT l.* FROM order_line AS l", "l.order_id", "l.order_id, l.position"
+    lines, OrderLineRow, order_id, format!("SELECT {} FROM order_line AS l", list_columns::<order_line::Entity>("l")), "l.order_id", "l.order_id, l.position"
 );
 load_rows_by_owner!(
     /// Returns the history of orders, oldest entry first.
-    history, OrderHistoryRow, order_id, "SELECT e.* FROM order_history AS e", "e.order_id", "e.id"
+    history, OrderHistoryRow, order_id, format!("SELECT {} FROM order_history AS e", list_columns::<order_history::Entity>("e")), "e.order_id", "e.id"
 );
 load_rows_by_owner!(
     /// Returns the fulfillments of orders.
-    fulfillments, FulfillmentRow, order_id, "SELECT f.* FROM fulfillment AS f", "f.order_id", "f.id"
+    fulfillments, FulfillmentRow, order_id, format!("SELECT {} FROM fulfillment AS f", list_columns::<fulfillment::Entity>("f")), "f.order_id", "f.id"
 );
 load_rows_by_owner!(
     /// Returns the line quantities of fulfillments.

@@ -20,7 +20,7 @@ pub enum Status {
     Shipped,
     /// Delivered.
     Delivered,
-    /// Canceled; final.
+    /// Canceled; final, unless the payment of an expired order arrives late.
     Canceled,
     /// Completely refunded; final.
     Refunded,
@@ -74,6 +74,8 @@ pub enum OrderAction {
     Cancel,
     /// Refunds the order completely.
     Refund,
+    /// Reinstates an expired order whose payment arrived late. Not available to callers.
+    Reinstate,
 }
 
 impl OrderAction {
@@ -88,6 +90,7 @@ impl OrderAction {
             Self::Deliver => "deliver",
             Self::Cancel => "cancel",
             Self::Refund => "refund",
+            Self::Reinstate => "reinstate",
         }
     }
 }
@@ -119,6 +122,7 @@ impl Status {
             {
                 Some(Self::Refunded)
             }
+            (Self::Canceled, OrderAction::Reinstate) if payment.is_captured() => Some(Self::Confirmed),
             _ => None,
         }
     }

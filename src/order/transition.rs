@@ -11,13 +11,10 @@ use super::{
     state_machine::{FulfillmentStatus, OrderAction},
 };
 use crate::{
-    base::{Error, Result, VersionedTarget, error::PublicErrorCode},
+    base::{Error, Result, VersionedTarget, error::PublicErrorCode, validation::validate_note},
     customer::OwnerScope,
     infra::{Db, Tx, outbox::EventBatch},
 };
-
-/// Maximum length of a note, in characters.
-pub const MAX_ORDER_NOTE_LENGTH: usize = 1000;
 
 /// Order to change, with the access scope of the caller.
 pub type OrderTarget = VersionedTarget<i64, OwnerScope>;
@@ -81,6 +78,13 @@ async fn write_order(tx: &Tx, mut order: OrderRow) -> Result<OrderRow> {
     Ok(order)
 }
 
+/// Removes the reference of an order to its cart, which can then be ordered on its own.
+pub async fn detach_cart(tx: &Tx, order_id: i64) -> Result<()> {
+    let changes = orders::ActiveModel { cart_id: Set(None), ..Default::default() };
+    orders::Entity::update_many().set(changes).filter(orders::Column::Id.eq(order_id)).exec(tx).await?;
+    Ok(())
+}
+
 /// Confirms an order.
 ///
 /// # Errors
@@ -129,23 +133,6 @@ pub async fn add_order_note(db: &Db, target: OrderTarget, text: &str, is_public:
         update_order(tx, order).await
     })
     .await
-}
-
-/// Trims and validates a note.
-///
-/// # Errors
-/// Returns `BadUserInput` if it is too long or contains control characters.
-pub fn validate_note(text: &str, field: &str) -> Result<String> {
-    let text = text.trim();
-    let length = text.chars().count();
-    if length > MAX_ORDER_NOTE_LENGTH {
-        let message = format!("this has {length} characters; at most {MAX_ORDER_NOTE_LENGTH} will do");
-        return Err(Error::bad_input(field, message));
-    }
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        return Err(Error::bad_input(field, "this holds control characters"));
-    }
-    Ok(text.to_owned())
 }
 
 /// Derives the fulfillment status of an order from its lines.

@@ -8,14 +8,36 @@ use crate::order::PaymentStatus;
 pub enum PaymentState {
     /// Waits for the provider's result.
     Pending,
+    /// Waits for the buyer.
+    ActionRequired,
     /// Authorized.
     Authorized,
     /// Captured.
     Captured,
     /// Declined.
     Failed,
+    /// Its order expired before a result arrived.
+    Expired,
     /// Voided.
     Voided,
+}
+
+/// Why a provider declined a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum DeclineCode {
+    /// The account has not enough money.
+    InsufficientFunds,
+    /// The buyer canceled the payment.
+    CanceledByBuyer,
+    /// The buyer did not respond in time.
+    NoResponse,
+    /// The PIN was wrong, or the authentication failed.
+    AuthenticationFailed,
+    /// The phone number, card or amount is not valid for this method.
+    InvalidDetails,
+    /// The provider declined for another reason.
+    Declined,
 }
 
 /// Type of an entry of the transaction ledger.
@@ -50,6 +72,8 @@ pub enum RefundStatus {
 pub mod payment {
     use sea_orm::entity::prelude::*;
 
+    use crate::payment::provider::PaymentAction;
+
     /// A payment of an order. Triggers maintain `captured` and `refunded`.
     #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "payment")]
@@ -58,15 +82,23 @@ pub mod payment {
         #[sea_orm(primary_key)]
         pub id: i64,
         pub order_id: i64,
+        pub method: String,
         pub provider: String,
         pub reference: Option<String>,
         pub status: super::PaymentState,
         pub amount: i64,
         pub captured: i64,
         pub refunded: i64,
-        pub action_url: Option<String>,
+        pub is_surplus: bool,
+        pub phone: Option<String>,
+        pub action: Option<PaymentAction>,
+        pub decline_code: Option<super::DeclineCode>,
         pub error: Option<String>,
+        pub authorize_sent_at: Option<DateTimeUtc>,
         pub capture_requested_at: Option<DateTimeUtc>,
+        pub capture_sent_at: Option<DateTimeUtc>,
+        pub void_sent_at: Option<DateTimeUtc>,
+        pub checked_at: Option<DateTimeUtc>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }
@@ -120,6 +152,8 @@ pub mod refund {
         pub shipping: i64,
         pub attempt: i32,
         pub status: super::RefundStatus,
+        pub reference: Option<String>,
+        pub sent_at: Option<DateTimeUtc>,
         pub reason: Option<String>,
         pub error: Option<String>,
         pub created_at: DateTimeUtc,
@@ -158,19 +192,85 @@ pub mod refund_line {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Status of a received webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sea_orm::EnumIter, sea_orm::DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum ReceivedWebhookStatus {
+    /// Stored, not processed yet.
+    Received,
+    /// Processed.
+    Processed,
+    /// Nothing in the shop corresponds to it.
+    Ignored,
+}
+
+/// Table `received_webhook`.
+pub mod received_webhook {
+    use sea_orm::entity::prelude::*;
+
+    use crate::payment::webhook::WebhookSubject;
+
+    /// A webhook of a payment provider, stored as received.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "received_webhook")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub provider: String,
+        pub event_id: String,
+        pub event_type: String,
+        pub subject: WebhookSubject,
+        pub body: String,
+        pub status: super::ReceivedWebhookStatus,
+        pub error: Option<String>,
+        pub received_at: DateTimeUtc,
+        pub processed_at: Option<DateTimeUtc>,
+    }
+
+    /// No relations.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub use payment::Model as Payment;
+
+impl PaymentState {
+    /// Returns whether the provider's result is awaited.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::ActionRequired)
+    }
+
+    /// Returns whether the payment pays for its order.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Authorized | Self::Captured)
+    }
+}
 
 impl Payment {
     /// Returns the payment status of the order.
     #[must_use]
     pub const fn order_payment_status(&self) -> PaymentStatus {
         match self.status {
-            PaymentState::Pending => PaymentStatus::Pending,
+            // The buyer can pay again until the order expires.
+            PaymentState::Pending | PaymentState::ActionRequired | PaymentState::Failed => PaymentStatus::Pending,
             PaymentState::Authorized => PaymentStatus::Authorized,
-            PaymentState::Failed | PaymentState::Voided => PaymentStatus::Voided,
+            PaymentState::Expired | PaymentState::Voided => PaymentStatus::Voided,
             PaymentState::Captured if self.refunded == 0 => PaymentStatus::Paid,
             PaymentState::Captured if self.refunded < self.captured => PaymentStatus::PartiallyRefunded,
             PaymentState::Captured => PaymentStatus::Refunded,
         }
     }
+}
+
+/// Returns the payment that counts for the order, of its payments, oldest first: the accepted one, otherwise the
+/// latest. Surplus payments do not count.
+#[must_use]
+pub fn select_current_payment(payments: &[Payment]) -> Option<&Payment> {
+    let counted = || payments.iter().rev().filter(|payment| !payment.is_surplus);
+    counted().find(|payment| payment.status.is_accepted()).or_else(|| counted().next())
 }

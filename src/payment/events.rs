@@ -18,3 +18,37 @@ impl Event for OrderUnitsCanceled {
         format!("order:{}", self.order)
     }
 }
+
+/// Event emitted when a payment was captured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCaptured {
+    /// Id of the order.
+    pub order: i64,
+    /// Id of the payment.
+    pub payment: i64,
+}
+
+impl Event for PaymentCaptured {
+    const KIND: &'static str = "PaymentCaptured";
+
+    fn aggregate(&self) -> String {
+        format!("order:{}", self.order)
+    }
+}
+
+/// Event emitted when a payment was declined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentFailed {
+    /// Id of the order.
+    pub order: i64,
+    /// Id of the payment.
+    pub payment: i64,
+}
+
+impl Event for PaymentFailed {
+    const KIND: &'static str = "PaymentFailed";
+
+    fn aggregate(&self) -> String {
+        format!("order:{}", self.order)
+    }
+}

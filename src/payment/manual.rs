@@ -1,9 +1,9 @@
 //! Manual payment provider: cash on delivery, payment at the counter, bank transfers checked by staff. Authorizes at
 //! once; captures when staff confirm receipt.
 
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::BoxFuture;
 
-use super::provider::{PaymentProvider, PaymentRequest, PaymentResult};
+use super::provider::{PaymentProvider, PaymentRequest, PaymentResult, immediate_result};
 
 /// Name of the provider.
 pub const MANUAL_PROVIDER_NAME: &str = "manual";
@@ -22,18 +22,26 @@ impl PaymentProvider for ManualPaymentProvider {
     }
 
     fn authorize(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
-        ready(PaymentResult::Authorized { reference: request.idempotency_key }).boxed()
+        immediate_result(PaymentResult::Authorized { reference: request.idempotency_key, amount: None })
     }
 
     fn capture(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
-        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
+        immediate_result(PaymentResult::Succeeded { reference: request.idempotency_key, amount: None })
     }
 
     fn refund(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
-        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
+        immediate_result(PaymentResult::Succeeded { reference: request.idempotency_key, amount: None })
     }
 
-    fn void(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
-        ready(PaymentResult::Succeeded { reference: request.idempotency_key }).boxed()
+    fn void(&self, _request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        immediate_result(PaymentResult::Voided)
+    }
+
+    fn query_payment(&self, _request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        immediate_result(PaymentResult::NotFound)
+    }
+
+    fn query_refund(&self, _request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        immediate_result(PaymentResult::NotFound)
     }
 }

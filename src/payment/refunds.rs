@@ -88,6 +88,8 @@ pub async fn restart_refund(tx: &Tx, refund_id: i64) -> Result<()> {
     let changes = refund::ActiveModel {
         status: Set(RefundStatus::Pending),
         error: Set(None),
+        reference: Set(None),
+        sent_at: Set(None),
         updated_at: Set(tx.now()),
         ..Default::default()
     };
@@ -97,6 +99,19 @@ pub async fn restart_refund(tx: &Tx, refund_id: i64) -> Result<()> {
         .filter(Column::Id.eq(refund_id))
         .exec(tx)
         .await?;
+    Ok(())
+}
+
+/// Stores that the provider was called for a refund, and the provider's reference if known.
+pub async fn mark_refund_sent(tx: &Tx, refund: &RefundRow, reference: Option<&str>) -> Result<()> {
+    let changes = refund::ActiveModel {
+        sent_at: Set(Some(refund.sent_at.unwrap_or_else(|| tx.now()))),
+        reference: Set(reference.map(str::to_owned).or_else(|| refund.reference.clone())),
+        updated_at: Set(tx.now()),
+        ..Default::default()
+    };
+    let update = refund::Entity::update_many().set(changes).filter(Column::Id.eq(refund.id));
+    update.filter(Column::Attempt.eq(refund.attempt)).exec(tx).await?;
     Ok(())
 }
 

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     base::Result,
-    infra::{Batch, Tx},
+    infra::{Batch, Tx, telemetry::Measurement},
     order::PaymentStatus,
+    payment::method::PaymentMethod,
 };
 
 /// A payment to insert.
@@ -20,8 +21,10 @@ use crate::{
 pub struct NewPayment<'a> {
     /// Id of the order.
     pub order_id: i64,
-    /// Name of the provider.
-    pub provider: &'a str,
+    /// Payment method.
+    pub method: &'a PaymentMethod,
+    /// Phone number of the payer (E.164), if it differs from the order's.
+    pub phone: Option<&'a str>,
     /// Amount in minor units.
     pub amount: i64,
 }
@@ -31,6 +34,8 @@ pub struct NewPayment<'a> {
 pub struct NewTransaction<'a> {
     /// Id of the payment.
     pub payment_id: i64,
+    /// Name of its provider.
+    pub provider: &'a str,
     /// Type of the entry.
     pub transaction_type: TransactionType,
     /// Amount in minor units.
@@ -51,16 +56,19 @@ pub fn add_payment(batch: &mut Batch, tx: &Tx, payment: NewPayment<'_>, referenc
     batch.add_named(queries::INSERTED_PAYMENT, queries::insert_payment(tx, row));
     if let Some(reference) = reference {
         batch.add(queries::insert_authorization(tx, payment, reference));
+        measure_result(tx, payment.method.provider_name(payment.amount), TransactionType::Authorize);
     }
 }
 
 /// Returns the row of a new payment, authorized if there is a reference.
 fn new_payment_row(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) -> payment::ActiveModel {
-    let NewPayment { order_id, provider, amount } = payment;
+    let NewPayment { order_id, method, phone, amount } = payment;
     let status = if reference.is_some() { PaymentState::Authorized } else { PaymentState::Pending };
     payment::ActiveModel {
         order_id: Set(order_id),
-        provider: Set(provider.to_owned()),
+        method: Set(method.id.clone()),
+        provider: Set(method.provider_name(amount).to_owned()),
+        phone: Set(phone.map(str::to_owned).filter(|_| reference.is_none())),
         reference: Set(reference.map(str::to_owned)),
         status: Set(status),
         amount: Set(amount),
@@ -75,7 +83,7 @@ fn new_payment_row(tx: &Tx, payment: NewPayment<'_>, reference: Option<&str>) ->
 /// Inserts a ledger entry; database triggers add up the captured and refunded amounts. Returns whether it is new: a
 /// repeated reference is ignored.
 pub async fn record_transaction(tx: &Tx, transaction: NewTransaction<'_>) -> Result<bool> {
-    let NewTransaction { payment_id, transaction_type, amount, reference } = transaction;
+    let NewTransaction { payment_id, provider, transaction_type, amount, reference } = transaction;
     let row = payment_transaction::ActiveModel {
         payment_id: Set(payment_id),
         transaction_type: Set(transaction_type),
@@ -87,22 +95,53 @@ pub async fn record_transaction(tx: &Tx, transaction: NewTransaction<'_>) -> Res
     let unless_recorded =
         OnConflict::columns([Column::PaymentId, Column::TransactionType, Column::Reference]).do_nothing().to_owned();
     let insert = payment_transaction::Entity::insert(row).on_conflict(unless_recorded);
-    Ok(insert.exec_without_returning(tx).await? == 1)
+    let is_new = insert.exec_without_returning(tx).await? == 1;
+    if is_new {
+        measure_result(tx, provider, transaction_type);
+    }
+    Ok(is_new)
 }
 
-/// Updates the columns of a payment that do not follow from its ledger.
-pub async fn update_payment_status(tx: &Tx, payment: &Payment) -> Result<()> {
+/// Counts an entry of the ledger after the commit.
+fn measure_result(tx: &Tx, provider: &str, transaction_type: TransactionType) {
+    let outcome = match transaction_type {
+        TransactionType::Authorize => "authorized",
+        TransactionType::Capture => "captured",
+        TransactionType::Refund => "refunded",
+        TransactionType::Void => "voided",
+        TransactionType::Fail => "declined",
+    };
+    tx.measure_on_commit(|| Measurement::PaymentResult { provider: provider.to_owned(), outcome });
+}
+
+/// Updates the columns of a payment that do not follow from its ledger. Deletes what is needed only while the result is
+/// pending: the action of the buyer and the phone number.
+pub async fn update_payment(tx: &Tx, payment: &Payment) -> Result<()> {
+    let is_pending = payment.status.is_pending();
     let changes = payment::ActiveModel {
         status: Set(payment.status),
         reference: Set(payment.reference.clone()),
-        action_url: Set(payment.action_url.clone()),
+        is_surplus: Set(payment.is_surplus),
+        phone: Set(payment.phone.clone().filter(|_| is_pending)),
+        action: Set(payment.action.clone().filter(|_| payment.status == PaymentState::ActionRequired)),
+        decline_code: Set(payment.decline_code.filter(|_| payment.status == PaymentState::Failed)),
         error: Set(payment.error.clone()),
         amount: Set(payment.amount),
+        authorize_sent_at: Set(payment.authorize_sent_at),
         capture_requested_at: Set(payment.capture_requested_at),
+        capture_sent_at: Set(payment.capture_sent_at),
+        void_sent_at: Set(payment.void_sent_at),
         updated_at: Set(tx.now()),
         ..Default::default()
     };
     payment::Entity::update_many().set(changes).filter(payment::Column::Id.eq(payment.id)).exec(tx).await?;
+    Ok(())
+}
+
+/// Stores that the provider was asked about a payment.
+pub async fn mark_payment_checked(tx: &Tx, payment_id: i64) -> Result<()> {
+    let changes = payment::ActiveModel { checked_at: Set(Some(tx.now())), ..Default::default() };
+    payment::Entity::update_many().set(changes).filter(payment::Column::Id.eq(payment_id)).exec(tx).await?;
     Ok(())
 }
 

@@ -2,32 +2,27 @@
 
 use super::{
     SalesContext,
+    order_access::{OrderAccess, authorize_order_target},
     order_payment::require_payment,
     refund::{
         effects::create_refund,
         lines::{calculate_refund_value, validate_refund_lines},
     },
+    void::end_payment,
 };
 use crate::{
     base::{
         Error, Result,
         error::{PublicError, PublicErrorCode},
     },
-    customer::OwnerScope,
+    cart,
     identity::{Caller, Permission},
     infra::Tx,
     inventory::reservation::{self, LineRelease},
     order::{
-        LineQuantity, OrderLineRow, OrderRow, PaymentStatus, queries,
-        state_machine::OrderAction,
-        transition::{self, OrderTarget},
+        LineQuantity, OrderLineRow, OrderRow, PaymentStatus, Status, queries, state_machine::OrderAction, transition,
     },
-    payment::{
-        self, NewRefund, Payment, PaymentState, RefundLine, TransactionType,
-        jobs::VoidPayment,
-        manual,
-        transactions::{self, NewTransaction},
-    },
+    payment::{self, NewRefund, Payment, PaymentState, RefundLine, manual, transactions},
 };
 
 /// Input of an order cancellation.
@@ -56,6 +51,12 @@ enum CancellationScope<'a> {
 }
 
 impl CancelOrderRequest {
+    /// Returns which order is accessed, and how.
+    fn access(&self) -> OrderAccess<'_> {
+        let Self { order_id, expected_version, token, .. } = self;
+        OrderAccess { order_id: *order_id, expected_version: *expected_version, token: token.as_deref() }
+    }
+
     /// Returns what is canceled. Buyers can cancel only whole orders without shipped units.
     fn scope(&self, caller: Caller) -> Result<CancellationScope<'_>> {
         let is_staff = caller.permissions().has(Permission::OrderWrite);
@@ -81,7 +82,7 @@ impl CancelOrderRequest {
 /// version differs, `Forbidden` if a buyer cancels units, `IllegalTransition` if the order cannot be canceled,
 /// `BadUserInput` if a line has fewer units.
 pub async fn cancel_order(context: &SalesContext<'_>, request: CancelOrderRequest) -> Result<OrderRow> {
-    let target = authorize_cancellation(context, &request).await?;
+    let target = authorize_order_target(context, &request.access()).await?;
     let reason = request.reason.as_deref();
     context
         .db
@@ -93,23 +94,6 @@ pub async fn cancel_order(context: &SalesContext<'_>, request: CancelOrderReques
             }
         })
         .await
-}
-
-/// Returns the target order if the caller may cancel it. A matching token is sufficient, logged in or not; without one,
-/// staff can access every order and customers their own.
-async fn authorize_cancellation(context: &SalesContext<'_>, request: &CancelOrderRequest) -> Result<OrderTarget> {
-    let CancelOrderRequest { order_id, expected_version, token, .. } = request;
-    let (order_id, expected_version) = (*order_id, *expected_version);
-    if let Some(token) = token {
-        let order = queries::find_order_by_id(context.db, order_id).await?;
-        if order.is_some_and(|order| order.has_token(token)) {
-            return Ok(OrderTarget { id: order_id, scope: OwnerScope::All, expected_version });
-        }
-    }
-    let not_found =
-        || Error::user(PublicErrorCode::NotFound, "id", "there is no such order; a guest gives its token too");
-    let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderWrite).ok_or_else(not_found)?;
-    Ok(OrderTarget { id: order_id, scope: owner_scope, expected_version })
 }
 
 /// Cancels a locked order with its payment. Returned units are restocked.
@@ -134,7 +118,7 @@ async fn cancel_whole_order(
     let returned_lines = validate_refund_lines(&queries::load_lines_of_order(tx, order.id).await?, &returned_lines)
         .map_err(|error| remap_line_errors(error, "restock"))?;
     order.status.apply(OrderAction::Cancel, order.payment_status)?;
-    let order = match payment::queries::find_payment_by_order(tx, order.id).await? {
+    let order = match payment::queries::find_current_payment(tx, order.id).await? {
         Some(payment) if !returned_lines.is_empty() => {
             let reason = reason.map(str::to_owned);
             let new_refund = NewRefund { lines: returned_lines, reason, ..NewRefund::default() };
@@ -142,8 +126,13 @@ async fn cancel_whole_order(
         }
         _ => order,
     };
+    let is_unpaid = order.status == Status::Pending && order.payment_status == PaymentStatus::Pending;
     let order = cancel_locked_order(tx, order, reason).await?;
-    void_or_refund_payment(tx, order).await
+    let order = void_or_refund_payment(tx, order).await?;
+    if is_unpaid {
+        cart::reopen_cart(tx, order.id).await?;
+    }
+    Ok(order)
 }
 
 /// Cancels unshipped units of an order whose payment is not captured, and reduces the payment's amount.
@@ -168,14 +157,14 @@ async fn cancel_units(tx: &Tx, order: OrderRow, requested: &[LineQuantity], reas
     }
     check_payment_reducible(&payment)?;
     payment.amount -= calculate_refund_value(&order_lines, &lines);
-    transactions::update_payment_status(tx, &payment).await?;
+    transactions::update_payment(tx, &payment).await?;
     let new_refund = NewRefund { lines, reason: reason.map(str::to_owned), ..NewRefund::default() };
     create_refund(tx, order, payment, new_refund).await.map(|created| created.order)
 }
 
 /// Rejects a payment whose amount the provider is authorizing or capturing.
 fn check_payment_reducible(payment: &Payment) -> Result<()> {
-    let is_paying = payment.status == PaymentState::Pending && payment.provider != manual::MANUAL_PROVIDER_NAME;
+    let is_paying = payment.status.is_pending() && payment.provider != manual::MANUAL_PROVIDER_NAME;
     if !is_paying && payment.capture_requested_at.is_none() {
         return Ok(());
     }
@@ -227,7 +216,7 @@ fn remap_line_errors(error: Error, list_name: &str) -> Error {
 
 /// Voids or refunds the payment of a canceled order.
 pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<OrderRow> {
-    let Some(mut payment) = payment::queries::find_payment_by_order(tx, order.id).await? else { return Ok(order) };
+    let Some(payment) = payment::queries::find_current_payment(tx, order.id).await? else { return Ok(order) };
     match payment.status {
         PaymentState::Captured => {
             let amount = payment::queries::load_refundable_amount(tx, &payment).await?;
@@ -238,20 +227,10 @@ pub(super) async fn void_or_refund_payment(tx: &Tx, order: OrderRow) -> Result<O
             let new_refund = NewRefund { amount, reason, ..NewRefund::default() };
             create_refund(tx, order, payment, new_refund).await.map(|created| created.order)
         }
-        PaymentState::Pending | PaymentState::Authorized => {
-            payment.status = PaymentState::Voided;
-            payment.action_url = None;
-            transactions::update_payment_status(tx, &payment).await?;
-            let transaction = NewTransaction {
-                payment_id: payment.id,
-                transaction_type: TransactionType::Void,
-                amount: 0,
-                reference: &format!("void-{}", payment.id),
-            };
-            transactions::record_transaction(tx, transaction).await?;
-            tx.enqueue_job(VoidPayment { payment: payment.id }).await?;
+        PaymentState::Pending | PaymentState::ActionRequired | PaymentState::Authorized => {
+            end_payment(tx, payment, PaymentState::Voided).await?;
             Ok(order)
         }
-        PaymentState::Failed | PaymentState::Voided => Ok(order),
+        PaymentState::Failed | PaymentState::Expired | PaymentState::Voided => Ok(order),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     SalesContext,
-    order_payment::{OrderWithPayment, load_order_by_payment, lock_order_and_payment, require_payment},
+    order_payment::{OrderWithPayment, lock_payment, require_payment},
     payment_result::apply_payment_result,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         transition::{self, OrderTarget},
     },
     payment::{
-        Payment, PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult, PaymentState,
+        Payment, PaymentProviders, PaymentRequest, PaymentResult, PaymentState,
         jobs::{CapturePayment, PAYMENT_RETRY_DELAY},
         manual, transactions,
     },
@@ -34,7 +34,7 @@ pub async fn capture_payment(context: &SalesContext<'_>, target: OrderTarget) ->
     }
     let CaptureOutcome { order, result } = execute_capture(context.db, context.payment_providers, payment.id).await?;
     match result {
-        Some(PaymentResult::Declined { reason }) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
+        Some(PaymentResult::Declined { reason, .. }) => Err(Error::user(PublicErrorCode::PaymentFailed, "id", reason)),
         _ => Ok(order),
     }
 }
@@ -49,12 +49,13 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<OrderWithPaymen
     check_capturable(&order, &payment)?;
     if payment.provider == manual::MANUAL_PROVIDER_NAME {
         let reference = format!("capture-{}", payment.id);
-        let order = apply_payment_result(tx, order.id, &PaymentResult::Succeeded { reference }).await?;
+        let result = PaymentResult::Succeeded { reference, amount: None };
+        let order = apply_payment_result(tx, payment.id, &result).await?;
         return Ok(OrderWithPayment { order, payment });
     }
     if payment.capture_requested_at.is_none() {
         payment.capture_requested_at = Some(tx.now());
-        transactions::update_payment_status(tx, &payment).await?;
+        transactions::update_payment(tx, &payment).await?;
         tx.enqueue_job_at(CapturePayment { payment: payment.id }, tx.now() + PAYMENT_RETRY_DELAY).await?;
     }
     Ok(OrderWithPayment { order, payment })
@@ -62,7 +63,7 @@ async fn request_capture(tx: &Tx, target: OrderTarget) -> Result<OrderWithPaymen
 
 fn check_capturable(order: &OrderRow, payment: &Payment) -> Result<()> {
     let is_ended = [Status::Canceled, Status::Refunded].contains(&order.status);
-    let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status == PaymentState::Pending;
+    let is_manual = payment.provider == manual::MANUAL_PROVIDER_NAME && payment.status.is_pending();
     if (payment.status == PaymentState::Authorized || is_manual) && !is_ended {
         return Ok(());
     }
@@ -79,34 +80,51 @@ struct CaptureOutcome {
     result: Option<PaymentResult>,
 }
 
-/// Calls the provider, idempotently, and applies its result.
+/// Calls the provider and applies its result. A repeated call asks for the state first.
 async fn execute_capture(db: &Db, providers: &PaymentProviders, payment_id: i64) -> Result<CaptureOutcome> {
-    let OrderWithPayment { order, payment } = load_order_by_payment(db, payment_id).await?;
-    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
+    let (target, is_repeated) = db.write_with_retry(async |tx| begin_capture(tx, payment_id).await).await?;
+    let OrderWithPayment { order, payment } = target;
+    if payment.status != PaymentState::Authorized || payment.capture_requested_at.is_none() {
         return Ok(CaptureOutcome { order, result: None });
     }
-    let result = send_capture(providers.find_by_name(&payment.provider)?.as_ref(), &order, &payment).await;
-    let order = db.write_with_retry(async |tx| apply_capture_result(tx, order.id, &result).await).await?;
+    let provider = providers.find_by_name(&payment.provider)?;
+    let request = PaymentRequest::new(&order, &payment, format!("capture-{payment_id}"));
+    let known = if is_repeated { provider.query_payment(request.clone()).await } else { PaymentResult::NotFound };
+    let result = match known {
+        PaymentResult::NotFound | PaymentResult::Authorized { .. } => provider.capture(request).await,
+        known => known,
+    };
+    let order = db.write_with_retry(async |tx| apply_capture_result(tx, payment_id, &result).await).await?;
     Ok(CaptureOutcome { order, result: Some(result) })
 }
 
-/// Calls the provider to capture a payment. A repeated call moves no money again.
-pub(super) async fn send_capture(provider: &dyn PaymentProvider, order: &OrderRow, payment: &Payment) -> PaymentResult {
-    provider.capture(PaymentRequest::new(order, payment, format!("capture-{}", payment.id))).await
+/// Stores that the provider is called, unless there is nothing to capture. Returns whether it was called before.
+async fn begin_capture(tx: &Tx, payment_id: i64) -> Result<(OrderWithPayment, bool)> {
+    let mut target = lock_payment(tx, payment_id).await?;
+    let is_repeated = target.payment.capture_sent_at.is_some();
+    if target.payment.status == PaymentState::Authorized
+        && target.payment.capture_requested_at.is_some()
+        && !is_repeated
+    {
+        target.payment.capture_sent_at = Some(tx.now());
+        transactions::update_payment(tx, &target.payment).await?;
+    }
+    Ok((target, is_repeated))
 }
 
 /// Applies the result of a capture. A decline clears the intent; staff can request a capture again.
-async fn apply_capture_result(tx: &Tx, order: i64, result: &PaymentResult) -> Result<OrderRow> {
-    let PaymentResult::Declined { reason } = result else {
-        return apply_payment_result(tx, order, result).await;
+async fn apply_capture_result(tx: &Tx, payment_id: i64, result: &PaymentResult) -> Result<OrderRow> {
+    let PaymentResult::Declined { reason, .. } = result else {
+        return apply_payment_result(tx, payment_id, result).await;
     };
-    let OrderWithPayment { order, mut payment } = lock_order_and_payment(tx, order).await?;
-    if payment.status == PaymentState::Captured || payment.capture_requested_at.is_none() {
+    let OrderWithPayment { order, mut payment } = lock_payment(tx, payment_id).await?;
+    if payment.status != PaymentState::Authorized || payment.capture_requested_at.is_none() {
         return Ok(order);
     }
     payment.capture_requested_at = None;
-    transactions::update_payment_status(tx, &payment).await?;
-    let note = format!("the capture was refused: {reason}");
+    payment.capture_sent_at = None;
+    transactions::update_payment(tx, &payment).await?;
+    let note = format!("the capture was declined: {reason}");
     history::record_history_event(tx, order.id, OrderHistoryEvent::Payment, history::OrderNote::internal(Some(&note)))
         .await?;
     transition::update_order(tx, order).await

@@ -16,12 +16,12 @@ pub use self::{
 };
 use super::{SalesContext, authorize::authorize_payment, expire::expire_overdue_orders};
 use crate::{
-    base::{Error, Result, error::PublicErrorCode},
+    base::{Error, Money, Result, error::PublicErrorCode, phone},
     cart::{self, CartChanged},
     infra::{Batch, IdempotencyClaim, ResourceKey, Tx, config::CheckoutConfig},
     order::{OrderRow, PaymentStatus, place, place::NewOrder},
     payment::{
-        PaymentProvider, PaymentResult,
+        PayableOrder, PaymentMethod,
         jobs::{AuthorizePayment, PAYMENT_RETRY_DELAY},
         transactions::{self, NewPayment},
     },
@@ -34,8 +34,6 @@ pub struct CheckoutResult {
     pub order_id: i64,
     /// The placed order, if unchanged since; otherwise the caller reads it.
     pub placed_order: Option<OrderRow>,
-    /// Reason of a declined payment; the order is canceled then.
-    pub decline_reason: Option<String>,
 }
 
 /// A placed order, with the payment that waits for a remote provider.
@@ -65,15 +63,11 @@ pub async fn complete_checkout(context: &SalesContext<'_>, request: CheckoutRequ
     };
     let PlacedOrder { order_id, row, pending_payment_id } = placed;
     let Some(payment_id) = pending_payment_id else {
-        return Ok(CheckoutResult { order_id, placed_order: row, decline_reason: None });
+        return Ok(CheckoutResult { order_id, placed_order: row });
     };
     // The order is committed; if this process stops, the enqueued job calls the provider.
-    let outcome = authorize_payment(context.db, context.payment_providers, payment_id).await?;
-    let decline_reason = match outcome.result {
-        PaymentResult::Declined { reason } => Some(reason),
-        _ => None,
-    };
-    Ok(CheckoutResult { order_id, placed_order: None, decline_reason })
+    authorize_payment(context.db, context.payment_providers, payment_id).await?;
+    Ok(CheckoutResult { order_id, placed_order: None })
 }
 
 /// Places the order with its payment in one transaction. A request that was carried out before only returns its order.
@@ -88,18 +82,41 @@ async fn place_order(context: &SalesContext<'_>, request: &CheckoutRequest) -> R
                     return Ok(PlacedOrder { order_id, row: None, pending_payment_id: None });
                 }
             };
-            let allowed_methods = &context.config.checkout.payment_methods;
-            let provider =
-                context.payment_providers.find_allowed(&request.provider, allowed_methods, "input.paymentMethod")?;
+            let field = "input.paymentMethodId";
+            context.payment_providers.find_method(&request.payment_method_id, field)?;
+            let payer_phone = parse_payer_phone(context, request.payer_phone.as_deref())?;
             let prepared = prepare_order(tx, context, order_id, request.clone()).await?;
-            let deadline = payment_deadline(&context.config.checkout, provider.is_local(), tx.now());
-            place_prepared_order(tx, prepared, provider.as_ref(), deadline).await
+            let total = Money::new(prepared.order.total, context.config.shop.currency);
+            let payable = PayableOrder { total, country: Some(prepared.country) };
+            let method = context.payment_providers.find_method_for_order(&request.payment_method_id, payable, field)?;
+            let deadline = payment_deadline(&context.config.checkout, method.is_local(total.minor_units), tx.now());
+            place_prepared_order(tx, prepared, PaymentChoice { method, payer_phone: payer_phone.as_deref() }, deadline)
+                .await
         })
         .await
 }
 
+/// The chosen payment method with the payer's phone number.
+#[derive(Debug, Clone, Copy)]
+struct PaymentChoice<'a> {
+    method: &'a PaymentMethod,
+    payer_phone: Option<&'a str>,
+}
+
+/// Parses the phone number of a payer.
+///
+/// # Errors
+/// Returns `BadUserInput` if it is not a phone number.
+pub(super) fn parse_payer_phone(context: &SalesContext<'_>, phone: Option<&str>) -> Result<Option<String>> {
+    let parse = |raw_phone: &str| {
+        phone::normalize_phone(raw_phone, context.config.shop.country)
+            .ok_or_else(|| Error::bad_input("input.payerPhone", "this is not a phone number"))
+    };
+    phone.map(parse).transpose()
+}
+
 /// Returns when an order expires whose payment is not authorized, or which staff do not confirm; `None` means never.
-fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(super) fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let timeout = if is_local { config.confirmation_timeout } else { config.payment_timeout };
     TimeDelta::from_std(timeout).ok().filter(|timeout| !timeout.is_zero()).map(|timeout| now + timeout)
 }
@@ -109,13 +126,15 @@ fn payment_deadline(config: &CheckoutConfig, is_local: bool, now: DateTime<Utc>)
 async fn place_prepared_order(
     tx: &Tx,
     prepared: PreparedOrder,
-    provider: &dyn PaymentProvider,
+    choice: PaymentChoice<'_>,
     deadline: Option<DateTime<Utc>>,
 ) -> Result<PlacedOrder> {
-    let PreparedOrder { order, cart_id, is_verified } = prepared;
+    let PreparedOrder { order, cart_id, is_verified, country: _ } = prepared;
+    let PaymentChoice { method, payer_phone } = choice;
     let order_id = order.id;
+    let is_local = method.is_local(order.total);
     // Manual payments of unverified buyers are authorized when staff confirm the order.
-    let is_authorized = provider.is_local() && is_verified;
+    let is_authorized = is_local && is_verified && !method.requires_confirmation();
     let order = if is_authorized {
         NewOrder { payment_status: PaymentStatus::Authorized, ..order }
     } else {
@@ -126,8 +145,8 @@ async fn place_prepared_order(
         batch.add(cart::close_cart(tx, cart_id, order_id));
         batch.add(tx.emit_statement(&[CartChanged { cart: cart_id }])?);
     }
-    let payment = NewPayment { order_id, provider: provider.name(), amount: order.total };
-    if provider.is_local() {
+    let payment = NewPayment { order_id, method, phone: payer_phone, amount: order.total };
+    if is_local {
         let reference = is_authorized.then(|| format!("order-{order_id}"));
         transactions::add_payment(&mut batch, tx, payment, reference.as_deref());
         let row = place::place_order(tx, &order, batch).await?;

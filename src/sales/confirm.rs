@@ -7,7 +7,7 @@ use crate::{
         OrderRow, Status,
         transition::{self, OrderTarget},
     },
-    payment::{self, PaymentResult, PaymentState},
+    payment::{self, PaymentResult},
 };
 
 /// Confirms an order. Authorizes the pending manual payment of an unverified buyer.
@@ -20,14 +20,15 @@ pub async fn confirm_order(context: &SalesContext<'_>, target: OrderTarget) -> R
         .db
         .write_with_retry(async |tx| {
             let order = transition::lock_target_order(tx, target).await?;
-            let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
+            let payment = payment::queries::find_current_payment(tx, order.id).await?;
             let pending_payment =
-                payment.filter(|payment| payment.status == PaymentState::Pending && order.status == Status::Pending);
+                payment.filter(|payment| payment.status.is_pending() && order.status == Status::Pending);
             if let Some(payment) = pending_payment
                 && context.payment_providers.find_by_name(&payment.provider)?.is_local()
             {
                 let reference = format!("order-{}", order.id);
-                return apply_payment_result(tx, order.id, &PaymentResult::Authorized { reference }).await;
+                let result = PaymentResult::Authorized { reference, amount: None };
+                return apply_payment_result(tx, payment.id, &result).await;
             }
             transition::confirm_order(tx, target).await
         })

@@ -3,16 +3,17 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    cancel::{cancel_locked_order, void_or_refund_payment},
+    cancel::cancel_locked_order,
     order_payment::{OrderWithPayment, lock_order_and_payment},
     queries::{EXPIRED_ORDER_BATCH_SIZE, find_expired_orders},
+    void::end_payment,
 };
 use crate::{
     base::Result,
     cart,
     infra::{Db, Tx},
     order::Status,
-    payment::manual,
+    payment::{PaymentState, manual},
 };
 
 /// Cancels an expired order, unless it was paid in the meantime, and reopens its cart. Returns whether it was canceled.
@@ -27,7 +28,9 @@ pub async fn expire_order(tx: &Tx, order: i64, now: DateTime<Utc>) -> Result<boo
         "the payment did not come in time"
     };
     let order = cancel_locked_order(tx, order, Some(reason)).await?;
-    let order = void_or_refund_payment(tx, order).await?;
+    if payment.status.is_pending() {
+        end_payment(tx, payment, PaymentState::Expired).await?;
+    }
     cart::reopen_cart(tx, order.id).await?;
     Ok(true)
 }

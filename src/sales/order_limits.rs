@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Notification recipients of an order, from the input.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct OrderContacts<'a> {
     /// Email address.
     pub email: Option<&'a str>,
@@ -18,6 +18,8 @@ pub struct OrderContacts<'a> {
     pub phone: Option<&'a str>,
     /// Phone number of the shipping address.
     pub shipping_phone: Option<&'a str>,
+    /// Phone number of the payer.
+    pub payer_phone: Option<&'a str>,
     /// Token of the cart, which supplies what the input omits.
     pub cart: Option<&'a str>,
 }
@@ -32,9 +34,10 @@ pub async fn limit_orders(context: &SalesContext<'_>, contacts: OrderContacts<'_
         return Ok(());
     }
     let throttle = context.throttle;
-    let OrderContacts { email, phone, shipping_phone, cart } = contacts;
+    let OrderContacts { email, phone, shipping_phone, payer_phone, cart } = contacts;
     let mut emails: Vec<String> = email.into_iter().map(str::to_owned).collect();
-    let mut phones: Vec<String> = phone.into_iter().chain(shipping_phone).map(str::to_owned).collect();
+    let mut phones: Vec<String> =
+        phone.into_iter().chain(shipping_phone).chain(payer_phone).map(str::to_owned).collect();
     if let (Some(cart_token), true) = (cart, email.is_none() || phone.is_none())
         && let Some(row) = cart::find_cart_by_token(throttle.db, cart_token, context.caller).await?
     {

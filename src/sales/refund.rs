@@ -33,7 +33,7 @@ pub struct RefundRequest {
     pub lines: Option<Vec<RefundLine>>,
     /// Amount in minor units; `None` refunds the value of the lines.
     pub amount: Option<i64>,
-    /// Whether shipping is refunded beside the lines.
+    /// Whether shipping is refunded in addition to the lines.
     pub shipping: bool,
     /// Reason.
     pub reason: Option<String>,
@@ -74,7 +74,7 @@ pub async fn retry_refund(context: &SalesContext<'_>, refund_id: i64) -> Result<
 
 /// Creates a requested refund of a locked order.
 async fn request_refund(tx: &Tx, order: OrderRow, request: &RefundRequest) -> Result<CreatedRefund> {
-    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
+    let payment = payment::queries::find_current_payment(tx, order.id).await?;
     let Some(payment) = payment.filter(|payment| payment.status == PaymentState::Captured) else {
         let allowed_actions: Vec<_> =
             order.status.available_actions(order.payment_status).map(OrderAction::name).collect();
@@ -144,11 +144,8 @@ async fn restart_declined_refund(tx: &Tx, refund_id: i64) -> Result<OrderRow> {
             "this refund was not refused; only those are asked for again",
         ));
     }
-    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
-    let refundable = match &payment {
-        Some(payment) => payment::queries::load_refundable_amount(tx, payment).await?,
-        None => 0,
-    };
+    let payment = payment::queries::find_payment(tx, refund.payment_id).await?;
+    let refundable = payment::queries::load_refundable_amount(tx, &payment).await?;
     let order_refunds = payment::queries::list_refunds_of_order(tx, order.id).await?;
     let is_shipping_refunded = refund.shipping > 0
         && order_refunds.iter().any(|other| other.shipping > 0 && other.status != RefundStatus::Failed);

@@ -30,7 +30,7 @@ async function buy(page) {
   const chosen = await run(page, 'mutation', 'Choose', choice);
   const total = chosen.cartShippingMethodUpdate.cart.cost.total.amount;
   const place = 'firstName: "Wanjiku" lastName: "Kamau" line1: "Moi Avenue 1" city: "Nairobi" countryCode: "KE"';
-  const input = `cartId: "${cart}" idempotencyKey: "a word" expectedTotal: "${total}" ${said} shippingAddress: { address: { ${place} } }`;
+  const input = `cartId: "${cart}" paymentMethodId: "cash_on_delivery" idempotencyKey: "a word" expectedTotal: "${total}" ${said} shippingAddress: { address: { ${place} } }`;
   const order = 'order { id number token status paymentStatus email phone cost { total { amount } } }';
   const bought = await run(page, 'mutation', 'Buy', `checkoutComplete(input: { ${input} }) { ${order} ERRORS }`);
   const made = bought.checkoutComplete.order;

@@ -142,7 +142,7 @@ export function orderInput() {
   };
   return {
     idempotencyKey: randomUUID(),
-    paymentMethod: 'manual',
+    paymentMethodId: 'cash_on_delivery',
     email: newEmail(),
     phone: `07${randomInt(10_000_000, 100_000_000)}`,
     shippingAddress: { address },

@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{Backend, TestDatabase};
+
 /// Longer than any operation on a slow machine; a test that waits longer fails.
-const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+pub(super) const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Working directory and environment shared by all runs of the binary.
 pub struct CliSandbox {
@@ -30,6 +32,12 @@ impl CliSandbox {
         let directory = tempfile::Builder::new().prefix("savannah-work").tempdir().expect("a directory");
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { directory, variables }
+    }
+
+    /// Creates a sandbox with an empty database, which its first command creates.
+    pub async fn with_empty_database(backend: Backend, variables: &[(&str, &str)]) -> (Self, TestDatabase) {
+        let database = TestDatabase::create_empty(backend).await;
+        (Self::new(&[&[("DATABASE_URL", database.url())], variables].concat()), database)
     }
 
     pub fn path(&self) -> &Path {
@@ -88,9 +96,23 @@ impl CliSandbox {
         self.start_process(args, &[])
     }
 
+    /// Starts a command that runs until it is stopped, with additional variables.
+    pub fn start_command_with(&self, args: &[&str], variables: &[(&str, &str)]) -> RunningProcess {
+        self.start_process(args, variables)
+    }
+
     /// Runs a command and waits for its exit.
     pub async fn run_command(&self, args: &[&str], variables: &[(&str, &str)]) -> ExitedProcess {
         self.start_process(args, variables).wait_for_exit().await
+    }
+
+    /// Runs a command that cannot write files of more than this number of blocks of 512 bytes, as on a full disk.
+    pub async fn run_with_file_limit(&self, args: &[&str], blocks: u32) -> ExitedProcess {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$SAVANNAH_BINARY\" \"$@\"", &blocks.to_string()])
+            .args(args);
+        self.spawn_process(command, &[("SAVANNAH_BINARY", env!("CARGO_BIN_EXE_savannah"))]).wait_for_exit().await
     }
 
     /// Starts the server and waits until it listens.
@@ -104,7 +126,7 @@ impl CliSandbox {
         let started_at = Instant::now();
         loop {
             let output = running.stdout();
-            if let Some((_, rest)) = output.split_once("http://").filter(|(_, rest)| rest.contains('\n')) {
+            if let Some((_, rest)) = output.split_once("://").filter(|(_, rest)| rest.contains('\n')) {
                 running.address = rest.split('/').next().expect("an address").to_owned();
                 return running;
             }

@@ -146,3 +146,31 @@ pub fn simple_product(slug: &str, name: &str, price: i64) -> ProductPatch {
         ..ProductPatch::for_slug(slug)
     }
 }
+
+impl TestApp {
+    /// Returns all rows of the catalog tables, sorted.
+    pub async fn dump_tables(&self) -> Vec<String> {
+        use sea_orm::{FromQueryResult, JsonValue, Statement};
+        const CATALOG_TABLES: [&str; 11] = [
+            "category",
+            "category_product_count",
+            "product",
+            "product_description",
+            "product_option",
+            "product_tag",
+            "product_image",
+            "variant",
+            "variant_option",
+            "inventory_level",
+            "search_term",
+        ];
+        let mut all = Vec::new();
+        for table in CATALOG_TABLES {
+            let statement = Statement::from_string(self.db.backend(), format!("SELECT * FROM {table}"));
+            let rows = JsonValue::find_by_statement(statement).all(self.db.writer_connection()).await.expect("rows");
+            all.extend(rows.iter().map(|row| format!("{table} {row}")));
+        }
+        all.sort();
+        all
+    }
+}

@@ -46,6 +46,7 @@ static TEMPLATE_COPY_LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_ne
 static NEXT_DATABASE_NUMBER: AtomicU32 = AtomicU32::new(0);
 static CREATED_DATABASES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SQLITE_DIRECTORY: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
+static MEDIA_DIRECTORY: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
 
 /// Database of one test.
 #[derive(Clone)]
@@ -87,6 +88,19 @@ impl TestDatabase {
         execute_on_server(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
         CREATED_DATABASES.lock().expect("names").push(name.clone());
         Self { url: database_url(&name) }
+    }
+
+    /// Refers to an existing database.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+
+    /// Returns the folder of the pictures of this database, which all its instances share.
+    pub fn media_folder(&self) -> PathBuf {
+        let mut directory = MEDIA_DIRECTORY.lock().expect("the directory");
+        let create = || tempfile::Builder::new().prefix("savannah-media").tempdir().expect("a directory");
+        let name: String = self.url.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        directory.get_or_insert_with(create).path().join(name)
     }
 
     pub fn url(&self) -> &str {
@@ -148,6 +162,7 @@ async fn execute_on_server(sql: &str) {
 /// Deletes all databases created by tests.
 pub fn drop_created_databases() {
     SQLITE_DIRECTORY.lock().expect("the directory").take();
+    MEDIA_DIRECTORY.lock().expect("the directory").take();
     let names: Vec<String> = CREATED_DATABASES.lock().expect("names").drain(..).collect();
     super::runtime().block_on(async {
         for name in names.iter().rev() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
-use savannah::payment::{PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult};
+use savannah::payment::{DeclineCode, PaymentAction, PaymentProvider, PaymentProviders, PaymentRequest, PaymentResult};
 
 use super::{Backend, TestApp};
 
@@ -51,13 +51,18 @@ impl FakePaymentProvider {
             amounts_by_key: Mutex::default(),
             requests: Mutex::default(),
         });
-        let provider_handle: Arc<dyn PaymentProvider> = Arc::<Self>::clone(&payment_provider);
-        let providers = PaymentProviders::default().with_provider(provider_handle);
+        let providers = payment_provider.registry();
         (
             TestApp::start_with_payment_providers(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "8")], providers)
                 .await,
             payment_provider,
         )
+    }
+
+    /// Returns a registry with the manual methods and this provider.
+    pub fn registry(self: &Arc<Self>) -> PaymentProviders {
+        let provider_handle: Arc<dyn PaymentProvider> = Arc::<Self>::clone(self);
+        PaymentProviders::default().with_provider(provider_handle)
     }
 
     /// Sets the response to new authorizations. Existing keys keep their response.
@@ -84,7 +89,7 @@ impl FakePaymentProvider {
     pub fn complete_payment(&self, key: &str, amount: i64) -> PaymentResult {
         self.responses_by_key.lock().expect("responses").insert(key.to_owned(), FakePaymentResponse::Succeeded);
         self.record_amount_once(key, amount);
-        PaymentResult::Succeeded { reference: format!("bank {key}") }
+        PaymentResult::Succeeded { reference: format!("bank {key}"), amount: None }
     }
 
     /// Returns the net amount moved, in minor units.
@@ -100,6 +105,23 @@ impl FakePaymentProvider {
             .filter(|(requested, _)| *requested == operation)
             .map(|(_, request)| request.idempotency_key.clone())
             .collect()
+    }
+
+    /// Returns the state under a key: what was answered, or the movement of money whose answer was lost.
+    fn query_state(&self, key: &str) -> Option<PaymentResult> {
+        let reference = format!("bank {key}");
+        let response = self.responses_by_key.lock().expect("responses").get(key).copied();
+        match response {
+            Some(FakePaymentResponse::Authorized) => Some(PaymentResult::Authorized { reference, amount: None }),
+            Some(FakePaymentResponse::Pending) => Some(PaymentResult::Pending { reference: None, action: None }),
+            Some(FakePaymentResponse::Declined) if !key.starts_with("capture-") => {
+                Some(PaymentResult::declined(DeclineCode::InsufficientFunds, "there is not enough on the account"))
+            }
+            _ => {
+                let is_moved = self.amounts_by_key.lock().expect("amounts").contains_key(key);
+                is_moved.then_some(PaymentResult::Succeeded { reference, amount: None })
+            }
+        }
     }
 
     fn record_amount_once(&self, key: &str, amount: i64) {
@@ -126,16 +148,18 @@ impl FakePaymentProvider {
         }
         let reference = format!("bank {key}");
         let response = match provider_response {
-            FakePaymentResponse::Authorized => PaymentResult::Authorized { reference },
-            FakePaymentResponse::Succeeded => PaymentResult::Succeeded { reference },
+            FakePaymentResponse::Authorized => PaymentResult::Authorized { reference, amount: None },
+            FakePaymentResponse::Succeeded if operation == "void" => PaymentResult::Voided,
+            FakePaymentResponse::Succeeded => PaymentResult::Succeeded { reference, amount: None },
             FakePaymentResponse::Pending => {
-                PaymentResult::Pending { reference: None, action_url: Some(format!("https://bank.example/pay/{key}")) }
+                let url = format!("https://bank.example/pay/{key}");
+                PaymentResult::Pending { reference: None, action: Some(PaymentAction::Redirect { url }) }
             }
             FakePaymentResponse::Declined => {
-                PaymentResult::Declined { reason: "there is not enough on the account".into() }
+                PaymentResult::declined(DeclineCode::InsufficientFunds, "there is not enough on the account")
             }
             FakePaymentResponse::Unknown | FakePaymentResponse::Unreceived => {
-                PaymentResult::Unknown { reason: "the line is dead".into() }
+                PaymentResult::unknown("the line is dead")
             }
         };
         ready(response).boxed()
@@ -165,5 +189,16 @@ impl PaymentProvider for FakePaymentProvider {
     fn void(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
         let response = *self.void_response.lock().expect("response");
         self.respond(("void", response), request, 0)
+    }
+
+    /// Returns the state of a payment: of its capture if there was a successful one, otherwise of its authorization.
+    fn query_payment(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        self.requests.lock().expect("requests").push(("query", request.clone()));
+        let keys = [format!("capture-{}", request.payment_id), format!("payment-{}", request.payment_id)];
+        ready(keys.iter().find_map(|key| self.query_state(key)).unwrap_or(PaymentResult::NotFound)).boxed()
+    }
+
+    fn query_refund(&self, request: PaymentRequest) -> BoxFuture<'_, PaymentResult> {
+        ready(self.query_state(&request.idempotency_key).unwrap_or(PaymentResult::NotFound)).boxed()
     }
 }

@@ -2,22 +2,39 @@
 
 use std::sync::Arc;
 
-use savannah::infra::{Db, JobContext, jobs::Worker};
+use savannah::{
+    graphql::webhook::create_payload_renderer,
+    infra::{
+        Db, JobContext,
+        jobs::{JobRegistry, Worker},
+    },
+    job_registry,
+};
 
 use super::TestApp;
 
 impl TestApp {
+    /// Builds the application's registry.
+    pub fn build_job_registry(&self) -> JobRegistry {
+        let state = &self.http_app.state;
+        job_registry::build_job_registry(&state.payment_providers, &state.media, create_payload_renderer(state))
+    }
+
     /// Creates a job context.
     pub fn job_context(&self) -> JobContext {
-        let state = &self.http_app.state;
-        JobContext::new(self.db.clone(), state.redis.clone(), Arc::new(state.config.clone())).expect("a job context")
+        self.job_context_on(self.db.clone())
     }
 
     /// Creates a job context with its own database connection, as another process would.
     pub async fn open_second_job_context(&self) -> JobContext {
-        let config = self.http_app.state.config.clone();
-        let db = Db::connect(&config.database, self.clock.clone()).await.expect("a database");
-        JobContext::new(db, self.http_app.state.redis.clone(), Arc::new(config)).expect("a job context")
+        let config = &self.http_app.state.config;
+        self.job_context_on(Db::connect(&config.database, self.clock.clone()).await.expect("a database"))
+    }
+
+    fn job_context_on(&self, db: Db) -> JobContext {
+        let state = &self.http_app.state;
+        let config = Arc::new(state.config.clone());
+        JobContext::new(db, state.redis.clone(), config, &state.http_client).expect("a job context")
     }
 
     /// Creates a worker.

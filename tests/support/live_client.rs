@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{
@@ -16,6 +16,9 @@ use tokio_tungstenite::{
 
 /// Longer than any delivery on a slow machine.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Opcode of a close frame.
+const CLOSE_OPCODE: u8 = 8;
 
 /// A WebSocket connection.
 pub struct WebSocketClient {
@@ -122,6 +125,24 @@ impl WebSocketClient {
                 return code;
             }
         }
+    }
+
+    /// Returns the close code of a connection that the server has closed, without answering the pings before it: an answer
+    /// to a closed connection resets it, and what was not yet read is lost.
+    pub async fn read_close_code_silently(mut self) -> Option<u16> {
+        let mut bytes = Vec::new();
+        let read = self.socket.get_mut().read_to_end(&mut bytes);
+        tokio::time::timeout(WAIT_TIMEOUT, read).await.expect("an end in time").expect("the received frames");
+        // Frames of a server are not masked; control frames have at most 125 bytes.
+        let mut frames = bytes.as_slice();
+        while let [head, length, rest @ ..] = frames {
+            let (payload, next_frames) = rest.split_at_checked(usize::from(*length)).expect("a whole frame");
+            if head & 0x0f == CLOSE_OPCODE {
+                return payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+            }
+            frames = next_frames;
+        }
+        None
     }
 
     /// Receives the next message, or the close code.

@@ -5,22 +5,35 @@ mod reference_ledger;
 mod binary;
 mod cache;
 mod load_clients;
+mod load_scenario;
 mod database;
 mod order_fixtures;
 mod redis_servers;
+mod scrape;
+mod replica_servers;
 mod message_services;
+mod moto_server;
 mod nginx;
+mod oauth_client;
 mod oidc_provider;
+mod pictures;
 mod graphql_response;
 mod http_response;
+mod http_stub;
+mod rest_client;
 mod catalog_fixtures;
 mod invariants;
 mod checkout_fixtures;
 mod job_worker;
 mod live_client;
 mod login;
+mod trials;
+mod two_instances;
 mod watchdog;
+mod webhook_receiver;
 pub mod catalog_model;
+pub mod mpesa_stub;
+pub mod stripe_stub;
 
 use std::{
     io::Cursor,
@@ -34,8 +47,8 @@ use chrono::{DateTime, Utc};
 use savannah::{
     base::Clock,
     catalog,
-    graphql::{cache_policy::invalidate_by_events, context::AppState},
-    http::{App, build_router, serve_connections},
+    graphql::{cache_policy::invalidate_by_events, context::AppState, webhook::create_payload_renderer},
+    http::{App, ServerListener, build_router, serve_connections},
     import_export::{
         Progress, export,
         import::{CatalogImporter, DEMO_CATALOG_CSV, ImportMessage, ImportSummary},
@@ -59,16 +72,30 @@ pub use invariants::{
     query_scalar,
 };
 pub use live_client::{EventStreamClient, WebSocketClient};
-pub use load_clients::{AcknowledgedOrder, LoadCatalog, LoadClients};
+pub use load_clients::LoadClients;
+pub use load_scenario::LoadScenario;
 pub use message_services::{FakeSmsService, FakeSmtpServer, SmsServiceMode};
+pub use moto_server::{MotoServer, has_moto_server};
 pub use nginx::{NginxProcess, has_nginx};
+pub use oauth_client::{IssuedTokens, OauthClient, assert_oauth_error, form_request};
 pub use oidc_provider::{APP_REDIRECT_URI, CookieBrowser, FakeOidcProvider, NavigationResult};
 pub use order_fixtures::{ORDER_FIELDS, shipping_address};
+pub use pictures::{draw_picture, picture_file, png_bomb, transparent_png, turned_jpeg};
 pub use redis_servers::{
-    FakeRedisMode, FakeRedisServer, RedisProcess, has_redis_server_binary, has_shared_redis, shared_redis_url,
+    FakeRedisMode, FakeRedisServer, RedisProcess, ServerCertificate, has_redis_server_and_openssl,
+    has_redis_server_binary, has_shared_redis, shared_redis_url,
 };
 pub use reference_ledger::{LedgerPaymentState, LedgerRefundLine, LedgerVariant, ReferenceLedger};
+pub use replica_servers::{ReplicaServers, has_postgres_binaries, stop_replica_servers};
+pub use rest_client::RestCall;
+pub use savannah::prove::{AcknowledgedOrder, LoadCatalog};
+pub use scrape::{MANAGEMENT_ON, Scrape};
+pub use trials::trial_without_database;
 pub use watchdog::{RunningTest, watch_running_tests};
+pub use webhook_receiver::{
+    ALLOW_PRIVATE_ADDRESSES, ReceivedWebhook, ReceiverResponse, WebhookReceiver, register_endpoint,
+    set_clock_to_system_time, verify_signature,
+};
 
 /// A test case: name, availability check, and function by database backend.
 #[derive(Clone, Copy)]
@@ -131,6 +158,8 @@ pub struct TestApp {
     http: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
     database: database::TestDatabase,
+    /// Another instance, which gets every other GraphQL request; see [`two_instances`].
+    other_instance: Option<two_instances::OtherInstance>,
 }
 
 impl Drop for TestApp {
@@ -150,31 +179,39 @@ impl TestApp {
 
     /// Starts a server with additional settings over [`GENEROUS_LIMITS`]: `("SAVANNAH_GRAPHQL__MAX_DEPTH", "5")`.
     pub async fn start_with_settings(backend: Backend, settings: &[(&str, &str)]) -> Self {
-        Self::start_with_payment_providers(backend, settings, PaymentProviders::default()).await
+        let database = database::TestDatabase::create_migrated(backend).await;
+        Self::start_instances(database, settings, None).await
     }
 
-    /// Starts a server with these payment providers.
+    /// Starts a server with these payment providers instead of the configured ones.
     pub async fn start_with_payment_providers(
         backend: Backend,
         settings: &[(&str, &str)],
         providers: PaymentProviders,
     ) -> Self {
         let database = database::TestDatabase::create_migrated(backend).await;
-        let clock = Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"));
-        Self::start_on_database(database, clock, settings, providers).await
+        Self::start_instances(database, settings, Some(providers)).await
+    }
+
+    fn fixed_clock() -> Clock {
+        Clock::fixed(parse_datetime("2026-11-01T09:00:00Z"))
     }
 
     /// Starts a second server on the same database with the same clock, as another process would.
     pub async fn start_second_instance(&self, settings: &[(&str, &str)]) -> Self {
-        let clock = self.clock.clone();
-        Self::start_on_database(self.database.clone(), clock, settings, PaymentProviders::default()).await
+        Self::start_on_database(self.database.clone(), self.clock.clone(), settings, None).await
+    }
+
+    /// Starts a second server on the same database, with these payment providers.
+    pub async fn start_second_instance_with(&self, settings: &[(&str, &str)], providers: PaymentProviders) -> Self {
+        Self::start_on_database(self.database.clone(), self.clock.clone(), settings, Some(providers)).await
     }
 
     async fn start_on_database(
         database: TestDatabase,
         clock: Clock,
         settings: &[(&str, &str)],
-        providers: PaymentProviders,
+        providers: Option<PaymentProviders>,
     ) -> Self {
         let set = GENEROUS_LIMITS.into_iter().chain(settings.iter().copied()).chain([("DATABASE_URL", database.url())]);
         let variables = set.map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
@@ -183,16 +220,24 @@ impl TestApp {
         config.database.max_connections = config.database.max_connections.max(4);
         let outbox = tempfile::tempdir().expect("a directory");
         config.notification.file_directory = outbox.path().to_owned();
+        // Instances of one database share the pictures.
+        config.media.folder = database.media_folder();
         let db = Db::connect(&config.database, clock.clone()).await.expect("a database");
         ensure_initialized(&db, &config).await.expect("an initialized database");
+        db.attach_replica(&config.database).await.expect("a replica, if one is configured");
         let mut shared = AppState::load(db.clone(), config).await.expect("app state");
-        let registry = Arc::new(build_job_registry(&providers));
-        shared.payment_providers = providers;
-        let http_app = App::new(Arc::new(shared));
+        if let Some(providers) = providers {
+            shared.payment_providers = providers;
+        }
+        let shared = Arc::new(shared);
+        let registry = build_job_registry(&shared.payment_providers, &shared.media, create_payload_renderer(&shared));
+        let registry = Arc::new(registry);
+        let http_app = App::new(shared);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = tokio_util::sync::CancellationToken::new();
         let router = build_router(&http_app);
+        let listener = ServerListener::new(listener, None);
         let server = tokio::spawn(serve_connections(listener, Arc::clone(&http_app), router, shutdown.clone()));
         Self {
             db,
@@ -205,6 +250,7 @@ impl TestApp {
             http: graphql_client(),
             server,
             database,
+            other_instance: None,
         }
     }
 
@@ -276,13 +322,13 @@ impl TestApp {
     /// Sends a GraphQL query with an access token.
     pub async fn query_as(&self, token: &str, query: &str, variables: Value) -> GraphqlResponse {
         let body = json!({ "query": query, "variables": variables });
-        let request = self.http.post(self.url("/graphql")).bearer_auth(token).json(&body);
+        let request = self.http.post(self.select_instance().await).bearer_auth(token).json(&body);
         GraphqlResponse::from_http_response(request.send().await.expect("a response")).await
     }
 
     /// Sends a raw GraphQL request body.
     pub async fn post_graphql(&self, body: Value) -> reqwest::Response {
-        self.http.post(self.url("/graphql")).json(&body).send().await.expect("a response")
+        self.http.post(self.select_instance().await).json(&body).send().await.expect("a response")
     }
 
     /// Builds an HTTP request to the server.
@@ -298,32 +344,6 @@ impl TestApp {
     /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-
-    /// Returns all rows of the catalog tables, sorted.
-    pub async fn dump_tables(&self) -> Vec<String> {
-        use sea_orm::{FromQueryResult, JsonValue, Statement};
-        const CATALOG_TABLES: [&str; 11] = [
-            "category",
-            "category_product_count",
-            "product",
-            "product_description",
-            "product_option",
-            "product_tag",
-            "product_image",
-            "variant",
-            "variant_option",
-            "inventory_level",
-            "search_term",
-        ];
-        let mut all = Vec::new();
-        for table in CATALOG_TABLES {
-            let statement = Statement::from_string(self.db.backend(), format!("SELECT * FROM {table}"));
-            let rows = JsonValue::find_by_statement(statement).all(self.db.writer_connection()).await.expect("rows");
-            all.extend(rows.iter().map(|row| format!("{table} {row}")));
-        }
-        all.sort();
-        all
     }
 
     /// Runs SQL that both databases support.
@@ -364,7 +384,7 @@ const GENEROUS_LIMITS: [(&str, &str); 14] = [
     ("SAVANNAH_RATE_LIMIT__POINTS_PER_API_KEY", "1000000000/1s"),
     ("SAVANNAH_RATE_LIMIT__POINTS_PER_STAFF_ACCOUNT", "1000000000/1s"),
     ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0s"),
-    ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "manual, bank"),
+    ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "cash_on_delivery, bank_transfer, pay_at_counter"),
     ("SAVANNAH_CACHE__DATA_BYTES", "0"),
     ("SAVANNAH_CACHE__RESPONSES", "false"), // tests count statements, and change rows without events
 ];

@@ -17,7 +17,7 @@ pub fn has_nginx() -> bool {
     version.is_ok_and(|status| status.success()) || report_missing("nginx is not installed")
 }
 
-/// A running nginx in front of two servers, ended on drop.
+/// A running nginx in front of servers, ended on drop.
 pub struct NginxProcess {
     process: Child,
     pub port: u16,
@@ -25,17 +25,22 @@ pub struct NginxProcess {
 }
 
 impl NginxProcess {
-    /// Starts nginx on a free port in front of two servers, `127.0.0.1:PORT`.
-    pub async fn start(servers: [&str; 2]) -> Self {
+    /// Starts nginx on a free port in front of servers, `127.0.0.1:PORT`.
+    pub async fn start(servers: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a free port").port();
         let path = directory.path().display();
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/nginx/nginx.conf"));
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nginx/nginx.conf"));
         let mut text = text.expect("the configuration");
+        // The second server of the configuration is omitted; the first, with its parameters, stands for each.
+        let second_line =
+            text.lines().find(|line| line.contains("server shop-2:8000")).expect("two servers").to_owned();
+        text = text.replace(&second_line, "");
+        let first_line = text.lines().find(|line| line.contains("server shop-1:8000")).expect("two servers").to_owned();
+        let lines: Vec<_> = servers.iter().map(|server| first_line.replace("shop-1:8000", server)).collect();
+        text = text.replace(&first_line, &lines.join("\n"));
         for (original, replacement) in [
-            ("shop-1:8000", servers[0].to_owned()),
-            ("shop-2:8000", servers[1].to_owned()),
             ("listen 8080;", format!("listen 127.0.0.1:{port};")),
             ("/var/cache/nginx/shop", format!("{path}/cache")),
             ("pid /tmp/nginx.pid;", format!("pid {path}/nginx.pid;")),

@@ -8,7 +8,7 @@ use super::{GraphqlResponse, TestApp, assert_invariants, line_inputs};
 pub const ORDER_FIELDS: &str =
     "id number token status paymentStatus fulfillmentStatus version email phone expiresAt
     cost { total { amount } } lines { id sku name quantity cost { unitPrice { amount } total { amount } } quantityFulfilled quantityUnfulfilled quantityRefunded }
-    payments { status amount { amount } capturedAmount { amount } refundedAmount { amount } actionUrl }
+    payments { status amount { amount } capturedAmount { amount } refundedAmount { amount } action { __typename ... on RedirectAction { url } } declineCode error }
     refunds { amount { amount } status }
     history { type fromStatus toStatus actor note }";
 
@@ -29,9 +29,9 @@ impl TestApp {
     ) -> GraphqlResponse {
         let query = format!(
             "mutation($input: OrderCreateInput!) {{ orderCreate(input: $input) {{ order {{ {ORDER_FIELDS} }}
-            payment {{ status actionUrl }} userErrors {{ code field message }} }} }}"
+            attempt {{ __typename }} userErrors {{ code field message }} }} }}"
         );
-        let mut input = json!({ "lines": line_inputs(items), "idempotencyKey": key, "email": "wanjiku@example.com",
+        let mut input = json!({ "lines": line_inputs(items), "paymentMethodId": "cash_on_delivery", "idempotencyKey": key, "email": "wanjiku@example.com",
             "shippingAddress": shipping_address() });
         merge_fields(&mut input, overrides);
         self.query_maybe_as(token, &query, json!({ "input": input })).await
@@ -47,10 +47,10 @@ impl TestApp {
     ) -> GraphqlResponse {
         let query = format!(
             "mutation($input: CheckoutCompleteInput!) {{ checkoutComplete(input: $input) {{ order {{ {ORDER_FIELDS} }}
-            payment {{ status actionUrl }} userErrors {{ code field message }} }} }}"
+            attempt {{ __typename }} userErrors {{ code field message }} }} }}"
         );
         let total = self.query_cart(token, cart).await["cost"]["total"]["amount"].clone();
-        let mut input = json!({ "cartId": cart, "idempotencyKey": key, "email": "wanjiku@example.com",
+        let mut input = json!({ "cartId": cart, "paymentMethodId": "cash_on_delivery", "idempotencyKey": key, "email": "wanjiku@example.com",
             "shippingAddress": shipping_address(), "expectedTotal": total });
         merge_fields(&mut input, overrides);
         self.query_maybe_as(token, &query, json!({ "input": input })).await

@@ -1,6 +1,7 @@
 //! Redis servers: the shared one, own processes, and fakes that misbehave.
 
 use std::{
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -31,6 +32,42 @@ pub fn has_redis_server_binary() -> bool {
     version.is_ok_and(|status| status.success()) || super::report_missing("redis-server is not installed")
 }
 
+/// Requirement of tests that start a Redis server with TLS.
+pub fn has_redis_server_and_openssl() -> bool {
+    let version = Command::new("openssl").arg("version").stdout(Stdio::null()).status();
+    let has_openssl = version.is_ok_and(|status| status.success()) || super::report_missing("openssl is not installed");
+    has_openssl && has_redis_server_binary()
+}
+
+/// A certificate for `127.0.0.1` that no authority has issued, and its key.
+pub struct ServerCertificate {
+    pub certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl ServerCertificate {
+    /// Creates a certificate in a directory.
+    pub fn create_in(directory: &Path) -> Self {
+        let [certificate, key] = ["server.pem", "server.key"].map(|name| directory.join(name));
+        let created = Command::new("openssl")
+            .args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=redis", "-newkey", "ec"])
+            .args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .stderr(Stdio::null())
+            .status();
+        assert!(created.expect("openssl").success());
+        Self { certificate, key }
+    }
+}
+
+async fn find_free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
 /// A Redis server of the test's own, ended on drop.
 pub struct RedisProcess {
     child: Child,
@@ -40,16 +77,27 @@ pub struct RedisProcess {
 impl RedisProcess {
     /// Starts a server on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        Self::start_on(port).await
+        Self::start_on(find_free_port().await).await
     }
 
     /// Starts a server on this port and waits until it accepts connections.
     pub async fn start_on(port: u16) -> Self {
+        Self::start_with_args(port, &["--port", &port.to_string()]).await
+    }
+
+    /// Starts a server on a free port that accepts only encrypted connections.
+    pub async fn start_encrypted(certificate: &ServerCertificate) -> Self {
+        let port = find_free_port().await;
+        let [certificate, key] = [&certificate.certificate, &certificate.key].map(|file| file.to_str().expect("UTF-8"));
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no"];
+        let ports = ["--port", "0", "--tls-port", &port.to_string()];
+        Self::start_with_args(port, &[&ports[..], &files].concat()).await
+    }
+
+    async fn start_with_args(port: u16, args: &[&str]) -> Self {
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
+            .args(args)
+            .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

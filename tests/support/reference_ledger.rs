@@ -1,6 +1,7 @@
 //! Reference model of stock, orders and payments, in memory.
 
 mod cancellation;
+mod late_payment;
 mod stock;
 
 use super::FakePaymentResponse;
@@ -85,6 +86,10 @@ pub struct LedgerOrder {
     pub refunded: i64,
     /// Manual payment; confirmed by staff.
     pub is_manual_payment: bool,
+    /// Whether the bank declined the payment.
+    pub is_declined: bool,
+    /// Whether the order expired while its payment was pending: a late payment can reinstate it.
+    pub is_expired: bool,
     pub expires_at: Option<i64>,
     pub lines: Vec<LedgerLine>,
 }
@@ -180,14 +185,12 @@ impl ReferenceLedger {
             total,
             refunded: 0,
             is_manual_payment: response.is_none(),
+            is_declined: response == Some(FakePaymentResponse::Declined),
+            is_expired: false,
             expires_at,
             lines,
         });
-        let index = self.orders.len() - 1;
-        if response == Some(FakePaymentResponse::Declined) {
-            self.close_canceled_order(index);
-        }
-        Ok(index)
+        Ok(self.orders.len() - 1)
     }
 
     fn is_stock_insufficient(&self, quantities: &[i64]) -> bool {
@@ -271,18 +274,6 @@ impl ReferenceLedger {
         Ok(())
     }
 
-    /// Captures a payment late: for a pending or for a canceled order.
-    pub fn record_late_payment(&mut self, order: usize) {
-        let order = &mut self.orders[order];
-        order.payment_state = LedgerPaymentState::Captured;
-        order.expires_at = None;
-        if order.status == "CANCELED" {
-            order.refunded = order.total;
-        } else {
-            order.status = "CONFIRMED";
-        }
-    }
-
     /// Refunds lines, an amount, or everything that remains.
     pub fn refund_order(
         &mut self,
@@ -350,18 +341,6 @@ impl ReferenceLedger {
             order.lines.iter_mut().for_each(|line| release_all_reserved(line, variants));
         }
         Ok(())
-    }
-
-    /// Cancels expired orders that match the filter.
-    pub fn expire_overdue_orders(&mut self, filter: impl Fn(&LedgerOrder) -> bool) {
-        let now = self.elapsed_minutes;
-        let overdue =
-            |order: &LedgerOrder| order.expires_at.is_some_and(|expires_at| expires_at <= now) && filter(order);
-        let all: Vec<usize> =
-            (0..self.orders.len()).filter(|order_index| overdue(&self.orders[*order_index])).collect();
-        for order_index in all {
-            self.close_canceled_order(order_index);
-        }
     }
 
     fn close_canceled_order(&mut self, order: usize) {

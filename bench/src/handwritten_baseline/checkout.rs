@@ -132,8 +132,8 @@ async fn write_order(
             cart,
         ),
         (
-            "WITH p AS (INSERT INTO payment (order_id, provider, reference, status, amount, captured, refunded, created_at, \
-          updated_at) VALUES ($1, 'manual', 'order-' || $1, 'authorized', $2, 0, 0, now(), now()) RETURNING id) \
+            "WITH p AS (INSERT INTO payment (order_id, method, provider, reference, status, amount, captured, refunded, created_at, \
+          updated_at) VALUES ($1, 'cash_on_delivery', 'manual', 'order-' || $1, 'authorized', $2, 0, 0, now(), now()) RETURNING id) \
           INSERT INTO payment_transaction (payment_id, transaction_type, amount, reference, created_at) \
           SELECT id, 'authorize', $2, 'order-' || $1, now() FROM p",
             total,

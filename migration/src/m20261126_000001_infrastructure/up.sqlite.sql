@@ -82,6 +82,8 @@ CREATE TABLE outbox_event (
     -- NULL only until the trigger, which runs after the insert, has set it.
     sequence BIGINT CHECK (sequence > 0),
     payload JSON NOT NULL,
+    -- `traceparent` of the request that caused it, while traces are exported.
+    trace_context TEXT,
     dispatched_at TIMESTAMP,
     position BIGINT CHECK (position > 0),
     created_at TIMESTAMP NOT NULL,
@@ -123,7 +125,7 @@ CREATE TABLE event_subscription (
     PRIMARY KEY (consumer, event_type)
 );
 
--- A job has a payload; a delivery has an event, and an ordering key within which deliveries run one at a time, in
+-- A job has a payload; a delivery has an event. Jobs of one ordering key, which each delivery has, run one at a time, in
 -- order. `run_at` is the time of the next attempt, or of a running job the end of its lease.
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -131,6 +133,8 @@ CREATE TABLE job (
     kind TEXT NOT NULL CHECK (kind <> ''),
     event_id BIGINT REFERENCES outbox_event (id),
     payload JSON,
+    -- `traceparent` of the request that caused it, while traces are exported.
+    trace_context TEXT,
     dedup_key TEXT CHECK (dedup_key <> ''),
     ordering_key TEXT CHECK (ordering_key <> ''),
     status TEXT NOT NULL CHECK (status IN ('pending', 'running', 'done', 'dead', 'discarded')),
@@ -141,7 +145,7 @@ CREATE TABLE job (
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
     CHECK ((event_id IS NULL) <> (payload IS NULL)),
-    CHECK ((event_id IS NULL) = (ordering_key IS NULL)),
+    CHECK (event_id IS NULL OR ordering_key IS NOT NULL),
     CHECK ((status IN ('pending', 'running')) = (run_at IS NOT NULL)),
     CHECK ((status = 'running') = (locked_by IS NOT NULL)),
     CHECK (status <> 'running' OR attempts > 0),

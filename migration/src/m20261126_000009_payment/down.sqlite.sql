@@ -1,3 +1,4 @@
+DROP TABLE received_webhook;
 DROP TABLE payment_transaction;
 DROP TABLE refund_line;
 DROP TABLE refund;

@@ -1,8 +1,10 @@
 //! What the page of a category shows: description, image, and texts for search engines.
 
 use crate::{
-    base::{Patch, validation::InputScope},
+    base::{Patch, Result, validation::InputScope},
     catalog::{entity::category, loader::ProductImage, sanitize, write},
+    infra::Tx,
+    media::reference::{LockedMedia, MediaReferences},
 };
 
 /// Maximum length of a description in characters.
@@ -22,8 +24,18 @@ pub(super) struct CategoryContent {
 }
 
 impl CategoryContent {
+    /// Locks the shop's own picture that is the image, so that it is not deleted before the transaction ends.
+    /// Statements: 1 at most.
+    pub(super) async fn lock_media(&self, tx: &Tx) -> Result<LockedMedia> {
+        let mut references = MediaReferences::default();
+        if let Some(image) = self.image.value() {
+            references.add(image.media_id, &image.url);
+        }
+        references.lock(tx).await
+    }
+
     /// Validates the changes and applies them to a row. Empty texts clear their fields.
-    pub(super) fn apply(self, row: &mut category::Model, scope: &mut InputScope<'_>) {
+    pub(super) fn apply(self, row: &mut category::Model, media: &LockedMedia, scope: &mut InputScope<'_>) {
         let Self { description, seo_title, seo_description, image } = self;
         if let Some(description) = description.or_empty() {
             let html = description.trim();
@@ -45,7 +57,7 @@ impl CategoryContent {
             Patch::Unchanged => {}
             Patch::Clear => (row.image, row.image_alt) = (None, None),
             Patch::Set(image) => {
-                let image = write::check_image(&image, &mut scope.at("image"));
+                let image = write::check_image(&image, media, &mut scope.at("image"));
                 (row.image, row.image_alt) = (Some(image.url), image.alt);
             }
         }

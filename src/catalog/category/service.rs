@@ -92,7 +92,8 @@ pub async fn create_category(tx: &Tx, input: NewCategory) -> Result<i64> {
         seo_description: Patch::from_provided(seo_description),
         image: Patch::from_provided(image),
     };
-    content.apply(&mut page, &mut scope);
+    let media = content.lock_media(tx).await?;
+    content.apply(&mut page, &media, &mut scope);
     validate_position(position, "position", &mut scope);
     validator.finish()?;
 
@@ -150,7 +151,9 @@ pub async fn update_category(tx: &Tx, category_id: i64, patch: CategoryPatch) ->
     if let Some(slug) = slug.into_value().filter(|slug| *slug != before.slug) {
         row.slug = validate_unique_slug(tx, slug, category_id, &mut scope).await?;
     }
-    CategoryContent { description, seo_title, seo_description, image }.apply(&mut row, &mut scope);
+    let content = CategoryContent { description, seo_title, seo_description, image };
+    let media = content.lock_media(tx).await?;
+    content.apply(&mut row, &media, &mut scope);
     validator.finish()?;
     if row == before {
         return Ok(());

@@ -13,7 +13,7 @@ use crate::{
         loader::{CategorySlice, GroupedRows, OptionValues, VariantOption},
         projection::VariantColumns,
     },
-    infra::SqlBuilder,
+    infra::{SqlBuilder, sql_builder::list_columns},
 };
 
 /// The parts of `SELECT owner, … WHERE owner_column IN (ids) …`.
@@ -58,9 +58,10 @@ pub async fn load_visible_variants(
     variant_ids: &[i64],
     visibility: ProductVisibility,
 ) -> Result<GroupedRows<variant::Model>> {
-    let select = "SELECT v.id AS owner, v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id";
+    let columns = list_columns::<variant::Entity>("v");
+    let select = format!("SELECT v.id AS owner, {columns} FROM variant AS v JOIN product AS p ON p.id = v.product_id");
     let tail = format!(" AND v.deleted_at IS NULL AND {}", visibility.sql_condition());
-    let query = GroupedQuery { select, owner_column: "v.id", tail: &tail };
+    let query = GroupedQuery { select: &select, owner_column: "v.id", tail: &tail };
     load_grouped(db, query, variant_ids, |row| Ok(variant::Model::from_query_result(row, "")?)).await
 }
 
@@ -71,8 +72,8 @@ pub async fn load_visible_products(
     visibility: ProductVisibility,
 ) -> Result<GroupedRows<product::Model>> {
     let tail = format!(" AND {}", visibility.sql_condition());
-    let select = "SELECT p.id AS owner, p.* FROM product AS p";
-    let query = GroupedQuery { select, owner_column: "p.id", tail: &tail };
+    let select = format!("SELECT p.id AS owner, {} FROM product AS p", list_columns::<product::Entity>("p"));
+    let query = GroupedQuery { select: &select, owner_column: "p.id", tail: &tail };
     load_grouped(db, query, product_ids, |row| Ok(product::Model::from_query_result(row, "")?)).await
 }
 
@@ -142,7 +143,8 @@ fn build_slice_query(
     }
     let to_i64 = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT * FROM (SELECT p.*, m.owner, row_number() OVER (PARTITION BY m.owner ORDER BY p.featured DESC, p.created_at DESC, p.id DESC) AS place FROM ");
+    sql.push("SELECT ranked.owner, ").push_columns::<product::Entity>("ranked");
+    sql.push(" FROM (SELECT p.*, m.owner, row_number() OVER (PARTITION BY m.owner ORDER BY p.featured DESC, p.created_at DESC, p.id DESC) AS place FROM ");
     if sql.is_postgres() {
         // The index of each category yields its first rows; only those are ranked.
         sql.push("unnest(")

@@ -327,7 +327,9 @@ pub async fn find_variant(
     visibility: ProductVisibility,
 ) -> Result<Option<variant::Model>> {
     let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT v.* FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE v.deleted_at IS NULL AND ");
+    sql.push("SELECT ")
+        .push_columns::<variant::Entity>("v")
+        .push(" FROM variant AS v JOIN product AS p ON p.id = v.product_id WHERE v.deleted_at IS NULL AND ");
     sql.push(visibility.sql_condition());
     match lookup {
         VariantLookup::Id(variant_id) => sql.push(" AND v.id = ").bind(*variant_id),

@@ -76,8 +76,7 @@ fn build_index_ranges(typed: &str) -> Vec<Value> {
     let last = |count: usize| letters.iter().rev().take(count).collect::<String>();
     // One typo leaves one half unchanged. Two leave one third; if that is the middle one, the ends are compared.
     let (half, third) = (length.div_ceil(2), (length / 3).max(3));
-    let mut probes =
-        vec![(0, first(half), 1), (1, last(length - half), 1), (2, extract_first_and_last_letter(typed), max_typos)];
+    let mut probes = vec![(0, first(half), 1), (1, last(length - half), 1), (2, boundary_letters(typed), max_typos)];
     if max_typos == 2 {
         probes.extend([(0, first(third), 2), (1, last(third), 2)]);
     }
@@ -90,7 +89,7 @@ fn build_index_ranges(typed: &str) -> Vec<Value> {
 }
 
 /// Returns the first and the last letter of a word.
-fn extract_first_and_last_letter(word: &str) -> String {
+fn boundary_letters(word: &str) -> String {
     word.chars().next().into_iter().chain(word.chars().next_back()).collect()
 }
 
@@ -99,7 +98,7 @@ pub(in crate::catalog) fn build_search_term(word: &str) -> search_term::Model {
     search_term::Model {
         term: word.to_owned(),
         reversed: word.chars().rev().collect(),
-        end_letters: extract_first_and_last_letter(word),
+        end_letters: boundary_letters(word),
     }
 }
 

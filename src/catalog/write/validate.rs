@@ -12,6 +12,7 @@ use super::{
 use crate::{
     base::{Money, Patch, pagination, text, validation::InputScope},
     catalog::{entity::variant, loader::ProductImage},
+    media::reference::LockedMedia,
 };
 
 /// Maximum length of a product name in characters.
@@ -39,7 +40,7 @@ const MAX_COUNT: i64 = i32::MAX as i64;
 const OPTION_KEY_SEPARATOR: &str = "\u{1f}";
 
 /// Parameters of a write.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct WriteContext {
     /// How invalid input is treated.
     pub(super) mode: WriteMode,
@@ -47,6 +48,8 @@ pub(super) struct WriteContext {
     pub(super) currency: Currency,
     /// Time of the change.
     pub(super) now: DateTime<Utc>,
+    /// The shop's own pictures in the input.
+    pub(super) media: LockedMedia,
 }
 
 /// The values of a product's child rows in the input; `None` leaves them unchanged.
@@ -157,10 +160,17 @@ impl FieldRules<'_> {
 
     fn check_images(&mut self, images: &[ProductImage]) -> Vec<ProductImage> {
         if !self.is_strict() {
-            return images.to_vec();
+            // A row of an import is not lost because of a picture.
+            let media = &self.context.media;
+            let to_stored = |image: &ProductImage| ProductImage {
+                url: media.checked_url(&image.url).unwrap_or_else(|_| image.url.clone()),
+                ..image.clone()
+            };
+            return images.iter().map(to_stored).collect();
         }
         self.check_list_length("images", images.len());
-        let check = |(index, image)| check_image(image, &mut self.scope.at("images").index(index));
+        let media = &self.context.media;
+        let check = |(index, image)| check_image(image, media, &mut self.scope.at("images").index(index));
         images.iter().enumerate().map(check).collect()
     }
 
@@ -255,7 +265,17 @@ impl FieldRules<'_> {
 
     /// Checks the URL of a variant's image.
     pub(super) fn check_image_url(&mut self, patch: &VariantPatch) -> Patch {
-        self.check_optional_text("image", &patch.image, MAX_URL_LENGTH)
+        let checked = self.check_optional_text("image", &patch.image, MAX_URL_LENGTH);
+        let Patch::Set(url) = checked else { return checked };
+        match self.context.media.checked_url(&url) {
+            Ok(stored) => Patch::Set(stored),
+            Err(reason) => {
+                if self.is_strict() {
+                    self.scope.reject("image", reason);
+                }
+                Patch::Set(url)
+            }
+        }
     }
 
     /// Checks the barcode of a variant.
@@ -336,14 +356,28 @@ pub(super) fn build_option_key(values: &[String]) -> String {
     values.iter().map(|value| text::normalize_text(value)).collect::<Vec<_>>().join(OPTION_KEY_SEPARATOR)
 }
 
-/// Returns an image with trimmed texts, and rejects one without a URL or with long texts.
-pub(in crate::catalog) fn check_image(image: &ProductImage, scope: &mut InputScope<'_>) -> ProductImage {
-    let url = scope.text("url", &image.url, MAX_URL_LENGTH);
-    if url.is_empty() {
-        scope.reject("url", "a picture needs an address");
-    }
+/// Returns an image with trimmed texts, and rejects one without a URL, with long texts, or of a picture that the shop
+/// does not have.
+pub(in crate::catalog) fn check_image(
+    image: &ProductImage,
+    media: &LockedMedia,
+    scope: &mut InputScope<'_>,
+) -> ProductImage {
+    let (field, found) = if let Some(media_id) = image.media_id {
+        ("mediaId", media.url_by_id(media_id))
+    } else {
+        let url = scope.text("url", &image.url, MAX_URL_LENGTH);
+        if url.is_empty() {
+            scope.reject("url", "a picture needs an address");
+        }
+        ("url", media.checked_url(&url))
+    };
+    let url = found.unwrap_or_else(|reason| {
+        scope.reject(field, reason);
+        String::new()
+    });
     let alt = image.alt.as_ref().map(|alt| scope.text("alt", alt, MAX_ALT_LENGTH));
-    ProductImage { url, alt: alt.filter(|alt| !alt.is_empty()) }
+    ProductImage { url, alt: alt.filter(|alt| !alt.is_empty()), media_id: None }
 }
 
 /// Checks that a slug can be used in a URL unescaped.

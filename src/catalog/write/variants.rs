@@ -122,7 +122,7 @@ impl<'a> VariantPlanner<'a> {
         } else {
             let (slug, scope) = (self.patch.slug().unwrap_or_default(), validator.at(patch.path.as_str()));
             let mut rules = FieldRules { context: self.context, slug, scope, warnings: &mut warnings };
-            // An import restores a variant with its former options; an edit gives them anew.
+            // An import restores a variant with its former options; an edit sets them again.
             let needs_options = is_new || (rules.is_strict() && candidate.row.deleted_at.is_some());
             candidate.option_values = rules.check_option_values(patch, option_names, needs_options);
             if let Some(values) = &candidate.option_values {

@@ -6,6 +6,7 @@
 use crate::{
     catalog::cache_tags::{CATALOG, CATEGORIES, STOCK},
     infra::cache::CacheTag,
+    media::events::MEDIA,
 };
 
 /// Fields of one type.
@@ -44,6 +45,7 @@ pub const PUBLIC_FIELDS: &[PublicFields] = &[
             "languages",
             "countries",
             "loginProviders",
+            "paymentMethods",
             "contactEmail",
             "logoUrl",
             "policies",
@@ -53,6 +55,7 @@ pub const PUBLIC_FIELDS: &[PublicFields] = &[
     public("Country", &["code", "name", "phonePrefix", "requiredFields"], &[]),
     public("LoginProvider", &["name", "loginPath"], &[]),
     public("ShopPolicy", &["name", "url"], &[]),
+    public("PaymentMethod", &["id", "kind", "name", "instructions", "minAmount", "maxAmount", "countries"], &[]),
     public(
         "Product",
         &[
@@ -161,6 +164,6 @@ pub const PUBLIC_FIELDS: &[PublicFields] = &[
     public("Money", &["amount", "currency"], &[]),
     public("UnitPrice", &["amount", "measure"], &[]),
     public("Measure", &["quantity", "unit"], &[]),
-    public("Image", &["url", "alt", "width", "height"], &[]),
+    public("Image", &["url", "alt", "width", "height", "placeholder"], &[MEDIA]),
     public("Seo", &["title", "description"], &[]),
 ];

@@ -1,22 +1,26 @@
 //! Images of products and variants.
 
+use std::sync::Arc;
+
 use async_graphql::{Enum, Object};
 use macros::batched_object;
 
 use crate::{
     base::{Error, Result},
-    graphql::context::RequestContext,
+    graphql::{context::RequestContext, loader::MediaKey},
+    media::{
+        MEDIA_PATH, MediaToken,
+        entity::{PictureFormat, StoredRendition, media},
+    },
 };
 
-/// Path of the shop's own images.
-const MEDIA_PATH: &str = "/media/";
 /// Maximum width and height of a requested size, in pixels.
 const MAX_SIZE: i32 = 10_000;
 
 /// File format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ImageFormat {
-    /// AVIF.
+    /// AVIF. Not stored: the answer is the file in its fallback format.
     Avif,
     /// JPEG.
     Jpeg,
@@ -24,18 +28,6 @@ pub enum ImageFormat {
     Png,
     /// WebP.
     Webp,
-}
-
-impl ImageFormat {
-    /// Returns the value in an address.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Avif => "avif",
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-        }
-    }
 }
 
 /// Image of a product or variant.
@@ -58,33 +50,40 @@ impl ImageObject {
         let same = product_images.iter().find(|image| image.url == url);
         Self { url: url.to_owned(), alt: same.and_then(|image| image.alt.clone()) }
     }
+
+    /// Returns the key of its row if it is the shop's own.
+    fn media_key(&self) -> Option<MediaKey> {
+        MediaToken::from_path(&self.url).map(MediaKey)
+    }
 }
 
 /// Image of a product or variant.
 #[batched_object]
 #[Object(name = "Image")]
 impl ImageObject {
-    /// URL of the image. The arguments are added to its query if it is the shop's own: its path begins with `/media/`.
-    /// Other URLs are unchanged.
+    /// URL of the image. If it is the shop's own (`Media`), that of the smallest stored rendition that fills the given
+    /// box, which may be larger than the box, or of the largest one. URLs of other images are unchanged.
     fn url(
         &self,
         context: &RequestContext,
-        #[graphql(desc = "Maximum width in pixels (1-10,000).")] max_width: Option<i32>,
-        #[graphql(desc = "Maximum height in pixels (1-10,000).")] max_height: Option<i32>,
-        #[graphql(desc = "File format; that of the file by default.")] format: Option<ImageFormat>,
+        #[graphql(desc = "Width of the box in pixels (1-10,000).")] max_width: Option<i32>,
+        #[graphql(desc = "Height of the box in pixels (1-10,000).")] max_height: Option<i32>,
+        #[graphql(desc = "File format. If it is not stored, and by default: JPEG, or PNG for a picture that may be \
+                          transparent.")]
+        format: Option<ImageFormat>,
+        #[load_optional(self.media_key())] row: Option<Arc<media::Model>>,
     ) -> Result<String> {
-        let sizes = [("maxWidth", max_width), ("maxHeight", max_height)];
-        let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
-        let mut parameters = Vec::new();
-        for (name, size) in sizes {
-            if !(1..=MAX_SIZE).contains(&size) {
+        for (name, size) in [("maxWidth", max_width), ("maxHeight", max_height)] {
+            if let Some(size) = size.filter(|size| !(1..=MAX_SIZE).contains(size)) {
                 return Err(Error::bad_input(name, format!("`{name}` must be from 1 to {MAX_SIZE}; it is {size}")));
             }
-            parameters.push(format!("{name}={size}"));
         }
-        parameters.extend(format.map(|format| format!("format={}", format.as_str())));
-        let public_url = &context.app_state.config.server.public_url;
-        Ok(add_parameters(&self.url, &parameters, public_url))
+        let Some(row) = row else { return Ok(self.url.clone()) };
+        let limits = RequestedBox { max_width, max_height, format };
+        let rendition = limits.choose(&row, row.stored_renditions());
+        let path = rendition
+            .map_or_else(|| self.url.clone(), |rendition| format!("{MEDIA_PATH}{}/{}", row.token, rendition.name));
+        Ok(format!("{}{path}", context.app_state.config.server.public_url))
     }
 
     /// Alternative text; null if there is none.
@@ -92,50 +91,61 @@ impl ImageObject {
         self.alt.as_deref()
     }
 
-    /// Width in pixels; null if it is not known.
-    fn width(&self) -> Option<i32> {
-        None
+    /// Width in pixels of the picture; null if it is not known. Renditions have the same proportions.
+    fn width(&self, #[load_optional(self.media_key())] row: Option<Arc<media::Model>>) -> Option<i32> {
+        row?.width
     }
 
-    /// Height in pixels; null if it is not known.
-    fn height(&self) -> Option<i32> {
-        None
+    /// Height in pixels of the picture; null if it is not known.
+    fn height(&self, #[load_optional(self.media_key())] row: Option<Arc<media::Model>>) -> Option<i32> {
+        row?.height
+    }
+
+    /// Tiny version of the picture as a data URL of about 200 bytes, to show until it is loaded; null if it is not the
+    /// shop's own.
+    fn placeholder(&self, #[load_optional(self.media_key())] row: Option<Arc<media::Model>>) -> Option<String> {
+        row?.placeholder.clone()
     }
 }
 
-/// Adds parameters to the query of a URL if it is the shop's own image.
-fn add_parameters(url: &str, parameters: &[String], public_url: &str) -> String {
-    let path = if public_url.is_empty() { url } else { url.strip_prefix(public_url).unwrap_or(url) };
-    if parameters.is_empty() || !path.starts_with(MEDIA_PATH) {
-        return url.to_owned();
-    }
-    let (address, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
-    let separator = if address.contains('?') { '&' } else { '?' };
-    format!("{address}{separator}{}{fragment}", parameters.join("&"))
+/// Size and format in which a picture is requested.
+#[derive(Debug, Clone, Copy)]
+struct RequestedBox {
+    max_width: Option<i32>,
+    max_height: Option<i32>,
+    format: Option<ImageFormat>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_width(url: &str) -> String {
-        add_parameters(url, &["maxWidth=300".to_owned()], "https://api.shop.example")
-    }
-
-    #[test]
-    fn parameters_are_added_to_own_images() {
-        assert_eq!(with_width("/media/mug.jpg"), "/media/mug.jpg?maxWidth=300");
-        assert_eq!(with_width("/media/mug.jpg?v=2#top"), "/media/mug.jpg?v=2&maxWidth=300#top");
-        let absolute = "https://api.shop.example/media/mug.jpg";
-        assert_eq!(with_width(absolute), format!("{absolute}?maxWidth=300"));
-        assert_eq!(add_parameters("/media/mug.jpg", &[], ""), "/media/mug.jpg");
-    }
-
-    #[test]
-    fn other_images_are_unchanged() {
-        for url in ["https://cdn.example/media/mug.jpg", "/other/mug.jpg", "media/mug.jpg", "//media/mug.jpg"] {
-            assert_eq!(with_width(url), url);
-            assert_eq!(add_parameters(url, &["format=webp".to_owned()], ""), url);
+impl RequestedBox {
+    /// Returns the rendition to show. `renditions` are ordered by width.
+    fn choose(self, row: &media::Model, renditions: Vec<StoredRendition>) -> Option<StoredRendition> {
+        let format = match self.format {
+            Some(ImageFormat::Jpeg) => Some(PictureFormat::Jpeg),
+            Some(ImageFormat::Png) => Some(PictureFormat::Png),
+            Some(ImageFormat::Webp) => Some(PictureFormat::Webp),
+            Some(ImageFormat::Avif) | None => None,
+        };
+        let is_stored = |format: &PictureFormat| renditions.iter().any(|rendition| rendition.format == *format);
+        let format = format.filter(is_stored).or(row.fallback_format)?;
+        let width = self.needed_width(row);
+        let mut candidates = renditions.into_iter().filter(|rendition| rendition.format == format).peekable();
+        let mut chosen = None;
+        while let Some(candidate) = candidates.next() {
+            let is_enough = u64::from(candidate.width) >= width || candidates.peek().is_none();
+            chosen = Some(candidate);
+            if is_enough {
+                break;
+            }
         }
+        chosen
+    }
+
+    /// Returns the width of the picture within the box in pixels.
+    fn needed_width(self, row: &media::Model) -> u64 {
+        let to_size = |size: Option<i32>| size.and_then(|size| u64::try_from(size).ok());
+        let (width, height) = (to_size(row.width).unwrap_or(1).max(1), to_size(row.height).unwrap_or(1).max(1));
+        let by_width = to_size(self.max_width).unwrap_or(width);
+        let by_height = to_size(self.max_height).map_or(width, |max_height| (width * max_height).div_ceil(height));
+        by_width.min(by_height).min(width)
     }
 }

@@ -32,8 +32,9 @@ pub fn coerce_variables(
         };
         let value = match (values.remove(name.node.as_str()), default_value) {
             (Some(value), _) => {
-                let mut path = name.node.to_string();
-                if let Err(reason) = check_value(&value, &var_type.node, &mut path) {
+                let mut checker = ValueChecker::new(is_basic_scalar, 1);
+                checker.check_variable(name.node.as_str(), &value, &var_type.node);
+                if let Some(InvalidValue { path, reason, .. }) = checker.found.pop() {
                     let location = if path == name.node.as_str() { String::new() } else { format!(" at \"{path}\"") };
                     return Err(to_error(format!("got an invalid value{location}: {reason}.")));
                 }
@@ -53,78 +54,149 @@ pub fn coerce_variables(
     Ok(variables)
 }
 
-/// Checks a value against a type. On failure, `path` is the location of the error.
-fn check_value(value: &Json, ty: &Type, path: &mut String) -> Result<(), String> {
-    match (&ty.base, value) {
-        (_, Json::Null) if ty.nullable => Ok(()),
-        (_, Json::Null) => Err(format!("expected non-nullable type \"{ty}\" not to be null")),
-        (BaseType::List(item), Json::Array(items)) => items.iter().enumerate().try_for_each(|(index, value)| {
-            with_path_segment(path, &format!("[{index}]"), |path| check_value(value, item, path))
-        }),
-        // A single value is coerced to a list of one.
-        (BaseType::List(item), _) => check_value(value, item, path),
-        (BaseType::Named(name), _) => match validation_schema().types.get(name.as_str()) {
-            Some(ExtendedType::InputObject(object)) => check_input_object(value, object, path),
-            Some(ExtendedType::Enum(enum_definition)) => {
-                let is_known = value
-                    .as_str()
-                    .is_some_and(|value| enum_definition.values.keys().any(|enum_value| enum_value == value));
-                if is_known { Ok(()) } else { Err(format!("expected a value of enum \"{name}\"")) }
-            }
-            _ => {
-                let is_valid = match name.as_str() {
-                    "Int" => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
-                    "Float" => value.is_number(),
-                    "String" => value.is_string(),
-                    "Boolean" => value.is_boolean(),
-                    "ID" => value.is_string() || value.is_i64() || value.is_u64(),
-                    // Custom scalars are parsed by their own types.
-                    _ => true,
-                };
-                if is_valid { Ok(()) } else { Err(format!("expected type \"{name}\"")) }
-            }
-        },
-    }
+/// Value of a variable that does not match its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidValue {
+    /// Path of the value, from the name of its variable: `input.lines[0].quantity`.
+    pub path: String,
+    /// Field of the value that is unknown or missing; `None` if the value itself is invalid.
+    pub field: Option<String>,
+    /// What is invalid.
+    pub reason: String,
 }
 
-fn check_input_object(value: &Json, input_object: &InputObjectType, path: &mut String) -> Result<(), String> {
-    let Json::Object(fields) = value else {
-        return Err(format!("expected an object of type \"{}\"", input_object.name));
-    };
-    if let Some(unknown) = fields.keys().find(|name| !input_object.fields.contains_key(name.as_str())) {
-        let unknown: String = unknown.chars().take(100).collect();
-        return Err(format!("field \"{unknown}\" is not defined by type \"{}\"", input_object.name));
-    }
-    if is_one_of(input_object) && (fields.len() != 1 || fields.values().any(Json::is_null)) {
-        return Err(format!("exactly one field of \"{}\" must be given, and it must not be null", input_object.name));
-    }
-    for (name, definition) in &input_object.fields {
-        match fields.get(name.as_str()) {
-            Some(value) => {
-                // Types have the same syntax in schemas and documents.
-                let Some(ty) = Type::new(&definition.ty.to_string()) else { continue };
-                with_path_segment(path, &format!(".{name}"), |path| check_value(value, &ty, path))?;
-            }
-            None if definition.is_required() => {
-                return Err(format!("field \"{name}\" of required type \"{}\" was not provided", definition.ty));
+/// Returns whether a value may be one of a scalar, by the name of its type.
+pub type ScalarCheck = fn(&str, &Json) -> bool;
+
+/// Finds the variables of an operation that are missing or do not match their types, at most `limit`.
+#[must_use]
+pub fn find_invalid_values(
+    operation: &OperationDefinition,
+    values: &Map<String, Json>,
+    is_scalar: ScalarCheck,
+    limit: usize,
+) -> Vec<InvalidValue> {
+    let mut checker = ValueChecker::new(is_scalar, limit);
+    for definition in &operation.variable_definitions {
+        let VariableDefinition { name, var_type, default_value, .. } = &definition.node;
+        match values.get(name.node.as_str()) {
+            Some(value) => checker.check_variable(name.node.as_str(), value, &var_type.node),
+            None if default_value.is_none() && !var_type.node.nullable => {
+                let reason = format!("a value of type \"{}\" is required", var_type.node);
+                checker.add(name.node.as_str(), None, reason);
             }
             None => {}
         }
     }
-    Ok(())
+    checker.found
 }
 
-/// Runs a check with a path segment appended; the segment is kept on failure.
-fn with_path_segment(
-    path: &mut String,
-    segment: &str,
-    check: impl FnOnce(&mut String) -> Result<(), String>,
-) -> Result<(), String> {
+/// Checks the form of the scalars of the specification. Custom scalars are parsed by their own types.
+#[must_use]
+pub fn is_basic_scalar(name: &str, value: &Json) -> bool {
+    match name {
+        "Int" => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
+        "Float" => value.is_number(),
+        "String" => value.is_string(),
+        "Boolean" => value.is_boolean(),
+        "ID" => value.is_string() || value.is_i64() || value.is_u64(),
+        _ => true,
+    }
+}
+
+/// Checks values against types, and collects those that do not match.
+struct ValueChecker {
+    is_scalar: ScalarCheck,
+    limit: usize,
+    found: Vec<InvalidValue>,
+}
+
+impl ValueChecker {
+    const fn new(is_scalar: ScalarCheck, limit: usize) -> Self {
+        Self { is_scalar, limit, found: Vec::new() }
+    }
+
+    fn check_variable(&mut self, name: &str, value: &Json, ty: &Type) {
+        self.check_value(value, ty, &mut name.to_owned());
+    }
+
+    fn add(&mut self, path: &str, field: Option<&str>, reason: String) {
+        if self.found.len() < self.limit {
+            self.found.push(InvalidValue { path: path.to_owned(), field: field.map(str::to_owned), reason });
+        }
+    }
+
+    fn check_value(&mut self, value: &Json, ty: &Type, path: &mut String) {
+        if self.found.len() >= self.limit {
+            return;
+        }
+        match (&ty.base, value) {
+            (_, Json::Null) if ty.nullable => {}
+            (_, Json::Null) => self.add(path, None, format!("expected non-nullable type \"{ty}\" not to be null")),
+            (BaseType::List(item), Json::Array(items)) => {
+                for (index, value) in items.iter().enumerate() {
+                    with_path_segment(path, &format!("[{index}]"), |path| self.check_value(value, item, path));
+                }
+            }
+            // A single value is coerced to a list of one.
+            (BaseType::List(item), _) => self.check_value(value, item, path),
+            (BaseType::Named(name), _) => match validation_schema().types.get(name.as_str()) {
+                Some(ExtendedType::InputObject(object)) => self.check_input_object(value, object, path),
+                Some(ExtendedType::Enum(enum_definition)) => {
+                    let is_known = value
+                        .as_str()
+                        .is_some_and(|value| enum_definition.values.keys().any(|enum_value| enum_value == value));
+                    if !is_known {
+                        self.add(path, None, format!("expected a value of enum \"{name}\""));
+                    }
+                }
+                _ => {
+                    if !(self.is_scalar)(name.as_str(), value) {
+                        self.add(path, None, format!("expected type \"{name}\""));
+                    }
+                }
+            },
+        }
+    }
+
+    fn check_input_object(&mut self, value: &Json, input_object: &InputObjectType, path: &mut String) {
+        let Json::Object(fields) = value else {
+            self.add(path, None, format!("expected an object of type \"{}\"", input_object.name));
+            return;
+        };
+        for unknown in fields.keys().filter(|name| !input_object.fields.contains_key(name.as_str())) {
+            let unknown: String = unknown.chars().take(100).collect();
+            let reason = format!("field \"{unknown}\" is not defined by type \"{}\"", input_object.name);
+            self.add(path, Some(&unknown), reason);
+        }
+        if is_one_of(input_object) && (fields.len() != 1 || fields.values().any(Json::is_null)) {
+            let reason =
+                format!("exactly one field of \"{}\" must be given, and it must not be null", input_object.name);
+            self.add(path, None, reason);
+        }
+        for (name, definition) in &input_object.fields {
+            match fields.get(name.as_str()) {
+                Some(value) => {
+                    // Types have the same syntax in schemas and documents.
+                    let Some(ty) = Type::new(&definition.ty.to_string()) else { continue };
+                    with_path_segment(path, &format!(".{name}"), |path| self.check_value(value, &ty, path));
+                }
+                None if definition.is_required() => {
+                    let reason = format!("field \"{name}\" of required type \"{}\" was not provided", definition.ty);
+                    self.add(path, Some(name), reason);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Runs a check with a path segment appended.
+fn with_path_segment(path: &mut String, segment: &str, check: impl FnOnce(&mut String)) {
     let previous_length = path.len();
     path.push_str(segment);
-    check(path)?;
+    check(path);
     path.truncate(previous_length);
-    Ok(())
 }
 
 /// Rejects null for a variable used by `@skip` or `@include`, whose type may be nullable if it has a default.

@@ -37,7 +37,7 @@ impl From<CreatedApiKey> for ApiKey {
 /// API key of a machine client, sent as `Authorization: Bearer sav_…`.
 #[Object]
 impl ApiKey {
-    /// Global ID.
+    /// Global ID. It is also the client id of the key as a client of OAuth 2.0, whose client secret is the key.
     pub(in crate::graphql) async fn id(&self) -> ID {
         GlobalId::new(NodeType::ApiKey, self.row.id).encode().into()
     }
@@ -156,7 +156,9 @@ impl ApiKeyMutation {
         let context = request_context(ctx);
         let revoked = async {
             let key_id = GlobalId::decode_as(&id, NodeType::ApiKey, "id")?;
-            api_key::revoke_api_key(&context.db, key_id).await
+            let revoked = api_key::revoke_api_key(&context.db, key_id).await?;
+            context.app_state.authenticator.end_api_key(key_id);
+            Ok(revoked)
         };
         ApiKeyPayload::from_result(revoked.await)
     }

@@ -8,7 +8,7 @@ use async_graphql::Enum;
 pub enum AccountRole {
     /// Administrator with all permissions.
     Admin,
-    /// Manages the catalog, stock and orders, and can read customers.
+    /// Manages the catalog, stock and orders, and can read customers and analytics.
     Staff,
     /// Customer without staff permissions.
     Customer,
@@ -44,4 +44,8 @@ pub enum AccountPermission {
     AuditRead,
     /// Publish, read and retire the operations of apps.
     OperationWrite,
+    /// Manage webhook endpoints, read their deliveries and send them again.
+    WebhookWrite,
+    /// Read the figures of analytics.
+    AnalyticsRead,
 }

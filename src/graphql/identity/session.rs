@@ -1,7 +1,5 @@
 //! Registration, login, token refresh and logout.
 
-use std::sync::atomic::Ordering;
-
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
@@ -90,8 +88,8 @@ impl SessionPayload {
 impl SessionPayload {
     /// Issued tokens; null if the request was rejected.
     async fn tokens(&self, ctx: &Context<'_>) -> Option<&Tokens> {
-        let tokens = self.tokens.as_ref()?;
-        request_context(ctx).contains_tokens.store(true, Ordering::Relaxed);
+        let (tokens, owner) = self.tokens.as_ref().zip(self.owner)?;
+        request_context(ctx).record_issued_tokens(owner.account_id);
         Some(tokens)
     }
 

@@ -3,13 +3,9 @@
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use super::{Order, loader::PaymentsOf, payments::OrderPayment};
+use super::{Order, checkout_attempt::CheckoutAttempt};
 use crate::{
-    base::{
-        LanguageCode, Result,
-        error::{PublicError, PublicErrorCode},
-        global_id::NodeType,
-    },
+    base::{GlobalId, LanguageCode, Result, global_id::NodeType},
     cart::cart_row,
     graphql::{
         cart::{
@@ -25,9 +21,9 @@ use crate::{
         row_loader::RowKey,
     },
     infra::IdempotencyKey,
-    order::Status,
-    payment::PaymentState,
-    sales::{self, BuyerDetails, CheckoutRequest, CheckoutResult, OrderContacts, OrderSource},
+    sales::{
+        self, BuyerDetails, CheckoutRequest, CheckoutResult, OrderAccess, OrderContacts, OrderSource, PayOrderRequest,
+    },
 };
 
 /// Details of an order, independent of its lines.
@@ -43,9 +39,10 @@ pub struct CheckoutDetailsInput {
     billing_address: Option<AddressChoiceInput>,
     /// ID of the shipping method. Optional if only one method is available.
     shipping_method_id: Option<ID>,
-    /// Payment method; `manual` is cash on delivery or an offline agreement.
-    #[graphql(default = "manual")]
-    payment_method: String,
+    /// ID of the payment method: one of `shop.paymentMethods`.
+    payment_method_id: ID,
+    /// Phone number of the payer, for mobile money; defaults to the order's phone number.
+    payer_phone: Option<String>,
     /// Note for the packer, at most 1000 characters.
     note: Option<String>,
     /// Language of the notifications; defaults to the customer's language, then to the shop's.
@@ -78,62 +75,57 @@ pub struct OrderCreateInput {
     details: CheckoutDetailsInput,
 }
 
+/// Input of `orderPay`.
+#[derive(Debug, InputObject)]
+pub struct OrderPayInput {
+    /// ID of the payment method: one of `shop.paymentMethods`.
+    payment_method_id: ID,
+    /// Phone number of the payer, for mobile money; defaults to the order's phone number.
+    payer_phone: Option<String>,
+    /// Guest access token of the order. Checked before the caller's login.
+    token: Option<String>,
+    /// Idempotency key: repeated requests with the same key and input create one payment. Use a new UUID for each
+    /// payment.
+    idempotency_key: String,
+}
+
 /// Payload of the checkout mutations.
 #[derive(Debug, SimpleObject)]
 #[graphql(complex)]
 pub struct CheckoutPayload {
-    /// Order; null if none was created. An order whose payment was declined is canceled.
+    /// Order; null if none was created.
     order: Option<Order>,
-    /// User errors; empty on success.
+    /// User errors; empty on success. A declined payment is not a user error: see `attempt`.
     user_errors: Vec<UserError>,
 }
 
 impl CheckoutPayload {
     async fn from_result(context: &RequestContext, result: Result<CheckoutResult>) -> Result<Option<Self>> {
-        let (result, mut user_errors) = split_user_errors(result)?;
-        let Some(CheckoutResult { order_id: order, placed_order, decline_reason: failure_message }) = result else {
-            return Ok(Some(Self { order: None, user_errors }));
+        let (result, user_errors) = split_user_errors(result)?;
+        let order = match result {
+            None => None,
+            Some(CheckoutResult { placed_order: Some(placed_order), .. }) => Some(Order::with_token(placed_order)),
+            Some(CheckoutResult { order_id, placed_order: None }) => Some(Order::load_own(context, order_id).await?),
         };
-        let order = match placed_order {
-            Some(placed_order) => Order::with_token(placed_order),
-            None => Order::load_own(context, order).await?,
-        };
-        if let Some(message) = Self::find_payment_failure(context, &order, failure_message).await? {
-            let error = PublicError::new(PublicErrorCode::PaymentFailed, "input.paymentMethod", message);
-            user_errors.push(error.into());
-        }
-        Ok(Some(Self { order: Some(order), user_errors }))
-    }
-
-    /// Returns why the payment was declined, also for a replayed request; `None` unless the order was canceled.
-    async fn find_payment_failure(
-        context: &RequestContext,
-        order: &Order,
-        failure_message: Option<String>,
-    ) -> Result<Option<String>> {
-        if failure_message.is_some() || order.row.status != Status::Canceled {
-            return Ok(failure_message);
-        }
-        let payments = context.load(PaymentsOf(order.row.id)).await?.unwrap_or_default();
-        let last_payment = payments.last().filter(|payment| payment.status == PaymentState::Failed);
-        Ok(last_payment.and_then(|payment| payment.error.clone()))
+        Ok(Some(Self { order, user_errors }))
     }
 }
 
 #[ComplexObject]
 impl CheckoutPayload {
+    /// Outcome of the payment: what the client does next; null if no order was created.
+    async fn attempt(&self, ctx: &Context<'_>) -> Result<Option<CheckoutAttempt>> {
+        match &self.order {
+            Some(order) => CheckoutAttempt::load(request_context(ctx), order.clone()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Ordered cart, whose status is `ORDERED`; null if no order was created or it was not placed from a cart.
     #[graphql(complexity = "CART_COST + child_complexity")]
     async fn cart(&self, ctx: &Context<'_>) -> Result<Option<Cart>> {
         let Some(cart_id) = self.order.as_ref().and_then(|order| order.row.cart_id) else { return Ok(None) };
         Ok(request_context(ctx).load(RowKey::<cart_row::Entity>::new(cart_id)).await?.map(Cart::from))
-    }
-
-    /// Payment of the order; null if no order was created.
-    async fn payment(&self, ctx: &Context<'_>) -> Result<Option<OrderPayment>> {
-        let Some(order) = &self.order else { return Ok(None) };
-        let payments = request_context(ctx).load(PaymentsOf(order.row.id)).await?;
-        Ok(payments.and_then(|payments| payments.last().cloned()).map(OrderPayment))
     }
 }
 
@@ -188,13 +180,43 @@ impl CheckoutMutation {
         };
         CheckoutPayload::from_result(context, result.await).await
     }
+
+    /// Pays an order with a new payment: after a payment failed, or with another method instead of a pending payment.
+    /// Idempotent by `idempotencyKey`.
+    #[graphql(guard = "Public")]
+    async fn order_pay(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "ID of the order.")] id: ID,
+        #[graphql(desc = "Payment method and guest token.")] input: OrderPayInput,
+    ) -> Result<Option<CheckoutPayload>> {
+        let context = request_context(ctx);
+        let idempotency_key = parse_idempotency_key("orderPay", &format!("{}:{}", input.idempotency_key, *id), &input);
+        let result = async {
+            let OrderPayInput { payment_method_id, payer_phone, token, idempotency_key: _ } = input;
+            context.start_checkout()?;
+            let contacts = OrderContacts { phone: payer_phone.as_deref(), ..OrderContacts::default() };
+            sales::limit_orders(&context.sales(), contacts).await?;
+            let order_id = GlobalId::decode_as(&id, NodeType::Order, "id")?;
+            let request = PayOrderRequest {
+                access: OrderAccess { order_id, expected_version: None, token: token.as_deref() },
+                idempotency_key: idempotency_key?.for_guest(&id),
+                payment_method_id: payment_method_id.to_string(),
+                payer_phone,
+            };
+            let order = sales::pay_order(&context.sales(), request).await?;
+            Ok(CheckoutResult { order_id: order.id, placed_order: None })
+        };
+        CheckoutPayload::from_result(context, result.await).await
+    }
 }
 
 impl CheckoutDetailsInput {
     fn order_contacts<'a>(&'a self, cart_id: Option<&'a ID>) -> OrderContacts<'a> {
         let shipping_phone = self.shipping_address.as_ref().and_then(AddressChoiceInput::phone);
         let (email, phone) = (self.email.as_deref(), self.phone.as_deref());
-        OrderContacts { email, phone, shipping_phone, cart: cart_id.map(|id| id.as_str()) }
+        let payer_phone = self.payer_phone.as_deref();
+        OrderContacts { email, phone, shipping_phone, payer_phone, cart: cart_id.map(|id| id.as_str()) }
     }
 
     fn into_checkout_request(
@@ -209,7 +231,8 @@ impl CheckoutDetailsInput {
             shipping_address,
             billing_address,
             shipping_method_id,
-            payment_method,
+            payment_method_id,
+            payer_phone,
             note,
             language,
         } = self;
@@ -219,7 +242,6 @@ impl CheckoutDetailsInput {
             billing_address.map(|choice| choice.into_address_input("input.billingAddress")).transpose()?;
         let shipping_method_id =
             parse_optional_id(shipping_method_id, NodeType::ShippingMethod, "input.shippingMethodId")?;
-        let provider_name = payment_method.to_lowercase();
         Ok(CheckoutRequest {
             idempotency_key,
             source,
@@ -233,7 +255,8 @@ impl CheckoutDetailsInput {
             },
             shipping_method_id,
             note,
-            provider: provider_name,
+            payment_method_id: payment_method_id.to_string(),
+            payer_phone,
         })
     }
 }

@@ -169,6 +169,10 @@ impl OrderQuery {
                 let Some(number) = number::parse_order_number(&number) else { return Ok(None) };
                 let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderRead);
                 let token = token.as_deref();
+                if token.is_some() {
+                    // The writes of guests are not known by their requests.
+                    context.db.use_primary();
+                }
                 let row = queries::find_order_by_number(&context.db, &number, owner_scope, token).await?;
                 let to_order = |row: OrderRow| {
                     if token.is_some_and(|token| row.has_token(token)) { Order::with_token(row) } else { row.into() }

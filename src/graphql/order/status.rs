@@ -2,7 +2,7 @@
 
 use async_graphql::Enum;
 
-use crate::order::{self, Status};
+use crate::order::{self, Status, state_machine::OrderAction};
 
 /// Status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -70,15 +70,16 @@ pub enum OrderActionEnum {
     Refund,
 }
 
-impl From<order::state_machine::OrderAction> for OrderActionEnum {
-    fn from(action: order::state_machine::OrderAction) -> Self {
-        use order::state_machine::OrderAction;
-        match action {
+impl OrderActionEnum {
+    /// Returns the action in the API; `None` for an action that no caller can request.
+    pub(super) const fn from_action(action: OrderAction) -> Option<Self> {
+        Some(match action {
             OrderAction::Confirm => Self::Confirm,
             OrderAction::Fulfill { .. } => Self::Fulfill,
             OrderAction::Deliver => Self::Deliver,
             OrderAction::Cancel => Self::Cancel,
             OrderAction::Refund => Self::Refund,
-        }
+            OrderAction::Reinstate => return None,
+        })
     }
 }

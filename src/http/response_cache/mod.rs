@@ -5,6 +5,7 @@
 //! anonymous caller. Errors are never cached.
 
 mod cached_response;
+mod direct;
 mod encoding;
 mod key;
 mod render;
@@ -13,7 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     body::Bytes,
-    http::{Method, Uri, header},
+    http::{HeaderValue, Method, Uri, header},
 };
 use moka::sync::Cache;
 
@@ -23,6 +24,7 @@ use super::{
     graphql_execution::{GraphqlOperation, RequestHead},
     graphql_response::{ExecutedRequest, ExecutionResult},
     rate_limit::COST_HEADER,
+    write_position::WRITE_POSITION_HEADER,
 };
 use crate::{
     base::digest::{sha256_bytes, to_hex},
@@ -32,10 +34,12 @@ use crate::{
         Config, Db, RedisClient,
         cache::{CacheLimits, CacheRecorder, CacheTag, Cached, Dependencies, FindOutcome, SharedCache, TaggedCache},
         config::CacheConfig,
+        telemetry::{self, CacheName, RequestOperation},
     },
 };
 
 pub use cached_response::CachedResponse;
+pub use direct::{DirectOutcome, answer_from_cache};
 pub use key::CacheKey;
 pub use render::{HasNegotiatedEncoding, render_cached_response};
 
@@ -58,6 +62,8 @@ pub struct ResponseCache {
     /// Responses that instances share.
     shared: SharedCache,
     max_tags: usize,
+    /// `Cache-Control` of responses to GET.
+    cache_control: HeaderValue,
 }
 
 /// Request whose response may be cached, by its key as it was received.
@@ -87,12 +93,14 @@ pub enum ResponseSource {
 }
 
 /// What a request was found to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct ReceivedEntry {
     /// Key of the response.
     key: CacheKey,
     /// Key of the document if it is published.
     trusted_document: Option<i64>,
+    /// The operation in log lines and metrics.
+    operation: RequestOperation,
 }
 
 impl ResponseCache {
@@ -109,18 +117,28 @@ impl ResponseCache {
             ttl,
         };
         let received = Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
-        is_enabled.then(|| Self { responses: TaggedCache::new(limits), received, shared, max_tags })
+        let cache_control = render::build_cache_control(&config.cache);
+        is_enabled.then(|| Self { responses: TaggedCache::new(limits), received, shared, max_tags, cache_control })
     }
 
-    /// Returns the response to a request as it was received, if there is a valid one.
+    /// Returns the response to a request as it was received, with its operation, if there is a valid one that is usable.
     #[must_use]
-    pub fn find_received(&self, app: &App, ReceivedRequest(received): ReceivedRequest) -> Option<CacheHit> {
-        let ReceivedEntry { key, trusted_document } = self.received.get(&received)?;
+    pub fn find_received(
+        &self,
+        app: &App,
+        ReceivedRequest(received): ReceivedRequest,
+        is_usable: impl FnOnce(&CachedResponse) -> bool,
+    ) -> Option<(CacheHit, RequestOperation)> {
+        let ReceivedEntry { key, trusted_document, operation } = self.received.get(&received)?;
         let cached = self.responses.get(&key, &app.state.db)?;
+        if !is_usable(&cached.value) {
+            return None;
+        }
         if let Some(trusted_document) = trusted_document {
             app.trusted_documents.count_use(trusted_document, app.state.db.now());
         }
-        Some(CacheHit { cached, key, source: ResponseSource::Memory })
+        count_lookup(true);
+        Some((CacheHit { cached, key, source: ResponseSource::Memory }, operation))
     }
 
     /// Returns a response that another instance has computed, if Redis has a valid one.
@@ -141,7 +159,7 @@ impl ResponseCache {
     /// Stores the response to a query. Returns `None` if it cannot be cached.
     fn store(&self, key: CacheKey, executed: &ExecutedRequest, mut found: Dependencies, db: &Db) -> Option<CacheHit> {
         // An error body that replaces a response that is too large has no data.
-        if executed.has_errors || executed.contains_tokens || !executed.body.starts_with(DATA_PREFIX) {
+        if executed.has_errors || !executed.token_accounts.is_empty() || !executed.body.starts_with(DATA_PREFIX) {
             return None;
         }
         if found.tags.len() > self.max_tags {
@@ -168,8 +186,9 @@ impl ReceivedRequest {
             Method::POST if has_json_content_type(headers) => Some(body),
             _ => return None,
         };
-        // A response with its cost is of one request.
-        let is_shareable = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(COST_HEADER);
+        // A response with its cost is of one request, and a request with the position of a write must see that write.
+        let private_headers = [header::AUTHORIZATION, COST_HEADER, WRITE_POSITION_HEADER];
+        let is_shareable = !private_headers.iter().any(|name| headers.contains_key(name));
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         (app.response_cache.is_some() && is_shareable)
             .then(|| Self(CacheKey::of_received(app.trusted_documents.revision(), target, body)))
@@ -189,12 +208,18 @@ impl CacheableQuery {
     /// Returns the query if its response may be cached.
     #[must_use]
     pub(super) fn select(received: Option<ReceivedRequest>, operation: &GraphqlOperation) -> Option<Self> {
-        let GraphqlOperation { document, trusted_document, name, variables, .. } = operation;
+        let GraphqlOperation { document, trusted_document, name, variables, reported, .. } = operation;
         let name = name.as_deref();
         let (ReceivedRequest(received), policy) = received.zip(document.cache_policies.find(name))?;
         let key = CacheKey::of_operation(&document.hash, name, variables);
-        let entry = ReceivedEntry { key, trusted_document: *trusted_document };
+        let entry = ReceivedEntry { key, trusted_document: *trusted_document, operation: reported.clone() };
         Some(Self { received, entry, tags: policy.tags.clone() })
+    }
+}
+
+fn count_lookup(is_hit: bool) {
+    if let Some(metrics) = telemetry::metrics() {
+        metrics.count_lookup(CacheName::Response, is_hit);
     }
 }
 
@@ -220,6 +245,7 @@ where
     let guard = match cache.responses.find_or_lead(&key, db).await {
         FindOutcome::Found(cached) => {
             cache.received.insert(received, entry);
+            count_lookup(true);
             return Ok(ExecutedRequest::from_cache(CacheHit { cached, key, source: ResponseSource::Memory }));
         }
         FindOutcome::Missing(guard) => guard,
@@ -229,8 +255,10 @@ where
             guard.finish(true);
         }
         cache.received.insert(received, entry);
+        count_lookup(true);
         return Ok(ExecutedRequest::from_cache(hit));
     }
+    count_lookup(false);
     // Before the category tree and the rows are read.
     let (version, position) = (db.tag_versions().current(), db.tag_versions().applied_position());
     let recorder = Arc::new(CacheRecorder::default());

@@ -59,9 +59,8 @@ impl SubscriptionOperation {
     /// # Errors
     /// Returns an error if the root field is conditional.
     pub(super) fn new(operation: GraphqlOperation, request_info: RequestInfo) -> Result<Self, ServerError> {
-        let GraphqlOperation { document, name, variables, operation_type: _, charge: _, trusted_document: _ } =
-            operation;
-        let RequestInfo { caller, client_info, request_id: _, cache_recorder: _ } = request_info;
+        let GraphqlOperation { document, name, variables, .. } = operation;
+        let RequestInfo { caller, client_info, .. } = request_info;
         let mut selected = document_rewrite::select_operation(&document.executable, name.as_deref());
         let definition = graphql_execution::select_operation(&document.executable, name.as_deref())?;
         merge_root_fields(&mut selected)?;
@@ -99,7 +98,7 @@ impl SubscriptionOperation {
             caller: self.caller,
             client_info: self.client_info.clone(),
             request_id: request_id.clone(),
-            cache_recorder: None,
+            ..RequestInfo::default()
         };
         let mut request = Request::new(String::new()).variables(self.variables.clone());
         request.operation_name.clone_from(&self.name);

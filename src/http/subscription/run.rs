@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ServerError, parser::types::OperationType};
+use async_graphql::parser::types::OperationType;
 use axum::http::{HeaderMap, Method};
 
 use super::{
@@ -15,13 +15,9 @@ use super::{
     operation::SubscriptionOperation,
     start::{NewSubscription, start_subscription},
 };
-use crate::{
-    base::error::PublicErrorCode,
-    graphql::{
-        context::RequestInfo,
-        error::{ErrorStage, finalize_errors},
-        execution::document::errors::error_with_code,
-    },
+use crate::graphql::{
+    context::RequestInfo,
+    error::{ErrorStage, finalize_errors},
 };
 
 /// Operation to run.
@@ -66,7 +62,8 @@ pub(super) async fn run_operation(app: Arc<App>, operation: NewOperation) {
             }
         };
         let timeout = app.state.config.server.request_timeout;
-        let executed = tokio::time::timeout(timeout, execution).await.unwrap_or_else(|_| Err(timeout_error()))?;
+        let executed =
+            tokio::time::timeout(timeout, execution).await.unwrap_or_else(|_| Err(RequestError::timed_out(timeout)))?;
         Ok(Some(executed.body))
     };
     let output = match Box::pin(outcome).await {
@@ -78,9 +75,4 @@ pub(super) async fn run_operation(app: Arc<App>, operation: NewOperation) {
         }
     };
     client.deliver_when_ready(number, output).await;
-}
-
-fn timeout_error() -> RequestError {
-    let error: ServerError = error_with_code("The request took too long.".to_owned(), PublicErrorCode::Unavailable);
-    RequestError::from_graphql(ErrorStage::Execute, error)
 }

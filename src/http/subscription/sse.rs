@@ -19,7 +19,9 @@ use super::{
     super::{
         App, authentication,
         connection::ConnectionAbort,
+        content_negotiation::ResponseMediaType,
         graphql_request::{self, GraphqlRequest, RequestError},
+        graphql_response,
         request_id::RequestId,
     },
     client::{Client, ClientQueue, OperationOutput},
@@ -32,7 +34,6 @@ use super::{
 };
 use crate::graphql::{
     context::RequestInfo,
-    error::finalize_errors,
     subscription::cursor::{decode_cursor, encode_cursor},
 };
 
@@ -91,16 +92,9 @@ fn read_last_event(headers: &HeaderMap) -> crate::base::Result<Option<i64>> {
     value.map(|value| decode_cursor(value.to_str().unwrap_or_default(), LAST_EVENT_ID_HEADER)).transpose()
 }
 
-/// Responds to a request that violates GraphQL over HTTP.
+/// Responds to a request that does not start a stream.
 fn error_response(error: RequestError, request_id: &str) -> Response {
-    let RequestError { status, stage, mut errors } = error;
-    finalize_errors(&mut errors, stage, request_id);
-    let mut response = (status, json!({ "errors": errors }).to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, authentication::INVALID_TOKEN_CHALLENGE);
-    }
-    response
+    graphql_response::error_response(ResponseMediaType::Json, error, request_id, false)
 }
 
 /// Request of a stream.

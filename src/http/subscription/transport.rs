@@ -34,7 +34,7 @@ fn is_websocket_handshake(headers: &HeaderMap) -> bool {
 }
 
 /// Returns whether `Accept` names `text/event-stream` before every other media type of the same quality.
-fn prefers_event_stream(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn prefers_event_stream(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut preferred: Option<(&str, f32)> = None;
     for range in values.flat_map(|value| value.split(',')) {

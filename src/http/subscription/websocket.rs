@@ -279,7 +279,7 @@ impl WebSocketConnection {
                 caller: self.caller.caller,
                 client_info: self.client_info.clone(),
                 request_id,
-                cache_recorder: None,
+                ..RequestInfo::default()
             },
             client: Arc::clone(&self.client),
             number,

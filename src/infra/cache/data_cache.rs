@@ -1,13 +1,25 @@
 //! Cache of values that are expensive to compute, by typed keys.
 
-use std::{any::Any, fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
 use super::{CacheLimits, CacheTag, CachedWeight, TaggedCache};
 use crate::{
     base::{Error, Result},
-    infra::{Db, config::CacheConfig},
+    infra::{
+        Db,
+        config::CacheConfig,
+        telemetry::{self, CacheName},
+    },
 };
 
 /// Key of a cached value. Its `Debug` text contains everything that the value depends on besides the data of its tags.
@@ -62,15 +74,21 @@ impl DataCache {
         F: Future<Output = Result<K::Value>>,
     {
         let Some(entries) = &self.entries else { return compute().await.map(Arc::new) };
+        let is_computed = AtomicBool::new(false);
         let compute_stored = || async {
+            is_computed.store(true, Ordering::Relaxed);
             let value = compute().await?;
             let weight_bytes = value.weight_bytes();
             let stored = StoredData { value: Arc::new(value), weight_bytes };
             Ok((stored, K::TAGS.iter().copied().collect()))
         };
-        let stored = entries.get_or_compute(hash_key(key), db, compute_stored).await?;
-        let wrong_type = |_| Error::internal("reading a cached value", "two kinds of keys have one name");
-        stored.value.downcast().map_err(wrong_type)
+        let outcome = entries.get_or_compute(hash_key(key), db, compute_stored).await;
+        if let Some(metrics) = telemetry::metrics() {
+            metrics.count_lookup(CacheName::Data, !is_computed.load(Ordering::Relaxed));
+        }
+        let stored = outcome?;
+        let type_mismatch = |_| Error::internal("reading a cached value", "two kinds of keys have one name");
+        stored.value.downcast().map_err(type_mismatch)
     }
 }
 

@@ -81,7 +81,7 @@ impl<K: Eq + Hash> LeaderGuard<'_, K> {
 
 impl<K: Eq + Hash> Drop for LeaderGuard<'_, K> {
     fn drop(&mut self) {
-        // The sender is dropped after this: whoever joins now starts a new flight.
+        // The sender is dropped after this: a caller that joins now starts a new flight.
         self.flights.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }

@@ -1,6 +1,12 @@
 //! Versions of the tags: when each was last invalidated.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use super::{CacheTag, FeedPosition, feed_positions::FeedPositions};
 
@@ -22,6 +28,8 @@ pub struct TagVersions {
     slots: Box<[AtomicU64]>,
     /// For values of other instances.
     feed_positions: FeedPositions,
+    /// Time of the last invalidation.
+    last_invalidated_at: Mutex<Option<Instant>>,
 }
 
 impl Default for TagVersions {
@@ -32,6 +40,7 @@ impl Default for TagVersions {
             cleared_at: AtomicU64::new(0),
             slots,
             feed_positions: FeedPositions::new(SLOT_COUNT),
+            last_invalidated_at: Mutex::default(),
         }
     }
 }
@@ -64,10 +73,23 @@ impl TagVersions {
         if tags.is_empty() {
             return;
         }
+        self.record_invalidation();
         let version = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
         for tag in tags {
             self.slots[Self::slot_of(*tag)].fetch_max(version, Ordering::SeqCst);
         }
+    }
+
+    /// Records the time of an invalidation, before the versions change: a computation that notes the new version finds it.
+    fn record_invalidation(&self) {
+        *self.last_invalidated_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Returns a time before which all changes were committed that a value of the current version must include; `None`
+    /// if there was no invalidation.
+    #[must_use]
+    pub fn last_invalidated_at(&self) -> Option<Instant> {
+        *self.last_invalidated_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows the feed from a position; events before it are unknown, so everything is invalidated.
@@ -96,6 +118,7 @@ impl TagVersions {
 
     /// Invalidates all values: after changes whose tags are unknown.
     pub fn invalidate_all(&self) {
+        self.record_invalidation();
         let version = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
         self.cleared_at.fetch_max(version, Ordering::SeqCst);
     }
@@ -103,6 +126,10 @@ impl TagVersions {
     /// Returns whether no tag of the slots was invalidated after the version.
     #[must_use]
     pub(super) fn is_valid(&self, CacheVersion(version): CacheVersion, slots: &[usize]) -> bool {
+        // An invalidation raises the sequence before it changes a slot.
+        if self.sequence.load(Ordering::SeqCst) <= version {
+            return true;
+        }
         let is_unchanged = |slot: &usize| self.slots[*slot].load(Ordering::SeqCst) <= version;
         self.cleared_at.load(Ordering::SeqCst) <= version && slots.iter().all(is_unchanged)
     }

@@ -202,6 +202,7 @@ where
             FindOutcome::Missing(guard) => guard,
         };
         let version = db.tag_versions().current();
+        db.require_invalidated_changes();
         let outcome = compute().await;
         let stored = match &outcome {
             Ok((value, tags)) => {

@@ -18,7 +18,7 @@ pub struct CheckoutConfig {
     /// The time for which stock stays reserved for an order whose payment is pending.
     #[serde(deserialize_with = "deserialize_duration")]
     pub payment_timeout: Duration,
-    /// The available payment methods.
+    /// The ids of the enabled payment methods, in the order of their display.
     pub payment_methods: Vec<String>,
     /// The time for which stock stays reserved for an unconfirmed order of an unverified buyer with manual payment;
     /// zero: without limit.
@@ -34,9 +34,6 @@ impl CheckoutConfig {
     /// Validates the settings.
     pub(super) fn validate(&self) -> Result<(), String> {
         duration_within("checkout.payment_timeout", self.payment_timeout, MINUTE..=DAY * 30)?;
-        if self.payment_methods.is_empty() {
-            return Err("checkout.payment_methods must name at least one payment method".into());
-        }
         if !self.confirmation_timeout.is_zero() {
             duration_within("checkout.confirmation_timeout", self.confirmation_timeout, MINUTE..=DAY * 365)?;
         }

@@ -95,6 +95,32 @@ impl FromStr for FreeFormDocuments {
 }
 
 impl GraphqlConfig {
+    /// Settings that limit no document, for those of the program itself.
+    pub const UNLIMITED: Self = Self {
+        server_timing: AutoBool::Set(false),
+        introspection: AutoBool::Set(false),
+        federation: false,
+        max_document_bytes: MOST,
+        max_depth: MOST,
+        max_fields: MOST,
+        max_root_fields: MOST,
+        max_mutation_fields: MOST,
+        max_complexity: MOST,
+        max_response_values: MOST,
+        max_response_bytes: MOST,
+        max_statements: MOST_STATEMENTS,
+        max_statements_staff: MOST_STATEMENTS,
+        max_database_time: DAY,
+        max_expensive_reads: 0,
+        idempotency_retention: DAY,
+        document_cache_size: 0,
+        free_form_documents: FreeFormDocuments::Everyone,
+        automatic_persisted_queries: false,
+        persisted_query_cache_size: 0,
+        trusted_document_cache_size: 0,
+        use_count_interval: DAY,
+    };
+
     /// Validates the settings.
     pub(super) fn validate(&self) -> Result<(), String> {
         let limits = [

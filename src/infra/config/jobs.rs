@@ -9,6 +9,9 @@ use super::{
     range::within,
 };
 
+/// The consumer of the events of orders whose figures are kept.
+pub const ORDER_FIGURES_CONSUMER: &str = "analytics.figures";
+
 /// `[jobs]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct JobsConfig {
@@ -39,15 +42,10 @@ pub struct JobsConfig {
 }
 
 impl JobsConfig {
-    /// Returns the number of concurrent jobs of a queue per worker.
-    #[must_use]
-    pub fn concurrency_for(&self, queue: &str) -> usize {
-        let overrides = self
-            .queue_concurrency
-            .iter()
-            .filter_map(|line| parse_queue_concurrency(line))
-            .find(|(name, _)| *name == queue);
-        overrides.map_or(self.concurrency, |(_, concurrency)| concurrency)
+    /// Returns the override of the number of concurrent jobs of a queue, if there is one.
+    pub(super) fn find_queue_concurrency(&self, queue: &str) -> Option<usize> {
+        let mut overrides = self.queue_concurrency.iter().filter_map(|line| parse_queue_concurrency(line));
+        overrides.find(|(name, _)| *name == queue).map(|(_, concurrency)| concurrency)
     }
 
     /// Validates the settings.

@@ -28,7 +28,9 @@ impl RedisConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.is_configured() && redis::Client::open(self.url.expose_secret()).is_err() {
             return Err(
-                "REDIS_URL must be like redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], unix://PATH or empty".into()
+                "REDIS_URL must be like redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… with TLS, unix://PATH or \
+                 empty"
+                    .into()
             );
         }
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);

@@ -1,12 +1,16 @@
 //! Settings of the HTTP server: `[server]`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
     ShopMode,
-    duration::{DAY, SECOND, deserialize_duration, duration_within, parse_duration},
+    duration::{CENTURY, DAY, SECOND, deserialize_duration, duration_within, parse_duration},
     parsed::deserialize_parsed,
     range::within,
 };
@@ -22,6 +26,13 @@ pub struct ServerConfig {
     pub bind: SocketAddr,
     /// The public URL; if empty, it is taken from the request, in development only.
     pub public_url: String,
+    /// The PEM file of the certificate chain; empty for plain HTTP.
+    pub tls_certificate: PathBuf,
+    /// The PEM file of the private key of the certificate.
+    pub tls_private_key: PathBuf,
+    /// How long browsers shall use HTTPS only; zero if they are not told so.
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub hsts_max_age: Duration,
     /// The maximum number of connections.
     pub max_connections: usize,
     /// The timeout of the headers of a connection's first request.
@@ -52,6 +63,19 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// Returns the files of the certificate and of its private key; `None` for plain HTTP.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        let has_certificate = !self.tls_certificate.as_os_str().is_empty();
+        has_certificate.then_some((self.tls_certificate.as_path(), self.tls_private_key.as_path()))
+    }
+
+    /// Returns the scheme of the URLs at which this server is reached without a proxy.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_files().is_some() { "https" } else { "http" }
+    }
+
     /// Validates the settings.
     pub(super) fn validate(&self) -> Result<(), String> {
         within("server.max_connections", self.max_connections, 1..=1_000_000)?;
@@ -67,6 +91,7 @@ impl ServerConfig {
         let shutdown_delay = self.shutdown_delay.resolve(ShopMode::Development);
         duration_within("server.shutdown_delay", shutdown_delay, Duration::ZERO..=DAY)?;
         duration_within("server.shutdown_timeout", self.shutdown_timeout, Duration::ZERO..=DAY)?;
+        self.validate_tls()?;
         for origin in &self.cors_origins {
             if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
                 return Err(format!("server.cors_origins: `{origin}` is not an origin; write https://HOST[:PORT]"));
@@ -76,6 +101,22 @@ impl ServerConfig {
         match self.cors_headers.iter().find(|name| !is_header(name)) {
             Some(name) => Err(format!("server.cors_headers: `{name}` is not the name of a header")),
             None => Ok(()),
+        }
+    }
+
+    fn validate_tls(&self) -> Result<(), String> {
+        duration_within("server.hsts_max_age", self.hsts_max_age, Duration::ZERO..=CENTURY)?;
+        match [&self.tls_certificate, &self.tls_private_key].map(|file| !file.as_os_str().is_empty()) {
+            [true, false] => {
+                Err("server.tls_certificate needs server.tls_private_key, the key of the certificate".into())
+            }
+            [false, true] => {
+                Err("server.tls_private_key needs server.tls_certificate, the certificate of the key".into())
+            }
+            [false, false] if !self.hsts_max_age.is_zero() => Err("server.hsts_max_age is sent over TLS only: set \
+                server.tls_certificate, or let the proxy that ends TLS send the header"
+                .into()),
+            _ => Ok(()),
         }
     }
 }

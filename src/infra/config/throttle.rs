@@ -88,6 +88,8 @@ pub struct ThrottleConfig {
     pub idempotency_keys_per_caller: RateLimit,
     #[serde(deserialize_with = "deserialize_parsed")]
     pub invalid_tokens_per_ip: RateLimit,
+    #[serde(deserialize_with = "deserialize_parsed")]
+    pub client_tokens_per_api_key: RateLimit,
 }
 
 impl ThrottleConfig {

@@ -105,6 +105,7 @@ fn join_names<C: IdenStatic>(columns: &[C]) -> String {
 fn to_sqlite_json(value: Value) -> JsonValue {
     match value {
         Value::ChronoDateTimeUtc(at) => json!(at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, false))),
+        Value::ChronoDate(day) => json!(day.map(|day| day.to_string())),
         Value::Json(document) => json!(document.map(|document| document.to_string())),
         value => sea_value_to_json_value(&value),
     }

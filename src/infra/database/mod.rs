@@ -3,14 +3,17 @@
 mod batch;
 mod bulk;
 mod condition;
+mod pool_usage;
 mod postgres;
+mod replica;
 mod retry;
 mod schema;
+mod snapshot;
 mod sqlite;
 mod transaction;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -24,12 +27,16 @@ use tracing::Instrument;
 
 use super::{
     QueryBudget, QueryStats, RequestOrigin, SqlBuilder, cache::TagVersions, config::DatabaseConfig,
-    job_notifier::JobNotifier, query_stats::BudgetEnforcement,
+    job_notifier::JobNotifier, query_stats::BudgetEnforcement, telemetry::trace_context::create_statement_span,
 };
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
 pub use condition::{eq_any, literal};
+use pool_usage::ConnectionDemand;
 use postgres::ConnectionLoss;
+pub use replica::{InvalidWalPosition, ReplicaState, WalPosition};
+use replica::{Replica, ReplicaReads};
+pub use sqlite::find_sqlite_file;
 use sqlite::{SqliteReader, SqliteReaderPool, StatementDeadline};
 pub use transaction::Tx;
 
@@ -42,6 +49,8 @@ pub struct Db {
     request_origin: Arc<RequestOrigin>,
     job_notifier: Arc<JobNotifier>,
     tag_versions: Arc<TagVersions>,
+    /// Where the reads of the request go; `None`: to the primary.
+    replica_reads: Option<Arc<ReplicaReads>>,
 }
 
 /// The open connections and their limits.
@@ -49,9 +58,15 @@ pub struct Db {
 struct Connections {
     readers: ReadConnections,
     writer: DatabaseConnection,
+    /// The replica, once it is attached.
+    replica: OnceLock<Replica>,
     /// One permit per write connection.
     write_permits: Arc<Semaphore>,
+    /// Number of write connections.
+    write_limit: usize,
     acquire_timeout: Duration,
+    /// Reads that run or wait for a connection, and transactions that wait for one.
+    demand: ConnectionDemand,
 }
 
 /// The connections of reads.
@@ -99,17 +114,21 @@ impl Db {
             request_origin: Arc::default(),
             job_notifier: Arc::default(),
             tag_versions: Arc::default(),
+            replica_reads: None,
         })
     }
 
-    /// Creates a request's view of the database, with its own statistics, budget and origin.
+    /// Creates a request's view of the database, with its own statistics, budget and origin. It reads from the primary.
     #[must_use]
     pub fn for_request(&self, origin: RequestOrigin, budget: QueryBudget) -> (Self, Arc<QueryStats>) {
         let query_stats = Arc::new(QueryStats::new(budget));
-        (
-            Self { query_stats: Some(Arc::clone(&query_stats)), request_origin: Arc::new(origin), ..self.clone() },
-            query_stats,
-        )
+        let view = Self {
+            query_stats: Some(Arc::clone(&query_stats)),
+            request_origin: Arc::new(origin),
+            replica_reads: None,
+            ..self.clone()
+        };
+        (view, query_stats)
     }
 
     /// Returns the database backend.
@@ -122,6 +141,12 @@ impl Db {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Creates an SQL builder for this database.
@@ -183,6 +208,7 @@ impl Db {
     async fn begin_transaction(&self) -> Result<Tx> {
         // The budget is checked only here: a transaction that has begun is not aborted by it.
         QueryStats::check_budget(self.query_stats.as_ref())?;
+        self.use_primary();
         let permit = self.connections.acquire_write_permit().await?;
         let inner = match self.connections.begin_transaction().await {
             // Nothing has been written yet, so another connection can be used.
@@ -204,6 +230,9 @@ impl Db {
 
     /// Closes all connections after waiting for those in use.
     pub async fn close(self) {
+        if let Some(replica) = self.connections.replica.get() {
+            replica.close().await;
+        }
         match &self.connections.readers {
             ReadConnections::Separate { readers, .. } => readers.close().await,
             ReadConnections::Pooled { pool, .. } => {
@@ -220,6 +249,7 @@ impl Db {
 
 impl Connections {
     async fn acquire_write_permit(&self) -> Result<OwnedSemaphorePermit> {
+        let _waiting = self.demand.begin_wait_for_writer();
         let permit = Arc::clone(&self.write_permits).acquire_owned();
         match tokio::time::timeout(self.acquire_timeout, permit).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -280,24 +310,30 @@ fn resolve_connection_count(config: &DatabaseConfig) -> u32 {
     if config.max_connections == 0 { default_count } else { config.max_connections }
 }
 
-/// Runs a read; retries it once on another connection if the connection was lost.
+/// Runs a read on the replica or the primary; retries it once on another connection if the connection to the primary was
+/// lost.
 macro_rules! query_with_reconnect {
     ($db:expr, $method:ident, $statement:expr) => {{
         let (db, statement) = ($db, $statement);
         let is_pooled = matches!(db.connections.readers, ReadConnections::Pooled { .. });
         let retry_statement = is_pooled.then(|| statement.clone());
+        let span = create_statement_span(&statement.sql);
+        let _read = db.connections.demand.begin_read();
         let connection = db.connections.acquire_reader().await?;
-        let outcome = QueryStats::run_statement(
-            db.query_stats.as_ref(),
-            BudgetEnforcement::Enforced,
-            connection.$method(statement),
-        )
-        .await;
+        let outcome =
+            QueryStats::run_statement(db.query_stats.as_ref(), BudgetEnforcement::Enforced, span.clone(), async {
+                match db.read_from_replica(|replica| replica.$method(statement.clone())).await {
+                    Some(outcome) => outcome,
+                    None => connection.$method(statement).await,
+                }
+            })
+            .await;
         match (outcome, retry_statement) {
             (Err(error), Some(statement)) if db.connections.record_connection_loss(&error) => {
                 QueryStats::run_statement(
                     db.query_stats.as_ref(),
                     BudgetEnforcement::Enforced,
+                    span,
                     connection.$method(statement),
                 )
                 .await
@@ -314,20 +350,25 @@ impl ConnectionTrait for Db {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let _read = self.connections.demand.begin_read();
         let connection = self.connections.acquire_reader().await?;
+        let span = create_statement_span(&statement.sql);
         QueryStats::run_statement(
             self.query_stats.as_ref(),
             BudgetEnforcement::Enforced,
+            span,
             connection.execute_raw(statement),
         )
         .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let _read = self.connections.demand.begin_read();
         let connection = self.connections.acquire_reader().await?;
         QueryStats::run_statement(
             self.query_stats.as_ref(),
             BudgetEnforcement::Enforced,
+            create_statement_span(sql),
             connection.execute_unprepared(sql),
         )
         .await

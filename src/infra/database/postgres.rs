@@ -3,16 +3,16 @@
 
 use std::{
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use sea_orm::{ConnectOptions, Database};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Semaphore;
 
-use super::{Connections, ReadConnections, resolve_connection_count};
+use super::{Connections, ReadConnections, pool_usage::ConnectionDemand, resolve_connection_count};
 use crate::infra::config::DatabaseConfig;
 
 /// The idle time after which a connection is tested before its next use.
@@ -38,19 +38,71 @@ impl ConnectionLoss {
 pub(super) async fn connect_postgres(config: &DatabaseConfig) -> Result<Connections, String> {
     test_connection(config).await?;
     let loss = Arc::new(ConnectionLoss::default());
-    let readers = resolve_connection_count(config);
-    let writers = writer_count(readers);
-    let connect = async |count, settings| {
-        let pool = Database::connect(pool_options(config, count, settings, &loss)).await;
+    let reader_count = resolve_connection_count(config);
+    let writer_count = resolve_writer_count(config.max_write_connections, reader_count);
+    let connect = async |settings| {
+        let pool = Database::connect(pool_options(config, settings, &loss)).await;
         pool.map_err(|error| format!("cannot reach the database at {}: {error}", config.location()))
     };
-    let (pool, writer) = (connect(readers, &[][..]).await?, connect(writers, &WRITER_SETTINGS).await?);
+    let pool = connect(PoolSettings::of_primary(config, reader_count, &[])).await?;
+    let writer = connect(PoolSettings::of_primary(config, writer_count, &WRITER_SETTINGS)).await?;
+    let write_limit = usize::try_from(writer_count).unwrap_or(usize::MAX);
     Ok(Connections {
         readers: ReadConnections::Pooled { pool, loss },
         writer,
-        write_permits: Arc::new(Semaphore::new(usize::try_from(writers).unwrap_or(usize::MAX))),
+        replica: OnceLock::new(),
+        write_permits: Arc::new(Semaphore::new(write_limit)),
+        write_limit,
         acquire_timeout: config.acquire_timeout,
+        demand: ConnectionDemand::default(),
     })
+}
+
+/// What differs between the pools.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolSettings<'a> {
+    url: &'a SecretString,
+    max_connections: u32,
+    min_connections: u32,
+    acquire_timeout: Duration,
+    /// Settings of the sessions, in addition to those of all pools.
+    session_settings: &'static [(&'static str, &'static str)],
+    /// Connects when the first connection is needed.
+    is_lazy: bool,
+}
+
+impl<'a> PoolSettings<'a> {
+    /// Settings of a pool of the primary.
+    fn of_primary(
+        config: &'a DatabaseConfig,
+        max_connections: u32,
+        session_settings: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            url: &config.url,
+            max_connections,
+            min_connections: config.min_connections.min(max_connections),
+            acquire_timeout: config.acquire_timeout,
+            session_settings,
+            is_lazy: false,
+        }
+    }
+
+    /// Settings of the pool of the replica.
+    pub(super) fn of_replica(config: &'a DatabaseConfig, acquire_timeout: Duration) -> Self {
+        let max_connections = match config.replica_max_connections {
+            0 => resolve_connection_count(config),
+            count => count,
+        };
+        let (url, min_connections) = (&config.replica_url, config.min_connections.min(max_connections));
+        Self { url, max_connections, min_connections, acquire_timeout, session_settings: &[], is_lazy: true }
+    }
+
+    /// Settings of the single connection that polls a server.
+    pub(super) fn of_monitor(url: &'a SecretString, acquire_timeout: Duration) -> Self {
+        let (max_connections, min_connections) = (1, 0);
+        Self { url, max_connections, min_connections, acquire_timeout, session_settings: &[], is_lazy: true }
+    }
 }
 
 /// Statements of transactions must use an index whatever the statistics are: they are planned once per connection,
@@ -58,12 +110,19 @@ pub(super) async fn connect_postgres(config: &DatabaseConfig) -> Result<Connecti
 /// and triggers, so the setting must apply to the whole connection.
 const WRITER_SETTINGS: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
-fn pool_options(
+pub(super) fn pool_options(
     config: &DatabaseConfig,
-    count: u32,
-    settings: &'static [(&'static str, &'static str)],
+    pool_settings: PoolSettings<'_>,
     loss: &Arc<ConnectionLoss>,
 ) -> ConnectOptions {
+    let PoolSettings {
+        url,
+        max_connections,
+        min_connections,
+        acquire_timeout,
+        session_settings: own_settings,
+        is_lazy,
+    } = pool_settings;
     let to_millis = |limit: Duration| limit.as_millis().to_string();
     let session_settings = [
         // Statements are short and concurrent: JIT compilation and parallel workers made searches in a large catalog
@@ -78,16 +137,18 @@ fn pool_options(
         ("idle_in_transaction_session_timeout", to_millis(config.idle_transaction_timeout)),
     ];
     let loss = Arc::clone(loss);
-    let mut options = ConnectOptions::new(config.url.expose_secret());
+    let mut options = ConnectOptions::new(url.expose_secret());
     options
-        .max_connections(count)
-        .acquire_timeout(config.acquire_timeout)
+        .max_connections(max_connections)
+        .min_connections(min_connections)
+        .acquire_timeout(acquire_timeout)
+        .connect_lazy(is_lazy)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         // A ping before each use would cost a round trip per statement.
         .test_before_acquire(false)
         .map_sqlx_postgres_opts(move |options| {
-            options.options(session_settings.clone()).options(settings.iter().copied())
+            options.options(session_settings.clone()).options(own_settings.iter().copied())
         })
         .map_sqlx_postgres_pool_opts(move |pool| {
             let loss = Arc::clone(&loss);
@@ -100,9 +161,9 @@ fn pool_options(
     options
 }
 
-/// Returns the number of write connections for a number of read connections: about two thirds.
-fn writer_count(connections: u32) -> u32 {
-    connections - connections / 3
+/// Returns the number of write connections: the configured one, or about two thirds of the read connections.
+fn resolve_writer_count(configured: u32, reader_count: u32) -> u32 {
+    if configured == 0 { reader_count - reader_count / 3 } else { configured }
 }
 
 /// Tests one connection before the pool is created: a pool would retry until its timeout and report only that.
@@ -125,8 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writer_count_is_two_thirds_of_reader_count() {
-        assert_eq!([1, 2, 3, 4, 6, 10, 12].map(writer_count), [1, 2, 2, 3, 4, 7, 8]);
+    fn writer_count_is_two_thirds_of_reader_count_unless_it_is_configured() {
+        let counts = [1, 2, 3, 4, 6, 10, 12].map(|reader_count| resolve_writer_count(0, reader_count));
+        assert_eq!(counts, [1, 2, 2, 3, 4, 7, 8]);
+        assert_eq!(resolve_writer_count(5, 4), 5);
     }
 
     #[test]

@@ -13,11 +13,17 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement, prelude::async_trait,
 };
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Span;
 
 use super::{Connections, Db, run_to_completion};
 use crate::{
     base::{Error, Result},
-    infra::{QueryStats, RequestOrigin, SqlBuilder, cache::CacheTag, query_stats::BudgetEnforcement},
+    infra::{
+        QueryStats, RequestOrigin, SqlBuilder,
+        cache::CacheTag,
+        query_stats::BudgetEnforcement,
+        telemetry::{self, Measurement, trace_context::create_statement_span},
+    },
 };
 
 /// A write transaction.
@@ -31,6 +37,8 @@ pub struct Tx {
     notify_on_commit: AtomicBool,
     /// Tags of cached values that the changes of this transaction invalidate.
     changed_tags: Mutex<Vec<CacheTag>>,
+    /// What to count after the commit.
+    measurements: Mutex<Vec<Measurement>>,
     write_permit: OwnedSemaphorePermit,
 }
 
@@ -44,6 +52,7 @@ impl Tx {
             request_origin: Arc::clone(&db.request_origin),
             notify_on_commit: AtomicBool::new(false),
             changed_tags: Mutex::default(),
+            measurements: Mutex::default(),
             write_permit,
         }
     }
@@ -76,8 +85,16 @@ impl Tx {
         self.changed_tags.lock().unwrap_or_else(PoisonError::into_inner).extend(tags);
     }
 
+    /// Counts something after this transaction has committed, if metrics are recorded.
+    pub fn measure_on_commit(&self, measurement: impl FnOnce() -> Measurement) {
+        if telemetry::metrics().is_some() {
+            self.measurements.lock().unwrap_or_else(PoisonError::into_inner).push(measurement());
+        }
+    }
+
     pub(super) async fn commit(self, db: &Db) -> Result<()> {
-        let Self { inner, connections, notify_on_commit, changed_tags, write_permit, .. } = self;
+        let Self { inner, connections, notify_on_commit, changed_tags, measurements, write_permit, .. } = self;
+        let measurements = measurements.into_inner().unwrap_or_else(PoisonError::into_inner);
         let changed_tags = changed_tags.into_inner().unwrap_or_else(PoisonError::into_inner);
         let tag_versions = Arc::clone(&db.tag_versions);
         let job_notifier = notify_on_commit.into_inner().then(|| Arc::clone(&db.job_notifier));
@@ -87,6 +104,7 @@ impl Tx {
             tag_versions.invalidate(&changed_tags);
             outcome?;
             drop(write_permit);
+            measurements.into_iter().for_each(Measurement::record);
             if let Some(job_notifier) = job_notifier {
                 job_notifier.notify(&connections.writer);
             }
@@ -135,9 +153,13 @@ impl Tx {
         Ok((last_id + 1..=last_id + count).collect::<Vec<_>>().into_iter())
     }
 
-    async fn run_statement<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    async fn run_statement<T>(
+        &self,
+        span: Span,
+        statement: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
         self.connections.start_write_statement();
-        QueryStats::run_statement(self.query_stats.as_ref(), BudgetEnforcement::Exempt, statement).await
+        QueryStats::run_statement(self.query_stats.as_ref(), BudgetEnforcement::Exempt, span, statement).await
     }
 }
 
@@ -148,18 +170,18 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run_statement(self.inner.execute_raw(statement)).await
+        self.run_statement(create_statement_span(&statement.sql), self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run_statement(self.inner.execute_unprepared(sql)).await
+        self.run_statement(create_statement_span(sql), self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run_statement(self.inner.query_one_raw(statement)).await
+        self.run_statement(create_statement_span(&statement.sql), self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run_statement(self.inner.query_all_raw(statement)).await
+        self.run_statement(create_statement_span(&statement.sql), self.inner.query_all_raw(statement)).await
     }
 }

@@ -1,5 +1,7 @@
 //! Background jobs and their outcomes; enqueues them.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     EntityTrait, Set,
@@ -7,11 +9,13 @@ use sea_orm::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::queries;
 use crate::{
     base::{Error, Result},
     infra::{
         Tx,
         entity::{JobStatus, job},
+        telemetry::trace_context::current_trace_context,
     },
 };
 
@@ -24,9 +28,19 @@ pub trait BackgroundJob: Serialize + DeserializeOwned + Send + Sync + 'static {
     const QUEUE: &'static str = "default";
     /// The maximum number of attempts; `jobs.max_attempts` if `None`.
     const MAX_ATTEMPTS: Option<u32> = None;
+    /// The maximum delay between attempts; `jobs.max_backoff` if `None` or if that is less.
+    const MAX_RETRY_DELAY: Option<Duration> = None;
+    /// Whether the job loses its deduplication key when it starts, so that an equal job that is enqueued from then on is
+    /// stored: a job that reads its work when it runs misses none.
+    const RELEASES_DEDUP_KEY: bool = false;
 
     /// Returns the deduplication key: a job is not stored while an unfinished job of the same kind has the same key.
     fn dedup_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the ordering key: jobs with equal keys run one at a time, in the order in which they were stored.
+    fn ordering_key(&self) -> Option<String> {
         None
     }
 }
@@ -69,11 +83,51 @@ impl Tx {
             queue: Set(J::QUEUE.to_owned()),
             kind: Set(J::KIND.to_owned()),
             dedup_key: Set(job.dedup_key()),
+            ordering_key: Set(job.ordering_key()),
             payload: Set(Some(payload)),
+            trace_context: Set(current_trace_context()),
             run_at: Set(Some(run_at)),
             ..Default::default()
         };
         insert_job(self, new_job).await
+    }
+
+    /// Enqueues jobs with deduplication keys that are due at `run_at`, in the order of the slice. A pending job with an
+    /// equal key becomes due at `run_at`, if that is earlier. Statements: 1 for any number, none without jobs.
+    pub async fn enqueue_or_advance_jobs<J: BackgroundJob>(&self, jobs: &[J], run_at: DateTime<Utc>) -> Result<()> {
+        self.enqueue_or_advance_jobs_at(jobs.iter().map(|job| (job, run_at))).await
+    }
+
+    /// Enqueues jobs with deduplication keys, each due at a time of its own, as [`Self::enqueue_or_advance_jobs`] does.
+    pub async fn enqueue_or_advance_jobs_at<'a, J: BackgroundJob>(
+        &self,
+        jobs: impl Iterator<Item = (&'a J, DateTime<Utc>)>,
+    ) -> Result<()> {
+        let trace_context = current_trace_context();
+        let to_row = |(job, run_at): (&J, DateTime<Utc>)| {
+            let payload = serde_json::to_value(job).map_err(|error| Error::internal("serializing a job", error))?;
+            Ok(job::ActiveModel {
+                queue: Set(J::QUEUE.to_owned()),
+                kind: Set(J::KIND.to_owned()),
+                dedup_key: Set(job.dedup_key()),
+                ordering_key: Set(job.ordering_key()),
+                payload: Set(Some(payload)),
+                trace_context: Set(trace_context.clone()),
+                status: Set(JobStatus::Pending),
+                run_at: Set(Some(run_at)),
+                attempts: Set(0),
+                created_at: Set(self.now()),
+                updated_at: Set(self.now()),
+                ..Default::default()
+            })
+        };
+        let rows = jobs.map(to_row).collect::<Result<Vec<_>>>()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        queries::insert_or_advance_jobs(self, &rows).await?;
+        self.notify_workers_on_commit();
+        Ok(())
     }
 }
 

@@ -1,10 +1,7 @@
 //! Claiming, completing and releasing jobs. Worker id and attempt number form the lease; a worker that has lost either
 //! cannot complete the job.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
@@ -19,7 +16,7 @@ use crate::{
     base::{Error, Result},
     infra::{
         Db, Tx,
-        config::JobsConfig,
+        backoff::Backoff,
         entity::{
             JobStatus,
             job::{self, Column},
@@ -64,9 +61,9 @@ pub(super) async fn complete_jobs(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob])
 
 /// The limits of further attempts of a job.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RetryPolicy<'a> {
+pub(super) struct RetryPolicy {
     pub(super) max_attempts: u32,
-    pub(super) config: &'a JobsConfig,
+    pub(super) backoff: Backoff,
 }
 
 /// A job with the outcome of its attempt.
@@ -76,15 +73,15 @@ pub(super) struct FinishedAttempt<'a> {
     pub(super) outcome: JobOutcome,
 }
 
-/// Stores the outcome of a job: done, another attempt later, or dead.
+/// Stores the outcome of a job: done, another attempt later, or dead. Jobs that are done are usually completed together.
 pub(super) async fn store_outcome(
     db: &Db,
     worker_id: &str,
     finished: FinishedAttempt<'_>,
-    retry_policy: RetryPolicy<'_>,
+    retry_policy: RetryPolicy,
 ) -> Result<()> {
     let FinishedAttempt { job, outcome } = finished;
-    let RetryPolicy { max_attempts, config } = retry_policy;
+    let RetryPolicy { max_attempts, backoff } = retry_policy;
     let (error_message, is_last) = match outcome {
         JobOutcome::Done => {
             return db.write(async |tx| complete_jobs(tx, worker_id, std::slice::from_ref(job)).await).await;
@@ -94,7 +91,7 @@ pub(super) async fn store_outcome(
     };
     let error_message: String = error_message.chars().take(MAX_ERROR_LENGTH).collect();
     db.write(async |tx| {
-        let next_run_at = tx.now() + retry_delay(config, job.id, job.attempts);
+        let next_run_at = tx.now() + backoff.delay_after(job.id, job.attempts);
         let status = if is_last { JobStatus::Dead } else { JobStatus::Pending };
         let updated = job::Entity::update_many()
             .col_expr(Column::Status, Expr::value(status))
@@ -121,19 +118,6 @@ pub(super) async fn store_outcome(
     .await
 }
 
-/// Returns the delay before the next attempt: it doubles with each attempt up to a limit, minus a jitter of up to one
-/// half, so that jobs that failed together are not retried together. The jitter is derived from the job's id and the
-/// attempt.
-fn retry_delay(config: &JobsConfig, job_id: i64, attempts: i32) -> TimeDelta {
-    let factor = 2_u32.saturating_pow(attempts.unsigned_abs().saturating_sub(1));
-    let max_delay = config.backoff.saturating_mul(factor).min(config.max_backoff);
-    let mut hasher = DefaultHasher::new();
-    (job_id, attempts).hash(&mut hasher);
-    let jitter_permille = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
-    let jitter = max_delay.saturating_mul(jitter_permille) / 2000;
-    TimeDelta::from_std(max_delay.saturating_sub(jitter)).unwrap_or_default()
-}
-
 /// Extends the leases of running jobs. Rows locked by a transaction that completes them are skipped.
 pub(super) async fn extend_leases(db: &Db, worker_id: &str, job_ids: &[i64], lease_duration: Duration) -> Result<u64> {
     if job_ids.is_empty() {
@@ -156,30 +140,4 @@ pub(super) async fn release_jobs(db: &Db, worker_id: &str, job_ids: &[i64]) -> R
         queries::update_running_jobs(tx, worker_id, job_ids, JobChanges::Release).await
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_delay_doubles_up_to_its_limit_with_jitter() {
-        let config = JobsConfig {
-            max_attempts: 10,
-            backoff: Duration::from_secs(2),
-            max_backoff: Duration::from_mins(1),
-            lease_duration: Duration::from_mins(1),
-            poll_interval: Duration::from_secs(1),
-            concurrency: 4,
-            queue_concurrency: Vec::new(),
-            retention: Duration::from_hours(24 * 30),
-            audit_log_retention: Duration::from_hours(24 * 1095),
-        };
-        for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (6, 60), (40, 60), (i32::MAX, 60)] {
-            let max_delay = TimeDelta::seconds(seconds);
-            let delays: Vec<_> = (1..50).map(|job_id| retry_delay(&config, job_id, attempt)).collect();
-            assert!(delays.iter().all(|delay| *delay <= max_delay && *delay >= max_delay / 2), "{attempt}: {delays:?}");
-            assert!(delays.iter().any(|delay| *delay != delays[0]), "{attempt}");
-        }
-    }
 }

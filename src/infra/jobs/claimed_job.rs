@@ -22,6 +22,8 @@ pub struct ClaimedJob {
     pub kind: String,
     /// The number of the attempt, from 1.
     pub attempts: i32,
+    /// The trace that the job continues.
+    pub(super) trace_context: Option<String>,
     payload: Option<Value>,
     event_id: Option<i64>,
     event_payload: Option<Value>,
@@ -55,6 +57,8 @@ pub(super) struct ClaimRequest<'a> {
     pub(super) queue: &'a str,
     /// The kinds registered in this worker.
     pub(super) kinds: &'a [&'a str],
+    /// Those of them that lose their deduplication key when they start.
+    pub(super) key_releasing_kinds: &'a [&'a str],
     pub(super) limit: usize,
     pub(super) lease_duration: Duration,
     /// Whether the queue contains event deliveries.

@@ -100,8 +100,12 @@ pub(super) async fn claim_due_jobs(
     sql.push(if sql.is_postgres() { " FOR NO KEY UPDATE SKIP LOCKED)" } else { ")" });
     sql.push(" UPDATE job SET status = 'running', attempts = attempts + 1, locked_by = ").bind(request.worker_id);
     sql.push(", run_at = ").bind(run_at).push(", updated_at = ").bind(tx.now());
+    if !request.key_releasing_kinds.is_empty() {
+        sql.push(", dedup_key = CASE WHEN ").eq_any_text("kind", request.key_releasing_kinds.iter().copied());
+        sql.push(" THEN NULL ELSE dedup_key END");
+    }
     sql.push(
-        " FROM picked WHERE job.id = picked.key RETURNING id, kind, attempts, payload, event_id, \
+        " FROM picked WHERE job.id = picked.key RETURNING id, kind, attempts, trace_context, payload, event_id, \
          (SELECT o.payload FROM outbox_event AS o WHERE o.id = event_id) AS event_payload, \
          (SELECT o.created_at FROM outbox_event AS o WHERE o.id = event_id) AS event_created_at",
     );
@@ -117,6 +121,23 @@ pub(super) async fn mark_jobs_done(tx: &Tx, worker_id: &str, jobs: &[ClaimedJob]
     sql.bind(tx.now()).push(" FROM given WHERE job.id = given.key AND attempts = given.attempt AND locked_by = ");
     sql.bind(worker_id).push(" AND status = 'running'");
     Ok(tx.execute_raw(sql.into_statement()).await?.rows_affected())
+}
+
+/// Inserts pending jobs, or makes pending ones with equal deduplication keys due earlier. Statements: 1.
+///
+/// As text, because the conflict is with a partial index, whose condition cannot be bound, and existing rows are updated
+/// conditionally. On PostgreSQL a conflicting row is locked also if it is not updated: it cannot be claimed before the
+/// transaction has committed, so that a job that releases its key when it starts sees the changes of the transaction.
+pub(super) async fn insert_or_advance_jobs(tx: &Tx, rows: &[job::ActiveModel]) -> Result<()> {
+    let mut sql = tx.sql();
+    sql.insert_models(rows);
+    sql.push(
+        " ON CONFLICT (kind, dedup_key) WHERE dedup_key IS NOT NULL AND status IN ('pending', 'running') \
+         DO UPDATE SET run_at = excluded.run_at, updated_at = excluded.updated_at \
+         WHERE job.status = 'pending' AND job.run_at > excluded.run_at",
+    );
+    tx.execute_raw(sql.into_statement()).await?;
+    Ok(())
 }
 
 /// A change of running jobs.
@@ -149,7 +170,7 @@ pub(super) async fn update_running_jobs(tx: &Tx, worker_id: &str, job_ids: &[i64
 
 /// Returns whether an event waits for its deliveries. Statements: 1.
 ///
-/// As text, because workers poll it and a bound limit is planned anew by each execution.
+/// As text, because workers poll it and a bound limit is planned again by each execution.
 pub(super) async fn has_pending_events(db: &Db) -> Result<bool> {
     let mut sql = db.sql();
     sql.push("SELECT 1 FROM outbox_event WHERE dispatched_at IS NULL LIMIT 1");
@@ -157,9 +178,10 @@ pub(super) async fn has_pending_events(db: &Db) -> Result<bool> {
 }
 
 /// Begins the statement that inserts the deliveries of events, `t`.
-const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ordering_key, status, run_at, attempts, \
-    created_at, updated_at) \
-    SELECT s.consumer, s.consumer || '/' || t.event_type, t.id, s.consumer || ' ' || t.aggregate, 'pending', ";
+const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, trace_context, ordering_key, status, run_at, \
+    attempts, created_at, updated_at) \
+    SELECT s.consumer, s.consumer || '/' || t.event_type, t.id, t.trace_context, s.consumer || ' ' || t.aggregate, \
+    'pending', ";
 
 /// Relays the next pending events and assigns their positions; returns how many. Statements: 2 on PostgreSQL, 3 on SQLite.
 ///
@@ -167,7 +189,7 @@ const INSERT_DELIVERIES_SQL: &str = "INSERT INTO job (queue, kind, event_id, ord
 pub(super) async fn relay_batch(tx: &Tx) -> Result<u64> {
     let mut sql = tx.sql();
     let pending_events_sql = format!(
-        "SELECT o.id, o.event_type, o.aggregate, row_number() OVER (ORDER BY o.id) AS number \
+        "SELECT o.id, o.event_type, o.aggregate, o.trace_context, row_number() OVER (ORDER BY o.id) AS number \
          FROM outbox_event AS o WHERE o.dispatched_at IS NULL ORDER BY o.id LIMIT {RELAY_BATCH_SIZE}"
     );
     let now = tx.now();

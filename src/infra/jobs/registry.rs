@@ -1,6 +1,6 @@
 //! The registry of event handlers, job handlers and schedules.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use cron::Schedule as Cron;
 use futures_util::future::BoxFuture;
@@ -83,6 +83,8 @@ pub(super) enum ExecutionMode {
 pub(super) struct JobRegistration {
     pub(super) queue: &'static str,
     pub(super) max_attempts: Option<u32>,
+    pub(super) max_retry_delay: Option<Duration>,
+    pub(super) releases_dedup_key: bool,
     pub(super) mode: ExecutionMode,
 }
 
@@ -130,8 +132,13 @@ impl JobRegistry {
             })
         });
         self.subscriptions.push(Subscription { consumer: name, event_type: E::KIND });
-        let registration =
-            JobRegistration { queue: name, max_attempts: None, mode: ExecutionMode::Transactional(handler_fn) };
+        let registration = JobRegistration {
+            queue: name,
+            max_attempts: None,
+            max_retry_delay: None,
+            releases_dedup_key: false,
+            mode: ExecutionMode::Transactional(handler_fn),
+        };
         self.register_kind(format!("{name}/{}", E::KIND), registration)
     }
 
@@ -151,6 +158,8 @@ impl JobRegistry {
         let registration = JobRegistration {
             queue: J::QUEUE,
             max_attempts: J::MAX_ATTEMPTS,
+            max_retry_delay: J::MAX_RETRY_DELAY,
+            releases_dedup_key: J::RELEASES_DEDUP_KEY,
             mode: ExecutionMode::NonTransactional(handler_fn),
         };
         self.register_kind(J::KIND.to_owned(), registration)
@@ -177,6 +186,8 @@ impl JobRegistry {
             JobRegistration {
                 queue: SCHEDULE_QUEUE,
                 max_attempts: None,
+                max_retry_delay: None,
+                releases_dedup_key: false,
                 mode: ExecutionMode::NonTransactional(handler_fn),
             },
         )
@@ -188,6 +199,12 @@ impl JobRegistry {
         }
         self.registrations.insert(kind, registration);
         self
+    }
+
+    /// Returns the names of the queues.
+    #[must_use]
+    pub fn queue_names(&self) -> Vec<&'static str> {
+        self.delivery_queues().into_keys().collect()
     }
 
     /// Returns the queues, each with whether it contains event deliveries.

@@ -45,8 +45,7 @@ impl Worker {
     /// Runs until the shutdown; then running jobs may finish within the timeout, and the rest is released.
     pub async fn run(self: &Arc<Self>, shutdown: &CancellationToken, timeout: Duration) {
         let config = &self.context.config;
-        let free_slots_of =
-            |queue: &&'static str| (*queue, Arc::new(Semaphore::new(config.jobs.concurrency_for(queue))));
+        let free_slots_of = |queue: &&'static str| (*queue, Arc::new(Semaphore::new(config.queue_concurrency(queue))));
         let mut running_tasks = RunningTasks {
             tasks: JoinSet::new(),
             free_slots: self.delivery_queues.keys().map(free_slots_of).collect(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +20,12 @@ use super::{
 };
 use crate::{
     base::{Error, Result},
-    infra::JobContext,
+    infra::{
+        JobContext,
+        backoff::Backoff,
+        call_batcher::CallBatcher,
+        telemetry::{self, span_export::is_tracing_enabled, trace_context::continue_stored_trace},
+    },
 };
 
 /// The maximum number of deliveries handled in one transaction.
@@ -35,6 +41,8 @@ pub struct Worker {
     pub(super) id: String,
     /// The ids of the running jobs.
     pub(super) running_job_ids: Mutex<HashSet<i64>>,
+    /// Jobs that are done at the same time are completed in one transaction.
+    completions: CallBatcher<ClaimedJob, ()>,
 }
 
 /// The jobs of one task: one job, or several deliveries handled in one transaction.
@@ -49,7 +57,14 @@ impl Worker {
         super::register_job_handlers(&context.db, &registry).await?;
         let delivery_queues = registry.delivery_queues();
         let id = format!("{}-{}", std::process::id(), Uuid::now_v7().simple());
-        Ok(Self { context, registry, delivery_queues, id, running_job_ids: Mutex::default() })
+        Ok(Self {
+            context,
+            registry,
+            delivery_queues,
+            id,
+            running_job_ids: Mutex::default(),
+            completions: CallBatcher::default(),
+        })
     }
 
     /// Runs everything that is due, sequentially; returns the number of processed events and jobs.
@@ -75,14 +90,16 @@ impl Worker {
     pub(super) async fn claim_batches(&self, queue: &'static str, tasks: usize) -> Result<Vec<WorkBatch>> {
         let is_delivery_queue = self.delivery_queues.get(queue).copied().unwrap_or_default();
         let batch_limit = if is_delivery_queue { DELIVERY_BATCH_SIZE } else { 1 };
-        let registrations =
-            self.registry.registrations.iter().filter(|(_, registrations)| registrations.queue == queue);
-        let kinds: Vec<&str> = registrations.map(|(kind, _)| kind.as_str()).collect();
+        let registrations = self.registry.registrations.iter().filter(|(_, registration)| registration.queue == queue);
+        let kinds: Vec<&str> = registrations.clone().map(|(kind, _)| kind.as_str()).collect();
+        let key_releasing = registrations.filter(|(_, registration)| registration.releases_dedup_key);
+        let key_releasing_kinds: Vec<&str> = key_releasing.map(|(kind, _)| kind.as_str()).collect();
         let (worker_id, lease_duration) = (self.id.as_str(), self.context.config.jobs.lease_duration);
         let request = ClaimRequest {
             worker_id,
             queue,
             kinds: &kinds,
+            key_releasing_kinds: &key_releasing_kinds,
             limit: tasks * batch_limit,
             lease_duration,
             is_delivery_queue,
@@ -100,7 +117,7 @@ impl Worker {
         let job_ids: Vec<i64> = batch.iter().map(|job| job.id).collect();
         if batch.len() < 2 || !self.run_batch_in_transaction(&batch).await {
             for job in batch {
-                self.run_job(&job).await;
+                self.run_job(&job).instrument(create_job_span(&job)).await;
             }
         }
         let mut running_job_ids = self.running_job_ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,11 +138,17 @@ impl Worker {
                 if self.has_exhausted_attempts(job) {
                     return Err(Error::internal("handling deliveries", "a delivery has no attempts left"));
                 }
-                handler(tx, job).await?;
+                handler(tx, job).instrument(create_job_span(job)).await?;
             }
             Ok(())
         }));
-        matches!(outcome.await, Some(Ok(())))
+        let has_committed = matches!(outcome.await, Some(Ok(())));
+        if has_committed {
+            for job in batch {
+                self.count_attempt(job, "done");
+            }
+        }
+        has_committed
     }
 
     async fn run_job(&self, job: &ClaimedJob) {
@@ -144,7 +167,7 @@ impl Worker {
                     handler(tx, job).await
                 }));
                 match outcome.await {
-                    Some(Ok(())) => return,
+                    Some(Ok(())) => return self.count_attempt(job, "done"),
                     Some(Err(error)) => {
                         tracing::warn!(
                             job = job.id,
@@ -165,11 +188,38 @@ impl Worker {
                 tracing::warn!(job = job.id, kind = job.kind, attempt = job.attempts, reason = reason, "job failed");
             }
         }
-        let retry_policy = RetryPolicy { max_attempts: self.max_attempts(job), config: &self.context.config.jobs };
-        let finished = FinishedAttempt { job, outcome };
-        if let Err(error) = claim::store_outcome(db, &self.id, finished, retry_policy).await {
+        self.count_attempt(job, self.outcome_label(job, &outcome));
+        let stored = if outcome == JobOutcome::Done {
+            self.completions.call(job.clone(), |jobs| self.complete_jobs(jobs)).await
+        } else {
+            claim::store_outcome(db, &self.id, FinishedAttempt { job, outcome }, self.retry_policy(job)).await
+        };
+        if let Err(error) = stored {
             // The job is retried when its lease expires.
             tracing::warn!(job = job.id, kind = job.kind, error = error.log_message(), "could not store job result");
+        }
+    }
+
+    async fn complete_jobs(&self, jobs: Vec<ClaimedJob>) -> Result<Vec<()>> {
+        self.context.db.write(async |tx| claim::complete_jobs(tx, &self.id, &jobs).await).await?;
+        Ok(vec![(); jobs.len()])
+    }
+
+    /// Returns the label value of the outcome of an attempt.
+    fn outcome_label(&self, job: &ClaimedJob, outcome: &JobOutcome) -> &'static str {
+        match outcome {
+            JobOutcome::Done => "done",
+            JobOutcome::Retry(_) if job.attempts.unsigned_abs() < self.retry_policy(job).max_attempts => "retried",
+            JobOutcome::Retry(_) | JobOutcome::Fail(_) => "dead",
+        }
+    }
+
+    /// Counts a finished attempt.
+    fn count_attempt(&self, job: &ClaimedJob, outcome: &'static str) {
+        if let Some(metrics) = telemetry::metrics()
+            && let Some(registration) = self.registry.registrations.get(&job.kind)
+        {
+            metrics.count_job_attempt(registration.queue, outcome);
         }
     }
 
@@ -177,14 +227,33 @@ impl Worker {
         self.registry.registrations.get(&job.kind).map(|registration| registration.mode.clone())
     }
 
-    fn max_attempts(&self, job: &ClaimedJob) -> u32 {
-        let own_limit = self.registry.registrations.get(&job.kind).and_then(|registration| registration.max_attempts);
-        own_limit.unwrap_or(self.context.config.jobs.max_attempts)
+    fn retry_policy(&self, job: &ClaimedJob) -> RetryPolicy {
+        let registration = self.registry.registrations.get(&job.kind);
+        let config = &self.context.config.jobs;
+        let max_attempts = registration.and_then(|registration| registration.max_attempts);
+        let max_delay = registration.and_then(|registration| registration.max_retry_delay);
+        RetryPolicy {
+            max_attempts: max_attempts.unwrap_or(config.max_attempts),
+            backoff: Backoff {
+                first: config.backoff,
+                max: max_delay.map_or(config.max_backoff, |delay| delay.min(config.max_backoff)),
+            },
+        }
     }
 
     fn has_exhausted_attempts(&self, job: &ClaimedJob) -> bool {
-        job.attempts.unsigned_abs() > self.max_attempts(job)
+        job.attempts.unsigned_abs() > self.retry_policy(job).max_attempts
     }
+}
+
+/// Creates the span of a job, which continues the trace of the request that enqueued it.
+fn create_job_span(job: &ClaimedJob) -> Span {
+    if !is_tracing_enabled() {
+        return Span::none();
+    }
+    let span = tracing::info_span!("job", otel.name = job.kind, otel.kind = "consumer", job = job.id);
+    continue_stored_trace(&span, job.trace_context.as_deref());
+    span
 }
 
 /// Returns the result, or `None` on a panic, which must not affect other jobs.

@@ -37,6 +37,7 @@ pub(super) async fn count_unless_exhausted(
     sql.bind(tx.now()).push(") ON CONFLICT (action, subject_hash) DO UPDATE SET updated_at = excluded.updated_at, ");
     sql.push("count = excluded.count + CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
     sql.push(" THEN 0 ELSE throttle.count END, window_ends_at = CASE WHEN throttle.window_ends_at <= ").bind(tx.now());
-    sql.push(" THEN excluded.window_ends_at ELSE throttle.window_ends_at END RETURNING *");
+    sql.push(" THEN excluded.window_ends_at ELSE throttle.window_ends_at END RETURNING ");
+    sql.push_columns::<throttle::Entity>("throttle");
     query_rows(tx, sql).await
 }

@@ -45,7 +45,7 @@ pub async fn list_versions(
     request: &PageRequest,
 ) -> Result<Page<operation_version::Model>> {
     let mut sql = db.sql();
-    sql.push("SELECT v.* FROM operation_version AS v");
+    sql.push("SELECT ").push_columns::<operation_version::Entity>("v").push(" FROM operation_version AS v");
     filter.push_conditions(&mut sql);
     VERSION_ORDER.load_page(db, sql, request).await
 }

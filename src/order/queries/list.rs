@@ -13,7 +13,9 @@ use crate::{
     customer::OwnerScope,
     infra::{SqlBuilder, keyset},
     order::{
-        OrderRow, number,
+        OrderRow,
+        entity::orders,
+        number,
         order_filter::{OrderListFilter, OrderSearchTerms, ResolvedOrderFilter},
     },
 };
@@ -37,7 +39,7 @@ pub async fn list_orders(
     let mut sql = SqlBuilder::new(db.get_database_backend());
     let status_lists = filter.indexed_status_lists().filter(|_| sql.is_postgres());
     if let Some(status_lists) = &status_lists {
-        sql.push("SELECT o.* FROM ");
+        sql.push("SELECT ").push_columns::<orders::Entity>("o").push(" FROM ");
         for (column, list) in STATUS_COLUMNS.into_iter().zip(status_lists) {
             sql.push("unnest(")
                 .bind_texts(list.iter().map(String::as_str))
@@ -49,7 +51,7 @@ pub async fn list_orders(
         }
         filter.push_other_conditions(&mut sql);
     } else {
-        sql.push("SELECT o.* FROM orders AS o WHERE true");
+        sql.push("SELECT ").push_columns::<orders::Entity>("o").push(" FROM orders AS o WHERE true");
         filter.push_conditions(&mut sql);
     }
     page.push_condition(&mut sql);

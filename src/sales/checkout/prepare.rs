@@ -9,12 +9,11 @@ use super::{
     totals::{ShippingChoice, check_expected_total, price_basket},
 };
 use crate::{
-    base::{Result, text},
+    base::{Country, Result, text, validation::validate_note},
     infra::Tx,
     order::{
         PaymentStatus,
         place::{NewOrder, NewOrderLine},
-        transition,
     },
     pricing::{PricedLine, PricedOrder},
     sales::SalesContext,
@@ -29,6 +28,8 @@ pub(super) struct PreparedOrder {
     pub cart_id: Option<i64>,
     /// Whether the buyer is verified: a customer with a verified e-mail address, or staff.
     pub is_verified: bool,
+    /// Shipping country.
+    pub country: Country,
 }
 
 /// Validates and prices a checkout request.
@@ -41,8 +42,7 @@ pub(super) async fn prepare_order(
     order_id: i64,
     request: CheckoutRequest,
 ) -> Result<PreparedOrder> {
-    let CheckoutRequest { idempotency_key: _, provider: _, source, expected_total, buyer, shipping_method_id, note } =
-        request;
+    let CheckoutRequest { source, expected_total, buyer, shipping_method_id, note, .. } = request;
     let LoadedSource { basket, cart_id, details } = load_source(tx, context, source).await?;
     let method_id = shipping_method_id.or(details.shipping_method_id);
     let note = note.or_else(|| details.note.clone());
@@ -57,7 +57,7 @@ pub(super) async fn prepare_order(
     let priced = price_basket(tx, context, basket, ShippingChoice { country, method_id }).await?;
     let PricedOrder { lines, shipping, weight_grams: _, totals } = priced;
     check_expected_total(context, totals.total, expected_total)?;
-    let note = note.as_deref().map(|note| transition::validate_note(note, "input.note")).transpose()?;
+    let note = note.as_deref().map(|note| validate_note(note, "input.note")).transpose()?;
 
     let Contact { email, phone, language } = contact;
     let OrderAddresses { shipping: shipping_address, billing: billing_address } = addresses;
@@ -95,7 +95,7 @@ pub(super) async fn prepare_order(
         expires_at: None,
         lines: lines.into_iter().zip(attributes).enumerate().map(to_order_line).collect(),
     };
-    Ok(PreparedOrder { order, cart_id, is_verified })
+    Ok(PreparedOrder { order, cart_id, is_verified, country })
 }
 
 /// Copies the product data, prices and attributes of a line into the order; `field_path` locates it in the input.

@@ -45,6 +45,8 @@ pub struct CheckoutRequest {
     pub shipping_method_id: Option<i64>,
     /// Note on the order.
     pub note: Option<String>,
-    /// Name of the payment provider.
-    pub provider: String,
+    /// Id of the payment method.
+    pub payment_method_id: String,
+    /// Phone number of the payer, for mobile money; `None` for the buyer's.
+    pub payer_phone: Option<String>,
 }

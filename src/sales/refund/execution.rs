@@ -12,7 +12,7 @@ use crate::{
         refunds,
         transactions::{self, NewTransaction},
     },
-    sales::order_payment::{OrderWithPayment, lock_order_and_payment},
+    sales::order_payment::{OrderWithPayment, lock_payment},
 };
 
 /// Runs [`RefundPayment`]; retries until the result is known.
@@ -30,28 +30,87 @@ pub async fn run_refund_job(db: Db, providers: PaymentProviders, job: RefundPaym
 /// # Errors
 /// Returns `NotFound` if the refund does not exist.
 pub(super) async fn execute_refund(db: &Db, providers: &PaymentProviders, refund_id: i64) -> Result<PaymentResult> {
-    let refund = payment::queries::find_refund(db, refund_id).await?;
-    if refund.status != RefundStatus::Pending {
-        return Ok(PaymentResult::Succeeded { reference: format!("refund-{refund_id}") });
-    }
-    let locked = db.write(async |tx| lock_order_and_payment(tx, refund.order_id).await).await?;
-    let OrderWithPayment { order, payment } = locked;
-    // A provider repeats its result for a key: a declined refund is retried under a new key.
-    let attempt_suffix = if refund.attempt > 1 { format!("-{}", refund.attempt) } else { String::new() };
-    let idempotency_key = format!("refund-{refund_id}{attempt_suffix}");
-    let request = PaymentRequest { amount: refund.amount, ..PaymentRequest::new(&order, &payment, idempotency_key) };
-    let result = providers.find_by_name(&payment.provider)?.refund(request).await;
-    db.write_with_retry(async |tx| apply_refund_result(tx, &refund, &result).await).await?;
+    let call = db.write_with_retry(async |tx| begin_refund(tx, refund_id).await).await?;
+    let Some((RefundTarget { provider, refund, request }, is_repeated)) = call else {
+        return Ok(PaymentResult::Succeeded { reference: format!("refund-{refund_id}"), amount: None });
+    };
+    let client = providers.find_by_name(&provider)?;
+    let known = if is_repeated { client.query_refund(request.clone()).await } else { PaymentResult::NotFound };
+    let result = if known == PaymentResult::NotFound { client.refund(request).await } else { known };
+    db.write_with_retry(async |tx| apply_refund_result(tx, &provider, &refund, &result).await).await?;
     Ok(result)
 }
 
-/// Applies a provider result to a refund. Idempotent.
-async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult) -> Result<OrderRow> {
+/// A refund with the request to its provider.
+pub(in crate::sales) struct RefundTarget {
+    /// Name of the provider.
+    pub provider: String,
+    /// Refund.
+    pub refund: RefundRow,
+    /// Request of its current attempt.
+    pub request: PaymentRequest,
+}
+
+/// Locks the order of a refund and returns the refund with its request.
+///
+/// # Errors
+/// Returns `NotFound` if the refund does not exist.
+pub(in crate::sales) async fn lock_refund(tx: &Tx, refund_id: i64) -> Result<RefundTarget> {
+    let payment_id = payment::queries::find_refund(tx, refund_id).await?.payment_id;
+    let OrderWithPayment { order, payment } = lock_payment(tx, payment_id).await?;
+    // Read again under the order's lock.
+    let refund = payment::queries::find_refund(tx, refund_id).await?;
+    // Each attempt has its own idempotency key.
+    let attempt_suffix = if refund.attempt > 1 { format!("-{}", refund.attempt) } else { String::new() };
+    let idempotency_key = format!("refund-{refund_id}{attempt_suffix}");
+    let request = PaymentRequest {
+        amount: refund.amount,
+        refund_id: Some(refund_id),
+        refund_reference: refund.reference.clone(),
+        capture_reference: payment::queries::find_capture_reference(tx, payment_id).await?,
+        ..PaymentRequest::new(&order, &payment, idempotency_key)
+    };
+    Ok(RefundTarget { provider: payment.provider, refund, request })
+}
+
+/// Stores that the provider is called, and returns whether it was called before: its answer may have been lost. Returns
+/// `None` if the refund is no longer pending.
+async fn begin_refund(tx: &Tx, refund_id: i64) -> Result<Option<(RefundTarget, bool)>> {
+    let target = lock_refund(tx, refund_id).await?;
+    if target.refund.status != RefundStatus::Pending {
+        return Ok(None);
+    }
+    let is_repeated = target.refund.sent_at.is_some();
+    if !is_repeated {
+        refunds::mark_refund_sent(tx, &target.refund, None).await?;
+    }
+    Ok(Some((target, is_repeated)))
+}
+
+/// Applies the result of a provider, given by its name, to a refund. Idempotent.
+pub(in crate::sales) async fn apply_refund_result(
+    tx: &Tx,
+    provider: &str,
+    refund: &RefundRow,
+    result: &PaymentResult,
+) -> Result<OrderRow> {
     let order = queries::lock_order(tx, refund.order_id, OwnerScope::All).await?;
-    let error = match result {
-        PaymentResult::Succeeded { .. } | PaymentResult::Authorized { .. } => None,
-        PaymentResult::Declined { reason } => Some(reason.as_str()),
-        PaymentResult::Pending { .. } | PaymentResult::Unknown { .. } => return Ok(order),
+    let (reference, error) = match result {
+        result if result.find_amount_mismatch(refund.amount, &order.currency).is_some() => {
+            ("", Some("the provider reports another amount than requested; check the refund at the provider"))
+        }
+        PaymentResult::Succeeded { reference, .. } | PaymentResult::Authorized { reference, .. } => {
+            (reference.as_str(), None)
+        }
+        PaymentResult::Declined { reason, .. } => ("", Some(reason.as_str())),
+        PaymentResult::Voided => ("", Some("the refund was canceled at the provider")),
+        PaymentResult::Pending { reference, .. } => {
+            if reference.is_some() && refund.reference != *reference {
+                refunds::mark_refund_sent(tx, refund, reference.as_deref()).await?;
+            }
+            return Ok(order);
+        }
+        PaymentResult::Unknown { .. } | PaymentResult::NotFound => return Ok(order),
     };
     if !refunds::finish_refund(tx, refund, error).await? {
         return Ok(order);
@@ -63,12 +122,13 @@ async fn apply_refund_result(tx: &Tx, refund: &RefundRow, result: &PaymentResult
     }
     let transaction = NewTransaction {
         payment_id: refund.payment_id,
+        provider,
         transaction_type: TransactionType::Refund,
         amount: refund.amount,
-        reference: &format!("refund-{}", refund.id),
+        reference,
     };
     transactions::record_transaction(tx, transaction).await?;
-    let payment = payment::queries::find_payment_by_order(tx, order.id).await?;
+    let payment = payment::queries::find_current_payment(tx, order.id).await?;
     let order = OrderRow { payment_status: transactions::derive_payment_status(payment.as_ref()), ..order };
     history::record_history_event(
         tx,

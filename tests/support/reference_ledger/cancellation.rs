@@ -48,7 +48,8 @@ impl ReferenceLedger {
             self.close_canceled_order(order);
             return Ok(());
         }
-        if ledger_order.payment_state == LedgerPaymentState::Pending && !ledger_order.is_manual_payment {
+        let is_paying = !ledger_order.is_manual_payment && !ledger_order.is_declined;
+        if ledger_order.payment_state == LedgerPaymentState::Pending && is_paying {
             return Err("ILLEGAL_TRANSITION");
         }
         for (line, quantity) in lines {

@@ -92,7 +92,7 @@ impl CategoryMutation {
                 description,
                 seo_title: seo_title.into_value(),
                 seo_description: seo_description.into_value(),
-                image: image.map(Into::into),
+                image: image.map(|image| image.into_image("input.image")).transpose()?,
                 position,
             };
             let category_id = write_with_name_retry(&request_context(ctx).db, async |tx| {
@@ -126,7 +126,11 @@ impl CategoryMutation {
                 description: Patch::from(description),
                 seo_title,
                 seo_description,
-                image: Patch::from(image).map(Into::into),
+                image: match image {
+                    MaybeUndefined::Value(image) => Patch::Set(image.into_image("input.image")?),
+                    MaybeUndefined::Null => Patch::Clear,
+                    MaybeUndefined::Undefined => Patch::Unchanged,
+                },
             };
             write_with_name_retry(&request_context(ctx).db, async |tx| {
                 category::update_category(tx, category_id, patch.clone()).await

@@ -42,18 +42,26 @@ pub struct ProductFields {
     options: MaybeUndefined<Vec<ProductOptionInput>>,
 }
 
-/// Image of a product or category.
+/// Image of a product or category: one of `mediaId` and `url`.
 #[derive(Debug, InputObject)]
 pub struct ImageInput {
-    /// URL of the image.
-    url: String,
+    /// ID of a picture of the shop (`Media`) whose file has arrived.
+    media_id: Option<ID>,
+    /// URL of the image; also that of a picture of the shop.
+    url: Option<String>,
     /// Alternative text for screen readers.
     alt: Option<String>,
 }
 
-impl From<ImageInput> for ProductImage {
-    fn from(ImageInput { url, alt }: ImageInput) -> Self {
-        Self { url, alt }
+impl ImageInput {
+    /// Converts the input; `path` is its path for errors.
+    pub(super) fn into_image(self, path: &str) -> Result<ProductImage> {
+        let Self { media_id, url, alt } = self;
+        if media_id.is_some() == url.is_some() {
+            return Err(Error::bad_input(path, "give one of `mediaId` and `url`"));
+        }
+        let decode = |id: ID| GlobalId::decode_as(&id, NodeType::Media, &format!("{path}.mediaId"));
+        Ok(ProductImage { url: url.unwrap_or_default(), alt, media_id: media_id.map(decode).transpose()? })
     }
 }
 
@@ -104,7 +112,7 @@ pub struct ProductVariantInput {
     /// One value for each option of the product, in the order of the options. Required for a new variant of a product
     /// with options.
     options: MaybeUndefined<Vec<String>>,
-    /// URL of the variant's image; null for none.
+    /// URL of the variant's image, also of a picture of the shop (`Media.image`); null for none.
     image: MaybeUndefined<String>,
 }
 
@@ -191,6 +199,14 @@ impl ProductInputParts {
             }
             Patch::Unchanged | Patch::Clear => Patch::Unchanged,
         };
+        let to_image = |(index, image): (usize, ImageInput)| image.into_image(&format!("{path}.images.{index}"));
+        let images = match images {
+            MaybeUndefined::Value(images) => {
+                Patch::Set(images.into_iter().enumerate().map(to_image).collect::<Result<Vec<_>>>()?)
+            }
+            MaybeUndefined::Null => Patch::Clear,
+            MaybeUndefined::Undefined => Patch::Unchanged,
+        };
         let to_option = |ProductOptionInput { name, previous_name, value }| OptionInput {
             name,
             previous_name,
@@ -209,7 +225,7 @@ impl ProductInputParts {
             tags: Patch::from(tags),
             status: nullability.require("status", status)?.map(Into::into),
             featured: nullability.require("featured", featured)?,
-            images: Patch::from(images).map(|images| images.into_iter().map(Into::into).collect()),
+            images,
             options: Patch::from(options).map(|options| options.into_iter().map(to_option).collect()),
             ..ProductPatch::default()
         };

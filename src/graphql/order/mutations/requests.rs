@@ -4,10 +4,10 @@ use async_graphql::{ID, InputObject};
 use rust_decimal::Decimal;
 
 use crate::{
-    base::{Error, GlobalId, Result, global_id::NodeType},
+    base::{Error, GlobalId, Result, global_id::NodeType, validation::validate_note},
     graphql::{context::RequestContext, input::parse_amount},
     infra::IdempotencyKey,
-    order::{LineQuantity, transition::validate_note},
+    order::LineQuantity,
     payment::RefundLine,
     sales::{CancelOrderRequest, FulfillmentRequest, RefundRequest},
 };
