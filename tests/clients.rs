@@ -45,7 +45,7 @@ fn has_subscription_modules() -> bool {
 /// Runs `graphql-ws`, `graphql-sse`, Apollo Client's subscription link and urql's subscription exchange.
 async fn subscription_clients_get_every_change_once(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let output = run_node_script("clients/subscriptions.mjs", vec![app.url("")]).await;
     for client in ["graphql-ws", "graphql-sse", "@apollo/client", "urql"] {
         assert!(output.contains(&format!("{client}: passed with")), "{output}");

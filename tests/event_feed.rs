@@ -23,6 +23,7 @@ integration_tests![
     event_committed_late_is_not_skipped,
     event_of_another_process_is_broadcast,
     feed_without_a_worker_creates_deliveries,
+    feed_of_a_new_instance_relays_pending_events_and_continues_after_them,
     reading_after_deleted_events_is_refused,
 ];
 
@@ -66,7 +67,7 @@ fn numbers_of(events: &[Arc<FeedEvent>]) -> Vec<i64> {
 async fn concurrent_events_are_broadcast_once_in_order(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__MAX_CONNECTIONS", "16")]).await;
     let mut receiver = app.http_app.state.event_feed.subscribe();
-    app.start_event_feed();
+    app.start_event_feed().await;
     let emit_events = async |client: i64| {
         for round in 0..6 {
             let number = client * 100 + round;
@@ -108,7 +109,7 @@ async fn event_committed_late_is_not_skipped(backend: Backend) {
     }
     let app = TestApp::start(backend).await;
     let mut receiver = app.http_app.state.event_feed.subscribe();
-    app.start_event_feed();
+    app.start_event_feed().await;
     let outcome = app.db.write(async |tx| {
         tx.emit_event(FeedTestEvent { aggregate: 1, number: 1 }).await?;
         // Gets a higher id, and is committed and broadcast first.
@@ -123,7 +124,7 @@ async fn event_committed_late_is_not_skipped(backend: Backend) {
 async fn event_of_another_process_is_broadcast(backend: Backend) {
     let app = TestApp::start(backend).await;
     let mut receiver = app.http_app.state.event_feed.subscribe();
-    app.start_event_feed();
+    app.start_event_feed().await;
     let other_process = app.open_second_database().await;
     emit_event(&other_process, 1, 1).await;
     assert_eq!(numbers_of(&receive_events(&mut receiver, 1).await), [1]);
@@ -141,19 +142,23 @@ async fn feed_without_a_worker_creates_deliveries(backend: Backend) {
     .await
     .expect("a subscription");
     let mut receiver = app.http_app.state.event_feed.subscribe();
-    app.start_event_feed();
+    app.start_event_feed().await;
     emit_event(&app.db, 1, 1).await;
-    // Also the events before it, which the feed had not broadcast when it was created.
-    while numbers_of_test_events(&receive_events(&mut receiver, 1).await) != [1] {}
+    assert_eq!(numbers_of(&receive_events(&mut receiver, 1).await), [1]);
     assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE queue = 'test'").await, 1);
 }
 
-fn numbers_of_test_events(events: &[Arc<FeedEvent>]) -> Vec<i64> {
-    events
-        .iter()
-        .filter(|event| event.kind == FeedTestEvent::KIND)
-        .map(|event| numbers_of(&[Arc::clone(event)])[0])
-        .collect()
+async fn feed_of_a_new_instance_relays_pending_events_and_continues_after_them(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let mut receiver = app.http_app.state.event_feed.subscribe();
+    for number in 1..=3 {
+        emit_event(&app.db, 1, number).await;
+    }
+    app.start_event_feed().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM outbox_event WHERE position IS NULL").await, 0);
+    assert_eq!(app.http_app.state.event_feed.position(), 3);
+    emit_event(&app.db, 1, 4).await;
+    assert_eq!(numbers_of(&receive_events(&mut receiver, 1).await), [4]);
 }
 
 async fn reading_after_deleted_events_is_refused(backend: Backend) {

@@ -112,7 +112,7 @@ async fn unknown_or_too_wide_scopes_are_rejected(backend: Backend) {
 
 async fn client_token_is_accepted_by_websockets(backend: Backend) {
     let app = TestApp::start(backend).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let client = OauthClient::create(&app, &["JOB_WRITE"]).await;
     let tokens = client.issue(&app, CLIENT_CREDENTIALS).await;
     let mut socket = WebSocketClient::connect(&app.address.to_string(), Some(&tokens.access)).await;

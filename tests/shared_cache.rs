@@ -33,15 +33,8 @@ async fn start_instances(backend: Backend) -> [TestApp; 2] {
     let settings = [RESPONSE_CACHE_ON, LONG_TIMEOUT, ("REDIS_URL", url.as_str())];
     let first = TestApp::start_with_response_cache(backend, &settings[1..]).await;
     let second = first.start_second_instance(&settings).await;
-    first.start_event_feed();
-    second.start_event_feed();
-    for app in [&first, &second] {
-        let started_at = Instant::now();
-        while app.db.tag_versions().applied_position().is_none() {
-            assert!(started_at.elapsed() < Duration::from_secs(20), "the feed does not run");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
+    first.start_event_feed().await;
+    second.start_event_feed().await;
     [first, second]
 }
 
@@ -120,7 +113,7 @@ async fn misbehaving_redis_changes_no_response(backend: Backend) {
         let server = FakeRedisServer::start(mode).await;
         let settings = [("REDIS_URL", server.url.as_str()), ("SAVANNAH_REDIS__TIMEOUT_MILLIS", "50")];
         let app = TestApp::start_with_response_cache(backend, &settings).await;
-        app.start_event_feed();
+        app.start_event_feed().await;
         let admin = app.login(Role::Admin).await;
         let id = app.query(LISTING).await.data_at("/products/nodes/0/id").clone();
         for round in 0..3 {

@@ -32,7 +32,7 @@ const STOCK_SUBSCRIPTION: &str = "subscription($ids: [ID!]!, $after: String) {
 /// Starts a server whose events are broadcast.
 async fn start_live_app(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with_settings(backend, settings).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     app
 }
 
@@ -49,8 +49,10 @@ async fn protocol_violations_have_their_close_codes(backend: Backend) {
     let init = json!({ "type": "connection_init" }).to_string();
     let subscribe =
         json!({ "id": "1", "type": "subscribe", "payload": { "query": "subscription { jobFailed { cursor } }" } });
-    let cart = "subscription { stockChanged(variantIds: [\"x\"]) { cursor } }";
-    let query = json!({ "id": "1", "type": "subscribe", "payload": { "query": cart } });
+    // An operation that lasts, so that the second one with its id comes while it runs.
+    let mug = app.create_product("mug", 100, Some(5)).await;
+    let stock = json!({ "query": STOCK_SUBSCRIPTION, "variables": { "ids": [mug] } });
+    let lasting = json!({ "id": "1", "type": "subscribe", "payload": stock });
     let cases: [(&[&str], u16); 14] = [
         (&["nonsense"], 4400),
         (&["[]"], 4400),
@@ -63,7 +65,7 @@ async fn protocol_violations_have_their_close_codes(backend: Backend) {
         (&[&subscribe.to_string()], 4401),
         (&[r#"{"type":"connection_init","payload":{"authorization":"Basic x"}}"#], 4403),
         (&[&init, &init], 4429),
-        (&[&init, &query.to_string(), &query.to_string()], 4409),
+        (&[&init, &lasting.to_string(), &lasting.to_string()], 4409),
         (&[&format!("{{\"type\":\"ping\",\"payload\":{{\"a\":\"{}\"}}}}", "a".repeat(3000))], 1009),
         (&[&init, &format!("{{\"type\":\"{}\"}}", "[".repeat(1500))], 4400),
     ];

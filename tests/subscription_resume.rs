@@ -38,7 +38,7 @@ fn cursor_of(data: &serde_json::Value) -> String {
 
 async fn client_continues_after_its_cursor(backend: Backend) {
     let app = TestApp::start(backend).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let (mug, bowl) = (app.create_product("mug", 100, Some(5)).await, app.create_product("bowl", 100, Some(5)).await);
     let address = app.address.to_string();
     let mut client = WebSocketClient::connect(&address, None).await;
@@ -71,7 +71,7 @@ async fn client_continues_after_its_cursor(backend: Backend) {
 async fn reconnecting_client_gets_each_event_once_while_events_arrive(backend: Backend) {
     const EVENT_COUNT: usize = 150;
     let app = TestApp::start(backend).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let address = app.address.to_string();
     let mut client = WebSocketClient::connect(&address, None).await;
@@ -102,7 +102,7 @@ async fn reconnecting_client_gets_each_event_once_while_events_arrive(backend: B
 async fn expired_and_unknown_cursors_are_refused(backend: Backend) {
     let settings = [("SAVANNAH_SUBSCRIPTIONS__MAX_REPLAYED_EVENTS", "5")];
     let app = TestApp::start_with_settings(backend, &settings).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let mug = app.create_product("mug", 100, Some(5)).await;
     let address = app.address.to_string();
     let mut client = WebSocketClient::connect(&address, None).await;

@@ -32,7 +32,7 @@ integration_tests![
 /// Starts a server whose events are broadcast.
 async fn start_live_app(backend: Backend, settings: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with_settings(backend, settings).await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     app
 }
 
@@ -69,7 +69,7 @@ async fn each_subscription_delivers_its_events(backend: Backend) {
     let app = start_app_with_handlers(backend, &[("SAVANNAH_JOBS__MAX_ATTEMPTS", "1")]).await;
     // Registers the handlers, so that their deliveries are created.
     app.drain_jobs().await;
-    app.start_event_feed();
+    app.start_event_feed().await;
     let (mug, bowl) = (app.create_product("mug", 100, Some(5)).await, app.create_product("bowl", 100, Some(5)).await);
     let (admin, customer) = (app.login(Role::Admin).await, app.login(Role::Customer).await);
     let address = app.address.to_string();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     base::Result,
     catalog,
-    graphql::{cache_policy::invalidate_by_events, context::AppState, webhook::create_payload_renderer},
+    graphql::{cache_policy::follow_events, context::AppState, webhook::create_payload_renderer},
     http::{self, App, ServerListener, TlsCertificates},
     identity::{account_admin, entity::account},
     import_export::{
@@ -86,12 +86,6 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
         async move { run_every_second(shutdown, || app.refresh()).await }
     });
-    let feed_messages = app.state.event_feed.subscribe();
-    tasks.tracker.spawn(invalidate_by_events(Arc::clone(&app.state), feed_messages, shutdown.clone()));
-    tasks.tracker.spawn({
-        let (app_state, shutdown) = (Arc::clone(&app.state), shutdown.clone());
-        async move { app_state.event_feed.run(&app_state.db, &app_state.config, &shutdown).await }
-    });
     let registry =
         build_job_registry(&app.state.payment_providers, &app.state.media, create_payload_renderer(&app.state));
     if let Some(management) = management {
@@ -104,6 +98,7 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         let observed_app = Arc::clone(&app);
         management.spawn(process, move |metrics| set_subscription_gauges(&observed_app, metrics), &tasks);
     }
+    // Registers the consumers of events before pending ones are relayed.
     if args.no_worker {
         jobs::register_job_handlers(&db, &registry).await.map_err(|error| error.log_message())?;
     } else {
@@ -111,6 +106,8 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
         let job_context = JobContext::new(db.clone(), app.state.redis.clone(), config, &app.state.http_client)?;
         worker::spawn_worker(job_context, registry, &tasks).await?;
     }
+    let following = follow_events(Arc::clone(&app.state), shutdown.clone()).await;
+    tasks.tracker.spawn(following.map_err(|error| error.log_message())?);
 
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let shutdown_signal = wait_for_shutdown_signal();

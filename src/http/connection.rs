@@ -164,9 +164,11 @@ pub(super) async fn serve_connection(
         }
     });
     let mut http = pin!(connection_builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    // Connection errors are caused by the client and ignored.
+    // Connection errors are caused by the client and ignored. A request that has arrived is read before the connection is
+    // closed: its client could not know whether it was processed.
     let (mut overdue_wait, mut stopping) = (pin!(activity.wait_until_overdue(timeouts)), pin!(stopping));
     tokio::select! {
+        biased;
         _ = &mut http => return,
         () = abort_signal.notified() => return,
         () = &mut overdue_wait => {}

@@ -27,6 +27,8 @@ const RESERVED_CONNECTIONS: usize = 32;
 const OTHER_OPEN_FILES: usize = 100;
 /// How long a stopping server still accepts connections and requests that have arrived but were not read yet.
 const ACCEPT_AFTER_STOP: Duration = Duration::from_millis(100);
+/// Maximum number of established connections that wait to be accepted.
+const LISTEN_BACKLOG: usize = 1024;
 /// Time for the connections of live updates to close.
 const LIVE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Delay before the next `accept` after a system error.
@@ -67,15 +69,23 @@ pub async fn serve_connections(listener: ServerListener, app: Arc<App>, router: 
     let _abort_on_drop = aborted.clone().drop_guard();
     let _dispatcher = AbortOnDropHandle::new(tokio::spawn(dispatch_events(Arc::clone(&app))));
     let mut stop_wait = std::pin::pin!(wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP));
+    // Of connections that the system has established, but that were not accepted when the server stopped.
+    let mut remaining: Option<usize> = None;
     loop {
         let next_connection = async {
             let (stream, peer_address) = accept_connection(&socket).await;
             (stream, peer_address, acquire_connection_slot(&regular_permits, &reserved_permits).await)
         };
         let (stream, peer_address, slot) = tokio::select! {
-            next_connection = next_connection => next_connection,
-            () = &mut stop_wait => break,
+            biased;
+            () = &mut stop_wait, if remaining.is_none() => {
+                remaining = Some(LISTEN_BACKLOG);
+                continue;
+            }
+            next_connection = next_connection, if remaining != Some(0) => next_connection,
+            () = std::future::ready(()), if remaining.is_some() => break,
         };
+        remaining = remaining.map(|count| count - 1);
         let (is_reserved, permit) = match slot {
             ConnectionSlot::Regular(permit) => (false, permit),
             ConnectionSlot::Reserved(permit) => (true, permit),

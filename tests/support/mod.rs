@@ -1,5 +1,6 @@
 //! Test support: a real server on its own port, with its own database.
 
+mod event_feed;
 mod fake_payment_provider;
 mod reference_ledger;
 mod binary;
@@ -47,7 +48,7 @@ use chrono::{DateTime, Utc};
 use savannah::{
     base::Clock,
     catalog,
-    graphql::{cache_policy::invalidate_by_events, context::AppState, webhook::create_payload_renderer},
+    graphql::{context::AppState, webhook::create_payload_renderer},
     http::{App, ServerListener, build_router, serve_connections},
     import_export::{
         Progress, export,
@@ -297,15 +298,6 @@ impl TestApp {
     pub async fn run_clock_tick(&self) {
         self.http_app.refresh().await.expect("refreshed state");
         catalog::refresh_prices(&self.db).await.expect("refreshed prices");
-    }
-
-    /// Starts the event feed, as in `savannah serve`; by default tests have none, so that events wait for the jobs.
-    pub fn start_event_feed(&self) {
-        let state = Arc::clone(&self.http_app.state);
-        let shutdown = self.shutdown_on_drop.token().clone();
-        let feed_messages = state.event_feed.subscribe();
-        tokio::spawn(invalidate_by_events(Arc::clone(&state), feed_messages, shutdown.clone()));
-        tokio::spawn(async move { state.event_feed.run(&state.db, &state.config, &shutdown).await });
     }
 
     /// Sends a GraphQL query over HTTP.

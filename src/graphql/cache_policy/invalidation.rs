@@ -7,6 +7,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    base,
     catalog::{category::CategoriesChanged, events::ProductsChanged},
     graphql::context::AppState,
     infra::{
@@ -31,13 +32,29 @@ fn read_cache_tags<E: Event>(payload: &Value) -> Result<Vec<CacheTag>, serde_jso
     serde::Deserialize::deserialize(payload).map(|event: E| event.cache_tags())
 }
 
-/// Invalidates cached values by the events of a receiver until the shutdown. It is subscribed before the feed runs.
-pub async fn invalidate_by_events(
+/// Starts to follow the events of the feed: returns the task that runs the feed and invalidates cached values until the
+/// shutdown. What is cached once this returns is invalidated by later events only, so an instance does it before it
+/// answers requests.
+///
+/// # Errors
+/// Returns the error of the database.
+pub async fn follow_events(
     state: Arc<AppState>,
-    mut receiver: Receiver<FeedMessage>,
     shutdown: CancellationToken,
-) {
+) -> base::Result<impl Future<Output = ()> + Send + 'static> {
+    state.event_feed.skip_to_end(&state.db).await?;
+    let receiver = state.event_feed.subscribe();
+    // What was loaded before may lack the change of an event that was skipped.
+    state.category_tree_cache.refresh(&state.db).await?;
     state.db.tag_versions().restart_feed_at(FeedPosition(state.event_feed.position()));
+    Ok(async move {
+        let feed = state.event_feed.run(&state.db, &state.config, &shutdown);
+        tokio::join!(feed, invalidate_by_events(&state, receiver, &shutdown));
+    })
+}
+
+/// Invalidates cached values by the events of a receiver until the shutdown.
+async fn invalidate_by_events(state: &AppState, mut receiver: Receiver<FeedMessage>, shutdown: &CancellationToken) {
     loop {
         let message = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -45,12 +62,12 @@ pub async fn invalidate_by_events(
         };
         match message {
             Ok(FeedMessage::Event(event)) => {
-                apply_event(&state, &event).await;
+                apply_event(state, &event).await;
                 state.db.tag_versions().set_applied_position(FeedPosition(event.position));
             }
             Ok(FeedMessage::Reset) | Err(RecvError::Lagged(_)) => {
                 let position = FeedPosition(state.event_feed.position());
-                refresh_category_tree(&state).await;
+                refresh_category_tree(state).await;
                 state.db.tag_versions().restart_feed_at(position);
             }
             Err(RecvError::Closed) => return,

@@ -11,7 +11,7 @@ use std::{
 use apollo_compiler::executable::{self, ExecutableDocument, Selection, SelectionSet};
 
 use crate::{catalog::cache_tags::STOCK, infra::cache::CacheTag};
-pub use invalidation::invalidate_by_events;
+pub use invalidation::follow_events;
 pub use public_fields::{PUBLIC_FIELDS, PublicFields};
 
 /// Arguments of lists that select by the stock too.
