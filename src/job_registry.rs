@@ -23,6 +23,7 @@ use crate::{
     media::{
         MediaLibrary,
         jobs::{DeleteMediaFiles, RenderMedia, run_delete_job, run_render_job},
+        remote::{CopyRemotePicture, run_copy_job},
         sweep,
     },
     notification,
@@ -81,6 +82,17 @@ fn with_file_deletion(
     move |_, job| {
         let library = library.clone();
         Box::pin(async move { run_delete_job(&library, job).await })
+    }
+}
+
+/// Creates the handler of the job that copies a picture from another address.
+fn with_remote_copies(
+    library: &MediaLibrary,
+) -> impl for<'a> Fn(&'a JobContext, CopyRemotePicture) -> BoxFuture<'a, JobOutcome> + Send + Sync + 'static {
+    let library = library.clone();
+    move |context, job| {
+        let library = library.clone();
+        Box::pin(async move { run_copy_job(context, &library, &order::media_use::MediaUse, job).await })
     }
 }
 
@@ -143,6 +155,7 @@ pub fn build_job_registry(
         .with_job::<DeliverWebhooks>(with_webhook_sender(WebhookSender::new(renderer)))
         .with_job::<RenderMedia>(with_renditions(library))
         .with_job::<DeleteMediaFiles>(with_file_deletion(library))
+        .with_job::<CopyRemotePicture>(with_remote_copies(library))
         .with_schedule("analytics.carts", "35 * * * * *", count_changed_carts)
         .with_schedule("analytics.prune", "25 14 * * * *", delete_expired_sales)
         .with_schedule("cart.delete_expired", "30 23 * * * *", delete_expired_carts)

@@ -38,6 +38,9 @@ async fn open_shop(backend: Backend) -> TestApp {
     let settings = [
         ("SAVANNAH_DATABASE__ACQUIRE_TIMEOUT", "1m"),
         ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT_AND_IP", "1000000/1h"),
+        // Logins whose clients have disconnected count as failed until their password was verified.
+        ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT", "1000000/1h"),
+        ("SAVANNAH_IDENTITY__MAX_QUEUED_PASSWORDS", "10000"),
     ];
     TestApp::start_with_settings(backend, &settings).await
 }

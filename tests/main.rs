@@ -165,6 +165,7 @@ mod webhook_deliveries;
 mod webhook_endpoints;
 mod webhook_load;
 mod media;
+mod media_copy;
 mod media_jobs;
 mod media_serving;
 mod webhook_payloads;
@@ -305,6 +306,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("webhook_endpoints", webhook_endpoints::test_cases()),
         ("webhook_load", webhook_load::test_cases()),
         ("media", media::test_cases()),
+        ("media_copy", media_copy::test_cases()),
         ("media_jobs", media_jobs::test_cases()),
         ("media_serving", media_serving::test_cases()),
         ("webhook_payloads", webhook_payloads::test_cases()),

@@ -14,6 +14,7 @@ integration_tests![
     uploaded_picture_is_shown_in_three_sizes,
     uploaded_picture_is_turned_and_has_no_metadata,
     transparent_picture_stays_transparent,
+    picture_is_stored_as_avif,
     file_that_is_no_picture_is_rejected_and_leaves_nothing,
     too_large_pictures_are_rejected_before_they_are_decoded,
     upload_that_breaks_off_leaves_nothing,
@@ -123,6 +124,31 @@ async fn assert_nothing_stored(app: &TestApp) {
     assert_eq!(app.stored_files(), Vec::<String>::new());
     assert_eq!(app.query_scalar("SELECT count(*) FROM media WHERE status <> 'pending'").await, 0);
     assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE kind = 'media.render'").await, 0);
+}
+
+async fn picture_is_stored_as_avif(backend: Backend) {
+    let app = TestApp::start_with_settings(backend, &[("SAVANNAH_MEDIA__AVIF", "true")]).await;
+    let staff = app.login(Role::Staff).await;
+    let opaque = app.upload_picture(&staff, picture_file(200, 150, ImageFormat::Jpeg)).await;
+    let transparent = app.upload_picture(&staff, transparent_png(200, 150)).await;
+    app.run_pending_jobs().await;
+    for (sku, (id, _)) in [("MUG", opaque), ("BOWL", transparent)] {
+        let created = create_product(&app, &staff, sku, json!([{ "mediaId": id }])).await;
+        let query = "query($slug: String!) { product(slug: $slug) { featuredImage {
+            small: url(maxWidth: 100, format: AVIF) large: url(format: AVIF) } } }";
+        let shown = app.query_with_variables(query, json!({ "slug": created["product"]["slug"] })).await;
+        for (field, name, width) in [("small", "160.avif", 160), ("large", "full.avif", 200)] {
+            let path = shown.data_at(&format!("/product/featuredImage/{field}")).as_str().expect("a URL");
+            assert!(path.ends_with(name), "{path}");
+            let (response, bytes) = get(&app, path).await;
+            assert_eq!((response.status, response.header("content-type")), (200, Some("image/avif")));
+            assert_eq!(bytes.get(4..12), Some(b"ftypavif".as_slice()), "{sku}");
+            // The box of the dimensions: version and flags, width, height.
+            let position = bytes.windows(4).position(|part| part == b"ispe").expect("dimensions");
+            let stored = bytes[position + 8..].first_chunk().map(|width| u32::from_be_bytes(*width));
+            assert_eq!(stored, Some(width), "{sku}");
+        }
+    }
 }
 
 async fn file_that_is_no_picture_is_rejected_and_leaves_nothing(backend: Backend) {

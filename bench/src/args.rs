@@ -75,6 +75,10 @@ pub struct Options {
     /// Measure resources of `/api/v1` against the same operations at `/graphql`, without the hand-written server.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
     pub rest: bool,
+    /// Send requests at a constant rate without and with pictures of 12 megapixels being made into their renditions;
+    /// reports the latencies, the time of a picture and the memory.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "rest", "explain"])]
+    pub media: bool,
     /// Open this number of idle WebSocket subscribers; reports the memory of the server, and the time until a change has
     /// reached all of them. Needs two open files for each (`ulimit -n`).
     #[arg(long, value_name = "N", conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]

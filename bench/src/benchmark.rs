@@ -15,7 +15,7 @@ use crate::{
     args::Options,
     attack_scenario, cached_scenario, checkout_scenario,
     database::{self, BenchDatabase},
-    edit_scenario, explain, http, instances_scenario,
+    edit_scenario, explain, http, instances_scenario, media_scenario,
     process::Server,
     report::{self, Report, ScenarioRow},
     response_check, rest_scenario,
@@ -34,7 +34,8 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
     } else if cfg!(debug_assertions) && options.subscribers.is_none() {
         return Err("this build is not optimised, so it would compare nothing; run it with --release".to_owned());
     }
-    if !options.explain && !options.editing && !options.attack && options.subscribers.is_none() {
+    let uses_wrk = !options.explain && !options.editing && !options.attack && !options.media;
+    if uses_wrk && options.subscribers.is_none() {
         wrk::check_wrk_installed()?;
     }
     let server = match &options.server {
@@ -56,6 +57,10 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
     let mut reports = Vec::new();
     for products in options.sizes() {
         let database = runtime.block_on(database::prepare_database(options, &server, products))?;
+        if options.media {
+            media_scenario::run_media_scenario(options, &server, &database.url)?;
+            continue;
+        }
         if options.attack {
             attack_scenario::run_attack_scenario(options, &server, &database.url)?;
             continue;

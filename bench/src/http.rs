@@ -31,14 +31,20 @@ pub fn get_path(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     send_request(address, &format!("GET {path} HTTP/1.0\r\n"), "")
 }
 
+/// Sends a file with a PUT request.
+pub fn put_file(address: SocketAddr, path: &str, file: &[u8]) -> Result<(u16, String)> {
+    send_request(address, &format!("PUT {path} HTTP/1.0\r\nContent-Length: {}\r\n", file.len()), file)
+}
+
 /// Uses HTTP/1.0, so that the response is not chunked and ends with the connection.
-fn send_request(address: SocketAddr, head: &str, body: &str) -> Result<(u16, String)> {
+fn send_request(address: SocketAddr, head: &str, body: impl AsRef<[u8]>) -> Result<(u16, String)> {
     let exchange = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         stream.set_nodelay(true)?;
         // A server may respond before it has read the whole body, so a write error is not final.
-        let write_result = stream.write_all(format!("{head}Host: {address}\r\n\r\n{body}").as_bytes());
+        let head = format!("{head}Host: {address}\r\n\r\n");
+        let write_result = stream.write_all(&[head.as_bytes(), body.as_ref()].concat());
         let mut response = Vec::new();
         let read_result = stream.read_to_end(&mut response);
         if response.is_empty() {

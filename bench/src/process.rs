@@ -76,6 +76,16 @@ impl Server {
         Self::start(command, address)
     }
 
+    /// Starts Savannah with a worker in production mode, and pictures in a folder.
+    pub fn start_with_media(program: &Path, url: &str, folder: &Path) -> Result<Self> {
+        let address = find_free_address()?;
+        let mut command = savannah_command(program, url);
+        command.args(["serve", "--no-demo"]).env("BIND_ADDR", address.to_string()).env("RUST_LOG", "warn");
+        command.env("SAVANNAH_MEDIA__FOLDER", folder).env("SAVANNAH_RATE_LIMIT__ENABLED", "false");
+        command.stdout(Stdio::null());
+        Self::start(command, address)
+    }
+
     /// Starts Savannah for many live connections of one client.
     pub fn start_for_subscribers(program: &Path, url: &str) -> Result<Self> {
         let address = find_free_address()?;

@@ -101,12 +101,15 @@ impl ConcurrentIndex {
 }
 
 /// The indexes that are built after the migrations.
-pub const CONCURRENT_INDEXES: [ConcurrentIndex; 4] = [
+pub const CONCURRENT_INDEXES: [ConcurrentIndex; 6] = [
     // What uses a picture of the shop; images at other addresses are not in them.
     media_use_index("product_image_media_idx", "product_image (url) WHERE url LIKE '/media/%'"),
     media_use_index("variant_media_idx", "variant (image) WHERE image LIKE '/media/%'"),
     media_use_index("category_media_idx", "category (image) WHERE image LIKE '/media/%'"),
     media_use_index("order_line_media_idx", "order_line (image) WHERE image LIKE '/media/%'"),
+    // Images at other addresses, until they are copied.
+    media_use_index("product_image_remote_idx", "product_image (url) WHERE url LIKE 'http%'"),
+    media_use_index("variant_remote_image_idx", "variant (image) WHERE image LIKE 'http%'"),
 ];
 
 const fn media_use_index(name: &'static str, definition: &'static str) -> ConcurrentIndex {

@@ -14,6 +14,7 @@ pub mod catalog_filter;
 pub mod queries;
 pub mod loader;
 pub mod write;
+pub mod image_copy;
 pub mod price_refresh;
 
 pub use catalog_filter::{CatalogFilter, CategoryKey};

@@ -9,6 +9,7 @@ mod import_export;
 mod jobs;
 mod keys;
 mod management;
+mod media;
 mod operations;
 mod payments;
 mod progress;
@@ -91,6 +92,9 @@ enum Command {
         after_help = "Example:\n  savannah analytics rebuild\n  savannah analytics rebuild --from 2026-11-01 --to 2026-11-30"
     )]
     Analytics(analytics::AnalyticsCommand),
+    /// Copy pictures from other addresses into the shop.
+    #[command(subcommand, after_help = "Example:\n  savannah media copy")]
+    Media(media::MediaCommand),
     /// Reconcile payments with their providers.
     #[command(subcommand, after_help = "Example:\n  savannah payments reconcile")]
     Payments(payments::PaymentsCommand),
@@ -166,6 +170,7 @@ impl Cli {
                 return Box::pin(operations::run_operations_command(config, subcommand)).await;
             }
             Command::Analytics(subcommand) => analytics::run_analytics_command(&config, subcommand).await?,
+            Command::Media(subcommand) => media::run_media_command(&config, subcommand).await?,
             Command::Payments(subcommand) => return payments::run_payments_command(&config, subcommand).await,
             Command::Backup(command_args) => backup::run_backup(&config, &command_args).await?,
             Command::Restore(command_args) => return backup::run_restore(&config, &command_args).await,

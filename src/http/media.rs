@@ -119,7 +119,7 @@ async fn find_picture(
 fn parse_name(name: &str) -> Option<PictureFormat> {
     let (stem, extension) = name.split_once('.').filter(|_| name.len() <= MAX_NAME_LENGTH)?;
     let is_width = !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_digit());
-    let formats = [PictureFormat::Jpeg, PictureFormat::Png, PictureFormat::Webp];
+    let formats = [PictureFormat::Jpeg, PictureFormat::Png, PictureFormat::Webp, PictureFormat::Avif];
     formats.into_iter().find(|format| format.extension() == extension).filter(|_| is_width || stem == "full")
 }
 

@@ -45,7 +45,7 @@ pub use identity::{IdentityConfig, ProviderConfig};
 pub use jobs::{JobsConfig, ORDER_FIGURES_CONSUMER};
 pub use log::{LogConfig, LogFormat};
 pub use management::{ManagementConfig, OptionalAddress};
-pub use media::{MEDIA_RENDITION_QUEUE, MediaConfig, MediaStorageKind};
+pub use media::{MEDIA_COPY_QUEUE, MEDIA_RENDITION_QUEUE, MediaConfig, MediaStorageKind};
 pub use notification::{DeliveryMode, NotificationConfig};
 pub use payment::{MpesaConfig, PaymentConfig, PaymentMethodConfig, PaymentMethodsConfig, StripeConfig};
 pub use rate_limit::RateLimitConfig;

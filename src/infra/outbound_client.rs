@@ -1,5 +1,5 @@
-//! The HTTP client of requests to URLs that users have entered: public addresses only, no redirects, no proxies of the
-//! environment, bounded responses.
+//! The HTTP client of requests to URLs that users have entered: public addresses only, no proxies of the environment,
+//! bounded responses. Redirects are followed only to read a file, and each is checked like a URL.
 
 use std::{
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 
 use reqwest::{
     StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
+    header::{HeaderMap, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
 
@@ -22,6 +22,8 @@ use crate::base::error::format_error_chain;
 
 /// The timeout of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of redirects before a file.
+const MAX_REDIRECTS: usize = 5;
 /// The number of bytes of a response that are read.
 const MAX_RESPONSE_BYTES: usize = 1000;
 
@@ -101,6 +103,27 @@ impl OutboundClient {
         let outcome = tokio::time::timeout(timeout, self.execute(request)).await;
         let timeout_error = || OutboundError::Request(format!("no response within {} s", timeout.as_secs()));
         (outcome.unwrap_or_else(|_| Err(timeout_error())), started_at.elapsed())
+    }
+
+    /// Requests a file, following redirects; the caller limits the number of bytes that it reads, and the time. The
+    /// response has any status.
+    ///
+    /// # Errors
+    /// Returns the reason why there is no response.
+    pub async fn get_file(&self, url: &str, timeout: Duration) -> Result<reqwest::Response, OutboundError> {
+        let to_error = |error: reqwest::Error| OutboundError::Request(format_error_chain(&error.without_url()));
+        let mut url = self.guard.check_url(url)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let span = create_outbound_span("GET", url.host_str().unwrap_or_default());
+            let sent = self.client.get(url.clone()).timeout(timeout).send().instrument(span.clone()).await;
+            let response = sent.map_err(to_error)?;
+            span.record("http.response.status_code", response.status().as_u16());
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let Some(location) = location.filter(|_| response.status().is_redirection()) else { return Ok(response) };
+            let invalid = |_| AddressError::InvalidUrl("the address of a redirect is not a URL".to_owned());
+            url = self.guard.check_url(url.join(location).map_err(invalid)?.as_str())?;
+        }
+        Err(OutboundError::Request(format!("there are more than {MAX_REDIRECTS} redirects")))
     }
 
     async fn execute(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {

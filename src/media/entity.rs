@@ -28,6 +28,8 @@ pub enum PictureFormat {
     Png,
     /// WebP.
     Webp,
+    /// AVIF. Only the format of renditions.
+    Avif,
     /// GIF, of which the first frame is shown. Never the format of a rendition.
     Gif,
 }
@@ -40,6 +42,7 @@ impl PictureFormat {
             Self::Jpeg => "jpg",
             Self::Png => "png",
             Self::Webp => "webp",
+            Self::Avif => "avif",
             Self::Gif => "gif",
         }
     }
@@ -51,6 +54,7 @@ impl PictureFormat {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
             Self::Webp => "image/webp",
+            Self::Avif => "image/avif",
             Self::Gif => "image/gif",
         }
     }

@@ -13,6 +13,7 @@ pub mod reference;
 pub mod jobs;
 pub mod upload;
 pub mod sweep;
+pub mod remote;
 pub mod file_check;
 
 pub use library::MediaLibrary;

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use fast_image_resize::{PixelType, Resizer, images::Image};
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat, ImageReader, Limits,
-    codecs::{jpeg::JpegEncoder, png::PngEncoder},
+    codecs::{avif::AvifEncoder, jpeg::JpegEncoder, png::PngEncoder},
     metadata::Orientation,
 };
 
@@ -27,6 +27,8 @@ const SIGNATURE_BYTES: usize = 512;
 /// Width and height of a placeholder, and its quality.
 const PLACEHOLDER_SIDE: u32 = 24;
 const PLACEHOLDER_QUALITY: f32 = 40.0;
+/// Speed of the encoder of AVIF, from 1 to 10.
+const AVIF_SPEED: u8 = 10;
 /// Name of the largest rendition.
 const LARGEST_RENDITION: &str = "full";
 
@@ -39,7 +41,9 @@ pub struct PictureRules {
     pub widths: Vec<u32>,
     /// Whether there are renditions as WebP.
     pub webp: bool,
-    /// Quality of JPEG and WebP.
+    /// Whether there are renditions as AVIF.
+    pub avif: bool,
+    /// Quality of JPEG, WebP and AVIF.
     pub quality: u8,
 }
 
@@ -48,7 +52,8 @@ impl From<&MediaConfig> for PictureRules {
         let mut widths = config.widths.clone();
         widths.sort_unstable();
         widths.dedup();
-        Self { max_pixels: config.max_pixels, widths, webp: config.webp, quality: config.quality }
+        let MediaConfig { max_pixels, webp, avif, quality, .. } = *config;
+        Self { max_pixels, widths, webp, avif, quality }
     }
 }
 
@@ -139,7 +144,11 @@ pub fn make_renditions(
             // From the next larger one, which is faster than from the picture.
             pixels = resize(&pixels, width, height)?;
         }
-        let formats = [Some(fallback_format), rules.webp.then_some(PictureFormat::Webp)];
+        let formats = [
+            Some(fallback_format),
+            rules.webp.then_some(PictureFormat::Webp),
+            rules.avif.then_some(PictureFormat::Avif),
+        ];
         for format in formats.into_iter().flatten() {
             let rendition = EncodedRendition {
                 name: format!("{name}.{}", format.extension()),
@@ -170,13 +179,7 @@ fn decode(mut file: &File, rules: &PictureRules) -> Result<(PictureFormat, Pixel
     file.seek(SeekFrom::Start(0))?;
     file.take(SIGNATURE_BYTES as u64).read_to_end(&mut signature)?;
     file.seek(SeekFrom::Start(0))?;
-    let format = detect_format(&signature)?;
-    let image_format = match format {
-        PictureFormat::Jpeg => ImageFormat::Jpeg,
-        PictureFormat::Png => ImageFormat::Png,
-        PictureFormat::Webp => ImageFormat::WebP,
-        PictureFormat::Gif => ImageFormat::Gif,
-    };
+    let (format, image_format) = detect_format(&signature)?;
     let undecodable = |error: ImageError| explain_error(error, image_format, rules.max_pixels);
     let mut reader = ImageReader::with_format(BufReader::new(file), image_format);
     let mut limits = Limits::default();
@@ -216,13 +219,17 @@ fn check_dimensions(width: u32, height: u32, max_pixels: u64) -> Result<(), Pict
 }
 
 /// Returns the format that the first bytes of a file tell. Name and declared type do not matter.
-fn detect_format(signature: &[u8]) -> Result<PictureFormat, PictureError> {
-    match image::guess_format(signature) {
-        Ok(ImageFormat::Jpeg) => return Ok(PictureFormat::Jpeg),
-        Ok(ImageFormat::Png) => return Ok(PictureFormat::Png),
-        Ok(ImageFormat::WebP) => return Ok(PictureFormat::Webp),
-        Ok(ImageFormat::Gif) => return Ok(PictureFormat::Gif),
-        _ => {}
+fn detect_format(signature: &[u8]) -> Result<(PictureFormat, ImageFormat), PictureError> {
+    let image_format = image::guess_format(signature).ok();
+    let format = image_format.and_then(|image_format| match image_format {
+        ImageFormat::Jpeg => Some(PictureFormat::Jpeg),
+        ImageFormat::Png => Some(PictureFormat::Png),
+        ImageFormat::WebP => Some(PictureFormat::Webp),
+        ImageFormat::Gif => Some(PictureFormat::Gif),
+        _ => None,
+    });
+    if let Some(formats) = format.zip(image_format) {
+        return Ok(formats);
     }
     let text = String::from_utf8_lossy(signature).to_lowercase();
     let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
@@ -285,6 +292,10 @@ fn encode(pixels: &Pixels, format: PictureFormat, quality: u8) -> Result<Vec<u8>
         PictureFormat::Jpeg => {
             JpegEncoder::new_with_quality(&mut bytes, quality).write_image(&pixels.bytes, width, height, color)
         }
+        PictureFormat::Avif => AvifEncoder::new_with_speed_quality(&mut bytes, AVIF_SPEED, quality)
+            // The thread is one of few with low priority.
+            .with_num_threads(Some(1))
+            .write_image(&pixels.bytes, width, height, color),
         PictureFormat::Png | PictureFormat::Gif => {
             PngEncoder::new(&mut bytes).write_image(&pixels.bytes, width, height, color)
         }

@@ -26,17 +26,23 @@ const MIN_AGE: TimeDelta = TimeDelta::hours(1);
 /// Age of a file before it counts as without a picture: an upload may be about to be committed.
 const MIN_FILE_AGE: TimeDelta = TimeDelta::days(1);
 
-/// Finds the URLs of pictures that are used. Implemented above the domains that use pictures.
-pub trait FindUsedUrls {
+/// Finds and changes the URLs of pictures that are used. Implemented above the domains that use pictures.
+pub trait ImageUse {
     /// Returns those of the URLs that something uses.
     fn find_used(&self, tx: &Tx, urls: &[String]) -> impl Future<Output = Result<HashSet<String>>> + Send;
+
+    /// Returns whether the catalog shows the image at another address.
+    fn shows_remote(&self, db: &Db, url: &str) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Replaces the URL of an image at another address in the catalog.
+    fn replace_remote(&self, tx: &Tx, from: &str, to: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Deletes what is not used any more.
 ///
 /// # Errors
 /// Returns an error if the database or the storage is not available; the next run continues.
-pub async fn delete_unused(db: &Db, library: &MediaLibrary, usage: &impl FindUsedUrls) -> Result<()> {
+pub async fn delete_unused(db: &Db, library: &MediaLibrary, usage: &impl ImageUse) -> Result<()> {
     delete_expired_uploads(db).await?;
     let mut after_id = 0;
     loop {
@@ -61,7 +67,7 @@ async fn delete_expired_uploads(db: &Db) -> Result<()> {
 }
 
 /// Notes since when pictures are not used, and deletes those that were not for long. Statements: 7 at most.
-async fn sweep_batch(db: &Db, library: &MediaLibrary, usage: &impl FindUsedUrls, batch: &[media::Model]) -> Result<()> {
+async fn sweep_batch(db: &Db, library: &MediaLibrary, usage: &impl ImageUse, batch: &[media::Model]) -> Result<()> {
     let deleted_before = db.now() - library.config.unused_retention;
     db.write_with_retry(async |tx| {
         let used = usage.find_used(tx, &collect_urls(batch)).await?;
@@ -135,7 +141,7 @@ async fn delete_unknown_files(db: &Db, library: &MediaLibrary) -> Result<()> {
 ///
 /// # Errors
 /// Returns `NotFound` if there is none, and `IllegalTransition` if something uses it.
-pub async fn delete_media(tx: &Tx, media_id: i64, usage: &impl FindUsedUrls) -> Result<()> {
+pub async fn delete_media(tx: &Tx, media_id: i64, usage: &impl ImageUse) -> Result<()> {
     let row = queries::lock_media(tx, media_id).await?.ok_or_else(|| Error::not_found("id", "picture"))?;
     let urls: Vec<String> = row.url().into_iter().collect();
     if !usage.find_used(tx, &urls).await?.is_empty() {

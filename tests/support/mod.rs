@@ -68,6 +68,7 @@ pub use database::{Backend, TestDatabase, drop_created_databases};
 pub use fake_payment_provider::{FakePaymentProvider, FakePaymentResponse};
 pub use graphql_response::GraphqlResponse;
 pub use http_response::HttpResponse;
+pub use http_stub::StubServer;
 pub use invariants::{
     assert_invariants, assert_jobs_finished_and_catalog_consistent, assert_no_rows, assert_order_notifications,
     query_scalar,
@@ -360,11 +361,12 @@ impl TestApp {
 fn graphql_client() -> reqwest::Client {
     let accept = reqwest::header::HeaderValue::from_static("application/graphql-response+json");
     let headers = [(reqwest::header::ACCEPT, accept)].into_iter().collect();
-    reqwest::Client::builder().default_headers(headers).build().expect("a client")
+    // Without root certificates, which take longer to read than most tests.
+    reqwest::Client::builder().tls_certs_only([]).default_headers(headers).build().expect("a client")
 }
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.
-const GENEROUS_LIMITS: [(&str, &str); 14] = [
+const GENEROUS_LIMITS: [(&str, &str); 15] = [
     ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m"), // as for imports, which run in CLI commands without it
     ("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
@@ -378,6 +380,7 @@ const GENEROUS_LIMITS: [(&str, &str); 14] = [
     ("SAVANNAH_NOTIFICATION__EMAIL_INTERVAL", "0s"),
     ("SAVANNAH_CHECKOUT__PAYMENT_METHODS", "cash_on_delivery, bank_transfer, pay_at_counter"),
     ("SAVANNAH_CACHE__DATA_BYTES", "0"),
+    ("SAVANNAH_MEDIA__AVIF", "false"),      // slow to encode without optimization
     ("SAVANNAH_CACHE__RESPONSES", "false"), // tests count statements, and change rows without events
 ];
 

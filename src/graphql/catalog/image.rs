@@ -20,7 +20,7 @@ const MAX_SIZE: i32 = 10_000;
 /// File format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ImageFormat {
-    /// AVIF. Not stored: the answer is the file in its fallback format.
+    /// AVIF.
     Avif,
     /// JPEG.
     Jpeg,
@@ -123,7 +123,8 @@ impl RequestedBox {
             Some(ImageFormat::Jpeg) => Some(PictureFormat::Jpeg),
             Some(ImageFormat::Png) => Some(PictureFormat::Png),
             Some(ImageFormat::Webp) => Some(PictureFormat::Webp),
-            Some(ImageFormat::Avif) | None => None,
+            Some(ImageFormat::Avif) => Some(PictureFormat::Avif),
+            None => None,
         };
         let is_stored = |format: &PictureFormat| renditions.iter().any(|rendition| rendition.format == *format);
         let format = format.filter(is_stored).or(row.fallback_format)?;

@@ -108,6 +108,9 @@ impl ResponseCache {
     #[must_use]
     pub fn new(config: &Config, redis: RedisClient) -> Option<Self> {
         let CacheConfig { responses: is_enabled, response_bytes, max_entry_bytes, max_tags, ttl, .. } = config.cache;
+        if !is_enabled {
+            return None;
+        }
         let shared = SharedCache::new(redis, &shared_namespace(config), ttl, max_entry_bytes);
         let alias_bytes = response_bytes / ALIAS_SHARE;
         let limits = CacheLimits {
@@ -118,7 +121,7 @@ impl ResponseCache {
         };
         let received = Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
         let cache_control = render::build_cache_control(&config.cache);
-        is_enabled.then(|| Self { responses: TaggedCache::new(limits), received, shared, max_tags, cache_control })
+        Some(Self { responses: TaggedCache::new(limits), received, shared, max_tags, cache_control })
     }
 
     /// Returns the response to a request as it was received, with its operation, if there is a valid one that is usable.

@@ -13,6 +13,8 @@ use super::{
 
 /// The queue of the jobs that make renditions.
 pub const MEDIA_RENDITION_QUEUE: &str = "media.rendition";
+/// The queue of the jobs that copy pictures from other addresses.
+pub const MEDIA_COPY_QUEUE: &str = "media.copy";
 /// The maximum number of widths.
 const MAX_WIDTHS: usize = 12;
 
@@ -63,7 +65,9 @@ pub struct MediaConfig {
     pub widths: Vec<u32>,
     /// Whether there are renditions as WebP.
     pub webp: bool,
-    /// The quality of JPEG and WebP.
+    /// Whether there are renditions as AVIF.
+    pub avif: bool,
+    /// The quality of JPEG, WebP and AVIF.
     pub quality: u8,
     /// The number of pictures that a process decodes at the same time.
     pub concurrency: usize,
