@@ -16,6 +16,7 @@ integration_tests![
     failed_nullable_field_is_null,
     server_timing_header_follows_mode_and_setting,
     every_response_has_its_request_id,
+    invalid_urls_are_answered_as_rest_errors,
     panic_in_a_handler_is_answered_with_500,
     health_reports_database_and_shutdown_state,
     cors_allows_configured_origins,
@@ -164,6 +165,30 @@ async fn every_response_has_its_request_id(backend: Backend) {
     assert!(
         body["meta"]["timestamp"].as_str().is_some_and(|time| time.parse::<chrono::DateTime<chrono::Utc>>().is_ok())
     );
+}
+
+async fn invalid_urls_are_answered_as_rest_errors(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let paths = [
+        "/analytics.csv?from=2026-01-01&from=2026-01-02",
+        "/auth/google/login?redirect=a&redirect=b",
+        "/auth/google/callback?state=a&state=b",
+        "/auth/%FF/login?redirect=a",
+        "/payments/test/abc",
+        "/media/%FF/640.webp",
+    ];
+    for path in paths {
+        let request = app.build_request(Method::GET, path).header("x-request-id", "mine");
+        let http_response = HttpResponse::send(request).await;
+        assert_eq!(
+            (http_response.status, http_response.header("content-type")),
+            (400, Some("application/json")),
+            "{path}"
+        );
+        let body = http_response.json();
+        assert_eq!(body["error"]["code"], "BAD_USER_INPUT", "{path}: {body}");
+        assert_eq!(body["meta"]["request_id"], "mine", "{path}: {body}");
+    }
 }
 
 async fn panic_in_a_handler_is_answered_with_500(backend: Backend) {

@@ -5,14 +5,16 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::{App, authentication::authenticate_request, request_id::RequestId, rest_response};
+use super::{
+    App, authentication::authenticate_request, request_id::RequestId, rest_response, url_parameters::QueryParameters,
+};
 use crate::{
     analytics::{csv_report::CsvReport, period::DayPeriod, state::AnalyticsState},
     base::{Error, Result},
@@ -30,7 +32,7 @@ pub struct FigureParams {
 /// Answers the daily figures of a period of at most 1,100 days, by channel and country, as they are read.
 pub async fn handle_figures(
     State(app): State<Arc<App>>,
-    Query(params): Query<FigureParams>,
+    QueryParameters(params): QueryParameters<FigureParams>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, ops::Range, sync::Arc};
 use axum::{
     Extension,
     body::Body,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,7 @@ use super::{
     rate_limit,
     request_id::RequestId,
     rest_response,
+    url_parameters::PathParameters,
 };
 use crate::{
     base::Result,
@@ -37,7 +38,7 @@ const MAX_NAME_LENGTH: usize = 16;
 /// Serves a picture.
 pub async fn handle_picture(
     State(app): State<Arc<App>>,
-    Path((token, name)): Path<(String, String)>,
+    PathParameters((token, name)): PathParameters<(String, String)>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     method: Method,

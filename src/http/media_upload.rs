@@ -6,13 +6,13 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Extension,
     body::Body,
-    extract::{ConnectInfo, FromRequest, Multipart, Path, Request, State},
+    extract::{ConnectInfo, FromRequest, Multipart, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use serde_json::json;
 
-use super::{App, authentication, rate_limit, request_id::RequestId, rest_response};
+use super::{App, authentication, rate_limit, request_id::RequestId, rest_response, url_parameters::PathParameters};
 use crate::{
     base::{Error, GlobalId, Result, error::PublicErrorCode, global_id::NodeType},
     identity::Permission,
@@ -59,7 +59,7 @@ impl From<ReceiveError> for UploadError {
 /// Receives the file of an upload that was created before. The secret in the URL is the permission.
 pub async fn handle_upload(
     State(app): State<Arc<App>>,
-    Path(secret): Path<String>,
+    PathParameters(secret): PathParameters<String>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,

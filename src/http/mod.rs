@@ -3,6 +3,7 @@
 pub mod rest_response;
 pub mod request_log;
 pub mod request_id;
+mod url_parameters;
 mod body_timeout;
 pub mod content_negotiation;
 mod http_date;

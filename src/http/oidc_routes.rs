@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension,
-    extract::{ConnectInfo, FromRequestParts, Path, Query, State},
+    extract::{ConnectInfo, FromRequestParts, State},
     http::{HeaderMap, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -12,7 +12,12 @@ use cookie::{Cookie, SameSite, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{App, authentication, request_id::RequestId, rest_response};
+use super::{
+    App, authentication,
+    request_id::RequestId,
+    rest_response,
+    url_parameters::{PathParameters, QueryParameters},
+};
 use crate::{
     base::{Error, Result, digest},
     identity::{
@@ -76,8 +81,8 @@ struct OidcRequest<'a> {
 /// Handles `/auth/{provider}/login?redirect=URL`: redirects to the provider.
 pub async fn handle_login(
     State(app): State<Arc<App>>,
-    Path(provider_name): Path<String>,
-    Query(params): Query<LoginQueryParams>,
+    PathParameters(provider_name): PathParameters<String>,
+    QueryParameters(params): QueryParameters<LoginQueryParams>,
     request: BrowserRequest,
 ) -> Response {
     let client_address = authentication::client_address(&app, &request.headers, request.peer_address);
@@ -91,8 +96,8 @@ pub async fn handle_login(
 /// Handles `/auth/{provider}/callback`: completes the login and redirects to the app.
 pub async fn handle_callback(
     State(app): State<Arc<App>>,
-    Path(provider_name): Path<String>,
-    Query(params): Query<CallbackQueryParams>,
+    PathParameters(provider_name): PathParameters<String>,
+    QueryParameters(params): QueryParameters<CallbackQueryParams>,
     request: BrowserRequest,
 ) -> Response {
     let outcome = match OidcRequest::new(&app, &provider_name, &request) {

@@ -5,13 +5,16 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Extension, Json,
     body::{Body, to_bytes},
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderName, StatusCode},
     response::{Html, IntoResponse, Response},
 };
 use serde::Deserialize;
 
-use super::{App, authentication, content_negotiation, rate_limit, request_id::RequestId, rest_response};
+use super::{
+    App, authentication, content_negotiation, rate_limit, request_id::RequestId, rest_response,
+    url_parameters::PathParameters,
+};
 use crate::{
     infra::Actor,
     payment::{
@@ -35,7 +38,7 @@ pub struct WebhookPath {
 /// Receives a webhook of a payment provider.
 pub async fn handle_payment_webhook(
     State(app): State<Arc<App>>,
-    Path(path): Path<WebhookPath>,
+    PathParameters(path): PathParameters<WebhookPath>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
@@ -106,7 +109,10 @@ async fn store_webhook(
 }
 
 /// Shows the page on which a test payment is continued.
-pub async fn handle_test_payment_page(State(app): State<Arc<App>>, Path(payment): Path<i64>) -> Response {
+pub async fn handle_test_payment_page(
+    State(app): State<Arc<App>>,
+    PathParameters(payment): PathParameters<i64>,
+) -> Response {
     if app.state.payment_providers.get_provider("test").is_none() {
         return StatusCode::NOT_FOUND.into_response();
     }
