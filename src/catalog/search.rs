@@ -15,6 +15,8 @@ use crate::base::{
 
 pub mod spelling;
 pub mod suggest;
+pub mod tier;
+pub mod way;
 
 /// Maximum length of a word; longer ones are truncated.
 const MAX_WORD_LENGTH: usize = 40;

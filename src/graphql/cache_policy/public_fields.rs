@@ -139,7 +139,7 @@ pub const PUBLIC_FIELDS: &[PublicFields] = &[
         &[CATEGORIES],
     ),
     public("Category", &["products", "productConnection", "productCount"], PRODUCT_LIST),
-    public("ProductConnection", &["nodes", "edges", "pageInfo", "totalCount"], &[]),
+    public("ProductConnection", &["nodes", "edges", "pageInfo", "totalCount", "totalCountPrecision"], &[]),
     public("ProductConnection", &["facets", "search"], FILTERED_LIST),
     public("ProductEdge", &["cursor", "node"], &[]),
     public("ProductVariantConnection", &["nodes", "edges", "pageInfo", "totalCount"], &[]),

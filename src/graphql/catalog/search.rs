@@ -108,7 +108,9 @@ impl SearchSuggestQuery {
         let columns = Selection::of_field(ctx).nested_columns::<Product>("products");
         let request = SuggestionRequest { search_text: query, limit, columns };
         let tree = context.category_tree();
-        let found = context.run_expensive_read(|db| async move { suggest::suggest(&db, &tree, request).await }).await?;
+        let ways = context.app_state.search_ways.clone();
+        let suggest = |db| async move { suggest::suggest(&db, &ways, &tree, request).await };
+        let found = context.run_expensive_read(suggest).await?;
         let tree = context.category_tree();
         Ok(SearchSuggestionsObject {
             queries: found.queries,
