@@ -33,89 +33,92 @@ async fn search_names(app: &TestApp, search: &str) -> Vec<String> {
     response.strings_at("/products/nodes", "name")
 }
 
+/// Names of products, created in this order; the newest of a tier is first.
+const NAMES: [&str; 34] = [
+    // English, Swahili.
+    "Copper Kettle",
+    "Kettle",
+    "Kettle Stand",
+    "Tea and a Kettle",
+    "Men’s Shirt",
+    "Kikapu cha kiondo",
+    "Kikapu",
+    "Ng'ombe wa mbao",
+    // German, French, Polish, Danish.
+    "Straßenkarte Köln",
+    "Karte",
+    "Öl aus Köln",
+    "L’arbre à chat",
+    "Chat en bois",
+    "Crème brûlée",
+    "Łóżko dziecięce",
+    "Łóżko",
+    "Rødgrød",
+    "Grød med rød saft",
+    // Turkish.
+    "Işık lamba",
+    "İpek ışık",
+    "Isik",
+    // Hindi.
+    "टोकरी",
+    "बड़ी टोकरी",
+    "टोकरा",
+    // Chinese, Japanese, Korean.
+    "陶瓷杯",
+    "陶瓷",
+    "蓝色陶瓷碗",
+    "不锈钢杯",
+    "ガラス",
+    "ガラスの水筒",
+    "カラス",
+    "무선 이어폰",
+    "이어폰",
+    "이어폰 케이스",
+];
+
+/// Searches with their first five products.
+const GOLDEN: [(&str, &[&str]); 33] = [
+    ("kettle", &["Kettle", "Kettle Stand", "Tea and a Kettle", "Copper Kettle"]),
+    ("ket", &["Kettle Stand", "Kettle", "Tea and a Kettle", "Copper Kettle"]),
+    ("stand kettle", &["Kettle Stand"]),
+    ("kettel", &["Tea and a Kettle", "Kettle Stand", "Kettle", "Copper Kettle"]),
+    ("mens shirt", &["Men’s Shirt"]),
+    ("g1", &["Kettle", "İpek ışık", "Işık lamba", "Grød med rød saft", "Rødgrød"]),
+    ("kikapu", &["Kikapu", "Kikapu cha kiondo"]),
+    ("kiondo kikapu", &["Kikapu cha kiondo"]),
+    ("ngombe", &["Ng'ombe wa mbao"]),
+    ("strassenkarte", &["Straßenkarte Köln"]),
+    ("köln", &["Öl aus Köln", "Straßenkarte Köln"]),
+    ("karte", &["Karte"]),
+    ("chat", &["Chat en bois", "L’arbre à chat"]),
+    ("l'arbre", &["L’arbre à chat"]),
+    ("creme brulee", &["Crème brûlée"]),
+    ("lozko", &["Łóżko", "Łóżko dziecięce"]),
+    ("ŁÓŻKO DZIE", &["Łóżko dziecięce"]),
+    ("rod", &["Rødgrød", "Grød med rød saft"]),
+    ("grød", &["Grød med rød saft"]),
+    ("isik", &["Isik", "Işık lamba", "İpek ışık"]),
+    ("IŞIK", &["Isik", "Işık lamba", "İpek ışık"]),
+    ("टोकरी", &["टोकरी", "बड़ी टोकरी"]),
+    ("टोकर", &["टोकरा", "टोकरी", "बड़ी टोकरी"]),
+    ("陶瓷", &["陶瓷", "陶瓷杯", "蓝色陶瓷碗"]),
+    ("不锈钢", &["不锈钢杯"]),
+    ("杯", &["不锈钢杯", "陶瓷杯"]),
+    ("ガラス", &["ガラス", "ガラスの水筒"]),
+    ("ｶﾞﾗｽ", &["ガラス", "ガラスの水筒"]),
+    ("水筒", &["ガラスの水筒"]),
+    ("이어폰", &["이어폰", "이어폰 케이스", "무선 이어폰"]),
+    ("무선", &["무선 이어폰"]),
+    ("어폰", &["이어폰 케이스", "이어폰", "무선 이어폰"]),
+    ("zzzz", &[]),
+];
+
 async fn searches_in_nine_languages_answer_the_same_first_products(backend: Backend) {
-    // Created in this order; the newest of a tier is first.
-    const NAMES: [&str; 34] = [
-        // English, Swahili.
-        "Copper Kettle",
-        "Kettle",
-        "Kettle Stand",
-        "Tea and a Kettle",
-        "Men’s Shirt",
-        "Kikapu cha kiondo",
-        "Kikapu",
-        "Ng'ombe wa mbao",
-        // German, French, Polish, Danish.
-        "Straßenkarte Köln",
-        "Karte",
-        "Öl aus Köln",
-        "L’arbre à chat",
-        "Chat en bois",
-        "Crème brûlée",
-        "Łóżko dziecięce",
-        "Łóżko",
-        "Rødgrød",
-        "Grød med rød saft",
-        // Turkish.
-        "Işık lamba",
-        "İpek ışık",
-        "Isik",
-        // Hindi.
-        "टोकरी",
-        "बड़ी टोकरी",
-        "टोकरा",
-        // Chinese, Japanese, Korean.
-        "陶瓷杯",
-        "陶瓷",
-        "蓝色陶瓷碗",
-        "不锈钢杯",
-        "ガラス",
-        "ガラスの水筒",
-        "カラス",
-        "무선 이어폰",
-        "이어폰",
-        "이어폰 케이스",
-    ];
     let app = TestApp::start(backend).await;
     let product_inputs: Vec<_> =
         NAMES.iter().enumerate().map(|(n, name)| simple_product(&format!("g{n}"), name, 10)).collect();
     app.save_products(&product_inputs).await;
-    let table: [(&str, &[&str]); 33] = [
-        ("kettle", &["Kettle", "Kettle Stand", "Tea and a Kettle", "Copper Kettle"]),
-        ("ket", &["Kettle Stand", "Kettle", "Tea and a Kettle", "Copper Kettle"]),
-        ("stand kettle", &["Kettle Stand"]),
-        ("kettel", &["Tea and a Kettle", "Kettle Stand", "Kettle", "Copper Kettle"]),
-        ("mens shirt", &["Men’s Shirt"]),
-        ("g1", &["Kettle", "İpek ışık", "Işık lamba", "Grød med rød saft", "Rødgrød"]),
-        ("kikapu", &["Kikapu", "Kikapu cha kiondo"]),
-        ("kiondo kikapu", &["Kikapu cha kiondo"]),
-        ("ngombe", &["Ng'ombe wa mbao"]),
-        ("strassenkarte", &["Straßenkarte Köln"]),
-        ("köln", &["Öl aus Köln", "Straßenkarte Köln"]),
-        ("karte", &["Karte"]),
-        ("chat", &["Chat en bois", "L’arbre à chat"]),
-        ("l'arbre", &["L’arbre à chat"]),
-        ("creme brulee", &["Crème brûlée"]),
-        ("lozko", &["Łóżko", "Łóżko dziecięce"]),
-        ("ŁÓŻKO DZIE", &["Łóżko dziecięce"]),
-        ("rod", &["Rødgrød", "Grød med rød saft"]),
-        ("grød", &["Grød med rød saft"]),
-        ("isik", &["Isik", "Işık lamba", "İpek ışık"]),
-        ("IŞIK", &["Isik", "Işık lamba", "İpek ışık"]),
-        ("टोकरी", &["टोकरी", "बड़ी टोकरी"]),
-        ("टोकर", &["टोकरा", "टोकरी", "बड़ी टोकरी"]),
-        ("陶瓷", &["陶瓷", "陶瓷杯", "蓝色陶瓷碗"]),
-        ("不锈钢", &["不锈钢杯"]),
-        ("杯", &["不锈钢杯", "陶瓷杯"]),
-        ("ガラス", &["ガラス", "ガラスの水筒"]),
-        ("ｶﾞﾗｽ", &["ガラス", "ガラスの水筒"]),
-        ("水筒", &["ガラスの水筒"]),
-        ("이어폰", &["이어폰", "이어폰 케이스", "무선 이어폰"]),
-        ("무선", &["무선 이어폰"]),
-        ("어폰", &["이어폰 케이스", "이어폰", "무선 이어폰"]),
-        ("zzzz", &[]),
-    ];
-    for (search, expected) in table {
+    for (search, expected) in GOLDEN {
         assert_eq!(search_names(&app, search).await, expected, "{search}");
     }
 }
@@ -140,18 +143,18 @@ async fn hostile_search_texts_are_answered_with_few_statements(backend: Backend)
         (&"* ".repeat(100), false),
         ("\"mug", true),
         ("'mug\"", true),
-        ("mug\" OR \"cup", false),
+        ("mug\" OR \"cup", true),
         ("((((", false),
         ("&&||!!", false),
-        ("mug:* & !cup", false),
+        ("mug:* & !cup", true),
         ("\u{7}mug\u{1}", true),
     ] {
         let response = app.query_with_variables(LIST, json!({ "search": search })).await;
         assert!(response.body.get("errors").is_none(), "{search}: {}", response.body);
         let count = response.data_at("/products/totalCount").as_u64().expect("a count");
         assert_eq!(count > 0, is_found, "{search}: {count}");
-        // Spelling, the page, the count and the facets, whatever is found.
-        assert!(response.statements <= 4, "{search}: {}", response.statements);
+        // Spelling, whether a product has all words, the page, the count and the facets, whatever is found.
+        assert!(response.statements <= 5, "{search}: {}", response.statements);
     }
     // What is too long is an error that names the field.
     for search in ["word ".repeat(1_000), "y".repeat(201), "y".repeat(100_000)] {
@@ -247,11 +250,11 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
         ("copper", ProductSortKey::Relevance, 3_500, 3_500),
         // In no name, in every text.
         ("handmade", ProductSortKey::Relevance, 6_000, 1_000),
-        ("rare", ProductSortKey::Relevance, 6_000, 900),
+        ("rare", ProductSortKey::Relevance, 16_000, 900),
         // In the oldest names only.
-        ("antique", ProductSortKey::Relevance, 6_000, 1_500),
+        ("antique", ProductSortKey::Relevance, 8_000, 2_500),
         ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 14_000, 100),
+        ("zzz", ProductSortKey::Relevance, 16_000, 100),
         ("basket", ProductSortKey::Price, 2_000, 2_000),
         ("handmade", ProductSortKey::Newest, 400, 400),
         ("rare", ProductSortKey::Newest, 12_000, 400),

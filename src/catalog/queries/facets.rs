@@ -272,7 +272,8 @@ fn group_options<'a>(rows: impl Iterator<Item = &'a FacetRow>) -> Vec<OptionFace
                 }
             }
             _ => {
-                options.push((&row.option_key, OptionFacetCount { name: row.option_name.clone(), values: vec![value] }))
+                options
+                    .push((&row.option_key, OptionFacetCount { name: row.option_name.clone(), values: vec![value] }));
             }
         }
     }

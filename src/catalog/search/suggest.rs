@@ -85,10 +85,10 @@ impl VisibleCorrections {
 }
 
 fn join_searched_words(words: &[QueryWord]) -> String {
-    words.iter().map(QueryWord::searched).collect::<Vec<_>>().join(" ")
+    words.iter().filter(|word| !word.is_dropped).map(QueryWord::searched).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns suggestions of published products for a search text. Statements: 3 at most.
+/// Returns suggestions of published products for a search text. Statements: 4 at most.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the search text is too long.
@@ -142,7 +142,7 @@ fn complete_query<'a>(words: &[QueryWord], product_names: impl Iterator<Item = &
     }
     completions.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
     let beginning = join_searched_words(first);
-    let separator = if first.is_empty() { "" } else { " " };
+    let separator = if beginning.is_empty() { "" } else { " " };
     completions.into_iter().map(|(_, written, _)| format!("{beginning}{separator}{written}")).collect()
 }
 

@@ -27,7 +27,7 @@ use crate::{
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductSort},
         projection::ProductColumns,
-        search::suggest::VisibleCorrections,
+        search::{SearchQuery, suggest::VisibleCorrections},
     },
     graphql::{
         batched::{Batched, BatchedList, Selection},
@@ -140,6 +140,12 @@ impl ProductList {
     #[must_use]
     pub fn search_text(&self) -> Option<&str> {
         self.search_text.as_deref()
+    }
+
+    /// Returns whether products match any word of the search only.
+    #[must_use]
+    pub fn matches_any(&self) -> bool {
+        self.filter.search_query.as_ref().is_some_and(SearchQuery::matches_any)
     }
 
     /// Returns the number of products, counted once.

@@ -58,7 +58,7 @@ impl ProductSearch<'_> {
         self.0.search_text().unwrap_or_default()
     }
 
-    /// Words searched for, without case and accents: as typed, or the nearest replacement. At most 12.
+    /// Words of the search text, without case and accents: as typed, or the nearest replacement. At most 12.
     async fn words(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
         let corrections = self.0.corrections(request_context(ctx)).await?;
         Ok(corrections.words().iter().map(|word| word.searched().to_owned()).collect())
@@ -73,6 +73,18 @@ impl ProductSearch<'_> {
             replacements: corrections.clone(),
         };
         Ok(replaced.map(to_correction).collect())
+    }
+
+    /// Words that are not searched for, because no product has them; empty unless `matchesAny`.
+    async fn dropped(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+        let corrections = self.0.corrections(request_context(ctx)).await?;
+        let dropped = corrections.words().iter().filter(|word| word.is_dropped);
+        Ok(dropped.map(|word| word.typed.clone()).collect())
+    }
+
+    /// Whether products match any of the words, because no product matches all of them.
+    async fn matches_any(&self) -> bool {
+        self.0.matches_any()
     }
 
     /// Search text with the nearest replacements, for "Results for …"; null if no word was replaced.
