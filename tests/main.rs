@@ -88,6 +88,9 @@ mod analytics;
 mod analytics_queries;
 mod analytics_rebuild;
 mod page_details;
+mod search_pages;
+mod search_results;
+mod search_shop;
 mod search_scripts;
 mod catalog_import;
 mod import_files;
@@ -254,6 +257,8 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("analytics_queries", analytics_queries::test_cases()),
         ("analytics_rebuild", analytics_rebuild::test_cases()),
         ("page_details", page_details::test_cases()),
+        ("search_pages", search_pages::test_cases()),
+        ("search_results", search_results::test_cases()),
         ("search_scripts", search_scripts::test_cases()),
         ("catalog_import", catalog_import::test_cases()),
         ("import_files", import_files::test_cases()),

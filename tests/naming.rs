@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 76] = [
+const TABLE_OWNERS: [(&str, &str); 77] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -106,6 +106,7 @@ const TABLE_OWNERS: [(&str, &str); 76] = [
     ("product_image", "catalog"),
     ("product_option", "catalog"),
     ("product_search", "catalog"),
+    ("product_search_name", "catalog"),
     ("product_tag", "catalog"),
     ("search_term", "catalog"),
     ("variant", "catalog"),
@@ -282,8 +283,12 @@ fn find_foreign_tables() -> Vec<String> {
 /// Returns the tables of the migrations that no module owns, and owned tables that do not exist.
 fn find_unowned_tables() -> Vec<String> {
     let folders = fs::read_dir(project_root().join("migration/src")).expect("the migrations");
-    let scripts =
-        folders.filter_map(|entry| fs::read_to_string(entry.expect("an entry").path().join("up.sqlite.sql")).ok());
+    // Some tables exist in one of the databases only.
+    let scripts = folders.flat_map(|entry| {
+        let folder = entry.expect("an entry").path();
+        ["up.sqlite.sql", "up.postgres.sql"].map(|name| fs::read_to_string(folder.join(name)))
+    });
+    let scripts = scripts.filter_map(Result::ok);
     let mut created_tables = BTreeSet::new();
     for script in scripts {
         let statements = script.lines().filter_map(|line| {

@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
-use super::{CategoryTree, PublicationStatus, queries::product_filter::ResolvedCatalogFilter, search};
+use super::{
+    CategoryTree, PublicationStatus,
+    queries::product_filter::{ProductVisibility, ResolvedCatalogFilter},
+    search,
+};
 use crate::base::{Error, Result, pagination, text};
 
 /// Maximum number of values in one list of a filter.
@@ -70,16 +74,22 @@ pub struct TagCondition {
 pub type ProductDateRange = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 impl CatalogFilter {
-    /// Validates the filter and parses its search text. Statements: 1 with a search, else none.
+    /// Validates the filter and parses its search text. Statements: 2 with a search of several words, 1 with a single one,
+    /// else none.
     ///
     /// # Errors
     /// Returns `BadUserInput` if the search or a list is too long, or a time is out of range.
     pub async fn resolve(self, db: &impl ConnectionTrait, tree: &CategoryTree) -> Result<ResolvedCatalogFilter> {
         self.validate()?;
-        let search_query = match &self.search {
+        let mut search_query = match &self.search {
             Some(search_text) => Some(search::SearchQuery::parse(db, search_text).await?),
             None => None,
         };
+        if let Some(Some(query)) = &mut search_query {
+            // Other conditions do not matter: the meaning of a search does not change with a filter.
+            let is_public = self.status.is_empty();
+            query.relax(db, if is_public { ProductVisibility::Shopper } else { ProductVisibility::Staff }).await?;
+        }
         let tree_lookup = (!self.categories.is_empty()).then(|| find_common_category(tree, &self.categories));
         let category_index = tree_lookup.flatten();
         Ok(ResolvedCatalogFilter {

@@ -12,6 +12,7 @@ pub mod sanitize;
 pub mod search;
 pub mod catalog_filter;
 pub mod queries;
+pub mod find;
 pub mod loader;
 pub mod write;
 pub mod image_copy;

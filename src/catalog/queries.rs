@@ -3,8 +3,11 @@
 pub mod product_filter;
 pub mod product_queries;
 pub mod facets;
+mod facet_statement;
 pub mod batch_loads;
 pub mod search_index;
+pub mod search_pages;
+mod search_tiers;
 pub mod media_use;
 pub(super) mod categories;
 pub(super) mod sku_lookup;

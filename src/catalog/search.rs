@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
+use super::queries::{product_filter::ProductVisibility, search_index};
 use crate::base::{
     Result,
     search_token::{self, SearchToken, tokenize},
@@ -15,6 +16,8 @@ use crate::base::{
 
 pub mod spelling;
 pub mod suggest;
+pub mod tier;
+pub mod way;
 
 /// Maximum length of a word; longer ones are truncated.
 const MAX_WORD_LENGTH: usize = 40;
@@ -32,10 +35,12 @@ pub const MAX_SEARCH_TEXT_LENGTH: usize = 200;
 pub struct SearchQuery {
     /// The whole search text, normalized.
     pub normalized_text: String,
-    /// The terms, all of which must match.
+    /// The terms, all of which must match, unless `matches_any`.
     terms: Vec<SearchTerm>,
-    /// The words of the terms.
+    /// The word of each term.
     words: Vec<QueryWord>,
+    /// Whether one of the terms that are not dropped is enough, because no product matches all.
+    matches_any: bool,
 }
 
 /// A word of a search text.
@@ -45,6 +50,8 @@ pub struct QueryWord {
     pub typed: String,
     /// The words that are searched for instead, nearest first; empty if the word was not corrected.
     pub corrections: Vec<String>,
+    /// Whether it is not searched for: products match other words of the text, none has this one.
+    pub is_dropped: bool,
     /// Whether words may begin with it: it is not a run of a script without spaces.
     can_be_prefix: bool,
 }
@@ -102,9 +109,36 @@ impl SearchQuery {
                 SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => word.clone(),
                 SearchToken::Unspaced(characters) => characters.concat(),
             };
-            words.push(QueryWord { typed, corrections, can_be_prefix: correctable_word.is_some() });
+            words.push(QueryWord { typed, corrections, is_dropped: false, can_be_prefix: correctable_word.is_some() });
         }
-        Ok(Some(Self { normalized_text: text::normalize_for_search(search_text), terms, words }))
+        let normalized_text = text::normalize_for_search(search_text);
+        Ok(Some(Self { normalized_text, terms, words, matches_any: false }))
+    }
+
+    /// Accepts products that match any of its terms, if no product of a visibility matches all of them. Terms that none
+    /// matches are dropped. Statements: 1; none if it has a single term.
+    pub async fn relax(&mut self, db: &impl ConnectionTrait, visibility: ProductVisibility) -> Result<()> {
+        if self.terms.len() < 2 {
+            return Ok(());
+        }
+        let backend = db.get_database_backend();
+        let terms = self.terms.iter().map(|term| term.to_match_expression(backend)).collect();
+        let expressions = [vec![self.to_match_expression(backend)], terms].concat();
+        let found = search_index::find_matching_expressions(db, &expressions, visibility).await?;
+        // Without any match it stays as it is: it finds nothing either way.
+        if !found.is_empty() && !found.contains(&0) {
+            self.matches_any = true;
+            for (number, word) in (1..).zip(&mut self.words) {
+                word.is_dropped = !found.contains(&number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether products match any of its terms only.
+    #[must_use]
+    pub const fn matches_any(&self) -> bool {
+        self.matches_any
     }
 
     /// Returns the words of the search text with their corrections.
@@ -127,6 +161,16 @@ impl SearchQuery {
     /// Returns the query in the syntax of a database's index.
     #[must_use]
     pub fn to_match_expression(&self, backend: DbBackend) -> String {
+        let terms = self.terms.iter().zip(&self.words).filter(|(_, word)| !word.is_dropped);
+        let expressions: Vec<String> = terms.map(|(term, _)| term.to_match_expression(backend)).collect();
+        let (or, and) = match_operators(backend);
+        expressions.join(if self.matches_any { or } else { and })
+    }
+}
+
+impl SearchTerm {
+    /// Returns the term in the syntax of a database's index, in parentheses.
+    fn to_match_expression(&self, backend: DbBackend) -> String {
         let postgres = backend == DbBackend::Postgres;
         let format_word = |SearchWord { text, is_prefix: prefix }: &SearchWord| match (postgres, *prefix) {
             (true, true) => format!("'{text}':*"),
@@ -134,16 +178,18 @@ impl SearchQuery {
             (false, true) => format!("\"{text}\" *"),
             (false, false) => format!("\"{text}\""),
         };
-        let (or, and) = if postgres { (" | ", " & ") } else { (" OR ", " AND ") };
+        let (or, and) = match_operators(backend);
         let format_all = |words: &Vec<SearchWord>| match &words[..] {
             [single] => format_word(single),
             multiple => format!("({})", multiple.iter().map(format_word).collect::<Vec<_>>().join(and)),
         };
-        let format_term = |SearchTerm(alternatives): &SearchTerm| {
-            format!("({})", alternatives.iter().map(format_all).collect::<Vec<_>>().join(or))
-        };
-        self.terms.iter().map(format_term).collect::<Vec<_>>().join(and)
+        format!("({})", self.0.iter().map(format_all).collect::<Vec<_>>().join(or))
     }
+}
+
+/// Returns the operators of alternatives and of conditions that must all hold.
+const fn match_operators(backend: DbBackend) -> (&'static str, &'static str) {
+    if matches!(backend, DbBackend::Postgres) { (" | ", " & ") } else { (" OR ", " AND ") }
 }
 
 /// Returns the word of a token, if spelling correction applies to it.
@@ -224,22 +270,31 @@ mod tests {
                 alternatives.iter().map(|word| vec![SearchWord { text: (*word).to_owned(), is_prefix }]).collect(),
             )
         };
-        let query = SearchQuery {
-            normalized_text: "red mugg".into(),
-            terms: vec![term(&["red"], true), term(&["mug", "mugs"], false)],
-            words: Vec::new(),
+        let word = |typed: &str| QueryWord {
+            typed: typed.into(),
+            corrections: Vec::new(),
+            is_dropped: false,
+            can_be_prefix: true,
         };
-        assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs')");
-        assert_eq!(query.to_match_expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\")");
+        let mut query = SearchQuery {
+            normalized_text: "red mugg x".into(),
+            terms: vec![term(&["red"], true), term(&["mug", "mugs"], false), term(&["x"], false)],
+            words: ["red", "mugg", "x"].map(word).to_vec(),
+            matches_any: false,
+        };
+        assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs') & ('x')");
+        assert_eq!(query.to_match_expression(DbBackend::Sqlite), "(\"red\" *) AND (\"mug\" OR \"mugs\") AND (\"x\")");
+        query.matches_any = true;
+        query.words[2].is_dropped = true;
+        assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) | ('mug' | 'mugs')");
+        assert_eq!(query.to_match_expression(DbBackend::Sqlite), "(\"red\" *) OR (\"mug\" OR \"mugs\")");
     }
 
     #[test]
     fn match_expression_contains_every_spelling() {
         let expression = |search_text: &str| {
-            let terms =
-                tokenize(search_text).iter().map(|token| SearchTerm(expand_typed_token(token, false))).collect();
-            SearchQuery { normalized_text: String::new(), terms, words: Vec::new() }
-                .to_match_expression(DbBackend::Postgres)
+            let terms = tokenize(search_text).into_iter().map(|token| SearchTerm(expand_typed_token(&token, false)));
+            terms.map(|term| term.to_match_expression(DbBackend::Postgres)).collect::<Vec<_>>().join(" & ")
         };
         assert_eq!(expression("men's x"), "('mens':* | ('men':* & 's')) & ('x')");
         assert_eq!(expression("蓝牙耳机"), "(('蓝牙' & '牙耳' & '耳机'))");

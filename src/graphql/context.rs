@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     base::{Error, Money, Result},
-    catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility},
+    catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility, search::way::SearchWays},
     identity::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
@@ -78,6 +78,8 @@ pub struct AppState {
     pub config: Config,
     /// Cache of values that are expensive to compute.
     pub data_cache: DataCache,
+    /// How the products of searches are found.
+    pub search_ways: SearchWays,
     /// Permits for expensive database reads.
     pub expensive_reads: Arc<Semaphore>,
     /// Positions of the last writes of the callers, for reads from a replica.
@@ -123,6 +125,7 @@ impl AppState {
             media,
             config,
             data_cache,
+            search_ways: SearchWays::default(),
             expensive_reads,
             write_positions,
         })

@@ -99,13 +99,40 @@ impl KeysetPage<'_> {
         self.push_order(sql, if self.descending { " DESC NULLS LAST" } else { " NULLS FIRST" });
     }
 
+    /// Appends the order and another limit: of a part of the list that is searched for the rows of the page.
+    pub fn push_order_with_limit(&self, sql: &mut SqlBuilder, limit: usize) {
+        self.push_order_to(sql, if self.descending { " DESC" } else { "" }, limit);
+    }
+
+    /// Returns the cursor after which the page begins.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// Returns whether the rows are read in descending order.
+    #[must_use]
+    pub const fn is_descending(&self) -> bool {
+        self.descending
+    }
+
+    /// Returns the number of rows to read: one more than the page has.
+    #[must_use]
+    pub const fn row_limit(&self) -> usize {
+        self.request.size + 1
+    }
+
     fn push_order(&self, sql: &mut SqlBuilder, direction: &str) {
+        self.push_order_to(sql, direction, self.row_limit());
+    }
+
+    fn push_order_to(&self, sql: &mut SqlBuilder, direction: &str, limit: usize) {
         sql.push(" ORDER BY ");
         for (column, _) in self.order.columns {
             sql.push(column).push(direction).push(", ");
         }
         // Not a parameter: a bound limit is planned again at every execution, which costs as much as the page.
-        sql.push(self.order.id_column).push(direction).push(&format!(" LIMIT {}", self.request.size + 1));
+        sql.push(self.order.id_column).push(direction).push(&format!(" LIMIT {limit}"));
     }
 
     /// Loads the page with a statement that has the condition, the order and the limit. Statements: 1.

@@ -260,7 +260,7 @@ impl ModelFilter {
                 matching.reverse();
             }
             "BEST_MATCH" | "RELEVANCE" => {
-                matching.sort_by_key(|product| product.relevance_score(&search));
+                matching.sort_by_key(|product| (product.relevance_score(&search), product.created_at));
                 matching.reverse();
             }
             other => panic!("no order {other}"),

@@ -1,14 +1,85 @@
-//! Facets: alternative filter values with the number of products each would match. One statement per facet,
-//! as text: the conditions of a filter, grouped.
+//! Facets: alternative filter values with the number of products each would match. One statement for any number of facets,
+//! as text: the products of a filter are read once, and grouped by each facet.
 
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::product_filter::{ExcludedFacet, IN_STOCK_CONDITION, ON_SALE_CONDITION, ResolvedCatalogFilter};
+use super::{facet_statement::FacetStatement, product_filter::ResolvedCatalogFilter};
 use crate::{
-    base::Result,
+    base::{Result, pagination::MAX_PAGE_SIZE},
     catalog::CategoryTree,
-    infra::{SqlBuilder, cache::CachedWeight},
+    infra::{SqlBuilder, cache::CachedWeight, sql_builder::query_rows},
 };
+
+/// What products are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedFacet {
+    /// Child categories of the filtered category, or root categories.
+    Categories = 0,
+    /// Ranges of the current price.
+    Prices = 1,
+    /// Vendors.
+    Vendors = 2,
+    /// Tags.
+    Tags = 3,
+    /// Option values.
+    Options = 4,
+    /// Availability and sale.
+    Flags = 5,
+}
+
+impl CountedFacet {
+    const ALL: [Self; 6] = [Self::Categories, Self::Prices, Self::Vendors, Self::Tags, Self::Options, Self::Flags];
+}
+
+/// Set of facets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CountedFacets(u8);
+
+impl CountedFacets {
+    /// All facets.
+    pub const ALL: Self = Self(0b11_1111);
+
+    /// Adds a facet.
+    pub const fn insert(&mut self, facet: CountedFacet) {
+        self.0 |= 1 << facet as u8;
+    }
+
+    /// Returns whether it contains a facet.
+    #[must_use]
+    pub const fn contains(self, facet: CountedFacet) -> bool {
+        self.0 & (1 << facet as u8) != 0
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = CountedFacet> {
+        CountedFacet::ALL.into_iter().filter(move |facet| self.contains(*facet))
+    }
+}
+
+impl From<CountedFacet> for CountedFacets {
+    fn from(facet: CountedFacet) -> Self {
+        let mut facets = Self::default();
+        facets.insert(facet);
+        facets
+    }
+}
+
+/// The values of facets with their numbers of products; those of other facets are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FacetCounts {
+    /// Categories as indexes in the tree, by descending number.
+    pub categories: Vec<(usize, i64)>,
+    /// At most six ranges of the current price, ascending.
+    pub prices: Vec<PriceBucket>,
+    /// Vendors, by descending number.
+    pub vendors: Vec<FacetCount>,
+    /// Tags, by descending number.
+    pub tags: Vec<FacetCount>,
+    /// Options with their values. The values of a filtered option are counted without its own filter, so that its other
+    /// values remain selectable; the filters on other options apply.
+    pub options: Vec<OptionFacetCount>,
+    /// Availability and sale, each without its own condition but with that of the other.
+    pub flags: FlagCounts,
+}
 
 /// A facet value with its number of products.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,140 +156,83 @@ impl CachedWeight for PriceBucket {
     }
 }
 
-impl CachedWeight for FlagCounts {
+impl CachedWeight for FacetCounts {
     fn weight_bytes(&self) -> usize {
-        size_of::<Self>()
+        let Self { categories, prices, vendors, tags, options, flags } = self;
+        categories.weight_bytes()
+            + prices.weight_bytes()
+            + vendors.weight_bytes()
+            + tags.weight_bytes()
+            + options.weight_bytes()
+            + size_of_val(flags)
     }
 }
 
+/// Maximum number of values of a facet, and of each option.
+pub(super) const MAX_FACET_VALUES: usize = MAX_PAGE_SIZE;
 /// Maximum number of price ranges.
 const MAX_PRICE_BUCKETS: usize = 6;
 
-/// Counts the matching products by vendor, ignoring the vendor filter.
-pub async fn count_by_vendor(
-    db: &impl ConnectionTrait,
-    filter: &ResolvedCatalogFilter,
-    limit: usize,
-) -> Result<Vec<FacetCount>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT MIN(p.vendor) AS value, COUNT(*) AS many");
-    filter.push_from_clause(&mut sql, &ExcludedFacet::Vendors);
-    filter.push_category_condition(&mut sql);
-    sql.push(" AND p.vendor_normalized IS NOT NULL GROUP BY p.vendor_normalized ORDER BY many DESC, p.vendor_normalized LIMIT ");
-    sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    load_counts(db, filter, sql).await
+/// A value of a facet, as the statement returns it.
+#[derive(Debug, FromQueryResult)]
+struct FacetRow {
+    /// The number of the [`CountedFacet`].
+    facet: i32,
+    /// The normalized name of the option.
+    option_key: String,
+    /// The name of the option.
+    option_name: String,
+    /// The normalized value.
+    value_key: String,
+    /// The value as displayed.
+    value: String,
+    /// The id of the category, the index of the price range, or 2 if available plus 1 if on sale.
+    number: i64,
+    /// Number of products.
+    many: i64,
 }
 
-/// Counts the matching products by tag, ignoring the tag filter.
-pub async fn count_by_tag(
-    db: &impl ConnectionTrait,
-    filter: &ResolvedCatalogFilter,
-    limit: usize,
-) -> Result<Vec<FacetCount>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT MIN(g.tag) AS value, COUNT(*) AS many FROM product_tag AS g WHERE g.product_id IN (SELECT p.id");
-    filter.push_from_clause(&mut sql, &ExcludedFacet::Tags);
-    filter.push_category_condition(&mut sql);
-    sql.push(") GROUP BY g.tag_normalized ORDER BY many DESC, g.tag_normalized LIMIT ");
-    sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    load_counts(db, filter, sql).await
-}
-
-async fn load_counts(
-    db: &impl ConnectionTrait,
-    filter: &ResolvedCatalogFilter,
-    sql: SqlBuilder,
-) -> Result<Vec<FacetCount>> {
-    let parse_row =
-        |row: &QueryResult| Ok(FacetCount { value: row.try_get("", "value")?, count: row.try_get("", "many")? });
-    load_rows(db, filter, sql).await?.iter().map(parse_row).collect()
-}
-
-async fn load_rows(
-    db: &impl ConnectionTrait,
-    filter: &ResolvedCatalogFilter,
-    sql: SqlBuilder,
-) -> Result<Vec<QueryResult>> {
-    if filter.matches_nothing {
-        return Ok(Vec::new());
-    }
-    Ok(db.query_all_raw(sql.into_statement()).await?)
-}
-
-/// Counts the matching products by option value. The values of a filtered option are counted without its own filter, so
-/// that its other values remain selectable; the filters on other options apply.
-pub async fn count_by_option(
-    db: &impl ConnectionTrait,
-    filter: &ResolvedCatalogFilter,
-    limit: usize,
-) -> Result<Vec<OptionFacetCount>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    let filtered_options: Vec<String> = filter.option_names().map(str::to_owned).collect();
-    push_option_counts(&mut sql, filter, &filtered_options, None);
-    for name in &filtered_options {
-        sql.push(" UNION ALL ");
-        push_option_counts(&mut sql, filter, &filtered_options, Some(name));
-    }
-    sql.push(" ORDER BY name_normalized, many DESC, value_normalized");
-    let mut options: Vec<(String, OptionFacetCount)> = Vec::new();
-    for row in load_rows(db, filter, sql).await? {
-        let name_normalized: String = row.try_get("", "name_normalized")?;
-        let value = FacetCount { value: row.try_get("", "value")?, count: row.try_get("", "many")? };
-        match options.last_mut() {
-            Some((last_key, option)) if *last_key == name_normalized => {
-                if option.values.len() < limit {
-                    option.values.push(value);
-                }
-            }
-            _ => options
-                .push((name_normalized, OptionFacetCount { name: row.try_get("", "name")?, values: vec![value] })),
-        }
-    }
-    Ok(options.into_iter().map(|(_, option)| option).collect())
-}
-
-/// Appends the counts of the values of all options that are not filtered, or of `only_option` alone. A value counts
-/// where one variant has it and satisfies all other option filters: the result of selecting it too.
-fn push_option_counts(
-    sql: &mut SqlBuilder,
-    filter: &ResolvedCatalogFilter,
-    filtered_options: &[String],
-    only_option: Option<&str>,
-) {
-    sql.push("SELECT o.name_normalized, o.value_normalized, MIN(o.name) AS name, MIN(o.value) AS value, COUNT(DISTINCT o.product_id) AS many");
-    sql.push(" FROM variant_option AS o JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL");
-    sql.push(" WHERE o.product_id IN (SELECT p.id");
-    filter.push_from_clause(sql, &ExcludedFacet::Options);
-    filter.push_category_condition(sql);
-    sql.push(")");
-    filter.push_option_conditions(sql, only_option);
-    match only_option {
-        Some(name) => sql.push(" AND o.name_normalized = ").bind(name),
-        None => sql
-            .push(" AND NOT (")
-            .eq_any_text("o.name_normalized", filtered_options.iter().map(String::as_str))
-            .push(")"),
-    };
-    sql.push(" GROUP BY o.name_normalized, o.value_normalized");
-}
-
-/// Counts the matching products in the subtree of each child of the filtered category, or of each root. Returns `(index
-/// in the tree, number of products)`, largest number first.
-pub async fn count_by_category(
+/// Counts the matching products by facets, each ignoring its own condition of the filter. Statements: 1.
+pub(in crate::catalog) async fn count_facets(
     db: &impl ConnectionTrait,
     filter: &ResolvedCatalogFilter,
     tree: &CategoryTree,
-    limit: usize,
-) -> Result<Vec<(usize, i64)>> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT p.category_id AS category, COUNT(*) AS many");
-    filter.push_from_clause(&mut sql, &ExcludedFacet::None);
-    filter.push_category_condition(&mut sql);
-    sql.push(" GROUP BY p.category_id");
+    facets: CountedFacets,
+) -> Result<FacetCounts> {
+    if filter.matches_nothing || facets == CountedFacets::default() {
+        return Ok(FacetCounts::default());
+    }
+    let sql = FacetStatement::build(SqlBuilder::new(db.get_database_backend()), filter, facets);
+    let mut rows: Vec<FacetRow> = query_rows(db, sql).await?;
+    // Rows of several facets have no order; it is that of the bytes of the normalized values, as in the databases.
+    rows.sort_by(|a, b| {
+        (&a.option_key, b.many, &a.value_key, a.number).cmp(&(&b.option_key, a.many, &b.value_key, b.number))
+    });
+    let rows_of = |facet: CountedFacet| rows.iter().filter(move |row| row.facet == facet as i32);
+    let to_counts = |facet: CountedFacet| {
+        let to_count = |row: &FacetRow| FacetCount { value: row.value.clone(), count: row.many };
+        rows_of(facet).map(to_count).collect::<Vec<_>>()
+    };
+    Ok(FacetCounts {
+        categories: sum_categories(filter, tree, rows_of(CountedFacet::Categories)),
+        prices: build_buckets(rows_of(CountedFacet::Prices)),
+        vendors: to_counts(CountedFacet::Vendors),
+        tags: to_counts(CountedFacet::Tags),
+        options: group_options(rows_of(CountedFacet::Options)),
+        flags: sum_flags(filter, rows_of(CountedFacet::Flags)),
+    })
+}
+
+/// Adds the numbers of categories up to the children of the filtered category, or to the roots; largest number first.
+fn sum_categories<'a>(
+    filter: &ResolvedCatalogFilter,
+    tree: &CategoryTree,
+    rows: impl Iterator<Item = &'a FacetRow>,
+) -> Vec<(usize, i64)> {
     let mut direct_counts = vec![0; tree.nodes().len()];
-    for row in load_rows(db, filter, sql).await? {
-        if let Some(index) = tree.find_index(row.try_get("", "category")?) {
-            direct_counts[index] = row.try_get("", "many")?;
+    for row in rows {
+        if let Some(index) = tree.find_index(row.number) {
+            direct_counts[index] = row.many;
         }
     }
     let sum_subtree =
@@ -229,59 +243,61 @@ pub async fn count_by_category(
     };
     counts.retain(|(_, count)| *count > 0);
     counts.sort_by_key(|(index, count)| (std::cmp::Reverse(*count), *index));
-    counts.truncate(limit);
-    Ok(counts)
+    counts.truncate(MAX_FACET_VALUES);
+    counts
 }
 
-/// Counts the matching products in at most six price ranges with round bounds, ignoring the price filter.
-pub async fn count_by_price(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<Vec<PriceBucket>> {
+/// Returns at most six price ranges with round bounds, ascending.
+fn build_buckets<'a>(rows: impl Iterator<Item = &'a FacetRow>) -> Vec<PriceBucket> {
     let boundaries = generate_price_boundaries();
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT bucket, COUNT(*) AS many FROM (SELECT CASE");
-    for (index, boundary) in boundaries.iter().enumerate() {
-        sql.push(&format!(" WHEN p.current_price < {boundary} THEN {index}"));
-    }
-    sql.push(&format!(" ELSE {} END AS bucket", boundaries.len()));
-    filter.push_from_clause(&mut sql, &ExcludedFacet::Price);
-    filter.push_category_condition(&mut sql);
-    sql.push(") AS priced GROUP BY bucket ORDER BY bucket");
-    let mut buckets = Vec::new();
-    for row in load_rows(db, filter, sql).await? {
-        let bucket: i32 = row.try_get("", "bucket")?;
-        let bucket = usize::try_from(bucket).unwrap_or_default();
+    let mut numbered: Vec<(usize, i64)> =
+        rows.filter_map(|row| Some((usize::try_from(row.number).ok()?, row.many))).collect();
+    numbered.sort_unstable();
+    let to_bucket = |(bucket, count): (usize, i64)| {
         let min = bucket.checked_sub(1).and_then(|lower_index| boundaries.get(lower_index)).copied().unwrap_or(0);
-        buckets.push(PriceBucket { min, max: boundaries.get(bucket).copied(), count: row.try_get("", "many")? });
-    }
-    Ok(merge_buckets(buckets))
+        PriceBucket { min, max: boundaries.get(bucket).copied(), count }
+    };
+    merge_buckets(numbered.into_iter().map(to_bucket).collect())
 }
 
-/// Counts the matching products by whether they are in stock, and by whether they are on sale, each ignoring its own
-/// condition but not the other.
-pub async fn count_by_flags(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<FlagCounts> {
-    let mut sql = SqlBuilder::new(db.get_database_backend());
-    sql.push("SELECT CASE WHEN ").push(IN_STOCK_CONDITION).push(" THEN 1 ELSE 0 END AS in_stock, CASE WHEN ");
-    sql.push(ON_SALE_CONDITION).push(" THEN 1 ELSE 0 END AS on_sale, COUNT(*) AS many");
-    filter.push_from_clause(&mut sql, &ExcludedFacet::Flags);
-    filter.push_category_condition(&mut sql);
-    sql.push(" GROUP BY 1, 2");
+/// Groups values by option; both are sorted.
+fn group_options<'a>(rows: impl Iterator<Item = &'a FacetRow>) -> Vec<OptionFacetCount> {
+    let mut options: Vec<(&str, OptionFacetCount)> = Vec::new();
+    for row in rows {
+        let value = FacetCount { value: row.value.clone(), count: row.many };
+        match options.last_mut() {
+            Some((last_key, option)) if *last_key == row.option_key => {
+                if option.values.len() < MAX_FACET_VALUES {
+                    option.values.push(value);
+                }
+            }
+            _ => {
+                options
+                    .push((&row.option_key, OptionFacetCount { name: row.option_name.clone(), values: vec![value] }));
+            }
+        }
+    }
+    options.into_iter().map(|(_, option)| option).collect()
+}
+
+fn sum_flags<'a>(filter: &ResolvedCatalogFilter, rows: impl Iterator<Item = &'a FacetRow>) -> FlagCounts {
     let conditions = filter.conditions();
     let satisfies = |condition: Option<bool>, holds: bool| condition.is_none_or(|condition| condition == holds);
     let mut counts = FlagCounts::default();
-    for row in load_rows(db, filter, sql).await? {
-        let flag = |name: &str| Ok::<bool, sea_orm::DbErr>(row.try_get::<i32>("", name)? == 1);
-        let (in_stock, on_sale, count) = (flag("in_stock")?, flag("on_sale")?, row.try_get("", "many")?);
+    for row in rows {
+        let (in_stock, on_sale) = (row.number & 2 != 0, row.number & 1 != 0);
         if satisfies(conditions.on_sale, on_sale) {
-            counts.in_stock.add(in_stock, count);
+            counts.in_stock.add(in_stock, row.many);
         }
         if satisfies(conditions.in_stock, in_stock) {
-            counts.on_sale.add(on_sale, count);
+            counts.on_sale.add(on_sale, row.many);
         }
     }
-    Ok(counts)
+    counts
 }
 
 /// Returns 1, 2, 5, 10, 20, 50, … in minor units.
-fn generate_price_boundaries() -> Vec<i64> {
+pub(super) fn generate_price_boundaries() -> Vec<i64> {
     (0..15).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i64.pow(power))).collect()
 }
 

@@ -85,6 +85,14 @@ impl ResolvedCatalogFilter {
             && CatalogFilter { categories: Vec::new(), ..self.filter.clone() } == CatalogFilter::default()
     }
 
+    /// Returns whether it filters published products by a search and availability only: by nothing that the database
+    /// has another index for.
+    #[must_use]
+    pub fn is_only_search(&self) -> bool {
+        let without_search = CatalogFilter { search: None, in_stock: None, ..self.filter.clone() };
+        self.search_query.is_some() && self.category_ids.is_none() && without_search == CatalogFilter::default()
+    }
+
     /// Returns whether it contains a search.
     #[must_use]
     pub fn has_search(&self) -> bool {
@@ -132,6 +140,13 @@ impl ResolvedCatalogFilter {
         }
         let status_values: Vec<String> = status.iter().map(ActiveEnum::to_value).collect();
         sql.eq_any_text("p.status", status_values.iter().map(String::as_str));
+    }
+
+    /// Appends all conditions on a product `p` except the search.
+    pub(super) fn push_product_conditions(&self, sql: &mut SqlBuilder) {
+        self.push_visibility(sql);
+        self.push_conditions(sql, &ExcludedFacet::None);
+        self.push_category_condition(sql);
     }
 
     /// Appends ` AND p.category_id …` if it filters by a category.

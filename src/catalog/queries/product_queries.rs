@@ -1,9 +1,10 @@
 //! Product lists: every sort order, both directions, keyset pagination. One statement per page,
-//! as text: the filter's conditions, and the pages of each category's index merged.
+//! as text: the filter's conditions, and the pages of each category's index merged. With a search, all matches are ranked;
+//! `search_pages` reads fewer where it can.
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
 use super::product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     catalog::{
         entity::{product, variant},
         projection::ProductColumns,
-        search::SearchQuery,
+        search::{SearchQuery, tier::SearchTier},
     },
     infra::{
         SqlBuilder,
@@ -58,7 +59,7 @@ pub enum ProductSortKey {
 
 impl ProductSortKey {
     /// Returns the sort tag of cursors.
-    const fn cursor_tag(self) -> char {
+    pub(super) const fn cursor_tag(self) -> char {
         match self {
             Self::BestMatch => 'b',
             Self::Relevance => 'r',
@@ -75,7 +76,7 @@ impl ProductSortKey {
     const fn sort_columns(self) -> &'static [(&'static str, CursorType)] {
         match self {
             Self::BestMatch => &[("p.featured", CursorType::Bool), ("p.created_at", CursorType::Time)],
-            Self::Relevance => &[("score", CursorType::Int)],
+            Self::Relevance => &[("p.tier", CursorType::Int), ("p.created_at", CursorType::Time)],
             Self::Price => &[("p.current_price", CursorType::Int)],
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
@@ -90,19 +91,30 @@ impl ProductSortKey {
     }
 }
 
-/// A product in a list, with its search score.
+/// The part of a list of products that is requested.
+#[derive(Debug, Clone, Copy)]
+pub struct ProductWindow<'a> {
+    /// The sort order.
+    pub sort: ProductSort,
+    /// The page.
+    pub request: &'a PageRequest,
+    /// The columns to read; of a page with cursors also [`ProductSort::cursor_columns`].
+    pub columns: ProductColumns,
+}
+
+/// A product in a list, with the tier of its search.
 #[derive(Debug, Clone)]
 pub struct ProductRow {
     /// The product.
     pub product: Arc<product::Model>,
-    /// Search score; 0 without a search.
-    pub score: i32,
+    /// Rank of the tier in an order by relevance, else 0.
+    pub tier: i32,
 }
 
 impl ProductRow {
-    fn from_row(row: &QueryResult, columns: ProductColumns, has_score: bool) -> Result<Self> {
-        let score = if has_score { row.try_get_by(0)? } else { 0 };
-        Ok(Self { product: Arc::new(columns.read(row, usize::from(has_score))?), score })
+    /// Reads the columns of a row from an index on.
+    pub(super) fn read(row: &QueryResult, columns: ProductColumns, first_index: usize, tier: i32) -> Result<Self> {
+        Ok(Self { product: Arc::new(columns.read(row, first_index)?), tier })
     }
 
     /// Returns the cursor of this row. Its [`ProductSort::cursor_columns`] must have been read.
@@ -113,7 +125,9 @@ impl ProductRow {
             ProductSortKey::BestMatch => {
                 vec![CursorValue::Bool(product.featured), CursorValue::Time(product.created_at)]
             }
-            ProductSortKey::Relevance => vec![CursorValue::Int(self.score.into())],
+            ProductSortKey::Relevance => {
+                vec![CursorValue::Int(self.tier.into()), CursorValue::Time(product.created_at)]
+            }
             ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
             ProductSortKey::Newest => vec![CursorValue::Time(product.created_at)],
@@ -126,7 +140,7 @@ impl ProductRow {
 }
 
 impl ProductSort {
-    const fn keyset(self) -> KeysetOrder {
+    pub(super) const fn keyset(self) -> KeysetOrder {
         let Self { sort_key, reverse } = self;
         KeysetOrder {
             tag: sort_key.cursor_tag(),
@@ -144,10 +158,9 @@ impl ProductSort {
         };
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
-            ProductSortKey::Relevance => ProductColumns::from([Id]),
             ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
-            ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
+            ProductSortKey::Relevance | ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
             ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
             ProductSortKey::BestSelling => ProductColumns::from([Id, UnitsSold]),
             ProductSortKey::Discount => ProductColumns::from([Id, DiscountPercent]),
@@ -181,19 +194,22 @@ impl ProductSort {
 pub async fn load_product_page(
     db: &impl ConnectionTrait,
     filter: &ResolvedCatalogFilter,
-    sort: ProductSort,
-    page_request: &PageRequest,
-    columns: ProductColumns,
+    window: &ProductWindow<'_>,
 ) -> Result<Page<ProductRow>> {
+    let ProductWindow { sort, request: page_request, columns } = *window;
     let keyset_page = sort.keyset().resolve(page_request)?;
     if filter.matches_nothing {
         return Ok(Page { rows: Vec::new(), has_next: false, has_previous: false });
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
     ProductPageQuery { filter, sort, page: keyset_page, columns }.push_sql(&mut sql);
-    let has_score = sort.sort_key == ProductSortKey::Relevance;
+    let is_ranked = sort.sort_key == ProductSortKey::Relevance;
     let rows = db.query_all_raw(sql.into_statement()).await?;
-    let rows = rows.iter().map(|row| ProductRow::from_row(row, columns, has_score)).collect::<Result<Vec<_>>>()?;
+    let to_row = |row: &QueryResult| {
+        let tier = if is_ranked { row.try_get_by(0)? } else { 0 };
+        ProductRow::read(row, columns, usize::from(is_ranked), tier)
+    };
+    let rows = rows.iter().map(to_row).collect::<Result<Vec<_>>>()?;
     Ok(Page::from_rows(rows, page_request))
 }
 
@@ -231,12 +247,12 @@ impl ProductPageQuery<'_> {
 
     /// Appends the rows of the filtered categories, or of the one category in the condition `category`.
     fn push_select(&self, sql: &mut SqlBuilder, select: &str, category: &str) {
-        let has_score = self.sort.sort_key == ProductSortKey::Relevance;
-        if has_score && let Some(query) = &self.filter.search_query {
+        let is_ranked = self.sort.sort_key == ProductSortKey::Relevance;
+        if is_ranked && let Some(query) = &self.filter.search_query {
             let columns = self.columns.select_list("p");
-            sql.push("SELECT p.score, ").push(&columns).push(" FROM (SELECT p.*, ");
-            push_search_score(sql, query);
-            sql.push(" AS score");
+            sql.push("SELECT p.tier, ").push(&columns).push(" FROM (SELECT p.*, ");
+            push_search_tier(sql, query);
+            sql.push(" AS tier");
         } else {
             sql.push(select);
         }
@@ -246,7 +262,7 @@ impl ProductPageQuery<'_> {
         } else {
             sql.push(category);
         }
-        if has_score {
+        if is_ranked {
             sql.push(") AS p WHERE true");
         }
         self.page.push_condition(sql);
@@ -254,35 +270,41 @@ impl ProductPageQuery<'_> {
     }
 }
 
-/// Appends the search score: 4 if the SKU or name is equal, 3 if the name starts with it, 2 if the name has all words,
-/// else 1.
-fn push_search_score(sql: &mut SqlBuilder, query: &SearchQuery) {
-    sql.push("CASE WHEN EXISTS (SELECT 1 FROM variant AS x WHERE x.product_id = p.id AND x.deleted_at IS NULL AND lower(x.sku) = ");
-    sql.bind(query.normalized_text.as_str());
+/// Appends the rank of the [`SearchTier`] of `p`.
+fn push_search_tier(sql: &mut SqlBuilder, query: &SearchQuery) {
+    sql.push("CASE WHEN p.name_normalized = ").bind(query.normalized_text.as_str());
     let text_parameter = sql.bind_count();
-    sql.push(") OR p.name_normalized = ")
-        .placeholder(text_parameter)
-        .push(" THEN 4 WHEN substr(p.name_normalized, 1, length(")
-        .placeholder(text_parameter);
-    sql.push(")) = ").placeholder(text_parameter).push(" THEN 3 WHEN ");
-    let expression = query.to_match_expression(if sql.is_postgres() {
-        sea_orm::DbBackend::Postgres
-    } else {
-        sea_orm::DbBackend::Sqlite
-    });
+    // Evaluated once, not for each product.
+    sql.push(" OR p.id IN (SELECT x.product_id FROM variant AS x WHERE x.deleted_at IS NULL AND lower(x.sku) = ");
+    sql.placeholder(text_parameter).push(&format!(") THEN {}", SearchTier::Exact.rank()));
+    sql.push(" WHEN substr(p.name_normalized, 1, length(").placeholder(text_parameter).push(")) = ");
+    sql.placeholder(text_parameter).push(&format!(" THEN {} WHEN ", SearchTier::Begins.rank()));
     if sql.is_postgres() {
-        sql.push("s.name @@ ").bind(expression).push("::text::tsquery");
+        sql.push("s.name @@ ").bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery");
     } else {
         sql.push("p.id IN (SELECT rowid FROM product_search WHERE product_search MATCH ");
-        sql.bind(format!("{{name}} : ({expression})")).push(")");
+        sql.bind(format!("{{name}} : ({})", query.to_match_expression(DbBackend::Sqlite))).push(")");
     }
-    sql.push(" THEN 2 ELSE 1 END");
+    sql.push(&format!(" THEN {} ELSE {} END", SearchTier::InName.rank(), SearchTier::Rest.rank()));
 }
 
-/// Returns the number of matching products. Statements: 1; without a filter it sums the category tallies.
-pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<i64> {
+/// Number of products of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductCount {
+    /// The number; at most [`MAX_COUNTED_PRODUCTS`] if it is not exact.
+    pub value: i64,
+    /// Whether it is exact: there are more products otherwise.
+    pub is_exact: bool,
+}
+
+/// Number of matching products up to which they are counted.
+pub const MAX_COUNTED_PRODUCTS: i64 = 10_000;
+
+/// Returns the number of matching products, counted up to a limit. Statements: 1; without a filter it sums the category
+/// tallies, which is always exact.
+pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogFilter) -> Result<ProductCount> {
     if filter.matches_nothing {
-        return Ok(0);
+        return Ok(ProductCount { value: 0, is_exact: true });
     }
     let mut sql = SqlBuilder::new(db.get_database_backend());
     if filter.is_only_category() {
@@ -290,12 +312,14 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
             "SELECT CAST(COALESCE(SUM(p.product_count), 0) AS BIGINT) FROM category_product_count AS p WHERE true",
         );
         filter.push_category_condition(&mut sql);
-    } else {
-        sql.push("SELECT COUNT(*)");
-        filter.push_from_clause(&mut sql, &ExcludedFacet::None);
-        filter.push_category_condition(&mut sql);
+        return Ok(ProductCount { value: keyset::load_count(db, sql).await?, is_exact: true });
     }
-    keyset::load_count(db, sql).await
+    sql.push("SELECT COUNT(*) FROM (SELECT p.id");
+    filter.push_from_clause(&mut sql, &ExcludedFacet::None);
+    filter.push_category_condition(&mut sql);
+    sql.push(&format!(" LIMIT {}) AS counted", MAX_COUNTED_PRODUCTS + 1));
+    let count = keyset::load_count(db, sql).await?;
+    Ok(ProductCount { value: count.min(MAX_COUNTED_PRODUCTS), is_exact: count <= MAX_COUNTED_PRODUCTS })
 }
 
 /// Lookup key of a product.

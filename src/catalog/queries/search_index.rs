@@ -105,6 +105,31 @@ pub(in crate::catalog) async fn load_visible_words<'a>(
     rows.iter().map(|row| Ok(row.try_get("", "word")?)).collect()
 }
 
+/// Returns which expressions of the index, by their numbers, match a product that the caller may see; if the first one
+/// does, no other one is tried. Statements: 1.
+pub(in crate::catalog) async fn find_matching_expressions(
+    db: &impl ConnectionTrait,
+    expressions: &[String],
+    visibility: ProductVisibility,
+) -> Result<HashSet<i32>> {
+    let mut sql = SqlBuilder::new(db.get_database_backend());
+    let rows = expressions.iter().enumerate().map(|(number, expression)| json!([number, expression])).collect();
+    sql.with_rows(&[("number", "int"), ("words", "text")], rows);
+    let matches = if sql.is_postgres() {
+        "EXISTS (SELECT 1 FROM (SELECT s.product_id FROM product_search AS s WHERE s.document @@ given.words::tsquery \
+         OFFSET 0) AS found JOIN product AS p ON p.id = found.product_id WHERE "
+    } else {
+        "EXISTS (SELECT 1 FROM product_search AS s CROSS JOIN product AS p ON p.id = s.rowid \
+         WHERE product_search MATCH given.words AND "
+    };
+    sql.push(", first AS MATERIALIZED (SELECT given.number FROM given WHERE given.number = 0 AND ").push(matches);
+    sql.push(visibility.sql_condition());
+    sql.push(")) SELECT number FROM first UNION ALL SELECT given.number FROM given WHERE given.number > 0");
+    sql.push(" AND NOT EXISTS (SELECT 1 FROM first) AND ").push(matches).push(visibility.sql_condition()).push(")");
+    let rows = db.query_all_raw(sql.into_statement()).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "number")?)).collect()
+}
+
 /// Returns the candidates for words that are not a prefix of any vocabulary word, from the ranges of the indexes: rows of
 /// the typed word, the length, the number of the index, and both ends. Statements: 1.
 pub(in crate::catalog) async fn load_spelling_candidates(

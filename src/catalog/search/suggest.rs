@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use sea_orm::ConnectionTrait;
 
-use super::{QueryWord, SearchQuery};
+use super::{QueryWord, SearchQuery, way::SearchWays};
 use crate::{
     base::{
         Result,
@@ -15,8 +15,9 @@ use crate::{
     catalog::{
         CatalogFilter, CategoryTree,
         entity::product,
+        find::{self, ProductWindow},
         product_filter::ProductVisibility,
-        product_queries::{self, ProductSort, ProductSortKey},
+        product_queries::{ProductSort, ProductSortKey},
         projection::ProductColumns,
         queries::search_index,
     },
@@ -84,15 +85,16 @@ impl VisibleCorrections {
 }
 
 fn join_searched_words(words: &[QueryWord]) -> String {
-    words.iter().map(QueryWord::searched).collect::<Vec<_>>().join(" ")
+    words.iter().filter(|word| !word.is_dropped).map(QueryWord::searched).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns suggestions of published products for a search text. Statements: 3 at most.
+/// Returns suggestions of published products for a search text. Statements: 4 at most.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the search text is too long.
 pub async fn suggest(
     db: &impl ConnectionTrait,
+    ways: &SearchWays,
     tree: &CategoryTree,
     request: SuggestionRequest,
 ) -> Result<SearchSuggestions> {
@@ -102,7 +104,8 @@ pub async fn suggest(
     let sort = ProductSort { sort_key: ProductSortKey::Relevance, reverse: false };
     let page_request = PageRequest { size: MAX_COMPLETING_PRODUCTS.max(limit), backwards: false, cursor: None };
     let columns = columns.union(ProductColumns::from([product::Column::Id, product::Column::Name]));
-    let page = product_queries::load_product_page(db, &filter, sort, &page_request, columns).await?;
+    let window = ProductWindow { sort, request: &page_request, columns };
+    let page = find::find_page(db, ways, &filter, &window).await?;
     let mut products: Vec<_> = page.rows.into_iter().map(|row| row.product).collect();
     let mut queries = Vec::new();
     if !products.is_empty() {
@@ -139,7 +142,7 @@ fn complete_query<'a>(words: &[QueryWord], product_names: impl Iterator<Item = &
     }
     completions.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
     let beginning = join_searched_words(first);
-    let separator = if first.is_empty() { "" } else { " " };
+    let separator = if beginning.is_empty() { "" } else { " " };
     completions.into_iter().map(|(_, written, _)| format!("{beginning}{separator}{written}")).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Facets in one list, each value with the filter input that selects it.
 
-use async_graphql::{Enum, Json, SimpleObject};
+use async_graphql::{Enum, InputType, Json, SimpleObject};
 use serde_json::{Value, json};
 
 use super::facets::ProductFacets;
@@ -9,6 +9,7 @@ use crate::{
     catalog::{
         CatalogFilter,
         facets::{FacetCount, FlagCount, OptionFacetCount, PriceBucket},
+        find::CountedFacet,
     },
     graphql::context::RequestContext,
 };
@@ -38,6 +39,24 @@ impl FacetKind {
         [Self::Category, Self::Price, Self::Vendor, Self::Tag, Self::Option, Self::InStock, Self::OnSale];
     /// Number of kinds.
     pub const COUNT: usize = Self::ALL.len();
+
+    /// Returns the kinds of an argument; all if it is absent.
+    pub(super) fn parse_list(argument: Option<async_graphql::Value>) -> Vec<Self> {
+        let kinds = <Option<Vec<Self>> as InputType>::parse(argument).ok().flatten();
+        kinds.unwrap_or_else(|| Self::ALL.to_vec())
+    }
+
+    /// Returns the facet that is counted for it.
+    pub(super) const fn counted(self) -> CountedFacet {
+        match self {
+            Self::Category => CountedFacet::Categories,
+            Self::Price => CountedFacet::Prices,
+            Self::Vendor => CountedFacet::Vendors,
+            Self::Tag => CountedFacet::Tags,
+            Self::Option => CountedFacet::Options,
+            Self::InStock | Self::OnSale => CountedFacet::Flags,
+        }
+    }
 }
 
 /// Facet: values for further filtering.
@@ -68,7 +87,7 @@ pub struct FacetValue {
     input: Json<Value>,
 }
 
-/// Returns the facets of the kinds, in their order. Statements: 1 for each kind at most.
+/// Returns the facets of the kinds, in their order. Statements: 1 at most.
 pub(super) async fn list_facets(
     facets: &ProductFacets<'_>,
     context: &RequestContext,
@@ -97,16 +116,17 @@ struct FacetBuilder<'a> {
 impl FacetBuilder<'_> {
     async fn build(&self, kind: FacetKind, limit: usize) -> Result<Vec<Facet>> {
         let Self { facets, context, filter } = self;
+        let counts = facets.counts(context, kind.counted()).await?;
         let single = |key: &str, label: &str, values: Vec<FacetValue>| {
             vec![Facet { key: key.to_owned(), label: label.to_owned(), kind, values }]
         };
         Ok(match kind {
             FacetKind::Category => {
-                let counts = facets.category_counts(context).await?.iter().take(limit);
-                single("category", "Category", counts.map(|count| self.to_category_value(*count)).collect())
+                let values = counts.categories.iter().take(limit);
+                single("category", "Category", values.map(|count| self.to_category_value(*count)).collect())
             }
             FacetKind::Price => {
-                let buckets = facets.price_buckets(context).await?.iter().take(limit);
+                let buckets = counts.prices.iter().take(limit);
                 single("price", "Price", buckets.map(|bucket| self.to_price_value(bucket)).collect())
             }
             FacetKind::Vendor => {
@@ -116,23 +136,24 @@ impl FacetBuilder<'_> {
                     selected: contains_text(&filter.vendors, value),
                     input: Json(json!({ "vendors": [value] })),
                 };
-                let counts = facets.vendor_counts(context).await?.iter().take(limit);
-                single("vendor", "Vendor", counts.map(to_value).collect())
+                single("vendor", "Vendor", counts.vendors.iter().take(limit).map(to_value).collect())
             }
             FacetKind::Tag => {
-                let counts = facets.tag_counts(context).await?.iter().take(limit);
-                single("tag", "Tag", counts.map(|count| self.to_tag_value(count)).collect())
+                let values = counts.tags.iter().take(limit);
+                single("tag", "Tag", values.map(|count| self.to_tag_value(count)).collect())
             }
             FacetKind::Option => {
-                let options = facets.option_counts(context).await?.iter();
+                let options = counts.options.iter();
                 options.map(|option| self.to_option_facet(option, limit)).collect()
             }
             FacetKind::InStock => {
-                let (counts, labels) = (facets.flag_counts(context).await?.in_stock, ["In stock", "Out of stock"]);
+                let labels = ["In stock", "Out of stock"];
+                let counts = counts.flags.in_stock;
                 single("inStock", "Availability", to_flag_values(counts, filter.in_stock, "inStock", labels))
             }
             FacetKind::OnSale => {
-                let (counts, labels) = (facets.flag_counts(context).await?.on_sale, ["On sale", "Regular price"]);
+                let labels = ["On sale", "Regular price"];
+                let counts = counts.flags.on_sale;
                 single("onSale", "Sale", to_flag_values(counts, filter.on_sale, "onSale", labels))
             }
         })

@@ -1,8 +1,8 @@
 //! Facets of a product list.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Object, SelectionField, SimpleObject};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -13,7 +13,8 @@ use crate::{
     base::{Result, pagination},
     catalog::{
         cache_tags::{CATALOG, CATEGORIES, STOCK},
-        facets::{self, FacetCount, FlagCounts, OptionFacetCount, PriceBucket},
+        facets::{FacetCount, OptionFacetCount, PriceBucket},
+        find::{self, CountedFacet, CountedFacets, FacetCounts},
         product_filter::ResolvedCatalogFilter,
     },
     graphql::{
@@ -22,41 +23,34 @@ use crate::{
         pagination::cost_per_list,
         scalars::MoneyObject,
     },
-    infra::cache::{CacheTag, CachedWeight, DataKey},
+    infra::cache::{CacheTag, DataKey},
 };
 
-/// Cache of the computed facets of one list.
-#[derive(Debug, Default)]
-pub struct FacetCache {
-    categories: OnceCell<Arc<Vec<(usize, i64)>>>,
-    prices: OnceCell<Arc<Vec<PriceBucket>>>,
-    vendors: OnceCell<Arc<Vec<FacetCount>>>,
-    tags: OnceCell<Arc<Vec<FacetCount>>>,
-    options: OnceCell<Arc<Vec<OptionFacetCount>>>,
-    flags: OnceCell<Arc<FlagCounts>>,
-}
-
-/// Key of a facet in the data cache.
-struct FacetKey<'a, V> {
-    name: &'static str,
+/// Key of facets in the data cache.
+#[derive(Debug)]
+struct FacetKey<'a> {
+    /// The facets.
+    #[expect(dead_code, reason = "the text of the key contains it")]
+    facets: CountedFacets,
     /// The filter, with the visibility of the caller.
+    #[expect(dead_code, reason = "the text of the key contains it")]
     filter: &'a ResolvedCatalogFilter,
     /// Version of the tree, whose indexes the facet of categories has.
+    #[expect(dead_code, reason = "the text of the key contains it")]
     tree_version: i64,
-    value: PhantomData<fn() -> V>,
 }
 
-impl<V> fmt::Debug for FacetKey<'_, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, filter, tree_version, value: _ } = self;
-        f.debug_tuple("FacetKey").field(name).field(filter).field(tree_version).finish()
-    }
-}
-
-impl<V: CachedWeight + Send + Sync + 'static> DataKey for FacetKey<'_, V> {
-    type Value = V;
+impl DataKey for FacetKey<'_> {
+    type Value = FacetCounts;
     const KIND: &'static str = "facet";
     const TAGS: &'static [CacheTag] = &[CATALOG, CATEGORIES, STOCK];
+}
+
+/// The facets that are selected of a list, which are counted together.
+#[derive(Debug)]
+pub struct SelectedFacets {
+    facets: CountedFacets,
+    counts: OnceCell<Arc<FacetCounts>>,
 }
 
 /// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
@@ -65,8 +59,8 @@ impl<V: CachedWeight + Send + Sync + 'static> DataKey for FacetKey<'_, V> {
 pub struct ProductFacets<'a> {
     /// Filter of the list.
     pub filter: &'a Arc<ResolvedCatalogFilter>,
-    /// Computed facets.
-    pub cache: &'a FacetCache,
+    /// Selected facets.
+    pub selected: &'a SelectedFacets,
 }
 
 /// Facet value with its product count.
@@ -117,53 +111,60 @@ fn to_value_facets(counts: &[FacetCount], limit: usize) -> Vec<ValueFacet> {
     counts.iter().take(limit).map(to_facet).collect()
 }
 
-/// Declares methods that compute a facet with the maximum number of values, unless it is cached.
-macro_rules! computed_facets {
-    ($($(#[$doc:meta])* $name:ident -> $cell:ident: $value:ty = |$db:ident, $filter:ident, $tree:ident| $read:expr;)+) => {
-        impl ProductFacets<'_> {
-            $(
-                $(#[$doc])*
-                pub(super) async fn $name(&self, context: &RequestContext) -> Result<&$value> {
-                    let tree = context.category_tree();
-                    let tree_version = tree.version();
-                    let key = FacetKey { name: stringify!($name), filter: self.filter, tree_version, value: PhantomData };
-                    let read = || {
-                        let ($filter, $tree) = (Arc::clone(self.filter), Arc::clone(&tree));
-                        context.run_expensive_read(|db| async move {
-                            let ($db, _) = (&db, &$tree);
-                            $read.await
-                        })
-                    };
-                    let read_cached = || context.app_state.data_cache.get_or_compute::<FacetKey<'_, $value>, _>(
-                        &context.db,
-                        &key,
-                        read,
-                    );
-                    self.cache.$cell.get_or_try_init(read_cached).await.map(|counts| &**counts)
-                }
-            )+
+impl SelectedFacets {
+    /// Returns the facets in the selection of a list.
+    #[must_use]
+    pub fn of_list(ctx: &Context<'_>) -> Self {
+        let mut facets = CountedFacets::default();
+        for list in ctx.field().selection_set().filter(|field| field.name() == "facets") {
+            for field in list.selection_set() {
+                insert_selected(&mut facets, &field);
+            }
         }
-    };
+        Self { facets, counts: OnceCell::const_new() }
+    }
 }
 
-computed_facets!(
-    /// Counts by category: indexes in the tree.
-    category_counts -> categories: Vec<(usize, i64)> =
-        |db, filter, tree| facets::count_by_category(db, &filter, &tree, pagination::MAX_PAGE_SIZE);
-    /// Counts by price range.
-    price_buckets -> prices: Vec<PriceBucket> = |db, filter, tree| facets::count_by_price(db, &filter);
-    /// Counts by vendor.
-    vendor_counts -> vendors: Vec<FacetCount> =
-        |db, filter, tree| facets::count_by_vendor(db, &filter, pagination::MAX_PAGE_SIZE);
-    /// Counts by tag.
-    tag_counts -> tags: Vec<FacetCount> =
-        |db, filter, tree| facets::count_by_tag(db, &filter, pagination::MAX_PAGE_SIZE);
-    /// Counts by option value.
-    option_counts -> options: Vec<OptionFacetCount> =
-        |db, filter, tree| facets::count_by_option(db, &filter, pagination::MAX_PAGE_SIZE);
-    /// Counts by availability and sale.
-    flag_counts -> flags: FlagCounts = |db, filter, tree| facets::count_by_flags(db, &filter);
-);
+/// Adds the facets of a selected field.
+fn insert_selected(facets: &mut CountedFacets, field: &SelectionField<'_>) {
+    match field.name() {
+        "categories" => facets.insert(CountedFacet::Categories),
+        "priceRanges" => facets.insert(CountedFacet::Prices),
+        "vendors" => facets.insert(CountedFacet::Vendors),
+        "tags" => facets.insert(CountedFacet::Tags),
+        "options" => facets.insert(CountedFacet::Options),
+        "filters" => {
+            let arguments = field.arguments().unwrap_or_default();
+            let kinds = arguments.into_iter().find(|(name, _)| name == "kinds").map(|(_, value)| value);
+            for kind in FacetKind::parse_list(kinds) {
+                facets.insert(kind.counted());
+            }
+        }
+        _ => {}
+    }
+}
+
+impl ProductFacets<'_> {
+    /// Returns the counts of a facet, together with those of all selected facets.
+    pub(super) async fn counts(&self, context: &RequestContext, facet: CountedFacet) -> Result<Arc<FacetCounts>> {
+        let SelectedFacets { facets, counts } = self.selected;
+        if !facets.contains(facet) {
+            return self.load(context, facet.into()).await;
+        }
+        counts.get_or_try_init(|| self.load(context, *facets)).await.cloned()
+    }
+
+    /// Counts facets, unless they are cached.
+    async fn load(&self, context: &RequestContext, facets: CountedFacets) -> Result<Arc<FacetCounts>> {
+        let tree = context.category_tree();
+        let key = FacetKey { facets, filter: self.filter, tree_version: tree.version() };
+        let read = || {
+            let (filter, tree) = (Arc::clone(self.filter), Arc::clone(&tree));
+            context.run_expensive_read(move |db| async move { find::count_facets(&db, &filter, &tree, facets).await })
+        };
+        context.app_state.data_cache.get_or_compute(&context.db, &key, read).await
+    }
+}
 
 /// Facets of the filtered products: values for further filtering with their product counts. Each facet applies all
 /// other conditions of the filter but not its own: vendors are counted regardless of the vendor filter.
@@ -178,12 +179,12 @@ impl ProductFacets<'_> {
     ) -> Result<Vec<CategoryFacet>> {
         let context = request_context(ctx);
         let first = pagination::validate_page_size("first", Some(first))?;
-        let counts = self.category_counts(context).await?;
+        let counts = self.counts(context, CountedFacet::Categories).await?;
         let to_facet = |(category_index, count): &(usize, i64)| CategoryFacet {
             category: Category::from_index(&context.category_tree(), *category_index),
             count: *count,
         };
-        Ok(counts.iter().take(first).map(to_facet).collect())
+        Ok(counts.categories.iter().take(first).map(to_facet).collect())
     }
 
     /// At most six ranges of the current price with rounded bounds, ascending.
@@ -191,13 +192,13 @@ impl ProductFacets<'_> {
     async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
         let context = request_context(ctx);
         let amount = |minor_units| context.money(minor_units);
-        let ranges = self.price_buckets(context).await?;
+        let counts = self.counts(context, CountedFacet::Prices).await?;
         let to_facet = |PriceBucket { min, max, count }: &PriceBucket| PriceRangeFacet {
             min: amount(*min),
             max: max.map(amount),
             count: *count,
         };
-        Ok(ranges.iter().map(to_facet).collect())
+        Ok(counts.prices.iter().map(to_facet).collect())
     }
 
     /// Vendors, by descending product count.
@@ -208,8 +209,8 @@ impl ProductFacets<'_> {
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let counts = self.vendor_counts(request_context(ctx)).await?;
-        Ok(to_value_facets(counts, first))
+        let counts = self.counts(request_context(ctx), CountedFacet::Vendors).await?;
+        Ok(to_value_facets(&counts.vendors, first))
     }
 
     /// Tags, by descending product count.
@@ -220,8 +221,8 @@ impl ProductFacets<'_> {
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
     ) -> Result<Vec<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let counts = self.tag_counts(request_context(ctx)).await?;
-        Ok(to_value_facets(counts, first))
+        let counts = self.counts(request_context(ctx), CountedFacet::Tags).await?;
+        Ok(to_value_facets(&counts.tags, first))
     }
 
     /// Options with their values. Values of an option in the filter are counted as if the option were not filtered.
@@ -233,12 +234,12 @@ impl ProductFacets<'_> {
         first: i32,
     ) -> Result<Vec<OptionFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        let options = self.option_counts(request_context(ctx)).await?;
+        let counts = self.counts(request_context(ctx), CountedFacet::Options).await?;
         let to_facet = |OptionFacetCount { name, values: counts }: &OptionFacetCount| OptionFacet {
             name: name.clone(),
             values: to_value_facets(counts, first),
         };
-        Ok(options.iter().map(to_facet).collect())
+        Ok(counts.options.iter().map(to_facet).collect())
     }
 
     /// Facets of all kinds in one list, to render filters without knowing them: each value has the filter input that

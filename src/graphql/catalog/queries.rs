@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use macros::BatchedObject;
 use tokio::sync::OnceCell;
 
 use super::{
-    facets::{FacetCache, ProductFacets},
+    facets::{ProductFacets, SelectedFacets},
     filter::{ProductFilter, ProductSortInput},
     product::Product,
     search::ProductSearch,
@@ -23,10 +23,11 @@ use crate::{
     catalog::{
         CategoryKey,
         cache_tags::CATALOG,
+        find::{self, ProductCount, ProductRow, ProductWindow},
         product_filter::ResolvedCatalogFilter,
-        product_queries::{self, ProductRow, ProductSort},
+        product_queries::{self, ProductSort},
         projection::ProductColumns,
-        search::suggest::VisibleCorrections,
+        search::{SearchQuery, suggest::VisibleCorrections},
     },
     graphql::{
         batched::{Batched, BatchedList, Selection},
@@ -46,9 +47,19 @@ pub struct ProductList {
     sort: ProductSort,
     /// Columns required by the selected product fields and cursors.
     columns: ProductColumns,
-    facet_cache: FacetCache,
+    selected_facets: SelectedFacets,
+    product_count: OnceCell<ProductCount>,
     search_text: Option<String>,
     corrections: OnceCell<VisibleCorrections>,
+}
+
+/// Precision of a number of products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum CountPrecision {
+    /// There are exactly as many.
+    Exact,
+    /// There are more: only so many were counted.
+    AtLeast,
 }
 
 /// Product with its cursor.
@@ -66,12 +77,19 @@ connection!(
         nodes: BatchedList<Product> = "Products of the page.",
         edges: BatchedList<ProductEdge> = "Products of the page with their cursors.",
         page_info = "Pagination information.",
-        total_count = "Number of products that match the filter, across all pages.",
+        total_count = "Number of products that match the filter, across all pages; at most 10,000 if `totalCountPrecision` is `AT_LEAST`.",
         fields {
             /// Facets of the filtered products: values for further filtering with their product counts.
             async fn facets(&self) -> ProductFacets<'_> {
-                let ProductList { filter, facet_cache, .. } = self.0.list();
-                ProductFacets { filter, cache: facet_cache }
+                let ProductList { filter, selected_facets, .. } = self.0.list();
+                ProductFacets { filter, selected: selected_facets }
+            }
+
+            /// Whether `totalCount` is exact: products are counted up to 10,000.
+            #[graphql(complexity = "crate::graphql::pagination::TOTAL_COUNT_COST")]
+            async fn total_count_precision(&self, ctx: &Context<'_>) -> Result<CountPrecision> {
+                let count = self.0.list().product_count(request_context(ctx)).await?;
+                Ok(if count.is_exact { CountPrecision::Exact } else { CountPrecision::AtLeast })
             }
 
             /// Search of the filter, with the words that were corrected; null without a search.
@@ -111,7 +129,8 @@ impl ProductList {
             filter,
             sort,
             columns,
-            facet_cache: FacetCache::default(),
+            selected_facets: SelectedFacets::of_list(ctx),
+            product_count: OnceCell::const_new(),
             search_text,
             corrections: OnceCell::const_new(),
         })
@@ -121,6 +140,21 @@ impl ProductList {
     #[must_use]
     pub fn search_text(&self) -> Option<&str> {
         self.search_text.as_deref()
+    }
+
+    /// Returns whether products match any word of the search only.
+    #[must_use]
+    pub fn matches_any(&self) -> bool {
+        self.filter.search_query.as_ref().is_some_and(SearchQuery::matches_any)
+    }
+
+    /// Returns the number of products, counted once.
+    async fn product_count(&self, context: &RequestContext) -> Result<ProductCount> {
+        let count = || {
+            let filter = Arc::clone(&self.filter);
+            context.run_expensive_read(|db| async move { find::count_products(&db, &filter).await })
+        };
+        self.product_count.get_or_try_init(count).await.copied()
     }
 
     /// Returns the words of the search with the corrections that the caller may see.
@@ -139,16 +173,16 @@ impl PagedList for ProductList {
     type Row = ProductRow;
 
     async fn load_page(&self, context: &RequestContext, request: &PageRequest) -> Result<Page<ProductRow>> {
-        let (sort, columns) = (self.sort, self.columns);
+        let (sort, columns, ways) = (self.sort, self.columns, context.app_state.search_ways.clone());
         if self.filter.search_query.is_none() {
-            return product_queries::load_product_page(&context.db, &self.filter, sort, request, columns).await;
+            let window = ProductWindow { sort, request, columns };
+            return find::find_page(&context.db, &ways, &self.filter, &window).await;
         }
         let (filter, request) = (Arc::clone(&self.filter), request.clone());
-        context
-            .run_expensive_read(|db| async move {
-                product_queries::load_product_page(&db, &filter, sort, &request, columns).await
-            })
-            .await
+        let find = |db| async move {
+            find::find_page(&db, &ways, &filter, &ProductWindow { sort, request: &request, columns }).await
+        };
+        context.run_expensive_read(find).await
     }
 
     fn cursor(&self, row: &ProductRow) -> String {
@@ -158,8 +192,7 @@ impl PagedList for ProductList {
 
 impl CountedList for ProductList {
     async fn count(&self, context: &RequestContext) -> Result<i64> {
-        let filter = Arc::clone(&self.filter);
-        context.run_expensive_read(|db| async move { product_queries::count_products(&db, &filter).await }).await
+        Ok(self.product_count(context).await?.value)
     }
 }
 

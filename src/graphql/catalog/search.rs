@@ -58,7 +58,7 @@ impl ProductSearch<'_> {
         self.0.search_text().unwrap_or_default()
     }
 
-    /// Words searched for, without case and accents: as typed, or the nearest replacement. At most 12.
+    /// Words of the search text, without case and accents: as typed, or the nearest replacement. At most 12.
     async fn words(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
         let corrections = self.0.corrections(request_context(ctx)).await?;
         Ok(corrections.words().iter().map(|word| word.searched().to_owned()).collect())
@@ -73,6 +73,18 @@ impl ProductSearch<'_> {
             replacements: corrections.clone(),
         };
         Ok(replaced.map(to_correction).collect())
+    }
+
+    /// Words that are not searched for, because no product has them; empty unless `matchesAny`.
+    async fn dropped(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+        let corrections = self.0.corrections(request_context(ctx)).await?;
+        let dropped = corrections.words().iter().filter(|word| word.is_dropped);
+        Ok(dropped.map(|word| word.typed.clone()).collect())
+    }
+
+    /// Whether products match any of the words, because no product matches all of them.
+    async fn matches_any(&self) -> bool {
+        self.0.matches_any()
     }
 
     /// Search text with the nearest replacements, for "Results for …"; null if no word was replaced.
@@ -108,7 +120,9 @@ impl SearchSuggestQuery {
         let columns = Selection::of_field(ctx).nested_columns::<Product>("products");
         let request = SuggestionRequest { search_text: query, limit, columns };
         let tree = context.category_tree();
-        let found = context.run_expensive_read(|db| async move { suggest::suggest(&db, &tree, request).await }).await?;
+        let ways = context.app_state.search_ways.clone();
+        let suggest = |db| async move { suggest::suggest(&db, &ways, &tree, request).await };
+        let found = context.run_expensive_read(suggest).await?;
         let tree = context.category_tree();
         Ok(SearchSuggestionsObject {
             queries: found.queries,
