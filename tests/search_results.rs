@@ -250,14 +250,14 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
         ("copper", ProductSortKey::Relevance, 3_500, 3_500),
         // In no name, in every text.
         ("handmade", ProductSortKey::Relevance, 6_000, 1_000),
-        ("rare", ProductSortKey::Relevance, 16_000, 900),
+        ("rare", ProductSortKey::Relevance, 10_000, 900),
         // In the oldest names only.
         ("antique", ProductSortKey::Relevance, 8_000, 2_500),
         ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 16_000, 100),
+        ("zzz", ProductSortKey::Relevance, 10_000, 900),
         ("basket", ProductSortKey::Price, 2_000, 2_000),
         ("handmade", ProductSortKey::Newest, 400, 400),
-        ("rare", ProductSortKey::Newest, 12_000, 400),
+        ("rare", ProductSortKey::Newest, 4_000, 900),
     ] {
         let first = count_blocks(&app, &ways, search, sort_key).await;
         let known = count_blocks(&app, &ways, search, sort_key).await;

@@ -64,9 +64,9 @@ fn measure(options: &Options, program: &Path, url: &str, folder: &Path) -> Resul
         rendering.merge(latencies?);
         picture_times.extend(times.map_err(|_| "the client that uploads pictures ended early".to_owned())??);
     }
-    let megabytes = file.len() as f64 / 1e6;
+    let kilobytes = file.len() / 1000;
     println!(
-        "{} requests per second; a picture of {WIDTH} x {HEIGHT} pixels and {megabytes:.1} MB at a time:\n",
+        "{} requests per second; a picture of {WIDTH} x {HEIGHT} pixels and {kilobytes} kB at a time:\n",
         CLIENT_COUNT * 1000 / u32::try_from(REQUEST_INTERVAL.as_millis()).unwrap_or(1)
     );
     println!("| | requests | p50 ms | p99 ms |");
@@ -76,7 +76,8 @@ fn measure(options: &Options, program: &Path, url: &str, folder: &Path) -> Resul
         println!("| {name} | {} | {p50:.2} | {p99:.2} |", latencies.count());
     }
     println!("\np99 with pictures / without: {:.2}", rendering.percentile_ms(99) / idle.percentile_ms(99));
-    let mean = picture_times.iter().sum::<Duration>().as_secs_f64() / picture_times.len() as f64;
+    let count = u32::try_from(picture_times.len()).unwrap_or(u32::MAX).max(1);
+    let mean = picture_times.iter().sum::<Duration>().as_secs_f64() / f64::from(count);
     println!("{} pictures, from upload to the last rendition {mean:.1} s each", picture_times.len());
     if let Some(memory) = server.memory_usage() {
         println!("memory: {resident_before:.0} MB before, at most {:.0} MB", memory.peak_mb);
@@ -121,7 +122,7 @@ fn render_until(is_over: &AtomicBool, address: SocketAddr, token: &str, file: &[
         let started = Instant::now();
         let create = "mutation { mediaUploadCreate(input: { filename: \"photo.jpg\" }) {
             mediaUpload { uploadUrl media { id } } userErrors { message } } }";
-        let upload = query(address, token, create, json!({}))?;
+        let upload = query(address, token, create, &json!({}))?;
         let upload = &upload["data"]["mediaUploadCreate"]["mediaUpload"];
         let (Some(path), Some(id)) = (upload["uploadUrl"].as_str(), upload["media"]["id"].as_str()) else {
             return Err(format!("no upload: {upload}"));
@@ -131,7 +132,7 @@ fn render_until(is_over: &AtomicBool, address: SocketAddr, token: &str, file: &[
             return Err(format!("the upload was answered with {status}: {answer}"));
         }
         let state = "query($id: ID!) { node(id: $id) { ... on Media { status } } }";
-        while query(address, token, state, json!({ "id": id }))?["data"]["node"]["status"] != "READY" {
+        while query(address, token, state, &json!({ "id": id }))?["data"]["node"]["status"] != "READY" {
             if started.elapsed() > RENDER_TIMEOUT {
                 return Err("the renditions are not made".to_owned());
             }
@@ -142,7 +143,7 @@ fn render_until(is_over: &AtomicBool, address: SocketAddr, token: &str, file: &[
     Ok(times)
 }
 
-fn query(address: SocketAddr, token: &str, query: &str, variables: Value) -> Result<Value> {
+fn query(address: SocketAddr, token: &str, query: &str, variables: &Value) -> Result<Value> {
     let body = json!({ "query": query, "variables": variables }).to_string();
     let (_, response) = http::post_graphql_as(address, Some(token), &body)?;
     serde_json::from_str(&response).map_err(|error| format!("{error} in {response}"))
@@ -156,11 +157,11 @@ fn draw_photo() -> Result<Vec<u8>> {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        let noise = (state % 16) as u8;
+        let noise = state % 16;
         let is_tile = (x / 250 + y / 250).is_multiple_of(2);
-        let level = |position: u32, length: u32| (position * 200 / length) as u8;
-        let [red, green] = [level(x, WIDTH), level(y, HEIGHT)];
-        image::Rgb([red + noise, green + noise, if is_tile { 180 } else { 60 } + noise])
+        let level = |position: u32, length: u32| position * 200 / length;
+        let levels = [level(x, WIDTH), level(y, HEIGHT), if is_tile { 180 } else { 60 }];
+        image::Rgb(levels.map(|level| u8::try_from(level + noise).unwrap_or(u8::MAX)))
     });
     let mut file = Cursor::new(Vec::new());
     picture

@@ -28,7 +28,7 @@ use crate::{
 pub const MAX_WALKED_PRODUCTS: usize = 5_000;
 
 /// Maximum number of products whose documents a walk reads: a document costs as much as a few names.
-pub const MAX_WALKED_DOCUMENTS: usize = 2_000;
+pub const MAX_WALKED_DOCUMENTS: usize = 500;
 
 /// A page of search results.
 #[derive(Debug, Clone, Copy)]
