@@ -70,19 +70,14 @@ impl Server {
     /// Starts Savannah with a worker. Emails and SMS are written to the temporary directory.
     pub fn start_with_worker(program: &Path, url: &str) -> Result<Self> {
         let address = find_free_address()?;
-        let mut command = savannah_command(program, url);
-        command.args(["serve", "--no-demo"]).env("BIND_ADDR", address.to_string()).env("RUST_LOG", "warn");
-        command.stdout(Stdio::null());
-        Self::start(command, address)
+        Self::start(worker_server_command(program, url, address), address)
     }
 
-    /// Starts Savannah with a worker in production mode, and pictures in a folder.
+    /// Starts Savannah with a worker, and pictures in a folder.
     pub fn start_with_media(program: &Path, url: &str, folder: &Path) -> Result<Self> {
         let address = find_free_address()?;
-        let mut command = savannah_command(program, url);
-        command.args(["serve", "--no-demo"]).env("BIND_ADDR", address.to_string()).env("RUST_LOG", "warn");
+        let mut command = worker_server_command(program, url, address);
         command.env("SAVANNAH_MEDIA__FOLDER", folder).env("SAVANNAH_RATE_LIMIT__ENABLED", "false");
-        command.stdout(Stdio::null());
         Self::start(command, address)
     }
 
@@ -191,6 +186,13 @@ pub fn savannah_command(program: &Path, url: &str) -> Command {
         command.env(setting, "1000000000/1h");
     }
     command.envs(CACHES_OFF);
+    command
+}
+
+fn worker_server_command(program: &Path, url: &str, address: SocketAddr) -> Command {
+    let mut command = savannah_command(program, url);
+    command.args(["serve", "--no-demo"]).env("BIND_ADDR", address.to_string()).env("RUST_LOG", "warn");
+    command.stdout(Stdio::null());
     command
 }
 

@@ -69,6 +69,12 @@ pub enum OutboundError {
     Request(String),
 }
 
+impl OutboundError {
+    fn from_failure(error: reqwest::Error) -> Self {
+        Self::Request(format_error_chain(&error.without_url()))
+    }
+}
+
 impl OutboundClient {
     /// Creates the client.
     ///
@@ -111,12 +117,11 @@ impl OutboundClient {
     /// # Errors
     /// Returns the reason why there is no response.
     pub async fn get_file(&self, url: &str, timeout: Duration) -> Result<reqwest::Response, OutboundError> {
-        let to_error = |error: reqwest::Error| OutboundError::Request(format_error_chain(&error.without_url()));
         let mut url = self.guard.check_url(url)?;
         for _ in 0..=MAX_REDIRECTS {
             let span = create_outbound_span("GET", url.host_str().unwrap_or_default());
             let sent = self.client.get(url.clone()).timeout(timeout).send().instrument(span.clone()).await;
-            let response = sent.map_err(to_error)?;
+            let response = sent.map_err(OutboundError::from_failure)?;
             span.record("http.response.status_code", response.status().as_u16());
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let Some(location) = location.filter(|_| response.status().is_redirection()) else { return Ok(response) };
@@ -132,10 +137,9 @@ impl OutboundClient {
         headers.insert(reqwest::header::CONTENT_TYPE, reqwest::header::HeaderValue::from_static("application/json"));
         let span = create_outbound_span("POST", url.host_str().unwrap_or_default());
         insert_trace_headers(&span, &mut headers);
-        let to_error = |error: reqwest::Error| OutboundError::Request(format_error_chain(&error.without_url()));
         let sent =
             self.client.post(url).headers(headers).body(body).timeout(timeout).send().instrument(span.clone()).await;
-        let mut response = sent.map_err(to_error)?;
+        let mut response = sent.map_err(OutboundError::from_failure)?;
         let status = response.status();
         span.record("http.response.status_code", status.as_u16());
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
