@@ -80,7 +80,7 @@ async fn remote_pictures_are_copied_once_and_shown_everywhere(backend: Backend) 
     let category = category.data_at("/categoryCreate/category/id").clone();
     let input = json!({ "name": "Mug", "status": "ACTIVE", "categoryId": category,
         "images": [{ "url": remote, "alt": "A mug" }, { "url": "https://elsewhere.example/left.jpg" }],
-        "options": ["Size"], "variants": [{ "sku": "MUG", "price": "1.00", "options": ["Large"], "image": remote }] });
+        "options": [{ "name": "Size" }], "variants": [{ "sku": "MUG", "price": "1.00", "options": ["Large"], "image": remote }] });
     let created = app
         .query_as(
             &admin,

@@ -24,7 +24,7 @@ integration_tests![
 const DOCUMENTS: [(&str, u64); 8] = [
     ("account", 4),
     ("cart", 6),
-    ("category-page", 9),
+    ("category-page", 7),
     ("checkout", 7),
     ("home", 6),
     ("order-status", 4),
