@@ -111,6 +111,7 @@ mod response_cache;
 mod cache_invalidation;
 mod cache_privacy;
 mod shared_cache;
+mod stale_facets;
 mod load_balancer;
 mod rolling_upgrade;
 mod deployment;
@@ -280,6 +281,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cache_invalidation", cache_invalidation::test_cases()),
         ("cache_privacy", cache_privacy::test_cases()),
         ("shared_cache", shared_cache::test_cases()),
+        ("stale_facets", stale_facets::test_cases()),
         ("load_balancer", load_balancer::test_cases()),
         ("rolling_upgrade", rolling_upgrade::test_cases()),
         ("attack_documents", attack_documents::test_cases()),

@@ -29,7 +29,7 @@ use crate::{
 integration_tests![
     walked_gathered_and_ranked_pages_equal_all_matches_sorted,
     orders_of_search_results_are_the_same_walked_and_gathered,
-    searches_that_a_walk_does_not_fill_are_remembered,
+    ways_of_searches_are_learned_from_first_pages,
     facets_together_equal_facets_one_by_one,
     count_is_exact_up_to_its_limit,
 ];
@@ -153,10 +153,10 @@ fn slice_page(sorted: &[i64], position: Option<usize>, backwards: bool) -> Vec<i
 }
 
 /// The ways that are compared: the last one remembers what it learned from the pages before.
-fn all_ways() -> [SearchWays; 4] {
-    let fixed = [SearchWay::Walk, SearchWay::Gather, SearchWay::Rank].map(SearchWays::fixed);
-    let [walk, gather, rank] = fixed;
-    [walk, gather, rank, SearchWays::default()]
+fn all_ways() -> [SearchWays; 5] {
+    let fixed = [SearchWay::Probe, SearchWay::Walk, SearchWay::Gather, SearchWay::Rank].map(SearchWays::fixed);
+    let [probe, walk, gather, rank] = fixed;
+    [probe, walk, gather, rank, SearchWays::default()]
 }
 
 async fn walked_gathered_and_ranked_pages_equal_all_matches_sorted(backend: Backend) {
@@ -209,7 +209,7 @@ async fn walked_gathered_and_ranked_pages_equal_all_matches_sorted(backend: Back
                 let cursor = position.map(|position| cursor_of(matches[position].3, sort, matches[position].0));
                 let request = PageRequest { size: PAGE_SIZE, backwards, cursor };
                 let expected = slice_page(&sorted, position, backwards);
-                for (way, name) in ways.iter().zip(["walked", "gathered", "ranked", "remembered"]) {
+                for (way, name) in ways.iter().zip(["probed", "walked", "gathered", "ranked", "remembered"]) {
                     let (ids, has_next, has_previous) = find_ids(&app, way, &filter, (sort, &request)).await;
                     let case = format!("{search} {name}, reverse {reverse}, backwards {backwards}, at {position:?}");
                     assert_eq!(ids, expected, "{case}");
@@ -267,42 +267,41 @@ async fn orders_of_search_results_are_the_same_walked_and_gathered(backend: Back
     }
 }
 
-async fn searches_that_a_walk_does_not_fill_are_remembered(backend: Backend) {
+async fn ways_of_searches_are_learned_from_first_pages(backend: Backend) {
     let mut rng = SeededRng(47);
     let app = TestApp::start(backend).await;
     let products = generate_shop(&mut rng);
     insert_products(&app, &products).await;
-    let ways = SearchWays::default();
     let sort = ProductSort { sort_key: ProductSortKey::Relevance, reverse: false };
     let request = PageRequest { size: PAGE_SIZE, backwards: false, cursor: None };
-    // The page is full of exact names; of names in the newest products.
-    for frequent in ["basket", "red"] {
-        find_ids(&app, &ways, &resolve(&app, frequent, None).await, (sort, &request)).await;
-        assert_eq!(ways.remembered_count(), 0, "{frequent}");
+    // A search, and how many tiers of it are walked and gathered from then on.
+    for (search, learned) in [
+        // The page is full of exact names.
+        ("basket", (0, 0)),
+        // No name begins with it, and many new names have it.
+        ("red", (1, 1)),
+        // In the text of many new products, but in no name.
+        ("cotton", (1, 2)),
+        // In old names only, which fill the page: texts are not asked.
+        ("antique", (0, 2)),
+        ("museum", (0, 3)),
+        ("zebra", (0, 3)),
+    ] {
+        let ways = SearchWays::default();
+        let filter = resolve(&app, search, None).await;
+        let first = find_ids(&app, &ways, &filter, (sort, &request)).await;
+        assert_eq!(ways.count_learned(), learned, "{search}");
+        assert_eq!(find_ids(&app, &ways, &filter, (sort, &request)).await, first, "{search}");
+        assert_eq!(ways.count_learned(), learned, "{search} again");
     }
-    // In the text of many new products, but in no name.
-    let cotton = resolve(&app, "cotton", None).await;
-    let first = find_ids(&app, &ways, &cotton, (sort, &request)).await;
-    assert_eq!(ways.remembered_count(), 1);
-    assert_eq!(find_ids(&app, &ways, &cotton, (sort, &request)).await, first);
-    assert_eq!(ways.remembered_count(), 1);
-    // In old names only, which fill the page: texts are not asked.
-    let antique = resolve(&app, "antique", None).await;
-    let first = find_ids(&app, &ways, &antique, (sort, &request)).await;
-    assert_eq!(first.0.len(), PAGE_SIZE);
-    assert_eq!(ways.remembered_count(), 2);
-    assert_eq!(find_ids(&app, &ways, &antique, (sort, &request)).await, first);
     // What a later page finds says nothing about the first.
-    let last = PageRequest { size: PAGE_SIZE, backwards: true, cursor: None };
-    let (.., has_previous) = find_ids(&app, &ways, &resolve(&app, "blue", None).await, (sort, &last)).await;
-    assert!(has_previous);
-    let remembered = ways.remembered_count();
+    let ways = SearchWays::default();
     let oldest = products.iter().filter(|product| tier_of(product, "red") == Some(SearchTier::InName));
     let oldest = oldest.min_by_key(|product| (product.created_at, product.id)).expect("a product");
     let cursor = Some(cursor_of(oldest, sort, SearchTier::InName));
     let request = PageRequest { size: PAGE_SIZE, backwards: false, cursor };
     find_ids(&app, &ways, &resolve(&app, "red", None).await, (sort, &request)).await;
-    assert_eq!(ways.remembered_count(), remembered);
+    assert_eq!(ways.count_learned(), (0, 0));
 }
 
 async fn facets_together_equal_facets_one_by_one(backend: Backend) {

@@ -245,19 +245,19 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
     // The blocks of the first page when nothing is known of the search, and when it is known what to gather. All products
     // and their documents are 2,000 blocks, and a lookup of a product or document by its id reads three.
     for (search, sort_key, first_maximum, known_maximum) in [
-        ("basket", ProductSortKey::Relevance, 900, 900),
-        ("ba", ProductSortKey::Relevance, 900, 900),
-        ("copper", ProductSortKey::Relevance, 3_500, 3_500),
+        ("basket", ProductSortKey::Relevance, 1_000, 900),
+        ("ba", ProductSortKey::Relevance, 1_000, 900),
+        ("copper", ProductSortKey::Relevance, 1_200, 700),
         // In no name, in every text.
-        ("handmade", ProductSortKey::Relevance, 6_000, 1_000),
-        ("rare", ProductSortKey::Relevance, 10_000, 900),
+        ("handmade", ProductSortKey::Relevance, 1_500, 900),
+        ("rare", ProductSortKey::Relevance, 1_500, 1_000),
         // In the oldest names only.
         ("antique", ProductSortKey::Relevance, 8_000, 2_500),
         ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 10_000, 900),
-        ("basket", ProductSortKey::Price, 2_000, 2_000),
-        ("handmade", ProductSortKey::Newest, 400, 400),
-        ("rare", ProductSortKey::Newest, 4_000, 900),
+        ("zzz", ProductSortKey::Relevance, 300, 300),
+        ("basket", ProductSortKey::Price, 2_500, 2_000),
+        ("handmade", ProductSortKey::Newest, 1_000, 400),
+        ("rare", ProductSortKey::Newest, 900, 900),
     ] {
         let first = count_blocks(&app, &ways, search, sort_key).await;
         let known = count_blocks(&app, &ways, search, sort_key).await;

@@ -46,6 +46,7 @@ const MAY_BE_ZERO: [&str; 27] = [
     "graphql.max_expensive_reads",
     "graphql.document_cache_size",
     "cache.data_bytes",
+    "cache.max_staleness",
     "cache.http_max_age",
     "cache.http_shared_max_age",
     "cache.http_stale_while_revalidate",

@@ -30,6 +30,12 @@ pub const MAX_WALKED_PRODUCTS: usize = 5_000;
 /// Maximum number of products whose documents a walk reads: a document costs as much as a few names.
 pub const MAX_WALKED_DOCUMENTS: usize = 500;
 
+/// Maximum number of matches that a probe gathers; if there are more, it is a walk's turn.
+pub const MAX_PROBED_MATCHES: usize = 500;
+
+/// What the number of products of a walk is if there was none, because a probe has gathered all matches.
+pub(super) const NOT_WALKED: i64 = -1;
+
 /// A page of search results.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SearchPage<'a> {
@@ -54,7 +60,7 @@ pub(in crate::catalog) async fn load_search_page(
     window: &ProductWindow<'_>,
 ) -> Result<Page<ProductRow>> {
     let query = match &filter.search_query {
-        Some(query) if ways.choose(filter) != SearchWay::Rank => query,
+        Some(query) if !ways.is_ranked(filter) => query,
         _ => return product_queries::load_product_page(db, filter, window).await,
     };
     let keyset = window.sort.keyset().resolve(window.request)?;
@@ -62,14 +68,12 @@ pub(in crate::catalog) async fn load_search_page(
     if window.sort.sort_key == ProductSortKey::Relevance {
         return search_tiers::load_tiered_page(db, ways, page, window.request).await;
     }
-    let is_walked = !ways.is_gathered(page.list, None);
-    let statement = build_ordered_page(db.get_database_backend(), page, is_walked).into_statement();
+    let way = ways.find(page.list, None);
+    let statement = build_ordered_page(db.get_database_backend(), page, way).into_statement();
     let rows = db.query_all_raw(statement).await?;
-    if is_walked && window.request.cursor.is_none() {
-        let walked: i64 = rows.first().map_or(Ok(0), |row| row.try_get_by(0))?;
-        if usize::try_from(walked).unwrap_or(usize::MAX) < keyset.row_limit() {
-            ways.remember_gathered(page.list, None);
-        }
+    if way != SearchWay::Gather && window.request.cursor.is_none() {
+        let walked: i64 = rows.first().map_or(Ok(NOT_WALKED), |row| row.try_get_by(0))?;
+        ways.learn(page.list, None, usize::try_from(walked).is_ok_and(|walked| walked >= keyset.row_limit()));
     }
     let to_row = |row: &QueryResult| ProductRow::read(row, window.columns, 1, 0);
     Ok(Page::from_rows(rows.iter().map(to_row).collect::<Result<Vec<_>>>()?, window.request))
@@ -91,8 +95,7 @@ pub fn build_search_page(
     if window.sort.sort_key == ProductSortKey::Relevance {
         return Ok(Some(search_tiers::build_tiered_page(backend, ways, page)?));
     }
-    let is_walked = !ways.is_gathered(page.list, None);
-    Ok(Some(build_ordered_page(backend, page, is_walked).into_statement()))
+    Ok(Some(build_ordered_page(backend, page, ways.find(page.list, None)).into_statement()))
 }
 
 impl<'a> SearchPage<'a> {
@@ -108,13 +111,31 @@ impl<'a> SearchPage<'a> {
     }
 }
 
-/// Returns the statement of a page in an order that has an index: its first products are walked, then all matches gathered.
-fn build_ordered_page(backend: DbBackend, page: SearchPage<'_>, is_walked: bool) -> SqlBuilder {
+/// Returns the statement of a page in an order that has an index: few matches are gathered; otherwise its first products
+/// are walked, then all matches gathered.
+fn build_ordered_page(backend: DbBackend, page: SearchPage<'_>, way: SearchWay) -> SqlBuilder {
     let SearchPage { list, query, keyset, columns } = page;
     let mut sql = SqlBuilder::new(backend);
     push_given(&mut sql, query);
+    let push_matches = |sql: &mut SqlBuilder| {
+        sql.push(if sql.is_postgres() {
+            "SELECT s.product_id AS id FROM product_search AS s WHERE s.document @@ (SELECT words FROM given)"
+        } else {
+            "SELECT rowid AS id FROM product_search WHERE product_search MATCH (SELECT words FROM given)"
+        });
+    };
+    if way == SearchWay::Probe {
+        let [start, end] = probe_frame(backend, "probe", "id");
+        sql.push(&start);
+        push_matches(&mut sql);
+        sql.push(&end);
+    }
     sql.push(", walk AS MATERIALIZED (SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ").push(PUBLISHED_CONDITION);
-    sql.push(if is_walked { "" } else { " AND false" });
+    match way {
+        SearchWay::Probe => sql.push(" AND ").push(&has_more("probe")),
+        SearchWay::Walk => &mut sql,
+        SearchWay::Gather | SearchWay::Rank => sql.push(" AND false"),
+    };
     keyset.push_condition(&mut sql);
     keyset.push_order_with_limit(&mut sql, MAX_WALKED_DOCUMENTS);
     sql.push(") AS p");
@@ -122,24 +143,53 @@ fn build_ordered_page(backend: DbBackend, page: SearchPage<'_>, is_walked: bool)
     sql.push(" AND ");
     list.filter.push_product_conditions(&mut sql);
     keyset.push_order_and_limit(&mut sql);
-    let gate = format!("(SELECT COUNT(*) FROM walk) < {}", keyset.row_limit());
     sql.push("), found AS MATERIALIZED (");
-    if sql.is_postgres() {
-        sql.push("SELECT s.product_id AS id FROM product_search AS s WHERE ").push(&gate);
-        sql.push(" AND s.document @@ (SELECT words FROM given)");
-    } else {
-        sql.push("SELECT rowid AS id FROM product_search WHERE ").push(&gate);
-        sql.push(" AND product_search MATCH (SELECT words FROM given)");
+    if way == SearchWay::Probe {
+        sql.push("SELECT id FROM probe WHERE NOT ").push(&has_more("probe")).push(" UNION ALL ");
+    }
+    push_matches(&mut sql);
+    sql.push(&format!(" AND (SELECT COUNT(*) FROM walk) < {}", keyset.row_limit()));
+    if way == SearchWay::Probe {
+        sql.push(" AND ").push(&has_more("probe"));
     }
     sql.push("), gathered AS MATERIALIZED (SELECT p.id FROM found AS c");
     push_product(&mut sql, list.filter, "c.id");
     sql.push(" WHERE true");
     keyset.push_condition(&mut sql);
     keyset.push_order_and_limit(&mut sql);
-    sql.push(") SELECT (SELECT COUNT(*) FROM walk), ").push(&columns.select_list("p"));
+    sql.push(") SELECT ").push(&count_walked("walk", (way == SearchWay::Probe).then_some("probe")));
+    sql.push(", ").push(&columns.select_list("p"));
     sql.push(" FROM (SELECT id FROM walk UNION SELECT id FROM gathered) AS f JOIN product AS p ON p.id = f.id");
     keyset.push_order_and_limit(&mut sql);
     sql
+}
+
+/// Returns the text before and behind the matches of a search for `, probe AS …`, the first of them: one more than a probe
+/// gathers. A window function numbers them on PostgreSQL: with `LIMIT` the planner would read the table in the hope to find
+/// that many soon.
+pub(super) fn probe_frame(backend: DbBackend, probe: &str, columns: &str) -> [String; 2] {
+    let limit = MAX_PROBED_MATCHES + 1;
+    let start = format!(", {probe} AS MATERIALIZED (");
+    if backend == DbBackend::Postgres {
+        let numbered = format!("SELECT {columns} FROM (SELECT {columns}, row_number() OVER () AS number FROM (");
+        [start + &numbered, format!(") AS m) AS m WHERE number <= {limit})")]
+    } else {
+        [start, format!(" LIMIT {limit})")]
+    }
+}
+
+/// Returns the condition that a probe has not gathered all matches.
+pub(super) fn has_more(probe: &str) -> String {
+    format!("(SELECT COUNT(*) FROM {probe}) > {MAX_PROBED_MATCHES}")
+}
+
+/// Returns the number of products that a walk found; [`NOT_WALKED`] if a probe has gathered all matches.
+pub(super) fn count_walked(walk: &str, probe: Option<&str>) -> String {
+    let count = format!("(SELECT COUNT(*) FROM {walk})");
+    probe.map_or_else(
+        || count.clone(),
+        |probe| format!("CASE WHEN {} THEN {count} ELSE {NOT_WALKED} END", has_more(probe)),
+    )
 }
 
 /// Appends `WITH given AS …`: a row with the words for the index, and the text that names and SKUs are compared with.

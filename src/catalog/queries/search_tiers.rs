@@ -11,8 +11,8 @@ use super::{
     product_filter::PUBLISHED_CONDITION,
     product_queries::ProductRow,
     search_pages::{
-        MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, SearchPage, push_document_and_where, push_document_lookup,
-        push_fts_match, push_given, push_product,
+        MAX_PROBED_MATCHES, MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more,
+        probe_frame, push_document_and_where, push_document_lookup, push_fts_match, push_given, push_product,
     },
 };
 use crate::{
@@ -20,12 +20,12 @@ use crate::{
         Error, Result,
         pagination::{CursorValue, Page, PageRequest},
     },
-    catalog::search::{tier::SearchTier, way::SearchWays},
+    catalog::search::{
+        tier::SearchTier,
+        way::{SearchWay, SearchWays},
+    },
     infra::SqlBuilder,
 };
-
-/// Maximum number of names that are read and sorted to find those that begin with a text; more are walked.
-pub const MAX_SORTED_NAMES: usize = 500;
 
 /// Condition on `p`: the name begins with the search text.
 const BEGINS: &str =
@@ -41,10 +41,13 @@ struct SearchStep {
     name: &'static str,
     tier: SearchTier,
     is_walk: bool,
+    /// The probe that a walk depends on.
+    probe: Option<&'static str>,
 }
 
 /// The statement of a page, under construction.
 struct TierStatement<'a> {
+    backend: DbBackend,
     page: SearchPage<'a>,
     sql: SqlBuilder,
     steps: Vec<SearchStep>,
@@ -63,7 +66,7 @@ pub(super) async fn load_tiered_page(
     let (steps, columns) = (statement.steps, page.columns);
     let rows = db.query_all_raw(statement.sql.into_statement()).await?;
     if request.cursor.is_none() {
-        remember_short_walks(ways, page, &steps, &rows)?;
+        learn_from_walks(ways, page, &steps, &rows)?;
     }
     let first_index = 1 + steps.iter().filter(|step| step.is_walk).count();
     let to_row = |row: &QueryResult| ProductRow::read(row, columns, first_index, row.try_get_by(0)?);
@@ -71,35 +74,24 @@ pub(super) async fn load_tiered_page(
     Ok(Page::from_rows(rows, request))
 }
 
-/// Returns the condition that more names begin with the search text than are sorted.
-fn many_names() -> String {
-    format!("(SELECT COUNT(*) FROM named) > {MAX_SORTED_NAMES}")
-}
-
 /// Returns the statement of a page of a search by relevance.
 pub(super) fn build_tiered_page(backend: DbBackend, ways: &SearchWays, page: SearchPage<'_>) -> Result<Statement> {
     Ok(TierStatement::build(backend, ways, page)?.sql.into_statement())
 }
 
-/// Remembers the tiers whose walk did not fill the page. Behind the tier, each row has the number of rows of each walk.
-fn remember_short_walks(
-    ways: &SearchWays,
-    page: SearchPage<'_>,
-    steps: &[SearchStep],
-    rows: &[QueryResult],
-) -> Result<()> {
+/// Learns from the walks of the tiers that the page has reached. Behind the tier, each row has the number of products of
+/// each walk.
+fn learn_from_walks(ways: &SearchWays, page: SearchPage<'_>, steps: &[SearchStep], rows: &[QueryResult]) -> Result<()> {
     let limit = page.keyset.row_limit();
     let tiers: Vec<i32> = rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?;
     for (index, step) in steps.iter().filter(|step| step.is_walk).enumerate() {
-        if rows.is_empty() && step.tier == SearchTier::Begins {
-            continue;
-        }
         let is_before =
             |rank: &&i32| if page.list.descending { **rank > step.tier.rank() } else { **rank < step.tier.rank() };
         let earlier_count = tiers.iter().filter(is_before).count();
-        let walked: i64 = rows.first().map_or(Ok(0), |row| row.try_get_by(1 + index))?;
-        if earlier_count < limit && earlier_count + usize::try_from(walked).unwrap_or(limit) < limit {
-            ways.remember_gathered(page.list, Some(step.tier));
+        if earlier_count < limit {
+            let walked: i64 = rows.first().map_or(Ok(NOT_WALKED), |row| row.try_get_by(1 + index))?;
+            let is_filled = usize::try_from(walked).is_ok_and(|walked| earlier_count + walked >= limit);
+            ways.learn(page.list, Some(step.tier), is_filled);
         }
     }
     Ok(())
@@ -114,19 +106,23 @@ impl<'a> TierStatement<'a> {
             }
             _ => None,
         };
-        let mut statement = Self { page, sql: SqlBuilder::new(backend), steps: Vec::new(), first_tier };
+        let mut statement = Self { backend, page, sql: SqlBuilder::new(backend), steps: Vec::new(), first_tier };
         statement.push_given();
         let mut tiers = SearchTier::BEST_FIRST;
         if !page.list.descending {
             tiers.reverse();
         }
         for tier in tiers.into_iter().skip_while(|tier| first_tier.is_some_and(|first| first != *tier)) {
-            let is_walked = !ways.is_gathered(page.list, Some(tier));
+            let way = ways.find(page.list, Some(tier));
             match tier {
                 SearchTier::Exact => statement.push_exact(),
-                SearchTier::Begins => statement.push_begins(is_walked),
-                SearchTier::InName => statement.push_in_name(is_walked),
-                SearchTier::Rest => statement.push_rest(is_walked),
+                SearchTier::Begins => statement.push_begins(way),
+                SearchTier::InName => {
+                    statement.push_found(tier, way, ["name_probe", "name_walk", "name_found", "name_gather"]);
+                }
+                SearchTier::Rest => {
+                    statement.push_found(tier, way, ["rest_probe", "rest_walk", "rest_found", "rest_gather"]);
+                }
             }
         }
         statement.push_result();
@@ -143,7 +139,7 @@ impl<'a> TierStatement<'a> {
     /// Appends a step: a statement that selects the ids of products `p`.
     fn push_step(&mut self, name: &'static str, tier: SearchTier, push_body: impl FnOnce(&mut Self)) {
         self.push_set(name, push_body);
-        self.steps.push(SearchStep { name, tier, is_walk: name.ends_with("_walk") });
+        self.steps.push(SearchStep { name, tier, is_walk: false, probe: None });
     }
 
     /// Appends a set of products that a step reads, which is not a step itself.
@@ -206,15 +202,15 @@ impl<'a> TierStatement<'a> {
         });
     }
 
-    /// A few names are read by the index of names and sorted; many are walked or gathered.
-    fn push_begins(&mut self, is_walked: bool) {
+    /// Few names are read by the index of names and sorted; many are walked or gathered.
+    fn push_begins(&mut self, way: SearchWay) {
         const TIER: SearchTier = SearchTier::Begins;
         let limit = self.page.keyset.row_limit();
         self.push_set("named", |this| {
             this.sql.push("SELECT p.id FROM product AS p WHERE ");
             this.push_gate();
             this.sql.push(" AND ").push(PUBLISHED_CONDITION).push(" AND ").push(BEGINS);
-            this.sql.push(&format!(" ORDER BY p.name_normalized, p.id LIMIT {}", MAX_SORTED_NAMES + 1));
+            this.sql.push(&format!(" ORDER BY p.name_normalized, p.id LIMIT {}", MAX_PROBED_MATCHES + 1));
         });
         let push_rest = |this: &mut Self, condition: &str| {
             push_document_and_where(&mut this.sql);
@@ -225,13 +221,13 @@ impl<'a> TierStatement<'a> {
         self.push_step("begins", TIER, |this| {
             this.sql.push("SELECT p.id FROM named AS c");
             this.push_product("c.id");
-            push_rest(this, &format!("NOT ({})", many_names()));
+            push_rest(this, &format!("NOT {}", has_more("named")));
         });
-        if is_walked {
-            self.push_step("begins_walk", TIER, |this| {
+        if way != SearchWay::Gather {
+            self.push_set("begins_walk", |this| {
                 this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
                 this.push_gate();
-                this.sql.push(" AND ").push(&many_names()).push(" AND ").push(PUBLISHED_CONDITION);
+                this.sql.push(" AND ").push(&has_more("named")).push(" AND ").push(PUBLISHED_CONDITION);
                 this.push_position(TIER, "p", "id");
                 this.push_order("p", "id", MAX_WALKED_PRODUCTS);
                 this.sql.push(") AS p");
@@ -240,17 +236,13 @@ impl<'a> TierStatement<'a> {
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             });
+            self.steps.push(SearchStep { name: "begins_walk", tier: TIER, is_walk: true, probe: Some("named") });
         }
         self.push_set("begins_found", |this| {
             this.sql.push("SELECT p.id FROM product AS p WHERE ");
             this.push_gate();
-            this.sql
-                .push(" AND ")
-                .push(&many_names())
-                .push(" AND ")
-                .push(PUBLISHED_CONDITION)
-                .push(" AND ")
-                .push(BEGINS);
+            let more = has_more("named");
+            this.sql.push(" AND ").push(&more).push(" AND ").push(PUBLISHED_CONDITION).push(" AND ").push(BEGINS);
         });
         self.push_step("begins_gather", TIER, |this| {
             this.sql.push("SELECT p.id FROM begins_found AS c");
@@ -259,55 +251,73 @@ impl<'a> TierStatement<'a> {
         });
     }
 
-    fn push_in_name(&mut self, is_walked: bool) {
-        if is_walked {
-            self.push_walk("name_walk", SearchTier::InName);
+    /// Appends the steps of a tier that is found by words, in a way: a probe, a walk, and the gathering of all matches.
+    fn push_found(&mut self, tier: SearchTier, way: SearchWay, [probe, walk, found, gather]: [&'static str; 4]) {
+        let columns = if self.knows_times(tier) { "id, created_at" } else { "id" };
+        let used_probe = (way == SearchWay::Probe).then_some(probe);
+        if let Some(probe) = used_probe {
+            let [start, end] = probe_frame(self.backend, probe, columns);
+            self.sql.push(&start);
+            self.push_matches(tier);
+            self.sql.push(&end);
         }
-        self.push_set("name_found", |this| {
-            if this.sql.is_postgres() {
-                this.sql.push("SELECT n.product_id AS id, n.created_at FROM product_search_name AS n WHERE ");
-                this.push_gate();
-                this.sql.push(" AND n.words @@ (SELECT words FROM given)");
-                this.push_position(SearchTier::InName, "n", "product_id");
-            } else {
-                this.sql.push("SELECT rowid AS id FROM product_search WHERE ");
-                this.push_gate();
-                this.sql.push(" AND product_search MATCH (SELECT name_words FROM given)");
+        if way != SearchWay::Gather {
+            self.push_walk(walk, tier, used_probe);
+        }
+        self.push_set(found, |this| {
+            let more = used_probe.map(has_more);
+            if let (Some(probe), Some(more)) = (used_probe, &more) {
+                this.sql.push(&format!("SELECT {columns} FROM {probe} WHERE NOT {more} UNION ALL "));
+            }
+            this.push_matches(tier);
+            if let Some(more) = &more {
+                this.sql.push(" AND ").push(more);
             }
         });
-        self.push_gather("name_gather", SearchTier::InName, "name_found");
+        self.push_gather(gather, tier, found);
     }
 
-    fn push_rest(&mut self, is_walked: bool) {
-        if is_walked {
-            self.push_walk("rest_walk", SearchTier::Rest);
-        }
-        self.push_set("rest_found", |this| {
-            if this.sql.is_postgres() {
-                this.sql.push("SELECT s.product_id AS id FROM product_search AS s WHERE ");
-                this.push_gate();
-                this.sql.push(" AND s.document @@ (SELECT words FROM given)");
-                this.sql.push(" AND NOT (s.name @@ (SELECT words FROM given))");
-            } else {
-                this.sql.push("SELECT rowid AS id FROM product_search WHERE ");
-                this.push_gate();
-                this.sql.push(" AND product_search MATCH (SELECT words FROM given) AND +rowid NOT IN (");
-                push_fts_match(&mut this.sql, "name_words");
-                this.sql.push(")");
+    /// Appends the selection of the matches of a tier that is found by words, if the page is not full.
+    fn push_matches(&mut self, tier: SearchTier) {
+        let is_rest = tier == SearchTier::Rest;
+        if !self.sql.is_postgres() {
+            self.sql.push("SELECT rowid AS id FROM product_search WHERE ");
+            self.push_gate();
+            let column = if is_rest { "words" } else { "name_words" };
+            self.sql.push(&format!(" AND product_search MATCH (SELECT {column} FROM given)"));
+            if is_rest {
+                self.sql.push(" AND +rowid NOT IN (");
+                push_fts_match(&mut self.sql, "name_words");
+                self.sql.push(")");
             }
-        });
-        self.push_gather("rest_gather", SearchTier::Rest, "rest_found");
+        } else if is_rest {
+            self.sql.push("SELECT s.product_id AS id FROM product_search AS s WHERE ");
+            self.push_gate();
+            self.sql.push(" AND s.document @@ (SELECT words FROM given) AND NOT (s.name @@ (SELECT words FROM given))");
+        } else {
+            self.sql.push("SELECT n.product_id AS id, n.created_at FROM product_search_name AS n WHERE ");
+            self.push_gate();
+            self.sql.push(" AND n.words @@ (SELECT words FROM given)");
+            self.push_position(tier, "n", "product_id");
+        }
+    }
+
+    /// Returns whether the times of the matches of a tier are known without reading their products.
+    fn knows_times(&self, tier: SearchTier) -> bool {
+        self.sql.is_postgres() && tier == SearchTier::InName
     }
 
     /// Appends the step that reads the newest products, and keeps those of the tier.
-    fn push_walk(&mut self, name: &'static str, tier: SearchTier) {
+    fn push_walk(&mut self, name: &'static str, tier: SearchTier, probe: Option<&'static str>) {
         let limit = self.page.keyset.row_limit();
         let walked = if tier == SearchTier::Rest { MAX_WALKED_DOCUMENTS } else { MAX_WALKED_PRODUCTS };
-        self.push_step(name, tier, |this| {
+        let more = probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default();
+        self.push_set(name, |this| {
             if this.sql.is_postgres() {
                 this.sql.push("SELECT w.product_id AS id FROM (SELECT n.product_id, n.created_at, n.words");
                 this.sql.push(" FROM product_search_name AS n WHERE ");
                 this.push_gate();
+                this.sql.push(&more);
                 this.push_position(tier, "n", "product_id");
                 this.push_order("n", "product_id", walked);
                 this.sql.push(") AS w");
@@ -322,7 +332,7 @@ impl<'a> TierStatement<'a> {
             } else {
                 this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
                 this.push_gate();
-                this.sql.push(" AND ").push(PUBLISHED_CONDITION);
+                this.sql.push(&more).push(" AND ").push(PUBLISHED_CONDITION);
                 this.push_position(tier, "p", "id");
                 this.push_order("p", "id", walked);
                 this.sql.push(") AS p WHERE +p.id IN (");
@@ -336,6 +346,7 @@ impl<'a> TierStatement<'a> {
                 this.push_order("p", "id", limit);
             }
         });
+        self.steps.push(SearchStep { name, tier, is_walk: true, probe });
     }
 
     /// Appends the step that sorts the matches of a tier. Where their times are known, products are read in that order, and
@@ -343,7 +354,7 @@ impl<'a> TierStatement<'a> {
     fn push_gather(&mut self, name: &'static str, tier: SearchTier, found: &'static str) {
         let limit = self.page.keyset.row_limit();
         self.push_step(name, tier, |this| {
-            let is_sorted = this.sql.is_postgres() && tier == SearchTier::InName;
+            let is_sorted = this.knows_times(tier);
             if is_sorted {
                 let direction = this.direction();
                 let order = format!("ORDER BY m.created_at{direction}, m.id{direction} OFFSET 0");
@@ -369,14 +380,7 @@ impl<'a> TierStatement<'a> {
         let Self { page, sql, steps, .. } = self;
         sql.push(" SELECT f.tier");
         for step in steps.iter().filter(|step| step.is_walk) {
-            let count = format!("(SELECT COUNT(*) FROM {})", step.name);
-            if step.tier == SearchTier::Begins {
-                // Few names are not walked, which is not in vain.
-                let limit = page.keyset.row_limit();
-                sql.push(&format!(", CASE WHEN {} THEN {count} ELSE {limit} END", many_names()));
-            } else {
-                sql.push(", ").push(&count);
-            }
+            sql.push(", ").push(&count_walked(step.name, step.probe));
         }
         sql.push(", ").push(&page.columns.select_list("p")).push(" FROM (");
         for (index, step) in steps.iter().enumerate() {

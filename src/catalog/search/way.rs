@@ -1,8 +1,10 @@
 //! How the products of a search are found: by walking the newest products, or by gathering all matches.
 //!
 //! A walk reads products in the order of the list and stops at a full page, so it is fast for frequent words, and in vain
-//! for rare ones. Gathering reads all matches and sorts them, so it is fast for rare words. A walk that comes back short
-//! is followed by gathering in the same statement; which searches that happened to is remembered, and not tried again.
+//! for rare ones. Gathering reads all matches and sorts them, so it is fast for rare words. A search of which nothing is
+//! known is probed: its first matches are gathered, and it is walked only if there are more. A walk that comes back short
+//! is followed by gathering in the same statement. What a first page showed is remembered, and the next page is found in
+//! the faster way without a probe.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -22,6 +24,8 @@ const REMEMBERED_FOR: Duration = Duration::from_mins(10);
 /// How the products of a search are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchWay {
+    /// Gathers if there are few matches, and walks otherwise.
+    Probe,
     /// Walks the newest products, and gathers where that does not fill the page.
     Walk,
     /// Gathers the matches of one tier after another.
@@ -30,10 +34,10 @@ pub enum SearchWay {
     Rank,
 }
 
-/// Which searches are gathered, learned from their first pages. It decides what a page costs, never what is on it.
+/// The ways of searches, learned from their first pages. They decide what a page costs, never what is on it.
 #[derive(Debug, Clone)]
 pub struct SearchWays {
-    gathered: Cache<u64, ()>,
+    learned: Cache<u64, SearchWay>,
     fixed: Option<SearchWay>,
 }
 
@@ -50,8 +54,8 @@ pub(in crate::catalog) struct SearchedList<'a> {
 
 impl Default for SearchWays {
     fn default() -> Self {
-        let gathered = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
-        Self { gathered, fixed: None }
+        let learned = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
+        Self { learned, fixed: None }
     }
 }
 
@@ -62,30 +66,31 @@ impl SearchWays {
         Self { fixed: Some(way), ..Self::default() }
     }
 
-    /// Returns the way for a filter: rankings are for filters by more than the search and availability.
-    pub(in crate::catalog) fn choose(&self, filter: &ResolvedCatalogFilter) -> SearchWay {
-        let is_walkable = filter.is_only_search();
-        self.fixed.filter(|_| is_walkable).unwrap_or(if is_walkable { SearchWay::Walk } else { SearchWay::Rank })
+    /// Returns whether a filter is ranked: it filters by more than the search and availability.
+    pub(in crate::catalog) fn is_ranked(&self, filter: &ResolvedCatalogFilter) -> bool {
+        !filter.is_only_search() || self.fixed == Some(SearchWay::Rank)
     }
 
-    /// Returns whether a list, or a tier of it, is gathered without a walk.
-    pub(in crate::catalog) fn is_gathered(&self, list: SearchedList<'_>, tier: Option<SearchTier>) -> bool {
-        match self.fixed {
-            Some(way) => way != SearchWay::Walk,
-            None => self.gathered.contains_key(&hash_list(list, tier)),
+    /// Returns the way of a list, or of a tier of it.
+    pub(in crate::catalog) fn find(&self, list: SearchedList<'_>, tier: Option<SearchTier>) -> SearchWay {
+        self.fixed.or_else(|| self.learned.get(&hash_list(list, tier))).unwrap_or(SearchWay::Probe)
+    }
+
+    /// Remembers whether a walk filled the first page of a list, or of a tier of it. If not, there are few matches, or few
+    /// among the newest products.
+    pub(in crate::catalog) fn learn(&self, list: SearchedList<'_>, tier: Option<SearchTier>, is_filled_by_walk: bool) {
+        let way = if is_filled_by_walk { SearchWay::Walk } else { SearchWay::Gather };
+        if self.find(list, tier) != way {
+            self.learned.insert(hash_list(list, tier), way);
         }
     }
 
-    /// Remembers that a walk did not fill the first page of a list, or of a tier of it.
-    pub(in crate::catalog) fn remember_gathered(&self, list: SearchedList<'_>, tier: Option<SearchTier>) {
-        self.gathered.insert(hash_list(list, tier), ());
-    }
-
-    /// Returns the number of lists and tiers that are gathered.
+    /// Returns the numbers of lists and tiers that are walked and gathered.
     #[must_use]
-    pub fn remembered_count(&self) -> u64 {
-        self.gathered.run_pending_tasks();
-        self.gathered.entry_count()
+    pub fn count_learned(&self) -> (usize, usize) {
+        self.learned.run_pending_tasks();
+        let walked = self.learned.iter().filter(|(_, way)| *way == SearchWay::Walk).count();
+        (walked, self.learned.iter().count() - walked)
     }
 }
 

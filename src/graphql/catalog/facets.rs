@@ -10,8 +10,9 @@ use super::{
     facet_filters::{self, Facet, FacetKind},
 };
 use crate::{
-    base::{Result, pagination},
+    base::{Error, Result, pagination},
     catalog::{
+        CategoryTree,
         cache_tags::{CATALOG, CATEGORIES, STOCK},
         facets::{FacetCount, OptionFacetCount, PriceBucket},
         find::{self, CountedFacet, CountedFacets, FacetCounts},
@@ -19,11 +20,11 @@ use crate::{
     },
     graphql::{
         batched::Batched,
-        context::{RequestContext, request_context},
+        context::{AppState, RequestContext, request_context},
         pagination::cost_per_list,
         scalars::MoneyObject,
     },
-    infra::cache::{CacheTag, DataKey},
+    infra::cache::{CacheTag, DataKey, MIN_RENEWAL_INTERVAL, StaleValue},
 };
 
 /// Key of facets in the data cache.
@@ -154,15 +155,46 @@ impl ProductFacets<'_> {
         counts.get_or_try_init(|| self.load(context, *facets)).await.cloned()
     }
 
-    /// Counts facets, unless they are cached.
+    /// Counts facets, unless they are cached. A public response may show those of a short time ago, which are counted again
+    /// in the background.
     async fn load(&self, context: &RequestContext, facets: CountedFacets) -> Result<Arc<FacetCounts>> {
         let tree = context.category_tree();
         let key = FacetKey { facets, filter: self.filter, tree_version: tree.version() };
+        let cache = &context.app_state.data_cache;
+        if let Some(recorder) = &context.cache_recorder
+            && let Some(StaleValue { value, is_due }) = cache.find_stale(&context.db, &key)
+        {
+            let now = context.db.now();
+            recorder.record_change_at(now + MIN_RENEWAL_INTERVAL, now);
+            if is_due {
+                tokio::spawn(renew_facets(Arc::clone(&context.app_state), Arc::clone(self.filter), tree, facets));
+            }
+            return Ok(value);
+        }
         let read = || {
             let (filter, tree) = (Arc::clone(self.filter), Arc::clone(&tree));
             context.run_expensive_read(move |db| async move { find::count_facets(&db, &filter, &tree, facets).await })
         };
-        context.app_state.data_cache.get_or_compute(&context.db, &key, read).await
+        cache.get_or_compute(&context.db, &key, read).await
+    }
+}
+
+/// Counts facets again, after their products have changed.
+async fn renew_facets(
+    app_state: Arc<AppState>,
+    filter: Arc<ResolvedCatalogFilter>,
+    tree: Arc<CategoryTree>,
+    facets: CountedFacets,
+) {
+    let AppState { db, data_cache, expensive_reads, .. } = &*app_state;
+    let key = FacetKey { facets, filter: &filter, tree_version: tree.version() };
+    let count = async || {
+        let permit = expensive_reads.acquire().await;
+        let _permit = permit.map_err(|error| Error::internal("waiting for an expensive read", error))?;
+        find::count_facets(db, &filter, &tree, facets).await
+    };
+    if let Err(error) = data_cache.renew(db, &key, count).await {
+        tracing::warn!(%error, "facets could not be renewed");
     }
 }
 

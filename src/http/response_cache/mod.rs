@@ -118,6 +118,7 @@ impl ResponseCache {
             max_entry_bytes,
             max_tags: usize::MAX, // a response with more tags depends on sets instead
             ttl,
+            max_staleness: Duration::ZERO,
         };
         let received = Cache::builder().max_capacity(alias_bytes).time_to_live(ttl).weigher(|_, _| ALIAS_BYTES).build();
         let cache_control = render::build_cache_control(&config.cache);

@@ -14,7 +14,7 @@ mod tag;
 mod tag_versions;
 mod tagged_cache;
 
-pub use data_cache::{DataCache, DataKey};
+pub use data_cache::{DataCache, DataKey, MIN_RENEWAL_INTERVAL, StaleValue};
 pub use feed_positions::FeedPosition;
 pub use recorder::{CacheRecorder, RecordedDependencies};
 pub use shared_cache::{SharedCache, SharedValue};

@@ -43,17 +43,27 @@ impl<K> Default for SingleFlight<K> {
 }
 
 impl<K: Eq + Hash + Clone> SingleFlight<K> {
+    /// Becomes the leader of a key; `None` if it has one.
+    pub fn try_lead(&self, key: K) -> Option<LeaderGuard<'_, K>> {
+        self.lead_or_follow(key).ok()
+    }
+
+    /// Becomes the leader of a key, or returns the channel of its leader.
+    fn lead_or_follow(&self, key: K) -> Result<LeaderGuard<'_, K>, watch::Receiver<Option<FlightOutcome>>> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = flights.get(&key) {
+            return Err(receiver.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        flights.insert(key.clone(), receiver);
+        Ok(LeaderGuard { flights: self, key, sender })
+    }
+
     /// Becomes the leader of a key, or waits for its leader, no longer than `patience`.
     pub async fn join(&self, key: K, patience: Duration) -> FlightTurn<'_, K> {
-        let mut receiver = {
-            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(receiver) = flights.get(&key) {
-                receiver.clone()
-            } else {
-                let (sender, receiver) = watch::channel(None);
-                flights.insert(key.clone(), receiver);
-                return FlightTurn::Leader(LeaderGuard { flights: self, key, sender });
-            }
+        let mut receiver = match self.lead_or_follow(key) {
+            Ok(guard) => return FlightTurn::Leader(guard),
+            Err(receiver) => receiver,
         };
         let outcome = match tokio::time::timeout(patience, receiver.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.unwrap_or(FlightOutcome::Canceled),

@@ -48,6 +48,8 @@ pub struct CacheLimits {
     pub max_tags: usize,
     /// Lifetime of an entry.
     pub ttl: Duration,
+    /// How much longer an invalid entry is kept, for callers that accept values that are out of date.
+    pub max_staleness: Duration,
 }
 
 /// What a value depends on.
@@ -133,7 +135,7 @@ where
     pub fn new(limits: CacheLimits) -> Self {
         let entries = Cache::builder()
             .max_capacity(limits.max_bytes)
-            .time_to_live(limits.ttl)
+            .time_to_live(limits.ttl.saturating_add(limits.max_staleness))
             .weigher(|_: &K, cached: &Cached<V>| u32::try_from(cached.weight_bytes()).unwrap_or(u32::MAX))
             .build();
         Self { entries, limits, flights: SingleFlight::default() }
@@ -142,16 +144,27 @@ where
     /// Returns the value of a key, if there is a valid one.
     #[must_use]
     pub fn get(&self, key: &K, db: &Db) -> Option<Cached<V>> {
-        let cached = self.entries.get(key)?;
-        if cached.expires_at > db.now() && db.tag_versions().is_valid(cached.version, &cached.slots) {
-            return Some(cached);
+        match self.find(key, db)? {
+            (cached, true) => Some(cached),
+            (_, false) => {
+                if self.limits.max_staleness.is_zero() {
+                    self.entries.remove(key);
+                }
+                None
+            }
         }
-        self.entries.remove(key);
-        None
     }
 
-    /// Stores a value. Returns `None` if it is not stored: because it is too large, has too many tags, or something
-    /// that it depends on has changed since its computation began.
+    /// Returns the value of a key, and whether it is valid.
+    #[must_use]
+    pub fn find(&self, key: &K, db: &Db) -> Option<(Cached<V>, bool)> {
+        let cached = self.entries.get(key)?;
+        let is_valid = cached.expires_at > db.now() && db.tag_versions().is_valid(cached.version, &cached.slots);
+        Some((cached, is_valid))
+    }
+
+    /// Stores a value. Returns `None` if it cannot be used: because it is too large, has too many tags, or something that
+    /// it depends on has changed since its computation began.
     pub fn insert(&self, key: K, value: V, dependencies: Dependencies, db: &Db) -> Option<Cached<V>> {
         let Dependencies { version, tags, changes_at } = dependencies;
         let now = db.now();
@@ -163,11 +176,12 @@ where
         slots.dedup();
         let cached = Cached { value, computed_at: now, version, slots: slots.into(), expires_at };
         let fits = cached.weight_bytes() <= self.limits.max_entry_bytes && tags.len() <= self.limits.max_tags;
-        if !fits || expires_at <= now || !db.tag_versions().is_valid(version, &cached.slots) {
+        let is_valid = db.tag_versions().is_valid(version, &cached.slots);
+        if !fits || expires_at <= now || !(is_valid || !self.limits.max_staleness.is_zero()) {
             return None;
         }
         self.entries.insert(key, cached.clone());
-        Some(cached)
+        is_valid.then_some(cached)
     }
 
     /// Stores a value that another instance has computed. Returns `None` if something that it depends on has changed
@@ -201,13 +215,40 @@ where
             FindOutcome::Found(cached) => return Ok(cached.value),
             FindOutcome::Missing(guard) => guard,
         };
+        self.compute(key, db, guard, compute).await
+    }
+
+    /// Computes the value of a key again, unless that is being done already. An error leaves the entry as it is.
+    ///
+    /// # Errors
+    /// Returns the error of `compute`.
+    pub async fn renew<F>(&self, key: K, db: &Db, compute: impl FnOnce() -> F) -> Result<()>
+    where
+        F: Future<Output = Result<(V, BTreeSet<CacheTag>)>>,
+    {
+        match self.flights.try_lead(key.clone()) {
+            Some(guard) => self.compute(key, db, Some(guard), compute).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn compute<F>(
+        &self,
+        key: K,
+        db: &Db,
+        guard: Option<LeaderGuard<'_, K>>,
+        compute: impl FnOnce() -> F,
+    ) -> Result<V>
+    where
+        F: Future<Output = Result<(V, BTreeSet<CacheTag>)>>,
+    {
         let version = db.tag_versions().current();
         db.require_invalidated_changes();
         let outcome = compute().await;
         let stored = match &outcome {
             Ok((value, tags)) => {
                 let dependencies = Dependencies { version, tags: tags.clone(), changes_at: None };
-                self.insert(key.clone(), value.clone(), dependencies, db)
+                self.insert(key, value.clone(), dependencies, db)
             }
             Err(_) => None,
         };

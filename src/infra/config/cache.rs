@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    duration::{DAY, SECOND, deserialize_duration, duration_within},
+    duration::{DAY, HOUR, SECOND, deserialize_duration, duration_within},
     range::within,
 };
 
@@ -32,6 +32,9 @@ pub struct CacheConfig {
     /// Lifetime of a cached value.
     #[serde(deserialize_with = "deserialize_duration")]
     pub ttl: Duration,
+    /// How old values may be that public responses contain while newer ones are computed; 0: none.
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub max_staleness: Duration,
     /// How long a browser may use a response without asking again.
     #[serde(deserialize_with = "deserialize_duration")]
     pub http_max_age: Duration,
@@ -51,6 +54,7 @@ impl CacheConfig {
         within("cache.max_entry_bytes", self.max_entry_bytes, 1..=MOST_ENTRY)?;
         within("cache.max_tags", self.max_tags, 1..=MOST_TAGS)?;
         duration_within("cache.ttl", self.ttl, SECOND..=DAY)?;
+        duration_within("cache.max_staleness", self.max_staleness, Duration::ZERO..=HOUR)?;
         duration_within("cache.http_max_age", self.http_max_age, Duration::ZERO..=DAY)?;
         duration_within("cache.http_shared_max_age", self.http_shared_max_age, Duration::ZERO..=DAY)?;
         duration_within("cache.http_stale_while_revalidate", self.http_stale_while_revalidate, Duration::ZERO..=DAY)
