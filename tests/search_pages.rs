@@ -136,6 +136,7 @@ fn cursor_of(product: &ShopProduct, sort: ProductSort, tier: SearchTier) -> Stri
     let model = product::Model {
         id: product.id,
         created_at: product.created_at,
+        ranked_at: product.created_at,
         current_price: product.price,
         name_normalized: text::normalize_for_search(&product.name),
         ..product::Model::default()

@@ -42,6 +42,7 @@ impl ShopProduct {
             current_price: self.price,
             max_current_price: self.price,
             in_stock: self.in_stock,
+            ranked_at: self.created_at,
             version: 1,
             created_at: self.created_at,
             updated_at: self.created_at,

@@ -83,6 +83,7 @@ pub mod product {
         pub units_sold: i64,
         pub next_price_change_at: Option<DateTimeUtc>,
         pub sale_ends_at: Option<DateTimeUtc>,
+        pub ranked_at: DateTimeUtc,
         pub version: i32,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,

@@ -1,1 +1,9 @@
-SELECT 1;
+DROP TRIGGER product_tag_rank_delete;
+DROP TRIGGER product_tag_rank_insert;
+DROP TRIGGER product_rank_update;
+DROP TRIGGER product_rank_insert;
+DROP VIEW product_ranking;
+DROP INDEX product_ranked_at_idx;
+ALTER TABLE product DROP COLUMN ranked_at;
+DROP TABLE search_boost;
+DROP TABLE search_ranking;

@@ -1,17 +1,89 @@
--- Search: the words of names in a narrow table, in the order of creation. A search reads the newest rows of it, or its
--- index of words, and of the products those of its page only: the documents of all matches would be a page of the table
--- each.
+-- Search: the words of names in a narrow table, in the order of search results. A search reads the newest rows of it, or
+-- its index of words, and of the products those of its page only: the documents of all matches would be a page of the
+-- table each.
 --
 -- Triggers maintain it, in the transaction of the change, also for the previous release, which does not know it.
+
+-- What staff prefer among equally good matches of a search.
+CREATE TABLE search_ranking (
+    id SMALLINT PRIMARY KEY CHECK (id = 1),
+    -- Whether products that are sold out are behind all others of a tier.
+    sold_out_last BOOLEAN NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0)
+);
+INSERT INTO search_ranking (id, sold_out_last, version) VALUES (1, false, 1);
+
+CREATE TABLE search_boost (
+    position INTEGER PRIMARY KEY CHECK (position >= 0),
+    attribute TEXT NOT NULL CHECK (attribute IN ('featured', 'vendor', 'tag')),
+    value TEXT CHECK (length(value) BETWEEN 1 AND 200),
+    value_normalized TEXT COLLATE "C",
+    -- By how much newer than it is a product with the attribute is ranked.
+    days INTEGER NOT NULL CHECK (days BETWEEN -3650 AND 3650 AND days <> 0),
+    CHECK ((attribute = 'featured') = (value IS NULL)),
+    CHECK ((value IS NULL) = (value_normalized IS NULL))
+);
+CREATE UNIQUE INDEX search_boost_attribute_value_key ON search_boost (attribute, COALESCE(value_normalized, ''));
+
+-- The time by which a product is sorted within a tier: its creation, moved by its boosts; by a thousand years if it is
+-- sold out.
+ALTER TABLE product ADD COLUMN ranked_at TIMESTAMPTZ;
+UPDATE product SET ranked_at = created_at;
+ALTER TABLE product ALTER COLUMN ranked_at SET DEFAULT now();
+ALTER TABLE product ALTER COLUMN ranked_at SET NOT NULL;
+CREATE INDEX product_ranked_at_idx ON product (ranked_at, id) WHERE status = 'active' AND deleted_at IS NULL;
+
+CREATE VIEW product_ranking AS
+SELECT p.id, p.created_at + interval '24 hours' * (
+    COALESCE((SELECT SUM(b.days) FROM search_boost AS b WHERE CASE b.attribute
+        WHEN 'featured' THEN p.featured
+        WHEN 'vendor' THEN p.vendor_normalized = b.value_normalized
+        ELSE EXISTS (SELECT 1 FROM product_tag AS t WHERE t.product_id = p.id AND t.tag_normalized = b.value_normalized)
+    END), 0) - CASE WHEN NOT p.in_stock AND (SELECT s.sold_out_last FROM search_ranking AS s) THEN 365000 ELSE 0 END
+) AS ranked_at
+FROM product AS p;
+
+CREATE FUNCTION product_rank_inserted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product AS p SET ranked_at = r.ranked_at FROM written_rows AS w JOIN product_ranking AS r ON r.id = w.id
+    WHERE p.id = w.id AND p.ranked_at <> r.ranked_at;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER product_rank_insert AFTER INSERT ON product
+    REFERENCING NEW TABLE AS written_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION product_rank_inserted();
+
+CREATE FUNCTION product_rank_updated() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product AS p SET ranked_at = r.ranked_at FROM product_ranking AS r
+    WHERE p.id = NEW.id AND r.id = NEW.id AND p.ranked_at <> r.ranked_at;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER product_rank_update AFTER UPDATE OF created_at, featured, in_stock, vendor_normalized ON product
+    FOR EACH ROW WHEN ((OLD.created_at, OLD.featured, OLD.in_stock, OLD.vendor_normalized)
+        IS DISTINCT FROM (NEW.created_at, NEW.featured, NEW.in_stock, NEW.vendor_normalized))
+    EXECUTE FUNCTION product_rank_updated();
+
+CREATE FUNCTION product_rank_tagged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product AS p SET ranked_at = r.ranked_at FROM product_ranking AS r
+    WHERE r.id = p.id AND p.ranked_at <> r.ranked_at AND p.id IN (SELECT w.product_id FROM written_rows AS w
+        JOIN search_boost AS b ON b.attribute = 'tag' AND b.value_normalized = w.tag_normalized);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER product_tag_rank_insert AFTER INSERT ON product_tag
+    REFERENCING NEW TABLE AS written_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION product_rank_tagged();
+CREATE TRIGGER product_tag_rank_delete AFTER DELETE ON product_tag
+    REFERENCING OLD TABLE AS written_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION product_rank_tagged();
+
 CREATE TABLE product_search_name (
     product_id BIGINT PRIMARY KEY REFERENCES product_search (product_id) ON DELETE CASCADE,
-    created_at TIMESTAMPTZ NOT NULL,
+    ranked_at TIMESTAMPTZ NOT NULL,
     words TSVECTOR NOT NULL
 );
 
 CREATE FUNCTION product_search_name_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO product_search_name AS n (product_id, created_at, words)
-    SELECT r.product_id, p.created_at, r.name FROM written_rows AS r JOIN product AS p ON p.id = r.product_id
+    INSERT INTO product_search_name AS n (product_id, ranked_at, words)
+    SELECT r.product_id, p.ranked_at, r.name FROM written_rows AS r JOIN product AS p ON p.id = r.product_id
     ORDER BY r.product_id
     ON CONFLICT (product_id) DO UPDATE SET words = excluded.words WHERE n.words IS DISTINCT FROM excluded.words;
     RETURN NULL;
@@ -23,16 +95,15 @@ CREATE TRIGGER product_search_name_update AFTER UPDATE ON product_search
     REFERENCING NEW TABLE AS written_rows
     FOR EACH STATEMENT EXECUTE FUNCTION product_search_name_write();
 
--- Products keep their time of creation; whoever changes it by hand is not left with another order in searches.
 CREATE FUNCTION product_search_name_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE product_search_name SET created_at = NEW.created_at WHERE product_id = NEW.id;
+    UPDATE product_search_name SET ranked_at = NEW.ranked_at WHERE product_id = NEW.id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER product_search_name_move AFTER UPDATE OF created_at ON product
-    FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION product_search_name_move();
+CREATE TRIGGER product_search_name_move AFTER UPDATE OF ranked_at ON product
+    FOR EACH ROW WHEN (OLD.ranked_at <> NEW.ranked_at) EXECUTE FUNCTION product_search_name_move();
 
 -- The existing products. Writers of the search index wait, as the triggers above have locked it: nothing is missed.
-INSERT INTO product_search_name (product_id, created_at, words)
-SELECT s.product_id, p.created_at, s.name FROM product_search AS s JOIN product AS p ON p.id = s.product_id;
-CREATE INDEX product_search_name_created_at_idx ON product_search_name (created_at, product_id);
+INSERT INTO product_search_name (product_id, ranked_at, words)
+SELECT s.product_id, p.ranked_at, s.name FROM product_search AS s JOIN product AS p ON p.id = s.product_id;
+CREATE INDEX product_search_name_ranked_at_idx ON product_search_name (ranked_at, product_id);
 CREATE INDEX product_search_name_words_idx ON product_search_name USING gin (words);

@@ -76,7 +76,7 @@ impl ProductSortKey {
     const fn sort_columns(self) -> &'static [(&'static str, CursorType)] {
         match self {
             Self::BestMatch => &[("p.featured", CursorType::Bool), ("p.created_at", CursorType::Time)],
-            Self::Relevance => &[("p.tier", CursorType::Int), ("p.created_at", CursorType::Time)],
+            Self::Relevance => &[("p.tier", CursorType::Int), ("p.ranked_at", CursorType::Time)],
             Self::Price => &[("p.current_price", CursorType::Int)],
             Self::Name => &[("p.name_normalized", CursorType::Text)],
             Self::Newest => &[("p.created_at", CursorType::Time)],
@@ -126,7 +126,7 @@ impl ProductRow {
                 vec![CursorValue::Bool(product.featured), CursorValue::Time(product.created_at)]
             }
             ProductSortKey::Relevance => {
-                vec![CursorValue::Int(self.tier.into()), CursorValue::Time(product.created_at)]
+                vec![CursorValue::Int(self.tier.into()), CursorValue::Time(product.ranked_at)]
             }
             ProductSortKey::Price => vec![CursorValue::Int(product.current_price)],
             ProductSortKey::Name => vec![CursorValue::Text(product.name_normalized.clone())],
@@ -154,13 +154,14 @@ impl ProductSort {
     #[must_use]
     pub fn cursor_columns(self) -> ProductColumns {
         use product::Column::{
-            CreatedAt, CurrentPrice, DiscountPercent, Featured, Id, NameNormalized, UnitsSold, UpdatedAt,
+            CreatedAt, CurrentPrice, DiscountPercent, Featured, Id, NameNormalized, RankedAt, UnitsSold, UpdatedAt,
         };
         match self.sort_key {
             ProductSortKey::BestMatch => ProductColumns::from([Id, Featured, CreatedAt]),
             ProductSortKey::Price => ProductColumns::from([Id, CurrentPrice]),
             ProductSortKey::Name => ProductColumns::from([Id, NameNormalized]),
-            ProductSortKey::Relevance | ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
+            ProductSortKey::Relevance => ProductColumns::from([Id, RankedAt]),
+            ProductSortKey::Newest => ProductColumns::from([Id, CreatedAt]),
             ProductSortKey::UpdatedAt => ProductColumns::from([Id, UpdatedAt]),
             ProductSortKey::BestSelling => ProductColumns::from([Id, UnitsSold]),
             ProductSortKey::Discount => ProductColumns::from([Id, DiscountPercent]),

@@ -166,16 +166,16 @@ impl<'a> TierStatement<'a> {
     /// Appends ` AND …`: the products after the cursor, which are in the tier of the cursor.
     fn push_position(&mut self, tier: SearchTier, alias: &str, id: &str) {
         let Some(cursor) = self.page.keyset.cursor().filter(|_| self.first_tier == Some(tier)) else { return };
-        let Some(CursorValue::Time(created_at)) = cursor.values.get(1) else { return };
+        let Some(CursorValue::Time(ranked_at)) = cursor.values.get(1) else { return };
         let operator = if self.page.list.descending { "<" } else { ">" };
-        self.sql.push(&format!(" AND ({alias}.created_at, {alias}.{id}) {operator} ("));
-        self.sql.bind(*created_at).push(", ").bind(cursor.id).push(")");
+        self.sql.push(&format!(" AND ({alias}.ranked_at, {alias}.{id}) {operator} ("));
+        self.sql.bind(*ranked_at).push(", ").bind(cursor.id).push(")");
     }
 
     /// Appends the order within a tier, and a limit.
     fn push_order(&mut self, alias: &str, id: &str, limit: usize) {
         let direction = self.direction();
-        let order = format!(" ORDER BY {alias}.created_at{direction}, {alias}.{id}{direction} LIMIT {limit}");
+        let order = format!(" ORDER BY {alias}.ranked_at{direction}, {alias}.{id}{direction} LIMIT {limit}");
         self.sql.push(&order);
     }
 
@@ -253,7 +253,7 @@ impl<'a> TierStatement<'a> {
 
     /// Appends the steps of a tier that is found by words, in a way: a probe, a walk, and the gathering of all matches.
     fn push_found(&mut self, tier: SearchTier, way: SearchWay, [probe, walk, found, gather]: [&'static str; 4]) {
-        let columns = if self.knows_times(tier) { "id, created_at" } else { "id" };
+        let columns = if self.knows_times(tier) { "id, ranked_at" } else { "id" };
         let used_probe = (way == SearchWay::Probe).then_some(probe);
         if let Some(probe) = used_probe {
             let [start, end] = probe_frame(self.backend, probe, columns);
@@ -295,7 +295,7 @@ impl<'a> TierStatement<'a> {
             self.push_gate();
             self.sql.push(" AND s.document @@ (SELECT words FROM given) AND NOT (s.name @@ (SELECT words FROM given))");
         } else {
-            self.sql.push("SELECT n.product_id AS id, n.created_at FROM product_search_name AS n WHERE ");
+            self.sql.push("SELECT n.product_id AS id, n.ranked_at FROM product_search_name AS n WHERE ");
             self.push_gate();
             self.sql.push(" AND n.words @@ (SELECT words FROM given)");
             self.push_position(tier, "n", "product_id");
@@ -314,7 +314,7 @@ impl<'a> TierStatement<'a> {
         let more = probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default();
         self.push_set(name, |this| {
             if this.sql.is_postgres() {
-                this.sql.push("SELECT w.product_id AS id FROM (SELECT n.product_id, n.created_at, n.words");
+                this.sql.push("SELECT w.product_id AS id FROM (SELECT n.product_id, n.ranked_at, n.words");
                 this.sql.push(" FROM product_search_name AS n WHERE ");
                 this.push_gate();
                 this.sql.push(&more);
@@ -357,8 +357,8 @@ impl<'a> TierStatement<'a> {
             let is_sorted = this.knows_times(tier);
             if is_sorted {
                 let direction = this.direction();
-                let order = format!("ORDER BY m.created_at{direction}, m.id{direction} OFFSET 0");
-                this.sql.push("SELECT p.id FROM (SELECT m.id, m.created_at FROM ").push(found);
+                let order = format!("ORDER BY m.ranked_at{direction}, m.id{direction} OFFSET 0");
+                this.sql.push("SELECT p.id FROM (SELECT m.id, m.ranked_at FROM ").push(found);
                 this.sql.push(" AS m ").push(&order).push(") AS c");
             } else {
                 this.sql.push("SELECT p.id FROM ").push(found).push(" AS c");
@@ -388,7 +388,7 @@ impl<'a> TierStatement<'a> {
             sql.push(&format!("{union}SELECT {} AS tier, id FROM {}", step.tier.rank(), step.name));
         }
         sql.push(") AS f JOIN product AS p ON p.id = f.id");
-        sql.push(&format!(" ORDER BY f.tier{direction}, p.created_at{direction}, p.id{direction}"));
+        sql.push(&format!(" ORDER BY f.tier{direction}, p.ranked_at{direction}, p.id{direction}"));
         sql.push(&format!(" LIMIT {}", page.keyset.row_limit()));
     }
 }

@@ -23,7 +23,14 @@ pub(super) fn new_product_row(context: &WriteContext) -> product::Model {
         WriteMode::Strict => PublicationStatus::Draft,
         WriteMode::Repair => PublicationStatus::Active,
     };
-    product::Model { status, version: 1, created_at: context.now, updated_at: context.now, ..product::Model::default() }
+    product::Model {
+        status,
+        ranked_at: context.now,
+        version: 1,
+        created_at: context.now,
+        updated_at: context.now,
+        ..product::Model::default()
+    }
 }
 
 /// Returns the row of a new variant without any input.

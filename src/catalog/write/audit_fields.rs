@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Columns that are derived from other columns, from child rows or from variants, and those that every change sets.
-const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 17] = [
+const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 18] = [
     product::Column::Id,
     product::Column::NameNormalized,
     product::Column::VendorNormalized,
@@ -28,6 +28,7 @@ const UNAUDITED_PRODUCT_COLUMNS: [product::Column; 17] = [
     product::Column::NextPriceChangeAt,
     product::Column::UnitsSold,
     product::Column::SaleEndsAt,
+    product::Column::RankedAt,
     product::Column::Version,
     product::Column::CreatedAt,
     product::Column::UpdatedAt,
