@@ -6,7 +6,10 @@ use crate::{
     analytics::{self, cart_figures, order_figures, product_sales},
     base::Result,
     cart,
-    catalog::events::{ProductPublished, ProductsChanged},
+    catalog::{
+        events::{ProductPublished, ProductsChanged},
+        search::report,
+    },
     identity::{
         email_change,
         events::{CustomerDeleted, CustomerRegistered, CustomerUpdated},
@@ -167,10 +170,16 @@ pub fn build_job_registry(
         .with_schedule("order.anonymize", "50 26 * * * *", anonymize_orders)
         .with_schedule("payment.delete_expired_webhooks", "35 18 * * * *", delete_expired_webhooks)
         .with_schedule("payment.reconcile", "45 4/10 * * * *", enqueue_reconciliation)
+        .with_schedule("search.prune", "50 33 * * * *", delete_expired_search_counts)
         .with_schedule("session.prune", "40 */10 * * * *", delete_expired_sessions)
         .with_schedule("throttle.prune", "55 */10 * * * *", delete_expired_throttle_counters)
         .with_schedule("webhook.prune", "35 18 * * * *", webhook::maintenance::delete_expired_deliveries)
         .with_schedule("webhook.resume", "45 * * * * *", webhook::maintenance::resume_deliveries)
+}
+
+/// Deletes counts of searches past their retention.
+async fn delete_expired_search_counts(context: &JobContext) -> Result<()> {
+    report::delete_expired_counts(&context.db, context.config.search.report_retention).await
 }
 
 /// Deletes expired sessions, tokens, codes and grants.

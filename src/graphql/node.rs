@@ -8,7 +8,10 @@ use super::{
         audit_log::AuditEntry,
         jobs::{Job, JobKey},
     },
-    catalog::{category::Category, product::Product, variant::Variant},
+    catalog::{
+        category::Category, product::Product, search_pins::SearchPin, search_synonyms::SearchSynonymGroup,
+        variant::Variant,
+    },
     context::{RequestContext, request_context},
     customer::{Customer, address::Address},
     identity::{account::Account, api_key::ApiKey},
@@ -30,6 +33,7 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::search::entity::{search_pin, search_synonym_group},
     identity::{Permission, entity::api_key},
     infra::entity::audit_log,
     inventory::entity::location,
@@ -92,6 +96,10 @@ pub enum Node {
     WebhookDelivery(WebhookDelivery),
     /// Picture of the shop; visible to staff.
     Media(Media),
+    /// Synonyms of the search; visible to staff.
+    SearchSynonymGroup(SearchSynonymGroup),
+    /// Pinned products of a search text; visible to staff.
+    SearchPin(SearchPin),
 }
 
 /// Node queries.
@@ -204,6 +212,16 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
             .await?
             .map(Into::into)
             .map(Node::Media),
+        NodeType::SearchSynonymGroup => {
+            find_staff_row::<search_synonym_group::Entity>(context, key, Permission::CatalogWrite)
+                .await?
+                .map(Into::into)
+                .map(Node::SearchSynonymGroup)
+        }
+        NodeType::SearchPin => find_staff_row::<search_pin::Entity>(context, key, Permission::CatalogWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::SearchPin),
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
         }

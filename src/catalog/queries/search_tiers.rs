@@ -8,6 +8,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
+    pinned_products,
     product_filter::PUBLISHED_CONDITION,
     product_queries::ProductRow,
     search_pages::{
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     base::{
-        Error, Result,
+        Result,
         pagination::{CursorValue, Page, PageRequest},
     },
     catalog::search::{tier::SearchTier, way::SearchWays},
@@ -30,11 +31,8 @@ pub const MAX_SORTED_NAMES: usize = 500;
 /// Condition on `p`: the name begins with the search text.
 const BEGINS: &str =
     "(p.name_normalized >= (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given))";
-/// Condition on `p`: no variant has the search text as its SKU.
-const OTHER_SKU: &str = "p.id NOT IN (SELECT product_id FROM sku_match)";
-/// Condition on `p`: neither the name nor a SKU is the search text.
-const NOT_EXACT: &str =
-    "p.name_normalized <> (SELECT name FROM given) AND p.id NOT IN (SELECT product_id FROM sku_match)";
+/// Condition on `p`: the name is not the search text.
+const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given)";
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
 struct SearchStep {
@@ -50,6 +48,8 @@ struct TierStatement<'a> {
     steps: Vec<SearchStep>,
     /// The tier of the cursor.
     first_tier: Option<SearchTier>,
+    /// Condition on `p`: no variant has the search text as its SKU, and it is not pinned.
+    other_sku: &'static str,
 }
 
 /// Returns a page of a search by relevance. Statements: 1.
@@ -107,14 +107,9 @@ fn remember_short_walks(
 
 impl<'a> TierStatement<'a> {
     fn build(backend: DbBackend, ways: &SearchWays, page: SearchPage<'a>) -> Result<Self> {
-        let first_tier = match page.keyset.cursor().and_then(|cursor| cursor.values.first()) {
-            Some(CursorValue::Int(rank)) => {
-                let unknown = || Error::bad_input("after", "this is not a cursor of this list");
-                Some(SearchTier::from_rank(*rank).ok_or_else(unknown)?)
-            }
-            _ => None,
-        };
-        let mut statement = Self { page, sql: SqlBuilder::new(backend), steps: Vec::new(), first_tier };
+        let first_tier = pinned_products::cursor_tier(page)?;
+        let (sql, other_sku) = (SqlBuilder::new(backend), pinned_products::other_sku(page.query));
+        let mut statement = Self { page, sql, steps: Vec::new(), first_tier, other_sku };
         statement.push_given();
         let mut tiers = SearchTier::BEST_FIRST;
         if !page.list.descending {
@@ -123,6 +118,7 @@ impl<'a> TierStatement<'a> {
         for tier in tiers.into_iter().skip_while(|tier| first_tier.is_some_and(|first| first != *tier)) {
             let is_walked = !ways.is_gathered(page.list, Some(tier));
             match tier {
+                SearchTier::Pinned => statement.push_pinned(),
                 SearchTier::Exact => statement.push_exact(),
                 SearchTier::Begins => statement.push_begins(is_walked),
                 SearchTier::InName => statement.push_in_name(is_walked),
@@ -138,6 +134,7 @@ impl<'a> TierStatement<'a> {
         push_given(&mut self.sql, self.page.query);
         self.sql.push(", sku_match AS MATERIALIZED (SELECT v.product_id FROM variant AS v WHERE v.deleted_at IS NULL");
         self.sql.push(" AND lower(v.sku) = (SELECT sku FROM given))");
+        pinned_products::push_pinned_sets(&mut self.sql, self.page);
     }
 
     /// Appends a step: a statement that selects the ids of products `p`.
@@ -192,6 +189,17 @@ impl<'a> TierStatement<'a> {
         push_product(&mut self.sql, self.page.list.filter, id);
     }
 
+    fn push_pinned(&mut self) {
+        let is_first = self.first_tier == Some(SearchTier::Pinned);
+        // Nothing to add, unless no other step remains.
+        if is_first || !self.page.query.pinned_ids().is_empty() {
+            self.push_step("pinned", SearchTier::Pinned, |this| {
+                pinned_products::push_pinned_page(&mut this.sql, this.page, is_first);
+                this.push_gate();
+            });
+        }
+    }
+
     fn push_exact(&mut self) {
         self.push_step("exact", SearchTier::Exact, |this| {
             this.sql.push("SELECT p.id FROM (SELECT p.id FROM product AS p WHERE ").push(PUBLISHED_CONDITION);
@@ -199,7 +207,7 @@ impl<'a> TierStatement<'a> {
                 .push(" AND p.name_normalized = (SELECT name FROM given) UNION SELECT product_id FROM sku_match) AS c");
             this.push_product("c.id");
             push_document_and_where(&mut this.sql);
-            this.sql.push(" AND ");
+            this.sql.push(pinned_products::not_pinned(this.page.query)).push(" AND ");
             this.push_gate();
             this.push_position(SearchTier::Exact, "p", "id");
             this.push_order("p", "id", this.page.keyset.row_limit());
@@ -218,7 +226,7 @@ impl<'a> TierStatement<'a> {
         });
         let push_rest = |this: &mut Self, condition: &str| {
             push_document_and_where(&mut this.sql);
-            this.sql.push(" AND ").push(NOT_EXACT).push(" AND ").push(condition);
+            this.sql.push(" AND ").push(OTHER_NAME).push(" AND ").push(this.other_sku).push(" AND ").push(condition);
             this.push_position(TIER, "p", "id");
             this.push_order("p", "id", limit);
         };
@@ -236,7 +244,7 @@ impl<'a> TierStatement<'a> {
                 this.push_order("p", "id", MAX_WALKED_PRODUCTS);
                 this.sql.push(") AS p");
                 push_document_and_where(&mut this.sql);
-                this.sql.push(" AND ").push(BEGINS).push(" AND ").push(NOT_EXACT).push(" AND ");
+                this.sql.push(&format!(" AND {BEGINS} AND {OTHER_NAME} AND {} AND ", this.other_sku));
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             });
@@ -317,7 +325,7 @@ impl<'a> TierStatement<'a> {
                 this.push_product("w.product_id");
                 let negation = if tier == SearchTier::Rest { "NOT " } else { "" };
                 this.sql.push(&format!(" WHERE {negation}(w.words @@ (SELECT words FROM given)) AND NOT {BEGINS}"));
-                this.sql.push(" AND ").push(OTHER_SKU);
+                this.sql.push(" AND ").push(this.other_sku);
                 this.push_order("w", "product_id", limit);
             } else {
                 this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
@@ -331,7 +339,7 @@ impl<'a> TierStatement<'a> {
                     this.sql.push(") AND +p.id NOT IN (");
                     push_fts_match(&mut this.sql, "name_words");
                 }
-                this.sql.push(&format!(") AND NOT {BEGINS} AND {OTHER_SKU} AND "));
+                this.sql.push(&format!(") AND NOT {BEGINS} AND {} AND ", this.other_sku));
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             }
@@ -353,7 +361,7 @@ impl<'a> TierStatement<'a> {
                 this.sql.push("SELECT p.id FROM ").push(found).push(" AS c");
             }
             this.push_product("c.id");
-            this.sql.push(&format!(" WHERE NOT {BEGINS} AND {OTHER_SKU}"));
+            this.sql.push(&format!(" WHERE NOT {BEGINS} AND {}", this.other_sku));
             if is_sorted {
                 this.push_order("c", "id", limit);
             } else {
@@ -381,7 +389,9 @@ impl<'a> TierStatement<'a> {
         sql.push(", ").push(&page.columns.select_list("p")).push(" FROM (");
         for (index, step) in steps.iter().enumerate() {
             let union = if index == 0 { "" } else { " UNION " };
-            sql.push(&format!("{union}SELECT {} AS tier, id FROM {}", step.tier.rank(), step.name));
+            // Each pinned product has its own rank.
+            let tier = if step.tier == SearchTier::Pinned { "tier".to_owned() } else { step.tier.rank().to_string() };
+            sql.push(&format!("{union}SELECT {tier} AS tier, id FROM {}", step.name));
         }
         sql.push(") AS f JOIN product AS p ON p.id = f.id");
         sql.push(&format!(" ORDER BY f.tier{direction}, p.created_at{direction}, p.id{direction}"));
