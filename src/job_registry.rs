@@ -6,7 +6,13 @@ use crate::{
     analytics::{self, cart_figures, order_figures, product_sales},
     base::Result,
     cart,
-    catalog::events::{ProductPublished, ProductsChanged},
+    catalog::{
+        events::{ProductPublished, ProductsChanged},
+        search::{
+            ranking::{self, RankProducts},
+            report,
+        },
+    },
     identity::{
         email_change,
         events::{CustomerDeleted, CustomerRegistered, CustomerUpdated},
@@ -156,6 +162,7 @@ pub fn build_job_registry(
         .with_job::<RenderMedia>(with_renditions(library))
         .with_job::<DeleteMediaFiles>(with_file_deletion(library))
         .with_job::<CopyRemotePicture>(with_remote_copies(library))
+        .with_job::<RankProducts>(ranking::run_rank_job)
         .with_schedule("analytics.carts", "35 * * * * *", count_changed_carts)
         .with_schedule("analytics.prune", "25 14 * * * *", delete_expired_sales)
         .with_schedule("cart.delete_expired", "30 23 * * * *", delete_expired_carts)
@@ -167,10 +174,16 @@ pub fn build_job_registry(
         .with_schedule("order.anonymize", "50 26 * * * *", anonymize_orders)
         .with_schedule("payment.delete_expired_webhooks", "35 18 * * * *", delete_expired_webhooks)
         .with_schedule("payment.reconcile", "45 4/10 * * * *", enqueue_reconciliation)
+        .with_schedule("search.prune", "50 33 * * * *", delete_expired_search_counts)
         .with_schedule("session.prune", "40 */10 * * * *", delete_expired_sessions)
         .with_schedule("throttle.prune", "55 */10 * * * *", delete_expired_throttle_counters)
         .with_schedule("webhook.prune", "35 18 * * * *", webhook::maintenance::delete_expired_deliveries)
         .with_schedule("webhook.resume", "45 * * * * *", webhook::maintenance::resume_deliveries)
+}
+
+/// Deletes counts of searches past their retention.
+async fn delete_expired_search_counts(context: &JobContext) -> Result<()> {
+    report::delete_expired_counts(&context.db, context.config.search.report_retention).await
 }
 
 /// Deletes expired sessions, tokens, codes and grants.

@@ -89,8 +89,12 @@ mod analytics_queries;
 mod analytics_rebuild;
 mod page_details;
 mod search_pages;
+mod search_pins;
+mod search_ranking;
+mod search_report;
 mod search_results;
 mod search_shop;
+mod search_synonyms;
 mod search_scripts;
 mod catalog_import;
 mod import_files;
@@ -259,6 +263,10 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("analytics_rebuild", analytics_rebuild::test_cases()),
         ("page_details", page_details::test_cases()),
         ("search_pages", search_pages::test_cases()),
+        ("search_pins", search_pins::test_cases()),
+        ("search_ranking", search_ranking::test_cases()),
+        ("search_report", search_report::test_cases()),
+        ("search_synonyms", search_synonyms::test_cases()),
         ("search_results", search_results::test_cases()),
         ("search_scripts", search_scripts::test_cases()),
         ("catalog_import", catalog_import::test_cases()),

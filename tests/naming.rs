@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 77] = [
+const TABLE_OWNERS: [(&str, &str); 81] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),
@@ -108,6 +108,12 @@ const TABLE_OWNERS: [(&str, &str); 77] = [
     ("product_search", "catalog"),
     ("product_search_name", "catalog"),
     ("product_tag", "catalog"),
+    ("daily_search_count", "catalog"),
+    ("search_boost", "catalog"),
+    ("search_pin", "catalog"),
+    ("search_ranking", "catalog"),
+    ("search_rules_version", "catalog"),
+    ("search_synonym_group", "catalog"),
     ("search_term", "catalog"),
     ("variant", "catalog"),
     ("variant_option", "catalog"),

@@ -13,6 +13,7 @@ use savannah::{
         product_queries::{ProductSort, ProductSortKey},
         projection::ProductColumns,
         search::{
+            rules::SearchRules,
             tier::SearchTier,
             way::{SearchWay, SearchWays},
         },
@@ -113,7 +114,7 @@ fn tier_of(product: &ShopProduct, search: &str) -> Option<SearchTier> {
 async fn resolve(app: &TestApp, search: &str, in_stock: Option<bool>) -> ResolvedCatalogFilter {
     let filter = CatalogFilter { search: Some(search.to_owned()), in_stock, ..CatalogFilter::default() };
     let tree = load_tree(app).await;
-    filter.resolve(&app.db, &tree).await.expect("a filter")
+    filter.resolve(&app.db, &tree, &SearchRules::default()).await.expect("a filter")
 }
 
 async fn load_tree(app: &TestApp) -> Arc<CategoryTree> {
@@ -340,7 +341,7 @@ async fn facets_together_equal_facets_one_by_one(backend: Backend) {
         }
         filter.in_stock = rng.one_in(3).then_some(true);
         filter.on_sale = rng.one_in(4).then_some(false);
-        let filter = filter.resolve(&app.db, &tree).await.expect("a filter");
+        let filter = filter.resolve(&app.db, &tree, &SearchRules::default()).await.expect("a filter");
         let together = find::count_facets(&app.db, &filter, &tree, CountedFacets::ALL).await.expect("facets");
         let mut one_by_one = FacetCounts::default();
         for facet in FACETS {

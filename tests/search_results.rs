@@ -8,7 +8,7 @@ use savannah::catalog::{
     product_queries::{ProductSort, ProductSortKey},
     projection::ProductColumns,
     queries::search_pages::build_search_page,
-    search::way::SearchWays,
+    search::{rules::SearchRules, way::SearchWays},
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ const GENERATE_SHOP: [&str; 3] = [
 async fn count_blocks(app: &TestApp, ways: &SearchWays, search: &str, sort_key: ProductSortKey) -> i64 {
     let tree = CategoryTree::load(&app.db).await.expect("a tree");
     let filter = CatalogFilter { search: Some(search.to_owned()), ..CatalogFilter::default() };
-    let filter = filter.resolve(&app.db, &tree).await.expect("a filter");
+    let filter = filter.resolve(&app.db, &tree, &SearchRules::default()).await.expect("a filter");
     let request = PageRequest { size: 24, backwards: false, cursor: None };
     let sort = ProductSort { sort_key, reverse: false };
     let window = ProductWindow { sort, request: &request, columns: ProductColumns::from([product::Column::Id]) };

@@ -141,6 +141,7 @@ impl MigratorTrait for Migrator {
             sql_migration!("m20261127_000003_media", "down.sql"),
             sql_migration!("m20261127_000004_analytics_figures", "down.postgres.sql", "down.sqlite.sql"),
             sql_migration!("m20261127_000005_search_tiers", "down.postgres.sql", "down.sqlite.sql"),
+            sql_migration!("m20261127_000006_search_rules", "down.sql"),
         ]
     }
 }

@@ -61,10 +61,16 @@ pub enum NodeType {
     WebhookDelivery,
     /// A picture of the shop.
     Media,
+    /// A group of synonyms of the search.
+    SearchSynonymGroup,
+    /// The pinned products of a search text.
+    SearchPin,
+    /// The ranking of search results.
+    SearchRanking,
 }
 
 impl NodeType {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 30] = [
         Self::Category,
         Self::Product,
         Self::Variant,
@@ -92,6 +98,9 @@ impl NodeType {
         Self::WebhookEndpoint,
         Self::WebhookDelivery,
         Self::Media,
+        Self::SearchSynonymGroup,
+        Self::SearchPin,
+        Self::SearchRanking,
     ];
 
     /// Returns the node type with the given schema type name.
@@ -131,6 +140,9 @@ impl NodeType {
             Self::WebhookEndpoint => "WebhookEndpoint",
             Self::WebhookDelivery => "WebhookDelivery",
             Self::Media => "Media",
+            Self::SearchSynonymGroup => "SearchSynonymGroup",
+            Self::SearchPin => "SearchPin",
+            Self::SearchRanking => "SearchRanking",
         }
     }
 }

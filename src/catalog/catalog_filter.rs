@@ -6,9 +6,9 @@ use sea_orm::ConnectionTrait;
 use super::{
     CategoryTree, PublicationStatus,
     queries::product_filter::{ProductVisibility, ResolvedCatalogFilter},
-    search,
+    search::{self, rules::SearchRules},
 };
-use crate::base::{Error, Result, pagination, text};
+use crate::base::{Error, LanguageCode, Result, pagination, text};
 
 /// Maximum number of values in one list of a filter.
 const MAX_FILTER_VALUES: usize = 100;
@@ -31,6 +31,8 @@ pub struct CatalogFilter {
     pub categories: Vec<CategoryKey>,
     /// Search text.
     pub search: Option<String>,
+    /// Language of the search text, whose synonyms apply; `None`: only those of all languages.
+    pub search_language: Option<LanguageCode>,
     /// Range of the current price in minor units, inclusive.
     pub price_range: (Option<i64>, Option<i64>),
     /// Whether any variant can be bought now.
@@ -79,10 +81,17 @@ impl CatalogFilter {
     ///
     /// # Errors
     /// Returns `BadUserInput` if the search or a list is too long, or a time is out of range.
-    pub async fn resolve(self, db: &impl ConnectionTrait, tree: &CategoryTree) -> Result<ResolvedCatalogFilter> {
+    pub async fn resolve(
+        mut self,
+        db: &impl ConnectionTrait,
+        tree: &CategoryTree,
+        rules: &SearchRules,
+    ) -> Result<ResolvedCatalogFilter> {
         self.validate()?;
+        // The parsed search has the synonyms of the language, which is no condition of its own.
+        let language = self.search_language.take();
         let mut search_query = match &self.search {
-            Some(search_text) => Some(search::SearchQuery::parse(db, search_text).await?),
+            Some(search_text) => Some(search::SearchQuery::parse(db, search_text, rules, language).await?),
             None => None,
         };
         if let Some(Some(query)) = &mut search_query {

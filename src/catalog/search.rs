@@ -3,28 +3,38 @@
 //! Words are normalized and tokenized here, so that both databases return the same results. A word matches every word
 //! it is a prefix of; a word that is not a prefix of any is corrected to the nearest words of the vocabulary.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::queries::{product_filter::ProductVisibility, search_index};
 use crate::base::{
-    Result,
+    LanguageCode, Result,
     search_token::{self, SearchToken, tokenize},
     text,
 };
 
+pub mod entity;
+pub mod pin_admin;
+pub mod ranking;
+pub mod report;
+pub mod rules;
 pub mod spelling;
 pub mod suggest;
+pub mod synonym_admin;
+pub mod synonyms;
 pub mod tier;
 pub mod way;
+
+use rules::SearchRules;
+use synonyms::TypedTerm;
 
 /// Maximum length of a word; longer ones are truncated.
 const MAX_WORD_LENGTH: usize = 40;
 /// Maximum number of words of a product; further ones are ignored.
 const MAX_WORDS_PER_PRODUCT: usize = 2_000;
 /// Maximum number of words of a search; further ones are ignored.
-const MAX_WORDS_PER_SEARCH: usize = 12;
+pub const MAX_WORDS_PER_SEARCH: usize = 12;
 /// Maximum number of letter pairs in one run of a search; further ones are ignored.
 const MAX_PAIRS_PER_RUN: usize = 24;
 /// Maximum length of a search text in characters.
@@ -35,6 +45,10 @@ pub const MAX_SEARCH_TEXT_LENGTH: usize = 200;
 pub struct SearchQuery {
     /// The whole search text, normalized.
     pub normalized_text: String,
+    /// The words of the search text that are searched for, normalized and separated by spaces.
+    pub word_text: String,
+    /// Ids of the products pinned for the search text, the first one on top.
+    pinned_ids: Arc<[i64]>,
     /// The terms, all of which must match, unless `matches_any`.
     terms: Vec<SearchTerm>,
     /// The word of each term.
@@ -43,11 +57,13 @@ pub struct SearchQuery {
     matches_any: bool,
 }
 
-/// A word of a search text.
+/// A word of a search text, or several that have synonyms together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryWord {
-    /// The word as typed, normalized.
+    /// The word as typed, normalized; several are separated by spaces.
     pub typed: String,
+    /// What is searched for as well; a word that has synonyms is not corrected.
+    pub synonyms: Vec<String>,
     /// The words that are searched for instead, nearest first; empty if the word was not corrected.
     pub corrections: Vec<String>,
     /// Whether it is not searched for: products match other words of the text, none has this one.
@@ -89,30 +105,41 @@ impl SearchWord {
 }
 
 impl SearchQuery {
-    /// Parses a search text. `None` if it contains no word. Statements: 1 at most.
-    pub async fn parse(db: &impl ConnectionTrait, search_text: &str) -> Result<Option<Self>> {
-        let tokens: Vec<SearchToken> =
-            tokenize(search_text).into_iter().take(MAX_WORDS_PER_SEARCH).map(truncate_token).collect();
+    /// Parses a search text in a language, whose synonyms apply. `None` if it contains no word. Statements: 1 at most.
+    pub async fn parse(
+        db: &impl ConnectionTrait,
+        search_text: &str,
+        rules: &SearchRules,
+        language: Option<LanguageCode>,
+    ) -> Result<Option<Self>> {
+        let mut tokens = tokenize_query(search_text);
+        tokens.truncate(MAX_WORDS_PER_SEARCH);
         if tokens.is_empty() {
             return Ok(None);
         }
-        let words: Vec<&str> = tokens.iter().filter_map(find_correctable_word).collect();
+        let typed_terms = rules.synonyms.divide(&tokens, language);
+        let words: Vec<&str> = typed_terms.iter().filter_map(TypedTerm::correctable_word).collect();
         let corrections_by_word = spelling::find_corrections(db, &words).await?;
         let (mut terms, mut words) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
-        for token in &tokens {
-            let correctable_word = find_correctable_word(token);
-            let corrections = correctable_word.and_then(|word| corrections_by_word.get(word)).cloned();
+        for term in typed_terms {
+            let corrections = term.correctable_word().and_then(|word| corrections_by_word.get(word)).cloned();
             let corrections = corrections.unwrap_or_default();
-            let exact_words = corrections.iter().map(|word| vec![SearchWord::exact(word.clone())]);
-            terms.push(SearchTerm(exact_words.chain(expand_typed_token(token, !corrections.is_empty())).collect()));
-            let typed = match token {
-                SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => word.clone(),
-                SearchToken::Unspaced(characters) => characters.concat(),
-            };
-            words.push(QueryWord { typed, corrections, is_dropped: false, can_be_prefix: correctable_word.is_some() });
+            terms.push(SearchTerm::from_typed(&term, &corrections));
+            let TypedTerm { tokens, text: typed, synonyms } = term;
+            let can_be_prefix = matches!(tokens, [SearchToken::Word(_) | SearchToken::Contraction { .. }]);
+            let synonyms = synonyms.into_iter().map(|synonym| synonym.text.clone()).collect();
+            words.push(QueryWord { typed, synonyms, corrections, is_dropped: false, can_be_prefix });
         }
         let normalized_text = text::normalize_for_search(search_text);
-        Ok(Some(Self { normalized_text, terms, words, matches_any: false }))
+        let word_text = tokens.iter().map(token_text).collect::<Vec<_>>().join(" ");
+        let pinned_ids = rules.find_pinned_ids(&word_text);
+        Ok(Some(Self { normalized_text, word_text, pinned_ids, terms, words, matches_any: false }))
+    }
+
+    /// Returns the ids of the products pinned for the search text, the first one on top.
+    #[must_use]
+    pub fn pinned_ids(&self) -> &[i64] {
+        &self.pinned_ids
     }
 
     /// Accepts products that match any of its terms, if no product of a visibility matches all of them. Terms that none
@@ -169,6 +196,14 @@ impl SearchQuery {
 }
 
 impl SearchTerm {
+    /// Creates the term of typed words with their corrections or synonyms.
+    fn from_typed(TypedTerm { tokens, synonyms, .. }: &TypedTerm<'_>, corrections: &[String]) -> Self {
+        let corrected = corrections.iter().map(|word| vec![SearchWord::exact(word.clone())]);
+        let typed = expand_typed_tokens(tokens, !corrections.is_empty());
+        let synonyms = synonyms.iter().flat_map(|synonym| expand_typed_tokens(&synonym.tokens, false));
+        Self(corrected.chain(typed).chain(synonyms).collect())
+    }
+
     /// Returns the term in the syntax of a database's index, in parentheses.
     fn to_match_expression(&self, backend: DbBackend) -> String {
         let postgres = backend == DbBackend::Postgres;
@@ -192,11 +227,26 @@ const fn match_operators(backend: DbBackend) -> (&'static str, &'static str) {
     if matches!(backend, DbBackend::Postgres) { (" | ", " & ") } else { (" OR ", " AND ") }
 }
 
-/// Returns the word of a token, if spelling correction applies to it.
-fn find_correctable_word(token: &SearchToken) -> Option<&str> {
+/// Returns the tokens of a search text, or of a term that is searched for.
+fn tokenize_query(text: &str) -> Vec<SearchToken> {
+    tokenize(text).into_iter().map(truncate_token).collect()
+}
+
+/// Returns the word, or the run of characters, of a token.
+fn token_text(token: &SearchToken) -> String {
     match token {
-        SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => Some(word),
-        SearchToken::Unspaced(_) => None,
+        SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => word.clone(),
+        SearchToken::Unspaced(characters) => characters.concat(),
+    }
+}
+
+/// Returns the alternatives of tokens that must all match. Of several tokens, contractions are searched for as one word.
+fn expand_typed_tokens(tokens: &[SearchToken], is_corrected: bool) -> Vec<Vec<SearchWord>> {
+    match tokens {
+        [token] => expand_typed_token(token, is_corrected),
+        _ => vec![
+            tokens.iter().flat_map(|token| expand_typed_token(token, false).into_iter().next()).flatten().collect(),
+        ],
     }
 }
 
@@ -272,12 +322,15 @@ mod tests {
         };
         let word = |typed: &str| QueryWord {
             typed: typed.into(),
+            synonyms: Vec::new(),
             corrections: Vec::new(),
             is_dropped: false,
             can_be_prefix: true,
         };
         let mut query = SearchQuery {
             normalized_text: "red mugg x".into(),
+            word_text: "red mugg x".into(),
+            pinned_ids: Arc::default(),
             terms: vec![term(&["red"], true), term(&["mug", "mugs"], false), term(&["x"], false)],
             words: ["red", "mugg", "x"].map(word).to_vec(),
             matches_any: false,

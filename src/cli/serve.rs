@@ -139,6 +139,10 @@ pub(super) async fn run_server(config: Config, args: &ServeArgs) -> Result<(), S
     if !matches!(stored, Ok(Ok(()))) {
         tracing::warn!("the use counts of operations were not stored");
     }
+    let stored = tokio::time::timeout_at(deadline, app.state.search_counts.store(&db)).await;
+    if !matches!(stored, Ok(Ok(()))) {
+        tracing::warn!("the counts of searches were not stored");
+    }
     await_tasks_and_close(&tasks.tracker, db, deadline).await;
     Ok(())
 }

@@ -13,6 +13,10 @@ pub mod filter;
 pub mod facets;
 pub mod facet_filters;
 pub mod search;
+pub mod search_synonyms;
+pub mod search_pins;
+pub mod search_ranking;
+pub mod search_report;
 pub mod queries;
 pub mod mutations;
 
@@ -20,4 +24,12 @@ use async_graphql::MergedObject;
 
 /// Catalog queries.
 #[derive(Debug, Default, MergedObject)]
-pub struct CatalogQuery(queries::ProductQuery, category::CategoryQuery, search::SearchSuggestQuery);
+pub struct CatalogQuery(
+    queries::ProductQuery,
+    category::CategoryQuery,
+    search::SearchSuggestQuery,
+    search_synonyms::SearchSynonymQuery,
+    search_pins::SearchPinQuery,
+    search_ranking::SearchRankingQuery,
+    search_report::SearchReportQuery,
+);

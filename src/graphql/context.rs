@@ -1,6 +1,7 @@
 //! Application state and per-request context of the resolvers.
 
 mod budget;
+mod search;
 
 use std::{
     collections::HashMap,
@@ -29,7 +30,11 @@ use super::{
 };
 use crate::{
     base::{Error, Money, Result},
-    catalog::{CategoryTree, CategoryTreeCache, product_filter::ProductVisibility, search::way::SearchWays},
+    catalog::{
+        CategoryTree, CategoryTreeCache,
+        product_filter::ProductVisibility,
+        search::{report::SearchCounts, rules::SearchRulesCache, way::SearchWays},
+    },
     identity::{
         AccessTokenService, Authenticator, Caller, ExternalTokenVerifier, IdentityContext, PasswordHashPool,
         authenticator::TokenVerifiers, error::AuthError, session::ClientInfo,
@@ -80,6 +85,10 @@ pub struct AppState {
     pub data_cache: DataCache,
     /// How the products of searches are found.
     pub search_ways: SearchWays,
+    /// Cached synonyms and pinned products.
+    pub search_rules_cache: SearchRulesCache,
+    /// Counts of searches that are not yet stored.
+    pub search_counts: SearchCounts,
     /// Permits for expensive database reads.
     pub expensive_reads: Arc<Semaphore>,
     /// Positions of the last writes of the callers, for reads from a replica.
@@ -93,6 +102,7 @@ impl AppState {
             .await
             .map_err(|error| Error::internal("connecting to Redis", error))?;
         let category_tree_cache = CategoryTreeCache::load(&db).await?;
+        let search_rules_cache = SearchRulesCache::load(&db).await?;
         let access_token_service = AccessTokenService::load(&db, &config.identity).await?;
         let external_token_verifier = ExternalTokenVerifier::new(&config.identity)
             .map_err(|error| Error::internal("reading the settings of providers", error))?;
@@ -126,6 +136,8 @@ impl AppState {
             config,
             data_cache,
             search_ways: SearchWays::default(),
+            search_rules_cache,
+            search_counts: SearchCounts::default(),
             expensive_reads,
             write_positions,
         })
@@ -151,10 +163,11 @@ impl AppState {
         self.authenticator.authenticate(verifiers, &db, token).await
     }
 
-    /// Refreshes the category tree, revoked sessions and signing keys with changes of other instances. Called on a
-    /// schedule.
+    /// Refreshes the category tree, search rules, revoked sessions and signing keys with changes of other instances.
+    /// Called on a schedule.
     pub async fn refresh(&self) -> Result<()> {
         self.category_tree_cache.refresh(&self.db).await?;
+        self.search_rules_cache.refresh(&self.db).await?;
         self.access_token_service.refresh(&self.db).await
     }
 }

@@ -8,7 +8,10 @@ use super::{
         audit_log::AuditEntry,
         jobs::{Job, JobKey},
     },
-    catalog::{category::Category, product::Product, variant::Variant},
+    catalog::{
+        category::Category, product::Product, search_pins::SearchPin, search_ranking::SearchRanking,
+        search_synonyms::SearchSynonymGroup, variant::Variant,
+    },
     context::{RequestContext, request_context},
     customer::{Customer, address::Address},
     identity::{account::Account, api_key::ApiKey},
@@ -30,6 +33,10 @@ use super::{
 };
 use crate::{
     base::{Error, GlobalId, Result, global_id::NodeType, pagination},
+    catalog::search::{
+        entity::{search_pin, search_synonym_group},
+        ranking,
+    },
     identity::{Permission, entity::api_key},
     infra::entity::audit_log,
     inventory::entity::location,
@@ -92,6 +99,12 @@ pub enum Node {
     WebhookDelivery(WebhookDelivery),
     /// Picture of the shop; visible to staff.
     Media(Media),
+    /// Synonyms of the search; visible to staff.
+    SearchSynonymGroup(SearchSynonymGroup),
+    /// Pinned products of a search text; visible to staff.
+    SearchPin(SearchPin),
+    /// Ranking of search results; visible to staff.
+    SearchRanking(SearchRanking),
 }
 
 /// Node queries.
@@ -204,6 +217,21 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
             .await?
             .map(Into::into)
             .map(Node::Media),
+        NodeType::SearchSynonymGroup => {
+            find_staff_row::<search_synonym_group::Entity>(context, key, Permission::CatalogWrite)
+                .await?
+                .map(Into::into)
+                .map(Node::SearchSynonymGroup)
+        }
+        NodeType::SearchPin => find_staff_row::<search_pin::Entity>(context, key, Permission::CatalogWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::SearchPin),
+        NodeType::SearchRanking
+            if key == ranking::RANKING_ID && context.caller.require_permission(Permission::CatalogWrite).is_ok() =>
+        {
+            Some(Node::SearchRanking(ranking::load_search_ranking(&context.db).await?.into()))
+        }
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
         }
@@ -212,6 +240,7 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
         | NodeType::StockMovement
         | NodeType::CartLine
         | NodeType::OrderHistoryEntry
+        | NodeType::SearchRanking
         | NodeType::Session => None,
     })
 }

@@ -72,6 +72,7 @@ impl App {
     pub async fn refresh(&self) -> Result<()> {
         self.state.refresh().await?;
         self.trusted_documents.refresh(&self.state.db).await?;
-        self.trusted_documents.store_uses_if_due(&self.state.db).await
+        self.trusted_documents.store_uses_if_due(&self.state.db).await?;
+        self.state.search_counts.store_if_due(&self.state.db, self.state.config.search.count_interval).await
     }
 }

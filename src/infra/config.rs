@@ -21,6 +21,7 @@ mod range;
 mod rate_limit;
 mod redis;
 mod sample_rate;
+mod search;
 mod server;
 mod shop;
 mod sms;
@@ -50,6 +51,7 @@ pub use notification::{DeliveryMode, NotificationConfig};
 pub use payment::{MpesaConfig, PaymentConfig, PaymentMethodConfig, PaymentMethodsConfig, StripeConfig};
 pub use rate_limit::RateLimitConfig;
 pub use sample_rate::SampleRate;
+pub use search::SearchConfig;
 pub use server::{ServerConfig, ShutdownDelay};
 pub use shop::{AutoBool, ShopConfig, ShopMode, ShopPolicy, StockDisplay};
 pub use sms::SmsConfig;
@@ -78,6 +80,8 @@ pub struct Config {
     pub subscriptions: SubscriptionsConfig,
     /// Settings of the caches.
     pub cache: CacheConfig,
+    /// Settings of the search.
+    pub search: SearchConfig,
     /// Settings of authentication.
     pub identity: IdentityConfig,
     /// Settings of rate limits.
@@ -197,6 +201,7 @@ impl Config {
         self.graphql.validate()?;
         self.subscriptions.validate()?;
         self.cache.validate()?;
+        self.search.validate()?;
         self.jobs.validate()?;
         self.cart.validate()?;
         self.checkout.validate()?;

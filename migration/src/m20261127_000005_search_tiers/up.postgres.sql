@@ -6,7 +6,7 @@
 
 -- What staff prefer among equally good matches of a search.
 CREATE TABLE search_ranking (
-    id SMALLINT PRIMARY KEY CHECK (id = 1),
+    id BIGINT PRIMARY KEY CHECK (id = 1),
     -- Whether products that are sold out are behind all others of a tier.
     sold_out_last BOOLEAN NOT NULL,
     version INTEGER NOT NULL CHECK (version > 0)

@@ -1,7 +1,8 @@
 //! Product filters, as conditions of one statement. As text, because pages, counts and facets share them.
 
-use sea_orm::ActiveEnum;
+use sea_orm::{ActiveEnum, DbBackend};
 
+use super::pinned_products;
 use crate::{
     base::text,
     catalog::{CatalogFilter, PublicationStatus, catalog_filter::TagCondition, search},
@@ -114,12 +115,24 @@ impl ResolvedCatalogFilter {
     pub fn push_from_clause(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
         sql.push(" FROM product AS p");
         if let Some(search_query) = &self.search_query {
+            let has_pins = !search_query.pinned_ids().is_empty();
             if sql.is_postgres() {
-                sql.push(" JOIN product_search AS s ON s.product_id = p.id AND s.document @@ ");
-                sql.bind(search_query.to_match_expression(sea_orm::DbBackend::Postgres)).push("::text::tsquery");
+                sql.push(" JOIN product_search AS s ON s.product_id = p.id AND ").push(if has_pins { "(" } else { "" });
+                sql.push("s.document @@ ").bind(search_query.to_match_expression(DbBackend::Postgres));
+                sql.push("::text::tsquery");
+                if has_pins {
+                    pinned_products::push_or_pinned(sql, search_query, "s.product_id");
+                    sql.push(")");
+                }
+            } else if has_pins {
+                // The index of words can be read by one condition only, so the pinned products are added to its rows.
+                sql.push(" JOIN (SELECT rowid AS id FROM product_search WHERE product_search MATCH ");
+                sql.bind(search_query.to_match_expression(DbBackend::Sqlite))
+                    .push(" UNION SELECT value FROM json_each(");
+                sql.bind_ints(search_query.pinned_ids().iter().copied()).push(")) AS s ON s.id = p.id");
             } else {
                 sql.push(" JOIN product_search AS s ON s.rowid = p.id AND product_search MATCH ");
-                sql.bind(search_query.to_match_expression(sea_orm::DbBackend::Sqlite));
+                sql.bind(search_query.to_match_expression(DbBackend::Sqlite));
             }
         }
         sql.push(" WHERE ");
@@ -166,6 +179,7 @@ impl ResolvedCatalogFilter {
         let CatalogFilter {
             categories: _,
             search: _,
+            search_language: _,
             price_range,
             in_stock,
             on_sale,

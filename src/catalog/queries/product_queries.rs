@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
-use super::product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter};
+use super::{
+    pinned_products,
+    product_filter::{ExcludedFacet, ProductVisibility, ResolvedCatalogFilter},
+};
 use crate::{
     base::{
         Error, Result,
@@ -273,7 +276,9 @@ impl ProductPageQuery<'_> {
 
 /// Appends the rank of the [`SearchTier`] of `p`.
 fn push_search_tier(sql: &mut SqlBuilder, query: &SearchQuery) {
-    sql.push("CASE WHEN p.name_normalized = ").bind(query.normalized_text.as_str());
+    sql.push("CASE");
+    pinned_products::push_ranks(sql, query);
+    sql.push(" WHEN p.name_normalized = ").bind(query.normalized_text.as_str());
     let text_parameter = sql.bind_count();
     // Evaluated once, not for each product.
     sql.push(" OR p.id IN (SELECT x.product_id FROM variant AS x WHERE x.deleted_at IS NULL AND lower(x.sku) = ");

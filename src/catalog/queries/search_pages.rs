@@ -59,13 +59,15 @@ pub(in crate::catalog) async fn load_search_page(
     filter: &ResolvedCatalogFilter,
     window: &ProductWindow<'_>,
 ) -> Result<Page<ProductRow>> {
+    let is_relevance = window.sort.sort_key == ProductSortKey::Relevance;
     let query = match &filter.search_query {
-        Some(query) if !ways.is_ranked(filter) => query,
+        // In another order, pinned products are among the matches.
+        Some(query) if !ways.is_ranked(filter) && (is_relevance || query.pinned_ids().is_empty()) => query,
         _ => return product_queries::load_product_page(db, filter, window).await,
     };
     let keyset = window.sort.keyset().resolve(window.request)?;
     let page = SearchPage::new(filter, query, &keyset, window);
-    if window.sort.sort_key == ProductSortKey::Relevance {
+    if is_relevance {
         return search_tiers::load_tiered_page(db, ways, page, window.request).await;
     }
     let way = ways.find(page.list, None);

@@ -8,6 +8,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
+    pinned_products,
     product_filter::PUBLISHED_CONDITION,
     product_queries::ProductRow,
     search_pages::{
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     base::{
-        Error, Result,
+        Result,
         pagination::{CursorValue, Page, PageRequest},
     },
     catalog::search::{
@@ -30,11 +31,9 @@ use crate::{
 /// Condition on `p`: the name begins with the search text.
 const BEGINS: &str =
     "(p.name_normalized >= (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given))";
-/// Condition on `p`: no variant has the search text as its SKU.
-const OTHER_SKU: &str = "p.id NOT IN (SELECT product_id FROM sku_match)";
-/// Condition on `p`: neither the name nor a SKU is the search text.
-const NOT_EXACT: &str =
-    "p.name_normalized <> (SELECT name FROM given) AND p.id NOT IN (SELECT product_id FROM sku_match)";
+/// Condition on `p`: the name is not the search text.
+const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given)";
+
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
 struct SearchStep {
@@ -53,6 +52,8 @@ struct TierStatement<'a> {
     steps: Vec<SearchStep>,
     /// The tier of the cursor.
     first_tier: Option<SearchTier>,
+    /// Condition on `p`: no variant has the search text as its SKU, and it is not pinned.
+    other_sku: &'static str,
 }
 
 /// Returns a page of a search by relevance. Statements: 1.
@@ -99,14 +100,9 @@ fn learn_from_walks(ways: &SearchWays, page: SearchPage<'_>, steps: &[SearchStep
 
 impl<'a> TierStatement<'a> {
     fn build(backend: DbBackend, ways: &SearchWays, page: SearchPage<'a>) -> Result<Self> {
-        let first_tier = match page.keyset.cursor().and_then(|cursor| cursor.values.first()) {
-            Some(CursorValue::Int(rank)) => {
-                let unknown = || Error::bad_input("after", "this is not a cursor of this list");
-                Some(SearchTier::from_rank(*rank).ok_or_else(unknown)?)
-            }
-            _ => None,
-        };
-        let mut statement = Self { backend, page, sql: SqlBuilder::new(backend), steps: Vec::new(), first_tier };
+        let first_tier = pinned_products::cursor_tier(page)?;
+        let (sql, other_sku) = (SqlBuilder::new(backend), pinned_products::other_sku(page.query));
+        let mut statement = Self { backend, page, sql, steps: Vec::new(), first_tier, other_sku };
         statement.push_given();
         let mut tiers = SearchTier::BEST_FIRST;
         if !page.list.descending {
@@ -115,14 +111,10 @@ impl<'a> TierStatement<'a> {
         for tier in tiers.into_iter().skip_while(|tier| first_tier.is_some_and(|first| first != *tier)) {
             let way = ways.find(page.list, Some(tier));
             match tier {
+                SearchTier::Pinned => statement.push_pinned(),
                 SearchTier::Exact => statement.push_exact(),
                 SearchTier::Begins => statement.push_begins(way),
-                SearchTier::InName => {
-                    statement.push_found(tier, way, ["name_probe", "name_walk", "name_found", "name_gather"]);
-                }
-                SearchTier::Rest => {
-                    statement.push_found(tier, way, ["rest_probe", "rest_walk", "rest_found", "rest_gather"]);
-                }
+                SearchTier::InName | SearchTier::Rest => statement.push_found(tier, way),
             }
         }
         statement.push_result();
@@ -134,6 +126,7 @@ impl<'a> TierStatement<'a> {
         push_given(&mut self.sql, self.page.query);
         self.sql.push(", sku_match AS MATERIALIZED (SELECT v.product_id FROM variant AS v WHERE v.deleted_at IS NULL");
         self.sql.push(" AND lower(v.sku) = (SELECT sku FROM given))");
+        pinned_products::push_pinned_sets(&mut self.sql, self.page);
     }
 
     /// Appends a step: a statement that selects the ids of products `p`.
@@ -188,6 +181,17 @@ impl<'a> TierStatement<'a> {
         push_product(&mut self.sql, self.page.list.filter, id);
     }
 
+    fn push_pinned(&mut self) {
+        let is_first = self.first_tier == Some(SearchTier::Pinned);
+        // Nothing to add, unless no other step remains.
+        if is_first || !self.page.query.pinned_ids().is_empty() {
+            self.push_step("pinned", SearchTier::Pinned, |this| {
+                pinned_products::push_pinned_page(&mut this.sql, this.page, is_first);
+                this.push_gate();
+            });
+        }
+    }
+
     fn push_exact(&mut self) {
         self.push_step("exact", SearchTier::Exact, |this| {
             this.sql.push("SELECT p.id FROM (SELECT p.id FROM product AS p WHERE ").push(PUBLISHED_CONDITION);
@@ -195,7 +199,7 @@ impl<'a> TierStatement<'a> {
                 .push(" AND p.name_normalized = (SELECT name FROM given) UNION SELECT product_id FROM sku_match) AS c");
             this.push_product("c.id");
             push_document_and_where(&mut this.sql);
-            this.sql.push(" AND ");
+            this.sql.push(pinned_products::not_pinned(this.page.query)).push(" AND ");
             this.push_gate();
             this.push_position(SearchTier::Exact, "p", "id");
             this.push_order("p", "id", this.page.keyset.row_limit());
@@ -214,7 +218,7 @@ impl<'a> TierStatement<'a> {
         });
         let push_rest = |this: &mut Self, condition: &str| {
             push_document_and_where(&mut this.sql);
-            this.sql.push(" AND ").push(NOT_EXACT).push(" AND ").push(condition);
+            this.sql.push(" AND ").push(OTHER_NAME).push(" AND ").push(this.other_sku).push(" AND ").push(condition);
             this.push_position(TIER, "p", "id");
             this.push_order("p", "id", limit);
         };
@@ -232,7 +236,7 @@ impl<'a> TierStatement<'a> {
                 this.push_order("p", "id", MAX_WALKED_PRODUCTS);
                 this.sql.push(") AS p");
                 push_document_and_where(&mut this.sql);
-                this.sql.push(" AND ").push(BEGINS).push(" AND ").push(NOT_EXACT).push(" AND ");
+                this.sql.push(&format!(" AND {BEGINS} AND {OTHER_NAME} AND {} AND ", this.other_sku));
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             });
@@ -252,7 +256,11 @@ impl<'a> TierStatement<'a> {
     }
 
     /// Appends the steps of a tier that is found by words, in a way: a probe, a walk, and the gathering of all matches.
-    fn push_found(&mut self, tier: SearchTier, way: SearchWay, [probe, walk, found, gather]: [&'static str; 4]) {
+    fn push_found(&mut self, tier: SearchTier, way: SearchWay) {
+        let [probe, walk, found, gather] = match tier {
+            SearchTier::Rest => ["rest_probe", "rest_walk", "rest_found", "rest_gather"],
+            _ => ["name_probe", "name_walk", "name_found", "name_gather"],
+        };
         let columns = if self.knows_times(tier) { "id, ranked_at" } else { "id" };
         let used_probe = (way == SearchWay::Probe).then_some(probe);
         if let Some(probe) = used_probe {
@@ -265,14 +273,11 @@ impl<'a> TierStatement<'a> {
             self.push_walk(walk, tier, used_probe);
         }
         self.push_set(found, |this| {
-            let more = used_probe.map(has_more);
-            if let (Some(probe), Some(more)) = (used_probe, &more) {
-                this.sql.push(&format!("SELECT {columns} FROM {probe} WHERE NOT {more} UNION ALL "));
+            if let Some(probe) = used_probe {
+                this.sql.push(&format!("SELECT {columns} FROM {probe} WHERE NOT {} UNION ALL ", has_more(probe)));
             }
             this.push_matches(tier);
-            if let Some(more) = &more {
-                this.sql.push(" AND ").push(more);
-            }
+            this.sql.push(&used_probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default());
         });
         self.push_gather(gather, tier, found);
     }
@@ -327,7 +332,7 @@ impl<'a> TierStatement<'a> {
                 this.push_product("w.product_id");
                 let negation = if tier == SearchTier::Rest { "NOT " } else { "" };
                 this.sql.push(&format!(" WHERE {negation}(w.words @@ (SELECT words FROM given)) AND NOT {BEGINS}"));
-                this.sql.push(" AND ").push(OTHER_SKU);
+                this.sql.push(" AND ").push(this.other_sku);
                 this.push_order("w", "product_id", limit);
             } else {
                 this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
@@ -341,7 +346,7 @@ impl<'a> TierStatement<'a> {
                     this.sql.push(") AND +p.id NOT IN (");
                     push_fts_match(&mut this.sql, "name_words");
                 }
-                this.sql.push(&format!(") AND NOT {BEGINS} AND {OTHER_SKU} AND "));
+                this.sql.push(&format!(") AND NOT {BEGINS} AND {} AND ", this.other_sku));
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             }
@@ -364,7 +369,7 @@ impl<'a> TierStatement<'a> {
                 this.sql.push("SELECT p.id FROM ").push(found).push(" AS c");
             }
             this.push_product("c.id");
-            this.sql.push(&format!(" WHERE NOT {BEGINS} AND {OTHER_SKU}"));
+            this.sql.push(&format!(" WHERE NOT {BEGINS} AND {}", this.other_sku));
             if is_sorted {
                 this.push_order("c", "id", limit);
             } else {
@@ -385,7 +390,9 @@ impl<'a> TierStatement<'a> {
         sql.push(", ").push(&page.columns.select_list("p")).push(" FROM (");
         for (index, step) in steps.iter().enumerate() {
             let union = if index == 0 { "" } else { " UNION " };
-            sql.push(&format!("{union}SELECT {} AS tier, id FROM {}", step.tier.rank(), step.name));
+            // Each pinned product has its own rank.
+            let tier = if step.tier == SearchTier::Pinned { "tier".to_owned() } else { step.tier.rank().to_string() };
+            sql.push(&format!("{union}SELECT {tier} AS tier, id FROM {}", step.name));
         }
         sql.push(") AS f JOIN product AS p ON p.id = f.id");
         sql.push(&format!(" ORDER BY f.tier{direction}, p.ranked_at{direction}, p.id{direction}"));

@@ -4,10 +4,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use sea_orm::ConnectionTrait;
 
-use super::{QueryWord, SearchQuery, way::SearchWays};
+use super::{QueryWord, SearchQuery, rules::SearchRules, way::SearchWays};
 use crate::{
     base::{
-        Result,
+        LanguageCode, Result,
         pagination::PageRequest,
         search_token::{self, SearchToken},
         text,
@@ -27,10 +27,14 @@ use crate::{
 const MAX_COMPLETING_PRODUCTS: usize = 50;
 
 /// A search text with the number of suggestions that are wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SuggestionRequest {
     /// The search text.
     pub search_text: String,
+    /// Language of the search text, whose synonyms apply.
+    pub language: LanguageCode,
+    /// The synonyms and pinned products in effect.
+    pub rules: Arc<SearchRules>,
     /// Maximum number of suggestions of each kind.
     pub limit: usize,
     /// Columns that are read of the products.
@@ -98,8 +102,10 @@ pub async fn suggest(
     tree: &CategoryTree,
     request: SuggestionRequest,
 ) -> Result<SearchSuggestions> {
-    let SuggestionRequest { search_text, limit, columns } = request;
-    let filter = CatalogFilter { search: Some(search_text), ..CatalogFilter::default() }.resolve(db, tree).await?;
+    let SuggestionRequest { search_text, language, rules, limit, columns } = request;
+    let filter =
+        CatalogFilter { search: Some(search_text), search_language: Some(language), ..CatalogFilter::default() };
+    let filter = filter.resolve(db, tree, &rules).await?;
     let Some(query) = &filter.search_query else { return Ok(SearchSuggestions::default()) };
     let sort = ProductSort { sort_key: ProductSortKey::Relevance, reverse: false };
     let page_request = PageRequest { size: MAX_COMPLETING_PRODUCTS.max(limit), backwards: false, cursor: None };

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base,
-    catalog::{category::CategoriesChanged, events::ProductsChanged},
+    catalog::{category::CategoriesChanged, events::ProductsChanged, search::rules::SearchRulesChanged},
     graphql::context::AppState,
     infra::{
         FeedEvent, FeedMessage,
@@ -22,9 +22,10 @@ use crate::{
 type ReadCacheTags = fn(&Value) -> Result<Vec<CacheTag>, serde_json::Error>;
 
 /// Events with cache tags.
-const INVALIDATING_EVENTS: [(&str, ReadCacheTags); 3] = [
+const INVALIDATING_EVENTS: [(&str, ReadCacheTags); 4] = [
     (ProductsChanged::KIND, read_cache_tags::<ProductsChanged>),
     (CategoriesChanged::KIND, read_cache_tags::<CategoriesChanged>),
+    (SearchRulesChanged::KIND, read_cache_tags::<SearchRulesChanged>),
     (StockChanged::KIND, read_cache_tags::<StockChanged>),
 ];
 
@@ -46,6 +47,7 @@ pub async fn follow_events(
     let receiver = state.event_feed.subscribe();
     // What was loaded before may lack the change of an event that was skipped.
     state.category_tree_cache.refresh(&state.db).await?;
+    state.search_rules_cache.refresh(&state.db).await?;
     state.db.tag_versions().restart_feed_at(FeedPosition(state.event_feed.position()));
     Ok(async move {
         let feed = state.event_feed.run(&state.db, &state.config, &shutdown);
@@ -68,6 +70,7 @@ async fn invalidate_by_events(state: &AppState, mut receiver: Receiver<FeedMessa
             Ok(FeedMessage::Reset) | Err(RecvError::Lagged(_)) => {
                 let position = FeedPosition(state.event_feed.position());
                 refresh_category_tree(state).await;
+                refresh_search_rules(state).await;
                 state.db.tag_versions().restart_feed_at(position);
             }
             Err(RecvError::Closed) => return,
@@ -80,6 +83,9 @@ async fn apply_event(state: &AppState, event: &FeedEvent) {
     if event.kind == CategoriesChanged::KIND {
         // Before the invalidation, so that what is computed after it is computed from the new tree.
         refresh_category_tree(state).await;
+    }
+    if event.kind == SearchRulesChanged::KIND {
+        refresh_search_rules(state).await;
     }
     match read_tags(&event.payload) {
         Ok(tags) => state.db.tag_versions().invalidate_by_event(&tags, FeedPosition(event.position)),
@@ -94,5 +100,12 @@ async fn apply_event(state: &AppState, event: &FeedEvent) {
 async fn refresh_category_tree(state: &AppState) {
     if let Err(error) = state.category_tree_cache.refresh(&state.db).await {
         tracing::warn!(error = error.log_message(), "refreshing the category tree failed");
+    }
+}
+
+/// Refreshes the search rules. After a failure the scheduled refresh does it, and invalidates what depends on them.
+async fn refresh_search_rules(state: &AppState) {
+    if let Err(error) = state.search_rules_cache.refresh(&state.db).await {
+        tracing::warn!(error = error.log_message(), "refreshing the search rules failed");
     }
 }

@@ -152,7 +152,12 @@ pub const PUBLIC_FIELDS: &[PublicFields] = &[
     public("OptionFacet", &["name", "values"], &[]),
     public("Facet", &["key", "label", "kind", "values"], &[]),
     public("FacetValue", &["label", "count", "selected", "input"], &[]),
-    public("ProductSearch", &["query", "words", "corrected", "correctedQuery", "dropped", "matchesAny"], &[]),
+    public(
+        "ProductSearch",
+        &["query", "words", "corrected", "correctedQuery", "dropped", "expanded", "matchesAny"],
+        &[],
+    ),
+    public("SearchExpansion", &["word", "synonyms"], &[]),
     public("SearchCorrection", &["word", "replacements"], &[]),
     public("SearchSuggestions", &["queries", "products", "categories"], &[]),
     public("ProductOption", &["name", "values", "optionValues"], &[]),

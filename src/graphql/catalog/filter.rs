@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::product::ProductStatus;
 use crate::{
-    base::{Error, GlobalId, Money, Result, global_id::NodeType},
+    base::{Error, GlobalId, LanguageCode, Money, Result, global_id::NodeType},
     catalog::{
         CatalogFilter, CategoryKey, PublicationStatus,
         catalog_filter::TagCondition,
@@ -20,8 +20,10 @@ use crate::{
 #[derive(Debug, Default, InputObject)]
 pub struct ProductFilter {
     /// Full-text search in name, SKU, vendor, tags, options and description. Matches word prefixes; misspelled words
-    /// are corrected to the closest indexed term. At most 200 characters.
+    /// are corrected to the closest indexed term, and synonyms that staff have set match as well. At most 200 characters.
     search: Option<String>,
+    /// Language of the search text, whose synonyms apply; the language of the shop by default.
+    search_language: Option<LanguageCode>,
     /// Category, including all its descendants.
     category: Option<CategoryBy>,
     /// Current price of the cheapest variant.
@@ -156,6 +158,7 @@ impl ProductFilter {
     pub fn into_catalog_filter(self, currency: Currency, caller: Caller) -> Result<CatalogFilter> {
         let Self {
             search,
+            search_language,
             category,
             price,
             in_stock,
@@ -180,6 +183,7 @@ impl ProductFilter {
         Ok(CatalogFilter {
             categories: category.into_iter().collect(),
             search,
+            search_language,
             price_range: price,
             in_stock,
             on_sale,

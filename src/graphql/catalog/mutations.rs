@@ -8,7 +8,10 @@ pub mod category;
 
 use async_graphql::MergedObject;
 
-use super::{product::Product, variant::Variant};
+use super::{
+    product::Product, search_pins::SearchPinMutation, search_ranking::SearchRankingMutation,
+    search_synonyms::SearchSynonymMutation, variant::Variant,
+};
 use crate::{
     base::{Error, Result, error::PublicErrorCode},
     catalog::write::{ProductPatch, WrittenProduct},
@@ -24,6 +27,9 @@ pub struct CatalogMutation(
     variant::VariantMutation,
     upsert::UpsertMutation,
     category::CategoryMutation,
+    SearchSynonymMutation,
+    SearchPinMutation,
+    SearchRankingMutation,
 );
 
 /// Runs a write transaction and repeats it once after a unique violation, so that validation reports which name was

@@ -27,7 +27,7 @@ use crate::{
         product_filter::ResolvedCatalogFilter,
         product_queries::{self, ProductSort},
         projection::ProductColumns,
-        search::{SearchQuery, suggest::VisibleCorrections},
+        search::{SearchQuery, report, suggest::VisibleCorrections},
     },
     graphql::{
         batched::{Batched, BatchedList, Selection},
@@ -35,6 +35,7 @@ use crate::{
         input::find_conflicting_argument,
         pagination::{CountedList, PagedList, compute_connection_cost, connection, cost_per_list},
     },
+    infra::cache::CountedSearch,
 };
 
 /// Complexity of the corrections of a search.
@@ -116,7 +117,9 @@ impl ProductList {
         let mut filter = filter.into_catalog_filter(context.app_state.config.shop.currency, context.caller)?;
         filter.categories.extend(category_id.map(CategoryKey::Id));
         let search_text = filter.search.clone();
-        let filter = Arc::new(filter.resolve(&context.db, &context.category_tree()).await?);
+        filter.search_language.get_or_insert(context.app_state.config.shop.language);
+        let rules = context.app_state.search_rules_cache.current();
+        let filter = Arc::new(filter.resolve(&context.db, &context.category_tree(), &rules).await?);
         let sort = ProductSort::from(sort).resolve(&filter, search_text.is_some())?;
         let selection = Selection::of_field(ctx);
         let mut columns = selection.nested_columns::<Product>("nodes");
@@ -157,6 +160,18 @@ impl ProductList {
         self.product_count.get_or_try_init(count).await.copied()
     }
 
+    /// Counts the search, if it is the first page of a shopper's list. Without products it has no results, unless other
+    /// conditions of the filter excluded them.
+    fn count_search(&self, context: &RequestContext, request: &PageRequest, is_empty: bool) {
+        let Some(query) = self.filter.search_query.as_ref() else { return };
+        let is_first_page = request.cursor.is_none() && !request.backwards && request.size > 0;
+        let text = self.search_text().filter(|_| is_first_page).and_then(|text| report::countable_text(text, query));
+        if let Some(text) = text {
+            let has_results = !is_empty || !self.filter.is_only_search();
+            context.count_search(CountedSearch { text, has_results });
+        }
+    }
+
     /// Returns the words of the search with the corrections that the caller may see.
     pub async fn corrections(&self, context: &RequestContext) -> Result<&VisibleCorrections> {
         let (filter, visibility) = (Arc::clone(&self.filter), context.visibility);
@@ -178,11 +193,13 @@ impl PagedList for ProductList {
             let window = ProductWindow { sort, request, columns };
             return find::find_page(&context.db, &ways, &self.filter, &window).await;
         }
-        let (filter, request) = (Arc::clone(&self.filter), request.clone());
+        let (filter, window_request) = (Arc::clone(&self.filter), request.clone());
         let find = |db| async move {
-            find::find_page(&db, &ways, &filter, &ProductWindow { sort, request: &request, columns }).await
+            find::find_page(&db, &ways, &filter, &ProductWindow { sort, request: &window_request, columns }).await
         };
-        context.run_expensive_read(find).await
+        let page = context.run_expensive_read(find).await?;
+        self.count_search(context, request, page.rows.is_empty());
+        Ok(page)
     }
 
     fn cursor(&self, row: &ProductRow) -> String {

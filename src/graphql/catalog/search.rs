@@ -5,7 +5,7 @@ use macros::BatchedObject;
 
 use super::{category::Category, product::Product, queries::ProductList};
 use crate::{
-    base::{Error, Result},
+    base::{Error, LanguageCode, Result},
     catalog::search::{
         MAX_SEARCH_TEXT_LENGTH, QueryWord,
         suggest::{self, SuggestionRequest},
@@ -46,6 +46,15 @@ pub struct SearchCorrection {
     replacements: Vec<String>,
 }
 
+/// Word of a search that has synonyms; products with any of them match as well.
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
+pub struct SearchExpansion {
+    /// Word as typed, without case and accents, or several words that have synonyms together.
+    word: String,
+    /// Synonyms that are searched for as well, without case and accents.
+    synonyms: Vec<String>,
+}
+
 /// Search of a product list.
 #[derive(Debug)]
 pub struct ProductSearch<'a>(pub &'a ProductList);
@@ -58,7 +67,8 @@ impl ProductSearch<'_> {
         self.0.search_text().unwrap_or_default()
     }
 
-    /// Words of the search text, without case and accents: as typed, or the nearest replacement. At most 12.
+    /// Words of the search text, without case and accents: as typed, or the nearest replacement. Words that have synonyms
+    /// together are one. At most 12.
     async fn words(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
         let corrections = self.0.corrections(request_context(ctx)).await?;
         Ok(corrections.words().iter().map(|word| word.searched().to_owned()).collect())
@@ -73,6 +83,17 @@ impl ProductSearch<'_> {
             replacements: corrections.clone(),
         };
         Ok(replaced.map(to_correction).collect())
+    }
+
+    /// Words with the synonyms that staff have set for them; empty if there are none. They are not corrected.
+    async fn expanded(&self, ctx: &Context<'_>) -> Result<Vec<SearchExpansion>> {
+        let corrections = self.0.corrections(request_context(ctx)).await?;
+        let expanded = corrections.words().iter().filter(|word| !word.synonyms.is_empty());
+        let to_expansion = |QueryWord { typed, synonyms, .. }: &QueryWord| SearchExpansion {
+            word: typed.clone(),
+            synonyms: synonyms.clone(),
+        };
+        Ok(expanded.map(to_expansion).collect())
     }
 
     /// Words that are not searched for, because no product has them; empty unless `matchesAny`.
@@ -109,6 +130,8 @@ impl SearchSuggestQuery {
         #[graphql(desc = "Text in the search box, at most 200 characters.")] query: String,
         #[graphql(desc = "Maximum number of suggestions of each kind (0-20).", default_with = "DEFAULT_SUGGESTIONS")]
         first: i32,
+        #[graphql(desc = "Language of the text, whose synonyms apply; the language of the shop by default.")]
+        language: Option<LanguageCode>,
     ) -> Result<SearchSuggestionsObject> {
         if query.chars().count() > MAX_SEARCH_TEXT_LENGTH {
             return Err(Error::bad_input("query", format!("a search has at most {MAX_SEARCH_TEXT_LENGTH} characters")));
@@ -118,7 +141,9 @@ impl SearchSuggestQuery {
         };
         let context = request_context(ctx);
         let columns = Selection::of_field(ctx).nested_columns::<Product>("products");
-        let request = SuggestionRequest { search_text: query, limit, columns };
+        let language = language.unwrap_or(context.app_state.config.shop.language);
+        let rules = context.app_state.search_rules_cache.current();
+        let request = SuggestionRequest { search_text: query, language, rules, limit, columns };
         let tree = context.category_tree();
         let ways = context.app_state.search_ways.clone();
         let suggest = |db| async move { suggest::suggest(&db, &ways, &tree, request).await };

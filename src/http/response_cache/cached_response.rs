@@ -8,7 +8,7 @@ use super::encoding::ContentEncoding;
 use crate::{
     base::digest::{sha256_bytes, to_hex},
     http::content_negotiation::ResponseMediaType,
-    infra::cache::{CacheTag, CachedWeight},
+    infra::cache::{CacheTag, CachedWeight, CountedSearch},
 };
 
 /// Number of bytes of the hash in an entity tag.
@@ -29,36 +29,40 @@ pub struct CachedResponse {
     pub surrogate_key: HeaderValue,
     /// Tags, separated by commas: `Cache-Tag`.
     pub cache_tag: HeaderValue,
+    /// Searches that are counted each time the response is sent.
+    pub searches: Vec<CountedSearch>,
 }
 
 impl CachedResponse {
     /// Creates the response of a body that depends on the tags.
     #[must_use]
-    pub fn new(body: Bytes, tags: &BTreeSet<CacheTag>) -> Self {
+    pub fn new(body: Bytes, tags: &BTreeSet<CacheTag>, searches: Vec<CountedSearch>) -> Self {
         let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
-        Self::with_tag_names(body, &names.join(" "))
+        Self::with_tag_names(body, &names.join(" "), searches)
     }
 
     /// Creates the response of a body with the names of its tags, separated by spaces.
-    fn with_tag_names(body: Bytes, names: &str) -> Self {
+    fn with_tag_names(body: Bytes, names: &str, searches: Vec<CountedSearch>) -> Self {
         let hash = to_hex(&sha256_bytes(&body)[..ETAG_HASH_BYTES]);
         let to_header = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         let (surrogate_key, cache_tag) = (to_header(names.to_owned()), to_header(names.replace(' ', ",")));
-        Self { body, gzip: None, brotli: None, hash, surrogate_key, cache_tag }
+        Self { body, gzip: None, brotli: None, hash, surrogate_key, cache_tag, searches }
     }
 
-    /// Encodes the response for other instances: the names of its tags, a line break and the body.
+    /// Encodes the response for other instances: a line with the names of its tags, one with its searches, and the body.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        [self.surrogate_key.as_bytes(), b"\n", &self.body].concat()
+        let searches = serde_json::to_vec(&self.searches).unwrap_or_default();
+        [self.surrogate_key.as_bytes(), b"\n", &searches, b"\n", &self.body].concat()
     }
 
     /// Decodes a response; `None` if it is not one.
     #[must_use]
     pub fn decode(encoded: &[u8]) -> Option<Self> {
-        let line_end = encoded.iter().position(|byte| *byte == b'\n')?;
-        let names = std::str::from_utf8(&encoded[..line_end]).ok()?;
-        Some(Self::with_tag_names(Bytes::copy_from_slice(&encoded[line_end + 1..]), names))
+        let mut parts = encoded.splitn(3, |byte| *byte == b'\n');
+        let names = std::str::from_utf8(parts.next()?).ok()?;
+        let searches = serde_json::from_slice(parts.next()?).ok()?;
+        Some(Self::with_tag_names(Bytes::copy_from_slice(parts.next()?), names, searches))
     }
 
     /// Returns the body in an encoding, if it was compressed.
@@ -110,7 +114,8 @@ impl CachedWeight for std::sync::Arc<CachedResponse> {
     fn weight_bytes(&self) -> usize {
         let bodies = [Some(&self.body), self.gzip.as_ref(), self.brotli.as_ref()];
         let bodies: usize = bodies.into_iter().flatten().map(Bytes::len).sum();
-        bodies + self.hash.len() + self.surrogate_key.len() + self.cache_tag.len() + RESPONSE_BYTES
+        let texts: usize = self.searches.iter().map(|search| search.text.len() + size_of::<CountedSearch>()).sum();
+        bodies + texts + self.hash.len() + self.surrogate_key.len() + self.cache_tag.len() + RESPONSE_BYTES
     }
 }
 
@@ -121,7 +126,8 @@ mod tests {
     #[test]
     fn entity_tags_distinguish_bodies_media_types_and_encodings() {
         let tags = BTreeSet::from([CacheTag::of_row("product", 42), CacheTag::of_set("catalog")]);
-        let responses = ["{}", "[]"].map(|body| CachedResponse::new(Bytes::from(body), &tags));
+        let search = CountedSearch { text: "red\nmug".into(), has_results: true };
+        let responses = ["{}", "[]"].map(|body| CachedResponse::new(Bytes::from(body), &tags, vec![search.clone()]));
         let mut entity_tags = BTreeSet::new();
         for response in &responses {
             for media_type in [ResponseMediaType::Json, ResponseMediaType::GraphqlResponse] {
@@ -139,6 +145,7 @@ mod tests {
         assert_eq!(decoded.body, responses[0].body);
         assert_eq!(decoded.cache_tag, responses[0].cache_tag);
         assert_eq!(decoded.hash, responses[0].hash);
+        assert_eq!(decoded.searches, [search]);
         assert!(CachedResponse::decode(b"").is_none());
         assert!(!responses[0].matches_entity_tag("\"x\"", ResponseMediaType::Json));
         assert!(responses[0].matches_entity_tag("*", ResponseMediaType::Json));

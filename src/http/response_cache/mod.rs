@@ -10,7 +10,7 @@ mod encoding;
 mod key;
 mod render;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -141,6 +141,7 @@ impl ResponseCache {
         if let Some(trusted_document) = trusted_document {
             app.trusted_documents.count_use(trusted_document, app.state.db.now());
         }
+        app.state.count_searches(&cached.value.searches);
         count_lookup(true);
         Some((CacheHit { cached, key, source: ResponseSource::Memory }, operation))
     }
@@ -170,7 +171,8 @@ impl ResponseCache {
             found.tags.retain(|tag| !tag.is_row());
             found.tags.extend([CATALOG, CATEGORIES, STOCK]);
         }
-        let response = Arc::new(CachedResponse::new(Bytes::copy_from_slice(&executed.body), &found.tags));
+        let body = Bytes::copy_from_slice(&executed.body);
+        let response = Arc::new(CachedResponse::new(body, &found.tags, std::mem::take(&mut found.searches)));
         let cached = self.responses.insert(key, response, found, db)?;
         Some(CacheHit { cached, key, source: ResponseSource::Computed })
     }
@@ -249,6 +251,7 @@ where
     let guard = match cache.responses.find_or_lead(&key, db).await {
         FindOutcome::Found(cached) => {
             cache.received.insert(received, entry);
+            app.state.count_searches(&cached.value.searches);
             count_lookup(true);
             return Ok(ExecutedRequest::from_cache(CacheHit { cached, key, source: ResponseSource::Memory }));
         }
@@ -259,6 +262,7 @@ where
             guard.finish(true);
         }
         cache.received.insert(received, entry);
+        app.state.count_searches(&hit.cached.value.searches);
         count_lookup(true);
         return Ok(ExecutedRequest::from_cache(hit));
     }

@@ -16,7 +16,7 @@ mod tagged_cache;
 
 pub use data_cache::{DataCache, DataKey, MIN_RENEWAL_INTERVAL, StaleValue};
 pub use feed_positions::FeedPosition;
-pub use recorder::{CacheRecorder, RecordedDependencies};
+pub use recorder::{CacheRecorder, CountedSearch, RecordedDependencies};
 pub use shared_cache::{SharedCache, SharedValue};
 use single_flight::{FlightOutcome, FlightTurn, SingleFlight};
 

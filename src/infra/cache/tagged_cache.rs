@@ -7,7 +7,7 @@ use moka::sync::Cache;
 
 use super::{
     CacheTag, CacheVersion, FlightOutcome, FlightTurn, LeaderGuard, SingleFlight, TagVersions,
-    recorder::RecordedDependencies,
+    recorder::{CountedSearch, RecordedDependencies},
 };
 use crate::{base::Result, infra::Db};
 
@@ -61,13 +61,16 @@ pub struct Dependencies {
     pub tags: BTreeSet<CacheTag>,
     /// Time at which the value changes without a write; `None` if there is none.
     pub changes_at: Option<DateTime<Utc>>,
+    /// Searches in the value.
+    pub searches: Vec<CountedSearch>,
 }
 
 impl Dependencies {
     /// Creates the dependencies of a value from what its computation recorded.
     #[must_use]
     pub fn new(version: CacheVersion, recorded: RecordedDependencies) -> Self {
-        Self { version, tags: recorded.tags, changes_at: recorded.changes_at }
+        let RecordedDependencies { tags, changes_at, searches } = recorded;
+        Self { version, tags, changes_at, searches }
     }
 }
 
@@ -166,7 +169,7 @@ where
     /// Stores a value. Returns `None` if it cannot be used: because it is too large, has too many tags, or something that
     /// it depends on has changed since its computation began.
     pub fn insert(&self, key: K, value: V, dependencies: Dependencies, db: &Db) -> Option<Cached<V>> {
-        let Dependencies { version, tags, changes_at } = dependencies;
+        let Dependencies { version, tags, changes_at, searches: _ } = dependencies;
         let now = db.now();
         let ttl = TimeDelta::from_std(self.limits.ttl).unwrap_or(TimeDelta::MAX);
         let expires_at = now.checked_add_signed(ttl).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -247,7 +250,7 @@ where
         let outcome = compute().await;
         let stored = match &outcome {
             Ok((value, tags)) => {
-                let dependencies = Dependencies { version, tags: tags.clone(), changes_at: None };
+                let dependencies = Dependencies { version, tags: tags.clone(), changes_at: None, searches: Vec::new() };
                 self.insert(key, value.clone(), dependencies, db)
             }
             Err(_) => None,
