@@ -55,11 +55,8 @@ pub(in crate::catalog) async fn store_search_counts(
     if counts.is_empty() {
         return Ok(());
     }
-    let mut counts: Vec<_> = counts.iter().collect();
-    // In one order, so that instances that store their counts at the same time do not wait for each other in a circle.
-    counts.sort_unstable_by_key(|(key, _)| *key);
     db.write(async |tx| {
-        let to_row = |((day, query), count): &(&(NaiveDate, String), &SearchCount)| daily_search_count::ActiveModel {
+        let to_row = |((day, query), count): (&(NaiveDate, String), &SearchCount)| daily_search_count::ActiveModel {
             day: Set(*day),
             query: Set(query.clone()),
             search_count: Set(count.searches),
@@ -68,16 +65,19 @@ pub(in crate::catalog) async fn store_search_counts(
             updated_at: Set(tx.now()),
         };
         let mut sql = tx.sql();
+        // In one order, so that instances that store their counts at the same time do not wait for each other in a circle.
         sql.with_models(&counts.iter().map(to_row).collect::<Vec<_>>());
         sql.push(
-            "INSERT INTO daily_search_count (day, query, search_count, empty_count, created_at, updated_at) \
+            ", stored AS (SELECT d.day, COUNT(*) AS text_count FROM daily_search_count AS d \
+             WHERE d.day IN (SELECT g.day FROM given AS g) GROUP BY d.day) \
+             INSERT INTO daily_search_count (day, query, search_count, empty_count, created_at, updated_at) \
              SELECT g.day, g.query, g.search_count, g.empty_count, g.created_at, g.updated_at FROM given AS g \
-             WHERE EXISTS (SELECT 1 FROM daily_search_count AS d WHERE d.day = g.day AND d.query = g.query) \
-             OR (SELECT COUNT(*) FROM daily_search_count AS d WHERE d.day = g.day) < ",
+             LEFT JOIN stored AS s ON s.day = g.day WHERE COALESCE(s.text_count, 0) < ",
         );
-        sql.push(&MAX_TEXTS_PER_DAY.to_string());
+        sql.push(&MAX_TEXTS_PER_DAY.to_string())
+            .push(" OR EXISTS (SELECT 1 FROM daily_search_count AS d WHERE d.day = g.day AND d.query = g.query)");
         sql.push(
-            " ON CONFLICT (day, query) DO UPDATE SET search_count = daily_search_count.search_count + \
+            " ORDER BY g.day, g.query ON CONFLICT (day, query) DO UPDATE SET search_count = daily_search_count.search_count + \
              excluded.search_count, empty_count = daily_search_count.empty_count + excluded.empty_count, \
              updated_at = excluded.updated_at",
         );
