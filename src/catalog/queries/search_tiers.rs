@@ -33,7 +33,6 @@ const BEGINS: &str =
     "(p.name_normalized >= (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given))";
 /// Condition on `p`: the name is not the search text.
 const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given)";
-
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
 struct SearchStep {
@@ -213,8 +212,10 @@ impl<'a> TierStatement<'a> {
         self.push_set("named", |this| {
             this.sql.push("SELECT p.id FROM product AS p WHERE ");
             this.push_gate();
-            this.sql.push(" AND ").push(PUBLISHED_CONDITION).push(" AND ").push(BEGINS);
-            this.sql.push(&format!(" ORDER BY p.name_normalized, p.id LIMIT {}", MAX_PROBED_MATCHES + 1));
+            let limit = MAX_PROBED_MATCHES + 1;
+            this.sql.push(&format!(
+                " AND {PUBLISHED_CONDITION} AND {BEGINS} ORDER BY p.name_normalized, p.id LIMIT {limit}"
+            ));
         });
         let push_rest = |this: &mut Self, condition: &str| {
             push_document_and_where(&mut this.sql);
@@ -245,8 +246,7 @@ impl<'a> TierStatement<'a> {
         self.push_set("begins_found", |this| {
             this.sql.push("SELECT p.id FROM product AS p WHERE ");
             this.push_gate();
-            let more = has_more("named");
-            this.sql.push(" AND ").push(&more).push(" AND ").push(PUBLISHED_CONDITION).push(" AND ").push(BEGINS);
+            this.sql.push(&format!(" AND {} AND {PUBLISHED_CONDITION} AND {BEGINS}", has_more("named")));
         });
         self.push_step("begins_gather", TIER, |this| {
             this.sql.push("SELECT p.id FROM begins_found AS c");
@@ -394,8 +394,8 @@ impl<'a> TierStatement<'a> {
             let tier = if step.tier == SearchTier::Pinned { "tier".to_owned() } else { step.tier.rank().to_string() };
             sql.push(&format!("{union}SELECT {tier} AS tier, id FROM {}", step.name));
         }
-        sql.push(") AS f JOIN product AS p ON p.id = f.id");
-        sql.push(&format!(" ORDER BY f.tier{direction}, p.ranked_at{direction}, p.id{direction}"));
-        sql.push(&format!(" LIMIT {}", page.keyset.row_limit()));
+        let order =
+            format!("f.tier{direction}, p.ranked_at{direction}, p.id{direction} LIMIT {}", page.keyset.row_limit());
+        sql.push(") AS f JOIN product AS p ON p.id = f.id ORDER BY ").push(&order);
     }
 }
