@@ -212,10 +212,8 @@ impl<'a> TierStatement<'a> {
         self.push_set("named", |this| {
             this.sql.push("SELECT p.id FROM product AS p WHERE ");
             this.push_gate();
-            let limit = MAX_PROBED_MATCHES + 1;
-            this.sql.push(&format!(
-                " AND {PUBLISHED_CONDITION} AND {BEGINS} ORDER BY p.name_normalized, p.id LIMIT {limit}"
-            ));
+            let order = format!(" ORDER BY p.name_normalized, p.id LIMIT {}", MAX_PROBED_MATCHES + 1);
+            this.sql.push(&format!(" AND {PUBLISHED_CONDITION} AND {BEGINS}{order}"));
         });
         let push_rest = |this: &mut Self, condition: &str| {
             push_document_and_where(&mut this.sql);
