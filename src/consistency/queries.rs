@@ -5,12 +5,13 @@
 //! fit its memory, and at most ten rows are returned.
 
 mod analytics;
+mod catalog;
 
 use sea_orm::ConnectionTrait;
 
-use self::analytics::ANALYTICS_CHECKS;
+use self::{analytics::ANALYTICS_CHECKS, catalog::CATALOG_CHECKS};
 use super::{
-    CheckArea::{Catalog, Events, Jobs, Orders, Payments, Stock},
+    CheckArea::{Events, Jobs, Orders, Payments, Stock},
     CheckSeverity::{Violation, Warning},
     ConsistencyCheck,
 };
@@ -38,21 +39,24 @@ macro_rules! events_kept_since {
 }
 
 /// All checks.
-pub(super) const CHECKS: [ConsistencyCheck; BOOK_CHECKS.len() + ANALYTICS_CHECKS.len()] = {
-    let mut checks = [BOOK_CHECKS[0]; BOOK_CHECKS.len() + ANALYTICS_CHECKS.len()];
-    let mut index = 0;
-    while index < checks.len() {
-        checks[index] = match index.checked_sub(BOOK_CHECKS.len()) {
-            None => BOOK_CHECKS[index],
-            Some(index) => ANALYTICS_CHECKS[index],
-        };
-        index += 1;
+pub(super) const CHECKS: [ConsistencyCheck; CHECK_COUNT] = {
+    let parts: [&[ConsistencyCheck]; 3] = [&BOOK_CHECKS, &CATALOG_CHECKS, &ANALYTICS_CHECKS];
+    let mut checks = [BOOK_CHECKS[0]; CHECK_COUNT];
+    let (mut count, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            checks[count] = parts[part][index];
+            (count, index) = (count + 1, index + 1);
+        }
+        part += 1;
     }
     checks
 };
+const CHECK_COUNT: usize = BOOK_CHECKS.len() + CATALOG_CHECKS.len() + ANALYTICS_CHECKS.len();
 
 /// The checks of the books.
-const BOOK_CHECKS: [ConsistencyCheck; 30] = [
+const BOOK_CHECKS: [ConsistencyCheck; 26] = [
     ConsistencyCheck {
         name: "stock_level_bounds",
         description: "stock levels with negative stock, or reserved above on hand",
@@ -293,52 +297,6 @@ const BOOK_CHECKS: [ConsistencyCheck; 30] = [
              ELSE o.payment_status <> 'refunded' END \
              AND NOT (o.status = 'canceled' AND o.payment_status = 'voided' AND EXISTS (SELECT 1 FROM refund AS r \
              WHERE r.payment_id = p.id AND r.status <> 'succeeded'))",
-    },
-    ConsistencyCheck {
-        name: "product_counts",
-        description: "categories whose product count differs from their active products",
-        area: Catalog,
-        severity: Violation,
-        entity: "category",
-        example: "CAST(c.id AS TEXT)",
-        violations: "category AS c LEFT JOIN category_product_count AS t ON t.category_id = c.id \
-             LEFT JOIN (SELECT category_id, count(*) AS active FROM product WHERE status = 'active' AND deleted_at IS NULL \
-             GROUP BY category_id) AS p ON p.category_id = c.id \
-             WHERE COALESCE(t.product_count, 0) <> COALESCE(p.active, 0)",
-    },
-    ConsistencyCheck {
-        name: "in_stock",
-        description: "products whose `in_stock` differs from the stock of their variants",
-        area: Catalog,
-        severity: Violation,
-        entity: "product",
-        example: "CAST(p.id AS TEXT)",
-        violations: "product AS p WHERE p.in_stock <> EXISTS (SELECT 1 FROM variant AS v \
-             LEFT JOIN inventory_level AS i ON i.variant_id = v.id WHERE v.product_id = p.id AND v.deleted_at IS NULL \
-             AND (NOT v.track_stock OR v.allow_backorder OR i.on_hand > i.reserved))",
-    },
-    ConsistencyCheck {
-        name: "current_prices",
-        description: "products whose current prices differ from those of their variants",
-        area: Catalog,
-        severity: Violation,
-        entity: "product",
-        example: "CAST(p.id AS TEXT)",
-        violations: "product AS p JOIN (SELECT v.product_id, MIN(v.current_price) AS lowest, MAX(v.current_price) AS highest FROM \
-             (SELECT product_id, CASE WHEN sale_price IS NOT NULL AND (sale_starts_at IS NULL OR sale_starts_at <= :now) \
-             AND (sale_ends_at IS NULL OR sale_ends_at > :now) THEN sale_price ELSE price END AS current_price \
-             FROM variant WHERE deleted_at IS NULL) AS v GROUP BY v.product_id) AS d ON d.product_id = p.id \
-             WHERE p.deleted_at IS NULL AND (p.next_price_change_at IS NULL OR p.next_price_change_at > :now) \
-             AND (p.current_price <> d.lowest OR p.max_current_price <> d.highest)",
-    },
-    ConsistencyCheck {
-        name: "products_without_variant",
-        description: "products without a variant",
-        area: Catalog,
-        severity: Violation,
-        entity: "product",
-        example: "CAST(p.id AS TEXT)",
-        violations: "product AS p WHERE NOT EXISTS (SELECT 1 FROM variant AS v WHERE v.product_id = p.id)",
     },
     ConsistencyCheck {
         name: "units_sold",
