@@ -106,6 +106,11 @@ async fn synonyms_of_several_words_match_as_a_whole(backend: Backend) {
     create_group(&app, &admin, json!({ "term": "phone", "synonyms": ["tea"] })).await;
     assert_eq!(search(&app, "cell phone", None).await.0, ["mobile", "phone"]);
     assert_eq!(search(&app, "phone", None).await.0, ["phone", "tea"]);
+    // If no product matches, each of the words is enough.
+    create_group(&app, &admin, json!({ "synonyms": ["corner bench", "window seat"] })).await;
+    let (slugs, searched) = search(&app, "corner bench", None).await;
+    assert_eq!((slugs, &searched["matchesAny"]), (vec!["sofa".to_owned()], &json!(true)));
+    assert_eq!(searched["dropped"], json!(["corner bench", "bench"]));
 }
 
 async fn synonyms_of_a_language_apply_to_its_searches_only(backend: Backend) {

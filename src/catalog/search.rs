@@ -53,6 +53,8 @@ pub struct SearchQuery {
     terms: Vec<SearchTerm>,
     /// The word of each term.
     words: Vec<QueryWord>,
+    /// The words of terms of several words, which are terms of their own if no product matches all terms.
+    separate: Vec<(SearchTerm, QueryWord)>,
     /// Whether one of the terms that are not dropped is enough, because no product matches all.
     matches_any: bool,
 }
@@ -121,19 +123,23 @@ impl SearchQuery {
         let words: Vec<&str> = typed_terms.iter().filter_map(TypedTerm::correctable_word).collect();
         let corrections_by_word = spelling::find_corrections(db, &words).await?;
         let (mut terms, mut words) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+        let mut separate = Vec::new();
         for term in typed_terms {
             let corrections = term.correctable_word().and_then(|word| corrections_by_word.get(word)).cloned();
             let corrections = corrections.unwrap_or_default();
             terms.push(SearchTerm::from_typed(&term, &corrections));
             let TypedTerm { tokens, text: typed, synonyms } = term;
-            let can_be_prefix = matches!(tokens, [SearchToken::Word(_) | SearchToken::Contraction { .. }]);
+            let can_be_prefix = matches!(tokens, [token] if !matches!(token, SearchToken::Unspaced(_)));
             let synonyms = synonyms.into_iter().map(|synonym| synonym.text.clone()).collect();
             words.push(QueryWord { typed, synonyms, corrections, is_dropped: false, can_be_prefix });
+            if tokens.len() > 1 {
+                separate.extend(tokens.iter().map(separate_token));
+            }
         }
         let normalized_text = text::normalize_for_search(search_text);
         let word_text = tokens.iter().map(token_text).collect::<Vec<_>>().join(" ");
         let pinned_ids = rules.find_pinned_ids(&word_text);
-        Ok(Some(Self { normalized_text, word_text, pinned_ids, terms, words, matches_any: false }))
+        Ok(Some(Self { normalized_text, word_text, pinned_ids, terms, words, separate, matches_any: false }))
     }
 
     /// Returns the ids of the products pinned for the search text, the first one on top.
@@ -143,18 +149,22 @@ impl SearchQuery {
     }
 
     /// Accepts products that match any of its terms, if no product of a visibility matches all of them. Terms that none
-    /// matches are dropped. Statements: 1; none if it has a single term.
+    /// matches are dropped. Statements: 1; none if it has a single word.
     pub async fn relax(&mut self, db: &impl ConnectionTrait, visibility: ProductVisibility) -> Result<()> {
-        if self.terms.len() < 2 {
+        if self.terms.len() + self.separate.len() < 2 {
             return Ok(());
         }
         let backend = db.get_database_backend();
-        let terms = self.terms.iter().map(|term| term.to_match_expression(backend)).collect();
+        let terms = self.terms.iter().chain(self.separate.iter().map(|(term, _)| term));
+        let terms = terms.map(|term| term.to_match_expression(backend)).collect();
         let expressions = [vec![self.to_match_expression(backend)], terms].concat();
         let found = search_index::find_matching_expressions(db, &expressions, visibility).await?;
         // Without any match it stays as it is: it finds nothing either way.
         if !found.is_empty() && !found.contains(&0) {
             self.matches_any = true;
+            let (terms, words): (Vec<_>, Vec<_>) = self.separate.drain(..).unzip();
+            self.terms.extend(terms);
+            self.words.extend(words);
             for (number, word) in (1..).zip(&mut self.words) {
                 word.is_dropped = !found.contains(&number);
             }
@@ -238,6 +248,18 @@ fn token_text(token: &SearchToken) -> String {
         SearchToken::Word(word) | SearchToken::Contraction { joined: word, .. } => word.clone(),
         SearchToken::Unspaced(characters) => characters.concat(),
     }
+}
+
+/// Returns one word of a term of several as a term of its own.
+fn separate_token(token: &SearchToken) -> (SearchTerm, QueryWord) {
+    let word = QueryWord {
+        typed: token_text(token),
+        synonyms: Vec::new(),
+        corrections: Vec::new(),
+        is_dropped: false,
+        can_be_prefix: !matches!(token, SearchToken::Unspaced(_)),
+    };
+    (SearchTerm(expand_typed_token(token, false)), word)
 }
 
 /// Returns the alternatives of tokens that must all match. Of several tokens, contractions are searched for as one word.
@@ -333,6 +355,7 @@ mod tests {
             pinned_ids: Arc::default(),
             terms: vec![term(&["red"], true), term(&["mug", "mugs"], false), term(&["x"], false)],
             words: ["red", "mugg", "x"].map(word).to_vec(),
+            separate: Vec::new(),
             matches_any: false,
         };
         assert_eq!(query.to_match_expression(DbBackend::Postgres), "('red':*) & ('mug' | 'mugs') & ('x')");
