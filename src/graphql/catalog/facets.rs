@@ -194,7 +194,7 @@ async fn renew_facets(
         find::count_facets(db, &filter, &tree, facets).await
     };
     if let Err(error) = data_cache.renew(db, &key, count).await {
-        tracing::warn!(%error, "facets could not be renewed");
+        tracing::warn!(error = error.log_message(), "facets could not be renewed");
     }
 }
 

@@ -10,7 +10,7 @@ mod encoding;
 mod key;
 mod render;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
