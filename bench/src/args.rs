@@ -75,6 +75,10 @@ pub struct Options {
     /// Measure resources of `/api/v1` against the same operations at `/graphql`, without the hand-written server.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "explain"])]
     pub rest: bool,
+    /// Measure searches: for frequent and rare words, beginnings of words and typing errors, with filters and facets,
+    /// without the hand-written server.
+    #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "rest", "explain"])]
+    pub search: bool,
     /// Send requests at a constant rate without and with pictures of 12 megapixels being made into their renditions;
     /// reports the latencies, the time of a picture and the memory.
     #[arg(long, conflicts_with_all = ["selling", "editing", "attack", "storefront", "rest", "explain"])]

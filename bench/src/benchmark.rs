@@ -19,8 +19,8 @@ use crate::{
     process::Server,
     report::{self, Report, ScenarioRow},
     response_check, rest_scenario,
-    scenario::{Scenario, ScenarioKind, ScenarioSet},
-    storefront_scenario, subscriber_scenario, wrk,
+    scenario::{Scenario, ScenarioKind, ScenarioSet, load_column},
+    search_scenario, storefront_scenario, subscriber_scenario, wrk,
     wrk::{WrkResult, WrkScript},
 };
 
@@ -74,6 +74,11 @@ pub fn run_benchmark(options: &Options) -> Result<()> {
         if options.rest {
             let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
             rest_scenario::run_rest_scenario(options, &server, &mut postgres)?;
+            continue;
+        }
+        if options.search {
+            let mut postgres = PostgresCpu { runtime: &runtime, db, url: &database.url };
+            search_scenario::run_search_scenario(options, &server, &mut postgres)?;
             continue;
         }
         if options.cached {
@@ -214,6 +219,11 @@ impl PostgresCpu<'_> {
     /// Returns the URL of the database.
     pub const fn url(&self) -> &str {
         self.url
+    }
+
+    /// Returns a column of the database.
+    pub fn load_column(&mut self, sql: &'static str, parameter: i64) -> Result<Vec<String>> {
+        self.runtime.block_on(load_column(&mut self.db, sql, parameter))
     }
 
     /// Loads a server and measures the CPU times.

@@ -28,6 +28,7 @@ mod process;
 mod report;
 mod rest_scenario;
 mod scenario;
+mod search_scenario;
 mod staff;
 mod storefront_scenario;
 mod subscriber_scenario;

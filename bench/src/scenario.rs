@@ -198,8 +198,9 @@ async fn choose_category(db: &mut PgConnection) -> Result<(i64, i64)> {
     category_and_count.map_err(|error| format!("no category can be chosen: {error}"))
 }
 
-async fn load_column(db: &mut PgConnection, sql: &'static str, limit: i64) -> Result<Vec<String>> {
-    let values = sqlx::query_scalar(sql).bind(limit).fetch_all(db).await;
+/// Returns a column of texts.
+pub async fn load_column(db: &mut PgConnection, sql: &'static str, parameter: i64) -> Result<Vec<String>> {
+    let values = sqlx::query_scalar(sql).bind(parameter).fetch_all(db).await;
     values.map_err(|error| format!("the products cannot be read: {error}"))
 }
 

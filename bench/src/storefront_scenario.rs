@@ -19,32 +19,44 @@ use crate::{
 const DOCUMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/storefront");
 
 /// A page: its document, the variables of its requests, and the access token.
-struct Page {
-    name: &'static str,
-    variables: Vec<Value>,
-    token: Option<String>,
+pub struct Page {
+    /// The name in the report.
+    pub name: &'static str,
+    /// The text of the operation.
+    pub document: String,
+    /// The variables, one set per request.
+    pub variables: Vec<Value>,
+    /// The access token, if it needs one.
+    pub token: Option<String>,
 }
 
 /// Measures each page and prints a table.
 pub fn run_storefront_scenario(options: &Options, program: &Path, postgres: &mut PostgresCpu<'_>) -> Result<()> {
     let server = Server::start_savannah(program, postgres.url())?;
+    measure_pages(options, &server, postgres, list_pages(&server)?)
+}
+
+/// Measures each page and prints a table.
+pub fn measure_pages(
+    options: &Options,
+    server: &Server,
+    postgres: &mut PostgresCpu<'_>,
+    pages: Vec<Page>,
+) -> Result<()> {
     println!("| page | req/s | p50 ms | p99 ms | CPU µs/req | PostgreSQL µs/req |");
     println!("|---|--:|--:|--:|--:|--:|");
-    for page in list_pages(&server)? {
-        let document = fs::read_to_string(format!("{DOCUMENTS}/{}.graphql", page.name))
-            .map_err(|error| format!("{}: {error}", page.name))?;
+    for Page { name, document, variables, token } in pages {
         let to_body = |variables: &Value| json!({ "query": document, "variables": variables }).to_string();
-        let bodies: Vec<String> = page.variables.iter().map(to_body).collect();
-        let script = WrkScript::new(page.name, &bodies, page.token.as_deref())?;
-        script.run(options, server.address, true).map_err(|error| format!("{}: {error}", page.name))?;
+        let bodies: Vec<String> = variables.iter().map(to_body).collect();
+        let script = WrkScript::new(name, &bodies, token.as_deref())?;
+        script.run(options, server.address, true).map_err(|error| format!("{name}: {error}"))?;
         let mut rounds = Vec::new();
         for _ in 0..options.rounds {
-            rounds.push(postgres.run_round(options, &script, &server)?);
+            rounds.push(postgres.run_round(options, &script, server)?);
         }
         let LoadRound { result, cpu_micros, postgres_cpu_micros } = LoadRound::median(&rounds);
         let micros = |micros: Option<f64>| micros.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.0}"));
         let (cpu, postgres_cpu) = (micros(cpu_micros), micros(postgres_cpu_micros));
-        let name = page.name;
         println!("| {name} | {:.0} | {:.1} | {:.1} | {cpu} | {postgres_cpu} |", result.rate, result.p50, result.p99);
     }
     Ok(())
@@ -80,14 +92,18 @@ fn list_pages(server: &Server) -> Result<Vec<Page>> {
     )?;
     let order =
         order.pointer("/orderCreate/order").filter(|order| order.is_object()).ok_or(format!("no order: {order}"))?;
-    let page = |name, variables| Page { name, variables, token: None };
+    let page = |name, variables| -> Result<Page> {
+        let document = fs::read_to_string(format!("{DOCUMENTS}/{name}.graphql"));
+        Ok(Page { name, document: document.map_err(|error| format!("{name}: {error}"))?, variables, token: None })
+    };
+    let account = Page { token: Some(register_customer(server)?), ..page("account", vec![json!({})])? };
     Ok(vec![
-        page("home", vec![json!({})]),
-        page("category-page", slugs("/categories")),
-        page("product-page", slugs("/products/nodes")),
-        page("cart", vec![json!({ "id": cart.pointer("/cartCreate/cart/id") })]),
-        Page { name: "account", variables: vec![json!({})], token: Some(register_customer(server)?) },
-        page("order-status", vec![order.clone()]),
+        page("home", vec![json!({})])?,
+        page("category-page", slugs("/categories"))?,
+        page("product-page", slugs("/products/nodes"))?,
+        page("cart", vec![json!({ "id": cart.pointer("/cartCreate/cart/id") })])?,
+        account,
+        page("order-status", vec![order.clone()])?,
     ])
 }
 

@@ -1,0 +1,101 @@
+//! The search scenario: searches of a shopper for words and beginnings of words, with filters and facets. There is no
+//! hand-written server to compare with; the numbers of two versions of Savannah are compared.
+
+use std::{collections::HashMap, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Result,
+    args::Options,
+    benchmark::PostgresCpu,
+    process::Server,
+    storefront_scenario::{Page, measure_pages},
+};
+
+/// The number of different search texts.
+const TEXT_COUNT: usize = 20;
+/// Every which product is read to choose words.
+const SAMPLE_INTERVAL: i64 = 97;
+/// The share of products that have a common word.
+const COMMON_SHARE: f64 = 0.01;
+
+const PAGE: &str = "query Search($filter: ProductFilter!) { products(first: 24, filter: $filter) {
+    nodes { id name slug price } pageInfo { hasNextPage endCursor } } }";
+const COUNT: &str = "query Count($filter: ProductFilter!) { products(first: 0, filter: $filter) { totalCount } }";
+const FACETS: &str = "query Facets($filter: ProductFilter) { products(first: 0, filter: $filter) { facets {
+    categories { count category { name } } priceRanges { count } vendors { value count } tags { value count }
+    options { name values { value count } } } } }";
+
+/// Measures each kind of search and prints tables: without caches, and facets of everything with them.
+pub fn run_search_scenario(options: &Options, program: &Path, postgres: &mut PostgresCpu<'_>) -> Result<()> {
+    let names = postgres.load_column(
+        "SELECT name_normalized FROM product WHERE status = 'active' AND deleted_at IS NULL AND id % $1 = 0",
+        SAMPLE_INTERVAL,
+    )?;
+    let categories = postgres.load_column(
+        "SELECT slug FROM category WHERE deleted_at IS NULL AND parent_id IS NULL ORDER BY id LIMIT $1",
+        1,
+    )?;
+    let category = categories.first().ok_or("the database has no category")?;
+    let common = select_words(&names, COMMON_SHARE)?;
+    let rare = select_words(&names, 0.0)?;
+    let mut prefixes: Vec<String> = common.iter().map(|word| word.chars().take(2).collect()).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    let typos: Vec<String> = common.iter().filter(|word| word.len() > 4).map(|word| swap_letters(word)).collect();
+    let search = |texts: &[String]| texts.iter().map(|text| json!({ "filter": { "search": text } })).collect();
+    let filtered = |text: &String| {
+        json!({ "filter": { "search": text, "category": { "slug": category },
+            "price": { "min": "10", "max": "100000" }, "inStock": true } })
+    };
+    let page = |name, document: &str, variables: Vec<Value>| Page {
+        name,
+        document: document.to_owned(),
+        variables,
+        token: None,
+    };
+    println!("common words: {}; prefixes: {}\n", common.join(", "), prefixes.join(", "));
+    let server = Server::start_savannah(program, postgres.url())?;
+    let pages = vec![
+        page("common word", PAGE, search(&common)),
+        page("two letters", PAGE, search(&prefixes)),
+        page("rare word", PAGE, search(&rare)),
+        page("common word, mistyped", PAGE, search(&typos)),
+        page("common word, filtered", PAGE, common.iter().map(filtered).collect()),
+        page("count of a common word", COUNT, search(&common)),
+        page("five facets of a common word", FACETS, search(&common)),
+    ];
+    measure_pages(options, &server, postgres, pages)?;
+    drop(server);
+    println!();
+    let server = Server::start_with_caches(program, postgres.url())?;
+    measure_pages(options, &server, postgres, vec![page("five facets of all, cached", FACETS, vec![json!({})])])
+}
+
+/// Returns the words whose share of names is nearest to one.
+fn select_words(names: &[String], share: f64) -> Result<Vec<String>> {
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    for name in names {
+        for word in name.split(' ').filter(|word| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        {
+            *counts.entry(word).or_default() += 1;
+        }
+    }
+    let sample = u32::try_from(names.len()).map_err(|error| error.to_string())?;
+    let distance = |count: u32| (f64::from(count) / f64::from(sample.max(1)) - share).abs();
+    let mut words: Vec<(&str, u32)> = counts.into_iter().collect();
+    words.sort_by(|(a, a_count), (b, b_count)| distance(*a_count).total_cmp(&distance(*b_count)).then(a.cmp(b)));
+    match words.is_empty() {
+        true => Err("the database holds no products whose words could be searched for".to_owned()),
+        false => Ok(words.into_iter().take(TEXT_COUNT).map(|(word, _)| word.to_owned()).collect()),
+    }
+}
+
+/// Swaps two letters in the middle of a word.
+fn swap_letters(word: &str) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    let middle = letters.len() / 2;
+    letters.swap(middle, middle - 1);
+    letters.into_iter().collect()
+}
