@@ -12,6 +12,7 @@ use crate::{
             ranking::{self, RankProducts},
             report,
         },
+        write::reindex::{self, ReindexProducts},
     },
     identity::{
         email_change,
@@ -163,6 +164,7 @@ pub fn build_job_registry(
         .with_job::<DeleteMediaFiles>(with_file_deletion(library))
         .with_job::<CopyRemotePicture>(with_remote_copies(library))
         .with_job::<RankProducts>(ranking::run_rank_job)
+        .with_job::<ReindexProducts>(reindex::run_reindex_job)
         .with_schedule("analytics.carts", "35 * * * * *", count_changed_carts)
         .with_schedule("analytics.prune", "25 14 * * * *", delete_expired_sales)
         .with_schedule("cart.delete_expired", "30 23 * * * *", delete_expired_carts)

@@ -109,7 +109,7 @@ fn all_entity_columns(backend: Backend) -> BTreeSet<Column> {
         customer: address;
         catalog: category, category_product_count, category_tree_version, product, product_description, product_image,
             product_option, product_tag, search_term, variant, variant_option;
-        search: daily_search_count, search_boost, search_pin, search_ranking, search_rules_version, search_synonym_group;
+        search: daily_search_count, search_boost, search_index_version, search_pin, search_ranking, search_rules_version, search_synonym_group;
         media: media;
         inventory: location, inventory_level, stock_movement, stock_reservation;
         pricing: tax_rate, shipping_method;

@@ -91,6 +91,7 @@ mod page_details;
 mod search_pages;
 mod search_pins;
 mod search_ranking;
+mod search_reindex;
 mod search_report;
 mod search_results;
 mod search_shop;
@@ -265,6 +266,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("search_pages", search_pages::test_cases()),
         ("search_pins", search_pins::test_cases()),
         ("search_ranking", search_ranking::test_cases()),
+        ("search_reindex", search_reindex::test_cases()),
         ("search_report", search_report::test_cases()),
         ("search_synonyms", search_synonyms::test_cases()),
         ("search_results", search_results::test_cases()),

@@ -110,6 +110,7 @@ const TABLE_OWNERS: [(&str, &str); 81] = [
     ("product_tag", "catalog"),
     ("daily_search_count", "catalog"),
     ("search_boost", "catalog"),
+    ("search_index_version", "catalog"),
     ("search_pin", "catalog"),
     ("search_ranking", "catalog"),
     ("search_rules_version", "catalog"),

@@ -16,6 +16,7 @@ mod extra_rules;
 mod diff;
 mod plan;
 mod persist;
+pub mod reindex;
 
 use iso_currency::Currency;
 

@@ -15,6 +15,7 @@ mod payments;
 mod progress;
 mod prove;
 mod schema;
+mod search;
 mod serve;
 mod table;
 mod user;
@@ -95,6 +96,9 @@ enum Command {
     /// Copy pictures from other addresses into the shop.
     #[command(subcommand, after_help = "Example:\n  savannah media copy")]
     Media(media::MediaCommand),
+    /// Index the words of products again.
+    #[command(subcommand, after_help = "Example:\n  savannah search reindex")]
+    Search(search::SearchCommand),
     /// Reconcile payments with their providers.
     #[command(subcommand, after_help = "Example:\n  savannah payments reconcile")]
     Payments(payments::PaymentsCommand),
@@ -171,6 +175,7 @@ impl Cli {
             }
             Command::Analytics(subcommand) => analytics::run_analytics_command(&config, subcommand).await?,
             Command::Media(subcommand) => media::run_media_command(&config, subcommand).await?,
+            Command::Search(subcommand) => search::run_search_command(&config, subcommand).await?,
             Command::Payments(subcommand) => return payments::run_payments_command(&config, subcommand).await,
             Command::Backup(command_args) => backup::run_backup(&config, &command_args).await?,
             Command::Restore(command_args) => return backup::run_restore(&config, &command_args).await,

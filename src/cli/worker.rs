@@ -14,7 +14,7 @@ use super::{
     scheduler_loop::{run_every_second, wait_for_shutdown_signal},
 };
 use crate::{
-    catalog,
+    catalog::{self, write::reindex::reindex_if_outdated},
     graphql::webhook::create_worker_payload_renderer,
     infra::{
         Config, HttpClient, JobContext, bootstrap,
@@ -41,6 +41,7 @@ pub(super) async fn spawn_worker(
     tasks: &BackgroundTasks,
 ) -> Result<JoinHandle<()>, String> {
     let (db, shutdown_timeout) = (job_context.db.clone(), job_context.config.server.shutdown_timeout);
+    reindex_if_outdated(&db).await.map_err(|error| error.log_message())?;
     let worker = Worker::create(job_context, Arc::new(registry)).await.map_err(|error| error.log_message())?;
     let (worker, shutdown) = (Arc::new(worker), tasks.shutdown.clone());
     Ok(tasks.tracker.spawn(async move {

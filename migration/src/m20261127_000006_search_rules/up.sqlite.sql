@@ -7,6 +7,13 @@ CREATE TABLE search_rules_version (
 );
 INSERT INTO search_rules_version (id, version) VALUES (1, 1);
 
+-- Version of the words of products: a release with a later one indexes them again.
+CREATE TABLE search_index_version (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL
+);
+INSERT INTO search_index_version (id, version) VALUES (1, 1);
+
 -- Two-way without a term: each synonym also finds the others. One-way with a term, which also finds the synonyms.
 CREATE TABLE search_synonym_group (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -21,6 +21,27 @@ pub mod search_rules_version {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Table `search_index_version`.
+pub mod search_index_version {
+    use sea_orm::entity::prelude::*;
+
+    /// The row of `search_index_version`: the version of the words of products.
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "search_index_version")]
+    #[expect(missing_docs, reason = "the columns are explained in the migration and in the schema")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i64,
+        pub version: i32,
+    }
+
+    /// No relations.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Table `search_synonym_group`.
 pub mod search_synonym_group {
     use sea_orm::entity::prelude::*;

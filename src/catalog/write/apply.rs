@@ -45,14 +45,13 @@ pub(super) fn apply_product_fields(
     rules: &mut FieldRules<'_>,
 ) -> ProductContent {
     if let Some(name) = rules.check_name(patch, row.id == 0) {
-        row.name_normalized = truncate_index_key(text::normalize_for_search(&name));
         row.name = name;
     }
     let vendor = rules.check_vendor(patch);
     if !vendor.is_unchanged() {
         row.vendor = vendor.into_value();
-        row.vendor_normalized = row.vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
     }
+    normalize_product_names(row);
     let content = rules.check_content(patch);
     if let Some(images) = &content.images {
         row.image = images.first().map(|image| image.url.clone());
@@ -135,6 +134,12 @@ pub(super) fn apply_option_values(row: &mut variant::Model, values: &[String]) {
 /// Truncates a time to microseconds, the precision of PostgreSQL.
 fn truncate_to_microseconds(moment: DateTime<Utc>) -> DateTime<Utc> {
     moment.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(moment)
+}
+
+/// Sets the normalized forms of the name and the vendor.
+pub(super) fn normalize_product_names(row: &mut product::Model) {
+    row.name_normalized = truncate_index_key(text::normalize_for_search(&row.name));
+    row.vendor_normalized = row.vendor.as_deref().map(|vendor| truncate_index_key(text::normalize_text(vendor)));
 }
 
 fn truncate_index_key(mut key: String) -> String {

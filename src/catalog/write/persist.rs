@@ -217,7 +217,7 @@ async fn rename_variant_options(tx: &Tx, changes: &[ProductChange]) -> Result<()
 }
 
 /// Rebuilds the search documents of products from stored data.
-async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
+pub(super) async fn index_products(tx: &Tx, product_ids: &[i64]) -> Result<()> {
     let mut documents: BTreeMap<i64, search::SearchDocument> = BTreeMap::new();
     let rows =
         product::Entity::find().filter(eq_any(tx, product::Column::Id, product_ids.iter().copied())).all(tx).await?;
