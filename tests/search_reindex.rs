@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     integration_tests,
     search_shop::{ShopProduct, insert_products},
-    support::{Backend, CliSandbox, TestApp, parse_datetime, query_scalar},
+    support::{Backend, CliSandbox, TestApp, TestDatabase, parse_datetime, query_scalar},
 };
 
 integration_tests![products_with_words_of_an_earlier_version_are_indexed_again, command_enqueues_the_job,];
@@ -76,5 +76,7 @@ async fn command_enqueues_the_job(backend: Backend) {
         let exited = sandbox.run_command(command, &[]).await;
         assert_eq!(exited.exit_code, Some(0), "{exited:?}");
     }
+    let file = sandbox.path().join("savannah.db");
+    let database = if backend == Backend::Sqlite { TestDatabase::at(&file) } else { database };
     assert_eq!(query_scalar(&database.connect().await, PENDING).await, 1);
 }
