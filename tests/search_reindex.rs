@@ -76,7 +76,7 @@ async fn command_enqueues_the_job(backend: Backend) {
         let exited = sandbox.run_command(command, &[]).await;
         assert_eq!(exited.exit_code, Some(0), "{exited:?}");
     }
-    let file = sandbox.path().join("savannah.db");
+    let file = format!("sqlite://{}", sandbox.path().join("data/savannah.db").display());
     let database = if backend == Backend::Sqlite { TestDatabase::at(&file) } else { database };
     assert_eq!(query_scalar(&database.connect().await, PENDING).await, 1);
 }
