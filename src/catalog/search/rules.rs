@@ -69,7 +69,7 @@ impl SearchRules {
 }
 
 /// Announces a change of the rules, and makes concurrent changes wait until the transaction ends.
-pub(super) async fn announce_change(tx: &Tx) -> Result<()> {
+pub(in crate::catalog) async fn announce_change(tx: &Tx) -> Result<()> {
     let next_version = Expr::col(search_rules_version::Column::Version).add(1);
     let update = search_rules_version::Entity::update_many();
     update.col_expr(search_rules_version::Column::Version, next_version).exec(tx).await?;
