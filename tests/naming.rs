@@ -74,7 +74,7 @@ const SHARED_TYPE_NAMES: [&str; 12] = [
     "Target",
 ];
 /// The module that owns each table.
-const TABLE_OWNERS: [(&str, &str); 81] = [
+const TABLE_OWNERS: [(&str, &str); 84] = [
     ("shop", "infra"),
     ("audit_log", "infra"),
     ("event_subscription", "infra"),

@@ -33,7 +33,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Where 0 says something: automatic, at once, none, or not at all.
-const MAY_BE_ZERO: [&str; 27] = [
+const MAY_BE_ZERO: [&str; 28] = [
     "database.max_connections",
     "database.max_write_connections",
     "database.replica_max_connections",

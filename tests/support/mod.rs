@@ -366,7 +366,7 @@ fn graphql_client() -> reqwest::Client {
 }
 
 /// Limits that tests do not reach by accident; the limits have tests of their own.
-const GENEROUS_LIMITS: [(&str, &str); 15] = [
+const GENEROUS_LIMITS: [(&str, &str); 16] = [
     ("SAVANNAH_DATABASE__IDLE_TRANSACTION_TIMEOUT", "1m"), // as for imports, which run in CLI commands without it
     ("SAVANNAH_THROTTLE__ORDERS_PER_IP", "1000000/1h"),
     ("SAVANNAH_THROTTLE__ORDERS_PER_RECIPIENT", "1000000/1h"),
