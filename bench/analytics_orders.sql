@@ -10,7 +10,7 @@ SELECT 'T' || (1000000 + n), 'token-of-the-order-no-' || (1000000 + n), 'g' || (
     'unfulfilled', 'KES', 2000, 100, 50, 0, 0, 1950,
     jsonb_build_object('countryCode', (ARRAY['KE', 'UG', 'TZ', 'RW', 'ET'])[1 + n % 5]), 1, at, at, at
 FROM (SELECT n, timestamptz '2025-11-27T00:00:00Z' + n * (interval '365 days' / :orders) AS at
-    FROM generate_series(1, :orders) AS n) AS generated;
+    FROM generate_series(1::bigint, :orders) AS n) AS generated;
 INSERT INTO order_history (order_id, event_type, actor_kind, actor_id, is_public, created_at)
 SELECT id, 'placed', CASE WHEN id % 4 = 0 THEN 'api_key' ELSE 'anonymous' END, CASE WHEN id % 4 = 0 THEN 1 + id % 3 END, TRUE,
     placed_at FROM orders;
