@@ -146,7 +146,8 @@ async fn synonyms_cost_no_statement(backend: Backend) {
     let synonyms: Vec<String> = (0..19).map(|number| format!("synonym{number}")).collect();
     let synonyms: Vec<String> = std::iter::once("sofa".to_owned()).chain(synonyms).collect();
     create_group(&app, &admin, json!({ "synonyms": synonyms })).await;
-    assert_eq!((count("sofa tea").await, count("corner sofa").await), before);
+    // No word of the first text is looked up in the vocabulary any more.
+    assert_eq!((count("sofa tea").await, count("corner sofa").await), (before.0 - 1, before.1));
 }
 
 async fn synonym_group_is_created_updated_and_deleted(backend: Backend) {

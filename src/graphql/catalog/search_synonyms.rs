@@ -168,7 +168,7 @@ pub struct SearchSynonymMutation;
 
 #[Object]
 impl SearchSynonymMutation {
-    /// Creates a group of synonyms of the search. `VALIDATION_ERROR` for a term without a letter or digit, one with more
+    /// Creates a group of synonyms of the search. `VALIDATION_ERROR` for a term without letters or digits, one with more
     /// than 5 words, or one that the group has twice; `ALREADY_EXISTS` if the term has a group in the language;
     /// `ILLEGAL_TRANSITION` if there are 2,000 groups.
     #[graphql(guard = "RequirePermission(Permission::CatalogWrite)")]
