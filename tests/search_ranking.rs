@@ -205,13 +205,13 @@ async fn invalid_rankings_are_rejected(backend: Backend) {
     let many: Vec<Value> =
         (0..51).map(|n| json!({ "attribute": "TAG", "value": format!("t{n}"), "days": 1 })).collect();
     for (boosts, field, code) in [
-        (json!([{ "attribute": "FEATURED", "days": 0 }]), "input.boosts.0.days", "BAD_USER_INPUT"),
-        (json!([{ "attribute": "FEATURED", "days": 3651 }]), "input.boosts.0.days", "BAD_USER_INPUT"),
-        (json!([{ "attribute": "FEATURED", "value": "x", "days": 1 }]), "input.boosts.0.value", "BAD_USER_INPUT"),
-        (json!([featured, { "attribute": "TAG", "days": 1 }]), "input.boosts.1.value", "BAD_USER_INPUT"),
-        (json!([{ "attribute": "VENDOR", "value": " ", "days": 1 }]), "input.boosts.0.value", "BAD_USER_INPUT"),
+        (json!([{ "attribute": "FEATURED", "days": 0 }]), "input.boosts.0.days", "VALIDATION_ERROR"),
+        (json!([{ "attribute": "FEATURED", "days": 3651 }]), "input.boosts.0.days", "VALIDATION_ERROR"),
+        (json!([{ "attribute": "FEATURED", "value": "x", "days": 1 }]), "input.boosts.0.value", "VALIDATION_ERROR"),
+        (json!([featured, { "attribute": "TAG", "days": 1 }]), "input.boosts.1.value", "VALIDATION_ERROR"),
+        (json!([{ "attribute": "VENDOR", "value": " ", "days": 1 }]), "input.boosts.0.value", "VALIDATION_ERROR"),
         (json!([featured, featured]), "input.boosts.1", "ALREADY_EXISTS"),
-        (json!(many), "input.boosts", "BAD_USER_INPUT"),
+        (json!(many), "input.boosts", "VALIDATION_ERROR"),
     ] {
         let response = update_ranking(&app, &admin, json!({ "boosts": boosts })).await;
         let errors = response.user_errors("searchRankingUpdate");

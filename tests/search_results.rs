@@ -175,7 +175,7 @@ async fn names_of_search_follow_product_documents(backend: Backend) {
     let app = TestApp::start_with_demo_catalog(backend).await;
     let difference = "SELECT count(*) FROM product_search AS s JOIN product AS p ON p.id = s.product_id
         FULL JOIN product_search_name AS n ON n.product_id = s.product_id
-        WHERE n.words IS DISTINCT FROM s.name OR n.created_at IS DISTINCT FROM p.created_at";
+        WHERE n.words IS DISTINCT FROM s.name OR n.ranked_at IS DISTINCT FROM p.created_at";
     let count = async || crate::support::query_scalar(&app.db, difference).await;
     assert!(crate::support::query_scalar(&app.db, "SELECT count(*) FROM product_search_name").await > 10);
     assert_eq!(count().await, 0);
@@ -197,13 +197,14 @@ async fn names_of_search_follow_product_documents(backend: Backend) {
 /// oldest are antique, all are handmade, and a product of a thousand is rare.
 const GENERATE_SHOP: [&str; 3] = [
     "INSERT INTO product (id, slug, name, name_normalized, category_id, status, featured, sku, price, current_price,
-        max_current_price, discount_percent, in_stock, created_at, updated_at)
+        max_current_price, discount_percent, in_stock, ranked_at, created_at, updated_at)
      SELECT g, 'p' || g, name, lower(name), 1, 'active', false, 'S' || g, 100, 100, 100, 0, true,
-        '2026-01-01'::timestamptz + ((g * 7919) % 20000) * interval '1 minute', now()
+        at, at, now()
      FROM (SELECT g, 'Item' || g || ' ' || (ARRAY['basket','lamp','chair','table','mug','bowl','rug','shelf','clock',
         'vase'])[1 + g % 10] || CASE WHEN g % 100 = 7 THEN ' copper' ELSE '' END
         || CASE WHEN (g * 7919) % 20000 < 2000 THEN ' antique' ELSE '' END
-        || CASE WHEN g % 1000 = 3 THEN ' rare' ELSE '' END AS name FROM generate_series(1, 20000) AS g) AS shop",
+        || CASE WHEN g % 1000 = 3 THEN ' rare' ELSE '' END AS name,
+        '2026-01-01'::timestamptz + ((g * 7919) % 20000) * interval '1 minute' AS at FROM generate_series(1, 20000) AS g) AS shop",
     "INSERT INTO product_search (product_id, name, document)
      SELECT id, array_to_tsvector(ARRAY(SELECT DISTINCT unnest(string_to_array(name_normalized, ' ')))),
         array_to_tsvector(ARRAY(SELECT DISTINCT unnest(string_to_array(

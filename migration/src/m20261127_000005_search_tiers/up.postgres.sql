@@ -44,8 +44,13 @@ SELECT p.id, p.created_at + interval '24 hours' * (
 FROM product AS p;
 
 CREATE FUNCTION product_rank_inserted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE product AS p SET ranked_at = r.ranked_at FROM written_rows AS w JOIN product_ranking AS r ON r.id = w.id
-    WHERE p.id = w.id AND p.ranked_at <> r.ranked_at;
+    IF EXISTS (SELECT 1 FROM search_boost) OR (SELECT s.sold_out_last FROM search_ranking AS s) THEN
+        UPDATE product AS p SET ranked_at = r.ranked_at FROM product_ranking AS r
+        WHERE r.id = p.id AND p.ranked_at <> r.ranked_at AND p.id IN (SELECT w.id FROM written_rows AS w);
+    ELSE
+        UPDATE product AS p SET ranked_at = w.created_at FROM written_rows AS w
+        WHERE w.ranked_at <> w.created_at AND p.id = w.id;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER product_rank_insert AFTER INSERT ON product
