@@ -91,10 +91,8 @@ mod page_details;
 mod search_pages;
 mod search_pins;
 mod search_ranking;
-mod search_reindex;
 mod search_report;
 mod search_results;
-mod search_shop;
 mod search_synonyms;
 mod search_scripts;
 mod catalog_import;
@@ -116,7 +114,6 @@ mod response_cache;
 mod cache_invalidation;
 mod cache_privacy;
 mod shared_cache;
-mod stale_facets;
 mod load_balancer;
 mod rolling_upgrade;
 mod deployment;
@@ -266,7 +263,6 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("search_pages", search_pages::test_cases()),
         ("search_pins", search_pins::test_cases()),
         ("search_ranking", search_ranking::test_cases()),
-        ("search_reindex", search_reindex::test_cases()),
         ("search_report", search_report::test_cases()),
         ("search_synonyms", search_synonyms::test_cases()),
         ("search_results", search_results::test_cases()),
@@ -291,7 +287,6 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
         ("cache_invalidation", cache_invalidation::test_cases()),
         ("cache_privacy", cache_privacy::test_cases()),
         ("shared_cache", shared_cache::test_cases()),
-        ("stale_facets", stale_facets::test_cases()),
         ("load_balancer", load_balancer::test_cases()),
         ("rolling_upgrade", rolling_upgrade::test_cases()),
         ("attack_documents", attack_documents::test_cases()),

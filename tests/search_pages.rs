@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use savannah::{
     base::{pagination::PageRequest, text},
     catalog::{
@@ -23,8 +22,12 @@ use serde_json::json;
 
 use crate::{
     integration_tests,
-    search_shop::{ShopProduct, insert_products},
-    support::{Backend, TestApp, catalog_model::SeededRng, parse_datetime},
+    support::{
+        Backend, TestApp,
+        catalog_model::SeededRng,
+        parse_datetime,
+        search_shop::{ShopProduct, generate_shop, insert_products},
+    },
 };
 
 integration_tests![
@@ -35,50 +38,7 @@ integration_tests![
     count_is_exact_up_to_its_limit,
 ];
 
-/// More products than a walk reads.
-const PRODUCT_COUNT: usize = 6_000;
 const PAGE_SIZE: usize = 7;
-
-/// Returns a shop of random products: words in the names or elsewhere, of all products or of the oldest or newest only,
-/// times that do not follow the ids, names that many products have.
-fn generate_shop(rng: &mut SeededRng) -> Vec<ShopProduct> {
-    const NAMES: [&str; 6] = ["Basket", "Lamp", "Chair", "Bask", "Rug", "Kettle"];
-    const COLORS: [&str; 4] = ["red", "blue", "banana", "basalt"];
-    let generate = |number: usize| {
-        let age = rng.next_below(4_000);
-        let mut name = (*rng.pick(&NAMES)).to_owned();
-        if !rng.one_in(3) {
-            name = format!("{name} {}", rng.pick(&COLORS));
-        }
-        if rng.one_in(4) {
-            name = format!("Large {name}");
-        }
-        if age > 3_900 {
-            name.push_str(" antique");
-        }
-        if age < 60 && rng.one_in(3) {
-            name.push_str(" novel");
-        }
-        let mut other_words = vec![format!("s{number}"), (*rng.pick(&["cotton", "wood", "steel"])).to_owned()];
-        if rng.one_in(50) {
-            other_words.push("basket".to_owned());
-        }
-        if age > 3_950 {
-            other_words.push("museum".to_owned());
-        }
-        ShopProduct {
-            id: i64::try_from(number).expect("few") + 1,
-            name,
-            other_words,
-            sku: if number % 997 == 5 { format!("Rug Red-{number}") } else { format!("S{number}") },
-            created_at: parse_datetime("2026-10-01T00:00:00Z") - TimeDelta::seconds(i64::try_from(age).expect("few")),
-            is_active: !rng.one_in(20),
-            in_stock: !rng.one_in(3),
-            price: i64::try_from(rng.next_below(50)).expect("few") * 100,
-        }
-    };
-    (0..PRODUCT_COUNT).map(generate).collect()
-}
 
 /// Returns the tier of a product, as the documentation describes it.
 fn tier_of(product: &ShopProduct, search: &str) -> Option<SearchTier> {
@@ -111,8 +71,10 @@ fn tier_of(product: &ShopProduct, search: &str) -> Option<SearchTier> {
     })
 }
 
-async fn resolve(app: &TestApp, search: &str, in_stock: Option<bool>) -> ResolvedCatalogFilter {
-    let filter = CatalogFilter { search: Some(search.to_owned()), in_stock, ..CatalogFilter::default() };
+/// Resolves a search, with conditions on the availability and the highest price.
+async fn resolve(app: &TestApp, search: &str, conditions: (Option<bool>, Option<i64>)) -> ResolvedCatalogFilter {
+    let (in_stock, price_range) = (conditions.0, (None, conditions.1));
+    let filter = CatalogFilter { search: Some(search.to_owned()), in_stock, price_range, ..CatalogFilter::default() };
     let tree = load_tree(app).await;
     filter.resolve(&app.db, &tree, &SearchRules::default()).await.expect("a filter")
 }
@@ -184,11 +146,16 @@ async fn walked_gathered_and_ranked_pages_equal_all_matches_sorted(backend: Back
     let ways = all_ways();
     for (round, search) in SEARCHES.into_iter().enumerate() {
         let in_stock = if round % 3 == 2 { Some(true) } else { None };
-        let filter = resolve(&app, search, in_stock).await;
-        assert!(filter.is_only_search());
+        // From no condition to one that few products satisfy.
+        let max_price = [None, Some(2_500), Some(100)][round % 3];
+        let filter = resolve(&app, search, (in_stock, max_price)).await;
+        assert!(filter.is_search_first());
         for reverse in [false, true] {
             let sort = ProductSort { sort_key: ProductSortKey::Relevance, reverse };
-            let is_found = |product: &&ShopProduct| in_stock.is_none_or(|in_stock| in_stock == product.in_stock);
+            let is_found = |product: &&ShopProduct| {
+                in_stock.is_none_or(|in_stock| in_stock == product.in_stock)
+                    && max_price.is_none_or(|price| product.price <= price)
+            };
             let mut matches: Vec<_> = products
                 .iter()
                 .filter(is_found)
@@ -235,7 +202,7 @@ async fn orders_of_search_results_are_the_same_walked_and_gathered(backend: Back
     insert_products(&app, &products).await;
     let ways = all_ways();
     for search in ["basket", "antique", "cotton", "zebra"] {
-        let filter = resolve(&app, search, None).await;
+        let filter = resolve(&app, search, (None, None)).await;
         for (sort_key, reverse) in [
             (ProductSortKey::Price, false),
             (ProductSortKey::Price, true),
@@ -290,7 +257,7 @@ async fn ways_of_searches_are_learned_from_first_pages(backend: Backend) {
         ("zebra", (0, 3)),
     ] {
         let ways = SearchWays::default();
-        let filter = resolve(&app, search, None).await;
+        let filter = resolve(&app, search, (None, None)).await;
         let first = find_ids(&app, &ways, &filter, (sort, &request)).await;
         assert_eq!(ways.count_learned(), learned, "{search}");
         assert_eq!(find_ids(&app, &ways, &filter, (sort, &request)).await, first, "{search}");
@@ -302,7 +269,7 @@ async fn ways_of_searches_are_learned_from_first_pages(backend: Backend) {
     let oldest = oldest.min_by_key(|product| (product.created_at, product.id)).expect("a product");
     let cursor = Some(cursor_of(oldest, sort, SearchTier::InName));
     let request = PageRequest { size: PAGE_SIZE, backwards: false, cursor };
-    find_ids(&app, &ways, &resolve(&app, "red", None).await, (sort, &request)).await;
+    find_ids(&app, &ways, &resolve(&app, "red", (None, None)).await, (sort, &request)).await;
     assert_eq!(ways.count_learned(), (0, 0));
 }
 

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     integration_tests,
-    search_shop::{ShopProduct, insert_products},
-    support::{Backend, GraphqlResponse, TestApp, parse_datetime},
+    support::{
+        Backend, GraphqlResponse, TestApp, parse_datetime,
+        search_shop::{ShopProduct, insert_products},
+    },
 };
 
 integration_tests![

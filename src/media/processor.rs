@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::base::{Error, Result};
@@ -42,11 +46,14 @@ impl PictureProcessor {
     }
 }
 
-/// Lowers the priority of the calling thread.
+/// Lowers the priority of the calling thread: it runs where no other thread wants to, and a thread that is woken takes its
+/// core at once. With the lowest niceness alone, requests would still wait for their turn.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // On Linux this is the priority of the thread. Without it the work is only less polite.
-    if let Err(error) = rustix::process::nice(19) {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let outcome = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+    // Without it the work is only less polite.
+    if let Err(error) = outcome {
         tracing::debug!(%error, "the priority of a thread could not be lowered");
     }
 }

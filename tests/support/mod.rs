@@ -34,6 +34,7 @@ mod watchdog;
 mod webhook_receiver;
 pub mod catalog_model;
 pub mod mpesa_stub;
+pub mod search_shop;
 pub mod stripe_stub;
 
 use std::{

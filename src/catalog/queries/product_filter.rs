@@ -86,12 +86,21 @@ impl ResolvedCatalogFilter {
             && CatalogFilter { categories: Vec::new(), ..self.filter.clone() } == CatalogFilter::default()
     }
 
-    /// Returns whether it filters published products by a search and availability only: by nothing that the database
-    /// has another index for.
+    /// Returns whether it filters published products by a search and availability only.
     #[must_use]
     pub fn is_only_search(&self) -> bool {
         let without_search = CatalogFilter { search: None, in_stock: None, ..self.filter.clone() };
-        self.search_query.is_some() && self.category_ids.is_none() && without_search == CatalogFilter::default()
+        self.has_search() && self.category_ids.is_none() && without_search == CatalogFilter::default()
+    }
+
+    /// Returns whether it filters published products by a search, and by nothing that may select few products by an index
+    /// of its own: a vendor, a tag, an option, keys.
+    #[must_use]
+    pub fn is_search_first(&self) -> bool {
+        let CatalogFilter { vendors, tags, ids, slugs, skus, options, status, .. } = &self.filter;
+        self.has_search()
+            && (vendors.is_empty() && *tags == TagCondition::default() && options.is_empty() && status.is_empty())
+            && (ids.is_none() && slugs.is_none() && skus.is_none())
     }
 
     /// Returns whether it contains a search.

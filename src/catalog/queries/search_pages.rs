@@ -91,7 +91,7 @@ pub fn build_search_page(
     filter: &ResolvedCatalogFilter,
     window: &ProductWindow<'_>,
 ) -> Result<Option<Statement>> {
-    let Some(query) = filter.search_query.as_ref().filter(|_| filter.is_only_search()) else { return Ok(None) };
+    let Some(query) = filter.search_query.as_ref().filter(|_| !ways.is_ranked(filter)) else { return Ok(None) };
     let keyset = window.sort.keyset().resolve(window.request)?;
     let page = SearchPage::new(filter, query, &keyset, window);
     if window.sort.sort_key == ProductSortKey::Relevance {

@@ -40,7 +40,7 @@ pub const RANKING_ID: i64 = 1;
 
 /// What staff prefer among equally good matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SearchRanking {
+pub struct RankingSettings {
     /// Whether products that are sold out are behind all others of a tier.
     pub sold_out_last: bool,
     /// The boosts, in the order of staff.
@@ -87,7 +87,7 @@ impl BackgroundJob for RankProducts {
 }
 
 /// Returns the ranking. Statements: 2.
-pub async fn load_search_ranking(db: &impl ConnectionTrait) -> Result<SearchRanking> {
+pub async fn load_search_ranking(db: &impl ConnectionTrait) -> Result<RankingSettings> {
     let row = search_ranking::Entity::find_by_id(RANKING_ID).one(db).await?;
     load_boosts(db, row.ok_or_else(missing_row)?).await
 }
@@ -100,7 +100,7 @@ pub async fn update_search_ranking(
     db: &Db,
     expected_version: Option<i32>,
     patch: SearchRankingPatch,
-) -> Result<SearchRanking> {
+) -> Result<RankingSettings> {
     validate(&patch)?;
     db.write(async |tx| {
         // Writers of products hold this lock: those that follow rank their products by the new ranking.
@@ -162,12 +162,12 @@ async fn rank_batch(tx: &Tx, job: &RankProducts) -> Result<()> {
     tx.enqueue_job(RankProducts { version: job.version, after }).await
 }
 
-async fn load_boosts(db: &impl ConnectionTrait, row: search_ranking::Model) -> Result<SearchRanking> {
+async fn load_boosts(db: &impl ConnectionTrait, row: search_ranking::Model) -> Result<RankingSettings> {
     let boosts = search_boost::Entity::find().order_by_asc(search_boost::Column::Position).all(db).await?;
     let to_boost =
         |boost: search_boost::Model| SearchBoost { attribute: boost.attribute, value: boost.value, days: boost.days };
     let search_ranking::Model { sold_out_last, version, .. } = row;
-    Ok(SearchRanking { sold_out_last, boosts: boosts.into_iter().map(to_boost).collect(), version })
+    Ok(RankingSettings { sold_out_last, boosts: boosts.into_iter().map(to_boost).collect(), version })
 }
 
 async fn replace_boosts(tx: &Tx, boosts: &[SearchBoost]) -> Result<()> {
@@ -220,7 +220,7 @@ fn validate_boost(input: &mut InputScope<'_>, index: usize, boost: &SearchBoost)
     }
 }
 
-fn to_audit_json(ranking: &SearchRanking) -> Value {
+fn to_audit_json(ranking: &RankingSettings) -> Value {
     let boosts: Vec<Value> = ranking
         .boosts
         .iter()

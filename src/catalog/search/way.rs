@@ -30,7 +30,7 @@ pub enum SearchWay {
     Walk,
     /// Gathers the matches of one tier after another.
     Gather,
-    /// Gathers all matches and sorts them by tier: for filters, which the database may read by their own indexes.
+    /// Gathers all matches and sorts them by tier: for conditions that the database may read by their own indexes.
     Rank,
 }
 
@@ -66,9 +66,9 @@ impl SearchWays {
         Self { fixed: Some(way), ..Self::default() }
     }
 
-    /// Returns whether a filter is ranked: it filters by more than the search and availability.
+    /// Returns whether a filter is ranked: it has conditions that the database may read by their own indexes.
     pub(in crate::catalog) fn is_ranked(&self, filter: &ResolvedCatalogFilter) -> bool {
-        !filter.is_only_search() || self.fixed == Some(SearchWay::Rank)
+        !filter.is_search_first() || self.fixed == Some(SearchWay::Rank)
     }
 
     /// Returns the way of a list, or of a tier of it.
@@ -96,8 +96,7 @@ impl SearchWays {
 
 fn hash_list(SearchedList { filter, sort_tag, descending }: SearchedList<'_>, tier: Option<SearchTier>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (filter.search_query.as_ref().map(|query| query.normalized_text.as_str()), filter.conditions().in_stock)
-        .hash(&mut hasher);
-    (sort_tag, descending, tier).hash(&mut hasher);
+    // The text of the conditions contains the search.
+    (format!("{:?}", filter.conditions()), filter.category_index, sort_tag, descending, tier).hash(&mut hasher);
     hasher.finish()
 }

@@ -35,10 +35,10 @@ pub struct SearchBoostObject {
 
 /// Ranking of search results: what is preferred among products that match a search equally well.
 #[derive(Debug, Clone)]
-pub struct SearchRanking(ranking::SearchRanking);
+pub struct SearchRanking(ranking::RankingSettings);
 
-impl From<ranking::SearchRanking> for SearchRanking {
-    fn from(ranking: ranking::SearchRanking) -> Self {
+impl From<ranking::RankingSettings> for SearchRanking {
+    fn from(ranking: ranking::RankingSettings) -> Self {
         Self(ranking)
     }
 }

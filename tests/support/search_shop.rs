@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use savannah::{
     base::text,
     catalog::{
@@ -11,7 +11,10 @@ use savannah::{
 };
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 
-use crate::support::TestApp;
+use super::{TestApp, catalog_model::SeededRng, parse_datetime};
+
+/// The number of products of a random shop: more than a walk reads.
+const RANDOM_PRODUCT_COUNT: usize = 6_000;
 
 /// A product of a shop.
 #[derive(Debug, Clone)]
@@ -93,4 +96,45 @@ pub async fn insert_products(app: &TestApp, products: &[ShopProduct]) {
     if app.db.backend() == sea_orm::DbBackend::Postgres {
         app.execute_sql("ANALYZE").await.expect("statistics");
     }
+}
+
+/// Returns a shop of random products: words in the names or elsewhere, of all products or of the oldest or newest only,
+/// times that do not follow the ids, names that many products have.
+pub fn generate_shop(rng: &mut SeededRng) -> Vec<ShopProduct> {
+    const NAMES: [&str; 6] = ["Basket", "Lamp", "Chair", "Bask", "Rug", "Kettle"];
+    const COLORS: [&str; 4] = ["red", "blue", "banana", "basalt"];
+    let generate = |number: usize| {
+        let age = rng.next_below(4_000);
+        let mut name = (*rng.pick(&NAMES)).to_owned();
+        if !rng.one_in(3) {
+            name = format!("{name} {}", rng.pick(&COLORS));
+        }
+        if rng.one_in(4) {
+            name = format!("Large {name}");
+        }
+        if age > 3_900 {
+            name.push_str(" antique");
+        }
+        if age < 60 && rng.one_in(3) {
+            name.push_str(" novel");
+        }
+        let mut other_words = vec![format!("s{number}"), (*rng.pick(&["cotton", "wood", "steel"])).to_owned()];
+        if rng.one_in(50) {
+            other_words.push("basket".to_owned());
+        }
+        if age > 3_950 {
+            other_words.push("museum".to_owned());
+        }
+        ShopProduct {
+            id: i64::try_from(number).expect("few") + 1,
+            name,
+            other_words,
+            sku: if number % 997 == 5 { format!("Rug Red-{number}") } else { format!("S{number}") },
+            created_at: parse_datetime("2026-10-01T00:00:00Z") - TimeDelta::seconds(i64::try_from(age).expect("few")),
+            is_active: !rng.one_in(20),
+            in_stock: !rng.one_in(3),
+            price: i64::try_from(rng.next_below(50)).expect("few") * 100,
+        }
+    };
+    (0..RANDOM_PRODUCT_COUNT).map(generate).collect()
 }
