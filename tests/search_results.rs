@@ -255,7 +255,7 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
         // In the oldest names only.
         ("antique", ProductSortKey::Relevance, 8_000, 2_500),
         ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 300, 300),
+        ("zzz", ProductSortKey::Relevance, 700, 700),
         ("basket", ProductSortKey::Price, 2_500, 2_000),
         ("handmade", ProductSortKey::Newest, 1_000, 400),
         ("rare", ProductSortKey::Newest, 900, 900),
