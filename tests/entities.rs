@@ -39,7 +39,7 @@ struct Column {
 }
 
 /// Tables without an entity: those of the migrations, and the search index, which has types of each database.
-const TABLES_WITHOUT_ENTITY: [&str; 2] = ["seaql_migrations", "product_search"];
+const TABLES_WITHOUT_ENTITY: [&str; 3] = ["seaql_migrations", "product_search", "product_ranking"];
 
 const POSTGRES_COLUMNS_SQL: &str = "SELECT table_name, column_name, is_nullable = 'YES' AS is_nullable, data_type \
     FROM information_schema.columns WHERE table_schema = 'public'";
