@@ -267,7 +267,7 @@ fn expand_typed_tokens(tokens: &[SearchToken], is_corrected: bool) -> Vec<Vec<Se
     match tokens {
         [token] => expand_typed_token(token, is_corrected),
         _ => vec![
-            tokens.iter().flat_map(|token| expand_typed_token(token, false).into_iter().next()).flatten().collect(),
+            tokens.iter().filter_map(|token| expand_typed_token(token, false).into_iter().next()).flatten().collect(),
         ],
     }
 }

@@ -217,20 +217,8 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
             .await?
             .map(Into::into)
             .map(Node::Media),
-        NodeType::SearchSynonymGroup => {
-            find_staff_row::<search_synonym_group::Entity>(context, key, Permission::CatalogWrite)
-                .await?
-                .map(Into::into)
-                .map(Node::SearchSynonymGroup)
-        }
-        NodeType::SearchPin => find_staff_row::<search_pin::Entity>(context, key, Permission::CatalogWrite)
-            .await?
-            .map(Into::into)
-            .map(Node::SearchPin),
-        NodeType::SearchRanking
-            if key == ranking::RANKING_ID && context.caller.require_permission(Permission::CatalogWrite).is_ok() =>
-        {
-            Some(Node::SearchRanking(ranking::load_search_ranking(&context.db).await?.into()))
+        NodeType::SearchSynonymGroup | NodeType::SearchPin | NodeType::SearchRanking => {
+            find_search_node(context, node_type, key).await?
         }
         NodeType::Job if context.caller.require_permission(Permission::JobWrite).is_ok() => {
             context.load(JobKey(key)).await?.map(|row| Node::Job(row.into()))
@@ -240,7 +228,6 @@ pub async fn find_node(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>> 
         | NodeType::StockMovement
         | NodeType::CartLine
         | NodeType::OrderHistoryEntry
-        | NodeType::SearchRanking
         | NodeType::Session => None,
     })
 }
@@ -269,4 +256,26 @@ where
         return Ok(None);
     }
     context.load(RowKey::<E>::new(key)).await
+}
+
+/// Finds what staff have decided about searches.
+async fn find_search_node(context: &RequestContext, node_type: NodeType, key: i64) -> Result<Option<Node>> {
+    Ok(match node_type {
+        NodeType::SearchSynonymGroup => {
+            find_staff_row::<search_synonym_group::Entity>(context, key, Permission::CatalogWrite)
+                .await?
+                .map(Into::into)
+                .map(Node::SearchSynonymGroup)
+        }
+        NodeType::SearchPin => find_staff_row::<search_pin::Entity>(context, key, Permission::CatalogWrite)
+            .await?
+            .map(Into::into)
+            .map(Node::SearchPin),
+        NodeType::SearchRanking
+            if key == ranking::RANKING_ID && context.caller.require_permission(Permission::CatalogWrite).is_ok() =>
+        {
+            Some(Node::SearchRanking(ranking::load_search_ranking(&context.db).await?.into()))
+        }
+        _ => None,
+    })
 }

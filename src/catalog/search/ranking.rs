@@ -211,11 +211,10 @@ fn validate_boost(input: &mut InputScope<'_>, index: usize, boost: &SearchBoost)
     }
     match (boost.attribute, boost.value.as_deref()) {
         (BoostedAttribute::Featured, Some(_)) => input.reject(&field("value"), "featured products have no value"),
-        (BoostedAttribute::Featured, None) => {}
         (_, Some(value)) if text::normalize_text(value).is_empty() || value.chars().count() > MAX_VALUE_LENGTH => {
             input.reject(&field("value"), format!("a text of 1 to {MAX_VALUE_LENGTH} characters"));
         }
-        (_, Some(_)) => {}
+        (BoostedAttribute::Featured, None) | (_, Some(_)) => {}
         (_, None) => input.reject(&field("value"), "the vendor or the tag is missing"),
     }
 }

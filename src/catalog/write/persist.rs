@@ -32,8 +32,8 @@ pub(super) async fn write_changes(tx: &Tx, changes: &mut [ProductChange]) -> Res
     let mut products: Vec<_> = changed.map(|change| (&change.product, change.before.as_ref())).collect();
     // In id order, the lock order of all writers, to prevent deadlocks.
     products.sort_unstable_by_key(|(product, _)| product.id);
-    let kept = [product::Column::CreatedAt, product::Column::RankedAt, product::Column::UnitsSold];
-    write_rows::<product::Entity>(tx, &products, &kept).await?;
+    let unchanged_columns = [product::Column::CreatedAt, product::Column::RankedAt, product::Column::UnitsSold];
+    write_rows::<product::Entity>(tx, &products, &unchanged_columns).await?;
     let variants: Vec<_> = changes.iter().flat_map(ProductChange::changed_variants).collect();
     release_option_keys(tx, &variants).await?;
     write_rows::<variant::Entity>(tx, &variants, &[variant::Column::ProductId, variant::Column::CreatedAt]).await?;

@@ -49,10 +49,7 @@ impl BackgroundJob for ReindexProducts {
 
 /// Enqueues the job that indexes all products again, if their words are of an earlier version. Statements: 1, with the job 2.
 pub async fn reindex_if_outdated(db: &Db) -> Result<()> {
-    match load_version(db).await? < INDEX_VERSION {
-        true => enqueue_reindex(db).await,
-        false => Ok(()),
-    }
+    if load_version(db).await? < INDEX_VERSION { enqueue_reindex(db).await } else { Ok(()) }
 }
 
 /// Enqueues the job that indexes all products again.

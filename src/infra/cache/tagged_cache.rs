@@ -147,15 +147,11 @@ where
     /// Returns the value of a key, if there is a valid one.
     #[must_use]
     pub fn get(&self, key: &K, db: &Db) -> Option<Cached<V>> {
-        match self.find(key, db)? {
-            (cached, true) => Some(cached),
-            (_, false) => {
-                if self.limits.max_staleness.is_zero() {
-                    self.entries.remove(key);
-                }
-                None
-            }
+        let (cached, is_valid) = self.find(key, db)?;
+        if !is_valid && self.limits.max_staleness.is_zero() {
+            self.entries.remove(key);
         }
+        is_valid.then_some(cached)
     }
 
     /// Returns the value of a key, and whether it is valid.
@@ -180,7 +176,7 @@ where
         let cached = Cached { value, computed_at: now, version, slots: slots.into(), expires_at };
         let fits = cached.weight_bytes() <= self.limits.max_entry_bytes && tags.len() <= self.limits.max_tags;
         let is_valid = db.tag_versions().is_valid(version, &cached.slots);
-        if !fits || expires_at <= now || !(is_valid || !self.limits.max_staleness.is_zero()) {
+        if !fits || expires_at <= now || (!is_valid && self.limits.max_staleness.is_zero()) {
             return None;
         }
         self.entries.insert(key, cached.clone());
