@@ -86,10 +86,10 @@ fn select_words(names: &[String], share: f64) -> Result<Vec<String>> {
     let distance = |count: u32| (f64::from(count) / f64::from(sample.max(1)) - share).abs();
     let mut words: Vec<(&str, u32)> = counts.into_iter().collect();
     words.sort_by(|(a, a_count), (b, b_count)| distance(*a_count).total_cmp(&distance(*b_count)).then(a.cmp(b)));
-    match words.is_empty() {
-        true => Err("the database holds no products whose words could be searched for".to_owned()),
-        false => Ok(words.into_iter().take(TEXT_COUNT).map(|(word, _)| word.to_owned()).collect()),
+    if words.is_empty() {
+        return Err("the database holds no products whose words could be searched for".to_owned());
     }
+    Ok(words.into_iter().take(TEXT_COUNT).map(|(word, _)| word.to_owned()).collect())
 }
 
 /// Swaps two letters in the middle of a word.
