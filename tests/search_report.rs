@@ -37,7 +37,7 @@ async fn start_small_shop(backend: Backend) -> (TestApp, String) {
 /// Sends a query to this instance, whose counts are stored; returns the data.
 async fn send(app: &TestApp, token: Option<&str>, query: &str, variables: Value) -> Value {
     let request = app.build_post(query, &variables);
-    let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+    let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     let (response, _) = send_to_cache(request).await;
     let body = response.json();
     assert!(body.get("errors").is_none(), "{body}");

@@ -53,7 +53,7 @@ async fn wait_for_shared_hit(app: &TestApp) -> HttpResponse {
 }
 
 async fn response_of_one_instance_is_used_by_another(backend: Backend) {
-    let [first, second] = start_instances(backend).await;
+    let [first, second] = Box::pin(start_instances(backend)).await;
     let (computed, _) = send_to_cache(first.build_get(LISTING)).await;
     assert_eq!(computed.header("cache-status"), Some("savannah; fwd=miss; stored"));
     let shared = wait_for_shared_hit(&second).await;
@@ -65,7 +65,7 @@ async fn response_of_one_instance_is_used_by_another(backend: Backend) {
 }
 
 async fn shared_response_is_never_older_than_an_answered_write(backend: Backend) {
-    let [first, second] = start_instances(backend).await;
+    let [first, second] = Box::pin(start_instances(backend)).await;
     let admin = first.login(Role::Admin).await;
     let listed = first.query(LISTING).await;
     let id = listed.data_at("/products/nodes/0/id").clone();
@@ -85,7 +85,7 @@ async fn shared_response_is_never_older_than_an_answered_write(backend: Backend)
 }
 
 async fn damaged_shared_responses_are_not_used(backend: Backend) {
-    let [first, second] = start_instances(backend).await;
+    let [first, second] = Box::pin(start_instances(backend)).await;
     let (computed, _) = send_to_cache(first.build_get(LISTING)).await;
     wait_for_shared_hit(&second).await;
     let client = redis::Client::open(shared_redis_url().expect("a URL")).expect("a client");
