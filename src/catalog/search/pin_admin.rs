@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Maximum number of search texts with pinned products.
-const MAX_SEARCH_PINS: u64 = 2_000;
+pub const MAX_SEARCH_PINS: u64 = 2_000;
 
 /// The fields to set on the pinned products of a search text. `None`: unchanged.
 #[derive(Debug, Default)]

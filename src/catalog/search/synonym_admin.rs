@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Maximum number of synonym groups.
-const MAX_SYNONYM_GROUPS: u64 = 2_000;
+pub const MAX_SYNONYM_GROUPS: u64 = 2_000;
 /// Maximum number of synonyms of a group.
 const MAX_SYNONYMS_PER_GROUP: usize = 20;
 /// Maximum length of a term in characters.
