@@ -108,7 +108,7 @@ impl<'a> SearchPage<'a> {
         window: &ProductWindow<'_>,
     ) -> Self {
         let sort_tag = window.sort.sort_key.cursor_tag();
-        let list = SearchedList { filter, sort_tag, descending: keyset.is_descending() };
+        let list = SearchedList::new(filter, sort_tag, keyset.is_descending());
         Self { list, query, keyset, columns: window.columns }
     }
 }

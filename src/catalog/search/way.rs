@@ -37,7 +37,7 @@ pub enum SearchWay {
 /// The ways of searches, learned from their first pages. They decide what a page costs, never what is on it.
 #[derive(Debug, Clone)]
 pub struct SearchWays {
-    learned: Cache<u64, SearchWay>,
+    learned: Cache<(u64, Option<SearchTier>), SearchWay>,
     fixed: Option<SearchWay>,
 }
 
@@ -46,10 +46,20 @@ pub struct SearchWays {
 pub(in crate::catalog) struct SearchedList<'a> {
     /// The filter with the search.
     pub(in crate::catalog) filter: &'a ResolvedCatalogFilter,
-    /// The tag of the sort order.
-    pub(in crate::catalog) sort_tag: char,
     /// Whether the list is read in descending order.
     pub(in crate::catalog) descending: bool,
+    /// Hash of the filter and the order.
+    hash: u64,
+}
+
+impl<'a> SearchedList<'a> {
+    /// Creates a list in the order with a tag.
+    pub(in crate::catalog) fn new(filter: &'a ResolvedCatalogFilter, sort_tag: char, descending: bool) -> Self {
+        let mut hasher = DefaultHasher::new();
+        // The text of the conditions contains the search.
+        (format!("{:?}", filter.conditions()), filter.category_index, sort_tag, descending).hash(&mut hasher);
+        Self { filter, descending, hash: hasher.finish() }
+    }
 }
 
 impl Default for SearchWays {
@@ -73,7 +83,7 @@ impl SearchWays {
 
     /// Returns the way of a list, or of a tier of it.
     pub(in crate::catalog) fn find(&self, list: SearchedList<'_>, tier: Option<SearchTier>) -> SearchWay {
-        self.fixed.or_else(|| self.learned.get(&hash_list(list, tier))).unwrap_or(SearchWay::Probe)
+        self.fixed.or_else(|| self.learned.get(&(list.hash, tier))).unwrap_or(SearchWay::Probe)
     }
 
     /// Remembers whether a walk filled the first page of a list, or of a tier of it. If not, there are few matches, or few
@@ -81,7 +91,7 @@ impl SearchWays {
     pub(in crate::catalog) fn learn(&self, list: SearchedList<'_>, tier: Option<SearchTier>, is_filled_by_walk: bool) {
         let way = if is_filled_by_walk { SearchWay::Walk } else { SearchWay::Gather };
         if self.find(list, tier) != way {
-            self.learned.insert(hash_list(list, tier), way);
+            self.learned.insert((list.hash, tier), way);
         }
     }
 
@@ -92,11 +102,4 @@ impl SearchWays {
         let walked = self.learned.iter().filter(|(_, way)| *way == SearchWay::Walk).count();
         (walked, self.learned.iter().count() - walked)
     }
-}
-
-fn hash_list(SearchedList { filter, sort_tag, descending }: SearchedList<'_>, tier: Option<SearchTier>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // The text of the conditions contains the search.
-    (format!("{:?}", filter.conditions()), filter.category_index, sort_tag, descending, tier).hash(&mut hasher);
-    hasher.finish()
 }
