@@ -1,15 +1,13 @@
 //! Replaces images at other addresses by their copies in the shop.
 
-use sea_orm::{
-    EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, LockType},
-};
+use sea_orm::{EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 use super::{
     category::CategoriesChanged,
     category_tree,
     entity::product,
     events::ProductsChanged,
+    product_lock::lock_products,
     queries::media_use::{RemoteImageUse, find_remote_image_use, replace_remote_url},
 };
 use crate::{
@@ -28,13 +26,7 @@ pub async fn replace_image(tx: &Tx, from: &str, to: &str) -> Result<()> {
     // The lock order of all writers: the tree, then products by id.
     category_tree::lock_category_tree(tx).await?;
     let RemoteImageUse { products, categories } = find_remote_image_use(tx, from).await?;
-    let locked = product::Entity::find()
-        .select_only()
-        .column(product::Column::Id)
-        .filter(eq_any(tx, product::Column::Id, products.iter().copied()))
-        .order_by_asc(product::Column::Id)
-        .lock(LockType::NoKeyUpdate);
-    let products: Vec<i64> = locked.into_tuple().all(tx).await?;
+    let products = lock_products(tx, eq_any(tx, product::Column::Id, products.iter().copied()), None).await?;
     replace_remote_url(tx, from, to).await?;
     if !categories.is_empty() {
         category_tree::bump_tree_version(tx).await?;

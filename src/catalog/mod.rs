@@ -17,6 +17,7 @@ pub mod loader;
 pub mod write;
 pub mod image_copy;
 pub mod price_refresh;
+mod product_lock;
 
 pub use catalog_filter::{CatalogFilter, CategoryKey};
 pub use category_tree::{CategoryTree, CategoryTreeCache};

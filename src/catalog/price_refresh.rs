@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::LockType,
 };
 
-use super::{entity::product, events::ProductsChanged, loader, price, projection::VariantColumns};
+use super::{
+    entity::product, events::ProductsChanged, loader, price, product_lock::lock_products, projection::VariantColumns,
+};
 use crate::{
     base::Result,
     infra::{Db, Tx, eq_any},
@@ -45,13 +46,7 @@ async fn refresh_product_prices(tx: &Tx, mut product_ids: Vec<i64>) -> Result<()
     product_ids.sort_unstable();
     if tx.get_database_backend() == DbBackend::Postgres {
         // Edits of the variants lock the products too, so that the variants read next include their changes.
-        let locked = product::Entity::find()
-            .select_only()
-            .column(product::Column::Id)
-            .filter(eq_any(tx, product::Column::Id, product_ids.iter().copied()))
-            .order_by_asc(product::Column::Id)
-            .lock(LockType::NoKeyUpdate);
-        locked.into_tuple::<i64>().all(tx).await?;
+        lock_products(tx, eq_any(tx, product::Column::Id, product_ids.iter().copied()), None).await?;
     }
     let mut variants: HashMap<i64, Vec<_>> = loader::load_variants(tx, &product_ids, VariantColumns::ALL).await?;
     for product_id in &product_ids {

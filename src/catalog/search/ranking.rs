@@ -4,8 +4,8 @@
 //! while products change; after a change of the ranking, a job brings the products up to date in batches.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::LockType,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder,
+    QuerySelect, sea_query::LockType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +20,9 @@ use crate::{
         Error, Result, Validator, VersionedTarget, error::PublicErrorCode, global_id::NodeType, text,
         validation::InputScope,
     },
-    catalog::{category_tree, entity::product, queries::search_ranking as ranking_queries},
+    catalog::{
+        category_tree, entity::product, product_lock::lock_products, queries::search_ranking as ranking_queries,
+    },
     infra::{
         AuditRecord, Db, JobContext, Tx,
         jobs::{BackgroundJob, JobOutcome},
@@ -146,14 +148,7 @@ async fn rank_batch(tx: &Tx, job: &RankProducts) -> Result<()> {
     if ranking.version != job.version {
         return Ok(());
     }
-    let locked = product::Entity::find()
-        .select_only()
-        .column(product::Column::Id)
-        .filter(product::Column::Id.gt(job.after))
-        .order_by_asc(product::Column::Id)
-        .limit(RANKED_BATCH)
-        .lock(LockType::NoKeyUpdate);
-    let products: Vec<i64> = locked.into_tuple().all(tx).await?;
+    let products = lock_products(tx, product::Column::Id.gt(job.after), Some(RANKED_BATCH)).await?;
     let Some(after) = products.last().copied() else {
         // The cached results of searches are of the previous ranking.
         return rules::announce_change(tx).await;
