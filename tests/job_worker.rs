@@ -130,12 +130,14 @@ async fn start_app_with_gated_job(
 }
 
 async fn stopping_worker_finishes_running_jobs(backend: Backend) {
-    let (app, mut start_count, gate_sender) = start_app_with_gated_job(backend, &[]).await;
+    let (app, mut start_count, gate_sender) =
+        start_app_with_gated_job(backend, &[("SAVANNAH_JOBS__QUEUE_CONCURRENCY", "test=1")]).await;
     enqueue_number(&app, 1).await;
     let runs = RunningWorker::start(app.job_context(), &app.job_registry, WAIT_TIMEOUT).await;
     start_count.wait_for(|count| *count == 1).await.expect("it has begun");
-    runs.shutdown.cancel();
+    // It waits for the only slot, which becomes free after the shutdown.
     enqueue_number(&app, 2).await;
+    runs.shutdown.cancel();
     gate_sender.send_replace(true);
     runs.stop().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM job WHERE status = 'done'").await, 1);

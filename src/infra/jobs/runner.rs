@@ -56,7 +56,7 @@ impl Worker {
         let mut is_healthy = true;
         loop {
             wake_signal.borrow_and_update();
-            let wait_duration = match self.start_due_work(&mut running_tasks).await {
+            let wait_duration = match self.start_due_work(&mut running_tasks, shutdown).await {
                 Ok(wait_duration) => {
                     if !is_healthy {
                         tracing::info!("worker recovered");
@@ -76,6 +76,7 @@ impl Worker {
                 }
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 _ = wake_signal.changed() => {}
                 Some(_) = running_tasks.tasks.join_next() => {}
@@ -86,8 +87,12 @@ impl Worker {
         self.shut_down(running_tasks, timeout).await;
     }
 
-    /// Starts due work; returns the time until the next check.
-    async fn start_due_work(self: &Arc<Self>, running_tasks: &mut RunningTasks) -> Result<Duration> {
+    /// Starts due work; returns the time until the next check. Claims no job after the shutdown.
+    async fn start_due_work(
+        self: &Arc<Self>,
+        running_tasks: &mut RunningTasks,
+        shutdown: &CancellationToken,
+    ) -> Result<Duration> {
         let db = &self.context.db;
         let mut backlog = self.load_backlog().await?;
         let now = db.now();
@@ -116,7 +121,8 @@ impl Worker {
                 continue;
             };
             let free_task_count = free_slots.available_permits();
-            if free_task_count == 0 {
+            // The shutdown is read after the slots: a slot that became free after it is not used.
+            if free_task_count == 0 || shutdown.is_cancelled() {
                 continue;
             }
             for batch in self.claim_batches(queue, free_task_count).await? {
