@@ -65,6 +65,7 @@ async fn input_of_each_value_selects_as_many_products_as_it_counts(backend: Back
     let with_options = products.iter().find(|product| product.variants.iter().any(|variant| variant.len() > 1));
     let options = &with_options.expect("a product with options").variants[0];
     let options: Vec<Value> = options.iter().map(|(name, value)| json!({ "name": name, "values": [value] })).collect();
+    let word = product.normalized_name.split(' ').next().expect("a word").to_owned();
     let filters = [
         json!({ "inStock": true }),
         json!({ "onSale": true, "inStock": false }),
@@ -74,6 +75,10 @@ async fn input_of_each_value_selects_as_many_products_as_it_counts(backend: Back
         json!({ "options": options[..1], "inStock": true }),
         ModelFilter { category: None, ..ModelFilter::default() }.to_json(),
         json!({ "search": "a" }),
+        json!({ "search": word }),
+        json!({ "search": word, "tags": { "any": [tag] }, "inStock": true }),
+        json!({ "search": word, "options": options[..1], "price": { "min": "100" } }),
+        json!({ "search": word, "vendors": [product.vendor.as_deref().unwrap_or("none")] }),
     ];
     for filter in &filters {
         value_count += assert_counts_are_exact(&app, filter).await;

@@ -7,10 +7,14 @@ use crate::{
     checkout_concurrency::{count_outcomes, start_app_with_many_connections},
     integration_tests,
     locking::wait_for_other_connections_to_close,
+    outbox_relay,
     support::{Backend, query_scalar, shipping_address},
 };
 
-integration_tests![order_with_empty_table_statistics_uses_indexes];
+integration_tests![
+    order_with_empty_table_statistics_uses_indexes,
+    claims_of_a_backlog_with_empty_table_statistics_read_few_jobs,
+];
 
 /// The tables that fill while a shop sells.
 const ORDER_TABLES: &str = "'orders', 'order_line', 'order_history', 'cart', 'cart_line', 'idempotency_key', \
@@ -60,6 +64,32 @@ async fn order_with_empty_table_statistics_uses_indexes(backend: Backend) {
             "SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan >= {ORDER_COUNT} AND relname IN ({ORDER_TABLES})"
         );
         assert_eq!(query_scalar(&watch_db, &scanned).await, 0);
+        watch_db.close().await;
+    }
+}
+
+/// How many events are delivered to two handlers.
+const EVENT_COUNT: i64 = 400;
+/// Maximum number of jobs that may be read for each one that is delivered: claimed, completed, and the next ones looked for.
+const MAX_READS_PER_JOB: i64 = 60;
+
+async fn claims_of_a_backlog_with_empty_table_statistics_read_few_jobs(backend: Backend) {
+    let app = outbox_relay::start_app_with_handlers(backend, &[]).await;
+    if backend == Backend::Postgres {
+        app.execute_sql("VACUUM ANALYZE job").await.expect("statistics");
+    }
+    for number in 1..=EVENT_COUNT {
+        outbox_relay::emit_test_event(&app, number, number).await;
+    }
+    app.run_pending_jobs().await;
+    assert_eq!(app.query_scalar("SELECT count(*) FROM heard").await, 2 * EVENT_COUNT);
+    if backend == Backend::Postgres {
+        let watch_db = app.open_second_database().await;
+        app.db.clone().close().await;
+        wait_for_other_connections_to_close(&watch_db).await;
+        let reads = "SELECT CAST(SUM(idx_tup_read) AS BIGINT) FROM pg_stat_user_indexes WHERE relname = 'job'";
+        let read_count = query_scalar(&watch_db, reads).await;
+        assert!(read_count < 2 * EVENT_COUNT * MAX_READS_PER_JOB, "{read_count} jobs were read");
         watch_db.close().await;
     }
 }

@@ -9,6 +9,7 @@ use savannah::catalog::{
     projection::ProductColumns,
     queries::search_pages::build_search_page,
     search::{rules::SearchRules, way::SearchWays},
+    write::OptionInput,
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use crate::{
 integration_tests![
     searches_in_nine_languages_answer_the_same_first_products,
     hostile_search_texts_are_answered_with_few_statements,
-    names_of_search_follow_product_documents,
+    rows_of_search_follow_their_products,
     pages_of_searches_read_a_bounded_number_of_blocks,
 ];
 
@@ -167,15 +168,19 @@ async fn hostile_search_texts_are_answered_with_few_statements(backend: Backend)
     assert!((400..500).contains(&status) || status == 200, "{status}");
 }
 
-async fn names_of_search_follow_product_documents(backend: Backend) {
+async fn rows_of_search_follow_their_products(backend: Backend) {
     if backend == Backend::Sqlite {
-        // Its index has the names in a column; there is no copy that could differ.
+        // Its index has words only; there is no copy that could differ.
         return;
     }
     let app = TestApp::start_with_demo_catalog(backend).await;
     let difference = "SELECT count(*) FROM product_search AS s JOIN product AS p ON p.id = s.product_id
         FULL JOIN product_search_name AS n ON n.product_id = s.product_id
-        WHERE n.words IS DISTINCT FROM s.name OR n.ranked_at IS DISTINCT FROM p.created_at";
+        WHERE n.words IS DISTINCT FROM s.name OR n.ranked_at IS DISTINCT FROM p.created_at
+            OR (s.ranked_at, s.status, s.deleted_at, s.category_id, s.current_price, s.sale_price, s.in_stock, s.featured,
+                s.facet_values)
+            IS DISTINCT FROM (p.ranked_at, p.status, p.deleted_at, p.category_id, p.current_price, p.sale_price,
+                p.in_stock, p.featured, product_facet_values(p.id))";
     let count = async || crate::support::query_scalar(&app.db, difference).await;
     assert!(crate::support::query_scalar(&app.db, "SELECT count(*) FROM product_search_name").await > 10);
     assert_eq!(count().await, 0);
@@ -183,6 +188,28 @@ async fn names_of_search_follow_product_documents(backend: Backend) {
     app.save_products(&[simple_product("jug", "Entirely renamed", 10)]).await;
     assert_eq!(count().await, 0);
     assert_eq!(search_names(&app, "entirely").await, ["Entirely renamed"]);
+    for (vendor, tags, color) in
+        [("Acme", vec!["Old", "red"], "Red"), ("ACME", vec!["new"], "Blue"), ("", vec![], "Red")]
+    {
+        let mut jug = simple_product("jug", "A jug", 10);
+        jug.vendor = Patch::Set(vendor.into());
+        jug.tags = Patch::Set(tags.into_iter().map(Into::into).collect());
+        jug.options = Patch::Set(vec![OptionInput::from("Color".to_owned())]);
+        jug.variants[0].options = Patch::Set(vec![color.into()]);
+        app.save_products(&[jug]).await;
+        assert_eq!(count().await, 0, "{color}");
+    }
+    for change in [
+        "in_stock = NOT in_stock",
+        "sale_price = NULL, current_price = price, max_current_price = price, discount_percent = 0",
+        "featured = NOT featured",
+        "status = 'archived'",
+        "deleted_at = now()",
+        "status = 'active', deleted_at = NULL",
+    ] {
+        app.execute_sql(&format!("UPDATE product SET {change}")).await.expect("a change");
+        assert_eq!(count().await, 0, "{change}");
+    }
     app.execute_sql("UPDATE product SET created_at = created_at - interval '1 day' WHERE id % 2 = 0")
         .await
         .expect("moved");
@@ -255,7 +282,7 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
         // In the oldest names only.
         ("antique", ProductSortKey::Relevance, 8_000, 2_500),
         ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 700, 700),
+        ("zzz", ProductSortKey::Relevance, 900, 900),
         ("basket", ProductSortKey::Price, 2_500, 2_000),
         ("handmade", ProductSortKey::Newest, 1_000, 400),
         ("rare", ProductSortKey::Newest, 900, 900),

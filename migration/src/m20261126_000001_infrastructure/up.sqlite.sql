@@ -155,7 +155,7 @@ CREATE TABLE job (
 CREATE UNIQUE INDEX job_event_id_kind_key ON job (event_id, kind) WHERE event_id IS NOT NULL;
 CREATE UNIQUE INDEX job_kind_dedup_key_key ON job (kind, dedup_key)
     WHERE dedup_key IS NOT NULL AND status IN ('pending', 'running');
-CREATE INDEX job_queue_run_at_idx ON job (queue, run_at) WHERE status IN ('pending', 'running');
+CREATE INDEX job_queue_run_at_idx ON job (queue, run_at, id) WHERE status IN ('pending', 'running');
 CREATE INDEX job_ordering_key_idx ON job (ordering_key, id) WHERE status IN ('pending', 'running');
 CREATE INDEX job_finished_updated_at_idx ON job (updated_at) WHERE status IN ('done', 'discarded');
 -- The staff list, by each of its filters.

@@ -31,7 +31,12 @@ ALTER TABLE product ADD COLUMN ranked_at TIMESTAMPTZ;
 UPDATE product SET ranked_at = created_at;
 ALTER TABLE product ALTER COLUMN ranked_at SET DEFAULT now();
 ALTER TABLE product ALTER COLUMN ranked_at SET NOT NULL;
-CREATE INDEX product_ranked_at_idx ON product (ranked_at, id) WHERE status = 'active' AND deleted_at IS NULL;
+-- With the name, and the names with the time: names that begin with a search text are found without their products.
+CREATE INDEX product_ranked_at_idx ON product (ranked_at, id) INCLUDE (name_normalized)
+    WHERE status = 'active' AND deleted_at IS NULL;
+DROP INDEX product_name_normalized_idx;
+CREATE INDEX product_name_normalized_idx ON product (name_normalized, id) INCLUDE (ranked_at)
+    WHERE status = 'active' AND deleted_at IS NULL;
 
 CREATE VIEW product_ranking AS
 SELECT p.id, p.created_at + interval '24 hours' * (
@@ -80,35 +85,98 @@ CREATE TRIGGER product_tag_rank_delete AFTER DELETE ON product_tag
     REFERENCING OLD TABLE AS written_rows
     FOR EACH STATEMENT EXECUTE FUNCTION product_rank_tagged();
 
+-- The rows of the search index have what searches filter, sort and count by, too: the matches of a search are filtered and
+-- counted without their products, tags and variants, each of which would be a page of another table.
+ALTER TABLE product_search
+    ADD COLUMN ranked_at TIMESTAMPTZ,
+    ADD COLUMN status TEXT,
+    ADD COLUMN deleted_at TIMESTAMPTZ,
+    ADD COLUMN category_id BIGINT,
+    ADD COLUMN current_price BIGINT,
+    ADD COLUMN sale_price BIGINT,
+    ADD COLUMN in_stock BOOLEAN,
+    ADD COLUMN featured BOOLEAN,
+    ADD COLUMN facet_values TEXT[],
+    -- Changes of stock and prices find room on the same page, so that the index of words does not change.
+    SET (fillfactor = 90);
+
+-- The vendor (v), tags (t) and option values (o) of a product, each once: kind, option, value, and both as displayed.
+CREATE FUNCTION product_facet_values(product_id BIGINT) RETURNS TEXT[] LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg(concat_ws(chr(31), f.kind, f.option_key, f.value_key, f.option_name, f.value)
+        ORDER BY f.kind, f.option_key, f.value_key), '{}')
+    FROM (
+        SELECT 'v' AS kind, '' AS option_key, p.vendor_normalized AS value_key, '' AS option_name, p.vendor AS value
+        FROM product AS p WHERE p.id = $1 AND p.vendor_normalized IS NOT NULL
+        UNION ALL
+        SELECT 't', '', t.tag_normalized, '', t.tag FROM product_tag AS t WHERE t.product_id = $1
+        UNION ALL
+        SELECT 'o', o.name_normalized, o.value_normalized, MIN(o.name), MIN(o.value) FROM variant_option AS o
+        JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL
+        WHERE o.product_id = $1 GROUP BY o.name_normalized, o.value_normalized
+    ) AS f
+$$;
+
+CREATE FUNCTION product_search_fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    SELECT p.ranked_at, p.status, p.deleted_at, p.category_id, p.current_price, p.sale_price, p.in_stock, p.featured,
+        product_facet_values(p.id)
+    INTO NEW.ranked_at, NEW.status, NEW.deleted_at, NEW.category_id, NEW.current_price, NEW.sale_price, NEW.in_stock,
+        NEW.featured, NEW.facet_values
+    FROM product AS p WHERE p.id = NEW.product_id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER product_search_fill BEFORE INSERT OR UPDATE OF document ON product_search
+    FOR EACH ROW EXECUTE FUNCTION product_search_fill();
+
+-- Reads the product, because another trigger may have changed it since.
+CREATE FUNCTION product_search_follow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product_search SET ranked_at = p.ranked_at, status = p.status, deleted_at = p.deleted_at,
+        category_id = p.category_id, current_price = p.current_price, sale_price = p.sale_price,
+        in_stock = p.in_stock, featured = p.featured
+    FROM product AS p WHERE p.id = NEW.id AND product_search.product_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER product_search_follow AFTER UPDATE ON product FOR EACH ROW
+    WHEN ((OLD.ranked_at, OLD.status, OLD.deleted_at, OLD.category_id, OLD.current_price, OLD.sale_price, OLD.in_stock,
+        OLD.featured) IS DISTINCT FROM (NEW.ranked_at, NEW.status, NEW.deleted_at, NEW.category_id, NEW.current_price,
+        NEW.sale_price, NEW.in_stock, NEW.featured))
+    EXECUTE FUNCTION product_search_follow();
+
+-- The existing products.
+UPDATE product_search SET document = document;
+ALTER TABLE product_search
+    ALTER COLUMN ranked_at SET NOT NULL,
+    ALTER COLUMN status SET NOT NULL,
+    ALTER COLUMN category_id SET NOT NULL,
+    ALTER COLUMN current_price SET NOT NULL,
+    ALTER COLUMN in_stock SET NOT NULL,
+    ALTER COLUMN featured SET NOT NULL,
+    ALTER COLUMN facet_values SET NOT NULL;
+
 CREATE TABLE product_search_name (
     product_id BIGINT PRIMARY KEY REFERENCES product_search (product_id) ON DELETE CASCADE,
     ranked_at TIMESTAMPTZ NOT NULL,
     words TSVECTOR NOT NULL
 );
 
-CREATE FUNCTION product_search_name_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO product_search_name AS n (product_id, ranked_at, words)
-    SELECT r.product_id, p.ranked_at, r.name FROM written_rows AS r JOIN product AS p ON p.id = r.product_id
-    ORDER BY r.product_id
-    ON CONFLICT (product_id) DO UPDATE SET words = excluded.words WHERE n.words IS DISTINCT FROM excluded.words;
+CREATE FUNCTION product_search_name_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO product_search_name (product_id, ranked_at, words)
+    SELECT r.product_id, r.ranked_at, r.name FROM written_rows AS r ORDER BY r.product_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER product_search_name_insert AFTER INSERT ON product_search
     REFERENCING NEW TABLE AS written_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION product_search_name_write();
-CREATE TRIGGER product_search_name_update AFTER UPDATE ON product_search
-    REFERENCING NEW TABLE AS written_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION product_search_name_write();
+    FOR EACH STATEMENT EXECUTE FUNCTION product_search_name_insert();
 
-CREATE FUNCTION product_search_name_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE product_search_name SET ranked_at = NEW.ranked_at WHERE product_id = NEW.id;
+CREATE FUNCTION product_search_name_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product_search_name SET ranked_at = NEW.ranked_at, words = NEW.name WHERE product_id = NEW.product_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER product_search_name_move AFTER UPDATE OF ranked_at ON product
-    FOR EACH ROW WHEN (OLD.ranked_at <> NEW.ranked_at) EXECUTE FUNCTION product_search_name_move();
+CREATE TRIGGER product_search_name_update AFTER UPDATE ON product_search FOR EACH ROW
+    WHEN ((OLD.ranked_at, OLD.name) IS DISTINCT FROM (NEW.ranked_at, NEW.name))
+    EXECUTE FUNCTION product_search_name_update();
 
 -- The existing products. Writers of the search index wait, as the triggers above have locked it: nothing is missed.
 INSERT INTO product_search_name (product_id, ranked_at, words)
-SELECT s.product_id, p.ranked_at, s.name FROM product_search AS s JOIN product AS p ON p.id = s.product_id;
+SELECT s.product_id, s.ranked_at, s.name FROM product_search AS s;
 CREATE INDEX product_search_name_ranked_at_idx ON product_search_name (ranked_at, product_id);
 CREATE INDEX product_search_name_words_idx ON product_search_name USING gin (words);

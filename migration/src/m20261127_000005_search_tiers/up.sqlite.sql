@@ -24,7 +24,12 @@ CREATE UNIQUE INDEX search_boost_attribute_value_key ON search_boost (attribute,
 -- sold out.
 ALTER TABLE product ADD COLUMN ranked_at TIMESTAMP NOT NULL DEFAULT '';
 UPDATE product SET ranked_at = created_at;
-CREATE INDEX product_ranked_at_idx ON product (ranked_at, id) WHERE status = 'active' AND deleted_at IS NULL;
+-- With the name, and the names with the time: names that begin with a search text are found without their products.
+CREATE INDEX product_ranked_at_idx ON product (ranked_at, id, name_normalized)
+    WHERE status = 'active' AND deleted_at IS NULL;
+DROP INDEX product_name_normalized_idx;
+CREATE INDEX product_name_normalized_idx ON product (name_normalized, id, ranked_at)
+    WHERE status = 'active' AND deleted_at IS NULL;
 
 CREATE VIEW product_ranking AS
 SELECT p.id, date(substr(p.created_at, 1, 10), (

@@ -1,5 +1,8 @@
 //! The statement of facets, as text: products that match all conditions are read once, and grouped by each facet. A facet
 //! of which the filter has a condition ignores that condition, so it reads its products itself, in the same statement.
+//!
+//! On PostgreSQL the rows of the search index have the vendor, tags and option values of their products, so that those of a
+//! search are counted without reading anything else.
 
 use super::{
     facets::{CountedFacet, CountedFacets, MAX_FACET_VALUES, generate_price_boundaries},
@@ -11,12 +14,15 @@ use crate::infra::SqlBuilder;
 pub(super) struct FacetStatement<'a> {
     sql: SqlBuilder,
     filter: &'a ResolvedCatalogFilter,
+    /// Whether the products are rows of the search index.
+    is_indexed: bool,
 }
 
 impl<'a> FacetStatement<'a> {
     /// Returns the statement of facets, appended to an empty one.
     pub(super) fn build(sql: SqlBuilder, filter: &'a ResolvedCatalogFilter, facets: CountedFacets) -> SqlBuilder {
-        let mut statement = Self { sql, filter };
+        let is_indexed = filter.is_in_search_index(&sql);
+        let mut statement = Self { sql, filter, is_indexed };
         statement.push_matches(facets);
         for (index, facet) in facets.iter().enumerate() {
             statement.sql.push(if index == 0 { " " } else { " UNION ALL " });
@@ -46,20 +52,47 @@ impl<'a> FacetStatement<'a> {
         if facets.iter().all(|facet| self.own_condition(facet).is_some()) {
             return;
         }
-        self.sql.push("WITH matched AS MATERIALIZED (SELECT p.id, p.category_id, p.current_price, p.vendor");
-        self.sql.push(", p.vendor_normalized, p.in_stock, p.sale_price");
-        self.filter.push_from_clause(&mut self.sql, &ExcludedFacet::None);
-        self.filter.push_category_condition(&mut self.sql);
+        self.sql.push(
+            "WITH matched AS MATERIALIZED (SELECT p.id, p.category_id, p.current_price, p.in_stock, p.sale_price, ",
+        );
+        self.sql.push(if self.is_indexed { "p.facet_values" } else { "p.vendor, p.vendor_normalized" });
+        self.filter.push_matches_clause(&mut self.sql, &ExcludedFacet::None);
         self.sql.push(")");
+        if facets.iter().any(|facet| self.indexed_kind(facet).is_some()) {
+            self.sql.push(", value_counts AS MATERIALIZED (SELECT v.value, COUNT(*) AS many FROM matched AS m");
+            self.sql.push(" CROSS JOIN LATERAL unnest(m.facet_values) AS v (value) GROUP BY v.value)");
+        }
+    }
+
+    /// Returns the kind of the values of a facet in the search index, if they are counted there.
+    fn indexed_kind(&self, facet: CountedFacet) -> Option<&'static str> {
+        let kind = match facet {
+            CountedFacet::Vendors => "v",
+            CountedFacet::Tags => "t",
+            CountedFacet::Options => "o",
+            CountedFacet::Categories | CountedFacet::Prices | CountedFacet::Flags => return None,
+        };
+        (self.is_indexed && self.own_condition(facet).is_none()).then_some(kind)
+    }
+
+    /// Appends the rows of the values of a kind, each with the number of its products. Values that differ only in how they
+    /// are displayed are one.
+    fn push_indexed_values(&mut self, kind: &str) {
+        let part = |number: u8| format!("split_part(c.value, chr(31), {number})");
+        let [option_key, value_key, option_name, value] = [2, 3, 4, 5].map(part);
+        self.sql.push(&format!("SELECT {option_key} AS option_key, MIN({option_name}) AS option_name"));
+        self.sql.push(&format!(", {value_key} COLLATE \"C\" AS value_key, MIN({value}) AS value"));
+        self.sql.push(", CAST(0 AS BIGINT) AS number, CAST(SUM(c.many) AS BIGINT) AS many FROM value_counts AS c");
+        self.sql.push(&format!(" WHERE c.value LIKE '{kind}%' GROUP BY {option_key}, {value_key} COLLATE \"C\""));
+        if kind != "o" {
+            self.push_most_frequent("value_key");
+        }
     }
 
     /// Appends ` FROM … WHERE …`: the products `p` that a facet counts.
     fn push_source(&mut self, facet: CountedFacet) {
         match self.own_condition(facet) {
-            Some(excluded) => {
-                self.filter.push_from_clause(&mut self.sql, &excluded);
-                self.filter.push_category_condition(&mut self.sql);
-            }
+            Some(excluded) => self.filter.push_matches_clause(&mut self.sql, &excluded),
             None => {
                 self.sql.push(" FROM matched AS p WHERE true");
             }
@@ -72,6 +105,15 @@ impl<'a> FacetStatement<'a> {
             "SELECT {} AS facet, option_key, option_name, value_key, value, number, many FROM (",
             facet as i32
         ));
+        match self.indexed_kind(facet) {
+            Some(kind) => self.push_indexed_values(kind),
+            None => self.push_grouped(facet),
+        }
+        self.sql.push(") AS counted");
+    }
+
+    /// Appends the rows of a facet, grouped by it.
+    fn push_grouped(&mut self, facet: CountedFacet) {
         match facet {
             CountedFacet::Categories => {
                 self.sql.push("SELECT '' AS option_key, '' AS option_name, '' AS value_key, '' AS value");
@@ -115,7 +157,6 @@ impl<'a> FacetStatement<'a> {
                 self.sql.push(") AS flagged GROUP BY flags");
             }
         }
-        self.sql.push(") AS counted");
     }
 
     fn push_most_frequent(&mut self, key: &str) {

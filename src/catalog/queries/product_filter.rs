@@ -19,6 +19,10 @@ pub(super) const ON_SALE_CONDITION: &str = "p.sale_price IS NOT NULL";
 /// Condition for what staff may see: everything that is not deleted.
 const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
 
+/// The columns of the search index that conditions and facets read (PostgreSQL).
+const SEARCH_INDEX_COLUMNS: &str = "s.product_id AS id, s.document, s.status, s.deleted_at, s.category_id, \
+    s.current_price, s.sale_price, s.in_stock, s.featured, s.facet_values";
+
 /// Which products a caller may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ProductVisibility {
@@ -118,6 +122,32 @@ impl ResolvedCatalogFilter {
     /// Returns the normalized names of the options it filters by.
     pub fn option_names(&self) -> impl Iterator<Item = &str> {
         self.filter.options.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns whether the rows of the search index have all columns that the conditions use (PostgreSQL).
+    pub(super) fn is_in_search_index(&self, sql: &SqlBuilder) -> bool {
+        let CatalogFilter { vendors, slugs, created_range, updated_range, .. } = &self.filter;
+        (sql.is_postgres() && self.has_search() && vendors.is_empty() && slugs.is_none())
+            && (*created_range == (None, None) && *updated_range == (None, None))
+    }
+
+    /// Appends ` FROM … AS p … WHERE …` with all conditions. Where the rows of the search index have all columns, they are
+    /// read instead of the products: [`SEARCH_INDEX_COLUMNS`] of `p`.
+    pub(super) fn push_matches_clause(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
+        match &self.search_query {
+            Some(query) if self.is_in_search_index(sql) => {
+                sql.push(" FROM (SELECT ").push(SEARCH_INDEX_COLUMNS).push(" FROM product_search AS s) AS p WHERE (");
+                sql.push("p.document @@ ").bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery");
+                if !query.pinned_ids().is_empty() {
+                    pinned_products::push_or_pinned(sql, query, "p.id");
+                }
+                sql.push(") AND ");
+                self.push_visibility(sql);
+                self.push_conditions(sql, excluded);
+            }
+            _ => self.push_from_clause(sql, excluded),
+        }
+        self.push_category_condition(sql);
     }
 
     /// Appends ` FROM product AS p … WHERE …` with all conditions except the category.

@@ -321,8 +321,7 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
         return Ok(ProductCount { value: keyset::load_count(db, sql).await?, is_exact: true });
     }
     sql.push("SELECT COUNT(*) FROM (SELECT p.id");
-    filter.push_from_clause(&mut sql, &ExcludedFacet::None);
-    filter.push_category_condition(&mut sql);
+    filter.push_matches_clause(&mut sql, &ExcludedFacet::None);
     sql.push(&format!(" LIMIT {}) AS counted", MAX_COUNTED_PRODUCTS + 1));
     let count = keyset::load_count(db, sql).await?;
     Ok(ProductCount { value: count.min(MAX_COUNTED_PRODUCTS), is_exact: count <= MAX_COUNTED_PRODUCTS })

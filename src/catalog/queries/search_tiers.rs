@@ -12,8 +12,8 @@ use super::{
     product_filter::PUBLISHED_CONDITION,
     product_queries::ProductRow,
     search_pages::{
-        MAX_PROBED_MATCHES, MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more,
-        probe_frame, push_document_and_where, push_document_lookup, push_fts_match, push_given, push_product,
+        MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more, probe_frame,
+        push_document_and_where, push_document_lookup, push_fts_match, push_given, push_product,
     },
 };
 use crate::{
@@ -31,8 +31,10 @@ use crate::{
 /// Condition on `p`: the name begins with the search text.
 const BEGINS: &str =
     "(p.name_normalized >= (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given))";
-/// Condition on `p`: the name is not the search text.
-const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given)";
+/// Condition on `p`: the name begins with the search text, and is longer.
+const BEGINS_LONGER: &str =
+    "p.name_normalized > (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given)";
+
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
 struct SearchStep {
@@ -112,8 +114,7 @@ impl<'a> TierStatement<'a> {
             match tier {
                 SearchTier::Pinned => statement.push_pinned(),
                 SearchTier::Exact => statement.push_exact(),
-                SearchTier::Begins => statement.push_begins(way),
-                SearchTier::InName | SearchTier::Rest => statement.push_found(tier, way),
+                SearchTier::Begins | SearchTier::InName | SearchTier::Rest => statement.push_found(tier, way),
             }
         }
         statement.push_result();
@@ -205,57 +206,11 @@ impl<'a> TierStatement<'a> {
         });
     }
 
-    /// Few names are read by the index of names and sorted; many are walked or gathered.
-    fn push_begins(&mut self, way: SearchWay) {
-        const TIER: SearchTier = SearchTier::Begins;
-        let limit = self.page.keyset.row_limit();
-        self.push_set("named", |this| {
-            this.sql.push("SELECT p.id FROM product AS p WHERE ");
-            this.push_gate();
-            let order = format!(" ORDER BY p.name_normalized, p.id LIMIT {}", MAX_PROBED_MATCHES + 1);
-            this.sql.push(&format!(" AND {PUBLISHED_CONDITION} AND {BEGINS}{order}"));
-        });
-        let push_rest = |this: &mut Self, condition: &str| {
-            push_document_and_where(&mut this.sql);
-            this.sql.push(" AND ").push(OTHER_NAME).push(" AND ").push(this.other_sku).push(" AND ").push(condition);
-            this.push_position(TIER, "p", "id");
-            this.push_order("p", "id", limit);
-        };
-        self.push_step("begins", TIER, |this| {
-            this.sql.push("SELECT p.id FROM named AS c");
-            this.push_product("c.id");
-            push_rest(this, &format!("NOT {}", has_more("named")));
-        });
-        if way != SearchWay::Gather {
-            self.push_set("begins_walk", |this| {
-                this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
-                this.push_gate();
-                this.sql.push(" AND ").push(&has_more("named")).push(" AND ").push(PUBLISHED_CONDITION);
-                this.push_position(TIER, "p", "id");
-                this.push_order("p", "id", MAX_WALKED_PRODUCTS);
-                this.sql.push(") AS p");
-                push_document_and_where(&mut this.sql);
-                this.sql.push(&format!(" AND {BEGINS} AND {OTHER_NAME} AND {} AND ", this.other_sku));
-                this.page.list.filter.push_product_conditions(&mut this.sql);
-                this.push_order("p", "id", limit);
-            });
-            self.steps.push(SearchStep { name: "begins_walk", tier: TIER, is_walk: true, probe: Some("named") });
-        }
-        self.push_set("begins_found", |this| {
-            this.sql.push("SELECT p.id FROM product AS p WHERE ");
-            this.push_gate();
-            this.sql.push(&format!(" AND {} AND {PUBLISHED_CONDITION} AND {BEGINS}", has_more("named")));
-        });
-        self.push_step("begins_gather", TIER, |this| {
-            this.sql.push("SELECT p.id FROM begins_found AS c");
-            this.push_product("c.id");
-            push_rest(this, "true");
-        });
-    }
-
-    /// Appends the steps of a tier that is found by words, in a way: a probe, a walk, and the gathering of all matches.
+    /// Appends the steps of a tier that is found by names or words, in a way: a probe, a walk, and the gathering of all
+    /// matches.
     fn push_found(&mut self, tier: SearchTier, way: SearchWay) {
         let [probe, walk, found, gather] = match tier {
+            SearchTier::Begins => ["begins_probe", "begins_walk", "begins_found", "begins_gather"],
             SearchTier::Rest => ["rest_probe", "rest_walk", "rest_found", "rest_gather"],
             _ => ["name_probe", "name_walk", "name_found", "name_gather"],
         };
@@ -280,10 +235,16 @@ impl<'a> TierStatement<'a> {
         self.push_gather(gather, tier, found);
     }
 
-    /// Appends the selection of the matches of a tier that is found by words, if the page is not full.
+    /// Appends the selection of the matches of a tier, if the page is not full. A name is read from the index of names, and
+    /// may have other words than the search.
     fn push_matches(&mut self, tier: SearchTier) {
         let is_rest = tier == SearchTier::Rest;
-        if !self.sql.is_postgres() {
+        if tier == SearchTier::Begins {
+            self.sql.push("SELECT p.id, p.ranked_at FROM product AS p WHERE ");
+            self.push_gate();
+            self.sql.push(&format!(" AND {PUBLISHED_CONDITION} AND {BEGINS_LONGER}"));
+            self.push_position(tier, "p", "id");
+        } else if !self.sql.is_postgres() {
             self.sql.push("SELECT rowid AS id FROM product_search WHERE ");
             self.push_gate();
             let column = if is_rest { "words" } else { "name_words" };
@@ -294,9 +255,10 @@ impl<'a> TierStatement<'a> {
                 self.sql.push(")");
             }
         } else if is_rest {
-            self.sql.push("SELECT s.product_id AS id FROM product_search AS s WHERE ");
+            self.sql.push("SELECT s.product_id AS id, s.ranked_at FROM product_search AS s WHERE ");
             self.push_gate();
             self.sql.push(" AND s.document @@ (SELECT words FROM given) AND NOT (s.name @@ (SELECT words FROM given))");
+            self.push_position(tier, "s", "product_id");
         } else {
             self.sql.push("SELECT n.product_id AS id, n.ranked_at FROM product_search_name AS n WHERE ");
             self.push_gate();
@@ -307,7 +269,17 @@ impl<'a> TierStatement<'a> {
 
     /// Returns whether the times of the matches of a tier are known without reading their products.
     fn knows_times(&self, tier: SearchTier) -> bool {
-        self.sql.is_postgres() && tier == SearchTier::InName
+        tier == SearchTier::Begins || self.sql.is_postgres()
+    }
+
+    /// Appends `WHERE …`: the conditions of a tier on a product `p` that was found by its name or its words.
+    fn push_tier_conditions(&mut self, tier: SearchTier) {
+        if tier == SearchTier::Begins {
+            push_document_and_where(&mut self.sql);
+        } else {
+            self.sql.push(&format!(" WHERE NOT {BEGINS}"));
+        }
+        self.sql.push(" AND ").push(self.other_sku);
     }
 
     /// Appends the step that reads the newest products, and keeps those of the tier.
@@ -315,9 +287,21 @@ impl<'a> TierStatement<'a> {
         let limit = self.page.keyset.row_limit();
         let walked = if tier == SearchTier::Rest { MAX_WALKED_DOCUMENTS } else { MAX_WALKED_PRODUCTS };
         let more = probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default();
-        self.push_set(name, |this| {
-            if this.sql.is_postgres() {
-                this.sql.push("SELECT w.product_id AS id FROM (SELECT n.product_id, n.ranked_at, n.words");
+        self.push_set(name, |this| match tier {
+            SearchTier::Begins => {
+                this.sql.push("SELECT p.id FROM (SELECT p.id, p.ranked_at, p.name_normalized FROM product AS p WHERE ");
+                this.push_gate();
+                this.sql.push(&more).push(" AND ").push(PUBLISHED_CONDITION);
+                this.push_position(tier, "p", "id");
+                this.push_order("p", "id", walked);
+                this.sql.push(") AS w");
+                this.push_product("w.id");
+                this.push_tier_conditions(tier);
+                this.sql.push(" AND ").push(&BEGINS_LONGER.replace("p.", "w."));
+                this.push_order("w", "id", limit);
+            }
+            _ if this.sql.is_postgres() => {
+                this.sql.push("SELECT p.id FROM (SELECT n.product_id, n.ranked_at, n.words");
                 this.sql.push(" FROM product_search_name AS n WHERE ");
                 this.push_gate();
                 this.sql.push(&more);
@@ -328,23 +312,26 @@ impl<'a> TierStatement<'a> {
                     push_document_lookup(&mut this.sql, "w.product_id");
                 }
                 this.push_product("w.product_id");
+                this.push_tier_conditions(tier);
                 let negation = if tier == SearchTier::Rest { "NOT " } else { "" };
-                this.sql.push(&format!(" WHERE {negation}(w.words @@ (SELECT words FROM given)) AND NOT {BEGINS}"));
-                this.sql.push(" AND ").push(this.other_sku);
+                this.sql.push(&format!(" AND {negation}(w.words @@ (SELECT words FROM given))"));
                 this.push_order("w", "product_id", limit);
-            } else {
+            }
+            _ => {
                 this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
                 this.push_gate();
                 this.sql.push(&more).push(" AND ").push(PUBLISHED_CONDITION);
                 this.push_position(tier, "p", "id");
                 this.push_order("p", "id", walked);
-                this.sql.push(") AS p WHERE +p.id IN (");
+                this.sql.push(") AS p");
+                this.push_tier_conditions(tier);
+                this.sql.push(" AND +p.id IN (");
                 push_fts_match(&mut this.sql, if tier == SearchTier::Rest { "words" } else { "name_words" });
                 if tier == SearchTier::Rest {
                     this.sql.push(") AND +p.id NOT IN (");
                     push_fts_match(&mut this.sql, "name_words");
                 }
-                this.sql.push(&format!(") AND NOT {BEGINS} AND {} AND ", this.other_sku));
+                this.sql.push(") AND ");
                 this.page.list.filter.push_product_conditions(&mut this.sql);
                 this.push_order("p", "id", limit);
             }
@@ -357,23 +344,24 @@ impl<'a> TierStatement<'a> {
     fn push_gather(&mut self, name: &'static str, tier: SearchTier, found: &'static str) {
         let limit = self.page.keyset.row_limit();
         self.push_step(name, tier, |this| {
-            let is_sorted = this.knows_times(tier);
-            if is_sorted {
+            let knows_times = this.knows_times(tier);
+            this.sql.push("SELECT p.id FROM ");
+            if knows_times {
+                // SQLite sorts the products instead.
+                let offset = if this.sql.is_postgres() { " OFFSET 0" } else { "" };
                 let direction = this.direction();
-                let order = format!("ORDER BY m.ranked_at{direction}, m.id{direction} OFFSET 0");
-                this.sql.push("SELECT p.id FROM (SELECT m.id, m.ranked_at FROM ").push(found);
-                this.sql.push(" AS m ").push(&order).push(") AS c");
+                let order = format!("ORDER BY m.ranked_at{direction}, m.id{direction}{offset}");
+                this.sql.push("(SELECT m.id, m.ranked_at FROM ").push(found).push(" AS m ").push(&order).push(")");
             } else {
-                this.sql.push("SELECT p.id FROM ").push(found).push(" AS c");
+                this.sql.push(found);
             }
+            this.sql.push(" AS c");
             this.push_product("c.id");
-            this.sql.push(&format!(" WHERE NOT {BEGINS} AND {}", this.other_sku));
-            if is_sorted {
-                this.push_order("c", "id", limit);
-            } else {
+            this.push_tier_conditions(tier);
+            if !knows_times {
                 this.push_position(tier, "p", "id");
-                this.push_order("p", "id", limit);
             }
+            this.push_order(if knows_times { "c" } else { "p" }, "id", limit);
         });
     }
 

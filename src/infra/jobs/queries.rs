@@ -67,13 +67,16 @@ pub(super) async fn disable_synchronous_commit(tx: &Tx) -> Result<()> {
 
 /// Selects the due jobs of a queue: of each ordering key only the earliest unfinished one, and no job leased by another
 /// worker unless the lease has expired.
+///
+/// The earliest one is looked up for each job, as the first entry of an index. A join with earlier jobs may compare all
+/// jobs with each other: it is planned while there are none, and the plan is kept when there are thousands.
 fn push_due_jobs_query(sql: &mut SqlBuilder, request: &ClaimRequest<'_>, now: DateTime<Utc>) {
     sql.push("SELECT j.id AS key FROM job AS j WHERE j.queue = ").bind(request.queue);
     sql.push(" AND j.status IN ('pending', 'running') AND j.run_at <= ").bind(now).push(" AND ");
     sql.eq_any_text("j.kind", request.kinds.iter().copied());
     sql.push(
-        " AND NOT EXISTS (SELECT 1 FROM job AS e WHERE e.ordering_key = j.ordering_key AND e.id < j.id \
-         AND e.status IN ('pending', 'running')) ORDER BY j.run_at, j.id LIMIT ",
+        " AND (j.ordering_key IS NULL OR j.id = (SELECT e.id FROM job AS e WHERE e.ordering_key = j.ordering_key \
+         AND e.status IN ('pending', 'running') ORDER BY e.id LIMIT 1)) ORDER BY j.run_at, j.id LIMIT ",
     );
     sql.push(&request.limit.to_string());
 }
