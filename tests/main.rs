@@ -350,8 +350,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
 fn main() -> ExitCode {
     support::watch_running_tests();
     let arguments = Arguments::from_args();
-    let mut trials: Vec<Trial> = Vec::new();
-    trials.extend(architecture::create_trials());
+    let mut trials: Vec<Trial> = architecture::create_trials();
     trials.extend(naming::create_trials());
     trials.extend(migration_rules::create_trials());
     trials.extend(schema::create_trials());
@@ -372,6 +371,7 @@ fn main() -> ExitCode {
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::stop_replica_servers();
     support::drop_created_databases();
+    support::print_slowest_tests();
     if Backend::Postgres.is_available() {
         println!("tested on SQLite and on PostgreSQL");
     } else {

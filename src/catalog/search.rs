@@ -142,6 +142,15 @@ impl SearchQuery {
         Ok(Some(Self { normalized_text, word_text, pinned_ids, terms, words, separate, matches_any: false }))
     }
 
+    /// Returns what names of the tier [`tier::SearchTier::Begins`] begin with: the search text, with a space if its last
+    /// word is a single letter, which matches no longer word. Otherwise each name with that letter would be a candidate.
+    #[must_use]
+    pub fn name_prefix(&self) -> String {
+        let last_word = self.normalized_text.rsplit(' ').next().unwrap_or_default();
+        let is_exact = last_word.chars().nth(1).is_none() && !last_word.starts_with(search_token::is_unspaced);
+        [self.normalized_text.as_str(), if is_exact { " " } else { "" }].concat()
+    }
+
     /// Returns the ids of the products pinned for the search text, the first one on top.
     #[must_use]
     pub fn pinned_ids(&self) -> &[i64] {

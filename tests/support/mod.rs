@@ -94,7 +94,7 @@ pub use rest_client::RestCall;
 pub use savannah::prove::{AcknowledgedOrder, LoadCatalog};
 pub use scrape::{MANAGEMENT_ON, Scrape};
 pub use trials::trial_without_database;
-pub use watchdog::{RunningTest, watch_running_tests};
+pub use watchdog::{RunningTest, print_slowest_tests, watch_running_tests};
 pub use webhook_receiver::{
     ALLOW_PRIVATE_ADDRESSES, ReceivedWebhook, ReceiverResponse, WebhookReceiver, register_endpoint,
     set_clock_to_system_time, verify_signature,

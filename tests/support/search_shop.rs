@@ -118,6 +118,10 @@ pub fn generate_shop(rng: &mut SeededRng) -> Vec<ShopProduct> {
         if age < 60 && rng.one_in(3) {
             name.push_str(" novel");
         }
+        // A word of one letter, with which other words begin.
+        if number % 17 == 3 {
+            name = if number % 2 == 0 { format!("B {name}") } else { format!("{name} b") };
+        }
         let mut other_words = vec![format!("s{number}"), (*rng.pick(&["cotton", "wood", "steel"])).to_owned()];
         if rng.one_in(50) {
             other_words.push("basket".to_owned());

@@ -101,20 +101,23 @@ ALTER TABLE product_search
     SET (fillfactor = 90);
 
 -- The vendor (v), tags (t) and option values (o) of a product, each once: kind, option, value, and both as displayed.
-CREATE FUNCTION product_facet_values(product_id BIGINT) RETURNS TEXT[] LANGUAGE sql STABLE AS $$
-    SELECT COALESCE(array_agg(concat_ws(chr(31), f.kind, f.option_key, f.value_key, f.option_name, f.value)
-        ORDER BY f.kind, f.option_key, f.value_key), '{}')
-    FROM (
-        SELECT 'v' AS kind, '' AS option_key, p.vendor_normalized AS value_key, '' AS option_name, p.vendor AS value
-        FROM product AS p WHERE p.id = $1 AND p.vendor_normalized IS NOT NULL
-        UNION ALL
-        SELECT 't', '', t.tag_normalized, '', t.tag FROM product_tag AS t WHERE t.product_id = $1
-        UNION ALL
-        SELECT 'o', o.name_normalized, o.value_normalized, MIN(o.name), MIN(o.value) FROM variant_option AS o
-        JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL
-        WHERE o.product_id = $1 GROUP BY o.name_normalized, o.value_normalized
-    ) AS f
-$$;
+-- In PL/pgSQL, because the plan of a function in SQL is made anew for each product.
+CREATE FUNCTION product_facet_values(key BIGINT) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS $$ BEGIN
+    RETURN (
+        SELECT COALESCE(array_agg(concat_ws(chr(31), f.kind, f.option_key, f.value_key, f.option_name, f.value)
+            ORDER BY f.kind, f.option_key, f.value_key), '{}')
+        FROM (
+            SELECT 'v' AS kind, '' AS option_key, p.vendor_normalized AS value_key, '' AS option_name, p.vendor AS value
+            FROM product AS p WHERE p.id = key AND p.vendor_normalized IS NOT NULL
+            UNION ALL
+            SELECT 't', '', t.tag_normalized, '', t.tag FROM product_tag AS t WHERE t.product_id = key
+            UNION ALL
+            SELECT 'o', o.name_normalized, o.value_normalized, MIN(o.name), MIN(o.value) FROM variant_option AS o
+            JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL
+            WHERE o.product_id = key GROUP BY o.name_normalized, o.value_normalized
+        ) AS f
+    );
+END $$;
 
 CREATE FUNCTION product_search_fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     SELECT p.ranked_at, p.status, p.deleted_at, p.category_id, p.current_price, p.sale_price, p.in_stock, p.featured,

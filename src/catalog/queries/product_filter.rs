@@ -20,8 +20,8 @@ pub(super) const ON_SALE_CONDITION: &str = "p.sale_price IS NOT NULL";
 const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
 
 /// The columns of the search index that conditions and facets read (PostgreSQL).
-const SEARCH_INDEX_COLUMNS: &str = "s.product_id AS id, s.document, s.status, s.deleted_at, s.category_id, \
-    s.current_price, s.sale_price, s.in_stock, s.featured, s.facet_values";
+pub(super) const SEARCH_INDEX_COLUMNS: &str = "s.product_id AS id, s.document, s.name, s.ranked_at, s.status, \
+    s.deleted_at, s.category_id, s.current_price, s.sale_price, s.in_stock, s.featured, s.facet_values";
 
 /// Which products a caller may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -129,6 +129,15 @@ impl ResolvedCatalogFilter {
         let CatalogFilter { vendors, slugs, created_range, updated_range, .. } = &self.filter;
         (sql.is_postgres() && self.has_search() && vendors.is_empty() && slugs.is_none())
             && (*created_range == (None, None) && *updated_range == (None, None))
+    }
+
+    /// Returns whether it has conditions besides the search, and the rows of the search index have their columns.
+    pub(super) fn is_filtered_in_search_index(&self, sql: &SqlBuilder) -> bool {
+        let CatalogFilter { price_range, in_stock, on_sale, featured, .. } = &self.filter;
+        let is_filtered = self.category_ids.is_some()
+            || *price_range != (None, None)
+            || [in_stock, on_sale, featured].into_iter().any(Option::is_some);
+        is_filtered && self.is_in_search_index(sql)
     }
 
     /// Appends ` FROM … AS p … WHERE …` with all conditions. Where the rows of the search index have all columns, they are

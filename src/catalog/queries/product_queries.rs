@@ -283,8 +283,9 @@ fn push_search_tier(sql: &mut SqlBuilder, query: &SearchQuery) {
     // Evaluated once, not for each product.
     sql.push(" OR p.id IN (SELECT x.product_id FROM variant AS x WHERE x.deleted_at IS NULL AND lower(x.sku) = ");
     sql.placeholder(text_parameter).push(&format!(") THEN {}", SearchTier::Exact.rank()));
-    sql.push(" WHEN substr(p.name_normalized, 1, length(").placeholder(text_parameter).push(")) = ");
-    sql.placeholder(text_parameter).push(&format!(" THEN {} WHEN ", SearchTier::Begins.rank()));
+    sql.push(" WHEN substr(p.name_normalized, 1, length(").bind(query.name_prefix());
+    let prefix_parameter = sql.bind_count();
+    sql.push(")) = ").placeholder(prefix_parameter).push(&format!(" THEN {} WHEN ", SearchTier::Begins.rank()));
     if sql.is_postgres() {
         sql.push("s.name @@ ").bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery");
     } else {

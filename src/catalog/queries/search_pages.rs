@@ -196,17 +196,20 @@ pub(super) fn count_walked(walk: &str, probe: Option<&str>) -> String {
 
 /// Appends `WITH given AS …`: a row with the words for the index, and the text that names and SKUs are compared with.
 pub(super) fn push_given(sql: &mut SqlBuilder, query: &SearchQuery) {
-    let (name, name_end) = (query.normalized_text.as_str(), format!("{}{}", query.normalized_text, char::MAX));
+    let name = query.normalized_text.as_str();
+    let prefix = query.name_prefix();
+    let prefix_end = format!("{prefix}{}", char::MAX);
     sql.push("WITH given AS MATERIALIZED (SELECT ");
     if sql.is_postgres() {
         sql.bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery AS words, ");
         sql.bind(name).push("::text COLLATE \"C\" AS name, ");
-        sql.bind(name_end).push("::text COLLATE \"C\" AS name_end, ").bind(name).push("::text AS sku)");
+        sql.bind(prefix).push("::text COLLATE \"C\" AS prefix, ");
+        sql.bind(prefix_end).push("::text COLLATE \"C\" AS prefix_end, ").bind(name).push("::text AS sku)");
     } else {
         let words = query.to_match_expression(DbBackend::Sqlite);
         let name_words = format!("{{name}} : ({words})");
         sql.bind(words).push(" AS words, ").bind(name_words).push(" AS name_words, ").bind(name).push(" AS name, ");
-        sql.bind(name_end).push(" AS name_end, ").bind(name).push(" AS sku)");
+        sql.bind(prefix).push(" AS prefix, ").bind(prefix_end).push(" AS prefix_end, ").bind(name).push(" AS sku)");
     }
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
     pinned_products,
-    product_filter::PUBLISHED_CONDITION,
+    product_filter::{PUBLISHED_CONDITION, SEARCH_INDEX_COLUMNS},
     product_queries::ProductRow,
     search_pages::{
         MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more, probe_frame,
@@ -28,12 +28,12 @@ use crate::{
     infra::SqlBuilder,
 };
 
-/// Condition on `p`: the name begins with the search text.
-const BEGINS: &str =
-    "(p.name_normalized >= (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given))";
 /// Condition on `p`: the name begins with the search text, and is longer.
-const BEGINS_LONGER: &str =
-    "p.name_normalized > (SELECT name FROM given) AND p.name_normalized < (SELECT name_end FROM given)";
+const BEGINS: &str =
+    "p.name_normalized > (SELECT prefix FROM given) AND p.name_normalized < (SELECT prefix_end FROM given)";
+/// Condition on `p`: the name is not the search text, and does not begin with it.
+const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given) AND NOT \
+    (p.name_normalized > (SELECT prefix FROM given) AND p.name_normalized < (SELECT prefix_end FROM given))";
 
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
@@ -242,7 +242,7 @@ impl<'a> TierStatement<'a> {
         if tier == SearchTier::Begins {
             self.sql.push("SELECT p.id, p.ranked_at FROM product AS p WHERE ");
             self.push_gate();
-            self.sql.push(&format!(" AND {PUBLISHED_CONDITION} AND {BEGINS_LONGER}"));
+            self.sql.push(&format!(" AND {PUBLISHED_CONDITION} AND {BEGINS}"));
             self.push_position(tier, "p", "id");
         } else if !self.sql.is_postgres() {
             self.sql.push("SELECT rowid AS id FROM product_search WHERE ");
@@ -254,6 +254,16 @@ impl<'a> TierStatement<'a> {
                 push_fts_match(&mut self.sql, "name_words");
                 self.sql.push(")");
             }
+        } else if self.page.list.filter.is_filtered_in_search_index(&self.sql) {
+            // Few of many matches may satisfy the filter: their products are not read to find that out.
+            self.sql.push("SELECT p.id, p.ranked_at FROM (SELECT ").push(SEARCH_INDEX_COLUMNS);
+            self.sql.push(" FROM product_search AS s) AS p WHERE ");
+            self.push_gate();
+            let negation = if is_rest { "NOT " } else { "" };
+            self.sql.push(" AND p.document @@ (SELECT words FROM given) AND ").push(negation);
+            self.sql.push("(p.name @@ (SELECT words FROM given)) AND ");
+            self.page.list.filter.push_product_conditions(&mut self.sql);
+            self.push_position(tier, "p", "id");
         } else if is_rest {
             self.sql.push("SELECT s.product_id AS id, s.ranked_at FROM product_search AS s WHERE ");
             self.push_gate();
@@ -277,7 +287,7 @@ impl<'a> TierStatement<'a> {
         if tier == SearchTier::Begins {
             push_document_and_where(&mut self.sql);
         } else {
-            self.sql.push(&format!(" WHERE NOT {BEGINS}"));
+            self.sql.push(&format!(" WHERE {OTHER_NAME}"));
         }
         self.sql.push(" AND ").push(self.other_sku);
     }
@@ -297,7 +307,7 @@ impl<'a> TierStatement<'a> {
                 this.sql.push(") AS w");
                 this.push_product("w.id");
                 this.push_tier_conditions(tier);
-                this.sql.push(" AND ").push(&BEGINS_LONGER.replace("p.", "w."));
+                this.sql.push(" AND ").push(&BEGINS.replace("p.", "w."));
                 this.push_order("w", "id", limit);
             }
             _ if this.sql.is_postgres() => {
