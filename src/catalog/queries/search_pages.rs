@@ -8,7 +8,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
-    product_filter::{PUBLISHED_CONDITION, ResolvedCatalogFilter},
+    product_filter::{PUBLISHED_CONDITION, ResolvedCatalogFilter, SEARCH_INDEX_COLUMNS},
     product_queries::{self, ProductRow, ProductSortKey, ProductWindow},
     search_tiers,
 };
@@ -223,6 +223,16 @@ pub(super) fn push_product(sql: &mut SqlBuilder, filter: &ResolvedCatalogFilter,
         sql.push(" CROSS JOIN product AS p ON p.id = ").push(id).push(" AND ");
         filter.push_product_conditions(sql);
     }
+}
+
+/// Appends the selection of the matches that satisfy a filter from the rows of the search index, with whether their names
+/// match (PostgreSQL): few of many may, and their products are not read to find that out. A condition follows.
+pub(super) fn push_filtered(sql: &mut SqlBuilder, filter: &ResolvedCatalogFilter) {
+    sql.push("SELECT p.id, p.ranked_at, p.name @@ (SELECT words FROM given) AS in_name FROM (SELECT ");
+    sql.push(SEARCH_INDEX_COLUMNS)
+        .push(" FROM product_search AS s) AS p WHERE p.document @@ (SELECT words FROM given) AND ");
+    filter.push_product_conditions(sql);
+    sql.push(" AND ");
 }
 
 /// Appends a join with the document of `p` (PostgreSQL), or the condition on it (SQLite), and ` WHERE true`.

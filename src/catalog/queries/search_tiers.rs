@@ -9,11 +9,11 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
     pinned_products,
-    product_filter::{PUBLISHED_CONDITION, SEARCH_INDEX_COLUMNS},
+    product_filter::PUBLISHED_CONDITION,
     product_queries::ProductRow,
     search_pages::{
         MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more, probe_frame,
-        push_document_and_where, push_document_lookup, push_fts_match, push_given, push_product,
+        push_document_and_where, push_document_lookup, push_filtered, push_fts_match, push_given, push_product,
     },
 };
 use crate::{
@@ -55,6 +55,8 @@ struct TierStatement<'a> {
     first_tier: Option<SearchTier>,
     /// Condition on `p`: no variant has the search text as its SKU, and it is not pinned.
     other_sku: &'static str,
+    /// Whether the matches that satisfy the filter are a set, `filtered`.
+    has_filtered: bool,
 }
 
 /// Returns a page of a search by relevance. Statements: 1.
@@ -103,7 +105,7 @@ impl<'a> TierStatement<'a> {
     fn build(backend: DbBackend, ways: &SearchWays, page: SearchPage<'a>) -> Result<Self> {
         let first_tier = pinned_products::cursor_tier(page)?;
         let (sql, other_sku) = (SqlBuilder::new(backend), pinned_products::other_sku(page.query));
-        let mut statement = Self { backend, page, sql, steps: Vec::new(), first_tier, other_sku };
+        let mut statement = Self { backend, page, sql, steps: Vec::new(), first_tier, other_sku, has_filtered: false };
         statement.push_given();
         let mut tiers = SearchTier::BEST_FIRST;
         if !page.list.descending {
@@ -176,11 +178,6 @@ impl<'a> TierStatement<'a> {
         if self.page.list.descending { " DESC" } else { "" }
     }
 
-    /// Appends a join with the product of an id, if it satisfies the filter.
-    fn push_product(&mut self, id: &str) {
-        push_product(&mut self.sql, self.page.list.filter, id);
-    }
-
     fn push_pinned(&mut self) {
         let is_first = self.first_tier == Some(SearchTier::Pinned);
         // Nothing to add, unless no other step remains.
@@ -197,7 +194,7 @@ impl<'a> TierStatement<'a> {
             this.sql.push("SELECT p.id FROM (SELECT p.id FROM product AS p WHERE ").push(PUBLISHED_CONDITION);
             this.sql
                 .push(" AND p.name_normalized = (SELECT name FROM given) UNION SELECT product_id FROM sku_match) AS c");
-            this.push_product("c.id");
+            push_product(&mut this.sql, this.page.list.filter, "c.id");
             push_document_and_where(&mut this.sql);
             this.sql.push(pinned_products::not_pinned(this.page.query)).push(" AND ");
             this.push_gate();
@@ -215,6 +212,16 @@ impl<'a> TierStatement<'a> {
             _ => ["name_probe", "name_walk", "name_found", "name_gather"],
         };
         let columns = if self.knows_times(tier) { "id, ranked_at" } else { "id" };
+        if tier != SearchTier::Begins
+            && !self.has_filtered
+            && self.page.list.filter.is_filtered_in_search_index(&self.sql)
+        {
+            self.push_set("filtered", |this| {
+                push_filtered(&mut this.sql, this.page.list.filter);
+                this.push_gate();
+            });
+            self.has_filtered = true;
+        }
         let used_probe = (way == SearchWay::Probe).then_some(probe);
         if let Some(probe) = used_probe {
             let [start, end] = probe_frame(self.backend, probe, columns);
@@ -254,15 +261,10 @@ impl<'a> TierStatement<'a> {
                 push_fts_match(&mut self.sql, "name_words");
                 self.sql.push(")");
             }
-        } else if self.page.list.filter.is_filtered_in_search_index(&self.sql) {
-            // Few of many matches may satisfy the filter: their products are not read to find that out.
-            self.sql.push("SELECT p.id, p.ranked_at FROM (SELECT ").push(SEARCH_INDEX_COLUMNS);
-            self.sql.push(" FROM product_search AS s) AS p WHERE ");
+        } else if self.has_filtered {
+            self.sql.push("SELECT p.id, p.ranked_at FROM filtered AS p WHERE ").push(if is_rest { "NOT " } else { "" });
+            self.sql.push("p.in_name AND ");
             self.push_gate();
-            let negation = if is_rest { "NOT " } else { "" };
-            self.sql.push(" AND p.document @@ (SELECT words FROM given) AND ").push(negation);
-            self.sql.push("(p.name @@ (SELECT words FROM given)) AND ");
-            self.page.list.filter.push_product_conditions(&mut self.sql);
             self.push_position(tier, "p", "id");
         } else if is_rest {
             self.sql.push("SELECT s.product_id AS id, s.ranked_at FROM product_search AS s WHERE ");
@@ -305,7 +307,7 @@ impl<'a> TierStatement<'a> {
                 this.push_position(tier, "p", "id");
                 this.push_order("p", "id", walked);
                 this.sql.push(") AS w");
-                this.push_product("w.id");
+                push_product(&mut this.sql, this.page.list.filter, "w.id");
                 this.push_tier_conditions(tier);
                 this.sql.push(" AND ").push(&BEGINS.replace("p.", "w."));
                 this.push_order("w", "id", limit);
@@ -321,7 +323,7 @@ impl<'a> TierStatement<'a> {
                 if tier == SearchTier::Rest {
                     push_document_lookup(&mut this.sql, "w.product_id");
                 }
-                this.push_product("w.product_id");
+                push_product(&mut this.sql, this.page.list.filter, "w.product_id");
                 this.push_tier_conditions(tier);
                 let negation = if tier == SearchTier::Rest { "NOT " } else { "" };
                 this.sql.push(&format!(" AND {negation}(w.words @@ (SELECT words FROM given))"));
@@ -366,7 +368,7 @@ impl<'a> TierStatement<'a> {
                 this.sql.push(found);
             }
             this.sql.push(" AS c");
-            this.push_product("c.id");
+            push_product(&mut this.sql, this.page.list.filter, "c.id");
             this.push_tier_conditions(tier);
             if !knows_times {
                 this.push_position(tier, "p", "id");
