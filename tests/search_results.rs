@@ -210,6 +210,8 @@ async fn rows_of_search_follow_their_products(backend: Backend) {
         app.execute_sql(&format!("UPDATE product SET {change}")).await.expect("a change");
         assert_eq!(count().await, 0, "{change}");
     }
+    app.execute_sql("UPDATE variant SET deleted_at = updated_at WHERE id % 3 = 0").await.expect("deleted variants");
+    assert_eq!(count().await, 0);
     app.execute_sql("UPDATE product SET created_at = created_at - interval '1 day' WHERE id % 2 = 0")
         .await
         .expect("moved");

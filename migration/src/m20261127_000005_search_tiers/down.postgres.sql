@@ -3,6 +3,8 @@ DROP TRIGGER product_search_name_update ON product_search;
 DROP FUNCTION product_search_name_update;
 DROP TRIGGER product_search_name_insert ON product_search;
 DROP FUNCTION product_search_name_insert;
+DROP TRIGGER product_search_variant_delete ON variant;
+DROP FUNCTION product_search_variant_delete;
 DROP TRIGGER product_search_follow ON product;
 DROP FUNCTION product_search_follow;
 DROP TRIGGER product_search_fill ON product_search;

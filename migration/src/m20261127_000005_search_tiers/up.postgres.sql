@@ -144,6 +144,15 @@ CREATE TRIGGER product_search_follow AFTER UPDATE ON product FOR EACH ROW
         NEW.sale_price, NEW.in_stock, NEW.featured))
     EXECUTE FUNCTION product_search_follow();
 
+-- Tags and options change together with the words of a product; a variant may be deleted alone.
+CREATE FUNCTION product_search_variant_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE product_search SET facet_values = product_facet_values(NEW.product_id) WHERE product_id = NEW.product_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER product_search_variant_delete AFTER UPDATE OF deleted_at ON variant FOR EACH ROW
+    WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at)
+    EXECUTE FUNCTION product_search_variant_delete();
+
 -- The existing products.
 UPDATE product_search SET document = document;
 ALTER TABLE product_search
