@@ -120,7 +120,7 @@ pub fn generate_shop(rng: &mut SeededRng) -> Vec<ShopProduct> {
         }
         // A word of one letter, with which other words begin.
         if number % 17 == 3 {
-            name = if number % 2 == 0 { format!("B {name}") } else { format!("{name} b") };
+            name = if number.is_multiple_of(2) { format!("B {name}") } else { format!("{name} b") };
         }
         let mut other_words = vec![format!("s{number}"), (*rng.pick(&["cotton", "wood", "steel"])).to_owned()];
         if rng.one_in(50) {
