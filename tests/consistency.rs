@@ -18,11 +18,12 @@ use crate::{
 integration_tests![every_check_finds_its_damage_by_name, snapshot_does_not_see_later_changes];
 
 /// For each check a change that only it, or it among others, must find.
-const DAMAGES: [(&str, &str); 38] = [
+const DAMAGES: [(&str, &str); 39] = [
     ("dead_jobs", "UPDATE job SET status = 'dead', last_error = 'x' WHERE id = (SELECT MIN(id) FROM job)"),
     ("units_sold", "UPDATE product SET units_sold = units_sold + 1 WHERE slug = 'mug'"),
     ("in_stock", "UPDATE product SET in_stock = NOT in_stock WHERE slug = 'mug'"),
     ("ranked_at", "UPDATE product SET ranked_at = '2001-01-01 00:00:00+00:00' WHERE slug = 'mug'"),
+    ("search_index", "DELETE FROM product_search"),
     ("current_prices", "UPDATE variant SET price = price + 1 WHERE sku = 'LAMP'"),
     ("products_without_variant", "DELETE FROM variant WHERE sku = 'VASE'"),
     ("product_counts", "UPDATE category_product_count SET product_count = product_count + 1"),

@@ -1,8 +1,14 @@
 //! The cached scenario: the listing from the response cache, against the hand-written server, and against a server that
 //! answers the same bytes from memory. Savannah is measured with the text of the document and with its id, with and
-//! without the cache, and with texts that it has not parsed before.
+//! without the cache, and with texts that it has not parsed before. What the cache costs where it does not help is
+//! measured with requests at a constant rate, none of which is a request of before.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use savannah::operations::document_id::sha256_hex;
 use serde_json::json;
@@ -11,7 +17,8 @@ use crate::{
     Result,
     args::Options,
     benchmark::{LoadRound, PostgresCpu},
-    database,
+    constant_rate, database,
+    latency::Latencies,
     process::Server,
     response_check,
     scenario::{Scenario, ScenarioKind},
@@ -53,8 +60,6 @@ pub fn run_cached_scenario(options: &Options, program: &Path, postgres: &mut Pos
         ("Savannah, not cached, trusted document", &not_cached, &id_script),
         ("Savannah, not cached", &not_cached, &text_script),
         ("Savannah, not cached, a new text each time", &not_cached, &distinct_script),
-        // Nothing of it is in the response cache: what the cache costs where it does not help.
-        ("Savannah, cache on, a new text each time", &cached, &distinct_script),
         ("hand-written", &handwritten, &text_script),
         ("from memory", &from_memory, &text_script),
     ]
@@ -75,11 +80,35 @@ pub fn run_cached_scenario(options: &Options, program: &Path, postgres: &mut Pos
         rows.reverse();
     }
     print_table(&rows);
+    measure_misses(options, [&not_cached, &cached])?;
     for (name, server) in [("cached", &cached), ("not cached", &not_cached)] {
         if let Some(memory) = server.memory_usage() {
             println!("Savannah, {name}: {:.0} MB of memory, at most {:.0} MB", memory.resident_mb, memory.peak_mb);
         }
     }
+    Ok(())
+}
+
+/// Measures requests that are not in the response cache, on a server without it and on one with it.
+fn measure_misses(options: &Options, [not_cached, cached]: [&Server; 2]) -> Result<()> {
+    let phase = Duration::from_secs(options.seconds.into());
+    let (name, _) = ScenarioKind::Listing.operation();
+    let body = &Scenario::listing().bodies[0];
+    let sequence = AtomicUsize::new(DISTINCT_TEXTS);
+    let next_body = || body.replace(name, &format!("{name}{}", sequence.fetch_add(1, Ordering::Relaxed)));
+    let [mut without_cache, mut with_cache] = [Latencies::default(), Latencies::default()];
+    let mut turns = [(not_cached, &mut without_cache), (cached, &mut with_cache)];
+    for _ in 0..options.rounds {
+        for (server, latencies) in &mut turns {
+            latencies.merge(constant_rate::send_requests(server.address, phase, next_body)?);
+        }
+        turns.reverse();
+    }
+    println!();
+    constant_rate::print_table(
+        "the listing, a new text each time",
+        [("without the cache", &mut without_cache), ("with the cache", &mut with_cache)],
+    );
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod args;
 mod attack_scenario;
 mod response_check;
 mod handwritten_baseline;
+mod constant_rate;
 mod database;
 mod edit_scenario;
 mod explain;

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::{
     Result,
     args::Options,
-    http,
-    latency::{Latencies, wait_until_due},
+    constant_rate, http,
+    latency::Latencies,
     process::Server,
     scenario::Scenario,
     staff::{create_staff_account, log_in_staff},
@@ -24,9 +24,6 @@ use crate::{
 /// The dimensions of the picture: 12 megapixels.
 const WIDTH: u32 = 4000;
 const HEIGHT: u32 = 3000;
-/// The clients, each of which sends a request in every interval.
-const CLIENT_COUNT: u32 = 4;
-const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the state of a picture is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const RENDER_TIMEOUT: Duration = Duration::from_mins(5);
@@ -48,34 +45,25 @@ fn measure(options: &Options, program: &Path, url: &str, folder: &Path) -> Resul
     let file = draw_photo()?;
     let body = Scenario::listing().bodies[0].clone();
     let phase = Duration::from_secs(options.seconds.into());
-    send_requests(server.address, &body, phase)?;
+    let send_requests = || constant_rate::send_requests(server.address, phase, || body.clone());
+    send_requests()?;
     let resident_before = server.memory_usage().map_or(f64::NAN, |memory| memory.resident_mb);
     let [mut idle, mut rendering] = [Latencies::default(), Latencies::default()];
     let mut picture_times = Vec::new();
     for _ in 0..options.rounds {
-        idle.merge(send_requests(server.address, &body, phase)?);
+        idle.merge(send_requests()?);
         let is_over = AtomicBool::new(false);
         let (latencies, times) = std::thread::scope(|scope| {
             let renderer = scope.spawn(|| render_until(&is_over, server.address, &token, &file));
-            let latencies = send_requests(server.address, &body, phase);
+            let latencies = send_requests();
             is_over.store(true, Ordering::Relaxed);
             (latencies, renderer.join())
         });
         rendering.merge(latencies?);
         picture_times.extend(times.map_err(|_| "the client that uploads pictures ended early".to_owned())??);
     }
-    let kilobytes = file.len() / 1000;
-    println!(
-        "{} requests per second; a picture of {WIDTH} x {HEIGHT} pixels and {kilobytes} kB at a time:\n",
-        CLIENT_COUNT * 1000 / u32::try_from(REQUEST_INTERVAL.as_millis()).unwrap_or(1)
-    );
-    println!("| | requests | p50 ms | p99 ms |");
-    println!("|---|--:|--:|--:|");
-    for (name, latencies) in [("without pictures", &mut idle), ("with pictures", &mut rendering)] {
-        let (p50, p99) = (latencies.percentile_ms(50), latencies.percentile_ms(99));
-        println!("| {name} | {} | {p50:.2} | {p99:.2} |", latencies.count());
-    }
-    println!("\np99 with pictures / without: {:.2}", rendering.percentile_ms(99) / idle.percentile_ms(99));
+    let title = format!("a picture of {WIDTH} x {HEIGHT} pixels and {} kB at a time", file.len() / 1000);
+    constant_rate::print_table(&title, [("without pictures", &mut idle), ("with pictures", &mut rendering)]);
     let count = u32::try_from(picture_times.len()).unwrap_or(u32::MAX).max(1);
     let mean = picture_times.iter().sum::<Duration>().as_secs_f64() / f64::from(count);
     println!("{} pictures, from upload to the last rendition {mean:.1} s each", picture_times.len());
@@ -83,36 +71,6 @@ fn measure(options: &Options, program: &Path, url: &str, folder: &Path) -> Resul
         println!("memory: {resident_before:.0} MB before, at most {:.0} MB", memory.peak_mb);
     }
     Ok(())
-}
-
-/// Sends requests at a constant rate; returns their latencies.
-fn send_requests(address: SocketAddr, body: &str, duration: Duration) -> Result<Latencies> {
-    let run_client = |client: u32| -> Result<Latencies> {
-        // The clients take turns within the interval.
-        std::thread::sleep(REQUEST_INTERVAL * client / CLIENT_COUNT);
-        let (started, mut latencies) = (Instant::now(), Latencies::default());
-        for sequence in 0.. {
-            wait_until_due(started, REQUEST_INTERVAL, sequence);
-            if started.elapsed() >= duration {
-                break;
-            }
-            let sent_at = Instant::now();
-            let (status, response) = http::post_graphql(address, body)?;
-            if status != 200 {
-                return Err(format!("status {status}: {response}"));
-            }
-            latencies.add(sent_at.elapsed());
-        }
-        Ok(latencies)
-    };
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENT_COUNT).map(|client| scope.spawn(move || run_client(client))).collect();
-        let mut all = Latencies::default();
-        for client in clients {
-            all.merge(client.join().map_err(|_| "a client ended early".to_owned())??);
-        }
-        Ok(all)
-    })
 }
 
 /// Uploads the picture and waits for its renditions, again and again. Returns the time of each.

@@ -121,7 +121,7 @@ impl SearchQuery {
         }
         let typed_terms = rules.synonyms.divide(&tokens, language);
         let words: Vec<&str> = typed_terms.iter().filter_map(TypedTerm::correctable_word).collect();
-        let corrections_by_word = spelling::find_corrections(db, &words).await?;
+        let corrections_by_word = spelling::find_corrections(db, &rules.known_words, &words).await?;
         let (mut terms, mut words) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
         let mut separate = Vec::new();
         for term in typed_terms {

@@ -234,7 +234,8 @@ CREATE TABLE product_search (
     name TSVECTOR NOT NULL,
     document TSVECTOR NOT NULL
 );
-CREATE INDEX product_search_document_idx ON product_search USING gin (document);
+-- Each search reads the words that are not yet in the index proper: at most 256 kB of them.
+CREATE INDEX product_search_document_idx ON product_search USING gin (document) WITH (gin_pending_list_limit = 256);
 
 -- The vocabulary for typo correction: a mistyped word is compared with terms that have the same prefix, the same
 -- suffix, or the same first and last letter.

@@ -1,3 +1,4 @@
+DROP VIEW product_search_difference;
 DROP TABLE product_search_name;
 DROP TRIGGER product_search_name_update ON product_search;
 DROP FUNCTION product_search_name_update;
@@ -10,6 +11,7 @@ DROP FUNCTION product_search_follow;
 DROP TRIGGER product_search_fill ON product_search;
 DROP FUNCTION product_search_fill;
 DROP FUNCTION product_facet_values;
+UPDATE product_search SET document = ts_delete(document, '#' || category_id);
 ALTER TABLE product_search
     DROP COLUMN ranked_at,
     DROP COLUMN status,

@@ -1,3 +1,4 @@
+DROP VIEW product_search_difference;
 DROP TRIGGER product_tag_rank_delete;
 DROP TRIGGER product_tag_rank_insert;
 DROP TRIGGER product_rank_update;

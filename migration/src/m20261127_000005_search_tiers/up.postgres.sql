@@ -125,6 +125,11 @@ CREATE FUNCTION product_search_fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
     INTO NEW.ranked_at, NEW.status, NEW.deleted_at, NEW.category_id, NEW.current_price, NEW.sale_price, NEW.in_stock,
         NEW.featured, NEW.facet_values
     FROM product AS p WHERE p.id = NEW.product_id;
+    -- The category is a word of the document, which no text has: the index finds words in a category.
+    IF TG_OP = 'UPDATE' AND OLD.category_id IS NOT NULL THEN
+        NEW.document := ts_delete(NEW.document, '#' || OLD.category_id);
+    END IF;
+    NEW.document := NEW.document || array_to_tsvector(ARRAY['#' || NEW.category_id]);
     RETURN NEW;
 END $$;
 CREATE TRIGGER product_search_fill BEFORE INSERT OR UPDATE OF document ON product_search
@@ -132,10 +137,13 @@ CREATE TRIGGER product_search_fill BEFORE INSERT OR UPDATE OF document ON produc
 
 -- Reads the product, because another trigger may have changed it since.
 CREATE FUNCTION product_search_follow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE product_search SET ranked_at = p.ranked_at, status = p.status, deleted_at = p.deleted_at,
-        category_id = p.category_id, current_price = p.current_price, sale_price = p.sale_price,
-        in_stock = p.in_stock, featured = p.featured
-    FROM product AS p WHERE p.id = NEW.id AND product_search.product_id = NEW.id;
+    IF OLD.category_id <> NEW.category_id THEN
+        UPDATE product_search SET document = document WHERE product_id = NEW.id;
+    ELSE
+        UPDATE product_search SET ranked_at = p.ranked_at, status = p.status, deleted_at = p.deleted_at,
+            current_price = p.current_price, sale_price = p.sale_price, in_stock = p.in_stock, featured = p.featured
+        FROM product AS p WHERE p.id = NEW.id AND product_search.product_id = NEW.id;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER product_search_follow AFTER UPDATE ON product FOR EACH ROW
@@ -191,4 +199,17 @@ CREATE TRIGGER product_search_name_update AFTER UPDATE ON product_search FOR EAC
 INSERT INTO product_search_name (product_id, ranked_at, words)
 SELECT s.product_id, s.ranked_at, s.name FROM product_search AS s;
 CREATE INDEX product_search_name_ranked_at_idx ON product_search_name (ranked_at, product_id);
-CREATE INDEX product_search_name_words_idx ON product_search_name USING gin (words);
+CREATE INDEX product_search_name_words_idx ON product_search_name USING gin (words) WITH (gin_pending_list_limit = 256);
+
+-- Products whose rows in the search index differ from what the triggers write.
+CREATE VIEW product_search_difference AS
+SELECT p.id FROM product AS p
+LEFT JOIN product_search AS s ON s.product_id = p.id
+LEFT JOIN product_search_name AS n ON n.product_id = p.id
+WHERE CASE WHEN s.product_id IS NULL THEN p.deleted_at IS NULL ELSE
+    (s.name, s.ranked_at) IS DISTINCT FROM (n.words, n.ranked_at)
+    OR (s.ranked_at, s.status, s.deleted_at, s.category_id, s.current_price, s.sale_price, s.in_stock, s.featured,
+        s.facet_values, ARRAY(SELECT w.word FROM unnest(tsvector_to_array(s.document)) AS w (word) WHERE w.word LIKE '#%'))
+    IS DISTINCT FROM (p.ranked_at, p.status, p.deleted_at, p.category_id, p.current_price, p.sale_price, p.in_stock,
+        p.featured, product_facet_values(p.id), ARRAY['#' || p.category_id])
+END;

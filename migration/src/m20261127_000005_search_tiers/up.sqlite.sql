@@ -65,3 +65,7 @@ BEGIN
     UPDATE product SET ranked_at = (SELECT r.ranked_at FROM product_ranking AS r WHERE r.id = OLD.product_id)
     WHERE id = OLD.product_id;
 END;
+
+-- Products without a row in the search index.
+CREATE VIEW product_search_difference AS
+SELECT p.id FROM product AS p WHERE p.deleted_at IS NULL AND p.id NOT IN (SELECT s.rowid FROM product_search AS s);

@@ -1,8 +1,8 @@
 //! The statement of facets, as text: products that match all conditions are read once, and grouped by each facet. A facet
 //! of which the filter has a condition ignores that condition, so it reads its products itself, in the same statement.
 //!
-//! On PostgreSQL the rows of the search index have the vendor, tags and option values of their products, so that those of a
-//! search are counted without reading anything else.
+//! On PostgreSQL the rows of the search index have the vendor, tags and option values of their products, so that they are
+//! counted without reading tags and variants.
 
 use super::{
     facets::{CountedFacet, CountedFacets, MAX_FACET_VALUES, generate_price_boundaries},
@@ -14,15 +14,16 @@ use crate::infra::SqlBuilder;
 pub(super) struct FacetStatement<'a> {
     sql: SqlBuilder,
     filter: &'a ResolvedCatalogFilter,
-    /// Whether the products are rows of the search index.
-    is_indexed: bool,
+    /// Whether the products are read from the search index. Those of a category are not: it has no index of categories.
+    is_read_from_search_index: bool,
 }
 
 impl<'a> FacetStatement<'a> {
     /// Returns the statement of facets, appended to an empty one.
     pub(super) fn build(sql: SqlBuilder, filter: &'a ResolvedCatalogFilter, facets: CountedFacets) -> SqlBuilder {
-        let is_indexed = filter.is_in_search_index(&sql);
-        let mut statement = Self { sql, filter, is_indexed };
+        let is_read_from_search_index =
+            filter.is_in_search_index(&sql) && (filter.has_search() || filter.category_ids.is_none());
+        let mut statement = Self { sql, filter, is_read_from_search_index };
         statement.push_matches(facets);
         for (index, facet) in facets.iter().enumerate() {
             statement.sql.push(if index == 0 { " " } else { " UNION ALL " });
@@ -55,8 +56,14 @@ impl<'a> FacetStatement<'a> {
         self.sql.push(
             "WITH matched AS MATERIALIZED (SELECT p.id, p.category_id, p.current_price, p.in_stock, p.sale_price, ",
         );
-        self.sql.push(if self.is_indexed { "p.facet_values" } else { "p.vendor, p.vendor_normalized" });
-        self.filter.push_matches_clause(&mut self.sql, &ExcludedFacet::None);
+        self.sql.push(if self.is_read_from_search_index {
+            "p.facet_values"
+        } else if self.sql.is_postgres() {
+            "(SELECT s.facet_values FROM product_search AS s WHERE s.product_id = p.id) AS facet_values"
+        } else {
+            "p.vendor, p.vendor_normalized"
+        });
+        self.push_products(&ExcludedFacet::None);
         self.sql.push(")");
         if facets.iter().any(|facet| self.indexed_kind(facet).is_some()) {
             self.sql.push(", value_counts AS MATERIALIZED (SELECT v.value, COUNT(*) AS many FROM matched AS m");
@@ -72,7 +79,7 @@ impl<'a> FacetStatement<'a> {
             CountedFacet::Options => "o",
             CountedFacet::Categories | CountedFacet::Prices | CountedFacet::Flags => return None,
         };
-        (self.is_indexed && self.own_condition(facet).is_none()).then_some(kind)
+        (self.sql.is_postgres() && self.own_condition(facet).is_none()).then_some(kind)
     }
 
     /// Appends the rows of the values of a kind, each with the number of its products. Values that differ only in how they
@@ -89,10 +96,19 @@ impl<'a> FacetStatement<'a> {
         }
     }
 
+    /// Appends ` FROM … WHERE …`: the products `p` that match the conditions.
+    fn push_products(&mut self, excluded: &ExcludedFacet) {
+        if self.is_read_from_search_index {
+            self.filter.push_search_index_clause(&mut self.sql, excluded);
+        } else {
+            self.filter.push_matches_clause(&mut self.sql, excluded);
+        }
+    }
+
     /// Appends ` FROM … WHERE …`: the products `p` that a facet counts.
     fn push_source(&mut self, facet: CountedFacet) {
         match self.own_condition(facet) {
-            Some(excluded) => self.filter.push_matches_clause(&mut self.sql, &excluded),
+            Some(excluded) => self.push_products(&excluded),
             None => {
                 self.sql.push(" FROM matched AS p WHERE true");
             }

@@ -23,6 +23,9 @@ const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
 pub(super) const SEARCH_INDEX_COLUMNS: &str = "s.product_id AS id, s.document, s.name, s.ranked_at, s.status, \
     s.deleted_at, s.category_id, s.current_price, s.sale_price, s.in_stock, s.featured, s.facet_values";
 
+/// Maximum number of categories that are looked up in the index of words: each costs a lookup.
+const MAX_INDEXED_CATEGORIES: usize = 100;
+
 /// Which products a caller may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ProductVisibility {
@@ -127,7 +130,7 @@ impl ResolvedCatalogFilter {
     /// Returns whether the rows of the search index have all columns that the conditions use (PostgreSQL).
     pub(super) fn is_in_search_index(&self, sql: &SqlBuilder) -> bool {
         let CatalogFilter { vendors, slugs, created_range, updated_range, .. } = &self.filter;
-        (sql.is_postgres() && self.has_search() && vendors.is_empty() && slugs.is_none())
+        (sql.is_postgres() && vendors.is_empty() && slugs.is_none())
             && (*created_range == (None, None) && *updated_range == (None, None))
     }
 
@@ -140,23 +143,43 @@ impl ResolvedCatalogFilter {
         is_filtered && self.is_in_search_index(sql)
     }
 
-    /// Appends ` FROM … AS p … WHERE …` with all conditions. Where the rows of the search index have all columns, they are
-    /// read instead of the products: [`SEARCH_INDEX_COLUMNS`] of `p`.
+    /// Appends ` FROM … AS p … WHERE …` with all conditions. The matches of a search are read from the search index instead
+    /// of the products where it has all columns.
     pub(super) fn push_matches_clause(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
-        match &self.search_query {
-            Some(query) if self.is_in_search_index(sql) => {
-                sql.push(" FROM (SELECT ").push(SEARCH_INDEX_COLUMNS).push(" FROM product_search AS s) AS p WHERE (");
-                sql.push("p.document @@ ").bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery");
-                if !query.pinned_ids().is_empty() {
-                    pinned_products::push_or_pinned(sql, query, "p.id");
-                }
-                sql.push(") AND ");
-                self.push_visibility(sql);
-                self.push_conditions(sql, excluded);
-            }
-            _ => self.push_from_clause(sql, excluded),
+        if self.has_search() && self.is_in_search_index(sql) {
+            self.push_search_index_clause(sql, excluded);
+        } else {
+            self.push_from_clause(sql, excluded);
+            self.push_category_condition(sql);
         }
+    }
+
+    /// Appends ` FROM … AS p WHERE …` with all conditions, which reads [`SEARCH_INDEX_COLUMNS`] of the search index
+    /// (PostgreSQL).
+    pub(super) fn push_search_index_clause(&self, sql: &mut SqlBuilder, excluded: &ExcludedFacet) {
+        sql.push(" FROM (SELECT ").push(SEARCH_INDEX_COLUMNS).push(" FROM product_search AS s) AS p WHERE ");
+        if let Some(query) = &self.search_query {
+            sql.push("(p.document @@ ").bind(query.to_match_expression(DbBackend::Postgres)).push("::text::tsquery");
+            if !query.pinned_ids().is_empty() {
+                pinned_products::push_or_pinned(sql, query, "p.id");
+            }
+            sql.push(")");
+            self.push_indexed_categories(sql);
+            sql.push(" AND ");
+        }
+        self.push_visibility(sql);
+        self.push_conditions(sql, excluded);
         self.push_category_condition(sql);
+    }
+
+    /// Appends ` AND p.document …` if it filters by few categories: each document has the id of its category as a word, so
+    /// that the index of words finds the matches of a search in these categories without reading all others (PostgreSQL).
+    pub(super) fn push_indexed_categories(&self, sql: &mut SqlBuilder) {
+        let category_ids = self.category_ids.as_deref().unwrap_or_default();
+        if (1..=MAX_INDEXED_CATEGORIES).contains(&category_ids.len()) {
+            let words: Vec<String> = category_ids.iter().map(|category_id| format!("'#{category_id}'")).collect();
+            sql.push(" AND p.document @@ ").bind(words.join(" | ")).push("::text::tsquery");
+        }
     }
 
     /// Appends ` FROM product AS p … WHERE …` with all conditions except the category.

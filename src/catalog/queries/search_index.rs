@@ -24,7 +24,7 @@ const VOCABULARY_INDEXES: [(&str, &str); 3] =
 pub struct SpellingCandidate {
     /// The typed word.
     pub typed: String,
-    /// A vocabulary word of similar length with the same beginning or end.
+    /// A vocabulary word of similar length with the same beginning or end, or the typed word if it begins a vocabulary word.
     pub suggestion: String,
 }
 
@@ -131,7 +131,8 @@ pub(in crate::catalog) async fn find_matching_expressions(
 }
 
 /// Returns the candidates for words that are not a prefix of any vocabulary word, from the ranges of the indexes: rows of
-/// the typed word, the length, the number of the index, and both ends. Statements: 1.
+/// the typed word, the length, the number of the index, and both ends. A word that is one is its own candidate.
+/// Statements: 1.
 pub(in crate::catalog) async fn load_spelling_candidates(
     db: &impl ConnectionTrait,
     ranges: Vec<Value>,
@@ -144,14 +145,15 @@ pub(in crate::catalog) async fn load_spelling_candidates(
     let last_character = if sql.is_postgres() { "chr(1114111)" } else { "char(1114111)" };
     sql.push(&format!(
         ", probe AS MATERIALIZED (SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM search_term AS k \
-         WHERE k.term >= given.typed{collation} AND k.term < (given.typed || {last_character}){collation}))"
+         WHERE k.term >= given.typed{collation} AND k.term < (given.typed || {last_character}){collation})) \
+         SELECT typed AS typed, typed AS suggestion FROM given WHERE typed NOT IN (SELECT typed FROM probe)"
     ));
     for (index_number, (column, order)) in VOCABULARY_INDEXES.into_iter().enumerate() {
         let range = format!(
             "SELECT term FROM search_term WHERE length(term) = probe.length AND {column} >= probe.low{collation} \
              AND {column} < probe.high{collation} ORDER BY {order} LIMIT {MAX_WORDS_PER_RANGE}"
         );
-        sql.push(if index_number == 0 { " " } else { " UNION " });
+        sql.push(" UNION ");
         if sql.is_postgres() {
             sql.push("SELECT probe.typed AS typed, near.term AS suggestion FROM probe CROSS JOIN LATERAL (");
             sql.push(&range).push(") AS near");

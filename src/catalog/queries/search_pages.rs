@@ -230,7 +230,9 @@ pub(super) fn push_product(sql: &mut SqlBuilder, filter: &ResolvedCatalogFilter,
 pub(super) fn push_filtered(sql: &mut SqlBuilder, filter: &ResolvedCatalogFilter) {
     sql.push("SELECT p.id, p.ranked_at, p.name @@ (SELECT words FROM given) AS in_name FROM (SELECT ");
     sql.push(SEARCH_INDEX_COLUMNS)
-        .push(" FROM product_search AS s) AS p WHERE p.document @@ (SELECT words FROM given) AND ");
+        .push(" FROM product_search AS s) AS p WHERE p.document @@ (SELECT words FROM given)");
+    filter.push_indexed_categories(sql);
+    sql.push(" AND ");
     filter.push_product_conditions(sql);
     sql.push(" AND ");
 }

@@ -301,12 +301,7 @@ impl<'a> TierStatement<'a> {
         let more = probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default();
         self.push_set(name, |this| match tier {
             SearchTier::Begins => {
-                this.sql.push("SELECT p.id FROM (SELECT p.id, p.ranked_at, p.name_normalized FROM product AS p WHERE ");
-                this.push_gate();
-                this.sql.push(&more).push(" AND ").push(PUBLISHED_CONDITION);
-                this.push_position(tier, "p", "id");
-                this.push_order("p", "id", walked);
-                this.sql.push(") AS w");
+                this.push_newest_products(tier, "p.id, p.ranked_at, p.name_normalized", &more, walked, "w");
                 push_product(&mut this.sql, this.page.list.filter, "w.id");
                 this.push_tier_conditions(tier);
                 this.sql.push(" AND ").push(&BEGINS.replace("p.", "w."));
@@ -330,12 +325,7 @@ impl<'a> TierStatement<'a> {
                 this.push_order("w", "product_id", limit);
             }
             _ => {
-                this.sql.push("SELECT p.id FROM (SELECT p.* FROM product AS p WHERE ");
-                this.push_gate();
-                this.sql.push(&more).push(" AND ").push(PUBLISHED_CONDITION);
-                this.push_position(tier, "p", "id");
-                this.push_order("p", "id", walked);
-                this.sql.push(") AS p");
+                this.push_newest_products(tier, "p.*", &more, walked, "p");
                 this.push_tier_conditions(tier);
                 this.sql.push(" AND +p.id IN (");
                 push_fts_match(&mut this.sql, if tier == SearchTier::Rest { "words" } else { "name_words" });
@@ -349,6 +339,16 @@ impl<'a> TierStatement<'a> {
             }
         });
         self.steps.push(SearchStep { name, tier, is_walk: true, probe });
+    }
+
+    /// Appends `SELECT p.id FROM (…) AS …`: the newest products that a walk reads, if the page is not full.
+    fn push_newest_products(&mut self, tier: SearchTier, columns: &str, more: &str, limit: usize, alias: &str) {
+        self.sql.push(&format!("SELECT p.id FROM (SELECT {columns} FROM product AS p WHERE "));
+        self.push_gate();
+        self.sql.push(more).push(" AND ").push(PUBLISHED_CONDITION);
+        self.push_position(tier, "p", "id");
+        self.push_order("p", "id", limit);
+        self.sql.push(&format!(") AS {alias}"));
     }
 
     /// Appends the step that sorts the matches of a tier. Where their times are known, products are read in that order, and

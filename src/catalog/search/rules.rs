@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     entity::{search_pin, search_rules_version, search_synonym_group},
+    spelling::KnownWords,
     synonyms::SynonymIndex,
 };
 use crate::{
@@ -43,6 +44,8 @@ pub struct SearchRules {
     pub(super) synonyms: SynonymIndex,
     /// Ids of products by the words of the search text.
     pinned_ids: HashMap<String, Arc<[i64]>>,
+    /// Words that need no correction.
+    pub(super) known_words: KnownWords,
     version: i64,
 }
 
@@ -59,7 +62,7 @@ impl SearchRules {
         }
         let pins = search_pin::Entity::find().all(db).await?;
         let to_entry = |pin: search_pin::Model| (pin.query_normalized.clone(), Arc::from(pin.pinned_ids()));
-        Ok(Self { synonyms, pinned_ids: pins.into_iter().map(to_entry).collect(), version })
+        Ok(Self { synonyms, pinned_ids: pins.into_iter().map(to_entry).collect(), version, ..Self::default() })
     }
 
     /// Returns the ids of the products pinned for a search text, given by its words; the first one is on top.

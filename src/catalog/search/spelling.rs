@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use moka::sync::Cache;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
@@ -24,19 +25,36 @@ const MIN_LENGTH_FOR_ONE_TYPO: usize = 4;
 const MIN_LENGTH_FOR_TWO_TYPOS: usize = 8;
 /// Maximum number of corrections of a word.
 const MAX_CORRECTIONS: usize = 5;
+/// Maximum number of known words that are remembered, of about 150 bytes each.
+const MAX_KNOWN_WORDS: u64 = 20_000;
 /// Maximum number of ranges read per typed word: its halves in three lengths, its thirds and its ends in five.
 const MAX_RANGES_PER_WORD: usize = 21;
 /// Maximum number of vocabulary words that one typed word is compared with.
 pub const MAX_CANDIDATES_PER_WORD: usize = MAX_RANGES_PER_WORD * MAX_WORDS_PER_RANGE;
 
-/// Returns the nearest vocabulary words of each word that is not a prefix of any. Statements: 1 at most.
+/// Typed words that are prefixes of vocabulary words. The vocabulary only grows, so they need not be looked up again.
+#[derive(Debug)]
+pub(super) struct KnownWords(Cache<String, ()>);
+
+impl Default for KnownWords {
+    fn default() -> Self {
+        Self(Cache::new(MAX_KNOWN_WORDS))
+    }
+}
+
+/// Returns the nearest vocabulary words of each word that is not a prefix of any. Statements: 1 at most; none if all words
+/// are known.
 pub(super) async fn find_corrections(
     db: &impl ConnectionTrait,
+    known_words: &KnownWords,
     typed: &[&str],
 ) -> Result<HashMap<String, Vec<String>>> {
+    let unknown: Vec<&str> = typed.iter().copied().filter(|word| !known_words.0.contains_key(*word)).collect();
     let mut suggestions_by_word: HashMap<String, Vec<(usize, String)>> = HashMap::new();
-    for SpellingCandidate { typed, suggestion } in load_candidates(db, typed).await? {
-        if let Some(distance) = measure_typo_distance(&typed, &suggestion) {
+    for SpellingCandidate { typed, suggestion } in load_candidates(db, &unknown).await? {
+        if suggestion == typed {
+            known_words.0.insert(typed, ());
+        } else if let Some(distance) = measure_typo_distance(&typed, &suggestion) {
             suggestions_by_word.entry(typed).or_default().push((distance, suggestion));
         }
     }
@@ -47,7 +65,8 @@ pub(super) async fn find_corrections(
 }
 
 /// Returns the candidates for words that are not a prefix of any vocabulary word, at most [`MAX_CANDIDATES_PER_WORD`]
-/// for each. Statements: 1 at most; none if no word is long enough for a typo to be tolerated.
+/// for each; the only candidate of a word that is one is the word itself. Statements: 1 at most; none if no word is long
+/// enough for a typo to be tolerated.
 pub async fn load_candidates(db: &impl ConnectionTrait, typed: &[&str]) -> Result<Vec<SpellingCandidate>> {
     let ranges: Vec<Value> = typed.iter().flat_map(|typed| build_index_ranges(typed)).collect();
     if ranges.is_empty() {

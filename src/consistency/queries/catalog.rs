@@ -3,7 +3,7 @@
 use crate::consistency::{CheckArea::Catalog, CheckSeverity::Violation, ConsistencyCheck};
 
 /// The checks of the catalog.
-pub(super) const CATALOG_CHECKS: [ConsistencyCheck; 5] = [
+pub(super) const CATALOG_CHECKS: [ConsistencyCheck; 6] = [
     ConsistencyCheck {
         name: "product_counts",
         description: "categories whose product count differs from their active products",
@@ -60,5 +60,14 @@ pub(super) const CATALOG_CHECKS: [ConsistencyCheck; 5] = [
         // After a change of the ranking, a job updates the products.
         violations: "product AS p JOIN product_ranking AS r ON r.id = p.id WHERE p.ranked_at <> r.ranked_at \
              AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.kind = 'search.rank' AND j.status IN ('pending', 'running'))",
+    },
+    ConsistencyCheck {
+        name: "search_index",
+        description: "products whose row in the search index is missing or differs from them",
+        area: Catalog,
+        severity: Violation,
+        entity: "product",
+        example: "CAST(d.id AS TEXT)",
+        violations: "product_search_difference AS d",
     },
 ];
