@@ -1,6 +1,7 @@
 //! Plans do not depend on statistics: on a database made a moment ago, everything that an order asks for is found by an
-//! index, also by foreign keys and triggers.
+//! index, also by foreign keys and triggers; an import and the claims of jobs read few rows.
 
+use savannah::{base::Patch, catalog::write::OptionInput};
 use serde_json::json;
 
 use crate::{
@@ -8,12 +9,13 @@ use crate::{
     integration_tests,
     locking::wait_for_other_connections_to_close,
     outbox_relay,
-    support::{Backend, query_scalar, shipping_address},
+    support::{Backend, TestApp, query_scalar, shipping_address, simple_product},
 };
 
 integration_tests![
     order_with_empty_table_statistics_uses_indexes,
     claims_of_a_backlog_with_empty_table_statistics_read_few_jobs,
+    import_with_empty_table_statistics_reads_few_rows,
 ];
 
 /// The tables that fill while a shop sells.
@@ -90,6 +92,41 @@ async fn claims_of_a_backlog_with_empty_table_statistics_read_few_jobs(backend: 
         let reads = "SELECT CAST(SUM(idx_tup_read) AS BIGINT) FROM pg_stat_user_indexes WHERE relname = 'job'";
         let read_count = query_scalar(&watch_db, reads).await;
         assert!(read_count < 2 * EVENT_COUNT * MAX_READS_PER_JOB, "{read_count} jobs were read");
+        watch_db.close().await;
+    }
+}
+
+/// How many products are imported.
+const PRODUCT_COUNT: usize = 300;
+/// Maximum number of rows of the catalog that may be read for each of them.
+const MAX_READ_ROWS_PER_PRODUCT: usize = 100;
+
+async fn import_with_empty_table_statistics_reads_few_rows(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    if backend == Backend::Postgres {
+        app.execute_sql("VACUUM ANALYZE").await.expect("statistics");
+    }
+    let to_product = |number: usize| {
+        let mut product = simple_product(&format!("p{number}"), &format!("Mug {number}"), 10);
+        product.tags = Patch::Set(vec!["kitchen".into(), format!("tag {number}")]);
+        product.options = Patch::Set(vec![OptionInput::from("Color".to_owned())]);
+        product.variants[0].options = Patch::Set(vec![format!("Color {number}")]);
+        product
+    };
+    let products: Vec<_> = (0..PRODUCT_COUNT).map(to_product).collect();
+    for chunk in products.chunks(PRODUCT_COUNT / 10) {
+        app.save_products(chunk).await;
+    }
+    if backend == Backend::Postgres {
+        let watch_db = app.open_second_database().await;
+        app.db.clone().close().await;
+        wait_for_other_connections_to_close(&watch_db).await;
+        let reads = "SELECT CAST(SUM(reads) AS BIGINT) FROM (
+            SELECT relname, seq_tup_read AS reads FROM pg_stat_user_tables
+            UNION ALL SELECT relname, idx_tup_read FROM pg_stat_user_indexes) AS tables
+            WHERE relname IN ('product', 'product_search', 'product_search_name', 'product_tag', 'variant', 'variant_option')";
+        let read_count = usize::try_from(query_scalar(&watch_db, reads).await).expect("a number");
+        assert!(read_count < PRODUCT_COUNT * MAX_READ_ROWS_PER_PRODUCT, "{read_count} rows were read");
         watch_db.close().await;
     }
 }

@@ -246,7 +246,7 @@ async fn typo_candidates_are_bounded(backend: Backend) {
         // Even where all words are made of a few syllables, far fewer than the bound.
         assert!(matched_candidates.len() < 12 * MAX_CANDIDATES_PER_WORD / 2, "{}", matched_candidates.len());
     }
-    // What begins a word of the vocabulary has no candidate but itself.
+    // A prefix of a vocabulary word has only itself as a candidate.
     let (word, beginning) = (vocabulary_words[0].as_str(), &vocabulary_words[0][..4]);
     let own_candidates = load_candidates(&app.db, &["ab", word, beginning, &word[..3]]).await.expect("candidates");
     for typed in [word, beginning] {

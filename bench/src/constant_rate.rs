@@ -1,4 +1,4 @@
-//! Requests at a constant rate: latencies that two servers can be compared by, whatever their throughput is.
+//! Sends requests at a constant rate, so that the latencies of two servers can be compared regardless of their throughput.
 
 use std::{
     net::SocketAddr,
@@ -55,11 +55,10 @@ pub fn send_requests(
 }
 
 /// Prints a table of latencies at the constant rate, and the ratio of the last row's 99th percentile to the first row's.
-pub fn print_table(title: &str, [first, last]: [(&str, &mut Latencies); 2]) {
+pub fn print_table(title: &str, [(first_name, first), (last_name, last)]: [(&str, &mut Latencies); 2]) {
     println!("{} requests per second; {title}:\n", requests_per_second());
     println!("| | requests | p50 ms | p99 ms |");
     println!("|---|--:|--:|--:|");
-    let ((first_name, first), (last_name, last)) = (first, last);
     for (name, latencies) in [(first_name, &mut *first), (last_name, &mut *last)] {
         let (p50, p99) = (latencies.percentile_ms(50), latencies.percentile_ms(99));
         println!("| {name} | {} | {p50:.2} | {p99:.2} |", latencies.count());

@@ -83,7 +83,7 @@ pub fn run_search_scenario(options: &Options, program: &Path, postgres: &mut Pos
     if counted.contains("\"errors\"") {
         return Err(format!("the facets of all products cannot be counted: {counted}"));
     }
-    println!("the first facets of all took {:.1} s\n", started.elapsed().as_secs_f64());
+    println!("counting the facets of all products for the first time took {:.1} s\n", started.elapsed().as_secs_f64());
     measure_pages(options, &server, postgres, vec![page("five facets of all, cached", FACETS, vec![json!({})])])
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::base::{Result, pagination::Page};
 
-/// Returns a page of the matching products. Statements: 1.
+/// Returns a page of the matching products. Statements: 1; 2 if a search finds fewer products than it did before.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.

@@ -8,6 +8,7 @@ pub mod batch_loads;
 pub mod search_index;
 pub mod search_pages;
 mod search_tiers;
+mod tiered_pages;
 mod pinned_products;
 pub(super) mod search_ranking;
 pub mod search_report;

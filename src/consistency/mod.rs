@@ -30,7 +30,7 @@ pub enum CheckArea {
     Orders,
     /// Payments, refunds and the ledger.
     Payments,
-    /// Figures that products and categories derive.
+    /// Figures that products and categories derive, and the search index.
     Catalog,
     /// Daily figures of orders, products and carts.
     Analytics,

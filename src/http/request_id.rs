@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use tracing::{Instrument, Span};
-use uuid::Builder;
+use uuid::{Builder, Uuid, fmt::Simple};
 
 use super::request_log::{RequestLog, RequestSource};
 use crate::{
@@ -68,12 +68,10 @@ pub fn complete_direct_response<B>(
     response: &mut Response,
     DirectResponse { operation, peer_address, started_at }: DirectResponse,
 ) {
-    let new_id;
-    let request_id = if let Some(request_id) = received_request_id(request.headers()) {
-        request_id
-    } else {
-        new_id = create_request_id();
-        &new_id
+    let mut buffer = [0; Simple::LENGTH];
+    let request_id = match received_request_id(request.headers()) {
+        Some(request_id) => request_id,
+        None => create_uuid().simple().encode_lower(&mut buffer),
     };
     let duration = started_at.elapsed();
     if request_log.count_direct(&operation, duration) {
@@ -106,18 +104,23 @@ fn received_request_id(headers: &HeaderMap) -> Option<&str> {
     request_id.filter(|request_id| is_valid_request_id(request_id))
 }
 
-/// Creates a request ID: a UUID of version 7. Its random part is a keyed hash of a counter, because a system call for
-/// random bytes costs more than all else of a cached response. It is unique, and not a secret.
+/// Creates a request ID: a UUID of version 7.
 #[must_use]
 pub fn create_request_id() -> String {
+    create_uuid().simple().to_string()
+}
+
+/// Creates a UUID of version 7. Its random part is a keyed hash of a counter, because a system call for random bytes costs
+/// more than all other work for a cached response. It is unique, and not a secret.
+fn create_uuid() -> Uuid {
     static HASH_STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let hash = [HASH_STATE.hash_one((number, 0)), HASH_STATE.hash_one((number, 1))].map(u64::to_le_bytes).concat();
+    let hash = [HASH_STATE.hash_one((number, 0)), HASH_STATE.hash_one((number, 1))].map(u64::to_le_bytes);
     let mut random_bytes = [0; 10];
-    random_bytes.copy_from_slice(&hash[..10]);
+    random_bytes.copy_from_slice(&hash.as_flattened()[..10]);
     let millis = u64::try_from(Clock::default().now().timestamp_millis()).unwrap_or_default();
-    Builder::from_unix_timestamp_millis(millis, &random_bytes).into_uuid().simple().to_string()
+    Builder::from_unix_timestamp_millis(millis, &random_bytes).into_uuid()
 }
 
 fn create_span<B>(request: &axum::http::Request<B>, request_id: &str) -> Span {

@@ -234,7 +234,7 @@ CREATE TABLE product_search (
     name TSVECTOR NOT NULL,
     document TSVECTOR NOT NULL
 );
--- Each search reads the words that are not yet in the index proper: at most 256 kB of them.
+-- Each search also scans the pending list of the index, which is limited to 256 kB.
 CREATE INDEX product_search_document_idx ON product_search USING gin (document) WITH (gin_pending_list_limit = 256);
 
 -- The vocabulary for typo correction: a mistyped word is compared with terms that have the same prefix, the same

@@ -101,8 +101,10 @@ ALTER TABLE product_search
     SET (fillfactor = 90);
 
 -- The vendor (v), tags (t) and option values (o) of a product, each once: kind, option, value, and both as displayed.
--- In PL/pgSQL, because the plan of a function in SQL is made anew for each product.
-CREATE FUNCTION product_facet_values(key BIGINT) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS $$ BEGIN
+-- In PL/pgSQL, because the plan of a function in SQL is made anew for each product. Hash and merge joins are disabled: a
+-- session keeps the plan that it made while the tables were empty, and an import would read all variants for each product.
+CREATE FUNCTION product_facet_values(key BIGINT) RETURNS TEXT[] LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$ BEGIN
     RETURN (
         SELECT COALESCE(array_agg(concat_ws(chr(31), f.kind, f.option_key, f.value_key, f.option_name, f.value)
             ORDER BY f.kind, f.option_key, f.value_key), '{}')
@@ -125,7 +127,8 @@ CREATE FUNCTION product_search_fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
     INTO NEW.ranked_at, NEW.status, NEW.deleted_at, NEW.category_id, NEW.current_price, NEW.sale_price, NEW.in_stock,
         NEW.featured, NEW.facet_values
     FROM product AS p WHERE p.id = NEW.product_id;
-    -- The category is a word of the document, which no text has: the index finds words in a category.
+    -- The category id is a word of the document, with a character that no other word contains, so that the index finds
+    -- words within a category.
     IF TG_OP = 'UPDATE' AND OLD.category_id IS NOT NULL THEN
         NEW.document := ts_delete(NEW.document, '#' || OLD.category_id);
     END IF;

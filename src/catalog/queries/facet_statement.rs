@@ -14,15 +14,16 @@ use crate::infra::SqlBuilder;
 pub(super) struct FacetStatement<'a> {
     sql: SqlBuilder,
     filter: &'a ResolvedCatalogFilter,
-    /// Whether the products are read from the search index. Those of a category are not: it has no index of categories.
+    /// Whether the products are read from the search index: those of a search, and all. Other filters may select few
+    /// products by an index of `product`.
     is_read_from_search_index: bool,
 }
 
 impl<'a> FacetStatement<'a> {
     /// Returns the statement of facets, appended to an empty one.
     pub(super) fn build(sql: SqlBuilder, filter: &'a ResolvedCatalogFilter, facets: CountedFacets) -> SqlBuilder {
-        let is_read_from_search_index =
-            filter.is_in_search_index(&sql) && (filter.has_search() || filter.category_ids.is_none());
+        let selects_all = filter.is_only_category() && filter.category_ids.is_none();
+        let is_read_from_search_index = filter.is_in_search_index(&sql) && (filter.has_search() || selects_all);
         let mut statement = Self { sql, filter, is_read_from_search_index };
         statement.push_matches(facets);
         for (index, facet) in facets.iter().enumerate() {
@@ -53,19 +54,21 @@ impl<'a> FacetStatement<'a> {
         if facets.iter().all(|facet| self.own_condition(facet).is_some()) {
             return;
         }
+        let counts_values = facets.iter().any(|facet| self.indexed_kind(facet).is_some());
         self.sql.push(
-            "WITH matched AS MATERIALIZED (SELECT p.id, p.category_id, p.current_price, p.in_stock, p.sale_price, ",
+            "WITH matched AS MATERIALIZED (SELECT p.id, p.category_id, p.current_price, p.in_stock, p.sale_price",
         );
-        self.sql.push(if self.is_read_from_search_index {
-            "p.facet_values"
-        } else if self.sql.is_postgres() {
-            "(SELECT s.facet_values FROM product_search AS s WHERE s.product_id = p.id) AS facet_values"
-        } else {
-            "p.vendor, p.vendor_normalized"
+        self.sql.push(match (self.sql.is_postgres(), counts_values) {
+            (false, _) => ", p.vendor, p.vendor_normalized",
+            (true, false) => "",
+            (true, true) if self.is_read_from_search_index => ", p.facet_values",
+            (true, true) => {
+                ", (SELECT s.facet_values FROM product_search AS s WHERE s.product_id = p.id) AS facet_values"
+            }
         });
         self.push_products(&ExcludedFacet::None);
         self.sql.push(")");
-        if facets.iter().any(|facet| self.indexed_kind(facet).is_some()) {
+        if counts_values {
             self.sql.push(", value_counts AS MATERIALIZED (SELECT v.value, COUNT(*) AS many FROM matched AS m");
             self.sql.push(" CROSS JOIN LATERAL unnest(m.facet_values) AS v (value) GROUP BY v.value)");
         }

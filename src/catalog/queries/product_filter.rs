@@ -23,8 +23,9 @@ const NOT_DELETED_CONDITION: &str = "p.deleted_at IS NULL";
 pub(super) const SEARCH_INDEX_COLUMNS: &str = "s.product_id AS id, s.document, s.name, s.ranked_at, s.status, \
     s.deleted_at, s.category_id, s.current_price, s.sale_price, s.in_stock, s.featured, s.facet_values";
 
-/// Maximum number of categories that are looked up in the index of words: each costs a lookup.
-const MAX_INDEXED_CATEGORIES: usize = 100;
+/// Maximum number of categories that are looked up in the index of words. Each costs a lookup: 25 took a quarter of the time
+/// of reading the matches, 50 half, and 150 twice (15,000 matches among 1,000,000 products).
+const MAX_INDEXED_CATEGORIES: usize = 50;
 
 /// Which products a caller may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

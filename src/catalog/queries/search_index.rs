@@ -131,8 +131,8 @@ pub(in crate::catalog) async fn find_matching_expressions(
 }
 
 /// Returns the candidates for words that are not a prefix of any vocabulary word, from the ranges of the indexes: rows of
-/// the typed word, the length, the number of the index, and both ends. A word that is one is its own candidate.
-/// Statements: 1.
+/// the typed word, the length, the number of the index, and both ends. A prefix of a vocabulary word has
+/// only itself as a candidate. Statements: 1.
 pub(in crate::catalog) async fn load_spelling_candidates(
     db: &impl ConnectionTrait,
     ranges: Vec<Value>,

@@ -10,7 +10,8 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 use super::{
     product_filter::{PUBLISHED_CONDITION, ResolvedCatalogFilter, SEARCH_INDEX_COLUMNS},
     product_queries::{self, ProductRow, ProductSortKey, ProductWindow},
-    search_tiers,
+    search_tiers::TierStatement,
+    tiered_pages,
 };
 use crate::{
     base::{Result, pagination::Page},
@@ -49,7 +50,8 @@ pub(super) struct SearchPage<'a> {
     pub(super) columns: ProductColumns,
 }
 
-/// Returns a page of the products that match a filter. Statements: 1.
+/// Returns a page of the products that match a filter. Statements: 1; 2 if what filled the first page of a search before
+/// does not fill this one.
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
@@ -68,7 +70,7 @@ pub(in crate::catalog) async fn load_search_page(
     let keyset = window.sort.keyset().resolve(window.request)?;
     let page = SearchPage::new(filter, query, &keyset, window);
     if is_relevance {
-        return search_tiers::load_tiered_page(db, ways, page, window.request).await;
+        return tiered_pages::load_tiered_page(db, ways, page, window.request).await;
     }
     let way = ways.find(page.list, None);
     let statement = build_ordered_page(db.get_database_backend(), page, way).into_statement();
@@ -95,7 +97,8 @@ pub fn build_search_page(
     let keyset = window.sort.keyset().resolve(window.request)?;
     let page = SearchPage::new(filter, query, &keyset, window);
     if window.sort.sort_key == ProductSortKey::Relevance {
-        return Ok(Some(search_tiers::build_tiered_page(backend, ways, page)?));
+        let statement = TierStatement::build(backend, ways, page, ways.find_last_tier(page.list))?;
+        return Ok(Some(statement.sql.into_statement()));
     }
     Ok(Some(build_ordered_page(backend, page, ways.find(page.list, None)).into_statement()))
 }

@@ -5,22 +5,18 @@
 //! both databases evaluate it once, before they read anything. So the tiers are read from one snapshot, and the number of
 //! statements does not depend on what is found.
 
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
+use sea_orm::DbBackend;
 
 use super::{
     pinned_products,
     product_filter::PUBLISHED_CONDITION,
-    product_queries::ProductRow,
     search_pages::{
-        MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, NOT_WALKED, SearchPage, count_walked, has_more, probe_frame,
+        MAX_WALKED_DOCUMENTS, MAX_WALKED_PRODUCTS, SearchPage, count_walked, has_more, probe_frame,
         push_document_and_where, push_document_lookup, push_filtered, push_fts_match, push_given, push_product,
     },
 };
 use crate::{
-    base::{
-        Result,
-        pagination::{CursorValue, Page, PageRequest},
-    },
+    base::{Result, pagination::CursorValue},
     catalog::search::{
         tier::SearchTier,
         way::{SearchWay, SearchWays},
@@ -37,20 +33,22 @@ const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given) AND NOT 
 
 /// A step of the statement that finds products of a tier.
 #[derive(Debug, Clone, Copy)]
-struct SearchStep {
+pub(super) struct SearchStep {
     name: &'static str,
-    tier: SearchTier,
-    is_walk: bool,
+    pub(super) tier: SearchTier,
+    pub(super) is_walk: bool,
     /// The probe that a walk depends on.
     probe: Option<&'static str>,
 }
 
 /// The statement of a page, under construction.
-struct TierStatement<'a> {
+pub(super) struct TierStatement<'a> {
     backend: DbBackend,
     page: SearchPage<'a>,
-    sql: SqlBuilder,
-    steps: Vec<SearchStep>,
+    pub(super) sql: SqlBuilder,
+    pub(super) steps: Vec<SearchStep>,
+    /// Whether it has all tiers, from that of the cursor on.
+    pub(super) is_complete: bool,
     /// The tier of the cursor.
     first_tier: Option<SearchTier>,
     /// Condition on `p`: no variant has the search text as its SKU, and it is not pinned.
@@ -59,59 +57,38 @@ struct TierStatement<'a> {
     has_filtered: bool,
 }
 
-/// Returns a page of a search by relevance. Statements: 1.
-pub(super) async fn load_tiered_page(
-    db: &impl ConnectionTrait,
-    ways: &SearchWays,
-    page: SearchPage<'_>,
-    request: &PageRequest,
-) -> Result<Page<ProductRow>> {
-    let statement = TierStatement::build(db.get_database_backend(), ways, page)?;
-    let (steps, columns) = (statement.steps, page.columns);
-    let rows = db.query_all_raw(statement.sql.into_statement()).await?;
-    if request.cursor.is_none() {
-        learn_from_walks(ways, page, &steps, &rows)?;
-    }
-    let first_index = 1 + steps.iter().filter(|step| step.is_walk).count();
-    let to_row = |row: &QueryResult| ProductRow::read(row, columns, first_index, row.try_get_by(0)?);
-    let rows = rows.iter().map(to_row).collect::<Result<Vec<_>>>()?;
-    Ok(Page::from_rows(rows, request))
-}
-
-/// Returns the statement of a page of a search by relevance.
-pub(super) fn build_tiered_page(backend: DbBackend, ways: &SearchWays, page: SearchPage<'_>) -> Result<Statement> {
-    Ok(TierStatement::build(backend, ways, page)?.sql.into_statement())
-}
-
-/// Learns from the walks of the tiers that the page has reached. Behind the tier, each row has the number of products of
-/// each walk.
-fn learn_from_walks(ways: &SearchWays, page: SearchPage<'_>, steps: &[SearchStep], rows: &[QueryResult]) -> Result<()> {
-    let limit = page.keyset.row_limit();
-    let tiers: Vec<i32> = rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?;
-    for (index, step) in steps.iter().filter(|step| step.is_walk).enumerate() {
-        let is_before =
-            |rank: &&i32| if page.list.descending { **rank > step.tier.rank() } else { **rank < step.tier.rank() };
-        let earlier_count = tiers.iter().filter(is_before).count();
-        if earlier_count < limit {
-            let walked: i64 = rows.first().map_or(Ok(NOT_WALKED), |row| row.try_get_by(1 + index))?;
-            let is_filled = usize::try_from(walked).is_ok_and(|walked| earlier_count + walked >= limit);
-            ways.learn(page.list, Some(step.tier), is_filled);
-        }
-    }
-    Ok(())
-}
-
 impl<'a> TierStatement<'a> {
-    fn build(backend: DbBackend, ways: &SearchWays, page: SearchPage<'a>) -> Result<Self> {
+    /// Returns the statement of a page, without the tiers behind `last_tier`.
+    pub(super) fn build(
+        backend: DbBackend,
+        ways: &SearchWays,
+        page: SearchPage<'a>,
+        last_tier: Option<SearchTier>,
+    ) -> Result<Self> {
         let first_tier = pinned_products::cursor_tier(page)?;
         let (sql, other_sku) = (SqlBuilder::new(backend), pinned_products::other_sku(page.query));
-        let mut statement = Self { backend, page, sql, steps: Vec::new(), first_tier, other_sku, has_filtered: false };
+        let mut statement = Self {
+            backend,
+            page,
+            sql,
+            steps: Vec::new(),
+            is_complete: true,
+            first_tier,
+            other_sku,
+            has_filtered: false,
+        };
         statement.push_given();
         let mut tiers = SearchTier::BEST_FIRST;
         if !page.list.descending {
             tiers.reverse();
         }
+        let is_behind =
+            |tier: SearchTier, last: SearchTier| if page.list.descending { tier < last } else { tier > last };
         for tier in tiers.into_iter().skip_while(|tier| first_tier.is_some_and(|first| first != *tier)) {
+            if !statement.steps.is_empty() && last_tier.is_some_and(|last| is_behind(tier, last)) {
+                statement.is_complete = false;
+                break;
+            }
             let way = ways.find(page.list, Some(tier));
             match tier {
                 SearchTier::Pinned => statement.push_pinned(),

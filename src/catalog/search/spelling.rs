@@ -65,7 +65,7 @@ pub(super) async fn find_corrections(
 }
 
 /// Returns the candidates for words that are not a prefix of any vocabulary word, at most [`MAX_CANDIDATES_PER_WORD`]
-/// for each; the only candidate of a word that is one is the word itself. Statements: 1 at most; none if no word is long
+/// for each; a prefix of a vocabulary word has only itself as a candidate. Statements: 1 at most; none if no word is long
 /// enough for a typo to be tolerated.
 pub async fn load_candidates(db: &impl ConnectionTrait, typed: &[&str]) -> Result<Vec<SpellingCandidate>> {
     let ranges: Vec<Value> = typed.iter().flat_map(|typed| build_index_ranges(typed)).collect();

@@ -4,7 +4,8 @@
 //! for rare ones. Gathering reads all matches and sorts them, so it is fast for rare words. A search of which nothing is
 //! known is probed: its first matches are gathered, and it is walked only if there are more. A walk that comes back short
 //! is followed by gathering in the same statement. What a first page showed is remembered, and the next page is found in
-//! the faster way without a probe.
+//! the faster way without a probe. The tier that filled the first page is remembered, too: the tiers behind it are not in
+//! the next statement, unless that does not fill its page.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -38,6 +39,8 @@ pub enum SearchWay {
 #[derive(Debug, Clone)]
 pub struct SearchWays {
     learned: Cache<(u64, Option<SearchTier>), SearchWay>,
+    /// The tiers that filled the first pages of lists.
+    last_tiers: Cache<u64, SearchTier>,
     fixed: Option<SearchWay>,
 }
 
@@ -65,7 +68,8 @@ impl<'a> SearchedList<'a> {
 impl Default for SearchWays {
     fn default() -> Self {
         let learned = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
-        Self { learned, fixed: None }
+        let last_tiers = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
+        Self { learned, last_tiers, fixed: None }
     }
 }
 
@@ -92,6 +96,20 @@ impl SearchWays {
         let way = if is_filled_by_walk { SearchWay::Walk } else { SearchWay::Gather };
         if self.find(list, tier) != way {
             self.learned.insert((list.hash, tier), way);
+        }
+    }
+
+    /// Returns the tier that filled the first page of a list, if one did: the tiers behind it need not be asked.
+    pub(in crate::catalog) fn find_last_tier(&self, list: SearchedList<'_>) -> Option<SearchTier> {
+        self.last_tiers.get(&list.hash)
+    }
+
+    /// Remembers the tier that filled the first page of a list; `None` if all tiers together did not.
+    pub(in crate::catalog) fn learn_last_tier(&self, list: SearchedList<'_>, tier: Option<SearchTier>) {
+        match tier {
+            Some(tier) if self.find_last_tier(list) != Some(tier) => self.last_tiers.insert(list.hash, tier),
+            Some(_) => {}
+            None => self.last_tiers.invalidate(&list.hash),
         }
     }
 

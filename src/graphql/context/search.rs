@@ -6,6 +6,10 @@ use crate::{base::Result, infra::cache::CountedSearch};
 impl AppState {
     /// Counts searches of a response, also when it is sent from the cache.
     pub fn count_searches(&self, searches: &[CountedSearch]) {
+        if searches.is_empty() {
+            // Most cached responses contain no search, and the date would cost more than sending them.
+            return;
+        }
         let today = self.db.now().with_timezone(&self.config.shop.time_zone).date_naive();
         for CountedSearch { text, has_results } in searches {
             self.search_counts.count(today, text, *has_results);

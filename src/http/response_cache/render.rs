@@ -72,7 +72,9 @@ pub async fn render_cached_response(
             None => form.encoding = ContentEncoding::Identity,
         }
     }
-    respond_from_memory(app, &hit, form, head)
+    let mut response = respond_from_memory(app, &hit, form, head);
+    response.extensions_mut().insert(HasNegotiatedEncoding);
+    response
 }
 
 /// Renders a cached response in the form that a request accepts, or not compressed if it is not cached in this form.
@@ -85,7 +87,6 @@ pub fn respond_from_memory(app: &App, hit: &CacheHit, form: RequestedForm, head:
     let encoding = encoded.unwrap_or(ContentEncoding::Identity);
     let body = response.encoded_body(encoding).filter(|_| !is_known);
     let mut http_response = Response::new(body.map_or_else(Body::empty, |body| Body::from(body.clone())));
-    http_response.extensions_mut().insert(HasNegotiatedEncoding);
     *http_response.headers_mut() = HeaderMap::with_capacity(HEADER_CAPACITY);
     if is_known {
         *http_response.status_mut() = StatusCode::NOT_MODIFIED;
