@@ -271,19 +271,19 @@ async fn pages_of_searches_read_a_bounded_number_of_blocks(backend: Backend) {
     // The blocks of the first page when nothing is known of the search, and when it is known what to gather. All products
     // and their documents are 2,000 blocks, and a lookup of a product or document by its id reads three.
     for (search, sort_key, first_maximum, known_maximum) in [
-        ("basket", ProductSortKey::Relevance, 1_000, 900),
-        ("ba", ProductSortKey::Relevance, 1_000, 900),
-        ("copper", ProductSortKey::Relevance, 1_200, 700),
+        ("basket", ProductSortKey::Relevance, 1_000, 500),
+        ("ba", ProductSortKey::Relevance, 1_000, 500),
+        ("copper", ProductSortKey::Relevance, 900, 450),
         // In no name, in every text.
-        ("handmade", ProductSortKey::Relevance, 1_500, 900),
-        ("rare", ProductSortKey::Relevance, 1_500, 1_000),
+        ("handmade", ProductSortKey::Relevance, 900, 350),
+        ("rare", ProductSortKey::Relevance, 800, 300),
         // In the oldest names only.
-        ("antique", ProductSortKey::Relevance, 8_000, 2_500),
-        ("item77", ProductSortKey::Relevance, 1_500, 1_500),
-        ("zzz", ProductSortKey::Relevance, 900, 900),
-        ("basket", ProductSortKey::Price, 2_500, 2_000),
-        ("handmade", ProductSortKey::Newest, 1_000, 400),
-        ("rare", ProductSortKey::Newest, 900, 900),
+        ("antique", ProductSortKey::Relevance, 6_500, 450),
+        ("item77", ProductSortKey::Relevance, 800, 300),
+        ("zzz", ProductSortKey::Relevance, 100, 100),
+        ("basket", ProductSortKey::Price, 1_300, 1_000),
+        ("handmade", ProductSortKey::Newest, 300, 250),
+        ("rare", ProductSortKey::Newest, 250, 250),
     ] {
         let first = count_blocks(&app, &ways, search, sort_key).await;
         let known = count_blocks(&app, &ways, search, sort_key).await;

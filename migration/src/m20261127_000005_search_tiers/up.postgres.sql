@@ -101,10 +101,9 @@ ALTER TABLE product_search
     SET (fillfactor = 90);
 
 -- The vendor (v), tags (t) and option values (o) of a product, each once: kind, option, value, and both as displayed.
--- In PL/pgSQL, because the plan of a function in SQL is made anew for each product. Hash and merge joins are disabled: a
--- session keeps the plan that it made while the tables were empty, and an import would read all variants for each product.
-CREATE FUNCTION product_facet_values(key BIGINT) RETURNS TEXT[] LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$ BEGIN
+-- In PL/pgSQL, because the plan of a function in SQL is made anew for each product. Variants are restricted to the product
+-- for any index: a session keeps the plan that it made while the tables were empty, when all indexes cost the same.
+CREATE FUNCTION product_facet_values(key BIGINT) RETURNS TEXT[] LANGUAGE plpgsql STABLE AS $$ BEGIN
     RETURN (
         SELECT COALESCE(array_agg(concat_ws(chr(31), f.kind, f.option_key, f.value_key, f.option_name, f.value)
             ORDER BY f.kind, f.option_key, f.value_key), '{}')
@@ -115,7 +114,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
             SELECT 't', '', t.tag_normalized, '', t.tag FROM product_tag AS t WHERE t.product_id = key
             UNION ALL
             SELECT 'o', o.name_normalized, o.value_normalized, MIN(o.name), MIN(o.value) FROM variant_option AS o
-            JOIN variant AS v ON v.id = o.variant_id AND v.deleted_at IS NULL
+            JOIN variant AS v ON v.id = o.variant_id AND v.product_id = key AND v.deleted_at IS NULL
             WHERE o.product_id = key GROUP BY o.name_normalized, o.value_normalized
         ) AS f
     );
