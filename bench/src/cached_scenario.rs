@@ -1,7 +1,7 @@
 //! The cached scenario: the listing from the response cache, against the hand-written server, and against a server that
 //! answers the same bytes from memory. Savannah is measured with the text of the document and with its id, with and
-//! without the cache, and with texts that it has not parsed before. The overhead of cache misses is
-//! measured at a constant rate, with a text in each request that was not sent before.
+//! without the cache, and with texts that it has not parsed before. The overhead of cache misses is measured at a constant
+//! rate, with a text in each request that was not sent before.
 
 use std::{
     fs,

@@ -15,7 +15,7 @@ const CLIENT_COUNT: u32 = 4;
 const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the number of requests that all clients send in a second.
-pub fn requests_per_second() -> u32 {
+fn requests_per_second() -> u32 {
     CLIENT_COUNT * 1000 / u32::try_from(REQUEST_INTERVAL.as_millis()).unwrap_or(1)
 }
 
