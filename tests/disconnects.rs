@@ -41,6 +41,8 @@ async fn open_shop(backend: Backend) -> TestApp {
         // Logins whose clients have disconnected count as failed until their password was verified.
         ("SAVANNAH_THROTTLE__FAILED_LOGINS_PER_ACCOUNT", "1000000/1h"),
         ("SAVANNAH_IDENTITY__MAX_QUEUED_PASSWORDS", "10000"),
+        // Passwords of other tests are verified at the same time.
+        ("SAVANNAH_SERVER__REQUEST_TIMEOUT", "5m"),
     ];
     TestApp::start_with_settings(backend, &settings).await
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     checkout_concurrency::{assert_invariants_and_run_jobs, count_outcomes, start_app_with_many_connections},
     integration_tests,
-    support::{Backend, TestApp, query_scalar, simple_product},
+    support::{Backend, TestApp, simple_product},
 };
 
 integration_tests![
@@ -125,24 +125,7 @@ async fn product_edited_during_checkout_causes_no_deadlock(backend: Backend) {
     assert_eq!(outcomes, vec![(8, Vec::<String>::new()); 8]);
     assert_invariants_and_run_jobs(&app).await;
     if backend == Backend::Postgres {
-        let watch_db = app.open_second_database().await;
-        app.db.clone().close().await;
-        wait_for_other_connections_to_close(&watch_db).await;
         let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-        assert_eq!(query_scalar(&watch_db, deadlocks).await, 0);
-        watch_db.close().await;
+        assert_eq!(app.close_and_query_statistics(deadlocks).await, 0);
     }
-}
-
-/// Waits until no other connection than those of the one who watches is left: what a connection has counted is known
-/// once it has ended.
-pub async fn wait_for_other_connections_to_close(watch_db: &savannah::infra::Db) {
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    for _ in 0..100_000 {
-        if query_scalar(watch_db, others).await <= 1 {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("connections of the shop are left");
 }

@@ -179,7 +179,7 @@ mod webhook_retries;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Conclusion, Trial};
+use libtest_mimic::{Conclusion, Trial};
 use support::{Backend, TestCase};
 
 /// Returns the test cases of each file.
@@ -349,7 +349,7 @@ fn test_cases_by_file() -> Vec<(&'static str, Vec<TestCase>)> {
 
 fn main() -> ExitCode {
     support::watch_running_tests();
-    let arguments = Arguments::from_args();
+    let arguments = support::read_arguments();
     let mut trials: Vec<Trial> = architecture::create_trials();
     trials.extend(naming::create_trials());
     trials.extend(migration_rules::create_trials());

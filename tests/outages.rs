@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use savannah::base::{Error, error::PublicErrorCode};
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     integration_tests,
-    support::{Backend, TestApp},
+    support::{Backend, TestApp, query_session_scalar},
 };
 
 integration_tests![
@@ -32,24 +32,11 @@ const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 const CREATE_CART: &str = "mutation { cartCreate { cart { id } userErrors { code } } }";
 
-/// A session beside the shop's own.
-async fn open_session(app: &TestApp) -> DatabaseConnection {
-    let mut options = sea_orm::ConnectOptions::new(app.database_url());
-    options.max_connections(1);
-    Database::connect(options).await.expect("a session")
-}
-
 /// A transaction of another session, which on SQLite may write from its beginning.
 async fn begin_transaction(session: &DatabaseConnection) -> DatabaseTransaction {
     let options =
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
     session.begin_with_options(options).await.expect("a transaction")
-}
-
-async fn query_count(session: &DatabaseConnection, sql: &str) -> i64 {
-    let sql = format!("SELECT CAST(({sql}) AS BIGINT) AS n");
-    let row = session.query_one_raw(Statement::from_string(session.get_database_backend(), sql)).await;
-    row.expect("an answer").expect("a row").try_get("", "n").expect("a number")
 }
 
 async fn create_cart(app: &TestApp) -> String {
@@ -65,7 +52,7 @@ async fn idle_connections_terminated_requests_succeed(backend: Backend) {
         return;
     }
     let app = TestApp::start_with_demo_catalog(backend).await;
-    let other = open_session(&app).await;
+    let other = app.open_session().await;
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
     for write_first in [true, false] {
@@ -86,7 +73,7 @@ async fn idle_connections_terminated_requests_succeed(backend: Backend) {
 async fn row_locked_by_another_session_is_unavailable_and_reads_succeed(backend: Backend) {
     let app = TestApp::start_with_settings(backend, &[("SAVANNAH_DATABASE__LOCK_TIMEOUT", "1s")]).await;
     let id = create_cart(&app).await;
-    let other = open_session(&app).await;
+    let other = app.open_session().await;
     let locked = begin_transaction(&other).await;
     if backend == Backend::Postgres {
         locked.execute_unprepared("SELECT id FROM cart FOR UPDATE").await.expect("a lock");
@@ -142,12 +129,12 @@ async fn commit_that_fails_closes_its_connection(backend: Backend) {
 
 /// Fails unless every transaction comes to its end.
 pub async fn assert_no_open_transaction(app: &TestApp) {
-    let other = open_session(app).await;
+    let other = app.open_session().await;
     if app.db.backend() == sea_orm::DbBackend::Postgres {
         let open = "SELECT count(*) FROM pg_stat_activity \
                     WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
         let started_at = Instant::now();
-        while query_count(&other, open).await > 0 {
+        while query_session_scalar(&other, open).await > 0 {
             assert!(started_at.elapsed() < WAIT_TIMEOUT, "a transaction stays open");
             tokio::task::yield_now().await;
         }
@@ -161,13 +148,13 @@ pub async fn assert_no_open_transaction(app: &TestApp) {
     // What is written now is there for others, and what they count is what the shop counts.
     let last = create_cart(app).await;
     assert_eq!(
-        query_count(&other, &format!("SELECT count(*) FROM cart WHERE token = '{last}'")).await,
+        query_session_scalar(&other, &format!("SELECT count(*) FROM cart WHERE token = '{last}'")).await,
         1,
         "it was lost"
     );
     // Mutations go on without their clients, so the counts are equal once the last of them has ended.
     let (carts, started_at) = ("SELECT count(*) FROM cart", Instant::now());
-    while query_count(&other, carts).await != app.query_scalar(carts).await {
+    while query_session_scalar(&other, carts).await != app.query_scalar(carts).await {
         assert!(started_at.elapsed() < WAIT_TIMEOUT, "the shop and others count differently");
         tokio::task::yield_now().await;
     }

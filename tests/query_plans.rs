@@ -6,10 +6,8 @@ use serde_json::json;
 
 use crate::{
     checkout_concurrency::{count_outcomes, start_app_with_many_connections},
-    integration_tests,
-    locking::wait_for_other_connections_to_close,
-    outbox_relay,
-    support::{Backend, TestApp, query_scalar, shipping_address, simple_product},
+    integration_tests, outbox_relay,
+    support::{Backend, TestApp, shipping_address, simple_product},
 };
 
 integration_tests![
@@ -58,15 +56,11 @@ async fn order_with_empty_table_statistics_uses_indexes(backend: Backend) {
     }
     assert_eq!(count_outcomes(&responses, "checkoutComplete"), (ORDER_COUNT, vec![]));
     if backend == Backend::Postgres {
-        let watch_db = app.open_second_database().await;
-        app.db.clone().close().await;
-        wait_for_other_connections_to_close(&watch_db).await;
         // Whatever was read while the shop was made ready is fewer than one for each order.
         let scanned = format!(
             "SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan >= {ORDER_COUNT} AND relname IN ({ORDER_TABLES})"
         );
-        assert_eq!(query_scalar(&watch_db, &scanned).await, 0);
-        watch_db.close().await;
+        assert_eq!(app.close_and_query_statistics(&scanned).await, 0);
     }
 }
 
@@ -86,13 +80,9 @@ async fn claims_of_a_backlog_with_empty_table_statistics_read_few_jobs(backend: 
     app.run_pending_jobs().await;
     assert_eq!(app.query_scalar("SELECT count(*) FROM heard").await, 2 * EVENT_COUNT);
     if backend == Backend::Postgres {
-        let watch_db = app.open_second_database().await;
-        app.db.clone().close().await;
-        wait_for_other_connections_to_close(&watch_db).await;
         let reads = "SELECT CAST(SUM(idx_tup_read) AS BIGINT) FROM pg_stat_user_indexes WHERE relname = 'job'";
-        let read_count = query_scalar(&watch_db, reads).await;
+        let read_count = app.close_and_query_statistics(reads).await;
         assert!(read_count < 2 * EVENT_COUNT * MAX_READS_PER_JOB, "{read_count} jobs were read");
-        watch_db.close().await;
     }
 }
 
@@ -118,15 +108,11 @@ async fn import_with_empty_table_statistics_reads_few_rows(backend: Backend) {
         app.save_products(chunk).await;
     }
     if backend == Backend::Postgres {
-        let watch_db = app.open_second_database().await;
-        app.db.clone().close().await;
-        wait_for_other_connections_to_close(&watch_db).await;
         let reads = "SELECT CAST(SUM(reads) AS BIGINT) FROM (
             SELECT relname, seq_tup_read AS reads FROM pg_stat_user_tables
             UNION ALL SELECT relname, idx_tup_read FROM pg_stat_user_indexes) AS tables
             WHERE relname IN ('product', 'product_search', 'product_search_name', 'product_tag', 'variant', 'variant_option')";
-        let read_count = usize::try_from(query_scalar(&watch_db, reads).await).expect("a number");
+        let read_count = usize::try_from(app.close_and_query_statistics(reads).await).expect("a number");
         assert!(read_count < PRODUCT_COUNT * MAX_READ_ROWS_PER_PRODUCT, "{read_count} rows were read");
-        watch_db.close().await;
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use migration::ConcurrentIndex;
 use savannah::infra::Db;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::{
@@ -78,9 +78,7 @@ async fn shop_sells_while_the_schema_expands(backend: Backend) {
         }
     }));
     let expansion = async {
-        let mut options = ConnectOptions::new(app.database_url());
-        options.max_connections(1);
-        let session = Database::connect(options).await.expect("a session");
+        let session = app.open_session().await;
         while placed.load(Ordering::SeqCst) < 20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

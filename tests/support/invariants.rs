@@ -4,13 +4,12 @@ use savannah::{
     consistency::{CheckArea, check_database},
     infra::Db,
 };
-use sea_orm::{ConnectionTrait, Statement};
+
+use super::query_session_scalar;
 
 /// Returns the integer result of a query.
 pub async fn query_scalar(db: &Db, sql: &str) -> i64 {
-    let statement = Statement::from_string(db.backend(), format!("SELECT CAST(({sql}) AS BIGINT) AS n"));
-    let row = db.writer_connection().query_one_raw(statement).await.expect("a response").expect("a row");
-    row.try_get("", "n").expect("a number")
+    query_session_scalar(db.writer_connection(), sql).await
 }
 
 /// Asserts that none of the queries returns rows.

@@ -11,6 +11,7 @@ mod database;
 mod order_fixtures;
 mod redis_servers;
 mod scrape;
+mod session;
 mod replica_servers;
 mod message_services;
 mod moto_server;
@@ -93,7 +94,8 @@ pub use replica_servers::{ReplicaServers, has_postgres_binaries, stop_replica_se
 pub use rest_client::RestCall;
 pub use savannah::prove::{AcknowledgedOrder, LoadCatalog};
 pub use scrape::{MANAGEMENT_ON, Scrape};
-pub use trials::trial_without_database;
+pub use session::query_session_scalar;
+pub use trials::{read_arguments, trial_without_database};
 pub use watchdog::{RunningTest, print_slowest_tests, watch_running_tests};
 pub use webhook_receiver::{
     ALLOW_PRIVATE_ADDRESSES, ReceivedWebhook, ReceiverResponse, WebhookReceiver, register_endpoint,
