@@ -14,7 +14,10 @@ use super::{
     queries::{facets, product_filter::ResolvedCatalogFilter, product_queries, search_pages},
     search::way::SearchWays,
 };
-use crate::base::{Result, pagination::Page};
+use crate::{
+    base::{Result, pagination::Page},
+    infra::Db,
+};
 
 /// Returns a page of the matching products. Statements: 1; 2 if a search finds fewer products than it did before.
 ///
@@ -36,7 +39,7 @@ pub async fn count_products(db: &impl ConnectionTrait, filter: &ResolvedCatalogF
 
 /// Returns facets of the matching products. Statements: 1 for any number of facets.
 pub async fn count_facets(
-    db: &impl ConnectionTrait,
+    db: &Db,
     filter: &ResolvedCatalogFilter,
     tree: &CategoryTree,
     facets: CountedFacets,

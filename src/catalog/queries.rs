@@ -3,6 +3,7 @@
 pub mod product_filter;
 pub mod product_queries;
 pub mod facets;
+mod facet_counter;
 mod facet_statement;
 pub mod batch_loads;
 pub mod search_index;

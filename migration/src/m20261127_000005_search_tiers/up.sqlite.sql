@@ -24,8 +24,11 @@ CREATE UNIQUE INDEX search_boost_attribute_value_key ON search_boost (attribute,
 -- sold out.
 ALTER TABLE product ADD COLUMN ranked_at TIMESTAMP NOT NULL DEFAULT '';
 UPDATE product SET ranked_at = created_at;
--- With the name, and the names with the time: names that begin with a search text are found without their products.
-CREATE INDEX product_ranked_at_idx ON product (ranked_at, id, name_normalized)
+CREATE INDEX product_ranked_at_idx ON product (ranked_at, id) WHERE status = 'active' AND deleted_at IS NULL;
+-- Names that begin with a search text are found without their products: in the order of the ranking among the names with
+-- the same first character, or all of them by the names, which have the time.
+CREATE INDEX product_first_character_ranked_at_idx
+    ON product (substr(name_normalized, 1, 1), ranked_at, id, name_normalized)
     WHERE status = 'active' AND deleted_at IS NULL;
 DROP INDEX product_name_normalized_idx;
 CREATE INDEX product_name_normalized_idx ON product (name_normalized, id, ranked_at)

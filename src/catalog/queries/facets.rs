@@ -1,13 +1,13 @@
 //! Facets: alternative filter values with the number of products each would match. One statement for any number of facets,
 //! as text: the products of a filter are read once, and grouped by each facet.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::FromQueryResult;
 
-use super::{facet_statement::FacetStatement, product_filter::ResolvedCatalogFilter};
+use super::{facet_counter::FacetCounter, facet_statement::FacetStatement, product_filter::ResolvedCatalogFilter};
 use crate::{
     base::{Result, pagination::MAX_PAGE_SIZE},
     catalog::CategoryTree,
-    infra::{SqlBuilder, cache::CachedWeight, sql_builder::query_rows},
+    infra::{Db, SqlBuilder, cache::CachedWeight},
 };
 
 /// What products are counted by.
@@ -29,6 +29,11 @@ pub enum CountedFacet {
 
 impl CountedFacet {
     const ALL: [Self; 6] = [Self::Categories, Self::Prices, Self::Vendors, Self::Tags, Self::Options, Self::Flags];
+
+    /// Returns whether it counts by values that staff enter, of which a product may have several.
+    pub(super) const fn has_values(self) -> bool {
+        matches!(self, Self::Vendors | Self::Tags | Self::Options)
+    }
 }
 
 /// Set of facets.
@@ -52,6 +57,15 @@ impl CountedFacets {
 
     pub(super) fn iter(self) -> impl Iterator<Item = CountedFacet> {
         CountedFacet::ALL.into_iter().filter(move |facet| self.contains(*facet))
+    }
+
+    /// Returns those that satisfy a condition.
+    pub(super) fn filter(self, is_included: impl Fn(CountedFacet) -> bool) -> Self {
+        let mut included = Self::default();
+        for facet in self.iter().filter(|facet| is_included(*facet)) {
+            included.insert(facet);
+        }
+        included
     }
 }
 
@@ -173,28 +187,28 @@ pub(super) const MAX_FACET_VALUES: usize = MAX_PAGE_SIZE;
 /// Maximum number of price ranges.
 const MAX_PRICE_BUCKETS: usize = 6;
 
-/// A value of a facet, as the statement returns it.
-#[derive(Debug, FromQueryResult)]
-struct FacetRow {
+/// A value of a facet with its number of products.
+#[derive(Debug, Default, FromQueryResult)]
+pub(super) struct FacetRow {
     /// The number of the [`CountedFacet`].
-    facet: i32,
+    pub(super) facet: i32,
     /// The normalized name of the option.
-    option_key: String,
+    pub(super) option_key: String,
     /// The name of the option.
-    option_name: String,
+    pub(super) option_name: String,
     /// The normalized value.
-    value_key: String,
+    pub(super) value_key: String,
     /// The value as displayed.
-    value: String,
+    pub(super) value: String,
     /// The id of the category, the index of the price range, or 2 if available plus 1 if on sale.
-    number: i64,
+    pub(super) number: i64,
     /// Number of products.
-    many: i64,
+    pub(super) many: i64,
 }
 
 /// Counts the matching products by facets, each ignoring its own condition of the filter. Statements: 1.
 pub(in crate::catalog) async fn count_facets(
-    db: &impl ConnectionTrait,
+    db: &Db,
     filter: &ResolvedCatalogFilter,
     tree: &CategoryTree,
     facets: CountedFacets,
@@ -202,8 +216,9 @@ pub(in crate::catalog) async fn count_facets(
     if filter.matches_nothing || facets == CountedFacets::default() {
         return Ok(FacetCounts::default());
     }
-    let sql = FacetStatement::build(SqlBuilder::new(db.get_database_backend()), filter, facets);
-    let mut rows: Vec<FacetRow> = query_rows(db, sql).await?;
+    let FacetStatement { sql, returned, .. } = FacetStatement::build(SqlBuilder::new(db.backend()), filter, facets);
+    let counter: FacetCounter = db.fold_rows(sql, FacetCounter::add).await?;
+    let mut rows = counter.into_rows(returned);
     // Rows of several facets have no order; it is that of the bytes of the normalized values, as in the databases.
     rows.sort_by(|a, b| {
         (&a.option_key, b.many, &a.value_key, a.number).cmp(&(&b.option_key, a.many, &b.value_key, b.number))
@@ -211,7 +226,7 @@ pub(in crate::catalog) async fn count_facets(
     let rows_of = |facet: CountedFacet| rows.iter().filter(move |row| row.facet == facet as i32);
     let to_counts = |facet: CountedFacet| {
         let to_count = |row: &FacetRow| FacetCount { value: row.value.clone(), count: row.many };
-        rows_of(facet).map(to_count).collect::<Vec<_>>()
+        rows_of(facet).map(to_count).take(MAX_FACET_VALUES).collect::<Vec<_>>()
     };
     Ok(FacetCounts {
         categories: sum_categories(filter, tree, rows_of(CountedFacet::Categories)),

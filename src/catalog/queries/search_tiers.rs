@@ -27,6 +27,8 @@ use crate::{
 /// Condition on `p`: the name begins with the search text, and is longer.
 const BEGINS: &str =
     "p.name_normalized > (SELECT prefix FROM given) AND p.name_normalized < (SELECT prefix_end FROM given)";
+/// Further condition on `p`: the name has the first character of the search text. Must contain the expression of an index.
+const SAME_FIRST_CHARACTER: &str = " AND substr(p.name_normalized, 1, 1) = substr((SELECT prefix FROM given), 1, 1)";
 /// Condition on `p`: the name is not the search text, and does not begin with it.
 const OTHER_NAME: &str = "p.name_normalized <> (SELECT name FROM given) AND NOT \
     (p.name_normalized > (SELECT prefix FROM given) AND p.name_normalized < (SELECT prefix_end FROM given))";
@@ -82,10 +84,10 @@ impl<'a> TierStatement<'a> {
         if !page.list.descending {
             tiers.reverse();
         }
-        let is_behind =
-            |tier: SearchTier, last: SearchTier| if page.list.descending { tier < last } else { tier > last };
+        let is_last_before =
+            |tier: SearchTier| last_tier.is_some_and(|last| page.list.is_tier_before(last.rank(), tier.rank()));
         for tier in tiers.into_iter().skip_while(|tier| first_tier.is_some_and(|first| first != *tier)) {
-            if !statement.steps.is_empty() && last_tier.is_some_and(|last| is_behind(tier, last)) {
+            if !statement.steps.is_empty() && is_last_before(tier) {
                 statement.is_complete = false;
                 break;
             }
@@ -278,6 +280,7 @@ impl<'a> TierStatement<'a> {
         let more = probe.map(|probe| format!(" AND {}", has_more(probe))).unwrap_or_default();
         self.push_set(name, |this| match tier {
             SearchTier::Begins => {
+                let more = format!("{more}{SAME_FIRST_CHARACTER}");
                 this.push_newest_products(tier, "p.id, p.ranked_at, p.name_normalized", &more, walked, "w");
                 push_product(&mut this.sql, this.page.list.filter, "w.id");
                 this.push_tier_conditions(tier);

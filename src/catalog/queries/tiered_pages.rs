@@ -49,8 +49,7 @@ fn learn_from_walks(ways: &SearchWays, page: SearchPage<'_>, steps: &[SearchStep
     let limit = page.keyset.row_limit();
     let tiers: Vec<i32> = rows.iter().map(|row| row.try_get_by(0)).collect::<Result<_, _>>()?;
     for (index, step) in steps.iter().filter(|step| step.is_walk).enumerate() {
-        let is_before =
-            |rank: &&i32| if page.list.descending { **rank > step.tier.rank() } else { **rank < step.tier.rank() };
+        let is_before = |rank: &&i32| page.list.is_tier_before(**rank, step.tier.rank());
         let earlier_count = tiers.iter().filter(is_before).count();
         if earlier_count < limit {
             let walked: i64 = rows.first().map_or(Ok(NOT_WALKED), |row| row.try_get_by(1 + index))?;

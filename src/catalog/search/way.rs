@@ -63,14 +63,25 @@ impl<'a> SearchedList<'a> {
         (format!("{:?}", filter.conditions()), filter.category_index, sort_tag, descending).hash(&mut hasher);
         Self { filter, descending, hash: hasher.finish() }
     }
+
+    /// Returns whether products of the tier with a rank come before those of the tier with the other.
+    pub(in crate::catalog) const fn is_tier_before(self, rank: i32, other_rank: i32) -> bool {
+        if self.descending { rank > other_rank } else { rank < other_rank }
+    }
 }
 
 impl Default for SearchWays {
     fn default() -> Self {
-        let learned = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
-        let last_tiers = Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build();
-        Self { learned, last_tiers, fixed: None }
+        Self { learned: create_cache(), last_tiers: create_cache(), fixed: None }
     }
+}
+
+fn create_cache<K, V>() -> Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(MAX_REMEMBERED_SEARCHES).time_to_live(REMEMBERED_FOR).build()
 }
 
 impl SearchWays {

@@ -5,6 +5,7 @@ mod bulk;
 mod condition;
 mod pool_usage;
 mod postgres;
+mod read;
 mod replica;
 mod retry;
 mod schema;
@@ -19,15 +20,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, prelude::async_trait,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use super::{
     QueryBudget, QueryStats, RequestOrigin, SqlBuilder, cache::TagVersions, config::DatabaseConfig,
-    job_notifier::JobNotifier, query_stats::BudgetEnforcement, telemetry::trace_context::create_statement_span,
+    job_notifier::JobNotifier,
 };
 use crate::base::{Clock, Result, error::is_connection_lost};
 pub use batch::Batch;
@@ -308,77 +309,4 @@ fn resolve_connection_count(config: &DatabaseConfig) -> u32 {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let default_count = u32::try_from(cores * 2 + 2).unwrap_or(u32::MAX);
     if config.max_connections == 0 { default_count } else { config.max_connections }
-}
-
-/// Runs a read on the replica or the primary; retries it once on another connection if the connection to the primary was
-/// lost.
-macro_rules! query_with_reconnect {
-    ($db:expr, $method:ident, $statement:expr) => {{
-        let (db, statement) = ($db, $statement);
-        let is_pooled = matches!(db.connections.readers, ReadConnections::Pooled { .. });
-        let retry_statement = is_pooled.then(|| statement.clone());
-        let span = create_statement_span(&statement.sql);
-        let _read = db.connections.demand.begin_read();
-        let connection = db.connections.acquire_reader().await?;
-        let outcome =
-            QueryStats::run_statement(db.query_stats.as_ref(), BudgetEnforcement::Enforced, span.clone(), async {
-                match db.read_from_replica(|replica| replica.$method(statement.clone())).await {
-                    Some(outcome) => outcome,
-                    None => connection.$method(statement).await,
-                }
-            })
-            .await;
-        match (outcome, retry_statement) {
-            (Err(error), Some(statement)) if db.connections.record_connection_loss(&error) => {
-                QueryStats::run_statement(
-                    db.query_stats.as_ref(),
-                    BudgetEnforcement::Enforced,
-                    span,
-                    connection.$method(statement),
-                )
-                .await
-            }
-            (outcome, _) => outcome,
-        }
-    }};
-}
-
-#[async_trait::async_trait]
-impl ConnectionTrait for Db {
-    fn get_database_backend(&self) -> DbBackend {
-        self.backend()
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let _read = self.connections.demand.begin_read();
-        let connection = self.connections.acquire_reader().await?;
-        let span = create_statement_span(&statement.sql);
-        QueryStats::run_statement(
-            self.query_stats.as_ref(),
-            BudgetEnforcement::Enforced,
-            span,
-            connection.execute_raw(statement),
-        )
-        .await
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let _read = self.connections.demand.begin_read();
-        let connection = self.connections.acquire_reader().await?;
-        QueryStats::run_statement(
-            self.query_stats.as_ref(),
-            BudgetEnforcement::Enforced,
-            create_statement_span(sql),
-            connection.execute_unprepared(sql),
-        )
-        .await
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        query_with_reconnect!(self, query_one_raw, statement)
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        query_with_reconnect!(self, query_all_raw, statement)
-    }
 }
