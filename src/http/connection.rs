@@ -19,6 +19,7 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, Version, header},
     response::Response,
 };
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -29,6 +30,7 @@ use tokio::{
     sync::Notify,
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
@@ -136,12 +138,24 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// Serves one connection until it is closed. When `stopping` resolves, it closes after the active requests.
+/// Why a connection is to be closed. The futures that wait for it are polled when they are woken, not for each request.
+enum ConnectionSignal {
+    /// A request, or the end of the server, closes it at once.
+    Abort,
+    /// It was idle too long.
+    Overdue,
+    /// The server is stopping: the active requests are completed.
+    Stop,
+}
+
+/// Serves one connection until it is closed. When `stopping` resolves, it closes after the active requests; when `aborted`
+/// is canceled, at once.
 pub(super) async fn serve_connection(
     connection: HttpConnection,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     timeouts: &ConnectionTimeouts,
-    stopping: impl Future<Output = ()>,
+    stopping: impl Future<Output = ()> + Send,
+    aborted: CancellationToken,
 ) {
     let activity = ConnectionActivity::new();
     let abort = ConnectionAbort(Arc::default());
@@ -164,21 +178,23 @@ pub(super) async fn serve_connection(
         }
     });
     let mut http = pin!(connection_builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut signals = FuturesUnordered::<BoxFuture<'_, ConnectionSignal>>::from_iter([
+        abort_signal.notified().map(|()| ConnectionSignal::Abort).boxed(),
+        aborted.cancelled_owned().map(|()| ConnectionSignal::Abort).boxed(),
+        activity.wait_until_overdue(timeouts).map(|()| ConnectionSignal::Overdue).boxed(),
+        stopping.map(|()| ConnectionSignal::Stop).boxed(),
+    ]);
     // Connection errors are caused by the client and ignored. A request that has arrived is read before the connection is
     // closed: its client could not know whether it was processed.
-    let (mut overdue_wait, mut stopping) = (pin!(activity.wait_until_overdue(timeouts)), pin!(stopping));
-    tokio::select! {
-        biased;
-        _ = &mut http => return,
-        () = abort_signal.notified() => return,
-        () = &mut overdue_wait => {}
-        () = &mut stopping => {
-            http.as_mut().graceful_shutdown();
-            tokio::select! {
-                _ = &mut http => return,
-                () = abort_signal.notified() => return,
-                () = &mut overdue_wait => {}
-            }
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut http => return,
+            Some(signal) = signals.next() => match signal {
+                ConnectionSignal::Abort => return,
+                ConnectionSignal::Overdue => break,
+                ConnectionSignal::Stop => http.as_mut().graceful_shutdown(),
+            },
         }
     }
     http.as_mut().graceful_shutdown();

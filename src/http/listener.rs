@@ -99,23 +99,24 @@ pub async fn serve_connections(listener: ServerListener, app: Arc<App>, router: 
         };
         let timeouts = ConnectionTimeouts::new(config, is_reserved);
         let connection_stop = wait_after_shutdown(shutdown.clone(), ACCEPT_AFTER_STOP * 2);
-        let tls = tls.clone();
-        connections.spawn(aborted.clone().run_until_cancelled_owned(async move {
+        let (tls, aborted) = (tls.clone(), aborted.clone());
+        connections.spawn(async move {
             match tls {
-                None => connection::serve_connection(connection, stream, &timeouts, connection_stop).await,
+                None => connection::serve_connection(connection, stream, &timeouts, connection_stop, aborted).await,
                 // On the heap, so that connections without TLS do not need its memory.
                 Some(tls) => {
                     let served = async {
                         let mut connection_stop = std::pin::pin!(connection_stop);
-                        let accepted = tls.accept(stream, timeouts.first_request, &mut connection_stop).await;
-                        let Some(stream) = accepted else { return };
-                        connection::serve_connection(connection, stream, &timeouts, connection_stop).await;
+                        let accepted = tls.accept(stream, timeouts.first_request, &mut connection_stop);
+                        let Some(Some(stream)) = aborted.run_until_cancelled(accepted).await else { return };
+                        connection::serve_connection(connection, stream, &timeouts, connection_stop, aborted.clone())
+                            .await;
                     };
                     Box::pin(served).await;
                 }
             }
             drop(permit);
-        }));
+        });
     }
     // No new connections are accepted from here on.
     drop(socket);
