@@ -11,6 +11,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     App,
+    document_uses::DocumentUseCounter,
     graphql_request::{GraphqlRequest, RequestError},
     graphql_response::{self, ExecutedRequest, ExecutionResult, ResponseOrigin, serialize_response},
     idempotency::{self, IdempotentMutation},
@@ -46,8 +47,8 @@ pub struct RequestHead<'a> {
 pub(super) struct GraphqlOperation {
     /// Document.
     pub(super) document: Arc<ValidDocument>,
-    /// Key of the document if it is published.
-    pub(super) trusted_document: Option<i64>,
+    /// Counter of the document if it is published.
+    pub(super) use_counter: Option<Arc<DocumentUseCounter>>,
     /// Name of the selected operation; `None` for the only one.
     pub(super) name: Option<String>,
     /// Coerced variables.
@@ -76,12 +77,12 @@ pub(super) async fn prepare_operation(
     let GraphqlRequest { document, operation: name, variables } = request;
     let is_stored = matches!(document, DocumentReference::Stored(_));
     let document_request = DocumentRequest { method, operation_name: name.as_deref(), caller: &caller };
-    let ResolvedDocument { document, trusted_document } =
+    let ResolvedDocument { document, use_counter } =
         persisted_query::resolve_document(app, document_request, document).await?;
     let validation_error = |error| RequestError::from_graphql(ErrorStage::Validate, error);
     let operation = select_operation(&document.executable, name.as_deref()).map_err(validation_error)?;
     let operation_type = operation.ty;
-    let reported = report_operation(&document.executable, name.as_deref(), is_stored || trusted_document.is_some());
+    let reported = report_operation(&document.executable, name.as_deref(), is_stored || use_counter.is_some());
     // An operation of a connection with live updates has a record of its own.
     let _ = request_info.record.operation.set(reported.clone());
     validate_method(method, operation_type != OperationType::Mutation)?;
@@ -100,7 +101,7 @@ pub(super) async fn prepare_operation(
         let _ = request_info.record.cost.set(charge.requested_cost());
     }
     let document = Arc::clone(&document);
-    Ok(GraphqlOperation { document, trusted_document, name, variables, operation_type, charge, reported })
+    Ok(GraphqlOperation { document, use_counter, name, variables, operation_type, charge, reported })
 }
 
 /// Returns how an operation is reported: only the name of a published or stored one is a label value, because callers

@@ -11,6 +11,7 @@ pub mod authentication;
 pub mod analytics_csv;
 pub mod jwks;
 pub mod document_cache;
+pub mod document_uses;
 mod app;
 pub mod write_position;
 pub mod cors;

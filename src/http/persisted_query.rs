@@ -10,7 +10,8 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{
-    App, graphql_execution::validate_method, graphql_request::RequestError, trusted_documents::TrustedDocument,
+    App, document_uses::DocumentUseCounter, graphql_execution::validate_method, graphql_request::RequestError,
+    trusted_documents::TrustedDocument,
 };
 use crate::{
     base::error::PublicErrorCode,
@@ -133,13 +134,13 @@ impl DocumentReference {
 pub struct ResolvedDocument {
     /// Parsed and validated document.
     pub document: Arc<ValidDocument>,
-    /// Key of the document if it is published.
-    pub trusted_document: Option<i64>,
+    /// Counter of the document if it is published.
+    pub use_counter: Option<Arc<DocumentUseCounter>>,
 }
 
 impl From<Arc<ValidDocument>> for ResolvedDocument {
     fn from(document: Arc<ValidDocument>) -> Self {
-        Self { document, trusted_document: None }
+        Self { document, use_counter: None }
     }
 }
 
@@ -257,9 +258,9 @@ async fn load_trusted(app: &App, lookup: DocumentLookup) -> Result<ResolvedDocum
             Err(rejection(StatusCode::BAD_REQUEST, "OPERATION_RETIRED", message))
         }
         DocumentLookup::Found(key) => match app.trusted_documents.load(app, key).await? {
-            TrustedDocument::Valid(document) => {
-                app.trusted_documents.count_use(key, app.state.db.now());
-                Ok(ResolvedDocument { document, trusted_document: Some(key) })
+            TrustedDocument::Valid(document, use_counter) => {
+                use_counter.count(app.state.db.now());
+                Ok(ResolvedDocument { document, use_counter: Some(use_counter) })
             }
             TrustedDocument::Outdated(errors) => {
                 let mut errors = errors.to_vec();

@@ -1,7 +1,6 @@
 //! Trusted documents of an instance: the index of all, the parsed ones, and their use counts.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,16 +10,20 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_graphql::ServerError;
-use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use super::{App, document_cache, graphql_request::RequestError, persisted_query};
+use super::{
+    App, document_cache,
+    document_uses::{DocumentUseCounter, DocumentUses},
+    graphql_request::RequestError,
+    persisted_query,
+};
 use crate::{
     base::Result,
     graphql::{error::ErrorStage, execution::document::ValidDocument},
     infra::{Config, Db},
-    operations::{DocumentLookup, DocumentUse, OperationIndex, load_document_text, record_uses},
+    operations::{DocumentLookup, OperationIndex, load_document_text, record_uses},
 };
 
 /// Minimum interval between the statements that unknown documents cause.
@@ -32,7 +35,7 @@ const OUTDATED_BYTES: u32 = 8 * 1024;
 #[derive(Debug, Clone)]
 pub enum TrustedDocument {
     /// Document that the schema allows.
-    Valid(Arc<ValidDocument>),
+    Valid(Arc<ValidDocument>, Arc<DocumentUseCounter>),
     /// Errors of a document that the schema or the limits no longer allow.
     Outdated(Arc<[ServerError]>),
 }
@@ -44,7 +47,8 @@ pub struct TrustedDocuments {
     last_lookup_refresh: tokio::sync::Mutex<Option<IndexRefresh>>,
     refresh_count: AtomicU64,
     documents: Cache<i64, TrustedDocument>,
-    uses: Mutex<UseCounts>,
+    uses: DocumentUses,
+    uses_stored_at: Mutex<Option<Instant>>,
     use_count_interval: Duration,
 }
 
@@ -53,13 +57,6 @@ pub struct TrustedDocuments {
 struct IndexRefresh {
     ended_at: Instant,
     has_succeeded: bool,
-}
-
-/// Uses that are not yet stored.
-#[derive(Debug, Default)]
-struct UseCounts {
-    by_document: HashMap<i64, DocumentUse>,
-    stored_at: Option<Instant>,
 }
 
 impl std::fmt::Debug for TrustedDocuments {
@@ -73,7 +70,7 @@ impl TrustedDocuments {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let weigh = |_: &i64, document: &TrustedDocument| match document {
-            TrustedDocument::Valid(document) => document_cache::document_bytes("", document),
+            TrustedDocument::Valid(document, _) => document_cache::document_bytes("", document),
             TrustedDocument::Outdated(_) => OUTDATED_BYTES,
         };
         let builder = Cache::builder().max_capacity(config.graphql.trusted_document_cache_size).weigher(weigh);
@@ -82,7 +79,8 @@ impl TrustedDocuments {
             last_lookup_refresh: tokio::sync::Mutex::default(),
             refresh_count: AtomicU64::new(0),
             documents: builder.build(),
-            uses: Mutex::default(),
+            uses: DocumentUses::default(),
+            uses_stored_at: Mutex::default(),
             use_count_interval: config.graphql.use_count_interval,
         }
     }
@@ -158,7 +156,7 @@ impl TrustedDocuments {
             load_document_text(&app.state.db, key).await.map_err(|error| persisted_query::log_unavailable(&error))?;
         let parsed = app.document_cache.get_or_parse(text.unwrap_or_default(), &app.state.config.graphql).await;
         let document = match parsed {
-            Ok(document) => TrustedDocument::Valid(document),
+            Ok(document) => TrustedDocument::Valid(document, self.uses.counter_of(key)),
             // The server is stopping: the document was not parsed.
             Err(error) if error.stage == ErrorStage::Execute => return Err(error.into()),
             Err(error) => TrustedDocument::Outdated(error.errors.into()),
@@ -167,27 +165,14 @@ impl TrustedDocuments {
         Ok(document)
     }
 
-    /// Counts a request of a document.
-    pub fn count_use(&self, key: i64, now: DateTime<Utc>) {
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let document_use = uses.by_document.entry(key).or_insert(DocumentUse {
-            trusted_document_id: key,
-            count: 0,
-            last_used_at: now,
-        });
-        document_use.count += 1;
-        document_use.last_used_at = now;
-    }
-
     /// Stores the use counts, if the interval has passed since the last time. Statements: 1 if there are any.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written; the counts are then stored later.
     pub async fn store_uses_if_due(&self, db: &Db) -> Result<()> {
         let is_due = {
-            let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-            let stored_at = *uses.stored_at.get_or_insert_with(Instant::now);
-            stored_at.elapsed() >= self.use_count_interval
+            let mut stored_at = self.uses_stored_at.lock().unwrap_or_else(PoisonError::into_inner);
+            stored_at.get_or_insert_with(Instant::now).elapsed() >= self.use_count_interval
         };
         if is_due { self.store_uses(db).await } else { Ok(()) }
     }
@@ -197,18 +182,11 @@ impl TrustedDocuments {
     /// # Errors
     /// Returns an error if the database cannot be written; the counts are then stored later.
     pub async fn store_uses(&self, db: &Db) -> Result<()> {
-        let taken = {
-            let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-            uses.stored_at = Some(Instant::now());
-            std::mem::take(&mut uses.by_document)
-        };
-        let outcome = record_uses(db, taken.values().copied().collect()).await;
+        *self.uses_stored_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let taken = self.uses.take_all();
+        let outcome = record_uses(db, taken.clone()).await;
         if outcome.is_err() {
-            let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-            for (key, lost) in taken {
-                let document_use = uses.by_document.entry(key).or_insert(DocumentUse { count: 0, ..lost });
-                document_use.count += lost.count;
-            }
+            self.uses.restore(&taken);
         }
         outcome
     }

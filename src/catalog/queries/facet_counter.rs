@@ -6,10 +6,10 @@ use sea_orm::{DbErr, FromQueryResult, QueryResult};
 
 use super::facets::{CountedFacet, CountedFacets, FacetRow, generate_price_boundaries};
 
-/// What the column `facet` of a product is, plus its flags; of a counted value it is less.
-pub(super) const PRODUCT_ROW: i32 = 8;
-/// Separates the values of a product: the record separator of ASCII.
-const VALUE_SEPARATOR: char = '\u{1e}';
+/// What the column `facet` of a group of products is, plus their flags; of a counted value it is less.
+pub(super) const PRODUCTS_ROW: i32 = 8;
+/// Separates the values of products: the record separator of ASCII.
+pub(super) const VALUE_SEPARATOR: char = '\u{1e}';
 /// Separates the parts of a value: the unit separator of ASCII.
 const PART_SEPARATOR: char = '\u{1f}';
 
@@ -40,21 +40,28 @@ impl Default for FacetCounter {
 }
 
 impl FacetCounter {
-    /// Adds a row: a product, or a value that the database has counted.
+    /// Adds a row: a group of products, or a value that the database has counted.
     pub(super) fn add(&mut self, row: &QueryResult) -> Result<(), DbErr> {
-        let facet: i32 = row.try_get_by(0)?;
-        let Ok(flags) = usize::try_from(facet - PRODUCT_ROW) else {
+        let facet: i32 = row.try_get("", "facet")?;
+        let Ok(flags) = usize::try_from(facet - PRODUCTS_ROW) else {
             self.counted.push(FacetRow::from_query_result(row, "")?);
             return Ok(());
         };
-        self.add_product(flags, row.try_get_by(5)?, row.try_get_by(6)?, &row.try_get_by::<String, _>(4)?);
+        let category_ids: Vec<i64> = row.try_get("", "category_ids")?;
+        let prices: Vec<i64> = row.try_get("", "prices")?;
+        self.add_products(flags, &category_ids, &prices, &row.try_get::<String>("", "value")?);
         Ok(())
     }
 
-    fn add_product(&mut self, flags: usize, category_id: i64, price: i64, values: &str) {
-        self.flags[flags] += 1;
-        *self.categories.entry(category_id).or_default() += 1;
-        self.price_ranges[self.price_boundaries.partition_point(|boundary| *boundary <= price)] += 1;
+    /// Adds products that have the same flags; their other properties are independent of each other.
+    fn add_products(&mut self, flags: usize, category_ids: &[i64], prices: &[i64], values: &str) {
+        self.flags[flags] += i64::try_from(category_ids.len()).unwrap_or(i64::MAX);
+        for category_id in category_ids {
+            *self.categories.entry(*category_id).or_default() += 1;
+        }
+        for price in prices {
+            self.price_ranges[self.price_boundaries.partition_point(|boundary| boundary <= price)] += 1;
+        }
         for value in values.split(VALUE_SEPARATOR).filter(|value| !value.is_empty()) {
             match self.values.get_mut(value) {
                 Some(count) => *count += 1,
@@ -118,9 +125,8 @@ mod tests {
         let mut counter = FacetCounter::default();
         let tag = |shown: &str| format!("t\u{1f}\u{1f}red\u{1f}\u{1f}{shown}");
         let size = "o\u{1f}size\u{1f}m\u{1f}Size\u{1f}M";
-        counter.add_product(3, 7, 150, &[tag("red").as_str(), size].join("\u{1e}"));
-        counter.add_product(0, 7, 150, &tag("Red"));
-        counter.add_product(0, 8, 0, "");
+        counter.add_products(3, &[7], &[150], &[tag("red").as_str(), size].join("\u{1e}"));
+        counter.add_products(0, &[7, 8], &[150, 0], &[tag("Red").as_str(), ""].join("\u{1e}"));
         let returned = CountedFacets::ALL.filter(|facet| facet != CountedFacet::Vendors);
         let describe =
             |row: FacetRow| format!("{} {}{}{} {}", row.facet, row.option_name, row.value, row.number, row.many);

@@ -21,6 +21,7 @@ use moka::sync::Cache;
 use super::{
     App,
     content_negotiation::has_json_content_type,
+    document_uses::DocumentUseCounter,
     graphql_execution::{GraphqlOperation, RequestHead},
     graphql_response::{ExecutedRequest, ExecutionResult},
     rate_limit::COST_HEADER,
@@ -97,8 +98,8 @@ pub enum ResponseSource {
 struct ReceivedEntry {
     /// Key of the response.
     key: CacheKey,
-    /// Key of the document if it is published.
-    trusted_document: Option<i64>,
+    /// Counter of the document if it is published.
+    use_counter: Option<Arc<DocumentUseCounter>>,
     /// The operation in log lines and metrics.
     operation: RequestOperation,
 }
@@ -133,13 +134,13 @@ impl ResponseCache {
         ReceivedRequest(received): ReceivedRequest,
         is_usable: impl FnOnce(&CachedResponse) -> bool,
     ) -> Option<(CacheHit, RequestOperation)> {
-        let ReceivedEntry { key, trusted_document, operation } = self.received.get(&received)?;
+        let ReceivedEntry { key, use_counter, operation } = self.received.get(&received)?;
         let cached = self.responses.get(&key, &app.state.db)?;
         if !is_usable(&cached.value) {
             return None;
         }
-        if let Some(trusted_document) = trusted_document {
-            app.trusted_documents.count_use(trusted_document, app.state.db.now());
+        if let Some(use_counter) = use_counter {
+            use_counter.count(app.state.db.now());
         }
         app.state.count_searches(&cached.value.searches);
         count_lookup(true);
@@ -214,11 +215,11 @@ impl CacheableQuery {
     /// Returns the query if its response may be cached.
     #[must_use]
     pub(super) fn select(received: Option<ReceivedRequest>, operation: &GraphqlOperation) -> Option<Self> {
-        let GraphqlOperation { document, trusted_document, name, variables, reported, .. } = operation;
+        let GraphqlOperation { document, use_counter, name, variables, reported, .. } = operation;
         let name = name.as_deref();
         let (ReceivedRequest(received), policy) = received.zip(document.cache_policies.find(name))?;
         let key = CacheKey::of_operation(&document.hash, name, variables);
-        let entry = ReceivedEntry { key, trusted_document: *trusted_document, operation: reported.clone() };
+        let entry = ReceivedEntry { key, use_counter: use_counter.clone(), operation: reported.clone() };
         Some(Self { received, entry, tags: policy.tags.clone() })
     }
 }
