@@ -22,7 +22,7 @@ use crate::{
 const TEXT_COUNT: usize = 20;
 /// Every which product is read to choose words.
 const SAMPLE_INTERVAL: i64 = 97;
-/// The share of products that have a common word.
+/// The share of products that match a common word, of which each has it in its name, its description or its tags.
 const COMMON_SHARE: f64 = 0.01;
 
 const PAGE: &str = "query Search($filter: ProductFilter!) { products(first: 24, filter: $filter) {
@@ -35,15 +35,15 @@ const FACETS: &str = "query Facets($filter: ProductFilter) { products(first: 0, 
 /// Measures each kind of search and prints tables: without caches, and facets of everything with them.
 pub fn run_search_scenario(options: &Options, program: &Path, postgres: &mut PostgresCpu<'_>) -> Result<()> {
     let samples = postgres.load_column(
-        "SELECT p.name_normalized || chr(31) || r.slug FROM product AS p JOIN category AS c ON c.id = p.category_id
+        "SELECT p.name_normalized || chr(31) || r.slug || chr(31) || array_to_string(tsvector_to_array(s.document), ' ')
+         FROM product AS p JOIN product_search AS s ON s.product_id = p.id JOIN category AS c ON c.id = p.category_id
          JOIN category AS r ON r.parent_id IS NULL AND left(c.path, length(r.path)) = r.path
          WHERE p.status = 'active' AND p.deleted_at IS NULL AND p.id % $1 = 0",
         SAMPLE_INTERVAL,
     )?;
-    let samples: Vec<(&str, &str)> = samples.iter().filter_map(|sample| sample.split_once('\u{1f}')).collect();
-    let names: Vec<&str> = samples.iter().map(|(name, _)| *name).collect();
-    let common = select_words(&names, COMMON_SHARE)?;
-    let rare = select_words(&names, 0.0)?;
+    let samples: Vec<Sample<'_>> = samples.iter().filter_map(|sample| Sample::parse(sample)).collect();
+    let common = select_words(&samples, COMMON_SHARE)?;
+    let rare = select_words(&samples, 0.0)?;
     let mut prefixes: Vec<String> = common.iter().map(|word| word.chars().take(2).collect()).collect();
     prefixes.sort_unstable();
     prefixes.dedup();
@@ -87,17 +87,34 @@ pub fn run_search_scenario(options: &Options, program: &Path, postgres: &mut Pos
     measure_pages(options, &server, postgres, vec![page("five facets of all, cached", FACETS, vec![json!({})])])
 }
 
-/// Returns the words whose share of names is nearest to one.
-fn select_words(names: &[&str], share: f64) -> Result<Vec<String>> {
-    let mut counts: HashMap<&str, u32> = HashMap::new();
-    for name in names {
-        for word in name.split(' ').filter(|word| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
-        {
-            *counts.entry(word).or_default() += 1;
+/// A product of the sample.
+struct Sample<'a> {
+    name: &'a str,
+    /// Slug of the root of its category.
+    category: &'a str,
+    /// Words that it is found by, separated by spaces.
+    words: &'a str,
+}
+
+impl<'a> Sample<'a> {
+    fn parse(row: &'a str) -> Option<Self> {
+        let mut parts = row.split('\u{1f}');
+        Some(Self { name: parts.next()?, category: parts.next()?, words: parts.next()? })
+    }
+}
+
+/// Returns words of names, those first that find a share of the products that is nearest to the requested one.
+fn select_words(samples: &[Sample<'_>], share: f64) -> Result<Vec<String>> {
+    let is_plain = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let mut counts: HashMap<&str, u32> =
+        samples.iter().flat_map(|sample| sample.name.split(' ').filter(is_plain)).map(|word| (word, 0)).collect();
+    for word in samples.iter().flat_map(|sample| sample.words.split(' ')) {
+        if let Some(count) = counts.get_mut(word) {
+            *count += 1;
         }
     }
-    let sample = u32::try_from(names.len()).map_err(|error| error.to_string())?;
-    let distance = |count: u32| (f64::from(count) / f64::from(sample.max(1)) - share).abs();
+    let sample_count = u32::try_from(samples.len()).map_err(|error| error.to_string())?;
+    let distance = |count: u32| (f64::from(count) / f64::from(sample_count.max(1)) - share).abs();
     let mut words: Vec<(&str, u32)> = counts.into_iter().collect();
     words.sort_by(|(a, a_count), (b, b_count)| distance(*a_count).total_cmp(&distance(*b_count)).then(a.cmp(b)));
     if words.is_empty() {
@@ -107,10 +124,10 @@ fn select_words(names: &[&str], share: f64) -> Result<Vec<String>> {
 }
 
 /// Returns the root category of which most or fewest products have a word in their names.
-fn select_category<'a>(samples: &[(&str, &'a str)], word: &str, has_most: bool) -> &'a str {
+fn select_category<'a>(samples: &[Sample<'a>], word: &str, has_most: bool) -> &'a str {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for (name, category) in samples {
-        *counts.entry(category).or_default() += u32::from(name.split(' ').any(|part| part == word));
+    for sample in samples {
+        *counts.entry(sample.category).or_default() += u32::from(sample.name.split(' ').any(|part| part == word));
     }
     let selected = if has_most {
         counts.iter().max_by_key(|(_, count)| **count)
