@@ -16,6 +16,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use chrono::{DateTime, Utc};
 use tracing::{Instrument, Span};
 use uuid::{Builder, Uuid, fmt::Simple};
 
@@ -66,12 +67,12 @@ pub fn complete_direct_response<B>(
     request_log: &RequestLog,
     request: &axum::http::Request<B>,
     response: &mut Response,
-    DirectResponse { operation, peer_address, started_at }: DirectResponse,
+    DirectResponse { operation, peer_address, started_at, received_at }: DirectResponse,
 ) {
     let mut buffer = [0; Simple::LENGTH];
     let request_id = match received_request_id(request.headers()) {
         Some(request_id) => request_id,
-        None => create_uuid().simple().encode_lower(&mut buffer),
+        None => create_uuid(received_at).simple().encode_lower(&mut buffer),
     };
     let duration = started_at.elapsed();
     if request_log.count_direct(&operation, duration) {
@@ -94,8 +95,10 @@ pub struct DirectResponse {
     pub operation: RequestOperation,
     /// Address of the connection.
     pub peer_address: SocketAddr,
-    /// Time at which the request was received.
+    /// When its processing began, to measure its duration.
     pub started_at: Instant,
+    /// Time of its receipt.
+    pub received_at: DateTime<Utc>,
 }
 
 /// Returns the request ID of the client, if it has sent a valid one.
@@ -107,19 +110,19 @@ fn received_request_id(headers: &HeaderMap) -> Option<&str> {
 /// Creates a request ID: a UUID of version 7.
 #[must_use]
 pub fn create_request_id() -> String {
-    create_uuid().simple().to_string()
+    create_uuid(Clock::default().now()).simple().to_string()
 }
 
 /// Creates a UUID of version 7. Its random part is a keyed hash of a counter, because a system call for random bytes costs
 /// more than all other work for a cached response. It is unique, and not a secret.
-fn create_uuid() -> Uuid {
+fn create_uuid(created_at: DateTime<Utc>) -> Uuid {
     static HASH_STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let hash = [HASH_STATE.hash_one((number, 0)), HASH_STATE.hash_one((number, 1))].map(u64::to_le_bytes);
     let mut random_bytes = [0; 10];
     random_bytes.copy_from_slice(&hash.as_flattened()[..10]);
-    let millis = u64::try_from(Clock::default().now().timestamp_millis()).unwrap_or_default();
+    let millis = u64::try_from(created_at.timestamp_millis()).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, &random_bytes).into_uuid()
 }
 

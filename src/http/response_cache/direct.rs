@@ -122,7 +122,7 @@ fn find_response<B>(
     let (hit, operation) = cache.find_received(app, received, |response| form.is_ready(response))?;
     let mut response = respond_from_memory(app, &hit, form, head);
     app.cors_policy.insert_headers(response.headers_mut(), head.headers.get(header::ORIGIN));
-    let direct = DirectResponse { operation, peer_address, started_at };
+    let direct = DirectResponse { operation, peer_address, started_at, received_at: received.received_at };
     request_id::complete_direct_response(&app.request_log, request, &mut response, direct);
     Some(response)
 }

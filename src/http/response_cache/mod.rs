@@ -16,6 +16,7 @@ use axum::{
     body::Bytes,
     http::{HeaderValue, Method, Uri, header},
 };
+use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 
 use super::{
@@ -67,9 +68,14 @@ pub struct ResponseCache {
     cache_control: HeaderValue,
 }
 
-/// Request whose response may be cached, by its key as it was received.
+/// Request whose response may be cached.
 #[derive(Debug, Clone, Copy)]
-pub struct ReceivedRequest(CacheKey);
+pub struct ReceivedRequest {
+    /// Key of the request as it was received.
+    key: CacheKey,
+    /// Time of its receipt. The clock is read once, because reading it is a part of the cost of a cached response.
+    pub received_at: DateTime<Utc>,
+}
 
 /// Cached response to a request.
 #[derive(Debug, Clone)]
@@ -131,16 +137,16 @@ impl ResponseCache {
     pub fn find_received(
         &self,
         app: &App,
-        ReceivedRequest(received): ReceivedRequest,
+        ReceivedRequest { key: received, received_at }: ReceivedRequest,
         is_usable: impl FnOnce(&CachedResponse) -> bool,
     ) -> Option<(CacheHit, RequestOperation)> {
         let ReceivedEntry { key, use_counter, operation } = self.received.get(&received)?;
-        let cached = self.responses.get(&key, &app.state.db)?;
+        let cached = self.responses.get(&key, &app.state.db, received_at)?;
         if !is_usable(&cached.value) {
             return None;
         }
         if let Some(use_counter) = use_counter {
-            use_counter.count(app.state.db.now());
+            use_counter.count(received_at);
         }
         app.state.count_searches(&cached.value.searches);
         count_lookup(true);
@@ -197,8 +203,10 @@ impl ReceivedRequest {
         let private_headers = [header::AUTHORIZATION, COST_HEADER, WRITE_POSITION_HEADER];
         let is_shareable = !private_headers.iter().any(|name| headers.contains_key(name));
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        (app.response_cache.is_some() && is_shareable)
-            .then(|| Self(CacheKey::of_received(app.trusted_documents.revision(), target, body)))
+        (app.response_cache.is_some() && is_shareable).then(|| Self {
+            key: CacheKey::of_received(app.trusted_documents.revision(), target, body),
+            received_at: app.state.db.now(),
+        })
     }
 }
 
@@ -217,7 +225,7 @@ impl CacheableQuery {
     pub(super) fn select(received: Option<ReceivedRequest>, operation: &GraphqlOperation) -> Option<Self> {
         let GraphqlOperation { document, use_counter, name, variables, reported, .. } = operation;
         let name = name.as_deref();
-        let (ReceivedRequest(received), policy) = received.zip(document.cache_policies.find(name))?;
+        let (ReceivedRequest { key: received, .. }, policy) = received.zip(document.cache_policies.find(name))?;
         let key = CacheKey::of_operation(&document.hash, name, variables);
         let entry = ReceivedEntry { key, use_counter: use_counter.clone(), operation: reported.clone() };
         Some(Self { received, entry, tags: policy.tags.clone() })

@@ -146,8 +146,8 @@ where
 
     /// Returns the value of a key, if there is a valid one.
     #[must_use]
-    pub fn get(&self, key: &K, db: &Db) -> Option<Cached<V>> {
-        let (cached, is_valid) = self.find(key, db)?;
+    pub fn get(&self, key: &K, db: &Db, now: DateTime<Utc>) -> Option<Cached<V>> {
+        let (cached, is_valid) = self.find(key, db, now)?;
         if !is_valid && self.limits.max_staleness.is_zero() {
             self.entries.remove(key);
         }
@@ -156,9 +156,9 @@ where
 
     /// Returns the value of a key, and whether it is valid.
     #[must_use]
-    pub fn find(&self, key: &K, db: &Db) -> Option<(Cached<V>, bool)> {
+    pub fn find(&self, key: &K, db: &Db, now: DateTime<Utc>) -> Option<(Cached<V>, bool)> {
         let cached = self.entries.get(key)?;
-        let is_valid = cached.expires_at > db.now() && db.tag_versions().is_valid(cached.version, &cached.slots);
+        let is_valid = cached.expires_at > now && db.tag_versions().is_valid(cached.version, &cached.slots);
         Some((cached, is_valid))
     }
 
@@ -260,13 +260,13 @@ where
     /// Returns the value of a key, perhaps after waiting for its computation for a limited time; else the caller
     /// computes it.
     pub async fn find_or_lead(&self, key: &K, db: &Db) -> FindOutcome<'_, K, V> {
-        if let Some(cached) = self.get(key, db) {
+        if let Some(cached) = self.get(key, db, db.now()) {
             return FindOutcome::Found(cached);
         }
         for _ in 0..MAX_FLIGHTS {
             let turn = self.flights.join(key.clone(), FLIGHT_PATIENCE).await;
             // Another computation may have stored the value since.
-            let found = self.get(key, db);
+            let found = self.get(key, db, db.now());
             match (turn, found) {
                 (FlightTurn::Leader(guard), Some(cached)) => {
                     guard.finish(true);
