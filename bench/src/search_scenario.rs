@@ -22,7 +22,7 @@ use crate::{
 const TEXT_COUNT: usize = 20;
 /// Every which product is read to choose words.
 const SAMPLE_INTERVAL: i64 = 97;
-/// The share of products that match a common word, of which each has it in its name, its description or its tags.
+/// The share of products that a common word finds: by their names, descriptions or tags.
 const COMMON_SHARE: f64 = 0.01;
 
 const PAGE: &str = "query Search($filter: ProductFilter!) { products(first: 24, filter: $filter) {

@@ -24,14 +24,14 @@ pub struct DocumentUseCounter {
 
 impl DocumentUseCounter {
     /// Counts a request of the document.
-    pub fn count(&self, now: DateTime<Utc>) {
+    pub fn count_use(&self, now: DateTime<Utc>) {
         // Before the count: whoever takes the count finds a time.
         self.last_used_at.store(now.timestamp_micros(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Release);
     }
 
     /// Takes the uses since the last time, if there are any.
-    fn take(&self) -> Option<DocumentUse> {
+    fn take_uses(&self) -> Option<DocumentUse> {
         let count = self.count.swap(0, Ordering::Acquire);
         let last_used_at = DateTime::from_timestamp_micros(self.last_used_at.load(Ordering::Relaxed))?;
         let trusted_document_id = self.trusted_document_id;
@@ -64,14 +64,14 @@ impl DocumentUses {
             // The count is read after the references: one that is gone has counted before.
             let is_referred_to = Arc::strong_count(counter) > 1;
             std::sync::atomic::fence(Ordering::Acquire);
-            taken.extend(counter.take());
+            taken.extend(counter.take_uses());
             is_referred_to
         });
         taken
     }
 
     /// Adds uses that could not be stored.
-    pub fn restore(&self, taken: &[DocumentUse]) {
+    pub fn restore_uses(&self, taken: &[DocumentUse]) {
         for DocumentUse { trusted_document_id, count, last_used_at } in taken {
             let counter = self.counter_of(*trusted_document_id);
             counter.last_used_at.fetch_max(last_used_at.timestamp_micros(), Ordering::Relaxed);
@@ -95,14 +95,14 @@ mod tests {
         };
         let uses = DocumentUses::default();
         let counter = uses.counter_of(7);
-        counter.count(at(10));
-        counter.count(at(20));
-        uses.counter_of(8).count(at(15));
+        counter.count_use(at(10));
+        counter.count_use(at(20));
+        uses.counter_of(8).count_use(at(15));
         let taken = uses.take_all();
         assert_eq!(describe(&taken), [(7, 2, 20), (8, 1, 15)]);
         assert_eq!(uses.take_all(), []);
-        counter.count(at(30));
-        uses.restore(&taken);
+        counter.count_use(at(30));
+        uses.restore_uses(&taken);
         assert_eq!(describe(&uses.take_all()), [(7, 3, 30), (8, 1, 15)]);
     }
 

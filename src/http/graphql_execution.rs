@@ -47,7 +47,7 @@ pub struct RequestHead<'a> {
 pub(super) struct GraphqlOperation {
     /// Document.
     pub(super) document: Arc<ValidDocument>,
-    /// Counter of the document if it is published.
+    /// Counter of the uses of the document, if it is published.
     pub(super) use_counter: Option<Arc<DocumentUseCounter>>,
     /// Name of the selected operation; `None` for the only one.
     pub(super) name: Option<String>,

@@ -134,7 +134,7 @@ impl DocumentReference {
 pub struct ResolvedDocument {
     /// Parsed and validated document.
     pub document: Arc<ValidDocument>,
-    /// Counter of the document if it is published.
+    /// Counter of the uses of the document, if it is published.
     pub use_counter: Option<Arc<DocumentUseCounter>>,
 }
 
@@ -259,7 +259,7 @@ async fn load_trusted(app: &App, lookup: DocumentLookup) -> Result<ResolvedDocum
         }
         DocumentLookup::Found(key) => match app.trusted_documents.load(app, key).await? {
             TrustedDocument::Valid(document, use_counter) => {
-                use_counter.count(app.state.db.now());
+                use_counter.count_use(app.state.db.now());
                 Ok(ResolvedDocument { document, use_counter: Some(use_counter) })
             }
             TrustedDocument::Outdated(errors) => {

@@ -34,7 +34,7 @@ const OUTDATED_BYTES: u32 = 8 * 1024;
 /// Parsed document.
 #[derive(Debug, Clone)]
 pub enum TrustedDocument {
-    /// Document that the schema allows.
+    /// Document that the schema allows, and the counter of its uses.
     Valid(Arc<ValidDocument>, Arc<DocumentUseCounter>),
     /// Errors of a document that the schema or the limits no longer allow.
     Outdated(Arc<[ServerError]>),
@@ -186,7 +186,7 @@ impl TrustedDocuments {
         let taken = self.uses.take_all();
         let outcome = record_uses(db, taken.clone()).await;
         if outcome.is_err() {
-            self.uses.restore(&taken);
+            self.uses.restore_uses(&taken);
         }
         outcome
     }

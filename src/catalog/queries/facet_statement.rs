@@ -4,7 +4,7 @@
 //! On PostgreSQL the rows of the search index have the vendor, tags and option values of their products. If such values are
 //! counted, the statement returns these properties of many products in each row, which
 //! [`FacetCounter`](super::facet_counter::FacetCounter) counts: appending values to each other is cheaper for the database
-//! than splitting and grouping them, or returning a row for each product.
+//! than splitting and grouping them, and few rows are cheaper for the server than a row for each product.
 
 use super::{
     facet_counter::{PRODUCTS_ROW, VALUE_SEPARATOR},

@@ -104,7 +104,7 @@ pub enum ResponseSource {
 struct ReceivedEntry {
     /// Key of the response.
     key: CacheKey,
-    /// Counter of the document if it is published.
+    /// Counter of the uses of the document, if it is published.
     use_counter: Option<Arc<DocumentUseCounter>>,
     /// The operation in log lines and metrics.
     operation: RequestOperation,
@@ -146,7 +146,7 @@ impl ResponseCache {
             return None;
         }
         if let Some(use_counter) = use_counter {
-            use_counter.count(received_at);
+            use_counter.count_use(received_at);
         }
         app.state.count_searches(&cached.value.searches);
         count_lookup(true);

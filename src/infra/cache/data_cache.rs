@@ -84,8 +84,8 @@ impl DataCache {
     /// Returns the value of a key that is not valid, if it was so recently enough.
     #[must_use]
     pub fn find_stale<K: DataKey>(&self, db: &Db, key: &K) -> Option<StaleValue<K::Value>> {
-        let (cached, is_valid) = self.entries.as_ref()?.find(&hash_key(key), db, db.now())?;
         let now = db.now();
+        let (cached, is_valid) = self.entries.as_ref()?.find(&hash_key(key), db, now)?;
         let is_recent = elapsed(now, cached.value.valid_at.load(Ordering::Relaxed)) <= self.max_staleness;
         if is_valid || !is_recent {
             return None;
