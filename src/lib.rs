@@ -1,32 +1,17 @@
 //! Savannah: a GraphQL-first commerce backend. One binary contains the API server, the worker and the commands.
 //!
-//! The modules are listed in import order: each module imports only modules listed above it.
+//! The library consists of two crates, so that an edit of the GraphQL schema compiles only this one. `savannah_core` has
+//! the modules below GraphQL, which are listed in its `lib.rs`; the modules of both are listed in import order: each
+//! module imports only modules listed above it.
 
 // The futures of the resolvers are nested deeper than the compiler's default limit, which only optimized builds reach.
 #![recursion_limit = "512"]
 
-pub mod base;
-pub mod infra;
-pub mod identity;
-pub mod customer;
-pub mod media;
-pub mod catalog;
-pub mod inventory;
-pub mod import_export;
-pub mod pricing;
-pub mod cart;
-pub mod order;
-pub mod payment;
-pub mod sales;
-pub mod notification;
-pub mod analytics;
-pub mod privacy;
-pub mod operations;
-pub mod webhook;
-pub mod monitoring;
-pub mod consistency;
-pub mod backup;
-pub mod job_registry;
+pub use savannah_core::{
+    analytics, backup, base, cart, catalog, consistency, customer, identity, import_export, infra, inventory,
+    job_registry, media, monitoring, notification, operations, order, payment, pricing, privacy, sales, webhook,
+};
+
 pub mod graphql;
 pub mod http;
 pub mod prove;

@@ -10,6 +10,9 @@ use libtest_mimic::Trial;
 /// Maximum number of lines per file.
 const MAX_FILE_LINES: usize = 400;
 
+/// The sources of the library's crates, in import order.
+pub const LIBRARY_FOLDERS: [&str; 2] = ["core/src", "src"];
+
 pub fn create_trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Vec<String>| {
         Trial::test(format!("architecture::{name}"), move || {
@@ -46,18 +49,28 @@ pub fn list_rust_files(directory: &Path) -> Vec<PathBuf> {
     rust_files
 }
 
-/// Returns the modules in the order of `lib.rs`.
+/// Returns the source files of the library with their paths in its crates.
+pub fn list_library_files() -> Vec<(PathBuf, PathBuf)> {
+    let folders = LIBRARY_FOLDERS.map(|folder| project_root().join(folder));
+    let list = |folder: &PathBuf| {
+        let files = list_rust_files(folder).into_iter();
+        files.map(|file| (file.clone(), file.strip_prefix(folder).expect("a file of the crate").to_owned())).collect()
+    };
+    folders.iter().flat_map(|folder| -> Vec<_> { list(folder) }).collect()
+}
+
+/// Returns the modules in the order of `lib.rs`, those of the lower crate first.
 pub fn module_order() -> Vec<String> {
-    let lib = fs::read_to_string(project_root().join("src/lib.rs")).expect("lib.rs");
-    let names = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let read = |folder| fs::read_to_string(project_root().join(folder).join("lib.rs")).expect("lib.rs");
+    let text = LIBRARY_FOLDERS.map(read).concat();
+    let names = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     names.map(str::to_owned).collect()
 }
 
 fn find_upward_imports() -> Vec<String> {
     let order = module_order();
     let mut violations = Vec::new();
-    for file in list_rust_files(&project_root().join("src")) {
-        let relative_path = file.strip_prefix(project_root().join("src")).expect("a file of ours").to_owned();
+    for (file, relative_path) in list_library_files() {
         let module =
             relative_path.iter().next().and_then(|first| first.to_str()).unwrap_or_default().trim_end_matches(".rs");
         if matches!(module, "lib" | "main") {
@@ -119,7 +132,7 @@ fn group_modules(group: &str) -> Vec<&str> {
 }
 
 fn find_long_files() -> Vec<String> {
-    let folders = ["src", "demo_data/src", "macros/src", "migration/src", "tests", "bench/src"];
+    let folders = ["core/src", "src", "demo_data/src", "macros/src", "migration/src", "tests", "bench/src"];
     let all = folders.iter().flat_map(|directory| list_rust_files(&project_root().join(directory)));
     let counted = all.map(|file| (fs::read_to_string(&file).expect("a file").lines().count(), file));
     counted

@@ -9,7 +9,7 @@ use std::{
 
 use libtest_mimic::Trial;
 
-use crate::architecture::{list_rust_files, project_root};
+use crate::architecture::{list_library_files, project_root};
 
 /// End of the name of a migration that removes what the previous release no longer reads.
 const CONTRACTING_SUFFIX: &str = "_contract";
@@ -40,7 +40,7 @@ fn find_statements_without_columns() -> Vec<String> {
         assert!(returns_all_columns(statement), "{statement}");
     }
     let mut violations = Vec::new();
-    for file in list_rust_files(&project_root().join("src")) {
+    for (file, _) in list_library_files() {
         let text = fs::read_to_string(&file).expect("a source file");
         for line in text.lines().filter(|line| returns_all_columns(line) && !line.contains(SUBQUERY)) {
             violations.push(format!("{}: name the columns: {}", file.display(), line.trim()));

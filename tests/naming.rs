@@ -8,7 +8,7 @@ use std::{
 
 use libtest_mimic::Trial;
 
-use crate::architecture::{list_rust_files, module_order, project_root};
+use crate::architecture::{LIBRARY_FOLDERS, list_rust_files, module_order, project_root};
 
 /// Words of everyday speech that name nothing of the field.
 const BANNED_WORDS: [&str; 31] = [
@@ -178,7 +178,7 @@ pub fn create_trials() -> Vec<Trial> {
 
 /// Returns the code of a file without comments, and whether it stands below `src`.
 fn code_of_files() -> Vec<(String, String)> {
-    let folders = ["src", "demo_data/src", "tests", "bench/src"];
+    let folders = ["core/src", "src", "demo_data/src", "tests", "bench/src"];
     let files = folders.iter().flat_map(|folder| list_rust_files(&project_root().join(folder)));
     let read = |file: std::path::PathBuf| {
         let text = fs::read_to_string(&file).expect("a file");
@@ -187,6 +187,11 @@ fn code_of_files() -> Vec<(String, String)> {
         (path, code.join("\n"))
     };
     files.map(read).collect()
+}
+
+/// Returns the path of a file in its crate if it belongs to the library.
+fn path_in_library(path: &str) -> Option<&str> {
+    LIBRARY_FOLDERS.iter().find_map(|folder| path.strip_prefix(folder)?.strip_prefix('/'))
 }
 
 /// Returns the names that a keyword declares in a code.
@@ -237,7 +242,7 @@ fn find_banned_names() -> Vec<String> {
 
 fn find_repeated_types() -> Vec<String> {
     let mut declarations: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (path, code) in code_of_files().into_iter().filter(|(path, _)| path.starts_with("src/")) {
+    for (path, code) in code_of_files().into_iter().filter(|(path, _)| path_in_library(path).is_some()) {
         for keyword in ["struct", "enum", "trait", "union"] {
             for name in declared_names(&code, keyword) {
                 if name.starts_with(char::is_uppercase) && !SHARED_TYPE_NAMES.contains(&name) {
@@ -275,7 +280,7 @@ fn find_foreign_tables() -> Vec<String> {
     let position_of = |module: &str| order.iter().position(|name| name == module);
     let mut violations = Vec::new();
     for (path, code) in code_of_files() {
-        let Some(module) = path.strip_prefix("src/").and_then(|path| path.split(['/', '.']).next()) else { continue };
+        let Some(module) = path_in_library(&path).and_then(|path| path.split(['/', '.']).next()) else { continue };
         let Some(module_position) = position_of(module) else { continue };
         for (table, owner) in TABLE_OWNERS {
             let is_below = position_of(owner).is_some_and(|owner| owner > module_position);

@@ -235,7 +235,7 @@ async fn displayed_quantity_follows_the_setting(backend: Backend) {
     ] {
         let settings = [("SAVANNAH_SHOP__STOCK_DISPLAY", display), ("SAVANNAH_SHOP__STOCK_DISPLAY_CAP", "20")];
         let app = TestApp::start_with_settings(backend, &settings).await;
-        app.import_products(include_str!("../src/import_export/demo.csv")).await;
+        app.import_products(include_str!("../core/src/import_export/demo.csv")).await;
         let assert_quantities = |product: &Value, quantities: &Value| {
             assert_eq!(product["availability"], shown(&quantities[0]), "{display}");
             let stock = |quantity: &Value| json!(quantity.as_i64().unwrap_or(0));

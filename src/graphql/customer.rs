@@ -17,9 +17,10 @@ use super::{
     loader::{AccountKey, AddressesOf, PreferencesOf},
     notification::preference::{self, NotificationPreference},
     order::queries::OrderConnection,
+    scalars::LanguageScalar,
 };
 use crate::{
-    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     cart,
     customer::{OwnerScope, address_row},
     identity::{Caller, Permission, entity::account},
@@ -87,8 +88,8 @@ impl Customer {
     }
 
     /// Language of notifications: the customer's choice, or the shop's default.
-    async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
-        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)
+    async fn language(&self, ctx: &Context<'_>) -> LanguageScalar {
+        LanguageScalar(self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language))
     }
 
     /// Notification preferences for all configurable events.

@@ -1,25 +1,10 @@
 //! Response errors: sets codes and request IDs, hides internal causes and logs them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use async_graphql::{ErrorExtensionValues, PathSegment, ServerError, Value};
 
 use crate::{base, infra::telemetry};
-
-impl From<base::Error> for async_graphql::Error {
-    fn from(error: base::Error) -> Self {
-        let base::error::PublicError { code, field, message, facts: _ } = error.to_public_error();
-        let mut extensions = ErrorExtensionValues::default();
-        extensions.set("code", code.as_str());
-        if !field.is_empty() {
-            extensions.set("field", field);
-        }
-        if let base::Error::RateLimited { retry_after } = error {
-            extensions.set("retryAfter", retry_after);
-        }
-        Self { message, source: Some(Arc::new(error)), extensions: Some(extensions) }
-    }
-}
 
 /// Stage at which an error occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,20 +59,40 @@ pub fn error_code(error: &ServerError) -> Option<&str> {
 }
 
 fn set_error_code(error: &mut ServerError, stage: ErrorStage, request_id: &str) {
-    let extensions = error.extensions.get_or_insert_default();
+    let mut extensions = error.extensions.take().unwrap_or_default();
     if extensions.get("code").is_none() {
-        let code = match stage {
-            ErrorStage::Parse => "GRAPHQL_PARSE_FAILED",
-            ErrorStage::Validate if error.message == "Query is too complex." => "QUERY_TOO_COMPLEX",
-            ErrorStage::Validate => "GRAPHQL_VALIDATION_FAILED",
-            // Resolver errors have codes; an error without one is an argument that could not be parsed.
-            ErrorStage::Execute => "BAD_USER_INPUT",
-        };
-        extensions.set("code", code);
+        match error.source::<base::Error>() {
+            Some(source) => describe_source(source, &mut extensions),
+            None => extensions.set("code", code_of_stage(stage, &error.message)),
+        }
     }
     extensions.set("requestId", request_id);
+    error.extensions = Some(extensions);
     if stage == ErrorStage::Parse || error.message.contains('\n') {
         error.message = to_single_line(&error.message);
+    }
+}
+
+/// Returns the code of an error that has no code and was not caused by ours.
+fn code_of_stage(stage: ErrorStage, message: &str) -> &'static str {
+    match stage {
+        ErrorStage::Parse => "GRAPHQL_PARSE_FAILED",
+        ErrorStage::Validate if message == "Query is too complex." => "QUERY_TOO_COMPLEX",
+        ErrorStage::Validate => "GRAPHQL_VALIDATION_FAILED",
+        // Resolver errors have codes; an error without one is an argument that could not be parsed.
+        ErrorStage::Execute => "BAD_USER_INPUT",
+    }
+}
+
+/// Sets what the error of a resolver tells its caller besides the message.
+fn describe_source(source: &base::Error, extensions: &mut ErrorExtensionValues) {
+    let base::error::PublicError { code, field, .. } = source.to_public_error();
+    extensions.set("code", code.as_str());
+    if !field.is_empty() {
+        extensions.set("field", field);
+    }
+    if let base::Error::RateLimited { retry_after } = source {
+        extensions.set("retryAfter", *retry_after);
     }
 }
 

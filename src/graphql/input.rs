@@ -10,14 +10,12 @@ use crate::{
     identity::{AccountTarget, Permission},
 };
 
-/// An omitted field is unchanged, null clears it.
-impl<T> From<MaybeUndefined<T>> for Patch<T> {
-    fn from(input: MaybeUndefined<T>) -> Self {
-        match input {
-            MaybeUndefined::Undefined => Self::Unchanged,
-            MaybeUndefined::Null => Self::Clear,
-            MaybeUndefined::Value(value) => Self::Set(value),
-        }
+/// Converts a field of an input: an omitted field is unchanged, null clears it.
+pub fn to_patch<T>(input: MaybeUndefined<T>) -> Patch<T> {
+    match input {
+        MaybeUndefined::Undefined => Patch::Unchanged,
+        MaybeUndefined::Null => Patch::Clear,
+        MaybeUndefined::Value(value) => Patch::Set(value),
     }
 }
 

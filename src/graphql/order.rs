@@ -38,10 +38,10 @@ use super::{
     guard::RequirePermission,
     notification::log::NotificationConnection,
     pagination::limit_list,
-    scalars::MoneyObject,
+    scalars::{LanguageScalar, MoneyObject},
 };
 use crate::{
-    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     customer::OwnerScope,
     identity::{Caller, Permission},
     notification::{fill_url_template, queries::NotificationListFilter},
@@ -183,8 +183,8 @@ impl Order {
     }
 
     /// Language of the buyer's notifications.
-    async fn language(&self) -> LanguageCode {
-        self.row.language
+    async fn language(&self) -> LanguageScalar {
+        LanguageScalar(self.row.language)
     }
 
     /// Order lines; at most 200.

@@ -46,6 +46,12 @@ impl ScalarType for CountryCode {
     }
 }
 
+impl From<LanguageScalar> for LanguageCode {
+    fn from(language: LanguageScalar) -> Self {
+        language.0
+    }
+}
+
 impl From<CountryCode> for String {
     fn from(code: CountryCode) -> Self {
         code.0
@@ -79,18 +85,22 @@ impl From<NaiveDate> for CalendarDate {
 }
 
 /// Language code (ISO 639-1) of a language that the shop writes notifications in, such as `en` or `sw`.
-#[Scalar(specified_by_url = "https://www.iso.org/iso-639-language-code")]
-impl ScalarType for LanguageCode {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanguageScalar(pub LanguageCode);
+
+/// Language code (ISO 639-1) of a language that the shop writes notifications in, such as `en` or `sw`.
+#[Scalar(name = "LanguageCode", specified_by_url = "https://www.iso.org/iso-639-language-code")]
+impl ScalarType for LanguageScalar {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(code) = &value else { return Err(InputValueError::expected_type(value)) };
-        Self::from_code(&code.to_ascii_lowercase()).ok_or_else(|| {
-            let languages = Self::ALL.map(Self::code).join(", ");
+        LanguageCode::from_code(&code.to_ascii_lowercase()).map(Self).ok_or_else(|| {
+            let languages = LanguageCode::ALL.map(LanguageCode::code).join(", ");
             InputValueError::custom(format!("`{code}` is not a language of the shop, which has {languages}"))
         })
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.code().to_owned())
+        Value::String(self.0.code().to_owned())
     }
 }
 

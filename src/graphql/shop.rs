@@ -8,7 +8,7 @@ use super::{
     guard::RequireStaff,
     identity::oidc_login::{LoginProvider, list_login_providers},
     order::payment_method::PaymentMethodObject,
-    scalars::{CountryCode, CurrencyCode},
+    scalars::{CountryCode, CurrencyCode, LanguageScalar},
 };
 use crate::{
     base::{Country, LanguageCode, Result, phone},
@@ -82,8 +82,8 @@ impl Shop {
     }
 
     /// Languages of notifications.
-    async fn languages(&self) -> [LanguageCode; LanguageCode::ALL.len()] {
-        LanguageCode::ALL
+    async fn languages(&self) -> [LanguageScalar; LanguageCode::ALL.len()] {
+        LanguageCode::ALL.map(LanguageScalar)
     }
 
     /// All countries that an address can have, ordered by code.

@@ -10,7 +10,7 @@ use crate::{
         context::request_context,
         customer::postal_address::{AddressChoiceInput, parse_address_patch},
         guard::Public,
-        input::parse_optional_id,
+        input::{parse_optional_id, to_patch},
     },
     pricing::ShopContext,
 };
@@ -110,7 +110,7 @@ impl CartDetailsMutation {
         let context = request_context(ctx);
         let country = context.app_state.config.shop.country;
         let CartContactInput { email, phone } = input;
-        let contact = CartContact { email: email.into(), phone: phone.into() };
+        let contact = CartContact { email: to_patch(email), phone: to_patch(phone) };
         let target = build_cart_target(context, &id, expected_version);
         change_cart(context, details::set_contact(&context.db, target, contact, country)).await
     }

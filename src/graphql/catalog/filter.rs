@@ -12,7 +12,7 @@ use crate::{
         catalog_filter::TagCondition,
         product_queries::{ProductSort, ProductSortKey},
     },
-    graphql::scalars::{DateTimeRangeInput, MoneyRangeInput},
+    graphql::scalars::{DateTimeRangeInput, LanguageScalar, MoneyRangeInput},
     identity::{Caller, Permission},
 };
 
@@ -23,7 +23,7 @@ pub struct ProductFilter {
     /// are corrected to the closest indexed term, and synonyms that staff have set match as well. At most 200 characters.
     search: Option<String>,
     /// Language of the search text, whose synonyms apply; the language of the shop by default.
-    search_language: Option<LanguageCode>,
+    search_language: Option<LanguageScalar>,
     /// Category, including all its descendants.
     category: Option<CategoryBy>,
     /// Current price of the cheapest variant.
@@ -183,7 +183,7 @@ impl ProductFilter {
         Ok(CatalogFilter {
             categories: category.into_iter().collect(),
             search,
-            search_language,
+            search_language: search_language.map(LanguageCode::from),
             price_range: price,
             in_stock,
             on_sale,

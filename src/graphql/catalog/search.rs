@@ -13,6 +13,7 @@ use crate::{
     graphql::{
         batched::{BatchedList, Selection},
         context::request_context,
+        scalars::LanguageScalar,
     },
 };
 
@@ -131,7 +132,7 @@ impl SearchSuggestQuery {
         #[graphql(desc = "Maximum number of suggestions of each kind (0-20).", default_with = "DEFAULT_SUGGESTIONS")]
         first: i32,
         #[graphql(desc = "Language of the text, whose synonyms apply; the language of the shop by default.")]
-        language: Option<LanguageCode>,
+        language: Option<LanguageScalar>,
     ) -> Result<SearchSuggestionsObject> {
         if query.chars().count() > MAX_SEARCH_TEXT_LENGTH {
             return Err(Error::bad_input("query", format!("a search has at most {MAX_SEARCH_TEXT_LENGTH} characters")));
@@ -141,7 +142,7 @@ impl SearchSuggestQuery {
         };
         let context = request_context(ctx);
         let columns = Selection::of_field(ctx).nested_columns::<Product>("products");
-        let language = language.unwrap_or(context.app_state.config.shop.language);
+        let language = language.map_or(context.app_state.config.shop.language, LanguageCode::from);
         let rules = context.app_state.search_rules_cache.current();
         let request = SuggestionRequest { search_text: query, language, rules, limit, columns };
         let tree = context.category_tree();

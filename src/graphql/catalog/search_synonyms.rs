@@ -15,9 +15,10 @@ use crate::{
     graphql::{
         context::request_context,
         guard::RequirePermission,
-        input::{parse_target, reject_null},
+        input::{parse_target, reject_null, to_patch},
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
+        scalars::LanguageScalar,
     },
     identity::Permission,
 };
@@ -51,8 +52,8 @@ impl SearchSynonymGroup {
     }
 
     /// Language of the searches that the group applies to; null for all languages.
-    async fn language(&self) -> Option<LanguageCode> {
-        self.0.language
+    async fn language(&self) -> Option<LanguageScalar> {
+        self.0.language.map(LanguageScalar)
     }
 
     /// Version number, incremented by every update; pass it as `expectedVersion` for optimistic locking.
@@ -108,7 +109,7 @@ pub struct SearchSynonymGroupCreateInput {
     /// characters and 5 words.
     synonyms: Vec<String>,
     /// Language of the searches that the group applies to; all languages by default.
-    language: Option<LanguageCode>,
+    language: Option<LanguageScalar>,
 }
 
 /// Input of `searchSynonymGroupUpdate`. Omitted fields are unchanged.
@@ -119,7 +120,7 @@ pub struct SearchSynonymGroupUpdateInput {
     /// Synonyms, which replace the previous ones: 2 to 20, with a term 1 to 20.
     synonyms: MaybeUndefined<Vec<String>>,
     /// Language of the searches that the group applies to; null for all languages.
-    language: MaybeUndefined<LanguageCode>,
+    language: MaybeUndefined<LanguageScalar>,
 }
 
 payload!(
@@ -182,7 +183,7 @@ impl SearchSynonymMutation {
         let patch = SynonymGroupPatch {
             term: Patch::from_provided(term),
             synonyms: Some(synonyms),
-            language: Patch::from_provided(language),
+            language: Patch::from_provided(language.map(LanguageCode::from)),
         };
         let created = synonym_admin::create_synonym_group(&context.db, patch).await;
         SearchSynonymGroupPayload::from_result(context.apply_search_rules(created).await)
@@ -203,7 +204,11 @@ impl SearchSynonymMutation {
             let target = parse_target(&id, NodeType::SearchSynonymGroup, (), expected_version)?;
             let SearchSynonymGroupUpdateInput { term, synonyms, language } = input;
             let synonyms = reject_null(synonyms, false, "input.synonyms")?;
-            let patch = SynonymGroupPatch { term: term.into(), synonyms, language: language.into() };
+            let patch = SynonymGroupPatch {
+                term: to_patch(term),
+                synonyms,
+                language: to_patch(language).map(LanguageCode::from),
+            };
             synonym_admin::update_synonym_group(&context.db, target, patch).await
         };
         SearchSynonymGroupPayload::from_result(context.apply_search_rules(updated.await).await)

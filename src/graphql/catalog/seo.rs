@@ -3,7 +3,7 @@
 use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
 use macros::BatchedObject;
 
-use crate::base::Patch;
+use crate::{base::Patch, graphql::input::to_patch};
 
 /// Maximum length of a description that is taken from the text of a page.
 const MAX_EXCERPT_LENGTH: usize = 300;
@@ -62,7 +62,7 @@ impl SeoInput {
         match input {
             MaybeUndefined::Undefined => (Patch::Unchanged, Patch::Unchanged),
             MaybeUndefined::Null => (Patch::Clear, Patch::Clear),
-            MaybeUndefined::Value(Self { title, description }) => (title.into(), description.into()),
+            MaybeUndefined::Value(Self { title, description }) => (to_patch(title), to_patch(description)),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     graphql::{
         context::{RequestContext, request_context},
         guard::{RequireLogin, RequirePermission},
-        input::{build_account_target, parse_target, resolve_customer_id},
+        input::{build_account_target, parse_target, resolve_customer_id, to_patch},
         loader::AddressKey,
         payload::payload,
     },
@@ -229,16 +229,16 @@ impl From<AddressUpdateInput> for AddressPatch {
             phone,
         } = input;
         Self {
-            first_name: first_name.into(),
-            last_name: last_name.into(),
-            company: company.into(),
-            line1: line1.into(),
-            line2: line2.into(),
-            city: city.into(),
-            region: region.into(),
-            postal_code: postal_code.into(),
-            country_code: country_code.map_value(String::from).into(),
-            phone: phone.into(),
+            first_name: to_patch(first_name),
+            last_name: to_patch(last_name),
+            company: to_patch(company),
+            line1: to_patch(line1),
+            line2: to_patch(line2),
+            city: to_patch(city),
+            region: to_patch(region),
+            postal_code: to_patch(postal_code),
+            country_code: to_patch(country_code).map(String::from),
+            phone: to_patch(phone),
         }
     }
 }

@@ -9,8 +9,9 @@ use crate::{
     graphql::{
         context::request_context,
         guard::{RequireLogin, RequirePermission},
-        input::{build_account_target, resolve_customer_id},
+        input::{build_account_target, resolve_customer_id, to_patch},
         payload::payload,
+        scalars::LanguageScalar,
     },
     identity::{
         Permission,
@@ -29,7 +30,7 @@ pub struct CustomerUpdateInput {
     /// Phone number, in international format or the national format of the shop's country.
     phone: MaybeUndefined<String>,
     /// Language of notifications; null for the shop's default.
-    language: MaybeUndefined<LanguageCode>,
+    language: MaybeUndefined<LanguageScalar>,
     /// ID of the customer in another system, unique, at most 255 characters; set by staff only.
     external_id: MaybeUndefined<String>,
 }
@@ -38,11 +39,11 @@ impl From<CustomerUpdateInput> for ProfilePatch {
     fn from(input: CustomerUpdateInput) -> Self {
         let CustomerUpdateInput { first_name, last_name, phone, language, external_id } = input;
         Self {
-            first_name: first_name.into(),
-            last_name: last_name.into(),
-            phone: phone.into(),
-            language: language.into(),
-            external_id: external_id.into(),
+            first_name: to_patch(first_name),
+            last_name: to_patch(last_name),
+            phone: to_patch(phone),
+            language: to_patch(language).map(LanguageCode::from),
+            external_id: to_patch(external_id),
         }
     }
 }
@@ -59,7 +60,7 @@ pub struct CustomerCreateInput {
     #[graphql(default)]
     last_name: String,
     /// Language of notifications; defaults to the shop's language.
-    language: Option<LanguageCode>,
+    language: Option<LanguageScalar>,
     /// ID of the customer in another system, unique, at most 255 characters.
     external_id: Option<String>,
 }
@@ -95,6 +96,7 @@ impl CustomerMutation {
         #[graphql(desc = "Customer account to create.")] input: CustomerCreateInput,
     ) -> Result<Option<CustomerPayload>> {
         let CustomerCreateInput { email, first_name, last_name, language, external_id } = input;
+        let language = language.map(LanguageCode::from);
         let customer = NewCustomer { email, first_name, last_name, language, external_id };
         CustomerPayload::from_result(registration::create_customer(&request_context(ctx).identity(), customer).await)
     }

@@ -7,7 +7,7 @@ use crate::{
     base::{Country, GlobalId, Patch, Result, global_id::NodeType},
     cart::details::{AddressChoice, AddressInput},
     customer::{AddressPatch, PostalAddress},
-    graphql::scalars::CountryCode,
+    graphql::{input::to_patch, scalars::CountryCode},
 };
 
 /// Postal address: a copy, independent of later changes to saved addresses.
@@ -182,5 +182,5 @@ pub fn parse_address_patch(
     input: MaybeUndefined<AddressChoiceInput>,
     path: &'static str,
 ) -> Result<Patch<AddressInput>> {
-    Ok(input.map_value(|choice| choice.into_address_input(path)).transpose()?.into())
+    Ok(to_patch(input.map_value(|choice| choice.into_address_input(path)).transpose()?))
 }

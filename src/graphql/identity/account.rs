@@ -9,7 +9,7 @@ use super::{
     session::{Session, list_sessions},
 };
 use crate::{
-    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     customer::{
         OwnerScope,
         queries::{self, AccountListFilter, ResolvedAccountFilter},
@@ -22,7 +22,7 @@ use crate::{
         loader::AccountKey,
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
-        scalars::DateTimeRangeInput,
+        scalars::{DateTimeRangeInput, LanguageScalar},
     },
     identity::{Caller, Permission, Role, account_admin, entity},
 };
@@ -101,8 +101,8 @@ impl Account {
     }
 
     /// Language of notifications: the choice of the account, or the shop's default.
-    async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
-        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)
+    async fn language(&self, ctx: &Context<'_>) -> LanguageScalar {
+        LanguageScalar(self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language))
     }
 
     /// Customer side of the account: addresses, cart and orders.

@@ -13,6 +13,7 @@ use crate::{
         context::{RequestContext, request_context},
         guard::{Public, RequireLogin},
         payload::{UserError, payload, split_user_errors},
+        scalars::LanguageScalar,
     },
     identity::{
         Caller, entity,
@@ -202,7 +203,7 @@ pub struct CustomerRegisterInput {
     /// ID of the guest cart to merge, as by `cartMerge`; the login succeeds even if the merge fails.
     cart_id: Option<ID>,
     /// Language of notifications; defaults to the shop's language.
-    language: Option<LanguageCode>,
+    language: Option<LanguageScalar>,
 }
 
 /// Login credentials.
@@ -234,7 +235,7 @@ impl SessionMutation {
     ) -> Result<Option<SessionPayload>> {
         let context = request_context(ctx);
         let CustomerRegisterInput { email, password, first_name, last_name, cart_id, language } = input;
-        let (password, language) = (password.into(), language);
+        let (password, language) = (password.into(), language.map(LanguageCode::from));
         let registration = Registration { email, password, first_name, last_name, language };
         let registered = registration::register_customer(&context.identity(), registration).await;
         finish_login(context, registered, cart_id).await

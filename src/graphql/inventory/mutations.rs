@@ -7,8 +7,13 @@ use crate::{
     base::{Error, GlobalId, Patch, Result, global_id::NodeType},
     customer::AddressPatch,
     graphql::{
-        context::request_context, customer::postal_address::PostalAddressInput, guard::RequirePermission,
-        idempotency::parse_idempotency_key, input::parse_optional_id, input::parse_target, payload::payload,
+        context::request_context,
+        customer::postal_address::PostalAddressInput,
+        guard::RequirePermission,
+        idempotency::parse_idempotency_key,
+        input::parse_optional_id,
+        input::{parse_target, to_patch},
+        payload::payload,
     },
     identity::Permission,
     inventory::{
@@ -244,7 +249,7 @@ impl StockMutation {
         let updated = async {
             let target = parse_target(&id, NodeType::Location, (), expected_version)?;
             let LocationUpdateInput { name, address } = input;
-            let patch = LocationPatch { name: name.into(), address: address.map_value(AddressPatch::from).into() };
+            let patch = LocationPatch { name: to_patch(name), address: to_patch(address).map(AddressPatch::from) };
             location::update_location(&context.db, target, patch, context.app_state.config.shop.country).await
         };
         LocationPayload::from_result(updated.await)

@@ -21,7 +21,7 @@ use crate::{
     inventory::{
         entity::StockMovementReason,
         location,
-        queries::{self, StockMovement},
+        queries::{self, StockMovementRow},
         stock_level::StockLevelRow,
     },
 };
@@ -152,42 +152,48 @@ pub enum StockReason {
     Transfer,
 }
 
+/// Stock movement.
+#[derive(Debug, Clone)]
+pub struct StockMovement(StockMovementRow);
+
+impl From<StockMovementRow> for StockMovement {
+    fn from(row: StockMovementRow) -> Self {
+        Self(row)
+    }
+}
+
 /// Stock movement. The sum of all quantity changes is the on-hand quantity.
-#[Object(name = "StockMovement")]
+#[Object]
 impl StockMovement {
     /// Global ID.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        GlobalId::new(NodeType::StockMovement, self.id).encode().into()
+        GlobalId::new(NodeType::StockMovement, self.0.id).encode().into()
     }
 
     /// Quantity change; negative for a decrease.
-    #[graphql(name = "delta")]
-    async fn resolve_delta(&self) -> i32 {
-        clamp_to_i32(self.delta)
+    async fn delta(&self) -> i32 {
+        clamp_to_i32(self.0.delta)
     }
 
     /// On-hand quantity after the movement.
-    #[graphql(name = "onHand")]
-    async fn resolve_on_hand(&self) -> i32 {
-        clamp_to_i32(self.on_hand)
+    async fn on_hand(&self) -> i32 {
+        clamp_to_i32(self.0.on_hand)
     }
 
     /// Reason of the movement.
-    #[graphql(name = "reason")]
-    async fn resolve_reason(&self) -> StockReason {
-        self.reason.into()
+    async fn reason(&self) -> StockReason {
+        self.0.reason.into()
     }
 
     /// Reference, such as `order K7QX-3M9T`; null if there is none.
-    #[graphql(name = "reference")]
-    async fn resolve_reference(&self) -> Option<&str> {
-        self.reference.as_deref()
+    async fn reference(&self) -> Option<&str> {
+        self.0.reference.as_deref()
     }
 
     /// Order that the movement ships or returns; null if there is none or the caller may not see it.
     async fn order(&self, ctx: &Context<'_>) -> Result<Option<Order>> {
         let context = request_context(ctx);
-        let number = self.reference.as_deref().and_then(|reference| reference.strip_prefix("order "));
+        let number = self.0.reference.as_deref().and_then(|reference| reference.strip_prefix("order "));
         let owner_scope = OwnerScope::for_caller(context.caller, Permission::OrderRead);
         let (Some(number), Some(owner_scope)) = (number, owner_scope) else { return Ok(None) };
         let key = OrderNumberKey { number: number.into(), owner_scope };
@@ -195,9 +201,8 @@ impl StockMovement {
     }
 
     /// Time of the movement.
-    #[graphql(name = "createdAt")]
-    async fn resolve_created_at(&self) -> DateTime<Utc> {
-        self.created_at
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
     }
 }
 
@@ -222,7 +227,7 @@ connection!(
 
 paged_list!(
     LevelMovements,
-    StockMovement,
+    StockMovementRow,
     |level, db, request| queries::list_movements(db, level.0.key(), request),
     |_, row| row.cursor(),
     |level, db| queries::count_movements(db, level.0.key())

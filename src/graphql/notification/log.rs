@@ -5,7 +5,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    base::{GlobalId, LanguageCode, Result, global_id::NodeType, pagination::PageRequest},
+    base::{GlobalId, Result, global_id::NodeType, pagination::PageRequest},
     graphql::{
         context::request_context,
         customer::Customer,
@@ -14,7 +14,7 @@ use crate::{
         order::Order,
         pagination::{compute_connection_cost, connection, edge, paged_list},
         payload::payload,
-        scalars::NotificationEvent,
+        scalars::{LanguageScalar, NotificationEvent},
     },
     identity::Permission,
     notification::{self, notification::Model, queries, send, sending_limits},
@@ -99,8 +99,8 @@ impl NotificationObject {
     }
 
     /// Language of the notification.
-    async fn language(&self, ctx: &Context<'_>) -> LanguageCode {
-        self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language)
+    async fn language(&self, ctx: &Context<'_>) -> LanguageScalar {
+        LanguageScalar(self.0.language.unwrap_or(request_context(ctx).app_state.config.shop.language))
     }
 
     /// Subject line; null for an SMS and after the recipient's erasure.

@@ -19,6 +19,7 @@ use crate::{
         input::{parse_amount, parse_optional_id},
         payload::{UserError, split_user_errors},
         row_loader::RowKey,
+        scalars::LanguageScalar,
     },
     infra::IdempotencyKey,
     sales::{
@@ -46,7 +47,7 @@ pub struct CheckoutDetailsInput {
     /// Note for the packer, at most 1000 characters.
     note: Option<String>,
     /// Language of the notifications; defaults to the customer's language, then to the shop's.
-    language: Option<LanguageCode>,
+    language: Option<LanguageScalar>,
 }
 
 /// Input of `checkoutComplete`. Omitted details are taken from the cart, then from the customer's account.
@@ -249,7 +250,7 @@ impl CheckoutDetailsInput {
             buyer: BuyerDetails {
                 email,
                 phone,
-                language,
+                language: language.map(LanguageCode::from),
                 shipping_address: shipping_input,
                 billing_address: billing_input,
             },

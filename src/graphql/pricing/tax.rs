@@ -11,7 +11,7 @@ use crate::{
         catalog::category::Category,
         context::request_context,
         guard::RequirePermission,
-        input::{parse_optional_id, parse_target, reject_null},
+        input::{parse_optional_id, parse_target, reject_null, to_patch},
         payload::payload,
     },
     identity::Permission,
@@ -202,7 +202,7 @@ impl TaxMutation {
             let TaxRateUpdateInput { name, percent, included } = input;
             let percent = reject_null(percent, false, "input.percent")?;
             let included = reject_null(included, false, "input.included")?;
-            let patch = TaxRatePatch { name: name.into(), percent, included };
+            let patch = TaxRatePatch { name: to_patch(name), percent, included };
             admin::update_tax_rate(&request_context(ctx).db, target, patch).await
         };
         TaxRatePayload::from_result(updated.await)

@@ -110,7 +110,7 @@ impl CachedResponse {
     }
 }
 
-impl CachedWeight for std::sync::Arc<CachedResponse> {
+impl CachedWeight for CachedResponse {
     fn weight_bytes(&self) -> usize {
         let bodies = [Some(&self.body), self.gzip.as_ref(), self.brotli.as_ref()];
         let bodies: usize = bodies.into_iter().flatten().map(Bytes::len).sum();

@@ -10,7 +10,7 @@ use crate::{
         catalog::{category::Category, seo::SeoInput},
         context::request_context,
         guard::RequirePermission,
-        input::reject_null,
+        input::{reject_null, to_patch},
         payload::payload,
     },
     identity::Permission,
@@ -123,7 +123,7 @@ impl CategoryMutation {
                 expected_version: expected_version.map(to_version),
                 name: Patch::from_provided(reject_null(name, false, "input.name")?),
                 slug: Patch::from_provided(reject_null(slug, false, "input.slug")?),
-                description: Patch::from(description),
+                description: to_patch(description),
                 seo_title,
                 seo_description,
                 image: match image {

@@ -12,7 +12,7 @@ use crate::{
     },
     graphql::{
         catalog::{measure::MeasureInput, product::ProductStatus, seo::SeoInput},
-        input::reject_null,
+        input::{reject_null, to_patch},
     },
 };
 
@@ -217,16 +217,16 @@ impl ProductInputParts {
             action: "product.update",
             name,
             slug: nullability.require("slug", slug)?,
-            description: Patch::from(description),
+            description: to_patch(description),
             seo_title,
             seo_description,
-            vendor: Patch::from(vendor),
+            vendor: to_patch(vendor),
             category,
-            tags: Patch::from(tags),
+            tags: to_patch(tags),
             status: nullability.require("status", status)?.map(Into::into),
             featured: nullability.require("featured", featured)?,
             images,
-            options: Patch::from(options).map(|options| options.into_iter().map(to_option).collect()),
+            options: to_patch(options).map(|options| options.into_iter().map(to_option).collect()),
             ..ProductPatch::default()
         };
         if default_variant != VariantFields::default() && !sku_selects_product {
@@ -275,20 +275,20 @@ impl VariantFields {
             content,
             barcode,
         } = self;
-        let content = Patch::from(content);
+        let content = to_patch(content);
         Ok(VariantPatch {
             path: path.to_owned(),
             sku: nullability.require("sku", sku)?,
             price: nullability.require("price", price)?,
-            sale_price: Patch::from(sale_price),
-            sale_starts_at: Patch::from(sale_starts_at),
-            sale_ends_at: Patch::from(sale_ends_at),
-            on_hand: Patch::from(stock_quantity),
+            sale_price: to_patch(sale_price),
+            sale_starts_at: to_patch(sale_starts_at),
+            sale_ends_at: to_patch(sale_ends_at),
+            on_hand: to_patch(stock_quantity),
             expected_on_hand: expected_stock_quantity,
-            weight_grams: Patch::from(weight_grams),
+            weight_grams: to_patch(weight_grams),
             content_quantity: content.as_ref().map(|content| content.quantity),
             content_unit: content.map(|content| content.unit.into()),
-            barcode: Patch::from(barcode),
+            barcode: to_patch(barcode),
             ..VariantPatch::default()
         })
     }
@@ -303,7 +303,7 @@ impl ProductVariantInput {
         let Self { fields, options, image } = self;
         let is_new = selector == VariantSelector::New;
         let options = Nullability { path, is_new }.require("options", options)?;
-        Ok(VariantPatch { selector, options, image: Patch::from(image), ..fields.into_variant_patch(path, is_new)? })
+        Ok(VariantPatch { selector, options, image: to_patch(image), ..fields.into_variant_patch(path, is_new)? })
     }
 }
 

@@ -24,6 +24,12 @@ pub trait CachedWeight {
     fn weight_bytes(&self) -> usize;
 }
 
+impl<V: CachedWeight> CachedWeight for Arc<V> {
+    fn weight_bytes(&self) -> usize {
+        self.as_ref().weight_bytes()
+    }
+}
+
 impl<V: CachedWeight> CachedWeight for Vec<V> {
     fn weight_bytes(&self) -> usize {
         self.iter().map(CachedWeight::weight_bytes).sum()

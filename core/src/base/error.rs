@@ -9,8 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The error of an operation.
 ///
-/// It has no `Display` on purpose: an internal error must not reach a response by being formatted. Use
-/// [`Error::to_public_error`] for the caller and [`Error::log_message`] for the operator.
+/// Formatted, it is the message for the caller: an internal error must not reach a response by being formatted. Logs use
+/// [`Error::log_message`], which names the cause.
 #[derive(Debug, Clone)]
 pub enum Error {
     /// An error that the caller can correct.
@@ -144,6 +144,12 @@ impl PublicErrorCode {
 pub struct InternalError {
     operation: &'static str,
     cause: Arc<dyn StdError + Send + Sync>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.to_public_error().message)
+    }
 }
 
 impl Error {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ActiveValue::Unchanged, ConnectionTrait, DbErr, FromQueryResult};
 
-pub use super::entity::stock_movement::Model as StockMovement;
+pub use super::entity::stock_movement::Model as StockMovementRow;
 use super::{
     availability::StockAvailability,
     entity::{inventory_level, stock_movement, stock_reservation},
@@ -204,7 +204,7 @@ pub(super) async fn delete_reservations<'a>(
 /// Newest first.
 const MOVEMENT_ORDER: KeysetOrder = KeysetOrder { tag: 'm', columns: &[], id_column: "m.id", descending: true };
 
-impl StockMovement {
+impl StockMovementRow {
     /// Returns the pagination cursor of the movement.
     #[must_use]
     pub fn cursor(&self) -> String {
@@ -216,7 +216,7 @@ impl StockMovement {
 ///
 /// # Errors
 /// Returns `BadUserInput` if the cursor is invalid.
-pub async fn list_movements(db: &Db, key: StockKey, page_request: &PageRequest) -> Result<Page<StockMovement>> {
+pub async fn list_movements(db: &Db, key: StockKey, page_request: &PageRequest) -> Result<Page<StockMovementRow>> {
     let mut sql = db.sql();
     sql.push("SELECT ")
         .push_columns::<stock_movement::Entity>("m")

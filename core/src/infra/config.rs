@@ -61,7 +61,7 @@ pub use throttle::{RateLimit, ThrottleConfig};
 pub use webhooks::{WEBHOOK_DELIVERY_QUEUE, WebhooksConfig};
 
 /// The default settings, which declare all settings.
-pub const DEFAULT_SETTINGS: &str = include_str!("../../config.example.toml");
+pub const DEFAULT_SETTINGS: &str = include_str!("../../../config.example.toml");
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
