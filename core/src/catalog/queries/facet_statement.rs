@@ -14,7 +14,9 @@ use super::{
 use crate::infra::SqlBuilder;
 
 /// Maximum number of products in a row, by which the memory for one row is bounded: they have ids next to each other.
-const MAX_PRODUCTS_PER_ROW: i64 = 16_384;
+const MAX_PRODUCTS_PER_ROW: i64 = 2_048;
+/// That of a search, which matches few of the products that have ids next to each other.
+const MAX_FOUND_PRODUCTS_PER_ROW: i64 = 16_384;
 
 /// The statement of some facets, under construction.
 pub(super) struct FacetStatement<'a> {
@@ -71,9 +73,12 @@ impl<'a> FacetStatement<'a> {
         self.sql.push(&format!("SELECT CAST({PRODUCTS_ROW} + (products & 3) AS INT) AS facet"));
         self.sql.push(", '' AS option_key, '' AS option_name, '' AS value_key, COALESCE(string_agg(value, ");
         self.sql.bind(VALUE_SEPARATOR.to_string()).push("), '') AS value, CAST(0 AS BIGINT) AS number");
-        self.sql.push(", COUNT(*) AS many, array_agg(category_id) AS category_ids, array_agg(current_price) AS prices");
+        self.sql.push(
+            ", CAST(0 AS BIGINT) AS many, array_agg(category_id) AS category_ids, array_agg(current_price) AS prices",
+        );
         self.sql.push(" FROM (SELECT ").push(&flags_expression());
-        self.sql.push(&format!(" + (p.id / {MAX_PRODUCTS_PER_ROW}) * 4 AS products, p.category_id, p.current_price, "));
+        let products_per_row = if self.filter.has_search() { MAX_FOUND_PRODUCTS_PER_ROW } else { MAX_PRODUCTS_PER_ROW };
+        self.sql.push(&format!(" + (p.id / {products_per_row}) * 4 AS products, p.category_id, p.current_price, "));
         self.sql.push(if self.is_read_from_search_index {
             "p.facet_values"
         } else {
