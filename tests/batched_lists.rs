@@ -22,6 +22,7 @@ integration_tests![
     batched_fields_have_no_guard,
     page_edges_and_nodes_match_the_executor,
     fragments_and_aliases_match_the_executor,
+    facets_match_the_executor,
     failed_list_field_reports_its_path,
     category_newer_than_the_tree_is_found,
 ];
@@ -230,6 +231,31 @@ async fn fragments_and_aliases_match_the_executor(backend: Backend) {
         assert_eq!(node["one"].as_array().expect("a list").len(), 1);
         assert!(node["category"]["productCount"].as_i64().is_some_and(|count| count > 0));
     }
+    app.run_pending_jobs().await;
+}
+
+async fn facets_match_the_executor(backend: Backend) {
+    let app = TestApp::start_with_demo_catalog(backend).await;
+    let marker = executor_only_selection("Category");
+    let query = |marker: &str| {
+        format!(
+            "{{ products(first: 0) {{ facets {{ categories {{ __typename many: count category {{ name ...c {marker} }} }}
+            options(first: 1) {{ name values {{ count value }} }} filters {{ ...f }} }} }} }}
+            fragment c on Category {{ parent {{ name }} children {{ slug }} }}
+            fragment f on Facet {{ key kind label values {{ label count selected input }} }}"
+        )
+    };
+    let batched = app.query(&query("")).await;
+    let mut executed = app.query(&query(marker)).await;
+    remove_markers(&mut executed.body);
+    let facets = batched.data_at("/products/facets");
+    assert_eq!(facets, executed.data_at("/products/facets"));
+    assert_eq!(facets["categories"][0]["__typename"], "CategoryFacet");
+    let values = |list: &Value| list.as_array().is_some_and(|values| values.len() == 1);
+    assert!(facets["options"].as_array().expect("options").iter().all(|option| values(&option["values"])), "{facets}");
+    let kinds: Vec<&Value> = facets["filters"].as_array().expect("facets").iter().map(|facet| &facet["kind"]).collect();
+    assert!(kinds.contains(&&json!("VENDOR")) && kinds.contains(&&json!("OPTION")), "{kinds:?}");
+    assert!(facets["filters"][0]["values"][0]["input"].is_object(), "{facets}");
     app.run_pending_jobs().await;
 }
 

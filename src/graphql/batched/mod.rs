@@ -207,6 +207,12 @@ impl<T> BatchedList<T> {
         Self { is_charged: true, ..Self::limited(objects) }
     }
 
+    /// Returns whether the list has no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     /// Charges the list to the request's value budget, unless its length is limited.
     fn charge(&self, context: &RequestContext, values_per_object: usize) -> Result<()> {
         let object_count = if self.is_charged { self.objects.len() } else { 0 };

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, hash::Hash, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, ID, InputType, PathSegment, ServerError, ServerResult, Value, dataloader::Loader,
+    ContextSelectionSet, ID, InputType, Json, PathSegment, ServerError, ServerResult, Value, dataloader::Loader,
 };
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -13,7 +13,7 @@ use super::{BatchResolve, Batched, BatchedList, SelectedField, Selection, resolv
 use crate::{
     base::{Error, Result},
     graphql::{
-        catalog::{measure::MeasureUnitEnum, product::ProductStatus},
+        catalog::{facet_filters::FacetKind, measure::MeasureUnitEnum, product::ProductStatus},
         context::RequestContext,
         loader::Loaders,
         scalars::CurrencyCode,
@@ -288,7 +288,7 @@ macro_rules! value_outputs {
     };
 }
 
-value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, ProductStatus, MeasureUnitEnum);
+value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, FacetKind, ProductStatus, MeasureUnitEnum, Json<serde_json::Value>);
 value_outputs!(|text| Value::String(text); String);
 value_outputs!(|text| Value::String(text.into()); &str, ID);
 value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);

@@ -1,6 +1,7 @@
 //! Facets in one list, each value with the filter input that selects it.
 
 use async_graphql::{Enum, InputType, Json, SimpleObject};
+use macros::BatchedObject;
 use serde_json::{Value, json};
 
 use super::facets::ProductFacets;
@@ -11,7 +12,7 @@ use crate::{
         facets::{FacetCount, FlagCount, OptionFacetCount, PriceBucket},
         find::CountedFacet,
     },
-    graphql::context::RequestContext,
+    graphql::{batched::BatchedList, context::RequestContext},
 };
 
 /// Kind of a facet.
@@ -60,7 +61,7 @@ impl FacetKind {
 }
 
 /// Facet: values for further filtering.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct Facet {
     /// Key, unique among the facets of a list: `vendor`, `option:size`.
     key: String,
@@ -69,11 +70,11 @@ pub struct Facet {
     /// Kind of the facet.
     kind: FacetKind,
     /// Values, by descending product count; price ranges ascending.
-    values: Vec<FacetValue>,
+    values: BatchedList<FacetValue>,
 }
 
 /// Value of a facet.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct FacetValue {
     /// Label: the value as displayed; in English for ranges, availability and sale.
     label: String,
@@ -118,7 +119,7 @@ impl FacetBuilder<'_> {
         let Self { facets, context, filter } = self;
         let counts = facets.counts(context, kind.counted()).await?;
         let single = |key: &str, label: &str, values: Vec<FacetValue>| {
-            vec![Facet { key: key.to_owned(), label: label.to_owned(), kind, values }]
+            vec![Facet { key: key.to_owned(), label: label.to_owned(), kind, values: BatchedList::limited(values) }]
         };
         Ok(match kind {
             FacetKind::Category => {
@@ -219,7 +220,7 @@ impl FacetBuilder<'_> {
             key: format!("option:{normalized_name}"),
             label: name.clone(),
             kind: FacetKind::Option,
-            values: values.iter().take(limit).map(to_value).collect(),
+            values: BatchedList::limited(values.iter().take(limit).map(to_value)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, SelectionField, SimpleObject};
+use macros::BatchedObject;
 use tokio::sync::OnceCell;
 
 use super::{
@@ -19,7 +20,7 @@ use crate::{
         product_filter::ResolvedCatalogFilter,
     },
     graphql::{
-        batched::Batched,
+        batched::{Batched, BatchedList},
         context::{AppState, RequestContext, request_context},
         pagination::cost_per_list,
         scalars::MoneyObject,
@@ -65,7 +66,7 @@ pub struct ProductFacets<'a> {
 }
 
 /// Facet value with its product count.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct ValueFacet {
     /// Value, as the filter accepts it.
     value: String,
@@ -74,16 +75,16 @@ pub struct ValueFacet {
 }
 
 /// Category with its product count.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct CategoryFacet {
     /// Category.
-    category: Category,
+    category: Batched<Category>,
     /// Number of products in the category and its descendants.
     count: i64,
 }
 
 /// Price range with its product count.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct PriceRangeFacet {
     /// Lower bound, inclusive.
     min: Batched<MoneyObject>,
@@ -94,12 +95,12 @@ pub struct PriceRangeFacet {
 }
 
 /// Option with its values and their product counts.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Clone, SimpleObject, BatchedObject)]
 pub struct OptionFacet {
     /// Option name, such as `Size`.
     name: String,
     /// Option values, by descending product count.
-    values: Vec<ValueFacet>,
+    values: BatchedList<ValueFacet>,
 }
 
 /// Complexity of one facet of a list.
@@ -107,9 +108,9 @@ const FACET_COST: usize = 400;
 /// Default number of facet values.
 const DEFAULT_FACET_VALUES: i32 = 50;
 
-fn to_value_facets(counts: &[FacetCount], limit: usize) -> Vec<ValueFacet> {
+fn to_value_facets(counts: &[FacetCount], limit: usize) -> BatchedList<ValueFacet> {
     let to_facet = |FacetCount { value, count }: &FacetCount| ValueFacet { value: value.clone(), count: *count };
-    counts.iter().take(limit).map(to_facet).collect()
+    BatchedList::limited(counts.iter().take(limit).map(to_facet))
 }
 
 impl SelectedFacets {
@@ -208,20 +209,20 @@ impl ProductFacets<'_> {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
-    ) -> Result<Vec<CategoryFacet>> {
+    ) -> Result<BatchedList<CategoryFacet>> {
         let context = request_context(ctx);
         let first = pagination::validate_page_size("first", Some(first))?;
         let counts = self.counts(context, CountedFacet::Categories).await?;
         let to_facet = |(category_index, count): &(usize, i64)| CategoryFacet {
-            category: Category::from_index(&context.category_tree(), *category_index),
+            category: Batched(Category::from_index(&context.category_tree(), *category_index)),
             count: *count,
         };
-        Ok(counts.categories.iter().take(first).map(to_facet).collect())
+        Ok(BatchedList::limited(counts.categories.iter().take(first).map(to_facet)))
     }
 
     /// At most six ranges of the current price with rounded bounds, ascending.
     #[graphql(complexity = "cost_per_list(FACET_COST + child_complexity)")]
-    async fn price_ranges(&self, ctx: &Context<'_>) -> Result<Vec<PriceRangeFacet>> {
+    async fn price_ranges(&self, ctx: &Context<'_>) -> Result<BatchedList<PriceRangeFacet>> {
         let context = request_context(ctx);
         let amount = |minor_units| context.money(minor_units);
         let counts = self.counts(context, CountedFacet::Prices).await?;
@@ -230,7 +231,7 @@ impl ProductFacets<'_> {
             max: max.map(amount),
             count: *count,
         };
-        Ok(counts.prices.iter().map(to_facet).collect())
+        Ok(BatchedList::limited(counts.prices.iter().map(to_facet)))
     }
 
     /// Vendors, by descending product count.
@@ -239,7 +240,7 @@ impl ProductFacets<'_> {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
-    ) -> Result<Vec<ValueFacet>> {
+    ) -> Result<BatchedList<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
         let counts = self.counts(request_context(ctx), CountedFacet::Vendors).await?;
         Ok(to_value_facets(&counts.vendors, first))
@@ -251,7 +252,7 @@ impl ProductFacets<'_> {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Maximum number of values (0-100).", default_with = "DEFAULT_FACET_VALUES")] first: i32,
-    ) -> Result<Vec<ValueFacet>> {
+    ) -> Result<BatchedList<ValueFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
         let counts = self.counts(request_context(ctx), CountedFacet::Tags).await?;
         Ok(to_value_facets(&counts.tags, first))
@@ -264,14 +265,14 @@ impl ProductFacets<'_> {
         ctx: &Context<'_>,
         #[graphql(desc = "Maximum number of values per option (0-100).", default_with = "DEFAULT_FACET_VALUES")]
         first: i32,
-    ) -> Result<Vec<OptionFacet>> {
+    ) -> Result<BatchedList<OptionFacet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
         let counts = self.counts(request_context(ctx), CountedFacet::Options).await?;
         let to_facet = |OptionFacetCount { name, values: counts }: &OptionFacetCount| OptionFacet {
             name: name.clone(),
             values: to_value_facets(counts, first),
         };
-        Ok(counts.options.iter().map(to_facet).collect())
+        Ok(BatchedList::limited(counts.options.iter().map(to_facet)))
     }
 
     /// Facets of all kinds in one list, to render filters without knowing them: each value has the filter input that
@@ -285,8 +286,8 @@ impl ProductFacets<'_> {
         #[graphql(desc = "Kinds of facets, in this order; all by default.")] kinds: Option<Vec<FacetKind>>,
         #[graphql(desc = "Maximum number of values per facet (0-100).", default_with = "DEFAULT_FACET_VALUES")]
         first: i32,
-    ) -> Result<Vec<Facet>> {
+    ) -> Result<BatchedList<Facet>> {
         let first = pagination::validate_page_size("first", Some(first))?;
-        facet_filters::list_facets(self, request_context(ctx), kinds, first).await
+        Ok(BatchedList::limited(facet_filters::list_facets(self, request_context(ctx), kinds, first).await?))
     }
 }
