@@ -16,6 +16,7 @@ integration_tests![
     serve_on_empty_database_starts_with_demo_catalog,
     serve_on_signal_finishes_requests_and_exits,
     serve_after_kill_starts_again,
+    serve_uses_no_transparent_huge_pages,
     internal_error_is_logged_once,
     migrate_applies_and_reverts_migrations,
     serve_in_production_requires_migrate_first,
@@ -60,6 +61,16 @@ async fn serve_on_empty_database_starts_with_demo_catalog(backend: Backend) {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
     }
+}
+
+/// Linux reports in the status of a process whether it may use them.
+async fn serve_uses_no_transparent_huge_pages(backend: Backend) {
+    let (sandbox, _database) = create_sandbox(backend, &[]).await;
+    let server = sandbox.start_server(&[]).await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id())).unwrap_or_default();
+    let state = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    // Other systems and older kernels do not report it.
+    assert!(state.is_none_or(|state| state.trim() == "0"), "{state:?}");
 }
 
 /// Executes SQL on the database of the running server.
