@@ -288,7 +288,8 @@ macro_rules! value_outputs {
     };
 }
 
-value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, FacetKind, ProductStatus, MeasureUnitEnum, Json<serde_json::Value>);
+value_outputs!(|value| value.to_value(); bool, i32, i64, usize, Decimal, DateTime<Utc>, CurrencyCode, FacetKind, ProductStatus, MeasureUnitEnum);
+value_outputs!(|json| async_graphql::to_value(json.0).unwrap_or_default(); Json<serde_json::Value>);
 value_outputs!(|text| Value::String(text); String);
 value_outputs!(|text| Value::String(text.into()); &str, ID);
 value_outputs!(|texts| Value::List(texts.iter().cloned().map(Value::String).collect()); Vec<String>, Arc<[String]>);
