@@ -51,12 +51,14 @@ pub fn list_rust_files(directory: &Path) -> Vec<PathBuf> {
 
 /// Returns the source files of the library with their paths in its crates.
 pub fn list_library_files() -> Vec<(PathBuf, PathBuf)> {
-    let folders = LIBRARY_FOLDERS.map(|folder| project_root().join(folder));
-    let list = |folder: &PathBuf| {
-        let files = list_rust_files(folder).into_iter();
-        files.map(|file| (file.clone(), file.strip_prefix(folder).expect("a file of the crate").to_owned())).collect()
-    };
-    folders.iter().flat_map(|folder| -> Vec<_> { list(folder) }).collect()
+    let mut files = Vec::new();
+    for folder in LIBRARY_FOLDERS.map(|folder| project_root().join(folder)) {
+        for file in list_rust_files(&folder) {
+            let relative_path = file.strip_prefix(&folder).expect("a file of the crate").to_owned();
+            files.push((file, relative_path));
+        }
+    }
+    files
 }
 
 /// Returns the modules in the order of `lib.rs`, those of the lower crate first.

@@ -73,7 +73,7 @@ fn set_error_code(error: &mut ServerError, stage: ErrorStage, request_id: &str) 
     }
 }
 
-/// Returns the code of an error that has no code and was not caused by ours.
+/// Returns the code of an error that no resolver has returned.
 fn code_of_stage(stage: ErrorStage, message: &str) -> &'static str {
     match stage {
         ErrorStage::Parse => "GRAPHQL_PARSE_FAILED",
